@@ -1,0 +1,1 @@
+"""Chargers of any maker: the model all drivers share, and the drivers."""
