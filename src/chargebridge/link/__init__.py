@@ -1,0 +1,23 @@
+"""Outbound WebSocket links (RFC 6455) of many charge points to their central systems.
+
+A link keeps one charge point connected: it paces, backs off, pings, and notices a deaf peer. It
+knows text messages as bytes and nothing of what is in them. Connections are direct; HTTP proxies
+are not supported.
+"""
+
+from chargebridge.link.backoff import Backoff
+from chargebridge.link.endpoint import AuthorizationKeyFormat, Endpoint
+from chargebridge.link.fleet import Fleet
+from chargebridge.link.link import Link, LinkOwner, LinkState
+from chargebridge.link.tls import client_ssl_context
+
+__all__ = [
+    "AuthorizationKeyFormat",
+    "Backoff",
+    "Endpoint",
+    "Fleet",
+    "Link",
+    "LinkOwner",
+    "LinkState",
+    "client_ssl_context",
+]

@@ -1,0 +1,102 @@
+"""All links of one process."""
+
+import asyncio
+from random import Random
+from typing import Final
+
+from chargebridge.link.dispatcher import Dispatched, Dispatcher
+from chargebridge.link.endpoint import AuthorizationKeyFormat, Endpoint
+from chargebridge.link.link import Link, LinkOwner
+from chargebridge.link.pacing import Pacer
+
+_ABORT_TIMEOUT_S: Final = 1.0
+
+
+class Fleet:
+    """Makes links and paces their connection attempts.
+
+    In the steady state a link costs no task and no timer of its own.
+
+    Args:
+        connects_per_s: attempts that may start in a second, over all links.
+        concurrent_handshakes: attempts that may be under way at once, over all links. One central
+            system gets half of them at most, so that a silent one holds nobody else up.
+        loop: runs the links; None is the loop that runs when `start` is called.
+        random: where jitter and the order of attempts come from; hand in a seeded one to repeat a run.
+
+    Raises:
+        ValueError: a limit out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        connects_per_s: float = 200.0,
+        concurrent_handshakes: int = 100,
+        loop: asyncio.AbstractEventLoop | None = None,
+        random: Random | None = None,
+    ) -> None:
+        random = random or Random()  # noqa: S311 - jitter is not a secret
+        pacer: Pacer[str, Dispatched] = Pacer(
+            connects_per_s=connects_per_s, concurrent_handshakes=concurrent_handshakes, random=random
+        )
+        self._dispatcher = Dispatcher(pacer, random)
+        self._loop = loop
+
+    def link(
+        self,
+        endpoint: Endpoint,
+        identity: str,
+        owner: LinkOwner,
+        *,
+        password: str | bytes | None = None,
+        authorization_key_format: AuthorizationKeyFormat = "auto",
+    ) -> Link:
+        """Return a new link; it stays down until its `up` is called.
+
+        Args:
+            endpoint: the central system; share one object among all links to it.
+            identity: of the charge point, not percent-encoded.
+            owner: is told what happens on the link.
+            password: the authorization key for HTTP Basic, None to connect without.
+            authorization_key_format: what a key of characters means.
+
+        Raises:
+            ValueError: the identity or the key cannot be used.
+        """
+        return Link(
+            self._dispatcher,
+            endpoint,
+            identity,
+            owner,
+            password=password,
+            authorization_key_format=authorization_key_format,
+        )
+
+    def start(self) -> None:
+        """Let the links connect."""
+        self._dispatcher.start(self._loop or asyncio.get_running_loop())
+
+    async def stop(self, timeout_s: float) -> None:
+        """Take all links down: close frames with 1001, then an end.
+
+        Args:
+            timeout_s: seconds that central systems have to answer the close frames.
+        """
+        if not self._dispatcher.running:
+            return
+        for link in list(self._dispatcher.awake):
+            link.go_away("shutting down")
+        if not await self._all_down(timeout_s):
+            for link in list(self._dispatcher.awake):
+                link.abort()
+            await self._all_down(_ABORT_TIMEOUT_S)
+        self._dispatcher.stop()
+
+    async def _all_down(self, timeout_s: float) -> bool:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._dispatcher.all_down()
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,341 @@
+"""One charge point's link to its central system."""
+
+import asyncio
+import enum
+import math
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVarTuple
+
+import structlog
+from websockets.frames import CloseCode
+
+from chargebridge.link.attempt import Attempt
+from chargebridge.link.dispatcher import Dispatcher
+from chargebridge.link.endpoint import AuthorizationKeyFormat, Endpoint, basic_authorization
+from chargebridge.link.schedule import NEVER
+from chargebridge.link.session import Session
+
+CLOSE_TIMEOUT_S: Final = 5.0
+"""A close frame that is not answered for this long, in seconds, ends the connection anyway."""
+
+_OWNER_RAISED: Final = "internal error"
+Arguments = TypeVarTuple("Arguments")
+
+_log = structlog.get_logger()
+
+
+class LinkState(enum.Enum):
+    """Where a link is in its life."""
+
+    DOWN = "down"
+    """Taken down, or never brought up: it stays so until `up`."""
+    WAITING = "waiting"
+    """For the end of its back-off, or for its turn."""
+    CONNECTING = "connecting"
+    """An attempt is under way."""
+    OPEN = "open"
+    """Messages go both ways."""
+    CLOSING = "closing"
+    """A connection is ending; it is reported with `link_closed` when it is gone."""
+
+
+class LinkOwner(Protocol):
+    """Who uses a link. Called from the loop, never from within a call of a link's method.
+
+    An owner that raises is logged, and its connection closed.
+    """
+
+    def link_opened(self, epoch: int) -> None:
+        """A connection is open, with the subprotocol agreed."""
+
+    def frame_received(self, epoch: int, data: bytes) -> None:
+        """One complete text message has arrived, UTF-8 as RFC 6455 wants it."""
+
+    def link_closed(self, epoch: int, reason: str) -> None:
+        """The connection is gone. Exactly once for every `link_opened`."""
+
+
+class Link:
+    """Keeps one charge point connected. `Fleet.link` makes them.
+
+    Not a word about credentials is in its `repr`, its errors or its log.
+    """
+
+    __slots__ = (
+        "_attempt",
+        "_authorization",
+        "_awaits_pong",
+        "_dispatcher",
+        "_failures",
+        "_key_format",
+        "_owner",
+        "_ping_interval_s",
+        "_session",
+        "_wanted",
+        "connected_since",
+        "deadline",
+        "endpoint",
+        "epoch",
+        "identity",
+        "last_error",
+        "received",
+        "reconnects",
+        "sent",
+        "slot",
+        "state",
+    )
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        endpoint: Endpoint,
+        identity: str,
+        owner: LinkOwner,
+        *,
+        password: str | bytes | None,
+        authorization_key_format: AuthorizationKeyFormat,
+    ) -> None:
+        endpoint.uri(identity)  # an impossible identity fails here, not at every attempt
+        self.endpoint = endpoint
+        self.identity = identity
+        self.state = LinkState.DOWN
+        self.epoch = 0
+        """Rises with every connection that opens; 0 before the first."""
+        self.last_error = ""
+        """Why the link is not open, or was last closed; for operators."""
+        self.connected_since: float | None = None
+        """When the open connection opened, in seconds of the loop's clock."""
+        self.sent = 0
+        self.received = 0
+        self.reconnects = 0
+        self.deadline = NEVER
+        self.slot = 0
+        self._dispatcher = dispatcher
+        self._owner = owner
+        self._key_format: AuthorizationKeyFormat = authorization_key_format
+        self._authorization: str | None = None
+        self._attempt: Attempt | None = None
+        self._session: Session | None = None
+        self._wanted = False
+        self._failures = 0
+        self._ping_interval_s = endpoint.ping_interval_s
+        self._awaits_pong = False
+        self.set_password(password)
+
+    def __repr__(self) -> str:
+        return f"<Link {self.identity!r} {self.state.value}, epoch {self.epoch}>"
+
+    def up(self) -> None:
+        """Connect, and stay connected until `down`."""
+        self._wanted = True
+        if self.state is LinkState.DOWN:
+            self.state = LinkState.WAITING
+            self._failures = 0
+            self._dispatcher.awake.add(self)
+            self._dispatcher.queue(self)
+
+    def down(self, reason: str) -> None:
+        """Disconnect with a close frame, and stay disconnected until `up`."""
+        self._take_down(CloseCode.NORMAL_CLOSURE, reason)
+
+    def go_away(self, reason: str) -> None:
+        """Like `down`, and tell the central system that this process ends."""
+        self._take_down(CloseCode.GOING_AWAY, reason)
+
+    def abort(self) -> None:
+        """Drop a connection that is closing without waiting for the central system."""
+        if self._session is not None:
+            self._session.abort()
+
+    def send(self, epoch: int, data: bytes) -> bool:
+        """Send one text message.
+
+        Args:
+            epoch: the connection it is meant for.
+            data: UTF-8.
+
+        Returns:
+            False, and nothing is sent, if that connection is not open any more.
+        """
+        session = self._session
+        if epoch != self.epoch or self.state is not LinkState.OPEN or session is None:
+            return False
+        if not session.send(data):
+            return False
+        self.sent += 1
+        return True
+
+    def close(self, epoch: int, reason: str) -> None:
+        """Drop this connection when what was sent is flushed; the link then opens another one."""
+        if epoch == self.epoch:
+            self._close(CloseCode.NORMAL_CLOSURE, reason)
+
+    def set_ping_interval(self, seconds: float) -> None:
+        """Set the time between pings, from now on (`WS-9`).
+
+        Args:
+            seconds: 0 for no pings.
+
+        Raises:
+            ValueError: `seconds` is negative or not finite.
+        """
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"a ping interval must be 0 or more seconds, not {seconds}")
+        self._ping_interval_s = seconds
+        if self.state is LinkState.OPEN and not self._awaits_pong:
+            self._schedule_first_ping(self._dispatcher.loop.time())
+
+    def set_password(self, password: str | bytes | None) -> None:
+        """Set the authorization key, used from the next connection on (`WS-5`).
+
+        Raises:
+            ValueError: HTTP Basic cannot carry this identity or key.
+        """
+        if password is None:
+            self._authorization = None
+        else:
+            self._authorization = basic_authorization(self.identity, password, self._key_format)
+
+    # Called by the dispatcher
+
+    def connect(self) -> None:
+        """Start an attempt: it is this link's turn."""
+        self.state = LinkState.CONNECTING
+        dispatcher = self._dispatcher
+        self._attempt = Attempt(self, self.endpoint, self.identity, self._authorization)
+        self._attempt.start(dispatcher.loop, dispatcher.resolver, turn=self._failures)
+        dispatcher.wake_at(self, dispatcher.loop.time() + self.endpoint.open_timeout_s)
+
+    def deadline_reached(self, now: float) -> None:
+        """Do what the deadline of this state asks for."""
+        match self.state:
+            case LinkState.WAITING:
+                self._dispatcher.queue(self)
+            case LinkState.CONNECTING:
+                self._abandon_attempt(answered=False)
+                self._end(f"not open within {self.endpoint.open_timeout_s:g} s", healthy=False)
+            case LinkState.OPEN if self._awaits_pong:
+                self.session_closing(f"deaf: no pong within {self.endpoint.pong_timeout_s:g} s")
+                self.abort()
+            case LinkState.OPEN if self._session is not None:
+                self._awaits_pong = True
+                self._dispatcher.wake_at(self, now + self.endpoint.pong_timeout_s)
+                self._session.ping()
+            case LinkState.CLOSING:
+                self.abort()
+
+    # Called by the attempt
+
+    def attempt_opened(self, transport: asyncio.Transport, rest: bytes) -> None:
+        """Begin a session on the connection of the attempt."""
+        now = self._dispatcher.loop.time()
+        self._attempt = None
+        self._dispatcher.attempt_over(self, answered=True)
+        self.state = LinkState.OPEN
+        self.reconnects += self.epoch > 0
+        self.epoch += 1
+        self.connected_since = now
+        self.last_error = ""
+        self._session = session = Session(self, transport, self.endpoint)
+        self._schedule_first_ping(now)
+        if not self._tell(self._owner.link_opened, self.epoch):
+            self._close(CloseCode.INTERNAL_ERROR, _OWNER_RAISED)
+        if rest:
+            session.data_received(rest)
+
+    def attempt_failed(self, reason: str, retry_after_s: float, *, answered: bool) -> None:
+        """Wait for the next attempt."""
+        self._attempt = None
+        self._dispatcher.attempt_over(self, answered=answered)
+        self._end(reason, healthy=False, at_least_s=retry_after_s)
+
+    # Called by the session
+
+    def message_received(self, data: bytes) -> None:
+        """Hand a message to the owner."""
+        self.received += 1
+        if not self._tell(self._owner.frame_received, self.epoch, data):
+            self._close(CloseCode.INTERNAL_ERROR, _OWNER_RAISED)
+
+    def pong_received(self) -> None:
+        """Wait for the time of the next ping."""
+        if self._awaits_pong:
+            self._awaits_pong = False
+            self._schedule_ping(self._dispatcher.loop.time())
+
+    def session_closing(self, reason: str) -> None:
+        """Send no more, and give the central system a while to end the connection."""
+        self.state = LinkState.CLOSING
+        self.last_error = reason
+        self._dispatcher.wake_at(self, self._dispatcher.loop.time() + CLOSE_TIMEOUT_S)
+
+    def session_lost(self, reason: str) -> None:
+        """Tell the owner, and wait for the next attempt if one is wanted."""
+        if self.state is LinkState.CLOSING:
+            reason = self.last_error
+        since = self.connected_since
+        lasted = self._dispatcher.loop.time() - since if since is not None else 0.0
+        self._session = None
+        self.connected_since = None
+        self._awaits_pong = False
+        self._end(reason, healthy=lasted >= self.endpoint.backoff.healthy_after_s)
+        self._tell(self._owner.link_closed, self.epoch, reason)
+
+    def _take_down(self, code: CloseCode, reason: str) -> None:
+        self._wanted = False
+        match self.state:
+            case LinkState.OPEN:
+                self._close(code, reason)
+            case LinkState.CONNECTING:
+                self._abandon_attempt(answered=None)
+                self._end(reason, healthy=False)
+            case LinkState.WAITING:
+                self._dispatcher.unqueue(self)
+                self._end(reason, healthy=False)
+
+    def _close(self, code: CloseCode, reason: str) -> None:
+        if self.state is LinkState.OPEN and self._session is not None:
+            self.session_closing(reason)
+            self._session.close(code, reason)
+
+    def _abandon_attempt(self, *, answered: bool | None) -> None:
+        if self._attempt is not None:
+            self._attempt.abandon()
+            self._attempt = None
+            self._dispatcher.attempt_over(self, answered=answered)
+
+    def _end(self, reason: str, *, healthy: bool, at_least_s: float = 0.0) -> None:
+        """Rest after an attempt or a connection: in back-off if the link is wanted, else for good."""
+        dispatcher = self._dispatcher
+        self.last_error = reason
+        if not self._wanted:
+            self.state = LinkState.DOWN
+            dispatcher.wake_at(self, NEVER)
+            dispatcher.link_down(self)
+            return
+        self.state = LinkState.WAITING
+        self._failures = 0 if healthy else self._failures + 1
+        backoff = self.endpoint.backoff
+        wait = backoff.delay_s(self._failures, dispatcher.random)
+        dispatcher.wake_at(self, dispatcher.loop.time() + max(wait, min(at_least_s, backoff.max_s)))
+
+    def _schedule_first_ping(self, now: float) -> None:
+        # Somewhere in the second half of the interval, so that a fleet that opened together does
+        # not ping together for ever after.
+        interval = self._ping_interval_s
+        self._schedule_ping(now - interval * self._dispatcher.random.random() / 2)
+
+    def _schedule_ping(self, now: float) -> None:
+        interval = self._ping_interval_s
+        at = now + interval if interval else NEVER
+        # On whole seconds a thousand idle links are a few wake-ups a second, not a thousand.
+        self._dispatcher.wake_at(self, math.floor(at) if interval >= 10 else at)
+
+    def _tell(self, call: Callable[[*Arguments], None], *arguments: *Arguments) -> bool:
+        """Call the owner; False if it raised, which must not reach the loop or other links."""
+        try:
+            call(*arguments)
+        except Exception:  # noqa: BLE001 - whatever it is, it is the owner's, and it is logged
+            _log.exception("the owner of a link raised", identity=self.identity)
+            return False
+        return True
