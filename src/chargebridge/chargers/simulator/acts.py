@@ -1,0 +1,186 @@
+"""What a person can do to a simulated charger, by name: the words of the REST API.
+
+Each act is a struct whose fields are its arguments; they are checked completely before anything
+happens to the charger.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from chargebridge.chargers.model import Fault
+from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
+
+
+class ActError(Exception):
+    """There is no such act, its arguments are wrong, or it cannot be done now; the text says which."""
+
+
+class Act(Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of all acts."""
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:
+        """Do it; raises `NotPossibleError` if the charger's state does not allow it."""
+        raise NotImplementedError
+
+
+class PlugIn(Act, frozen=True):
+    """Connect a car."""
+
+    battery_kwh: Annotated[float, Meta(ge=1, le=1000)] = 60.0
+    charged_kwh: Annotated[float, Meta(ge=0, le=1000)] = 20.0
+    max_current_a: Annotated[int, Meta(ge=6, le=80)] = 16
+    phases: Annotated[int, Meta(ge=1, le=3)] = 3
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
+        if self.charged_kwh > self.battery_kwh:
+            raise NotPossibleError("charged_kwh must not be above battery_kwh")
+        car = Car(
+            battery_wh=round(self.battery_kwh * 1000),
+            charged_uj=round(self.charged_kwh * 1000) * UJ_PER_WH,
+            max_current_a=self.max_current_a,
+            phases=self.phases,
+        )
+        charger.plug_in(car, now_ms)
+
+
+class Unplug(Act, frozen=True):
+    """Disconnect the car, at the car's side or (where a lock can hold the cable) the charger's."""
+
+    at_charger: bool = False
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
+        charger.unplug(now_ms, at_charger=self.at_charger)
+
+
+class PresentToken(Act, frozen=True):
+    """Hold a token to the reader."""
+
+    id_tag: Annotated[str, Meta(min_length=1, max_length=20)]
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
+        charger.present_token(self.id_tag, now_ms)
+
+
+class PauseCar(Act, frozen=True):
+    """The car stops drawing."""
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
+        charger.pause_car(now_ms)
+
+
+class ResumeCar(Act, frozen=True):
+    """The car draws again."""
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
+        charger.resume_car(now_ms)
+
+
+class RaiseFault(Act, frozen=True):
+    """Break something."""
+
+    fault: Fault
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
+        charger.raise_fault(self.fault, now_ms)
+
+
+class ClearFault(Act, frozen=True):
+    """Repair it."""
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
+        charger.clear_fault(now_ms)
+
+
+class PowerCycle(Act, frozen=True):
+    """Cut the charger's mains for a moment."""
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
+        charger.power_cycle(now_ms)
+
+
+class LoseCloud(Act, frozen=True):
+    """Cut the charger's connection to its cloud."""
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
+        charger.lose_cloud(now_ms)
+
+
+class RegainCloud(Act, frozen=True):
+    """Restore it."""
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
+        charger.regain_cloud(now_ms)
+
+
+class View(Act, frozen=True):
+    """Change nothing, just look."""
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
+        charger.advance(now_ms)
+
+
+ACTIONS: Final[dict[str, type[Act]]] = {
+    "plug_in": PlugIn,
+    "unplug": Unplug,
+    "present_token": PresentToken,
+    "pause_car": PauseCar,
+    "resume_car": ResumeCar,
+    "raise_fault": RaiseFault,
+    "clear_fault": ClearFault,
+    "power_cycle": PowerCycle,
+    "lose_cloud": LoseCloud,
+    "regain_cloud": RegainCloud,
+    "view": View,
+}
+
+
+def perform(charger: SimulatedCharger, action: str, arguments: Mapping[str, object], now_ms: int) -> None:
+    """Do to a charger what a person, a car or bad luck could do.
+
+    Args:
+        charger: the charger.
+        action: a key of `ACTIONS`.
+        arguments: the fields of that act, by name.
+        now_ms: the moment, in UTC milliseconds.
+
+    Raises:
+        ActError: unknown action, wrong arguments, or the charger's state does not allow it.
+    """
+    shape = ACTIONS.get(action)
+    if shape is None:
+        raise ActError(f"no action {action!r}; expected one of {', '.join(ACTIONS)}")
+    try:
+        msgspec.convert(arguments, shape).do(charger, now_ms)
+    except (msgspec.ValidationError, NotPossibleError) as error:
+        raise ActError(f"{action}: {error}") from None
+
+
+def view(charger: SimulatedCharger) -> dict[str, object]:
+    """Return the charger's own view of itself, as plain JSON values.
+
+    `register_wh` is what events tell; `register_uj` is the register itself, in microjoules.
+    """
+    record, outlet = charger.record, charger.record.outlet
+    return {
+        "serial": charger.settings.serial,
+        "at_ms": outlet.at_ms,
+        "state": charger.state.value,
+        "fault": None if record.fault is None else record.fault.value,
+        "reachable": charger.reachable,
+        "available": record.available,
+        "locked": record.locked,
+        "register_wh": outlet.register_wh,
+        "register_uj": outlet.register_uj,
+        "power_w": outlet.power_mw / 1000,
+        "voltages_v": [dv / 10 for dv in outlet.voltages_dv],
+        "currents_a": [ca / 100 for ca in outlet.currents_ca],
+        "current_offered_a": outlet.offered_ca / 100,
+        "temperature_c": round(outlet.temperature_c, 1),
+        "session": msgspec.to_builtins(record.session),
+        "car": msgspec.to_builtins(record.car),
+        "schedule": None,
+    }

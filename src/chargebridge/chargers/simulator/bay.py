@@ -1,0 +1,151 @@
+"""A parking bay: one charger, the drivers who come to it, and what its cloud keeps of its events."""
+
+from collections import deque
+from typing import Final
+
+from msgspec import Struct
+
+from chargebridge.chargers.model import (
+    ChargerEvent,
+    Measured,
+    Reachable,
+    Restarted,
+    SessionEnded,
+    SessionStarted,
+    StateChanged,
+    TokenPresented,
+)
+from chargebridge.chargers.simulator.charger import ChargerRecord, ChargerSettings, SimulatedCharger
+from chargebridge.chargers.simulator.traffic import NEVER_MS, Traffic, Visitor, VisitorRecord
+
+KeptEvent = SessionStarted | SessionEnded | TokenPresented | Measured | Restarted
+"""What a cloud keeps until it is acknowledged; of all else only the present value matters."""
+
+MEASURED_KEPT: Final = 120
+"""Measurements of one charger that its cloud keeps; beyond that the oldest one goes."""
+
+
+class BayRecord(Struct, kw_only=True):
+    """All that a bay is, apart from the events that are kept."""
+
+    settings: ChargerSettings
+    charger: ChargerRecord
+    visitor: VisitorRecord | None = None
+    last_number: int = 0
+    """The number of the newest kept event."""
+
+
+class Kept(Struct, frozen=True, gc=False):
+    """An event and the number under which it is acknowledged; 0 for one that is not kept."""
+
+    number: int
+    event: ChargerEvent
+
+
+class Bay:
+    """Moves a charger and its visitors through time together.
+
+    Args:
+        charger: the charger.
+        visitor: the drivers that come to it, if any do.
+        kept: unacknowledged events by number, oldest first.
+        last_number: the number of the newest event ever kept.
+    """
+
+    def __init__(
+        self,
+        charger: SimulatedCharger,
+        visitor: Visitor | None,
+        kept: dict[int, KeptEvent],
+        last_number: int,
+    ) -> None:
+        self.charger = charger
+        self.visitor = visitor
+        self.kept = kept
+        self._last_number = last_number
+        self._measured = deque(number for number, event in kept.items() if isinstance(event, Measured))
+
+    @classmethod
+    def from_record(cls, record: BayRecord, traffic: Traffic | None, kept: dict[int, KeptEvent]) -> "Bay":
+        """Return the bay as it was when it was written down."""
+        charger = SimulatedCharger(record.settings, record.charger)
+        visitor = Visitor(traffic, charger, record.visitor) if traffic else None
+        return cls(charger, visitor, kept, record.last_number)
+
+    def record(self) -> BayRecord:
+        """Return what has to be written down of it."""
+        return BayRecord(
+            settings=self.charger.settings,
+            charger=self.charger.record,
+            visitor=self.visitor.record if self.visitor else None,
+            last_number=self._last_number,
+        )
+
+    @property
+    def due_ms(self) -> int:
+        """When something happens here next by itself."""
+        return min(self.charger.next_ms, self.visitor.due_ms if self.visitor else NEVER_MS)
+
+    def advance(self, now_ms: int) -> None:
+        """Let everything happen that is due up to `now_ms`, in order."""
+        charger, visitor = self.charger, self.visitor
+        if visitor is None:
+            charger.advance(now_ms)
+            return
+        while (due_ms := self.due_ms) <= now_ms:
+            charger.advance(due_ms)
+            visitor.react(due_ms)
+            if visitor.due_ms <= due_ms:
+                visitor.act(due_ms)
+                visitor.react(due_ms)
+        charger.advance(now_ms)
+
+    def reacted(self) -> None:
+        """Let the visitor see what somebody else has done to the charger."""
+        if self.visitor is not None:
+            self.visitor.react(self.charger.record.outlet.at_ms)
+
+    def collect(self) -> tuple[list[Kept], list[int]]:
+        """Take over the charger's new events.
+
+        Returns:
+            The new events in order, and the numbers of old measurements that had to make room.
+        """
+        collected: list[Kept] = []
+        dropped: list[int] = []
+        for event in self.charger.take_events():
+            if isinstance(event, Reachable | StateChanged) or (
+                isinstance(event, Measured) and event.session is None
+            ):
+                collected.append(Kept(0, event))
+                continue
+            self._last_number += 1
+            self.kept[self._last_number] = event
+            collected.append(Kept(self._last_number, event))
+            if isinstance(event, Measured):
+                self._measured.append(self._last_number)
+                dropped += self._make_room()
+        return collected, dropped
+
+    def greeting(self) -> list[Kept]:
+        """Return what somebody has to hear who listens from now on, kept events last."""
+        charger = self.charger
+        reachable = Reachable(at_ms=charger.record.outlet.at_ms, reachable=charger.reachable)
+        present = [Kept(0, reachable), Kept(0, charger.current_state)]
+        return present + [Kept(number, event) for number, event in self.kept.items()]
+
+    def acknowledge(self, number: int) -> bool:
+        """Forget a kept event; False if it was forgotten before."""
+        return self.kept.pop(number, None) is not None
+
+    def _make_room(self) -> list[int]:
+        """Drop the oldest measurement if there are too many."""
+        if len(self._measured) <= MEASURED_KEPT:
+            return []
+        # Acknowledged ones are still listed; they leave here, so that an acknowledgement costs nothing.
+        self._measured = deque(number for number in self._measured if number in self.kept)
+        if len(self._measured) <= MEASURED_KEPT:
+            return []
+        number = self._measured.popleft()
+        del self.kept[number]
+        return [number]

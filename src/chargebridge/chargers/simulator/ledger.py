@@ -1,0 +1,174 @@
+"""The file in which a simulated world is written down, one commit for each step.
+
+The tables can be read by a person while the world runs: `charger` (with its register), `session`
+(all that ended, for ever) and `kept_event` (what nobody has acknowledged yet).
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from chargebridge.chargers.model import SessionEnd, SessionEnded
+from chargebridge.chargers.simulator.bay import BayRecord, Kept, KeptEvent
+
+SCHEMA_VERSION: Final = 1
+
+_SCHEMA: Final = """
+CREATE TABLE world (latest_ms INTEGER NOT NULL);
+INSERT INTO world VALUES (0);
+CREATE TABLE charger (
+    serial TEXT PRIMARY KEY, register_wh INTEGER NOT NULL, record TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE session (
+    serial TEXT NOT NULL, session INTEGER NOT NULL, id_tag TEXT NOT NULL,
+    started_at_ms INTEGER NOT NULL, start_register_wh INTEGER NOT NULL,
+    stopped_at_ms INTEGER NOT NULL, stop_register_wh INTEGER NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (serial, session)
+) WITHOUT ROWID;
+CREATE TABLE kept_event (
+    serial TEXT NOT NULL, number INTEGER NOT NULL, event TEXT NOT NULL,
+    PRIMARY KEY (serial, number)
+) WITHOUT ROWID;
+"""
+
+_encoder = msgspec.json.Encoder()
+_record_decoder = msgspec.json.Decoder(BayRecord)
+_event_decoder = msgspec.json.Decoder(KeptEvent)
+
+
+class FinishedSession(Struct, frozen=True, kw_only=True):
+    """A session that is over, as its charger accounts for it."""
+
+    serial: str
+    session: int
+    id_tag: str
+    started_at_ms: int
+    start_register_wh: int
+    stopped_at_ms: int
+    stop_register_wh: int
+    reason: SessionEnd
+
+
+class Ledger:
+    """A world's file.
+
+    Args:
+        path: where it is; None keeps everything in memory.
+
+    Raises:
+        ValueError: the file was written by another version of chargebridge.
+        sqlite3.Error: it cannot be opened or is no such file.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._database = sqlite3.connect(path or ":memory:", isolation_level=None)
+        try:
+            self._prepare(path)
+        except Exception:
+            self._database.close()
+            raise
+
+    def _prepare(self, path: Path | None) -> None:
+        execute = self._database.execute
+        execute("PRAGMA journal_mode = WAL")
+        # A killed process loses nothing of this; only a power cut of the host could take the last steps.
+        execute("PRAGMA synchronous = NORMAL")
+        # The same few pages change in every step: the longer the log, the fewer of them are copied back.
+        execute("PRAGMA wal_autocheckpoint = 8000")
+        (version,) = execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise ValueError(f"{path}: has schema version {version}, expected {SCHEMA_VERSION}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def latest_ms(self) -> int:
+        """Return the latest moment of the world, 0 for a new one."""
+        (latest_ms,) = self._database.execute("SELECT latest_ms FROM world").fetchone()
+        return int(latest_ms)
+
+    def records(self) -> Iterator[tuple[BayRecord, dict[int, KeptEvent]]]:
+        """Yield every bay with its unacknowledged events, oldest first."""
+        kept: dict[str, dict[int, KeptEvent]] = {}
+        query = "SELECT serial, number, event FROM kept_event ORDER BY serial, number"
+        for serial, number, event in self._database.execute(query):
+            kept.setdefault(serial, {})[number] = _event_decoder.decode(event)
+        for (text,) in self._database.execute("SELECT record FROM charger ORDER BY serial"):
+            record = _record_decoder.decode(text)
+            yield record, kept.get(record.settings.serial, {})
+
+    def finished(self) -> list[FinishedSession]:
+        """Return all sessions that are over, by serial and session."""
+        columns = ", ".join(FinishedSession.__struct_fields__)
+        query = f"SELECT {columns} FROM session ORDER BY serial, session"  # noqa: S608 - our own names
+        rows = self._database.execute(query)
+        return [
+            msgspec.convert(dict(zip(FinishedSession.__struct_fields__, row, strict=True)), FinishedSession)
+            for row in rows
+        ]
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def write(
+        self,
+        *,
+        latest_ms: int,
+        bays: Iterable[BayRecord],
+        ended: Iterable[tuple[str, SessionEnded]],
+        kept: Iterable[tuple[str, Kept]],
+        forgotten: Iterable[tuple[str, int]],
+    ) -> None:
+        """Write down one step, all of it or nothing.
+
+        Raises:
+            sqlite3.Error: nothing was written.
+        """
+        execute, executemany = self._database.execute, self._database.executemany
+        execute("BEGIN IMMEDIATE")
+        try:
+            executemany("INSERT OR REPLACE INTO charger VALUES (?, ?, ?)", map(_charger_row, bays))
+            executemany(
+                "INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (_session_row(serial, event) for serial, event in ended),
+            )
+            executemany(
+                "INSERT INTO kept_event VALUES (?, ?, ?)",
+                ((serial, item.number, _encode(item.event)) for serial, item in kept),
+            )
+            executemany("DELETE FROM kept_event WHERE serial = ? AND number = ?", forgotten)
+            execute("UPDATE world SET latest_ms = ?", (latest_ms,))
+            execute("COMMIT")
+        except sqlite3.Error:
+            if self._database.in_transaction:
+                execute("ROLLBACK")
+            raise
+
+
+def _encode(value: object) -> str:
+    return _encoder.encode(value).decode()
+
+
+def _charger_row(bay: BayRecord) -> tuple[str, int, str]:
+    return bay.settings.serial, bay.charger.outlet.register_wh, _encode(bay)
+
+
+def _session_row(serial: str, ended: SessionEnded) -> tuple[str | int | None, ...]:
+    return (
+        serial,
+        ended.session,
+        ended.id_tag,
+        ended.started_at_ms,
+        ended.start_register_wh,
+        ended.at_ms,
+        ended.register_wh,
+        ended.reason,
+    )
