@@ -210,5 +210,7 @@ def describe(error: Exception) -> str:
             return f"host name not found: {error.strerror}"
         case OSError(strerror=str(text)):
             return text
+        case ConnectionError():
+            return str(error) or "the central system closed the connection"
         case _:
             return str(error) or type(error).__name__

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import socket
+from functools import lru_cache
 from typing import Final
 
 KEEP_S: Final = 30.0
@@ -54,6 +55,7 @@ class Resolver:
         return list(dict.fromkeys(str(address[4][0]) for address in found))
 
 
+@lru_cache(maxsize=256)
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
