@@ -1,0 +1,93 @@
+"""Operative and inoperative, by the central system's word (`AV-*`, `ST-9`, OCPP 1.6 §5.2)."""
+
+from typing import TYPE_CHECKING
+
+from chargebridge.chargepoint import commands, status
+from chargebridge.chargepoint.state import Purpose
+from chargebridge.chargepoint.timers import Timer
+from chargebridge.chargers.model import Capability, ChargerState, SetAvailable
+from chargebridge.ocpp16.enums import AvailabilityStatus, AvailabilityType
+from chargebridge.ocpp16.messages import ChangeAvailability, ChangeAvailabilityResponse
+
+if TYPE_CHECKING:
+    from chargebridge.chargepoint.charge_point import ChargePoint
+
+_ALLOWED_DAYS = 30
+_NOBODY_THERE = frozenset({None, ChargerState.DISCONNECTED, ChargerState.DISABLED, ChargerState.FAULTED})
+
+
+def operative(charge_point: "ChargePoint") -> bool:
+    """Whether a transaction may start as far as availability goes (`AV-6`)."""
+    state = charge_point.state
+    return state.operative and state.connector_operative and charge_point.settled
+
+
+def change_availability(
+    charge_point: "ChargePoint",
+    request: ChangeAvailability,
+) -> ChangeAvailabilityResponse:
+    """Answer ChangeAvailability: now, or when the transaction on the connector is over (`AV-1`)."""
+    if request.connector_id not in {0, 1}:
+        return ChangeAvailabilityResponse(status=AvailabilityStatus.REJECTED)
+    state = charge_point.state
+    wanted = request.type is AvailabilityType.OPERATIVE
+    # A newer request replaces a scheduled one (AV-5).
+    waiting = tuple(change for change in state.scheduled if change[0] != request.connector_id)
+    if waiting != state.scheduled:
+        state.scheduled = waiting
+        charge_point.changed()
+    present = state.connector_operative if request.connector_id else state.operative
+    if present != wanted:
+        charge_point.changed()
+        if not wanted and not _idle(charge_point):
+            state.scheduled = (*waiting, (request.connector_id, wanted))
+            return ChangeAvailabilityResponse(status=AvailabilityStatus.SCHEDULED)
+        _apply(charge_point, request.connector_id, wanted)
+    return ChangeAvailabilityResponse(status=AvailabilityStatus.ACCEPTED)
+
+
+def _idle(charge_point: "ChargePoint") -> bool:
+    state = charge_point.state
+    return charge_point.running is None and state.intent is None and state.charger in _NOBODY_THERE
+
+
+def apply_scheduled(charge_point: "ChargePoint", *, transaction_over: bool = False) -> None:
+    """Carry out what waited, when a transaction has ended or nobody is there any more."""
+    state = charge_point.state
+    if state.scheduled and (transaction_over or _idle(charge_point)):
+        scheduled, state.scheduled = state.scheduled, ()
+        for number, wanted in scheduled:
+            _apply(charge_point, number, wanted)
+
+
+def _apply(charge_point: "ChargePoint", number: int, wanted: bool) -> None:
+    state = charge_point.state
+    if number:
+        state.connector_operative = wanted
+    else:
+        state.operative = wanted
+    charge_point.changed()
+    if Capability.AVAILABILITY in charge_point.settings.capabilities:
+        commands.ask(
+            charge_point,
+            Purpose.AVAILABILITY,
+            SetAvailable,
+            _ALLOWED_DAYS * 86_400_000,
+            available=state.operative and state.connector_operative,
+        )
+
+
+def begin_settling(charge_point: "ChargePoint") -> None:
+    """After a reset or restart an inoperative charge point is Available for a moment, if it behaves so."""
+    seconds = charge_point.settings.behaviour.available_after_boot_s
+    state = charge_point.state
+    restarted, charge_point.restarted = charge_point.restarted, False
+    if restarted and seconds > 0 and not (state.operative and state.connector_operative):
+        charge_point.settled = False
+        charge_point.set_timer(Timer.SETTLE, seconds)
+
+
+def settled(charge_point: "ChargePoint") -> None:
+    """That moment is over."""
+    charge_point.settled = True
+    status.refresh(charge_point)

@@ -1,0 +1,108 @@
+"""What the central system says: its answers, and its calls, which are answered meanwhile."""
+
+from typing import TYPE_CHECKING
+
+from chargebridge.chargepoint import (
+    availability,
+    boot,
+    calls,
+    configuration,
+    remote_control,
+    triggers,
+)
+from chargebridge.chargepoint.turn import NoticeKind, SendFrame
+from chargebridge.ocpp16.enums import ClearCacheStatus, DataTransferStatus
+from chargebridge.ocpp16.fields import Request, Response
+from chargebridge.ocpp16.frames import (
+    Call,
+    CallErrorCode,
+    FrameError,
+    PayloadError,
+    UnknownMessageType,
+    decode_frame,
+    decode_request,
+    encode_error,
+    encode_result,
+)
+from chargebridge.ocpp16.messages import (
+    ChangeAvailability,
+    ChangeConfiguration,
+    ClearCache,
+    ClearCacheResponse,
+    DataTransfer,
+    DataTransferResponse,
+    GetConfiguration,
+    RemoteStartTransaction,
+    RemoteStopTransaction,
+    Reset,
+    TriggerMessage,
+    UnlockConnector,
+)
+
+if TYPE_CHECKING:
+    from chargebridge.chargepoint.charge_point import ChargePoint
+
+
+def frame_received(charge_point: "ChargePoint", data: bytes) -> None:
+    """Take one text message; what cannot be understood is refused and disturbs nothing."""
+    try:
+        frame = decode_frame(data)
+    except UnknownMessageType:
+        charge_point.notice(NoticeKind.FRAME_REFUSED, "unknown message type")
+        return  # RPC-7
+    except FrameError as error:
+        charge_point.notice(NoticeKind.FRAME_REFUSED, error.description)
+        if error.id is not None and not boot.silent(charge_point):
+            _send(charge_point, encode_error(error.id, error.code, error.description))
+        return
+    if not isinstance(frame, Call):
+        calls.answered(charge_point, frame)
+    elif not boot.silent(charge_point):
+        _answer(charge_point, frame)
+
+
+def _answer(charge_point: "ChargePoint", call: Call) -> None:
+    try:
+        tolerant = charge_point.settings.behaviour.tolerate_extra_fields
+        request = decode_request(call, tolerant=tolerant)
+        response = _handle(charge_point, call, request)
+    except PayloadError as error:
+        charge_point.notice(NoticeKind.FRAME_REFUSED, f"{error.code}: {error.description}")
+        _send(charge_point, encode_error(call.id, error.code, error.description))
+        return
+    if response is not None:
+        _send(charge_point, encode_result(call.id, response))
+
+
+def _send(charge_point: "ChargePoint", frame: bytes) -> None:
+    charge_point.let_out(SendFrame(charge_point.epoch, frame))
+
+
+def _handle(charge_point: "ChargePoint", call: Call, request: Request) -> Response | None:
+    """Answer a call, or return None where the answer is held until the charger has spoken."""
+    match request:
+        case GetConfiguration():
+            return configuration.get_configuration(charge_point, request)
+        case ChangeConfiguration():
+            return configuration.change_configuration(charge_point, request)
+        case RemoteStartTransaction():
+            return remote_control.remote_start(charge_point, request)
+        case RemoteStopTransaction():
+            return remote_control.remote_stop(charge_point, request)
+        case TriggerMessage():
+            return triggers.trigger_message(charge_point, request)
+        case ChangeAvailability():
+            return availability.change_availability(charge_point, request)
+        case Reset():
+            return remote_control.reset(charge_point, request)
+        case UnlockConnector():
+            return remote_control.unlock_connector(charge_point, request, call.id)
+        case ClearCache():
+            # There is no authorization cache to clear (CA-5).
+            return ClearCacheResponse(status=ClearCacheStatus.REJECTED)
+        case DataTransfer():
+            # No vendor's extension is known (DT-1).
+            return DataTransferResponse(status=DataTransferStatus.UNKNOWN_VENDOR_ID)
+        case _:
+            description = f"{call.action} is not supported by this charge point"
+            raise PayloadError(CallErrorCode.NOT_SUPPORTED, description)

@@ -1,0 +1,341 @@
+"""The virtual charge point: one input, one turn.
+
+`ChargePoint` holds the state and the frame of a turn; what a turn does is in one module for each
+concern of OCPP, whose functions take the charge point as their first argument. Nothing here knows
+a socket, a clock, a database or asyncio.
+"""
+
+from collections.abc import Callable, Mapping
+from math import inf
+from types import MappingProxyType
+from typing import Final
+from zlib import crc32
+
+from chargebridge.chargepoint import (
+    authorization,
+    availability,
+    boot,
+    calls,
+    central_system,
+    charger,
+    commands,
+    configuration,
+    delivery,
+    remote_control,
+    status,
+)
+from chargebridge.chargepoint.calls import OpenCall
+from chargebridge.chargepoint.meter_values import Latest
+from chargebridge.chargepoint.records import QueuedMessage, Record, SaveState, StoredChargePoint, Transaction
+from chargebridge.chargepoint.state import Settings, State, dump, load
+from chargebridge.chargepoint.status import Reported
+from chargebridge.chargepoint.timers import Timer
+from chargebridge.chargepoint.triggers import Triggered
+from chargebridge.chargepoint.turn import (
+    ChargerTold,
+    CommandEnded,
+    Effects,
+    FrameReceived,
+    Input,
+    LinkClosed,
+    LinkOpened,
+    Notice,
+    NoticeKind,
+    OperatorAsked,
+    Output,
+    QueueRead,
+    SetPing,
+    Woken,
+)
+from chargebridge.chargers.model import Measured
+from chargebridge.clock import Instant
+from chargebridge.ocpp16.enums import RegistrationStatus
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_FRESH: Final = StoredChargePoint()
+
+
+class ChargePoint:
+    """One virtual charge point.
+
+    Args:
+        settings: what the configuration says of it.
+        stored: what the store knows of it; None for one that has never run.
+    """
+
+    __slots__ = (
+        "_changed",
+        "_outputs",
+        "_records",
+        "authorizing",
+        "boot_due",
+        "boot_interval_s",
+        "boot_silences",
+        "call",
+        "call_number",
+        "call_prefix",
+        "configuration",
+        "epoch",
+        "heard_mono",
+        "heartbeat_due",
+        "held",
+        "is_new",
+        "late_call",
+        "latest",
+        "loaded_through",
+        "next_sequence",
+        "next_transaction",
+        "now",
+        "probe_due",
+        "queue",
+        "reading_queue",
+        "registration",
+        "reported",
+        "restarted",
+        "running",
+        "settings",
+        "settled",
+        "state",
+        "statuses",
+        "telemetry",
+        "timers",
+        "transactions",
+        "triggered",
+    )
+
+    def __init__(self, settings: Settings, stored: StoredChargePoint | None = None) -> None:
+        stored = stored or _FRESH
+        self.settings = settings
+        self.is_new = stored.document is None
+        self.state = State() if stored.document is None else load(stored.document)
+        self.configuration: Mapping[str, str] = stored.configuration or _NOTHING
+        self.now = Instant(0, 0.0)
+        self.timers: dict[Timer, float] = {}
+
+        # The link and the calls on it.
+        self.epoch = 0
+        """Of the open connection; 0 while there is none."""
+        self.call: OpenCall | None = None
+        """Ours that waits for its answer: at most one (`RPC-5`)."""
+        self.late_call: OpenCall | None = None
+        """One that has timed out, until a Heartbeat has told whether the link is deaf."""
+        self.probe_due = False
+        self.call_number = 0
+        self.call_prefix = ""
+        self.heard_mono = 0.0
+        """When the central system last answered."""
+
+        # Registration.
+        self.registration: RegistrationStatus | None = None
+        self.boot_due = True
+        self.boot_silences = 0
+        self.boot_interval_s = 0
+        self.heartbeat_due = False
+        self.restarted = False
+        """The boot under way is one of a reset or a restart of the charger."""
+        self.settled = True
+        """False during the Available that follows such a boot."""
+
+        # What is to be said when its turn comes. Shared empty values: idle costs nothing.
+        self.statuses: list[Reported] = _EMPTY
+        self.reported: tuple[Reported | None, Reported | None] = (None, None)
+        self.triggered: list[Triggered] = _EMPTY
+        self.telemetry: Measured | None = None
+        self.latest: Latest | None = None
+        self.authorizing: authorization.Authorizing | None = None
+        self.held: remote_control.HeldUnlock | None = None
+
+        # Transactions and their messages.
+        self.transactions: dict[int, Transaction] = {
+            transaction.number: transaction
+            for transaction in (*stored.open_transactions, *stored.queue.transactions)
+        }
+        self.running: Transaction | None = max(
+            (transaction for transaction in self.transactions.values() if transaction.stopped_ms is None),
+            key=lambda transaction: transaction.number,
+            default=None,
+        )
+        self.queue: list[QueuedMessage] = list(stored.queue.messages) or _EMPTY
+        """The head of the queue; more is in the store while `loaded_through < next_sequence - 1`."""
+        self.next_sequence = stored.next_sequence
+        self.next_transaction = stored.next_transaction
+        self.loaded_through = (
+            self.queue[-1].sequence if self.queue and stored.queue.more else stored.next_sequence - 1
+        )
+        self.reading_queue = False
+
+        self._records: list[Record] = []
+        self._outputs: list[Output] = []
+        self._changed = False
+
+    def __repr__(self) -> str:
+        return (
+            f"<ChargePoint {self.settings.identity} {self.registration or 'unregistered'}"
+            f" {status.connector(self).status} queue={len(self.queue)}>"
+        )
+
+    # --- a turn -----------------------------------------------------------------------------------
+
+    def resume(self, now: Instant) -> Effects:
+        """Take up the loaded state: give again what it owes the charger, and set its deadlines.
+
+        Called once, before any input.
+        """
+        self._begin(now)
+        if self.is_new:
+            for name, value in self.settings.configuration.items():
+                configuration.write(self, *configuration.check(name, value))
+            self.changed()
+        self.state.boots += 1
+        self.changed()
+        self.let_out(SetPing(configuration.integer(self, "WebSocketPingInterval")))
+        commands.resume(self)
+        authorization.resume(self)
+        remote_control.resume(self)
+        delivery.resume(self)
+        return self._finish()
+
+    def handle(self, an_input: Input, now: Instant) -> Effects:
+        """Take one input and return what it leads to.
+
+        Args:
+            an_input: what happened.
+            now: when; `mono` must not run backwards.
+        """
+        self._begin(now)
+        if self.timers and self.wake_at <= now.mono:
+            self._fire()
+        match an_input:
+            case FrameReceived():
+                if an_input.epoch == self.epoch:
+                    central_system.frame_received(self, an_input.data)
+            case ChargerTold():
+                charger.told(self, an_input.event)
+            case Woken():
+                pass  # what is overdue has been done already, as before any other input
+            case QueueRead():
+                delivery.page_read(self, an_input.page)
+            case CommandEnded():
+                commands.ended(self, an_input.outcome)
+            case LinkOpened():
+                calls.link_opened(self, an_input.epoch)
+            case LinkClosed():
+                if an_input.epoch == self.epoch:
+                    calls.link_lost(self)
+            case OperatorAsked():
+                remote_control.operator_asked(self, an_input)
+        return self._finish()
+
+    @property
+    def wake_at(self) -> float:
+        """The monotonic time at which a `Woken` is wanted; infinity if never."""
+        return min(self.timers.values(), default=inf)
+
+    def _begin(self, now: Instant) -> None:
+        self.now = now
+        self._records = []
+        self._outputs = []
+
+    def _finish(self) -> Effects:
+        if self.state.reset is not None:
+            remote_control.proceed_with_reset(self)
+        if self._changed:
+            status.refresh(self)
+        if self.call is None and self.epoch:
+            calls.advance(self)
+        if self._changed:
+            self._changed = False
+            self._records.append(SaveState(dump(self.state)))
+        return Effects(self._records, self._outputs)
+
+    def _fire(self) -> None:
+        mono = self.now.mono
+        for timer in [timer for timer, deadline in self.timers.items() if deadline <= mono]:
+            # One that fired may have cancelled or renewed another.
+            if self.timers.get(timer, inf) <= mono:
+                del self.timers[timer]
+                _TIMERS[timer](self)
+
+    # --- what the concerns use --------------------------------------------------------------------
+
+    def record(self, record: Record) -> None:
+        """Make this durable with the turn."""
+        self._records.append(record)
+
+    def let_out(self, output: Output) -> None:
+        """Let this out once the turn is durable."""
+        self._outputs.append(output)
+
+    def notice(self, kind: NoticeKind, detail: str) -> None:
+        """Tell the operator's side; never carries secrets."""
+        self._outputs.append(Notice(kind, detail))
+
+    def changed(self) -> None:
+        """The durable state is not what it was; it is saved at the end of the turn."""
+        self._changed = True
+
+    def set_timer(self, timer: Timer, seconds: float) -> None:
+        """Set or move a deadline."""
+        self.timers[timer] = self.now.mono + seconds
+
+    def set_timer_until(self, timer: Timer, utc_ms: int, at_most_s: float) -> None:
+        """Set a deadline that was stored as UTC, clamped against jumps of the host's clock."""
+        self.set_timer(timer, min(max((utc_ms - self.now.utc_ms) / 1000, 0.0), at_most_s))
+
+    def cancel_timer(self, timer: Timer) -> None:
+        """Forget a deadline, set or not."""
+        self.timers.pop(timer, None)
+
+    def jitter(self, seconds: float) -> float:
+        """Spread a duration by a tenth either way, so that a fleet does not act in step."""
+        spread = crc32(f"{self.settings.identity}/{self.call_number}".encode()) / 2**32
+        return seconds * (0.9 + 0.2 * spread)
+
+    def drop_link(self, reason: str) -> None:
+        """Close the connection once what was said before is written; it comes back by itself."""
+        calls.drop_link(self, reason)
+
+    def configuration_changed(self, name: str) -> None:
+        """Put a newly written key into effect at once (`CF-5`)."""
+        if name == "HeartbeatInterval":
+            boot.schedule_heartbeat(self)
+        elif name == "WebSocketPingInterval":
+            self.let_out(SetPing(configuration.integer(self, name)))
+        elif name == "ConnectionTimeOut":
+            authorization.connection_timeout_changed(self)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the central system has registered this charge point."""
+        return self.registration is RegistrationStatus.ACCEPTED
+
+    @property
+    def online(self) -> bool:
+        """Whether the central system can be asked."""
+        return self.epoch != 0 and self.accepted
+
+    @property
+    def heartbeat_interval_s(self) -> int:
+        """Seconds between heartbeats: as written, else as the behaviour says, else as the boot answer."""
+        written = self.configuration.get("HeartbeatInterval")
+        if written is not None:
+            return int(written)
+        fixed = self.settings.behaviour.heartbeat_interval_s
+        return self.boot_interval_s if fixed is None else fixed
+
+
+# Never written to: whoever has something to say makes a list of its own.
+_EMPTY: Final[list] = []  # type: ignore[type-arg]  # shared by lists of several types
+
+
+_TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
+    Timer.CALL: calls.timed_out,
+    Timer.BOOT: boot.interval_over,
+    Timer.HEARTBEAT: boot.heartbeat_interval_over,
+    Timer.RETRY: delivery.retry_interval_over,
+    Timer.CONNECTION: authorization.connection_timed_out,
+    Timer.HELD_ANSWER: remote_control.held_answer_overdue,
+    Timer.SETTLE: availability.settled,
+    Timer.RESET: remote_control.reset_overdue,
+    Timer.COMMAND: commands.try_again,
+}

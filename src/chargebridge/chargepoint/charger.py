@@ -1,0 +1,79 @@
+"""What the charger tells: each event to the concern it is for."""
+
+from typing import TYPE_CHECKING
+
+from chargebridge.chargepoint import (
+    authorization,
+    availability,
+    boot,
+    commands,
+    meter_values,
+    remote_control,
+    transactions,
+)
+from chargebridge.chargepoint.turn import NoticeKind
+from chargebridge.chargers.model import (
+    ChargerEvent,
+    ChargerState,
+    Measured,
+    Reachable,
+    Restarted,
+    SessionEnded,
+    SessionStarted,
+    StateChanged,
+    TokenPresented,
+)
+
+if TYPE_CHECKING:
+    from chargebridge.chargepoint.charge_point import ChargePoint
+
+
+def told(charge_point: "ChargePoint", event: ChargerEvent) -> None:
+    """Take one event; the driver may repeat it, and may be late with it."""
+    match event:
+        case Measured():
+            meter_values.measured(charge_point, event)
+        case StateChanged():
+            _state_changed(charge_point, event)
+        case SessionStarted():
+            transactions.session_started(charge_point, event)
+        case SessionEnded():
+            transactions.session_ended(charge_point, event)
+        case TokenPresented():
+            authorization.token_presented(charge_point, event)
+        case Reachable():
+            _reachable(charge_point, event)
+        case Restarted():
+            if event.firmware:
+                charge_point.state.firmware = event.firmware
+            remote_control.charger_restarted(charge_point)
+
+
+def _state_changed(charge_point: "ChargePoint", event: StateChanged) -> None:
+    state = charge_point.state
+    if event.at_ms < state.charger_ms:
+        charge_point.notice(NoticeKind.EVENT_IGNORED, "state: older than the last")
+        return
+    same = (event.state, event.reason, event.fault) == (state.charger, state.reason, state.fault)
+    if same and state.charger_ms:
+        return
+    state.charger, state.charger_ms = event.state, event.at_ms
+    state.reason, state.fault = event.reason, event.fault
+    if event.state is ChargerState.DISCONNECTED:
+        state.finished = False
+    charge_point.changed()
+    authorization.car_waits(charge_point)
+    availability.apply_scheduled(charge_point)
+
+
+def _reachable(charge_point: "ChargePoint", event: Reachable) -> None:
+    state = charge_point.state
+    if event.reachable == state.reachable:
+        if event.reachable:
+            commands.reconcile(charge_point)
+        return
+    state.reachable = event.reachable
+    charge_point.changed()
+    if event.reachable:
+        commands.reconcile(charge_point)
+        boot.schedule_heartbeat(charge_point)

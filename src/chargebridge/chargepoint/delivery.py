@@ -1,0 +1,203 @@
+"""Delivering transaction-related messages: in order, each until it is answered (`Q-*`, OCPP 1.6 §3.7).
+
+The queue lies in the store; its head is in memory, and more of it is read when that is answered.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Raw, structs
+
+from chargebridge.chargepoint import configuration, transactions
+from chargebridge.chargepoint.records import (
+    Attempted,
+    Bury,
+    Dequeue,
+    Enqueue,
+    MessageKind,
+    QueuedMessage,
+    QueuePage,
+    SendState,
+    Transaction,
+)
+from chargebridge.chargepoint.timers import Timer
+from chargebridge.chargepoint.turn import NoticeKind, ReadQueue
+from chargebridge.ocpp16.codec import ENCODER
+from chargebridge.ocpp16.enums import AuthorizationStatus, Reason
+from chargebridge.ocpp16.frames import PayloadError, decode_response
+from chargebridge.ocpp16.messages import StartTransactionResponse
+
+if TYPE_CHECKING:
+    from chargebridge.chargepoint.charge_point import ChargePoint
+
+PAGE: Final = 16
+"""Messages of a queue that are in memory at most."""
+
+
+def enqueue(
+    charge_point: "ChargePoint",
+    kind: MessageKind,
+    transaction: Transaction,
+    payload: bytes = b"",
+    sampled_ms: int = 0,
+    register_wh: int = 0,
+) -> None:
+    """Append a message; it waits behind all that came before it (`Q-2`)."""
+    sequence = charge_point.next_sequence
+    charge_point.next_sequence = sequence + 1
+    message = QueuedMessage(sequence, kind, transaction.number, payload)
+    charge_point.record(Enqueue(message, sampled_ms, register_wh))
+    queue = charge_point.queue
+    if charge_point.loaded_through == sequence - 1 and len(queue) < PAGE and not charge_point.reading_queue:
+        charge_point.queue = [*queue, message]
+        charge_point.loaded_through = sequence
+
+
+def resume(charge_point: "ChargePoint") -> None:
+    """After a restart: wait on with a retry, where it had come to."""
+    if charge_point.queue and charge_point.queue[0].not_before_ms is not None:
+        head = charge_point.queue[0]
+        assert head.not_before_ms is not None
+        longest = _retry_interval_s(charge_point) * max(head.attempts, 1)
+        charge_point.set_timer_until(Timer.RETRY, head.not_before_ms, longest)
+
+
+def may_send(charge_point: "ChargePoint") -> bool:
+    """Whether the head of the queue is not waiting for its retry."""
+    return Timer.RETRY not in charge_point.timers
+
+
+def head(charge_point: "ChargePoint") -> tuple[str, bytes]:
+    """Return action and payload of the message whose turn it is (`TX-7`)."""
+    message = charge_point.queue[0]
+    transaction = charge_point.transactions[message.transaction]
+    if message.kind is MessageKind.METER_VALUES:
+        return "MeterValues", b'{"connectorId":%d,"transactionId":%d,"meterValue":%b}' % (
+            transaction.connector,
+            transactions.transaction_id(transaction),
+            message.payload,
+        )
+    if message.kind is MessageKind.START:
+        return "StartTransaction", ENCODER.encode(transactions.start_request(transaction))
+    return "StopTransaction", ENCODER.encode(transactions.stop_request(transaction))
+
+
+def answered(charge_point: "ChargePoint", payload: Raw) -> None:
+    """The central system has the message: go on with the next."""
+    message = charge_point.queue[0]
+    if message.kind is MessageKind.METER_VALUES:
+        _drop_head(charge_point)
+    elif message.kind is MessageKind.START:
+        _start_answered(charge_point, message, payload)
+    else:
+        # It cannot be refused (TX-11), whatever the answer says.
+        transaction = charge_point.transactions[message.transaction]
+        transactions.put(charge_point, structs.replace(transaction, stop=SendState.ANSWERED))
+        _drop_head(charge_point)
+
+
+def _start_answered(charge_point: "ChargePoint", message: QueuedMessage, payload: Raw) -> None:
+    try:
+        response = decode_response("StartTransaction", payload, tolerant=True)
+    except PayloadError as error:
+        failed(charge_point, error.description)
+        return
+    assert isinstance(response, StartTransactionResponse)
+    info = response.id_tag_info
+    transaction = charge_point.transactions[message.transaction]
+    transaction = structs.replace(
+        transaction,
+        start=SendState.ANSWERED,
+        transaction_id=response.transaction_id,
+        id_tag_status=info.status.value,
+        parent_id_tag=info.parent_id_tag or transaction.parent_id_tag,  # AZ-3
+    )
+    transactions.put(charge_point, transaction)
+    _drop_head(charge_point)
+    running = charge_point.running
+    if (
+        info.status is not AuthorizationStatus.ACCEPTED
+        and running is not None
+        and running.number == transaction.number
+    ):
+        transactions.request_stop(charge_point, Reason.DE_AUTHORIZED)  # TX-4
+
+
+def failed(charge_point: "ChargePoint", reason: str) -> None:
+    """The central system failed to process the message: try again later, or give it up (`Q-4`)."""
+    message = charge_point.queue[0]
+    attempts = message.attempts + 1
+    if attempts >= max(configuration.integer(charge_point, "TransactionMessageAttempts"), 1):
+        _bury(charge_point, message, reason)
+        return
+    wait_s = _retry_interval_s(charge_point) * attempts
+    not_before_ms = charge_point.now.utc_ms + wait_s * 1000
+    charge_point.record(Attempted(message.sequence, attempts, not_before_ms))
+    waiting = structs.replace(message, attempts=attempts, not_before_ms=not_before_ms)
+    charge_point.queue = [waiting, *charge_point.queue[1:]]
+    charge_point.set_timer(Timer.RETRY, wait_s)
+
+
+def _retry_interval_s(charge_point: "ChargePoint") -> int:
+    return configuration.integer(charge_point, "TransactionMessageRetryInterval")
+
+
+def _bury(charge_point: "ChargePoint", message: QueuedMessage, reason: str) -> None:
+    transaction = charge_point.transactions[message.transaction]
+    if message.kind is MessageKind.START:
+        transactions.put(charge_point, structs.replace(transaction, start=SendState.DEAD))
+    elif message.kind is MessageKind.STOP:
+        transactions.put(charge_point, structs.replace(transaction, stop=SendState.DEAD))
+    charge_point.record(Bury(message.sequence, charge_point.now.utc_ms, reason))
+    charge_point.notice(NoticeKind.DEAD_LETTER, f"{message.kind}: {reason}")
+    _take_head(charge_point)
+
+
+def _drop_head(charge_point: "ChargePoint") -> None:
+    charge_point.record(Dequeue(charge_point.queue[0].sequence))
+    _take_head(charge_point)
+
+
+def _take_head(charge_point: "ChargePoint") -> None:
+    charge_point.queue = charge_point.queue[1:]
+    charge_point.cancel_timer(Timer.RETRY)
+    if not charge_point.queue:
+        read_on(charge_point)
+    forget_delivered(charge_point)
+
+
+def forget_delivered(charge_point: "ChargePoint") -> None:
+    """Keep in memory only the running transaction and those of the messages at the head."""
+    if charge_point.reading_queue:
+        return  # a page on its way may need, and be older than, what is here
+    wanted = {message.transaction for message in charge_point.queue}
+    if charge_point.running is not None:
+        wanted.add(charge_point.running.number)
+    if len(wanted) < len(charge_point.transactions):
+        charge_point.transactions = {
+            number: transaction
+            for number, transaction in charge_point.transactions.items()
+            if number in wanted
+        }
+
+
+def read_on(charge_point: "ChargePoint") -> None:
+    """Ask for what lies behind the head, if anything does."""
+    if charge_point.loaded_through < charge_point.next_sequence - 1 and not charge_point.reading_queue:
+        charge_point.reading_queue = True
+        charge_point.let_out(ReadQueue(charge_point.loaded_through, PAGE))
+
+
+def page_read(charge_point: "ChargePoint", page: QueuePage) -> None:
+    """Take the next messages of the queue."""
+    charge_point.reading_queue = False
+    for transaction in page.transactions:
+        # What is in memory is newer than what was read.
+        charge_point.transactions.setdefault(transaction.number, transaction)
+    charge_point.queue = [*charge_point.queue, *page.messages]
+    if page.messages:
+        charge_point.loaded_through = page.messages[-1].sequence
+        forget_delivered(charge_point)
+
+
+def retry_interval_over(charge_point: "ChargePoint") -> None:
+    """The head may be sent again; it is, as the next CALL."""

@@ -1,0 +1,249 @@
+"""What the central system and the operator can make a charge point do (`RS-*`, `UL-*`, `RE-*`)."""
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from chargebridge.chargepoint import authorization, boot, commands, configuration, transactions
+from chargebridge.chargepoint.records import MessageKind
+from chargebridge.chargepoint.state import Origin, Purpose
+from chargebridge.chargepoint.timers import Timer
+from chargebridge.chargepoint.turn import Operation, OperatorAnswered, OperatorAsked, SendFrame
+from chargebridge.chargers.model import Capability, Reboot, Unlock
+from chargebridge.ocpp16.enums import (
+    Reason,
+    RegistrationStatus,
+    RemoteStartStopStatus,
+    ResetStatus,
+    ResetType,
+    UnlockStatus,
+)
+from chargebridge.ocpp16.frames import encode_result
+from chargebridge.ocpp16.messages import (
+    RemoteStartTransaction,
+    RemoteStartTransactionResponse,
+    RemoteStopTransaction,
+    RemoteStopTransactionResponse,
+    Reset,
+    ResetResponse,
+    UnlockConnector,
+    UnlockConnectorResponse,
+)
+
+if TYPE_CHECKING:
+    from chargebridge.chargepoint.charge_point import ChargePoint
+
+HELD_ANSWER_S: Final = 10.0
+"""The central system waits no longer than this for an answer that the charger decides."""
+RESET_WAIT_S: Final = 30.0
+"""A reset waits this long for the session to end and its Stop to be answered."""
+_ONE_SHOT_MS: Final = 60_000
+_RESTART_EXPECTED_MS: Final = 600_000
+_REASONS: Final = {ResetType.SOFT: Reason.SOFT_RESET, ResetType.HARD: Reason.HARD_RESET}
+
+
+class HeldUnlock(NamedTuple):
+    """An UnlockConnector that the charger is still busy with, and who waits for it.
+
+    Either a message id of the central system, or an operator's ask.
+    """
+
+    call_id: str
+    ask: int
+    waits_for_session: bool
+
+
+# --- remote start and stop --------------------------------------------------------------------------
+
+
+def remote_start(
+    charge_point: "ChargePoint",
+    request: RemoteStartTransaction,
+) -> RemoteStartTransactionResponse:
+    """Answer RemoteStartTransaction: Accepted only if it will be tried (`RS-1`).
+
+    A charging profile in it is ignored as long as smart charging is not among the supported
+    profiles (`RS-5`).
+    """
+    pending = charge_point.registration is RegistrationStatus.PENDING  # BOOT-8
+    if request.connector_id not in {None, 1} or pending or not authorization.may_start(charge_point):
+        return RemoteStartTransactionResponse(status=RemoteStartStopStatus.REJECTED)
+    if configuration.boolean(charge_point, "AuthorizeRemoteTxRequests"):
+        authorization.authorize_remote(charge_point, request.id_tag)
+    else:
+        authorization.begin_intent(charge_point, request.id_tag, Origin.REMOTE, None)
+    return RemoteStartTransactionResponse(status=RemoteStartStopStatus.ACCEPTED)
+
+
+def remote_stop(
+    charge_point: "ChargePoint",
+    request: RemoteStopTransaction,
+) -> RemoteStopTransactionResponse:
+    """Answer RemoteStopTransaction for the running transaction, by the id of its Start (`RS-7`)."""
+    running = charge_point.running
+    possible = (
+        running is not None
+        and running.transaction_id == request.transaction_id
+        and charge_point.registration is not RegistrationStatus.PENDING
+        and charge_point.state.reachable
+    )
+    if not possible:
+        return RemoteStopTransactionResponse(status=RemoteStartStopStatus.REJECTED)
+    transactions.request_stop(charge_point, Reason.REMOTE)
+    return RemoteStopTransactionResponse(status=RemoteStartStopStatus.ACCEPTED)
+
+
+# --- unlock -----------------------------------------------------------------------------------------
+
+
+def unlock_connector(
+    charge_point: "ChargePoint",
+    request: UnlockConnector,
+    call_id: str,
+) -> UnlockConnectorResponse | None:
+    """Answer UnlockConnector, or hold the answer until the charger has tried (`UL-1`, `UL-2`)."""
+    if request.connector_id != 1 or Capability.UNLOCK not in charge_point.settings.capabilities:
+        return UnlockConnectorResponse(status=UnlockStatus.NOT_SUPPORTED)
+    if charge_point.settings.behaviour.unlock_sets_unlock_on_ev_side_disconnect:
+        configuration.write(charge_point, "UnlockConnectorOnEVSideDisconnect", "true")
+    if not _begin_unlock(charge_point, call_id, 0):
+        return UnlockConnectorResponse(status=UnlockStatus.UNLOCK_FAILED)
+    return None
+
+
+def _begin_unlock(charge_point: "ChargePoint", call_id: str, ask: int) -> bool:
+    if charge_point.held is not None or not charge_point.state.reachable:
+        return False
+    running = charge_point.running is not None
+    charge_point.held = HeldUnlock(call_id, ask, waits_for_session=running)
+    charge_point.set_timer(Timer.HELD_ANSWER, HELD_ANSWER_S)
+    if running:
+        transactions.request_stop(charge_point, Reason.UNLOCK_COMMAND)
+    else:
+        commands.ask(charge_point, Purpose.UNLOCK, Unlock, _ONE_SHOT_MS)
+    return True
+
+
+def session_over(charge_point: "ChargePoint") -> None:
+    """The session that an unlock had to wait for has ended."""
+    held = charge_point.held
+    if held is not None and held.waits_for_session:
+        charge_point.held = held._replace(waits_for_session=False)
+        commands.ask(charge_point, Purpose.UNLOCK, Unlock, _ONE_SHOT_MS)
+
+
+def unlock_ended(charge_point: "ChargePoint", *, unlocked: bool) -> None:
+    """The charger has tried to unlock."""
+    held, charge_point.held = charge_point.held, None
+    charge_point.cancel_timer(Timer.HELD_ANSWER)
+    if held is None:
+        return
+    if held.ask:
+        detail = "unlocked" if unlocked else "the charger did not unlock"
+        charge_point.let_out(OperatorAnswered(held.ask, unlocked, detail))
+    elif charge_point.epoch:
+        status = UnlockStatus.UNLOCKED if unlocked else UnlockStatus.UNLOCK_FAILED
+        answer = encode_result(held.call_id, UnlockConnectorResponse(status=status))
+        charge_point.let_out(SendFrame(charge_point.epoch, answer))
+
+
+def held_answer_overdue(charge_point: "ChargePoint") -> None:
+    """The charger has not said in time; what it does later is not repeated."""
+    commands.forget(charge_point, Purpose.UNLOCK)
+    unlock_ended(charge_point, unlocked=False)
+
+
+def link_lost(charge_point: "ChargePoint") -> None:
+    """A held answer dies with its link."""
+    if charge_point.held is not None and not charge_point.held.ask:
+        charge_point.held = None
+        charge_point.cancel_timer(Timer.HELD_ANSWER)
+
+
+# --- reset ------------------------------------------------------------------------------------------
+
+
+def reset(charge_point: "ChargePoint", request: Reset) -> ResetResponse:
+    """Answer Reset: the charger and the virtual charge point restart, either kind (`RE-1`, `RE-2`)."""
+    accepted = _begin_reset(charge_point, request.type)
+    return ResetResponse(status=ResetStatus.ACCEPTED if accepted else ResetStatus.REJECTED)
+
+
+def _begin_reset(charge_point: "ChargePoint", kind: ResetType) -> bool:
+    state = charge_point.state
+    if not state.reachable or Capability.REBOOT not in charge_point.settings.capabilities:
+        return False
+    if state.reset is None:
+        state.reset = kind
+        state.reset_until_ms = charge_point.now.utc_ms + round(RESET_WAIT_S * 1000)
+        charge_point.set_timer(Timer.RESET, RESET_WAIT_S)
+        charge_point.changed()
+        authorization.end_intent(charge_point)
+        if charge_point.running is not None:
+            transactions.request_stop(charge_point, _REASONS[kind])
+    return True
+
+
+def proceed_with_reset(charge_point: "ChargePoint") -> None:
+    """Restart as soon as the session has ended and its Stop is answered, or the wait is over."""
+    stop_waits = charge_point.online and any(
+        message.kind is MessageKind.STOP for message in charge_point.queue
+    )
+    over = Timer.RESET not in charge_point.timers
+    if not over and (charge_point.running is not None or stop_waits):
+        return
+    state = charge_point.state
+    state.reset = None
+    state.restart_expected_ms = charge_point.now.utc_ms + _RESTART_EXPECTED_MS
+    charge_point.cancel_timer(Timer.RESET)
+    commands.ask(charge_point, Purpose.REBOOT, Reboot, _ONE_SHOT_MS)
+    boot.restart(charge_point)
+    charge_point.drop_link("reset")
+
+
+def reset_overdue(charge_point: "ChargePoint") -> None:
+    """The reset waits no longer; it goes on at the end of this turn."""
+
+
+def reboot_failed(charge_point: "ChargePoint") -> None:
+    """The charger did not restart; the virtual charge point has, and expects nothing more."""
+    charge_point.state.restart_expected_ms = 0
+    charge_point.changed()
+
+
+def charger_restarted(charge_point: "ChargePoint") -> None:
+    """The charger has booted: so does the charge point, unless its own reset was the cause."""
+    state = charge_point.state
+    expected, state.restart_expected_ms = state.restart_expected_ms, 0
+    charge_point.changed()
+    if charge_point.now.utc_ms > expected:
+        boot.restart(charge_point)
+
+
+def resume(charge_point: "ChargePoint") -> None:
+    """After a restart of the process: a reset that was accepted goes on."""
+    if charge_point.state.reset is not None:
+        charge_point.set_timer_until(Timer.RESET, charge_point.state.reset_until_ms, RESET_WAIT_S)
+
+
+# --- the operator -----------------------------------------------------------------------------------
+
+
+def operator_asked(charge_point: "ChargePoint", asked: OperatorAsked) -> None:
+    """Do what an operator asks by way of the API, with the same care as for the central system."""
+    accepted, detail = True, "asked of the charger"
+    if not charge_point.state.reachable:
+        accepted, detail = False, "the charger cannot be reached"
+    elif asked.operation is Operation.STOP_TRANSACTION:
+        if charge_point.running is None:
+            accepted, detail = False, "no transaction is running"
+        else:
+            transactions.request_stop(charge_point, Reason.REMOTE)
+    elif asked.operation is Operation.RESET:
+        if not _begin_reset(charge_point, ResetType.SOFT):
+            accepted, detail = False, "the charger cannot be restarted"
+    elif Capability.UNLOCK not in charge_point.settings.capabilities:
+        accepted, detail = False, "the charger has nothing to unlock"
+    elif _begin_unlock(charge_point, "", asked.ask):
+        return  # answered when the charger has tried
+    else:
+        accepted, detail = False, "an unlock is under way"
+    charge_point.let_out(OperatorAnswered(asked.ask, accepted, detail))

@@ -1,0 +1,133 @@
+"""What a charge point is: the part of it that outlives the process, and its settings."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from chargebridge.chargepoint.behaviour import Behaviour
+from chargebridge.chargers.model import Capability, ChargerCommand, ChargerState, Fault
+from chargebridge.ocpp16.enums import Reason, ResetType
+
+SESSIONS_REMEMBERED: Final = 16
+"""Ended sessions whose repeats are recognised without asking the store."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What the configuration says of one charge point; shared and never changed by it."""
+
+    identity: str
+    vendor: str
+    model: str
+    serial: str = ""
+    behaviour: Behaviour = Behaviour()
+    capabilities: frozenset[Capability] = frozenset()
+    """What its charger can do; a charge point offers nothing else."""
+    configuration: Mapping[str, str] = {}
+    """Configuration keys to begin with, applied when the charge point runs for the first time."""
+    call_timeout_s: float = 30.0
+    """After this long a CALL of ours counts as unanswered (`RPC-6`)."""
+    boot_retry_s: float = 30.0
+    """Between BootNotifications when the central system names no interval (`BOOT-5`, `BOOT-9`)."""
+    tag_for_untagged: str = "NOTAG"
+    """The idTag of a session that the charger started without one."""
+    software: str = ""
+    """Our own version, reported behind the charger's firmware."""
+
+
+class Origin(StrEnum):
+    """Who wants to charge."""
+
+    READER = "reader"
+    REMOTE = "remote"
+
+
+class Intent(Struct, frozen=True):
+    """Somebody is authorized and the charger has not begun yet."""
+
+    id_tag: str
+    origin: Origin
+    parent_id_tag: str | None
+    until_ms: int
+    """UTC; ConnectionTimeOut after it began."""
+
+
+class StopRequest(Struct, frozen=True):
+    """Why we asked the charger to end the running session: becomes the reason of its Stop."""
+
+    reason: Reason
+    id_tag: str | None = None
+
+
+class Purpose(StrEnum):
+    """What a command is for; there is at most one command of each purpose."""
+
+    AUTHORIZATION = "authorization"
+    AVAILABILITY = "availability"
+    REBOOT = "reboot"
+    UNLOCK = "unlock"
+
+
+class Asked(Struct, frozen=True):
+    """A command whose outcome is not known yet, so that a restart neither forgets nor repeats it."""
+
+    purpose: Purpose
+    command: ChargerCommand
+
+
+class State(Struct, kw_only=True, omit_defaults=True):
+    """The durable state, saved whole at the end of each turn that changed it."""
+
+    boots: int = 0
+    """Virtual restarts so far."""
+    reachable: bool = False
+    """Whether the charger's cloud can reach it, as last told."""
+    firmware: str = ""
+    charger: ChargerState | None = None
+    """None: never seen."""
+    charger_ms: int = 0
+    """When the charger was in that state; older reports are replays."""
+    reason: str = ""
+    fault: Fault | None = None
+    finished: bool = False
+    """A session has ended, or nobody came in time, and the cable is still in: Finishing, not Preparing."""
+    preparing_until_ms: int | None = None
+    """UTC; when a car that nobody authorizes has waited for ConnectionTimeOut."""
+    token_ms: int = 0
+    """When a token was last presented; the same or older presentations are replays."""
+    sessions: tuple[int, ...] = ()
+    """The newest ended sessions."""
+    register_wh: int | None = None
+    operative: bool = True
+    connector_operative: bool = True
+    scheduled: tuple[tuple[int, bool], ...] = ()
+    """Availability changes (connector, operative) that wait for the end of a transaction (`AV-1`)."""
+    intent: Intent | None = None
+    stop_request: StopRequest | None = None
+    reset: ResetType | None = None
+    reset_until_ms: int = 0
+    """UTC; when a reset goes on although the session has not ended or its messages are not answered."""
+    restart_expected_ms: int = 0
+    """UTC; until then a restart of the charger is the one that our own reset asked for."""
+    command_number: int = 0
+    asked: tuple[Asked, ...] = ()
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(State).decode
+
+
+def dump(state: State) -> bytes:
+    """Write a state as the JSON document the store keeps."""
+    return _encode(state)
+
+
+def load(document: bytes) -> State:
+    """Read a state back.
+
+    Raises:
+        msgspec.DecodeError: the document is not one of ours.
+    """
+    return _decode(document)

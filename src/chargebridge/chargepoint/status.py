@@ -1,0 +1,167 @@
+"""What the connectors are doing, and telling so (`ST-*`, OCPP 1.6 §4.9).
+
+The status is computed from the state, never stored by itself. Each change that the central system
+can follow is told, in order; where the charger skips a step that OCPP asks for, the step is told
+too.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from chargebridge.chargers.model import ChargerState, Fault
+from chargebridge.clock import format_utc
+from chargebridge.ocpp16.enums import ChargePointErrorCode as ErrorCode
+from chargebridge.ocpp16.enums import ChargePointStatus as Status
+from chargebridge.ocpp16.messages import StatusNotification
+from chargebridge.ocpp16.text import fit
+
+if TYPE_CHECKING:
+    from chargebridge.chargepoint.charge_point import ChargePoint
+
+CHARGER_OFFLINE: Final = "charger offline"
+MOST_UNTOLD: Final = 16
+"""Changes that wait to be told; above that the oldest are left out, the newest never."""
+
+_ERRORS: Final[Mapping[Fault, ErrorCode]] = {
+    Fault.CONNECTOR_LOCK: ErrorCode.CONNECTOR_LOCK_FAILURE,
+    Fault.EV_COMMUNICATION: ErrorCode.EV_COMMUNICATION_ERROR,
+    Fault.GROUND: ErrorCode.GROUND_FAILURE,
+    Fault.HIGH_TEMPERATURE: ErrorCode.HIGH_TEMPERATURE,
+    Fault.INTERNAL: ErrorCode.INTERNAL_ERROR,
+    Fault.OVER_CURRENT: ErrorCode.OVER_CURRENT_FAILURE,
+    Fault.OVER_VOLTAGE: ErrorCode.OVER_VOLTAGE,
+    Fault.POWER_METER: ErrorCode.POWER_METER_FAILURE,
+    Fault.POWER_SWITCH: ErrorCode.POWER_SWITCH_FAILURE,
+    Fault.READER: ErrorCode.READER_FAILURE,
+    Fault.UNDER_VOLTAGE: ErrorCode.UNDER_VOLTAGE,
+    Fault.WEAK_SIGNAL: ErrorCode.WEAK_SIGNAL,
+    Fault.OTHER: ErrorCode.OTHER_ERROR,
+}
+
+ACTIVE: Final = frozenset({Status.CHARGING, Status.SUSPENDED_EV, Status.SUSPENDED_EVSE})
+_WITH_CAR_TROUBLE: Final = frozenset(
+    {Status.PREPARING, Status.SUSPENDED_EV, Status.SUSPENDED_EVSE, Status.FINISHING, Status.FAULTED},
+)
+_IN_SESSION: Final[Mapping[ChargerState, Status]] = {
+    ChargerState.CHARGING: Status.CHARGING,
+    ChargerState.READY: Status.SUSPENDED_EV,
+    ChargerState.AWAITING_START: Status.SUSPENDED_EVSE,
+    ChargerState.DISABLED: Status.SUSPENDED_EVSE,
+}
+
+# Steps that are no transition of OCPP 1.6 §4.9, and the status to pass through instead.
+_DETOURS: Final[Mapping[tuple[Status, Status], Status]] = {
+    (Status.AVAILABLE, Status.FINISHING): Status.PREPARING,
+    (Status.PREPARING, Status.UNAVAILABLE): Status.AVAILABLE,
+    (Status.CHARGING, Status.PREPARING): Status.FINISHING,
+    (Status.SUSPENDED_EV, Status.PREPARING): Status.FINISHING,
+    (Status.SUSPENDED_EVSE, Status.PREPARING): Status.FINISHING,
+    (Status.FINISHING, Status.CHARGING): Status.PREPARING,
+    (Status.FINISHING, Status.SUSPENDED_EV): Status.PREPARING,
+    (Status.FINISHING, Status.SUSPENDED_EVSE): Status.PREPARING,
+    (Status.UNAVAILABLE, Status.FINISHING): Status.PREPARING,
+}
+
+
+class Reported(NamedTuple):
+    """What is said of a connector; 0 is the charge point itself (`CON-1`)."""
+
+    connector: int
+    status: Status
+    error: ErrorCode = ErrorCode.NO_ERROR
+    info: str = ""
+    vendor_error: str = ""
+
+
+def current(charge_point: "ChargePoint", number: int) -> Reported:
+    """Return what is to be said of a connector now."""
+    state = charge_point.state
+    if not state.reachable and state.charger is not None:
+        # Nothing is known of now: the last is repeated, and marked as such.
+        last = charge_point.reported[number] or _known(charge_point, number)
+        return last._replace(error=ErrorCode.OTHER_ERROR, info=CHARGER_OFFLINE, vendor_error="")
+    return _known(charge_point, number)
+
+
+def _known(charge_point: "ChargePoint", number: int) -> Reported:
+    return connector(charge_point) if number else _whole(charge_point)
+
+
+def _whole(charge_point: "ChargePoint") -> Reported:
+    state = charge_point.state
+    usable = state.charger is not None and (state.operative or not charge_point.settled)
+    return Reported(0, Status.AVAILABLE if usable else Status.UNAVAILABLE)
+
+
+def connector(charge_point: "ChargePoint") -> Reported:
+    """Return what the charger's one outlet is doing."""
+    state = charge_point.state
+    status = _status(charge_point)
+    error = _ERRORS[state.fault] if state.fault is not None else ErrorCode.NO_ERROR
+    if error is ErrorCode.EV_COMMUNICATION_ERROR and status not in _WITH_CAR_TROUBLE:
+        error = ErrorCode.NO_ERROR  # ST-5
+    vendor_error = fit(state.reason, 50) if status is Status.SUSPENDED_EVSE else ""
+    return Reported(1, status, error, vendor_error=vendor_error)
+
+
+def _status(charge_point: "ChargePoint") -> Status:
+    state = charge_point.state
+    charger = state.charger
+    if charger is None:
+        return Status.UNAVAILABLE
+    if charger is ChargerState.FAULTED:
+        return Status.FAULTED
+    if charge_point.running is not None:
+        status = _IN_SESSION.get(charger)
+        if status is not None:
+            return status
+        # The session's edges and the charger's state arrive one after the other.
+        before = charge_point.reported[1]
+        return before.status if before is not None and before.status in ACTIVE else Status.PREPARING
+    if not (state.operative and state.connector_operative) or charger is ChargerState.DISABLED:
+        return Status.AVAILABLE if not charge_point.settled else Status.UNAVAILABLE
+    if charger is ChargerState.DISCONNECTED:
+        return Status.PREPARING if state.intent is not None else Status.AVAILABLE
+    return Status.FINISHING if state.finished and state.intent is None else Status.PREPARING
+
+
+def refresh(charge_point: "ChargePoint") -> None:
+    """Queue what has changed since it was last told; while nobody listens only the newest counts (`ST-7`)."""
+    if not charge_point.state.reachable:
+        return  # nothing unprompted while the charger is unknown
+    for number in (0, 1):
+        report, last = _known(charge_point, number), charge_point.reported[number]
+        if report == last:
+            continue
+        if charge_point.online and last is not None:
+            detour = _DETOURS.get((last.status, report.status))
+            if detour is not None and last.error is ErrorCode.NO_ERROR:
+                _tell(charge_point, Reported(number, detour))
+        _tell(charge_point, report)
+
+
+def announce(charge_point: "ChargePoint") -> None:
+    """Queue the state of now for connector 0 and 1 (`BOOT-4`, after every connect)."""
+    charge_point.statuses = []
+    for number in (0, 1):
+        report = current(charge_point, number)
+        _tell(charge_point, report)
+
+
+def _tell(charge_point: "ChargePoint", report: Reported) -> None:
+    whole, outlet = charge_point.reported
+    charge_point.reported = (whole, report) if report.connector else (report, outlet)
+    if charge_point.online:
+        charge_point.statuses = [*charge_point.statuses[-(MOST_UNTOLD - 1) :], report]
+
+
+def notification(charge_point: "ChargePoint", report: Reported) -> StatusNotification:
+    """Write a report; its time is that of the report, not of the beginning of the status."""
+    return StatusNotification(
+        connector_id=report.connector,
+        status=report.status,
+        error_code=report.error,
+        info=report.info or None,
+        vendor_error_code=report.vendor_error or None,
+        timestamp=format_utc(charge_point.now.utc_ms),
+    )

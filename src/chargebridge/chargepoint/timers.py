@@ -1,0 +1,25 @@
+"""The deadlines a charge point can have; each at most once."""
+
+from enum import Enum, auto
+
+
+class Timer(Enum):
+    """What a deadline is for."""
+
+    CALL = auto()
+    """Our CALL counts as unanswered."""
+    BOOT = auto()
+    """The next BootNotification may be sent."""
+    HEARTBEAT = auto()
+    RETRY = auto()
+    """The head of the queue may be sent again."""
+    CONNECTION = auto()
+    """ConnectionTimeOut: nobody has plugged in, or nobody has presented a token."""
+    HELD_ANSWER = auto()
+    """The central system has waited long enough for a held answer."""
+    SETTLE = auto()
+    """The Available after a boot is over."""
+    RESET = auto()
+    """A reset waits no longer for the session to end."""
+    COMMAND = auto()
+    """A command whose outcome was not the desired one is given again."""

@@ -1,0 +1,185 @@
+"""Transactions: one for each session of the charger, with its own edges (`TX-*`, OCPP 1.6 §4.8, §4.10)."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
+
+from chargebridge.chargepoint import authorization, availability, commands, delivery, remote_control
+from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Transaction
+from chargebridge.chargepoint.state import SESSIONS_REMEMBERED, StopRequest
+from chargebridge.chargepoint.timers import Timer
+from chargebridge.chargepoint.turn import NoticeKind
+from chargebridge.chargers.model import SessionEnd, SessionEnded, SessionStarted
+from chargebridge.clock import format_utc
+from chargebridge.ocpp16.enums import Reason
+from chargebridge.ocpp16.messages import StartTransaction, StopTransaction
+from chargebridge.ocpp16.text import fit, same_token
+
+if TYPE_CHECKING:
+    from chargebridge.chargepoint.charge_point import ChargePoint
+
+CONNECTOR: Final = 1
+UNKNOWN_TRANSACTION: Final = -1
+"""The transactionId of what follows a StartTransaction that was given up (`TX-6`)."""
+
+_REASONS: Final[Mapping[SessionEnd, Reason]] = {
+    # Ended from outside, but not by us: somebody used the maker's own app.
+    SessionEnd.DEAUTHORIZED: Reason.OTHER,
+    SessionEnd.EV_DISCONNECTED: Reason.EV_DISCONNECTED,
+    SessionEnd.POWER_LOSS: Reason.POWER_LOSS,
+    SessionEnd.REBOOT: Reason.REBOOT,
+    SessionEnd.FAULT: Reason.OTHER,
+    SessionEnd.OTHER: Reason.OTHER,
+}
+_OURS: Final = frozenset({SessionEnd.DEAUTHORIZED, SessionEnd.REBOOT, SessionEnd.OTHER})
+"""Ends that may be our own doing; a pulled cable or a power cut never is."""
+
+
+def session_started(charge_point: "ChargePoint", event: SessionStarted) -> None:
+    """Begin the transaction of a session (`TX-8`); a repeat begins nothing."""
+    running = charge_point.running
+    newest = max((*charge_point.state.sessions, running.session if running else 0), default=0)
+    if event.session <= newest:
+        charge_point.notice(NoticeKind.EVENT_IGNORED, f"start of session {event.session}: a repeat")
+        return
+    if running is not None:
+        # Its end has not reached us and cannot be later than this.
+        _stop(charge_point, running, event.at_ms, event.register_wh, Reason.OTHER)
+    intent = charge_point.state.intent
+    id_tag = fit(event.id_tag or (intent.id_tag if intent else charge_point.settings.tag_for_untagged), 20)
+    parent = intent.parent_id_tag if intent and same_token(intent.id_tag, id_tag) else None
+    charge_point.running = _begin(charge_point, event.session, id_tag, event.at_ms, event.register_wh, parent)
+    charge_point.state.finished = False
+    authorization.end_intent(charge_point)
+    authorization.car_waits(charge_point)
+
+
+def _begin(
+    charge_point: "ChargePoint",
+    session: int,
+    id_tag: str,
+    at_ms: int,
+    register_wh: int,
+    parent: str | None,
+) -> Transaction:
+    transaction = Transaction(
+        number=charge_point.next_transaction,
+        session=session,
+        connector=CONNECTOR,
+        id_tag=id_tag,
+        started_ms=at_ms,
+        meter_start_wh=register_wh,
+        parent_id_tag=parent,
+        sampled_ms=at_ms,
+        register_wh=register_wh,
+    )
+    charge_point.next_transaction += 1
+    put(charge_point, transaction)
+    delivery.enqueue(charge_point, MessageKind.START, transaction)
+    charge_point.state.register_wh = register_wh
+    charge_point.changed()
+    charge_point.notice(NoticeKind.TRANSACTION_STARTED, "")
+    return transaction
+
+
+def session_ended(charge_point: "ChargePoint", event: SessionEnded) -> None:
+    """End the transaction of a session, or tell of one that began and ended unseen."""
+    state, running = charge_point.state, charge_point.running
+    if event.session in state.sessions:
+        charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: a repeat")
+        return
+    if running is not None and event.session == running.session:
+        request = state.stop_request
+        if request is not None and event.reason in _OURS:
+            _stop(charge_point, running, event.at_ms, event.register_wh, request.reason, request.id_tag)
+        else:
+            _stop(charge_point, running, event.at_ms, event.register_wh, _REASONS[event.reason])
+        state.finished = True
+        availability.apply_scheduled(charge_point, transaction_over=True)
+        remote_control.session_over(charge_point)
+        return
+    if running is not None and event.session > running.session:
+        _stop(charge_point, running, event.started_at_ms, event.start_register_wh, Reason.OTHER)
+    id_tag = fit(event.id_tag or charge_point.settings.tag_for_untagged, 20)
+    transaction = _begin(
+        charge_point, event.session, id_tag, event.started_at_ms, event.start_register_wh, None
+    )
+    _stop(charge_point, transaction, event.at_ms, event.register_wh, _REASONS[event.reason])
+
+
+def _stop(
+    charge_point: "ChargePoint",
+    transaction: Transaction,
+    at_ms: int,
+    register_wh: int,
+    reason: Reason,
+    id_tag: str | None = None,
+) -> None:
+    meter_stop = max(register_wh, transaction.register_wh)  # TX-13
+    stopped = structs.replace(
+        transaction,
+        stopped_ms=max(at_ms, transaction.started_ms),
+        meter_stop_wh=meter_stop,
+        register_wh=meter_stop,
+        stop_reason=reason.value,
+        stop_tag=id_tag,
+        stop=SendState.QUEUED,
+    )
+    put(charge_point, stopped)
+    delivery.enqueue(charge_point, MessageKind.STOP, stopped)
+    state = charge_point.state
+    state.sessions = (*state.sessions[-(SESSIONS_REMEMBERED - 1) :], transaction.session)
+    state.register_wh = max(state.register_wh or 0, meter_stop)
+    charge_point.changed()
+    if charge_point.running is not None and charge_point.running.number == transaction.number:
+        charge_point.running = None
+        state.stop_request = None
+        charge_point.cancel_timer(Timer.COMMAND)
+    delivery.forget_delivered(charge_point)
+    charge_point.notice(NoticeKind.TRANSACTION_STOPPED, reason.value)
+
+
+def request_stop(charge_point: "ChargePoint", reason: Reason, id_tag: str | None = None) -> None:
+    """Have the charger end the running session; its Stop will carry the first reason given."""
+    state = charge_point.state
+    if state.stop_request is None:
+        state.stop_request = StopRequest(reason, id_tag)
+        charge_point.changed()
+        commands.end_session(charge_point)
+
+
+def put(charge_point: "ChargePoint", transaction: Transaction) -> None:
+    """Keep a transaction as it is now, in memory and on record."""
+    charge_point.transactions[transaction.number] = transaction
+    if charge_point.running is not None and charge_point.running.number == transaction.number:
+        charge_point.running = transaction
+    charge_point.record(PutTransaction(transaction))
+
+
+def transaction_id(transaction: Transaction) -> int:
+    """Return the central system's id, or -1 if it never gave one (`TX-6`)."""
+    return UNKNOWN_TRANSACTION if transaction.transaction_id is None else transaction.transaction_id
+
+
+def start_request(transaction: Transaction) -> StartTransaction:
+    """Write the StartTransaction: the same at each attempt (`TX-1`)."""
+    return StartTransaction(
+        connector_id=transaction.connector,
+        id_tag=transaction.id_tag,
+        meter_start=transaction.meter_start_wh,
+        timestamp=format_utc(transaction.started_ms),
+    )
+
+
+def stop_request(transaction: Transaction) -> StopTransaction:
+    """Write the StopTransaction of a transaction that has ended (`TX-9`)."""
+    assert transaction.stopped_ms is not None
+    assert transaction.meter_stop_wh is not None
+    return StopTransaction(
+        transaction_id=transaction_id(transaction),
+        id_tag=transaction.stop_tag,
+        meter_stop=transaction.meter_stop_wh,
+        timestamp=format_utc(transaction.stopped_ms),
+        reason=Reason(transaction.stop_reason) if transaction.stop_reason else None,
+    )

@@ -1,0 +1,54 @@
+"""TriggerMessage: answered first, honoured after (`TM-*`, OCPP 1.6 §5.17)."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from chargebridge.chargepoint import meter_values
+from chargebridge.ocpp16.enums import MessageTrigger, TriggerMessageStatus
+from chargebridge.ocpp16.messages import TriggerMessage, TriggerMessageResponse
+
+if TYPE_CHECKING:
+    from chargebridge.chargepoint.charge_point import ChargePoint
+
+MOST_WAITING = 32
+"""Promised messages that wait to be sent; above that a trigger is Rejected."""
+
+
+class Triggered(NamedTuple):
+    """A message promised in a TriggerMessage.conf; it dies with its link."""
+
+    message: MessageTrigger
+    connector: int = 0
+
+
+def trigger_message(charge_point: "ChargePoint", request: TriggerMessage) -> TriggerMessageResponse:
+    """Promise the message, and queue it behind the answer; Accepted without a message never happens."""
+    wanted, connector = request.requested_message, request.connector_id
+    promised: list[Triggered]
+    match wanted:
+        case MessageTrigger.HEARTBEAT:
+            promised = [Triggered(wanted)]
+        case MessageTrigger.BOOT_NOTIFICATION:
+            behaviour = charge_point.settings.behaviour
+            if charge_point.accepted and not behaviour.trigger_boot_when_accepted:
+                return _answer(TriggerMessageStatus.REJECTED)  # BOOT-11
+            promised = [Triggered(wanted)]
+        case MessageTrigger.STATUS_NOTIFICATION:
+            if connector not in {None, 0, 1}:
+                return _answer(TriggerMessageStatus.REJECTED)
+            promised = [
+                Triggered(wanted, number) for number in ((0, 1) if connector is None else (connector,))
+            ]
+        case MessageTrigger.METER_VALUES:
+            if connector not in {None, 0, 1} or not meter_values.known(charge_point):
+                return _answer(TriggerMessageStatus.REJECTED)
+            promised = [Triggered(wanted, 1 if connector is None else connector)]
+        case _:
+            return _answer(TriggerMessageStatus.NOT_IMPLEMENTED)
+    if len(charge_point.triggered) + len(promised) > MOST_WAITING:
+        return _answer(TriggerMessageStatus.REJECTED)
+    charge_point.triggered = [*charge_point.triggered, *promised]
+    return _answer(TriggerMessageStatus.ACCEPTED)
+
+
+def _answer(status: TriggerMessageStatus) -> TriggerMessageResponse:
+    return TriggerMessageResponse(status=status)

@@ -1,0 +1,148 @@
+"""What goes into a turn of a charge point, and what comes out of it."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from chargebridge.chargepoint.records import QueuePage, Record
+from chargebridge.chargers.model import ChargerCommand, ChargerEvent, CommandOutcome
+
+# --- inputs ---------------------------------------------------------------------------------------
+
+
+class LinkOpened(Struct, frozen=True):
+    """The WebSocket to the central system is open; `epoch` rises with every connection."""
+
+    epoch: int
+
+
+class LinkClosed(Struct, frozen=True):
+    """That connection is gone, and with it whatever was under way on it."""
+
+    epoch: int
+
+
+class FrameReceived(Struct, frozen=True, gc=False):
+    """One text message of the central system."""
+
+    epoch: int
+    data: bytes
+
+
+class ChargerTold(Struct, frozen=True):
+    """The charger says that something happened."""
+
+    event: ChargerEvent
+
+
+class CommandEnded(Struct, frozen=True):
+    """A command given to the charger has an outcome."""
+
+    outcome: CommandOutcome
+
+
+class QueueRead(Struct, frozen=True):
+    """The page of the queue that was asked for."""
+
+    page: QueuePage
+
+
+class Woken(Struct, frozen=True):
+    """A deadline has passed."""
+
+
+class Operation(StrEnum):
+    """What an operator may ask of a charge point, beside its central system."""
+
+    STOP_TRANSACTION = "stop_transaction"
+    RESET = "reset"
+    UNLOCK = "unlock"
+
+
+class OperatorAsked(Struct, frozen=True):
+    """An operator's wish; `ask` comes back in `OperatorAnswered`."""
+
+    ask: int
+    operation: Operation
+
+
+Input = (
+    LinkOpened | LinkClosed | FrameReceived | ChargerTold | CommandEnded | QueueRead | Woken | OperatorAsked
+)
+
+# --- outputs --------------------------------------------------------------------------------------
+
+
+class SendFrame(NamedTuple):
+    """Send this text message on the connection of this epoch."""
+
+    epoch: int
+    data: bytes
+
+
+class CloseLink(NamedTuple):
+    """Close that connection once what was sent before is written; the link reconnects by itself."""
+
+    epoch: int
+    reason: str
+
+
+class SetPing(NamedTuple):
+    """Send pings at this interval in seconds; 0 means none (`WS-9`)."""
+
+    interval_s: int
+
+
+class CommandCharger(NamedTuple):
+    """Have the charger do this."""
+
+    command: ChargerCommand
+
+
+class ReadQueue(NamedTuple):
+    """Read the next messages of the queue behind this sequence number."""
+
+    after: int
+    limit: int
+
+
+class OperatorAnswered(NamedTuple):
+    """What became of an operator's wish."""
+
+    ask: int
+    accepted: bool
+    detail: str
+
+
+class NoticeKind(StrEnum):
+    """Things worth counting, and telling an operator."""
+
+    FRAME_REFUSED = "frame_refused"
+    CALL_FAILED = "call_failed"
+    CALL_TIMED_OUT = "call_timed_out"
+    DEAF_LINK = "deaf_link"
+    BOOT_NOT_ACCEPTED = "boot_not_accepted"
+    DEAD_LETTER = "dead_letter"
+    TRANSACTION_STARTED = "transaction_started"
+    TRANSACTION_STOPPED = "transaction_stopped"
+    AUTHORIZATION_REFUSED = "authorization_refused"
+    COMMAND_FAILED = "command_failed"
+    EVENT_IGNORED = "event_ignored"
+
+
+class Notice(NamedTuple):
+    """Something worth counting; `detail` holds no secrets."""
+
+    kind: NoticeKind
+    detail: str
+
+
+Output = SendFrame | CloseLink | SetPing | CommandCharger | ReadQueue | OperatorAnswered | Notice
+
+
+class Effects(NamedTuple):
+    """What a turn wants: records to make durable, then outputs to let go, in order."""
+
+    records: list[Record]
+    outputs: list[Output]
