@@ -1,0 +1,55 @@
+"""A small, strict OCPP 1.6J central system, to test charge points against.
+
+Start it in a test, let charge points connect, and look at what they say:
+
+    async with CentralSystem(SystemClock(), validate=True) as central_system:
+        ...  # a charge point connects to f"{central_system.url}/CP-1"
+        await central_system.expect("CP-1", "BootNotification")
+        await central_system.call("CP-1", Reset(type=ResetType.SOFT))
+        assert central_system.violations == []
+
+`scripting` lists what it can be told to answer instead of the usual.
+"""
+
+from chargebridge.emulators.central_system.admission import Admission
+from chargebridge.emulators.central_system.central_system import CentralSystem
+from chargebridge.emulators.central_system.ledger import Ledger, LedgerError, Transaction
+from chargebridge.emulators.central_system.policy import IdTag, Policy
+from chargebridge.emulators.central_system.scripting import (
+    AS_USUAL,
+    NOTHING,
+    CallRefused,
+    Delayed,
+    Lost,
+    Raw,
+    Repeated,
+)
+from chargebridge.emulators.central_system.service import Settings, SettingsError, serve
+from chargebridge.emulators.central_system.transcript import Direction, Exchange, Kind, NotSeenError
+from chargebridge.emulators.central_system.violations import Rule, Violation
+
+__all__ = [
+    "AS_USUAL",
+    "NOTHING",
+    "Admission",
+    "CallRefused",
+    "CentralSystem",
+    "Delayed",
+    "Direction",
+    "Exchange",
+    "IdTag",
+    "Kind",
+    "Ledger",
+    "LedgerError",
+    "Lost",
+    "NotSeenError",
+    "Policy",
+    "Raw",
+    "Repeated",
+    "Rule",
+    "Settings",
+    "SettingsError",
+    "Transaction",
+    "Violation",
+    "serve",
+]

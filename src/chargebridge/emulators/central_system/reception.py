@@ -1,0 +1,137 @@
+"""A CALL of a charge point, from its frame to the frames that answer it."""
+
+from typing import NamedTuple
+
+from chargebridge.clock import Clock
+from chargebridge.emulators.central_system.conformance import timestamp_findings
+from chargebridge.emulators.central_system.responder import Report, Responder
+from chargebridge.emulators.central_system.scripting import (
+    AS_USUAL,
+    Answer,
+    CallRefused,
+    Delayed,
+    Handler,
+    Lost,
+    Marker,
+    PromptAnswer,
+    Raw,
+    Repeated,
+    encode_refusal,
+)
+from chargebridge.emulators.central_system.session import Session
+from chargebridge.emulators.central_system.transcript import Kind
+from chargebridge.emulators.central_system.validation import require_valid, schema_error
+from chargebridge.emulators.central_system.violations import Finding, Rule
+from chargebridge.ocpp16.errors import CallErrorCode, PayloadError
+from chargebridge.ocpp16.frames import Call, decode_request, encode_result
+from chargebridge.ocpp16.messages import Request, Response
+
+
+class Reply(NamedTuple):
+    """A message to send."""
+
+    kind: Kind
+    frame: bytes
+
+
+class Verdict(NamedTuple):
+    """What becomes of a CALL."""
+
+    replies: list[Reply]
+    delay_s: float
+    """How long to keep the replies back, in real seconds."""
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether the charge point gets a proper answer at once."""
+        return self.delay_s == 0 and any(reply.kind is not Kind.RAW for reply in self.replies)
+
+
+class Reception:
+    """Decodes, checks and answers CALLs, by script or as usual.
+
+    Args:
+        responder: gives the usual answers.
+        clock: tells when a CALL came.
+        validate: check payloads in and out against the official schemas.
+    """
+
+    def __init__(self, responder: Responder, clock: Clock, *, validate: bool) -> None:
+        self.handlers: dict[tuple[str, str | None], Handler] = {}
+        """Scripts by action and identity; None stands for every identity."""
+        self._responder = responder
+        self._clock = clock
+        self._validate = validate
+
+    def take(self, session: Session, call: Call, report: Report) -> Verdict:
+        """Write a CALL down and decide on its replies."""
+        self._responder.ledger.record_event(session.identity, call.action)
+        try:
+            request = self._decode(call, report)
+            for finding in timestamp_findings(bytes(call.payload)):
+                report(finding)
+            self._responder.admit(session, call.action, self._clock.now(), report)
+            answer = self._scripted(session, call.action, request)
+            delay_s = 0.0
+            if isinstance(answer, Delayed):
+                delay_s, answer = answer.seconds, answer.answer
+            verdict = Verdict(self._replies(session, call, request, answer, report), delay_s)
+        except CallRefused as refusal:
+            verdict = Verdict([Reply(Kind.ERROR, encode_refusal(call.id, refusal))], 0.0)
+        if call.action == "StartTransaction" and not any(
+            reply.kind is Kind.RESULT for reply in verdict.replies
+        ):
+            session.lost_starts = True
+        return verdict
+
+    def _decode(self, call: Call, report: Report) -> Request:
+        try:
+            request = decode_request(call)
+        except PayloadError as error:
+            unknown = error.code is CallErrorCode.NOT_IMPLEMENTED
+            rule = Rule.ACTION if unknown else Rule.SCHEMA
+            report(Finding(rule, f"{call.action}: {error.description}"))
+            raise CallRefused(error.code, error.description) from error
+        if self._validate:
+            invalid = schema_error(call.action, bytes(call.payload))
+            if invalid is not None:
+                report(Finding(Rule.SCHEMA, f"{call.action}: {invalid.message}"))
+                # RPC-11: one code for all but enumerations, as the typed messages do.
+                code = CallErrorCode.FORMATION_VIOLATION
+                if invalid.validator == "enum":
+                    code = CallErrorCode.PROPERTY_CONSTRAINT_VIOLATION
+                raise CallRefused(code, invalid.message)
+        return request
+
+    def _scripted(self, session: Session, action: str, request: Request) -> Answer:
+        if not self.handlers:
+            return AS_USUAL
+        handler = self.handlers.get((action, session.identity)) or self.handlers.get((action, None))
+        return AS_USUAL if handler is None else handler(session.identity, request)
+
+    def _replies(
+        self, session: Session, call: Call, request: Request, answer: PromptAnswer, report: Report
+    ) -> list[Reply]:
+        match answer:
+            case Marker.AS_USUAL:
+                return [
+                    self._result(call, self._responder.respond(session, request, self._clock.now(), report))
+                ]
+            case Response():
+                return [self._result(call, answer)]
+            case CallRefused():
+                return [Reply(Kind.ERROR, encode_refusal(call.id, answer))]
+            case Raw(data):
+                return [Reply(Kind.RAW, data)]
+            case Repeated(times, repeated):
+                return self._replies(session, call, request, repeated, report) * times
+            case Lost(lost):
+                self._replies(session, call, request, lost, report)
+                return []
+            case Marker.NOTHING:
+                return []
+
+    def _result(self, call: Call, response: Response) -> Reply:
+        if self._validate:
+            require_valid(f"{call.action}Response", response)
+        return Reply(Kind.RESULT, encode_result(call.id, response))

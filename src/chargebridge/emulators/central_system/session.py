@@ -1,0 +1,69 @@
+"""What the central system remembers of one charge point while it runs."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from chargebridge.emulators.central_system.conformance import CallDiscipline
+from chargebridge.emulators.central_system.server import Connection
+from chargebridge.emulators.central_system.transcript import Transcript
+from chargebridge.ocpp16.enums import ChargePointStatus
+from chargebridge.ocpp16.messages import Response
+
+
+@dataclass
+class PendingCall:
+    """A CALL of the central system that waits for its answer."""
+
+    action: str
+    answer: asyncio.Future[Response]
+
+
+@dataclass
+class Session:
+    """One charge point, over all of its connections."""
+
+    identity: str
+    transcript: Transcript
+    call_timeout_s: float
+    """How soon the charge point may give up a CALL, in real seconds."""
+    connection: Connection | None = None
+    discipline: CallDiscipline = field(init=False)
+    statuses: dict[int, ChargePointStatus] = field(default_factory=dict)
+    """By connector, since the last connect or boot: what happened before then need not be told (`ST-7`)."""
+    triggered: set[str] = field(default_factory=set)
+    """Actions asked for by TriggerMessage since the last boot."""
+    boot_not_before: float = 0.0
+    """When the next BootNotification may come, on the monotonic time of the clock."""
+    lost_starts: bool = False
+    """Whether a StartTransaction stayed without a CALLRESULT, so that -1 may stand for its id (`TX-6`)."""
+    pending: dict[str, PendingCall] = field(default_factory=dict)
+    given_up: set[str] = field(default_factory=set)
+    """Ids of CALLs that timed out on this connection: their answers are late, not unknown."""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a CALL of the central system is out: one at a time (`RPC-5`)."""
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+    disconnected: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.discipline = CallDiscipline(self.call_timeout_s)
+        self.disconnected.set()
+
+    def open(self, connection: Connection) -> None:
+        """Begin a connection."""
+        self.connection = connection
+        self.discipline = CallDiscipline(self.call_timeout_s)
+        self.statuses.clear()
+        self.given_up.clear()
+        self.boot_not_before = 0.0
+        self.disconnected.clear()
+        self.connected.set()
+
+    def close(self) -> None:
+        """End the connection; CALLs in flight fail."""
+        self.connection = None
+        self.connected.clear()
+        self.disconnected.set()
+        for call in self.pending.values():
+            if not call.answer.done():
+                call.answer.set_exception(ConnectionResetError(f"{self.identity} disconnected"))
+        self.pending.clear()

@@ -1,0 +1,176 @@
+"""Everything said between the central system and one charge point, and waiting for it to be said."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+Payload = dict[str, Any]
+"""A JSON object; tests look into it freely."""
+Matcher = Callable[[Payload], bool] | Mapping[str, object]
+"""A test of a payload, or the part that it must have."""
+
+
+class Direction(Enum):
+    """Who said it."""
+
+    FROM_CHARGE_POINT = "<"
+    TO_CHARGE_POINT = ">"
+
+
+class Kind(Enum):
+    """What it was."""
+
+    CALL = "CALL"
+    RESULT = "CALLRESULT"
+    ERROR = "CALLERROR"
+    RAW = "raw"
+    """Bytes that a script sent, or that were no frame."""
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """One message."""
+
+    index: int
+    """Running number within the transcript of the charge point."""
+    at_ms: int
+    """When it was said, in milliseconds since 1970 by the central system's clock."""
+    direction: Direction
+    kind: Kind
+    action: str
+    """The action of the CALL, also for its answer; empty if unknown."""
+    frame: bytes
+    """The message as it was on the wire."""
+
+    @property
+    def payload(self) -> Payload:
+        """The payload; of a CALLERROR its `code`, `description` and `details`.
+
+        Raises:
+            ValueError: the message is not JSON.
+            LookupError: the message is no frame.
+        """
+        frame = json.loads(self.frame)
+        if self.kind is Kind.CALL:
+            payload: Payload | None = frame[3]
+        elif self.kind is Kind.RESULT:
+            payload = frame[2]
+        elif self.kind is Kind.ERROR:
+            payload = dict(zip(("code", "description", "details"), frame[2:], strict=True))
+        else:
+            raise LookupError("raw bytes have no payload")
+        return payload or {}
+
+    def __str__(self) -> str:
+        said = self.frame.decode(errors="replace")
+        return f"{self.index} {self.direction.value} {self.kind.value} {self.action} {said}"
+
+
+class NotSeenError(AssertionError):
+    """What a test expected was not said in time."""
+
+
+class Transcript:
+    """What was said with one charge point, oldest first.
+
+    Args:
+        limit: how many messages are kept; older ones are forgotten.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._exchanges: deque[Exchange] = deque(maxlen=limit)
+        self._next_index = 0
+        self._cursor = 0
+        self._waiting: list[Callable[[Exchange], None]] = []
+
+    def exchanges(self) -> list[Exchange]:
+        """Return what is kept, oldest first."""
+        return list(self._exchanges)
+
+    def add(self, at_ms: int, direction: Direction, kind: Kind, action: str, frame: bytes) -> None:
+        """Take down a message and wake who waits for it."""
+        exchange = Exchange(self._next_index, at_ms, direction, kind, action, frame)
+        self._next_index += 1
+        self._exchanges.append(exchange)
+        if self._waiting:
+            for wake in tuple(self._waiting):
+                wake(exchange)
+
+    def skip(self) -> None:
+        """Let the next `expect` begin after everything said so far."""
+        self._cursor = self._next_index
+
+    async def expect(
+        self, action: str, where: Matcher | None, kind: Kind, direction: Direction, timeout_s: float
+    ) -> Exchange:
+        """Return the first match since the last one expected, waiting for it if need be.
+
+        Raises:
+            NotSeenError: nothing matched within `timeout_s` real seconds.
+        """
+
+        def matches(exchange: Exchange) -> bool:
+            return (
+                exchange.action == action
+                and exchange.kind is kind
+                and exchange.direction is direction
+                and (where is None or _fits(exchange.payload, where))
+            )
+
+        begin = self._cursor
+        found = next(filter(matches, self._since(begin)), None)
+        if found is None:
+            found = await self._wait_for(matches, timeout_s)
+        if found is None:
+            said = "\n".join(map(str, self._since(begin))) or "nothing"
+            raise NotSeenError(
+                f"no {kind.value} {action} in {timeout_s:g} s where {where}; said was:\n{said}"
+            )
+        self._cursor = max(self._cursor, found.index + 1)
+        return found
+
+    def _since(self, index: int) -> Iterator[Exchange]:
+        oldest = self._next_index - len(self._exchanges)
+        return islice(self._exchanges, max(0, index - oldest), None)
+
+    async def _wait_for(self, matches: Callable[[Exchange], bool], timeout_s: float) -> Exchange | None:
+        seen: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
+        wake = partial(_wake, seen, matches)
+        self._waiting.append(wake)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await seen
+        except TimeoutError:
+            return None
+        finally:
+            self._waiting.remove(wake)
+
+
+def _wake(seen: asyncio.Future[Exchange], matches: Callable[[Exchange], bool], exchange: Exchange) -> None:
+    if seen.done():
+        return
+    try:
+        matched = matches(exchange)
+    except Exception as error:  # noqa: BLE001 - a test's own predicate failed: the test shall see it
+        seen.set_exception(error)
+        return
+    if matched:
+        seen.set_result(exchange)
+
+
+def _fits(payload: Payload, where: Matcher) -> bool:
+    return _contains(payload, where) if isinstance(where, Mapping) else where(payload)
+
+
+def _contains(whole: object, part: object) -> bool:
+    if isinstance(part, Mapping):
+        return isinstance(whole, Mapping) and all(
+            key in whole and _contains(whole[key], value) for key, value in part.items()
+        )
+    return whole == part
