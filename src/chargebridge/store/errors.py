@@ -1,0 +1,79 @@
+"""What can go wrong with the store, each with its remedy in the message."""
+
+import sqlite3
+from pathlib import Path
+
+
+class StoreError(Exception):
+    """The store could not do what was asked; nothing of it happened."""
+
+
+class StoreFullError(StoreError):
+    """There is no room: the disk is full or the size limit is reached."""
+
+
+class StoreUnavailableError(StoreError):
+    """The file cannot be read or written at the moment (I/O error, lock, permissions)."""
+
+
+class StoreDamagedError(StoreError):
+    """The file is not what was written to it."""
+
+
+class StoreTooNewError(StoreError):
+    """The store was written by a newer version of chargebridge."""
+
+
+class NotAStoreError(StoreError):
+    """The file is something else than a store of chargebridge."""
+
+
+class RecordRefusedError(StoreError):
+    """A record of the turn contradicts what is stored, or cannot be stored at all."""
+
+
+class EarlierTurnFailedError(StoreError):
+    """The turn was computed on top of one that failed."""
+
+
+class StoreClosedError(StoreError):
+    """The store is closed or closing."""
+
+
+class StateDirectoryInUseError(StoreError):
+    """Another process holds the state directory."""
+
+
+REFUSALS = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
+"""Errors that a record causes by its content; every other `sqlite3.Error` comes from the environment."""
+
+
+def refusal(error: Exception) -> RecordRefusedError:
+    """Tell of a record that can never be stored."""
+    return RecordRefusedError(f"a record was refused: {type(error).__name__}: {error}")
+
+
+def environment_error(error: sqlite3.Error, path: Path) -> StoreError:
+    """Translate an error that SQLite met outside of itself, naming the file and the remedy."""
+    # Extended codes carry the primary code in their low byte.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return StoreFullError(f"no room to write {path} ({error}); free disk space or raise its size limit")
+    if code == sqlite3.SQLITE_NOTADB:
+        return NotAStoreError(
+            f"{path} is not a chargebridge store ({error}); move it away or name another directory"
+        )
+    if code == sqlite3.SQLITE_CORRUPT:
+        return StoreDamagedError(f"{path} is damaged ({error}); restore it from a backup")
+    return StoreUnavailableError(
+        f"{path} cannot be used ({error}); check the disk, its permissions, and that nothing else has it open"
+    )

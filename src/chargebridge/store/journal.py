@@ -1,0 +1,237 @@
+"""The store as the runtime sees it: the journal of turns, and everything read back from it.
+
+**Order.** Turns are reported in the order of their submission; what is reported as committed
+survives SIGKILL and a power cut.
+
+**Failure.** If a commit fails, every turn of it that has records did not happen, and
+`commit_failed` says so. Since later turns of the same charge points were computed on top of it,
+they fail too, until `recovered` is called for the charge point after it was rebuilt with `load`.
+A record that can never be stored fails its own turn only. The journal goes on by itself as soon
+as the environment allows; `failing` says what is wrong meanwhile.
+
+**Volume.** `submit` never refuses for lack of room; `pending` says how much waits, so that the
+runtime stops taking in events before it is too much.
+"""
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from chargebridge.chargepoint.records import Record
+from chargebridge.store.connection import open_reader, open_writer
+from chargebridge.store.errors import (
+    REFUSALS,
+    StoreClosedError,
+    StoreUnavailableError,
+    environment_error,
+    refusal,
+)
+from chargebridge.store.reader import StoreReader
+from chargebridge.store.rows import Pair, SetAside
+from chargebridge.store.writer import Job, JournalListener, Read, Recovered, Writer, transact
+
+STORE_FILE = "store.sqlite3"
+"""The file's name in the state directory."""
+
+_STOP_S = 30.0
+_PRUNED_AT_ONCE = 500
+
+
+class SqliteStore(StoreReader):
+    """Durable records of all charge points, in one SQLite file.
+
+    Opening creates the file or migrates it. Everything is thread-safe except `submit`,
+    `put_aside`, `read_queue` and `recovered`, which belong to the event loop of `start`.
+
+    Args:
+        directory: the state directory, which exists (see `StateDirectory`).
+        max_pages: the largest size in pages of 4 KiB; None leaves it to the disk.
+
+    Raises:
+        StoreError: of the kind that says what is wrong with the file.
+    """
+
+    def __init__(self, directory: Path, *, max_pages: int | None = None) -> None:
+        super().__init__(directory / STORE_FILE)
+        self._connection = open_writer(self.path, max_pages)
+        self._writer: Writer | None = None
+        # Before `start` and after `stop`, whoever writes uses the connection in turn.
+        self._direct = threading.Lock()
+        self._closed = False
+
+    # --- the journal ------------------------------------------------------------------------
+
+    @property
+    def failing(self) -> str | None:
+        """Why the last commit failed, until one succeeds; for health checks."""
+        return self._writer.failing if self._writer else None
+
+    @property
+    def pending(self) -> int:
+        """How many turns and reads nothing has been reported of yet."""
+        return self._writer.pending if self._writer else 0
+
+    def start(self, loop: asyncio.AbstractEventLoop, listener: JournalListener) -> None:
+        """Begin to take turns; `listener` is called on `loop`, once per commit. To be called once."""
+        with self._direct:
+            self._writer = Writer(self._connection, self.path, loop, listener)
+            self._writer.start()
+
+    async def stop(self) -> None:
+        """Commit and report what was submitted, then close.
+
+        Raises:
+            StoreUnavailableError: the disk did not answer within 30 s; the last turns may be lost.
+        """
+        if self._writer is not None:
+            with self._direct:
+                self._writer.stop()
+            try:
+                async with asyncio.timeout(_STOP_S):
+                    await self._writer.ended.wait()
+            except TimeoutError as error:
+                raise StoreUnavailableError(f"{self.path} did not answer within {_STOP_S:.0f} s") from error
+        self.close()
+
+    def close(self) -> None:
+        """Close a store that was never started, or has stopped. Repeats are harmless."""
+        with self._direct:
+            self._closed = True
+            self._connection.close()
+
+    def submit(self, charge_point: int, records: Sequence[Record], token: object) -> None:
+        """Have the records of a turn committed together; never blocks.
+
+        Args:
+            charge_point: its number, given by `register`.
+            records: may be empty; the turn then only keeps its place in the order.
+            token: what the listener is told.
+
+        Raises:
+            StoreClosedError: the store is not started, or stopping.
+        """
+        writer = self._running()
+        writer.submit((charge_point, records, token))
+        writer.pending += 1
+
+    def put_aside(self, charge_point: int, entry: SetAside, token: object) -> None:
+        """Keep an input that raised twice; reported like a turn, and raises like `submit`."""
+        writer = self._running()
+        writer.submit((charge_point, (entry,), token))
+        writer.pending += 1
+
+    def read_queue(self, charge_point: int, after: int, limit: int, token: object) -> None:
+        """Read up to `limit` messages behind the sequence `after`; raises like `submit`.
+
+        Answered by `queue_read` once everything submitted before is settled, or by
+        `commit_failed` with this token if the file cannot be read.
+        """
+        writer = self._running()
+        writer.submit(Read(charge_point, after, limit, token))
+        writer.pending += 1
+
+    def recovered(self, charge_point: int) -> None:
+        """Trust turns submitted from now on, after one failed and `load` has been called."""
+        writer = self._running()
+        writer.submit(Recovered(charge_point))
+        writer.pending += 1
+
+    def _running(self) -> Writer:
+        if self._writer is None:
+            raise StoreClosedError(f"{self.path} has not been started")
+        return self._writer
+
+    # --- for callers that wait --------------------------------------------------------------
+
+    def register(self, pairs: Sequence[Pair]) -> dict[Pair, int]:
+        """Return the numbers of charge points, giving new ones to those not known yet.
+
+        Args:
+            pairs: identity and name of the central system; committed together.
+
+        Raises:
+            StoreError: nothing was registered.
+        """
+
+        def insert(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "INSERT INTO charge_points (identity, central_system) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                pairs,
+            )
+
+        self._write(insert)
+        known = {(row.identity, row.central_system): row.id for row in self.charge_points()}
+        return {pair: known[pair] for pair in pairs}
+
+    def prune(self, delivered_before_ms: int) -> int:
+        """Delete transactions that the central system has had in full, and return how many.
+
+        Only those whose Start and Stop are answered, that stopped before this moment (UTC), and of
+        which no message is queued or a dead letter. Done in small steps, so that turns go on.
+
+        Raises:
+            StoreError: deletion ended early; what was deleted stays so.
+        """
+        deleted = 0
+        while True:
+            step = 0
+
+            def delete(connection: sqlite3.Connection) -> None:
+                nonlocal step
+                step = connection.execute(_PRUNE, (delivered_before_ms, _PRUNED_AT_ONCE)).rowcount
+
+            self._write(delete)
+            deleted += step
+            if step < _PRUNED_AT_ONCE:
+                return deleted
+
+    def backup(self, target: Path) -> None:
+        """Copy the last commit into a new file with mode 0600, while turns go on.
+
+        Raises:
+            FileExistsError: `target` exists; nothing is ever overwritten.
+            StoreError: the copy could not be made; `target` does not exist then.
+        """
+        os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            with closing(open_reader(self.path)) as source, closing(sqlite3.connect(target)) as copy:
+                # All pages in one step: one snapshot, which commits neither disturb nor restart.
+                source.backup(copy, pages=-1)
+        except sqlite3.Error as error:
+            target.unlink()
+            raise environment_error(error, target) from error
+        except BaseException:
+            target.unlink()
+            raise
+
+    def _write(self, write: Callable[[sqlite3.Connection], None]) -> None:
+        with self._direct:
+            if self._closed:
+                raise StoreClosedError(f"{self.path} is closed")
+            if self._writer is None:
+                try:
+                    transact(self._connection, write)
+                except REFUSALS as error:
+                    raise refusal(error) from error
+                except sqlite3.Error as error:
+                    raise environment_error(error, self.path) from error
+                return
+            job = Job(write)
+            self._writer.submit(job)
+        job.done.result()
+
+
+_PRUNE = """
+    DELETE FROM transactions WHERE (charge_point, number) IN (
+        SELECT charge_point, number FROM transactions AS t
+        WHERE start = 'answered' AND stop = 'answered' AND stopped_ms < ?
+            AND NOT EXISTS (SELECT 1 FROM queue AS q
+                WHERE q.charge_point = t.charge_point AND q.transaction_number = t.number)
+            AND NOT EXISTS (SELECT 1 FROM dead_letters AS d
+                WHERE d.charge_point = t.charge_point AND d.transaction_number = t.number)
+        ORDER BY stopped_ms LIMIT ?)
+"""

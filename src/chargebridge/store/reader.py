@@ -1,0 +1,296 @@
+"""Reading the store: what charge points are rebuilt from, and what operators look at."""
+
+# SQL is put together from our own names only; values are always parameters.
+# ruff: noqa: S608
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from chargebridge.chargepoint.records import (
+    MessageKind,
+    QueuedMessage,
+    QueuePage,
+    SendState,
+    StoredChargePoint,
+    Transaction,
+)
+from chargebridge.store.batch import TRANSACTION_COLUMNS
+from chargebridge.store.connection import open_reader
+from chargebridge.store.errors import environment_error
+from chargebridge.store.rows import (
+    ChargePointRow,
+    Counts,
+    Cursor,
+    DeadLetter,
+    SetAside,
+    SetAsideRow,
+    TransactionRow,
+)
+
+HEAD = 16
+"""Messages of a queue that `load` and `load_all` bring along."""
+
+_MESSAGE = "sequence, kind, transaction_number, payload, attempts, not_before_ms"
+_TRANSACTION = ", ".join(f"t.{column}" for column in TRANSACTION_COLUMNS)
+_OWNED = "FROM {table} AS t JOIN charge_points AS c ON c.id = t.charge_point"
+# The first messages of every queue, up to and with the one that as many as `?` precede.
+_HEADS = (
+    "FROM charge_points AS c CROSS JOIN queue AS q ON q.charge_point = c.id AND q.sequence <= coalesce("
+    "(SELECT sequence FROM queue WHERE charge_point = c.id ORDER BY sequence LIMIT 1 OFFSET ?),"
+    f" {2**63 - 1})"
+)
+
+
+class StoreReader:
+    """Reads the last commit, from any thread, on connections of its own.
+
+    Args:
+        path: the SQLite file, which exists and is current.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self, charge_point: int) -> StoredChargePoint:
+        """Return what a charge point is rebuilt from.
+
+        Raises:
+            KeyError: it was never registered.
+            StoreError: the store cannot be read.
+        """
+        with self._snapshot() as connection:
+            row = connection.execute(
+                "SELECT CAST(document AS BLOB), last_transaction, last_sequence FROM charge_points"
+                " LEFT JOIN states ON charge_point = id WHERE id = ?",
+                (charge_point,),
+            ).fetchone()
+            if row is None:
+                raise KeyError(f"no charge point has the number {charge_point}")
+            configuration = connection.execute(
+                "SELECT key, value FROM configuration WHERE charge_point = ?", (charge_point,)
+            ).fetchall()
+            opened = connection.execute(
+                f"SELECT {_TRANSACTION} FROM transactions AS t"
+                " WHERE charge_point = ? AND stopped_ms IS NULL ORDER BY number",
+                (charge_point,),
+            ).fetchall()
+            queue = read_page(connection, charge_point, 0, HEAD)
+        document, last_transaction, last_sequence = row
+        return StoredChargePoint(
+            document=document,
+            configuration=dict(configuration),
+            open_transactions=tuple(map(_transaction, opened)),
+            next_transaction=last_transaction + 1,
+            next_sequence=last_sequence + 1,
+            queue=queue,
+        )
+
+    def load_all(self) -> dict[int, StoredChargePoint]:
+        """Return what every charge point is rebuilt from, by its number.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with self._snapshot() as connection:
+            configuration: dict[int, dict[str, str]] = defaultdict(dict)
+            for charge_point, key, value in connection.execute(
+                "SELECT charge_point, key, value FROM configuration"
+            ):
+                configuration[charge_point][key] = value
+            opened: dict[int, tuple[Transaction, ...]] = {}
+            for charge_point, *row in connection.execute(
+                f"SELECT charge_point, {_TRANSACTION} FROM transactions AS t"
+                " WHERE stopped_ms IS NULL ORDER BY charge_point, number"
+            ):
+                opened[charge_point] = (*opened.get(charge_point, ()), _transaction(row))
+            pages = _read_heads(connection)
+            nothing, empty = StoredChargePoint(), QueuePage()
+            return {
+                charge_point: StoredChargePoint(
+                    document=document,
+                    configuration=configuration.get(charge_point, nothing.configuration),
+                    open_transactions=opened.get(charge_point, ()),
+                    next_transaction=last_transaction + 1,
+                    next_sequence=last_sequence + 1,
+                    queue=pages.get(charge_point, empty),
+                )
+                for charge_point, document, last_transaction, last_sequence in connection.execute(
+                    "SELECT id, CAST(document AS BLOB), last_transaction, last_sequence"
+                    " FROM charge_points LEFT JOIN states ON charge_point = id"
+                )
+            }
+
+    def charge_points(self) -> list[ChargePointRow]:
+        """Return every charge point ever registered, in the order of registration."""
+        with self._snapshot() as connection:
+            rows = connection.execute(
+                "SELECT id, identity, central_system, coalesce(undelivered, 0) FROM charge_points LEFT JOIN"
+                " (SELECT charge_point, count(*) AS undelivered FROM queue GROUP BY charge_point)"
+                " ON charge_point = id ORDER BY id"
+            ).fetchall()
+        return [ChargePointRow(*row) for row in rows]
+
+    def transactions(
+        self,
+        *,
+        limit: int,
+        identity: str | None = None,
+        undelivered: bool = False,
+        since_ms: int | None = None,
+        before: Cursor | None = None,
+    ) -> list[TransactionRow]:
+        """Return transactions, the latest start first.
+
+        Args:
+            limit: at most so many; the last one's cursor continues behind it.
+            identity: only of the charge point of this identity, at whichever central system.
+            undelivered: only those whose Start or Stop waits for its answer.
+            since_ms: only those started at or after this moment (UTC).
+            before: where the previous page ended.
+        """
+        conditions = ["TRUE"]
+        values: list[str | int] = []
+        if identity is not None:
+            conditions.append("t.charge_point IN (SELECT id FROM charge_points WHERE identity = ?)")
+            values.append(identity)
+        if undelivered:
+            conditions.append("(t.start = 'queued' OR t.stop = 'queued')")
+        if since_ms is not None:
+            conditions.append("t.started_ms >= ?")
+            values.append(since_ms)
+        if before is not None:
+            conditions.append("(t.started_ms, t.charge_point, t.number) < (?, ?, ?)")
+            values += (before.started_ms, before.charge_point, before.number)
+        with self._snapshot() as connection:
+            rows = connection.execute(
+                f"SELECT c.identity, c.central_system, c.id, {_TRANSACTION}"
+                f" {_OWNED.format(table='transactions')} WHERE {' AND '.join(conditions)}"
+                " ORDER BY t.started_ms DESC, t.charge_point DESC, t.number DESC LIMIT ?",
+                (*values, limit),
+            ).fetchall()
+        found = []
+        for name, central_system, charge_point, *row in rows:
+            transaction = _transaction(row)
+            cursor = Cursor(transaction.started_ms, charge_point, transaction.number)
+            found.append(TransactionRow(name, central_system, transaction, cursor))
+        return found
+
+    def dead_letters(self, *, limit: int, before: int | None = None) -> list[DeadLetter]:
+        """Return messages that were given up, the latest first; `before` is the `id` to continue behind."""
+        with self._snapshot() as connection:
+            rows = connection.execute(
+                f"SELECT t.id, identity, central_system, {_MESSAGE}, at_ms, reason"
+                f" {_OWNED.format(table='(SELECT *, NULL AS not_before_ms FROM dead_letters)')}"
+                " WHERE ?1 IS NULL OR t.id < ?1 ORDER BY t.id DESC LIMIT ?2",
+                (before, limit),
+            ).fetchall()
+        return [
+            DeadLetter(row[0], row[1], row[2], _message(row[3:9]), at_ms=row[9], reason=row[10])
+            for row in rows
+        ]
+
+    def set_aside(self, *, limit: int, before: int | None = None) -> list[SetAsideRow]:
+        """Return inputs that were set aside, the latest first; `before` is the `id` to continue behind."""
+        with self._snapshot() as connection:
+            rows = connection.execute(
+                "SELECT t.id, identity, central_system, at_ms, input, error"
+                f" {_OWNED.format(table='set_aside')}"
+                " WHERE ?1 IS NULL OR t.id < ?1 ORDER BY t.id DESC LIMIT ?2",
+                (before, limit),
+            ).fetchall()
+        return [SetAsideRow(row[0], row[1], row[2], SetAside(*row[3:])) for row in rows]
+
+    def counts(self) -> Counts:
+        """Return how much the store holds."""
+        with self._snapshot() as connection:
+            row = connection.execute(
+                "SELECT (SELECT count(*) FROM charge_points), (SELECT count(*) FROM transactions),"
+                " (SELECT count(*) FROM transactions WHERE stopped_ms IS NULL),"
+                " (SELECT count(*) FROM queue), (SELECT count(*) FROM dead_letters),"
+                " (SELECT count(*) FROM set_aside)"
+            ).fetchone()
+        return Counts(*row)
+
+    def oldest_unsent_ms(self) -> int | None:
+        """Return when the oldest unanswered message came to be (UTC); None if all are answered.
+
+        A queue is in order of time, so only the heads are looked at, however long an outage lasts.
+        """
+        with self._snapshot() as connection:
+            row = connection.execute(
+                "SELECT min(CASE kind WHEN 'start' THEN started_ms WHEN 'stop' THEN stopped_ms"
+                " ELSE coalesce(nullif(q.sampled_ms, 0), started_ms) END)"
+                " FROM charge_points AS c"
+                " JOIN queue AS q ON q.charge_point = c.id AND q.sequence ="
+                "  (SELECT sequence FROM queue WHERE charge_point = c.id ORDER BY sequence LIMIT 1)"
+                " JOIN transactions AS t ON t.charge_point = c.id AND t.number = q.transaction_number"
+            ).fetchone()
+        oldest: int | None = row[0]
+        return oldest
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        # A connection of its own for each use: a long listing never holds up the rebuild of a
+        # charge point, and nothing is kept open between.
+        with closing(open_reader(self.path)) as connection:
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            except sqlite3.Error as error:
+                raise environment_error(error, self.path) from error
+
+
+def read_page(connection: sqlite3.Connection, charge_point: int, after: int, limit: int) -> QueuePage:
+    """Read up to `limit` messages of a queue, beginning behind the sequence `after`."""
+    rows = connection.execute(
+        f"SELECT {_MESSAGE} FROM queue WHERE charge_point = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+        (charge_point, after, limit + 1),
+    ).fetchall()
+    if not rows:
+        return QueuePage()
+    messages = tuple(map(_message, rows[:limit]))
+    numbers = {message.transaction for message in messages}
+    transactions = connection.execute(
+        f"SELECT {_TRANSACTION} FROM transactions AS t"
+        f" WHERE charge_point = ? AND number IN ({', '.join('?' * len(numbers))}) ORDER BY number",
+        (charge_point, *numbers),
+    ).fetchall()
+    return QueuePage(messages, tuple(map(_transaction, transactions)), more=len(rows) > limit)
+
+
+def _read_heads(connection: sqlite3.Connection) -> dict[int, QueuePage]:
+    messages: dict[int, list[QueuedMessage]] = defaultdict(list)
+    # One message more than the head holds tells whether there is more.
+    for charge_point, *row in connection.execute(
+        f"SELECT c.id, {_MESSAGE} {_HEADS} ORDER BY c.id, sequence", (HEAD,)
+    ):
+        messages[charge_point].append(_message(row))
+    transactions: dict[int, list[Transaction]] = defaultdict(list)
+    for charge_point, *row in connection.execute(
+        f"SELECT DISTINCT c.id, {_TRANSACTION} {_HEADS}"
+        " JOIN transactions AS t ON t.charge_point = c.id AND t.number = q.transaction_number"
+        " ORDER BY c.id, t.number",
+        (HEAD - 1,),
+    ):
+        transactions[charge_point].append(_transaction(row))
+    return {
+        charge_point: QueuePage(
+            tuple(queued[:HEAD]), tuple(transactions[charge_point]), more=len(queued) > HEAD
+        )
+        for charge_point, queued in messages.items()
+    }
+
+
+def _message(row: Sequence[Any]) -> QueuedMessage:
+    sequence, kind, number, payload, attempts, not_before_ms = row
+    return QueuedMessage(sequence, MessageKind(kind), number, payload, attempts, not_before_ms)
+
+
+def _transaction(row: Sequence[Any]) -> Transaction:
+    values = dict(zip(TRANSACTION_COLUMNS, row, strict=True))
+    values["start"], values["stop"] = SendState(values["start"]), SendState(values["stop"])
+    return Transaction(**values)

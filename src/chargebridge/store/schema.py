@@ -1,0 +1,181 @@
+"""The tables, the views that a person reads, and how an older store becomes a current one.
+
+Times are milliseconds since 1970 in the tables (`..._ms`) and ISO text in the views
+(`readable_...`). Both marks of a store are in the file's header: `application_id` says whose it
+is, `user_version` is the version of its schema.
+"""
+
+# SQL is put together from our own names only; values are always parameters.
+# ruff: noqa: S608
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from chargebridge.store.errors import NotAStoreError, StoreTooNewError
+
+APPLICATION_ID = 0x63686272
+"""`chbr`: tells a store from any other SQLite file."""
+
+
+def _iso(column: str) -> str:
+    return f"strftime('%Y-%m-%dT%H:%M:%fZ', {column} / 1000.0, 'unixepoch')"
+
+
+# The document is apart from `charge_points` so that the counters, which change with every message,
+# stay on few pages.
+_VERSION_1 = (
+    """CREATE TABLE charge_points (
+        id INTEGER PRIMARY KEY,
+        identity TEXT NOT NULL,
+        central_system TEXT NOT NULL,
+        last_transaction INTEGER NOT NULL DEFAULT 0,
+        last_sequence INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (identity, central_system)
+    )""",
+    """CREATE TABLE states (
+        charge_point INTEGER PRIMARY KEY REFERENCES charge_points (id),
+        document TEXT NOT NULL
+    )""",
+    """CREATE TABLE configuration (
+        charge_point INTEGER NOT NULL REFERENCES charge_points (id),
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (charge_point, key)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE transactions (
+        charge_point INTEGER NOT NULL REFERENCES charge_points (id),
+        number INTEGER NOT NULL,
+        session INTEGER NOT NULL,
+        connector INTEGER NOT NULL,
+        id_tag TEXT NOT NULL,
+        started_ms INTEGER NOT NULL,
+        meter_start_wh INTEGER NOT NULL,
+        start TEXT NOT NULL CHECK (start IN ('none', 'queued', 'answered', 'dead')),
+        transaction_id INTEGER,
+        id_tag_status TEXT,
+        parent_id_tag TEXT,
+        sampled_ms INTEGER NOT NULL,
+        register_wh INTEGER NOT NULL,
+        stopped_ms INTEGER,
+        meter_stop_wh INTEGER,
+        stop_reason TEXT,
+        stop_tag TEXT,
+        stop TEXT NOT NULL CHECK (stop IN ('none', 'queued', 'answered', 'dead')),
+        PRIMARY KEY (charge_point, number),
+        UNIQUE (charge_point, session)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX transactions_by_start ON transactions (started_ms)",
+    "CREATE INDEX transactions_open ON transactions (charge_point, number) WHERE stopped_ms IS NULL",
+    """CREATE INDEX transactions_undelivered ON transactions (started_ms)
+        WHERE start = 'queued' OR stop = 'queued'""",
+    """CREATE INDEX transactions_delivered ON transactions (stopped_ms)
+        WHERE start = 'answered' AND stop = 'answered'""",
+    """CREATE TABLE queue (
+        charge_point INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('start', 'meter_values', 'stop')),
+        transaction_number INTEGER NOT NULL,
+        payload BLOB NOT NULL,
+        attempts INTEGER NOT NULL,
+        not_before_ms INTEGER,
+        sampled_ms INTEGER NOT NULL,
+        PRIMARY KEY (charge_point, sequence),
+        FOREIGN KEY (charge_point, transaction_number) REFERENCES transactions (charge_point, number)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE dead_letters (
+        id INTEGER PRIMARY KEY,
+        charge_point INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        transaction_number INTEGER NOT NULL,
+        payload BLOB NOT NULL,
+        attempts INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        FOREIGN KEY (charge_point, transaction_number) REFERENCES transactions (charge_point, number)
+    )""",
+    "CREATE INDEX dead_letters_by_transaction ON dead_letters (charge_point, transaction_number)",
+    """CREATE TABLE set_aside (
+        id INTEGER PRIMARY KEY,
+        charge_point INTEGER NOT NULL REFERENCES charge_points (id),
+        at_ms INTEGER NOT NULL,
+        input TEXT NOT NULL,
+        error TEXT NOT NULL
+    )""",
+    """CREATE VIEW readable_charge_points AS
+        SELECT identity, central_system, last_transaction, last_sequence,
+            (SELECT count(*) FROM queue WHERE queue.charge_point = charge_points.id) AS undelivered, document
+        FROM charge_points LEFT JOIN states ON states.charge_point = charge_points.id""",
+    """CREATE VIEW readable_configuration AS
+        SELECT identity, central_system, key, value
+        FROM configuration JOIN charge_points ON charge_points.id = charge_point""",
+    f"""CREATE VIEW readable_transactions AS
+        SELECT identity, central_system, number, session, connector, id_tag, {_iso("started_ms")} AS started,
+            meter_start_wh, start, transaction_id, id_tag_status, parent_id_tag,
+            {_iso("nullif(sampled_ms, 0)")} AS sampled, register_wh, {_iso("stopped_ms")} AS stopped,
+            meter_stop_wh, stop_reason, stop_tag, stop
+        FROM transactions JOIN charge_points ON charge_points.id = charge_point""",
+    f"""CREATE VIEW readable_queue AS
+        SELECT identity, central_system, sequence, kind, transaction_number, CAST(payload AS TEXT) AS payload,
+            attempts, {_iso("not_before_ms")} AS not_before, {_iso("nullif(sampled_ms, 0)")} AS sampled
+        FROM queue JOIN charge_points ON charge_points.id = charge_point""",
+    f"""CREATE VIEW readable_dead_letters AS
+        SELECT identity, central_system, sequence, kind, transaction_number, CAST(payload AS TEXT) AS payload,
+            attempts, {_iso("at_ms")} AS at, reason
+        FROM dead_letters JOIN charge_points ON charge_points.id = charge_point""",
+    f"""CREATE VIEW readable_set_aside AS
+        SELECT identity, central_system, {_iso("at_ms")} AS at, input, error
+        FROM set_aside JOIN charge_points ON charge_points.id = charge_point""",
+)
+
+Step = Sequence[str]
+"""Statements that lead from one version to the next; they are committed together."""
+
+STEPS: tuple[Step, ...] = (_VERSION_1,)
+"""Step n leads to version n + 1. Steps are only ever appended."""
+
+
+def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = STEPS) -> None:
+    """Bring a store, or an empty file, to the version that `steps` lead to.
+
+    Args:
+        connection: open, in autocommit.
+        path: the file, for messages.
+        steps: step n leads to version n + 1.
+
+    Raises:
+        NotAStoreError: the file is an SQLite database of something else.
+        StoreTooNewError: the store is of a later version than `steps` lead to.
+    """
+    application_id, version = _marks(connection)
+    if application_id != APPLICATION_ID:
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if application_id or version or tables:
+            raise NotAStoreError(
+                f"{path} is a database of another program; move it away or name another state directory"
+            )
+    if version > len(steps):
+        raise StoreTooNewError(
+            f"{path} has schema version {version}, this chargebridge knows up to {len(steps)}; "
+            f"run a newer chargebridge, or restore a backup made before the upgrade"
+        )
+    for reached, step in enumerate(steps[version:], start=version + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in step:
+                connection.execute(statement)
+            # A PRAGMA takes no parameters; both numbers are our own.
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {reached}")
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
+    application_id: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return application_id, version
