@@ -1,0 +1,203 @@
+"""The other end of `CloudServer`: hears chargers that live in another process."""
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+import msgspec
+import structlog
+
+from chargebridge.chargers.model import ChargerCommand, CommandOutcome, Outcome, Reachable
+from chargebridge.chargers.simulator import wire
+from chargebridge.chargers.simulator.acts import ActError
+from chargebridge.chargers.simulator.cloud import Subscriber
+from chargebridge.clock import Clock
+
+SHORTEST_BACKOFF_S: Final = 0.1
+LONGEST_BACKOFF_S: Final = 2.0
+
+_Item = TypeVar("_Item")
+
+_log = structlog.get_logger(__name__)
+
+
+class CloudClient:
+    """Keeps connected to a `CloudServer` until stopped.
+
+    Args:
+        host: where it listens.
+        port: where it listens.
+        token: the secret it expects.
+        subscriber: who hears the chargers. When the connection is lost it hears of every charger
+            it listens to that it is not reachable: of a cloud that is gone nothing is known.
+        clock: tells when that was.
+    """
+
+    def __init__(self, host: str, port: int, token: str, subscriber: Subscriber, clock: Clock) -> None:
+        self._host = host
+        self._port = port
+        self._token = token
+        self._subscriber = subscriber
+        self._clock = clock
+        self._serials: set[str] = set()
+        self._known: set[str] = set()
+        self._writer: asyncio.StreamWriter | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._receipts: list[tuple[str, int]] = []
+        self._lines: list[bytes] = []
+        self._orders: set[tuple[str, int]] = set()
+        self._ids = itertools.count(1)
+        self._requests: dict[int, asyncio.Future[dict[str, object]]] = {}
+
+    def start(self) -> None:
+        """Connect, and again whenever the connection is lost."""
+        self._task = asyncio.get_running_loop().create_task(self._keep_connected())
+
+    async def stop(self) -> None:
+        """Disconnect; nothing is heard afterwards."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
+
+    def subscribe(self, serial: str) -> None:
+        """Listen to a charger, now and after every reconnect."""
+        self._serials.add(serial)
+        self._send(wire.Subscribe([serial]))
+
+    def unsubscribe(self, serial: str) -> None:
+        """Listen to a charger no more."""
+        self._serials.discard(serial)
+        self._known.discard(serial)
+        self._send(wire.Unsubscribe([serial]))
+
+    def acknowledge(self, serial: str, number: int) -> None:
+        """Let the cloud forget an event; without a connection it will repeat the event instead."""
+        if self._writer is not None:
+            self._flush_soon()
+            self._receipts.append((serial, number))
+
+    def command(self, serial: str, command: ChargerCommand) -> None:
+        """Pass a command on; without a connection it is refused."""
+        if self._writer is None:
+            outcome = CommandOutcome(
+                number=command.number, outcome=Outcome.REFUSED, detail="the simulated cloud is not connected"
+            )
+            asyncio.get_running_loop().call_soon(self._subscriber.done, serial, outcome)
+            return
+        self._orders.add((serial, command.number))
+        self._send(wire.Order(serial, command))
+
+    async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
+        """Do something to a charger by hand and return its own view of itself.
+
+        Raises:
+            ActError: it was not possible, or the connection is not there or was lost.
+        """
+        if self._writer is None:
+            raise ActError("the simulated cloud is not connected")
+        number = next(self._ids)
+        request = wire.Request(number, serial, action, dict(arguments))
+        if len(wire.line(request)) > wire.LINE_LIMIT:
+            raise ActError(f"{action}: the arguments are too long")
+        answer: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
+        self._requests[number] = answer
+        try:
+            self._send(request)
+            return await answer
+        finally:
+            del self._requests[number]
+
+    # --- the connection --------------------------------------------------------------------------
+
+    async def _keep_connected(self) -> None:
+        backoff_s = SHORTEST_BACKOFF_S
+        while True:
+            try:
+                reader, self._writer = await asyncio.open_connection(
+                    self._host, self._port, limit=wire.LINE_LIMIT
+                )
+                if await self._converse(reader):
+                    backoff_s = SHORTEST_BACKOFF_S
+            except (OSError, ValueError, msgspec.MsgspecError) as error:
+                _log.info("the simulated cloud is not connected", error=str(error))
+            finally:
+                self._disconnect()
+            self._tell_loss()
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
+
+    async def _converse(self, reader: asyncio.StreamReader) -> bool:
+        """Take all the cloud says until it hangs up; return whether it said anything."""
+        self._send(wire.Hello(self._token))
+        for serials in _chunks(sorted(self._serials), wire.SERIALS_A_LINE):
+            self._send(wire.Subscribe(serials))
+        said = False
+        while text := await reader.readline():
+            self._take(wire.from_cloud.decode(text))
+            said = True
+        return said
+
+    def _disconnect(self) -> None:
+        writer, self._writer = self._writer, None
+        self._receipts.clear()
+        self._lines.clear()
+        for answer in self._requests.values():
+            if not answer.done():
+                answer.set_exception(ActError("the connection to the simulated cloud was lost"))
+        if writer is not None:
+            writer.transport.abort()
+
+    def _tell_loss(self) -> None:
+        known, self._known = self._known, set()
+        now_ms = self._clock.now().utc_ms
+        for serial in sorted(known):
+            self._subscriber.heard(serial, 0, Reachable(at_ms=now_ms, reachable=False))
+        orders, self._orders = self._orders, set()
+        for serial, number in sorted(orders):
+            self._subscriber.done(serial, CommandOutcome(number=number, outcome=Outcome.UNKNOWN))
+
+    def _take(self, message: wire.FromCloud) -> None:
+        match message:
+            case wire.Known(info=info):
+                if info.serial in self._serials:
+                    self._known.add(info.serial)
+                    self._subscriber.known(info)
+            case wire.Happened(serial=serial, number=number, event=event):
+                if serial in self._serials:
+                    self._subscriber.heard(serial, number, event)
+            case wire.Ended(serial=serial, outcome=outcome):
+                self._orders.discard((serial, outcome.number))
+                self._subscriber.done(serial, outcome)
+            case wire.Unknown(serials=serials):
+                _log.warning("the simulated cloud has no such chargers", serials=serials)
+            case wire.Response(id=number, view=view):
+                if number in self._requests:
+                    self._requests[number].set_result(view)
+            case wire.Failure(id=number, error=error):
+                if number in self._requests:
+                    self._requests[number].set_exception(ActError(error))
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def _send(self, message: wire.FromClient) -> None:
+        if self._writer is not None:
+            self._flush_soon()
+            self._lines.append(wire.line(message))
+
+    def _flush_soon(self) -> None:
+        if not self._lines and not self._receipts:
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        for receipts in _chunks(self._receipts, wire.RECEIPTS_A_LINE):
+            self._lines.append(wire.line(wire.Acknowledge(receipts)))
+        if self._writer is not None and self._lines:
+            self._writer.write(b"".join(self._lines))
+        self._receipts.clear()
+        self._lines.clear()
+
+
+def _chunks(items: list[_Item], size: int) -> list[list[_Item]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

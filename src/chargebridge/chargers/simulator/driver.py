@@ -1,0 +1,255 @@
+"""The driver for simulated chargers: in this process, or in another one that `CloudServer` serves."""
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct
+
+from chargebridge.chargers.model import (
+    ChargerCommand,
+    ChargerEvent,
+    ChargerInfo,
+    CommandOutcome,
+    EventSink,
+)
+from chargebridge.chargers.simulator.acts import ActError
+from chargebridge.chargers.simulator.charger import ChargerSettings
+from chargebridge.chargers.simulator.client import CloudClient
+from chargebridge.chargers.simulator.cloud import SimulatedCloud
+from chargebridge.chargers.simulator.traffic import PACES, Traffic
+from chargebridge.chargers.simulator.world import World
+from chargebridge.clock import Clock
+
+__all__ = ["ActError", "LocalSettings", "Receipt", "RemoteSettings", "SimulatorDriver", "read_settings"]
+
+
+class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Chargers in this process."""
+
+    seed: int = 1
+    traffic: Literal["busy", "calm", "none"] = "calm"
+    phases: Literal[1, 3] = 3
+    rated_current_a: Annotated[int, Meta(ge=6, le=80)] = 32
+    measure_every_s: Annotated[int, Meta(ge=1, le=3600)] = 60
+    """Simulated seconds between measurements while a session runs."""
+
+
+class RemoteSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Chargers in another process on this machine."""
+
+    connect: str
+    """`ADDRESS:PORT`, loopback only: the secret travels unencrypted."""
+    token: str = ""
+    token_file: str = ""
+
+
+class Receipt(NamedTuple):
+    """What an event is acknowledged with; `number` is 0 for one that nobody keeps."""
+
+    serial: str
+    number: int
+
+
+def read_settings(settings: Mapping[str, object]) -> LocalSettings | RemoteSettings:
+    """Check the configuration table of a driver.
+
+    Raises:
+        ValueError: names the key and what is expected there.
+    """
+    try:
+        if "connect" not in settings:
+            return msgspec.convert(settings, LocalSettings)
+        remote = msgspec.convert(settings, RemoteSettings)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+    _read_address(remote.connect)
+    if bool(remote.token) == bool(remote.token_file):
+        raise ValueError("expected either `token` or `token_file` beside `connect`")
+    return remote
+
+
+def _read_address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    try:
+        loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ValueError(f"expected a loopback address like 127.0.0.1:7001, not {text!r} - at `$.connect`")
+    return host.strip("[]"), int(port)
+
+
+def _read_token(settings: RemoteSettings) -> str:
+    if settings.token:
+        return settings.token
+    try:
+        token = Path(settings.token_file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error} - at `$.token_file`") from None
+    if not token:
+        raise ValueError("expected a file with a token in it - at `$.token_file`")
+    return token
+
+
+class SimulatorDriver:
+    """A `Driver` whose chargers are simulated.
+
+    Args:
+        name: of this driver in the configuration; also of its file.
+        settings: see `LocalSettings` and `RemoteSettings`; `connect` makes the difference.
+        sink: where events go.
+        clock: whose time the chargers live in.
+        state_dir: where `<name>.sqlite` keeps the chargers of this process; None keeps them in memory.
+
+    Raises:
+        ValueError: a setting is wrong; the text names driver, key and what is expected.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Mapping[str, object],
+        sink: EventSink,
+        clock: Clock,
+        state_dir: Path | None,
+    ) -> None:
+        self._chargers: _LocalChargers | CloudClient
+        listener = _Listener(sink)
+        try:
+            checked = read_settings(settings)
+            if isinstance(checked, RemoteSettings):
+                host, port = _read_address(checked.connect)
+                self._chargers = CloudClient(host, port, _read_token(checked), listener, clock)
+            else:
+                path = state_dir / f"{name}.sqlite" if state_dir else None
+                self._chargers = _LocalChargers(checked, path, listener, clock)
+        except ValueError as error:
+            raise ValueError(f"driver {name!r}: {error}") from None
+
+    @property
+    def cloud(self) -> SimulatedCloud | None:
+        """The cloud of the chargers in this process, between `start` and `stop`."""
+        return self._chargers.cloud if isinstance(self._chargers, _LocalChargers) else None
+
+    async def start(self) -> None:
+        """Connect, or let the chargers of this process live.
+
+        Raises:
+            ValueError, OSError, sqlite3.Error: the file of the chargers cannot be used.
+        """
+        self._chargers.start()
+
+    async def stop(self) -> None:
+        """Disconnect, or write the chargers down and let them rest."""
+        await self._chargers.stop()
+
+    def watch(self, serial: str) -> None:
+        """Listen to a charger; in this process, put it up if there is none of this serial."""
+        self._chargers.subscribe(serial)
+
+    def unwatch(self, serial: str) -> None:
+        """Listen to a charger no more; it lives on."""
+        self._chargers.unsubscribe(serial)
+
+    def acknowledge(self, receipt: object) -> None:
+        """Forget the event with this receipt."""
+        if not isinstance(receipt, Receipt):
+            raise TypeError(f"not a receipt of this driver: {receipt!r}")
+        if receipt.number:
+            self._chargers.acknowledge(receipt.serial, receipt.number)
+
+    def command(self, serial: str, command: ChargerCommand) -> None:
+        """Have a command carried out; the sink hears how it ended."""
+        self._chargers.command(serial, command)
+
+    async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
+        """Do something to a charger by hand (`acts.ACTIONS`) and return its own view of itself.
+
+        Raises:
+            ActError: unknown charger or action, wrong arguments, or it is not possible now.
+        """
+        return await self._chargers.act(serial, action, arguments)
+
+
+class _Listener:
+    """Passes on to an `EventSink` what a cloud tells its subscriber."""
+
+    def __init__(self, sink: EventSink) -> None:
+        self._sink = sink
+
+    def known(self, info: ChargerInfo) -> None:
+        self._sink.charger_known(info)
+
+    def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
+        self._sink.charger_event(serial, event, Receipt(serial, number))
+
+    def done(self, serial: str, outcome: CommandOutcome) -> None:
+        self._sink.command_outcome(serial, outcome)
+
+
+class _LocalChargers:
+    """A world and its cloud in this process, with the face of a `CloudClient`."""
+
+    def __init__(self, settings: LocalSettings, path: Path | None, listener: _Listener, clock: Clock) -> None:
+        self.cloud: SimulatedCloud | None = None
+        self._settings = settings
+        self._path = path
+        self._listener = listener
+        self._clock = clock
+        self._serials: dict[str, None] = {}
+
+    def start(self) -> None:
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        pace = PACES.get(self._settings.traffic)
+        world = World(self._path, Traffic(self._settings.seed, pace) if pace else None)
+        self.cloud = SimulatedCloud(world, self._clock)
+        self.cloud.start()
+        for serial in self._serials:
+            self._listen(self.cloud, serial)
+
+    async def stop(self) -> None:
+        if self.cloud is not None:
+            cloud, self.cloud = self.cloud, None
+            try:
+                cloud.stop()
+            finally:
+                cloud.world.close()
+
+    def subscribe(self, serial: str) -> None:
+        self._serials[serial] = None
+        if self.cloud is not None:
+            self._listen(self.cloud, serial)
+
+    def unsubscribe(self, serial: str) -> None:
+        self._serials.pop(serial, None)
+        if self.cloud is not None:
+            self.cloud.unsubscribe(serial, self._listener)
+
+    def acknowledge(self, serial: str, number: int) -> None:
+        if self.cloud is not None:
+            self.cloud.acknowledge(serial, number)
+
+    def command(self, serial: str, command: ChargerCommand) -> None:
+        if self.cloud is not None:
+            self.cloud.command(serial, command, self._listener)
+
+    async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
+        if self.cloud is None:
+            raise ActError("the simulated chargers are not started")
+        return self.cloud.act(serial, action, arguments)
+
+    def _listen(self, cloud: SimulatedCloud, serial: str) -> None:
+        settings = self._settings
+        cloud.add(
+            ChargerSettings(
+                serial=serial,
+                phases=settings.phases,
+                rated_current_a=settings.rated_current_a,
+                measure_every_s=settings.measure_every_s,
+            )
+        )
+        cloud.subscribe(serial, self._listener)

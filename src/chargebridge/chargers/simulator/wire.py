@@ -1,0 +1,111 @@
+"""What a simulated cloud and its client say to each other: one JSON object a line, over loopback TCP.
+
+The client says `Hello` first; nothing else is listened to before. `Happened.number` is the receipt
+under which the client acknowledges, many at once.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from chargebridge.chargers.model import ChargerCommand, ChargerEvent, ChargerInfo, CommandOutcome
+
+LINE_LIMIT: Final = 65_536
+"""Bytes in a line at most, in both directions."""
+SERIALS_A_LINE: Final = 500
+RECEIPTS_A_LINE: Final = 1000
+
+
+class Hello(Struct, frozen=True, tag=True):
+    """Client: the shared secret."""
+
+    token: str
+
+
+class Subscribe(Struct, frozen=True, tag=True):
+    """Client: tell me of these chargers from now on."""
+
+    serials: list[str]
+
+
+class Unsubscribe(Struct, frozen=True, tag=True):
+    """Client: tell me no more of these chargers."""
+
+    serials: list[str]
+
+
+class Acknowledge(Struct, frozen=True, tag=True):
+    """Client: these events, as (serial, number), are durable at my side."""
+
+    receipts: list[tuple[str, int]]
+
+
+class Order(Struct, frozen=True, tag=True):
+    """Client: have this command carried out."""
+
+    serial: str
+    command: ChargerCommand
+
+
+class Request(Struct, frozen=True, tag=True):
+    """Client: do something by hand; `Response` or `Failure` of the same `id` answers."""
+
+    id: int
+    serial: str
+    action: str
+    arguments: dict[str, Any]
+
+
+class Known(Struct, frozen=True, tag=True):
+    """Cloud: what a charger is."""
+
+    info: ChargerInfo
+
+
+class Unknown(Struct, frozen=True, tag=True):
+    """Cloud: there are no such chargers."""
+
+    serials: list[str]
+
+
+class Happened(Struct, frozen=True, tag=True):
+    """Cloud: an event of a charger."""
+
+    serial: str
+    number: int
+    event: ChargerEvent
+
+
+class Ended(Struct, frozen=True, tag=True):
+    """Cloud: how a command ended."""
+
+    serial: str
+    outcome: CommandOutcome
+
+
+class Response(Struct, frozen=True, tag=True):
+    """Cloud: the charger's view of itself after an act."""
+
+    id: int
+    view: dict[str, Any]
+
+
+class Failure(Struct, frozen=True, tag=True):
+    """Cloud: why an act was not possible."""
+
+    id: int
+    error: str
+
+
+FromClient = Hello | Subscribe | Unsubscribe | Acknowledge | Order | Request
+FromCloud = Known | Unknown | Happened | Ended | Response | Failure
+
+_encoder = msgspec.json.Encoder()
+from_client: Final[msgspec.json.Decoder[FromClient]] = msgspec.json.Decoder(FromClient)
+from_cloud: Final[msgspec.json.Decoder[FromCloud]] = msgspec.json.Decoder(FromCloud)
+
+
+def line(message: FromClient | FromCloud) -> bytes:
+    """Encode a message as one line."""
+    return _encoder.encode(message) + b"\n"
