@@ -22,6 +22,10 @@ from chargebridge.link.resolver import Resolver
 pytestmark = pytest.mark.integration
 
 PASSWORD = "password of the key"
+NOT_USABLE = (
+    "crt: client certificate or private key locked key not usable; "
+    "both must be in PEM form, and an encrypted key needs its password"
+)
 
 
 class Authority:
@@ -285,8 +289,7 @@ def test_an_ipv6_address_is_connected_to(run_fleet, owner_type, quick_endpoint):
         ({"certificate": "crt", "key": "other key"}, "other key: this private key does not belong to crt"),
         (
             {"certificate": "crt", "key": "locked key"},
-            "crt: client certificate or private key locked key not usable; "
-            + "both must be in PEM form, and an encrypted key needs its password",
+            NOT_USABLE,
         ),
         (
             {"key": "garbage"},

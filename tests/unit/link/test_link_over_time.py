@@ -1,0 +1,313 @@
+"""Back-off, pacing, pings and deadlines of links, in time that passes at once."""
+
+from itertools import pairwise
+from random import Random
+
+import pytest
+
+from chargebridge.link import Backoff, Endpoint, Fleet, LinkState
+
+pytestmark = pytest.mark.unit
+
+DAY_S = 86_400
+
+
+def test_ws_10_a_central_system_that_is_away_for_days_is_found_again(loop, fleet, new_system, new_owner):
+    system, owner = new_system(), new_owner()
+    system.mode = "refuse"
+    link = fleet.link(Endpoint(system.url, backoff=Backoff(min_s=2, max_s=300)), "CP1", owner)
+    link.up()
+    loop.pass_time(3 * DAY_S)
+    assert link.state is LinkState.WAITING
+    assert link.last_error == "Connection refused"
+    assert 3 * DAY_S / 300 < len(system.attempts) < 3 * DAY_S / 150 + 10
+    system.mode = "open"
+    loop.pass_time(301)
+    assert owner.told == [("opened", 1)]
+    assert link.last_error == ""
+
+
+def test_ws_10_waits_grow_and_differ(loop, fleet, new_system, new_owner):
+    system = new_system()
+    system.mode = "refuse"
+    endpoint = Endpoint(system.url, backoff=Backoff(min_s=2, max_s=300, jitter=0.5))
+    fleet.link(endpoint, "CP1", new_owner()).up()
+    loop.pass_time(600)
+    waits = [later - earlier for earlier, later in pairwise(system.attempts)]
+    for wait, longest in zip(waits, (2, 4, 8, 16, 32, 64, 128, 256), strict=False):
+        assert longest / 2 <= wait <= longest + 0.1
+    assert len(waits) >= 7
+
+
+def test_a_central_system_that_accepts_and_closes_is_not_hammered(loop, fleet, new_system, new_owner):
+    system, owner = new_system(), new_owner()
+    system.lasts_s = 1
+    endpoint = Endpoint(system.url, backoff=Backoff(min_s=2, max_s=300, healthy_after_s=30))
+    fleet.link(endpoint, "CP1", owner).up()
+    loop.pass_time(3600)
+    assert len(system.attempts) < 30
+    kinds = [what[0] for what in owner.told]
+    assert kinds == ["opened", "closed"] * (len(kinds) // 2)
+
+
+def test_a_healthy_connection_that_is_lost_is_replaced_at_once(loop, fleet, new_system, new_owner):
+    system, owner = new_system(), new_owner()
+    system.lasts_s = 60
+    endpoint = Endpoint(system.url, backoff=Backoff(min_s=2, max_s=300, healthy_after_s=30))
+    link = fleet.link(endpoint, "CP1", owner)
+    link.up()
+    loop.pass_time(10 * 62)
+    assert link.reconnects >= 9
+    assert link.epoch == link.reconnects + 1
+
+
+def test_retry_after_is_honoured_within_the_longest_wait(loop, fleet, new_system, new_owner):
+    system = new_system()
+    system.mode, system.retry_after = "busy", "100"
+    link = fleet.link(Endpoint(system.url, backoff=Backoff(min_s=2, max_s=300)), "CP1", new_owner())
+    link.up()
+    loop.pass_time(99)
+    assert len(system.attempts) == 1
+    assert link.last_error == "HTTP 503: Service Unavailable"
+    system.retry_after = "999999"
+    loop.pass_time(2)
+    assert len(system.attempts) == 2
+    loop.pass_time(301)
+    assert len(system.attempts) == 3
+
+
+def test_a_fleet_does_not_knock_all_at_once(loop, fleet, new_system, new_owner):
+    system = new_system()
+    endpoint = Endpoint(system.url)
+    links = [fleet.link(endpoint, f"CP{n}", new_owner()) for n in range(300)]
+    for link in links:
+        link.up()
+    loop.pass_time(2)
+    assert 95 <= len(system.attempts) <= 106  # 50 a second, and a burst of 5
+    loop.pass_time(5)
+    assert {link.state for link in links} == {LinkState.OPEN}
+    assert len(system.attempts) == 300
+
+
+def test_a_silent_central_system_holds_up_nobody_elses_links(loop, fleet, new_system, new_owner):
+    silent, good = new_system(), new_system()
+    silent.mode = "hang"
+    silent_endpoint, good_endpoint = Endpoint(silent.url, open_timeout_s=30), Endpoint(good.url)
+    for n in range(200):
+        fleet.link(silent_endpoint, f"S{n}", new_owner()).up()
+    links = [fleet.link(good_endpoint, f"G{n}", new_owner()) for n in range(20)]
+    for link in links:
+        link.up()
+    loop.pass_time(2)
+    assert {link.state for link in links} == {LinkState.OPEN}
+    assert len(silent.attempts) == 10  # half of the places
+    loop.pass_time(60)
+    assert len(silent.attempts) <= 13  # and one at a time since nothing came
+    silent.mode = "open"
+    loop.pass_time(40)
+    assert len(silent.connections) == 200
+
+
+def test_an_attempt_that_is_not_answered_ends_at_its_deadline(loop, fleet, new_system, new_owner):
+    system, owner = new_system(), new_owner()
+    system.mode = "hang"
+    link = fleet.link(Endpoint(system.url, open_timeout_s=30), "CP1", owner)
+    link.up()
+    loop.pass_time(29)
+    assert link.state is LinkState.CONNECTING
+    loop.pass_time(1.1)
+    assert link.state is LinkState.WAITING
+    assert link.last_error == "not open within 30 s"
+    assert owner.told == []
+
+
+def test_ws_9_pings_keep_their_interval(loop, fleet, new_system, new_owner):
+    system, owner = new_system(), new_owner()
+    link = fleet.link(Endpoint(system.url, ping_interval_s=60), "CP1", owner)
+    link.up()
+    loop.pass_time(600)
+    pings = system.connections[0].pings
+    assert len(pings) in {9, 10}
+    assert {round(later - earlier) for earlier, later in pairwise(pings)} == {60}
+    assert owner.told == [("opened", 1)]
+
+
+def test_ws_9_zero_means_no_pings_and_a_change_counts_at_once(loop, fleet, new_system, new_owner):
+    system = new_system()
+    link = fleet.link(Endpoint(system.url, ping_interval_s=0), "CP1", new_owner())
+    link.up()
+    loop.pass_time(DAY_S)
+    assert system.connections[0].pings == []
+    link.set_ping_interval(5)
+    loop.pass_time(11)
+    assert len(system.connections[0].pings) == 2
+    link.set_ping_interval(0)
+    loop.pass_time(DAY_S)
+    assert len(system.connections[0].pings) == 2
+    for wrong in (-1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="ping interval"):
+            link.set_ping_interval(wrong)
+
+
+def test_ws_9_a_missing_pong_is_a_dead_link(loop, fleet, new_system, new_owner):
+    system, owner = new_system(), new_owner()
+    link = fleet.link(Endpoint(system.url, ping_interval_s=60, pong_timeout_s=30), "CP1", owner)
+    link.up()
+    loop.pass_time(100)
+    system.pongs = False
+    loop.pass_time(200)
+    assert owner.told[1] == ("closed", 1, "deaf: no pong within 30 s")
+    assert owner.told[2] == ("opened", 2)
+
+
+def test_an_idle_fleet_wakes_up_rarely(loop, fleet, new_system, new_owner):
+    endpoint = Endpoint(new_system().url, ping_interval_s=60)
+    for n in range(300):
+        fleet.link(endpoint, f"CP{n}", new_owner()).up()
+    loop.pass_time(120)
+    before = loop.wake_ups
+    loop.pass_time(600)
+    # 3,000 pings and pongs in ten minutes; a second has at most a wake-up for the pings and one
+    # for the deadlines of pongs that came long ago.
+    assert loop.wake_ups - before <= 1300
+
+
+def test_a_link_that_is_down_stays_down(loop, fleet, new_system, new_owner):
+    system, owner = new_system(), new_owner()
+    link = fleet.link(Endpoint(system.url), "CP1", owner)
+    link.down("never up")
+    link.up()
+    link.up()
+    link.down("before its turn")
+    loop.pass_time(100)
+    assert (link.state, link.last_error, system.attempts) == (LinkState.DOWN, "before its turn", [])
+
+    system.mode = "hang"
+    link.up()
+    loop.pass_time(1)
+    link.down("while it connects")
+    assert (link.state, link.last_error) == (LinkState.DOWN, "while it connects")
+
+    system.mode = "refuse"
+    link.up()
+    loop.pass_time(1)
+    link.down("in back-off")
+    loop.pass_time(1000)
+    assert (link.state, len(system.attempts)) == (LinkState.DOWN, 2)
+
+    system.mode = "open"
+    link.up()
+    loop.pass_time(1)
+    assert link.state is LinkState.OPEN
+    link.down("while it is open")
+    loop.pass_time(1)
+    assert link.state is LinkState.DOWN
+    assert owner.told == [("opened", 1), ("closed", 1, "while it is open")]
+
+
+def test_up_while_closing_opens_again(loop, fleet, new_system, new_owner):
+    system, owner = new_system(), new_owner()
+    link = fleet.link(Endpoint(system.url), "CP1", owner)
+    link.up()
+    loop.pass_time(1)
+    link.down("for a moment")
+    assert link.state is LinkState.CLOSING
+    link.up()
+    loop.pass_time(5)
+    assert owner.told == [("opened", 1), ("closed", 1, "for a moment"), ("opened", 2)]
+
+
+def test_a_close_that_is_not_answered_ends_after_five_seconds(loop, fleet, new_system, new_owner):
+    system, owner = new_system(), new_owner()
+    system.closes = False
+    link = fleet.link(Endpoint(system.url), "CP1", owner)
+    link.up()
+    loop.pass_time(1)
+    link.close(2, "an epoch that never was")
+    assert link.state is LinkState.OPEN
+    link.close(1, "reset")
+    link.close(1, "once is enough")
+    assert link.send(1, b"late") is False
+    loop.pass_time(4.9)
+    assert owner.told == [("opened", 1)]
+    loop.pass_time(0.2)
+    assert owner.told == [("opened", 1), ("closed", 1, "reset")]
+
+
+def test_messages_that_arrive_after_a_close_are_not_delivered(loop, fleet, new_system, new_owner):
+    system, owner = new_system(), new_owner()
+    system.closes = False
+    link = fleet.link(Endpoint(system.url), "CP1", owner)
+    link.up()
+    loop.pass_time(1)
+    link.close(1, "reset")
+    system.connections[0].say(b"too late")
+    loop.pass_time(10)
+    assert owner.told[:2] == [("opened", 1), ("closed", 1, "reset")]
+
+
+def test_stop_ends_links_in_every_state_in_bounded_time(loop, fleet, new_system, new_owner):
+    stubborn, silent, gone = new_system(), new_system(), new_system()
+    stubborn.closes, silent.mode, gone.mode = False, "hang", "refuse"
+    owner = new_owner()
+    links = [fleet.link(Endpoint(system.url), "CP1", owner) for system in (stubborn, silent, gone)]
+    for link in links:
+        link.up()
+    loop.pass_time(1)
+    assert [link.state for link in links] == [LinkState.OPEN, LinkState.CONNECTING, LinkState.WAITING]
+    started = loop.time()
+    loop.run_until_complete(fleet.stop(2))
+    assert loop.time() - started == pytest.approx(2, abs=0.1)
+    assert {link.state for link in links} == {LinkState.DOWN}
+    assert owner.told == [("opened", 1), ("closed", 1, "shutting down")]
+    loop.run_until_complete(fleet.stop(2))
+
+
+def test_links_wait_for_the_start_of_the_fleet(loop, new_system, new_owner):
+    fleet, system = Fleet(loop=loop, random=Random(1)), new_system()
+    link = fleet.link(Endpoint(system.url), "CP1", new_owner())
+    link.up()
+    loop.pass_time(10)
+    assert (link.state, system.attempts) == (LinkState.WAITING, [])
+    fleet.start()
+    loop.pass_time(1)
+    assert link.state is LinkState.OPEN
+
+
+@pytest.mark.parametrize("call", ["link_opened", "frame_received", "link_closed"])
+def test_an_owner_that_raises_loses_its_connection_only(loop, fleet, new_system, new_owner, call):
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("a bug of the owner")
+
+    system, owner, other = new_system(), new_owner(), new_owner()
+    setattr(owner, call, fail)
+    endpoint = Endpoint(system.url, backoff=Backoff(min_s=50, max_s=50, jitter=0))
+    link, other_link = fleet.link(endpoint, "CP1", owner), fleet.link(endpoint, "CP2", other)
+    for each in (link, other_link):
+        each.up()
+    loop.pass_time(1)
+    for connection in system.connections:
+        if not connection.lost:
+            connection.say(b"[]")
+    if call == "link_closed":
+        link.close(1, "internal error")
+    loop.pass_time(1)
+    assert (link.state, link.last_error) == (LinkState.WAITING, "internal error")
+    assert other.told == [("opened", 1), ("frame", 1, b"[]")]
+    loop.pass_time(51)
+    assert link.epoch == 2
+
+
+def test_no_secret_is_in_what_a_link_shows(fleet, new_system, new_owner):
+    system = new_system()
+    link = fleet.link(Endpoint(system.url), "CP1", new_owner(), password="top-secret-pass")
+    assert repr(link) == "<Link 'CP1' down, epoch 0>"
+    with pytest.raises(ValueError) as raised:
+        fleet.link(
+            Endpoint(system.url),
+            "CP1",
+            new_owner(),
+            password="top-secret-pass",
+            authorization_key_format="hex",
+        )
+    assert "top-secret" not in str(raised.value)
