@@ -1,6 +1,7 @@
 """A loop whose time passes at once, and central systems that live in it."""
 
 import asyncio
+import socket
 from random import Random
 
 import pytest
@@ -20,6 +21,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now = 1000.0
         self.wake_ups = 0
         self.systems = {}
+        self.names: dict[str, list[str]] = {}
+        """Host names and their addresses."""
+        self.lookups: list[str] = []
+        self.dead_addresses: set[str] = set()
         self.errors = []
         self.set_exception_handler(lambda loop, context: self.errors.append(context))
 
@@ -39,7 +44,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.call_later(seconds, self.stop)
         self.run_forever()
 
+    async def getaddrinfo(self, host, port, *, family=0, type=0, proto=0, flags=0):
+        self.lookups.append(host)
+        await asyncio.sleep(1)  # of this loop's time
+        if host not in self.names:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, type, proto, "", (address, 0)) for address in self.names[host]]
+
     async def create_connection(self, factory, host, port, ssl=None, server_hostname=None):
+        if host in self.dead_addresses:
+            await self.create_future()
         return await self.systems[port].accept(self, factory())
 
 
