@@ -1,0 +1,443 @@
+"""What a simulated charger does when hands, commands and bad luck come to it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from chargebridge.chargers.model import (
+    Authorize,
+    ChargerCommand,
+    ChargerEvent,
+    ChargerState,
+    EndSession,
+    Fault,
+    Measured,
+    Outcome,
+    Quantity,
+    Reachable,
+    Reboot,
+    Restarted,
+    SessionEnd,
+    SessionEnded,
+    SessionStarted,
+    SetAvailable,
+    StateChanged,
+    TokenPresented,
+    Unlock,
+)
+from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.charger import (
+    MEASURED_HELD,
+    ChargerSettings,
+    NotPossibleError,
+    SimulatedCharger,
+)
+
+pytestmark = pytest.mark.unit
+
+T0 = 1_800_000_000_000
+SECOND = 1000
+MINUTE = 60_000
+
+
+def a_car(charged_kwh: int = 20, *, paused: bool = False) -> Car:
+    return Car(battery_wh=60_000, charged_uj=charged_kwh * 1000 * UJ_PER_WH, max_current_a=16, paused=paused)
+
+
+def a_charger(*, cable_lock: bool = True, phases: int = 3) -> SimulatedCharger:
+    charger = SimulatedCharger.installed(
+        ChargerSettings(serial="SIM00001", phases=phases, cable_lock=cable_lock), T0
+    )
+    charger.take_events()
+    return charger
+
+
+def authorize(number: int = 1, id_tag: str = "TAG00001", *, accepted: bool = True) -> Authorize:
+    return Authorize(number=number, expires_ms=T0 + 10**9, id_tag=id_tag, accepted=accepted)
+
+
+def end_session(number: int = 2) -> EndSession:
+    return EndSession(number=number, expires_ms=T0 + 10**9)
+
+
+def a_charging_charger() -> SimulatedCharger:
+    charger = a_charger()
+    charger.plug_in(a_car(), T0)
+    charger.carry_out(authorize(), T0)
+    charger.take_events()
+    return charger
+
+
+def without_measurements(charger: SimulatedCharger) -> list[ChargerEvent]:
+    return [event for event in charger.take_events() if not isinstance(event, Measured)]
+
+
+def state(at_ms: int, state: ChargerState, fault: Fault | None = None) -> StateChanged:
+    return StateChanged(at_ms=at_ms, state=state, fault=fault)
+
+
+def ended(at_ms: int, reason: SessionEnd, register_wh: int) -> SessionEnded:
+    return SessionEnded(
+        at_ms=at_ms,
+        session=1,
+        id_tag="TAG00001",
+        started_at_ms=T0,
+        start_register_wh=0,
+        register_wh=register_wh,
+        reason=reason,
+    )
+
+
+class TestSessions:
+    def test_plugging_in_asks_for_a_token(self) -> None:
+        charger = a_charger()
+        charger.plug_in(a_car(), T0 + 5)
+        assert charger.take_events() == [state(T0 + 5, ChargerState.AWAITING_TOKEN)]
+
+    def test_a_token_at_the_reader_is_told_and_changes_nothing_by_itself(self) -> None:
+        charger = a_charger()
+        charger.present_token("TAG00001", T0 + 5)
+        assert charger.take_events() == [TokenPresented(at_ms=T0 + 5, id_tag="TAG00001")]
+
+    def test_authorizing_a_plugged_car_starts_a_session(self) -> None:
+        charger = a_charger()
+        charger.plug_in(a_car(), T0)
+        charger.take_events()
+        assert charger.carry_out(authorize(), T0 + 9).outcome is Outcome.DONE
+        assert charger.take_events() == [
+            SessionStarted(at_ms=T0 + 9, session=1, id_tag="TAG00001", register_wh=0),
+            state(T0 + 9, ChargerState.CHARGING),
+        ]
+
+    @pytest.mark.parametrize("car", [a_car(paused=True), a_car(60)], ids=["paused", "full"])
+    def test_a_car_that_does_not_draw_leaves_the_charger_ready(self, car: Car) -> None:
+        charger = a_charger()
+        charger.plug_in(car, T0)
+        charger.carry_out(authorize(), T0)
+        assert charger.take_events()[-1] == state(T0, ChargerState.READY)
+
+    def test_an_authorization_waits_for_its_car(self) -> None:
+        charger = a_charger()
+        charger.carry_out(authorize(), T0)
+        charger.plug_in(a_car(), T0 + 9 * MINUTE)
+        assert charger.take_events() == [
+            SessionStarted(at_ms=T0 + 9 * MINUTE, session=1, id_tag="TAG00001", register_wh=0),
+            state(T0 + 9 * MINUTE, ChargerState.CHARGING),
+        ]
+
+    def test_an_authorization_waits_ten_minutes_only(self) -> None:
+        charger = a_charger()
+        charger.carry_out(authorize(), T0)
+        charger.plug_in(a_car(), T0 + 10 * MINUTE)
+        assert charger.take_events() == [state(T0 + 10 * MINUTE, ChargerState.AWAITING_TOKEN)]
+
+    def test_a_refused_token_changes_nothing(self) -> None:
+        charger = a_charger()
+        charger.plug_in(a_car(), T0)
+        charger.take_events()
+        assert charger.carry_out(authorize(accepted=False), T0).outcome is Outcome.DONE
+        assert charger.take_events() == []
+        assert charger.state is ChargerState.AWAITING_TOKEN
+
+    def test_a_token_during_a_session_is_told_too(self) -> None:
+        charger = a_charging_charger()
+        charger.present_token("TAG00002", T0 + 5)
+        assert charger.take_events() == [TokenPresented(at_ms=T0 + 5, id_tag="TAG00002")]
+        assert charger.state is ChargerState.CHARGING
+
+    def test_end_session_ends_it_and_releases_the_cable(self) -> None:
+        charger = a_charging_charger()
+        assert charger.record.locked
+        charger.carry_out(end_session(), T0 + 5)
+        assert charger.take_events() == [
+            ended(T0 + 5, SessionEnd.DEAUTHORIZED, 0),
+            state(T0 + 5, ChargerState.AWAITING_TOKEN),
+        ]
+        assert not charger.record.locked
+
+    def test_end_session_takes_a_waiting_authorization_back(self) -> None:
+        charger = a_charger()
+        charger.carry_out(authorize(), T0)
+        charger.carry_out(end_session(), T0)
+        charger.plug_in(a_car(), T0 + 1)
+        assert charger.state is ChargerState.AWAITING_TOKEN
+
+    def test_unplugging_ends_the_session_first(self) -> None:
+        charger = a_charging_charger()
+        charger.unplug(T0 + 5)
+        assert charger.take_events() == [
+            ended(T0 + 5, SessionEnd.EV_DISCONNECTED, 0),
+            state(T0 + 5, ChargerState.DISCONNECTED),
+        ]
+
+    def test_session_numbers_rise(self) -> None:
+        charger = a_charging_charger()
+        charger.carry_out(end_session(2), T0 + 1)
+        charger.carry_out(authorize(3), T0 + 2)
+        started = [event for event in charger.take_events() if isinstance(event, SessionStarted)]
+        assert [event.session for event in started] == [2]
+
+    def test_another_token_cannot_take_over_a_session(self) -> None:
+        charger = a_charging_charger()
+        assert charger.carry_out(authorize(2, "TAG00002"), T0).outcome is Outcome.REFUSED
+        assert charger.carry_out(authorize(3, "TAG00001"), T0).outcome is Outcome.DONE
+        assert charger.take_events() == []
+
+    def test_a_car_that_gets_full_stops_drawing_by_itself(self) -> None:
+        charger = a_charger()
+        car = a_car(59)
+        charger.plug_in(car, T0)
+        charger.carry_out(authorize(), T0)
+        charger.take_events()
+        charger.advance(T0 + 60 * MINUTE)
+        assert without_measurements(charger) == [state(charger.current_state.at_ms, ChargerState.READY)]
+        assert charger.record.outlet.register_wh == 1000
+        assert T0 + 15 * MINUTE < charger.current_state.at_ms < T0 + 22 * MINUTE
+
+    def test_pausing_and_resuming_the_car_shows(self) -> None:
+        charger = a_charging_charger()
+        charger.pause_car(T0 + 1)
+        charger.resume_car(T0 + 2)
+        assert charger.take_events() == [
+            state(T0 + 1, ChargerState.READY),
+            state(T0 + 2, ChargerState.CHARGING),
+        ]
+
+
+class TestHands:
+    def test_a_second_car_does_not_fit(self) -> None:
+        charger = a_charging_charger()
+        with pytest.raises(NotPossibleError, match="plugged in already"):
+            charger.plug_in(a_car(), T0)
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            lambda charger: charger.unplug(T0),
+            lambda charger: charger.pause_car(T0),
+            lambda charger: charger.resume_car(T0),
+        ],
+    )
+    def test_without_a_car_there_is_nothing_to_do(self, act: Callable[[SimulatedCharger], None]) -> None:
+        with pytest.raises(NotPossibleError, match="no car is plugged in"):
+            act(a_charger())
+
+    def test_a_locked_cable_comes_off_at_the_car_only(self) -> None:
+        charger = a_charging_charger()
+        with pytest.raises(NotPossibleError, match="locked the cable"):
+            charger.unplug(T0 + 1, at_charger=True)
+        charger.unplug(T0 + 1)
+        assert charger.state is ChargerState.DISCONNECTED
+
+    def test_unlock_opens_the_lock_and_ends_nothing(self) -> None:
+        charger = a_charging_charger()
+        assert charger.carry_out(Unlock(number=2, expires_ms=T0 + 9), T0).outcome is Outcome.DONE
+        assert (charger.record.locked, charger.state) == (False, ChargerState.CHARGING)
+        charger.unplug(T0 + 1, at_charger=True)
+
+    def test_unlock_is_refused_without_a_lock(self) -> None:
+        charger = a_charger(cable_lock=False)
+        outcome = charger.carry_out(Unlock(number=2, expires_ms=T0 + 9), T0)
+        assert (outcome.outcome, outcome.detail) == (Outcome.REFUSED, "the charger has no cable lock")
+
+
+class TestPower:
+    def test_a_power_cycle_is_told_after_the_boot_and_stamped_at_the_loss(self) -> None:
+        charger = a_charging_charger()
+        charger.power_cycle(T0 + 30 * SECOND)
+        assert charger.take_events() == [Reachable(at_ms=T0 + 30 * SECOND, reachable=False)]
+        charger.advance(T0 + 59 * SECOND)
+        assert charger.take_events() == []
+        charger.advance(T0 + 60 * SECOND)
+        assert charger.take_events() == [
+            Reachable(at_ms=T0 + 60 * SECOND, reachable=True),
+            ended(T0 + 30 * SECOND, SessionEnd.POWER_LOSS, charger.record.outlet.register_wh),
+            Restarted(at_ms=T0 + 60 * SECOND, firmware="1.0.0"),
+            state(T0 + 60 * SECOND, ChargerState.AWAITING_TOKEN),
+        ]
+
+    def test_nothing_flows_while_it_is_down(self) -> None:
+        charger = a_charging_charger()
+        charger.power_cycle(T0)
+        charger.advance(T0 + 30 * SECOND)
+        assert charger.record.outlet.register_uj == 0
+
+    def test_reboot_ends_the_session_before_it_goes(self) -> None:
+        charger = a_charging_charger()
+        outcome = charger.carry_out(Reboot(number=2, expires_ms=T0 + 9), T0)
+        assert outcome.outcome is Outcome.DONE
+        charger.advance(T0 + 20 * SECOND)
+        assert charger.take_events() == [
+            ended(T0, SessionEnd.REBOOT, 0),
+            Reachable(at_ms=T0, reachable=False),
+            Reachable(at_ms=T0 + 20 * SECOND, reachable=True),
+            Restarted(at_ms=T0 + 20 * SECOND, firmware="1.0.0"),
+            state(T0 + 20 * SECOND, ChargerState.AWAITING_TOKEN),
+        ]
+
+    def test_the_reader_is_dead_without_power(self) -> None:
+        charger = a_charger()
+        charger.power_cycle(T0)
+        with pytest.raises(NotPossibleError, match="without power"):
+            charger.present_token("TAG00001", T0 + 1)
+
+
+class TestFaults:
+    def test_a_fault_ends_the_session(self) -> None:
+        charger = a_charging_charger()
+        charger.raise_fault(Fault.GROUND, T0)
+        charger.clear_fault(T0 + 5)
+        assert charger.take_events() == [
+            ended(T0, SessionEnd.FAULT, 0),
+            state(T0, ChargerState.FAULTED, Fault.GROUND),
+            state(T0 + 5, ChargerState.AWAITING_TOKEN),
+        ]
+
+    def test_a_weak_signal_is_a_warning_beside_the_state(self) -> None:
+        charger = a_charging_charger()
+        charger.raise_fault(Fault.WEAK_SIGNAL, T0)
+        assert charger.take_events() == [state(T0, ChargerState.CHARGING, Fault.WEAK_SIGNAL)]
+
+    def test_nobody_is_authorized_at_a_faulted_charger(self) -> None:
+        charger = a_charger()
+        charger.raise_fault(Fault.GROUND, T0)
+        assert charger.carry_out(authorize(), T0).outcome is Outcome.REFUSED
+        with pytest.raises(NotPossibleError, match="ground"):
+            charger.present_token("TAG00001", T0)
+
+
+class TestCloudLoss:
+    def test_tokens_are_refused_and_never_told_later(self) -> None:
+        charger = a_charger()
+        charger.lose_cloud(T0)
+        with pytest.raises(NotPossibleError, match="cloud cannot be reached"):
+            charger.present_token("TAG00001", T0 + 1)
+        charger.regain_cloud(T0 + 2)
+        assert charger.take_events() == [
+            Reachable(at_ms=T0, reachable=False),
+            Reachable(at_ms=T0 + 2, reachable=True),
+            state(T0 + 2, ChargerState.DISCONNECTED),
+        ]
+
+    def test_the_state_of_the_moment_comes_first_and_session_records_follow(self) -> None:
+        charger = a_charging_charger()
+        charger.lose_cloud(T0)
+        charger.take_events()
+        charger.unplug(T0 + 5)
+        charger.plug_in(a_car(), T0 + 6)
+        assert charger.take_events() == []
+        charger.regain_cloud(T0 + 7)
+        assert charger.take_events() == [
+            Reachable(at_ms=T0 + 7, reachable=True),
+            state(T0 + 7, ChargerState.AWAITING_TOKEN),
+            ended(T0 + 5, SessionEnd.EV_DISCONNECTED, 0),
+        ]
+
+    def test_the_oldest_measurements_make_room(self) -> None:
+        charger = a_charging_charger()
+        charger.lose_cloud(T0)
+        charger.advance(T0 + 100 * MINUTE)
+        charger.regain_cloud(T0 + 100 * MINUTE)
+        measured = [event.at_ms for event in charger.take_events() if isinstance(event, Measured)]
+        newest = T0 + 100 * MINUTE
+        assert measured == [newest - n * MINUTE for n in reversed(range(MEASURED_HELD))]
+
+    def test_a_boot_in_the_dark_is_told_later(self) -> None:
+        charger = a_charger()
+        charger.lose_cloud(T0)
+        charger.power_cycle(T0)
+        charger.power_cycle(T0 + 60 * SECOND)
+        charger.advance(T0 + 100 * SECOND)
+        charger.take_events()
+        charger.regain_cloud(T0 + 120 * SECOND)
+        assert charger.take_events()[-1] == Restarted(at_ms=T0 + 90 * SECOND, firmware="1.0.0")
+        assert charger.record.held == []
+
+    def test_commands_are_refused_at_once(self) -> None:
+        charger = a_charging_charger()
+        charger.lose_cloud(T0)
+        assert charger.carry_out(end_session(), T0).outcome is Outcome.REFUSED
+        assert charger.state is ChargerState.CHARGING
+
+
+class TestCommands:
+    @pytest.mark.parametrize(
+        "command",
+        [
+            authorize(7),
+            end_session(7),
+            Reboot(number=7, expires_ms=T0 + 10**9),
+            Unlock(number=7, expires_ms=T0 + 10**9),
+        ],
+    )
+    def test_an_expired_command_is_not_carried_out(self, command: ChargerCommand) -> None:
+        charger = a_charger()
+        outcome = charger.carry_out(command, T0 + 10**9)
+        charger.take_events()
+        assert outcome.outcome is Outcome.EXPIRED
+        assert charger.record.authorization is None
+        assert charger.reachable
+
+    def test_a_repeated_number_is_not_done_twice(self) -> None:
+        charger = a_charging_charger()
+        charger.carry_out(end_session(2), T0)
+        charger.carry_out(authorize(3), T0)
+        charger.take_events()
+        assert charger.carry_out(end_session(2), T0).outcome is Outcome.DONE
+        assert charger.take_events() == []
+
+    def test_a_repeated_number_keeps_its_outcome(self) -> None:
+        charger = a_charger()
+        charger.lose_cloud(T0)
+        charger.carry_out(authorize(5), T0)
+        charger.regain_cloud(T0)
+        assert charger.carry_out(authorize(5), T0).outcome is Outcome.REFUSED
+
+    def test_disabling_waits_for_the_session(self) -> None:
+        charger = a_charging_charger()
+        charger.carry_out(SetAvailable(number=2, expires_ms=T0 + 9, available=False), T0)
+        assert charger.take_events() == []
+        charger.carry_out(end_session(3), T0 + 5)
+        assert charger.take_events()[-1] == state(T0 + 5, ChargerState.DISABLED)
+        assert charger.carry_out(authorize(4), T0 + 6).outcome is Outcome.REFUSED
+        charger.carry_out(SetAvailable(number=5, expires_ms=T0 + 9, available=True), T0 + 7)
+        assert charger.take_events()[-1] == state(T0 + 7, ChargerState.AWAITING_TOKEN)
+
+
+class TestMeasurements:
+    def test_in_a_session_all_values_of_a_moment_come_together(self) -> None:
+        charger = a_charging_charger()
+        charger.advance(T0 + MINUTE)
+        (event,) = charger.take_events()
+        assert isinstance(event, Measured)
+        assert (event.at_ms, event.session) == (T0 + MINUTE, 1)
+        assert [(reading.quantity, reading.phase) for reading in event.readings] == [
+            (Quantity.ENERGY_WH, 0),
+            (Quantity.POWER_W, 0),
+            (Quantity.CURRENT_A, 1),
+            (Quantity.CURRENT_A, 2),
+            (Quantity.CURRENT_A, 3),
+            (Quantity.VOLTAGE_V, 1),
+            (Quantity.VOLTAGE_V, 2),
+            (Quantity.VOLTAGE_V, 3),
+            (Quantity.CURRENT_OFFERED_A, 0),
+            (Quantity.TEMPERATURE_C, 0),
+        ]
+
+    def test_without_a_session_it_measures_every_quarter_of_an_hour(self) -> None:
+        charger = a_charger(phases=1)
+        charger.advance(T0 + 44 * MINUTE)
+        events = charger.take_events()
+        assert [event.at_ms for event in events] == [T0 + 15 * MINUTE, T0 + 30 * MINUTE]
+        assert isinstance(events[0], Measured)
+        assert events[0].session is None
+        assert [reading.quantity for reading in events[0].readings] == [
+            Quantity.ENERGY_WH,
+            Quantity.VOLTAGE_V,
+            Quantity.TEMPERATURE_C,
+        ]
+
+    def test_a_charger_warms_up_when_it_works(self) -> None:
+        charger = a_charging_charger()
+        charger.advance(T0 + 60 * MINUTE)
+        assert 22 < charger.record.outlet.temperature_c < 30
