@@ -77,7 +77,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     # Each connection is used by one thread at a time, though not always by the one that opened it.
     try:
         return sqlite3.connect(
-            path,
+            # Never creates: a file that vanished is an error, not an empty store.
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
             timeout=_BUSY_S,
             isolation_level=None,
             check_same_thread=False,
