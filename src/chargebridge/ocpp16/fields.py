@@ -4,7 +4,6 @@ Constraints hold for what is decoded. Building a message by hand checks nothing,
 it cheap; whoever does so cuts texts to size with `text.fit` and `text.fit_ascii`.
 """
 
-import typing
 from abc import ABC
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Final
@@ -35,7 +34,8 @@ class Response(JsonObject, frozen=True):
 
 
 if TYPE_CHECKING:
-    Optional = typing.Optional
+    from typing import Optional as Optional  # noqa: PLC0414 - mypy's sign for a re-export
+
     Rate = Decimal
 else:
 
