@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import sqlite3
 from http import HTTPStatus
 from itertools import count
 
@@ -189,7 +190,7 @@ class TestConnecting:
             with pytest.raises(ConnectionClosed) as closed:
                 await websocket.recv()
             assert closed.value.rcvd.code == 1001
-        with pytest.raises(OSError, match="Connect call failed"):
+        with pytest.raises(ConnectionRefusedError):
             await link(cs)
         await cs.start()
         assert cs.port == port
@@ -392,6 +393,23 @@ class TestTransactions:
             for action, payload in calls:
                 await peer.call(action, payload)
             assert rules(cs) == [broken]
+
+    @on_loopback
+    async def test_an_answer_that_cannot_be_made_durable_is_not_given(self, tmp_path):
+        ledger = Ledger(tmp_path / "ledger.sqlite")
+        failures = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.set_result(context))
+        async with booted(ledger=ledger) as (cs, peer):
+            with contextlib.closing(sqlite3.connect(ledger.path, isolation_level=None)) as other:
+                other.execute("ALTER TABLE transactions RENAME TO hidden")
+                await peer.send("StartTransaction", START)
+                with pytest.raises(ConnectionClosed):
+                    await peer.receive()
+                assert "no such table: transactions" in str((await failures)["exception"])
+                other.execute("ALTER TABLE hidden RENAME TO transactions")
+            async with link(cs) as again:
+                assert (await Peer(again).call("StartTransaction", START))[0]["transactionId"] == 1
+        ledger.close()
 
 
 class TestDialogue:
@@ -634,3 +652,27 @@ class TestTranscript:
                 "CP-1", "Heartbeat", kind=Kind.RESULT, direction=Direction.TO_CHARGE_POINT
             )
             assert "currentTime" in answer.payload
+
+    @on_loopback
+    async def test_a_predicate_that_fails_fails_the_expectation(self):
+        async with booted() as (cs, peer):
+            expecting = asyncio.ensure_future(
+                cs.expect("CP-1", "Heartbeat", lambda payload: payload["absent"])
+            )
+            await peer.call("Heartbeat", {})
+            with pytest.raises(KeyError, match="absent"):
+                await expecting
+
+    @on_loopback
+    async def test_an_error_is_taken_down_with_its_parts(self):
+        async with booted() as (cs, peer):
+            cs.answer("Heartbeat", lambda identity, request: CallRefused("GenericError", "no", {"a": 1}))
+            await peer.call("Heartbeat", {})
+            refused = await cs.expect(
+                "CP-1", "Heartbeat", kind=Kind.ERROR, direction=Direction.TO_CHARGE_POINT
+            )
+            assert refused.payload == {"code": "GenericError", "description": "no", "details": {"a": 1}}
+            await peer.websocket.send("garbage")
+            raw = await cs.expect("CP-1", "", kind=Kind.RAW)
+            with pytest.raises(LookupError):
+                _ = raw.payload

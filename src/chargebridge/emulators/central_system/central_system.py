@@ -215,6 +215,8 @@ class CentralSystem:
     def answer(self, action: str, handler: Handler, *, identity: str | None = None) -> None:
         """Let a handler decide what is answered to an action; see `scripting`.
 
+        An exception other than `CallRefused` cuts the connection, and asyncio logs it.
+
         Args:
             action: the action, such as `StartTransaction`.
             handler: takes the identity and the request and returns the answer.

@@ -53,18 +53,14 @@ class Exchange(msgspec.Struct, frozen=True):
         """The payload; of a CALLERROR its `code`, `description` and `details`.
 
         Raises:
-            ValueError: the message is not JSON.
-            LookupError: the message is no frame.
+            LookupError: raw bytes have none.
         """
-        frame = json.loads(self.frame)
-        if self.kind is Kind.CALL:
-            payload: Payload | None = frame[3]
-        elif self.kind is Kind.RESULT:
-            payload = frame[2]
-        elif self.kind is Kind.ERROR:
-            payload = dict(zip(("code", "description", "details"), frame[2:], strict=True))
-        else:
+        if self.kind is Kind.RAW:
             raise LookupError("raw bytes have no payload")
+        frame = json.loads(self.frame)
+        if self.kind is Kind.ERROR:
+            return dict(zip(("code", "description", "details"), frame[2:], strict=True))
+        payload: Payload | None = frame[3] if self.kind is Kind.CALL else frame[2]
         return payload or {}
 
     def __str__(self) -> str:
