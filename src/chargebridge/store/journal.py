@@ -102,6 +102,7 @@ class SqliteStore(StoreReader):
         with self._direct:
             self._closed = True
             self._connection.close()
+        super().close()
 
     def submit(self, charge_point: int, records: Sequence[Record], token: object) -> None:
         """Have the records of a turn committed together; never blocks.

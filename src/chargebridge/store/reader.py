@@ -6,7 +6,7 @@
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class StoreReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._idle: list[sqlite3.Connection] = []
 
     def load(self, charge_point: int) -> StoredChargePoint:
         """Return what a charge point is rebuilt from.
@@ -232,16 +233,30 @@ class StoreReader:
         oldest: int | None = row[0]
         return oldest
 
+    def close(self) -> None:
+        """Close the connections that reads have left open. Repeats are harmless."""
+        while self._idle:
+            self._idle.pop().close()
+
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
-        # A connection of its own for each use: a long listing never holds up the rebuild of a
-        # charge point, and nothing is kept open between.
-        with closing(open_reader(self.path)) as connection:
-            try:
-                connection.execute("BEGIN")
-                yield connection
-            except sqlite3.Error as error:
-                raise environment_error(error, self.path) from error
+        # Opening costs more than most reads, so connections are kept; a read never waits for
+        # another's, so a long listing does not hold up the rebuild of a charge point.
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = open_reader(self.path)
+        try:
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            connection.close()
+            raise environment_error(error, self.path) from error
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
 
 
 def read_page(connection: sqlite3.Connection, charge_point: int, after: int, limit: int) -> QueuePage:
