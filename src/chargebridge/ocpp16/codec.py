@@ -30,8 +30,8 @@ def _rate(_type: type, value: object) -> Decimal:
         raise TypeError("Expected a number")
     if abs(value) >= _RATE_BOUND:
         raise ValueError("Expected a number below 10^15")
-    # Decimal arithmetic: with binary floats, 8.1 % 0.1 is not 0.
-    if value % _TENTH:
+    # Decimal arithmetic: in binary, 8.1 is no multiple of 0.1. And no `%`, which rounds what is tiny to 0.
+    if value != value.quantize(_TENTH):
         raise ValueError("Expected a number with at most one fraction digit")
     return value
 
