@@ -57,7 +57,6 @@ class _Bulk:
         while start < len(values):
             while size > len(values) - start:
                 size //= 2
-                size -= size % self._width
             connection.execute(self._sql(size // self._width), values[start : start + size])
             start += size
 

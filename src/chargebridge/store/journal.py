@@ -72,7 +72,7 @@ class SqliteStore(StoreReader):
 
     @property
     def pending(self) -> int:
-        """How many turns and reads nothing has been reported of yet."""
+        """How many submitted turns, reads and recoveries are not settled yet."""
         return self._writer.pending if self._writer else 0
 
     def start(self, loop: asyncio.AbstractEventLoop, listener: JournalListener) -> None:
