@@ -42,6 +42,7 @@ from chargebridge.ocpp16.enums import (
 from chargebridge.ocpp16.errors import PayloadError
 from chargebridge.ocpp16.messages import (
     Authorize,
+    BootNotificationResponse,
     HeartbeatResponse,
     Reset,
     ResetResponse,
@@ -563,6 +564,24 @@ class TestScripting:
             assert await peer.call("Heartbeat", {}) == [{"currentTime": "2000-01-01T00:00:00Z"}]
             cs.answer_as_usual("Heartbeat", identity="CP-1")
             assert await peer.call("Heartbeat", {}) == ["GenericError", "", {}]
+
+    @on_loopback
+    async def test_a_scripted_registration_counts(self):
+        names = iter([RegistrationStatus.PENDING, RegistrationStatus.ACCEPTED])
+
+        def boot(identity, request):
+            return BootNotificationResponse(
+                status=next(names), current_time="2024-05-14T07:30:00Z", interval=0
+            )
+
+        async with CentralSystem(SystemClock()) as cs, link(cs) as websocket:
+            peer = Peer(websocket)
+            cs.answer("BootNotification", boot)
+            await peer.call("BootNotification", BOOT)
+            assert cs.ledger.charge_point("CP-1").registration == "Pending"
+            await peer.call("BootNotification", BOOT)
+            assert "currentTime" in (await peer.call("Heartbeat", {}))[0]
+            assert cs.violations == []
 
     @on_loopback
     async def test_a_script_may_refuse_by_raising(self):

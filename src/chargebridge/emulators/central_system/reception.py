@@ -24,7 +24,7 @@ from chargebridge.emulators.central_system.validation import require_valid, sche
 from chargebridge.emulators.central_system.violations import Finding, Rule
 from chargebridge.ocpp16.errors import CallErrorCode, PayloadError
 from chargebridge.ocpp16.frames import Call, decode_request, encode_result
-from chargebridge.ocpp16.messages import Request, Response
+from chargebridge.ocpp16.messages import BootNotification, BootNotificationResponse, Request, Response
 
 
 class Reply(NamedTuple):
@@ -65,9 +65,9 @@ class Reception:
 
     def take(self, session: Session, call: Call, report: Report) -> Verdict:
         """Write a CALL down and decide on its replies."""
-        self._responder.ledger.record_event(session.identity, call.action)
         try:
             request = self._decode(call, report)
+            self._responder.ledger.record_event(session.identity, call.action)
             for finding in timestamp_findings(bytes(call.payload)):
                 report(finding)
             self._responder.admit(session, call.action, self._clock.now(), report)
@@ -118,6 +118,8 @@ class Reception:
                     self._result(call, self._responder.respond(session, request, self._clock.now(), report))
                 ]
             case Response():
+                if isinstance(request, BootNotification) and isinstance(answer, BootNotificationResponse):
+                    self._responder.register(session, request, answer, self._clock.now())
                 return [self._result(call, answer)]
             case CallRefused():
                 return [Reply(Kind.ERROR, encode_refusal(call.id, answer))]

@@ -93,14 +93,18 @@ class Responder:
             raise CallRefused(CallErrorCode.NOT_SUPPORTED, f"{action} is not for charge points to send")
         return acknowledgement
 
-    def _boot(self, session: Session, request: m.BootNotification, now: Instant) -> m.Response:
-        status = self.policy.registration_of(session.identity)
+    def register(
+        self, session: Session, request: m.BootNotification, answer: m.BootNotificationResponse, now: Instant
+    ) -> None:
+        """Write down a boot and the registration it is answered with."""
         session.statuses.clear()
         session.triggered.clear()
+        accepted = answer.status is RegistrationStatus.ACCEPTED
+        session.boot_not_before = 0.0 if accepted else now.mono + answer.interval
         self.ledger.record_boot(
             ChargePoint(
                 identity=session.identity,
-                registration=status,
+                registration=answer.status,
                 vendor=request.charge_point_vendor,
                 model=request.charge_point_model,
                 serial_number=request.charge_point_serial_number,
@@ -108,15 +112,17 @@ class Responder:
                 booted_at_ms=now.utc_ms,
             )
         )
-        if status is RegistrationStatus.ACCEPTED:
-            interval = self.heartbeat_interval_s
-            session.boot_not_before = 0.0
-        else:
-            interval = self.policy.retry_interval_s
-            session.boot_not_before = now.mono + interval
-        return m.BootNotificationResponse(
-            status=status, current_time=format_utc(now.utc_ms), interval=interval
+
+    def _boot(self, session: Session, request: m.BootNotification, now: Instant) -> m.Response:
+        status = self.policy.registration_of(session.identity)
+        accepted = status is RegistrationStatus.ACCEPTED
+        answer = m.BootNotificationResponse(
+            status=status,
+            current_time=format_utc(now.utc_ms),
+            interval=self.heartbeat_interval_s if accepted else self.policy.retry_interval_s,
         )
+        self.register(session, request, answer, now)
+        return answer
 
     def _status(
         self, session: Session, request: m.StatusNotification, now: Instant, report: Report

@@ -3,7 +3,7 @@
 A handler given to `CentralSystem.answer` gets the identity and the decoded request and returns one
 of these, or raises `CallRefused` to answer with a CALLERROR:
 
-- a response struct: sent as it is; nothing is recorded in the ledger;
+- a response struct: sent as it is; nothing is recorded in the ledger but a boot's registration;
 - `AS_USUAL`: what would have happened without the handler;
 - `CallRefused(code)`, returned or raised: a CALLERROR, and nothing is recorded;
 - `NOTHING`: the message is neither recorded nor answered;
