@@ -65,7 +65,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._database = sqlite3.connect(path or ":memory:", isolation_level=None)
+        self._database = sqlite3.connect(path or ":memory:", timeout=0.1, isolation_level=None)
         try:
             self._prepare(path)
         except Exception:

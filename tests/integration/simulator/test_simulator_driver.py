@@ -1,0 +1,410 @@
+"""The simulator driver, with chargers in this process and behind a real socket."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from chargebridge.chargers.model import (
+    Authorize,
+    ChargerCommand,
+    ChargerEvent,
+    ChargerInfo,
+    ChargerState,
+    CommandOutcome,
+    EndSession,
+    Outcome,
+    Reachable,
+    SessionEnded,
+    SessionStarted,
+    StateChanged,
+    TokenPresented,
+)
+from chargebridge.chargers.simulator.charger import ChargerSettings
+from chargebridge.chargers.simulator.cloud import SimulatedCloud
+from chargebridge.chargers.simulator.driver import ActError, Receipt, SimulatorDriver
+from chargebridge.chargers.simulator.server import CloudServer
+from chargebridge.chargers.simulator.world import World
+from chargebridge.clock import Instant, ScaledClock
+
+pytestmark = pytest.mark.integration
+
+T0 = 1_800_000_000_000
+SERIAL = "SIM00001"
+SECRET = "a secret of this test"
+
+
+class StillClock:
+    """A clock that stands until it is set."""
+
+    speed = 1.0
+
+    def __init__(self) -> None:
+        self.utc_ms = T0
+
+    def now(self) -> Instant:
+        return Instant(self.utc_ms, self.utc_ms / 1000)
+
+
+class Sink:
+    """Remembers what it was told, and lets a test wait for it."""
+
+    def __init__(self) -> None:
+        self.infos: list[ChargerInfo] = []
+        self.events: list[ChargerEvent] = []
+        self.receipts: list[object] = []
+        self.outcomes: list[CommandOutcome] = []
+        self._news = asyncio.Event()
+
+    def charger_event(self, serial: str, event: ChargerEvent, receipt: object) -> None:
+        self.events.append(event)
+        self.receipts.append(receipt)
+        self._news.set()
+
+    def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:
+        self.outcomes.append(outcome)
+        self._news.set()
+
+    def charger_known(self, info: ChargerInfo) -> None:
+        self.infos.append(info)
+        self._news.set()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                self._news.clear()
+                await self._news.wait()
+
+
+@asynccontextmanager
+async def local_driver(sink: Sink, state_dir: Path | None = None):
+    driver = SimulatorDriver("fleet", {"traffic": "none"}, sink, StillClock(), state_dir)
+    driver.watch(SERIAL)
+    await driver.start()
+    try:
+        yield driver
+    finally:
+        await driver.stop()
+
+
+@asynccontextmanager
+async def a_cloud(world: World | None = None, port: int = 0):
+    world = world or World()
+    world.add(ChargerSettings(serial=SERIAL), T0)
+    cloud = SimulatedCloud(world, StillClock())
+    server = CloudServer(cloud, SECRET, port)
+    cloud.start()
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+        cloud.stop()
+        world.close()
+
+
+@asynccontextmanager
+async def remote_driver(sink: Sink, port: int, token: str = SECRET):
+    settings = {"connect": f"127.0.0.1:{port}", "token": token}
+    driver = SimulatorDriver("fleet", settings, sink, StillClock(), None)
+    driver.watch(SERIAL)
+    await driver.start()
+    try:
+        yield driver
+    finally:
+        await driver.stop()
+
+
+def authorize(number: int = 1) -> ChargerCommand:
+    return Authorize(number=number, expires_ms=T0 + 9, id_tag="TAG00001", accepted=True)
+
+
+GREETING = [
+    Reachable(at_ms=T0, reachable=True),
+    StateChanged(at_ms=T0, state=ChargerState.DISCONNECTED),
+]
+
+
+class TestInThisProcess:
+    def test_a_watched_charger_introduces_itself(self) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with local_driver(sink):
+                await sink.until(lambda: len(sink.events) == 2)
+            assert [info.serial for info in sink.infos] == [SERIAL]
+            assert sink.events == GREETING
+            assert sink.receipts == [Receipt(SERIAL, 0)] * 2
+
+        asyncio.run(scenario())
+
+    def test_a_command_starts_a_session_and_its_outcome_is_told(self) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with local_driver(sink) as driver:
+                assert (await driver.act(SERIAL, "plug_in", {}))["state"] == "awaiting_token"
+                driver.command(SERIAL, authorize())
+                await sink.until(lambda: sink.outcomes)
+            assert sink.outcomes == [CommandOutcome(number=1, outcome=Outcome.DONE)]
+            assert sink.events[-2:] == [
+                SessionStarted(at_ms=T0, session=1, id_tag="TAG00001", register_wh=0),
+                StateChanged(at_ms=T0, state=ChargerState.CHARGING),
+            ]
+
+        asyncio.run(scenario())
+
+    def test_events_without_acknowledgement_come_again_after_a_restart(self, tmp_path: Path) -> None:
+        async def scenario() -> None:
+            first = Sink()
+            async with local_driver(first, tmp_path) as driver:
+                await first.until(lambda: len(first.events) == 2)
+                await driver.act(SERIAL, "present_token", {"id_tag": "TAG00001"})
+                await driver.act(SERIAL, "present_token", {"id_tag": "TAG00002"})
+            assert first.receipts[2:] == [Receipt(SERIAL, 1), Receipt(SERIAL, 2)]
+            third = Sink()
+            async with local_driver(third, tmp_path) as driver:
+                await third.until(lambda: len(third.events) == 4)
+                driver.acknowledge(third.receipts[2])
+            fourth = Sink()
+            async with local_driver(fourth, tmp_path) as driver:
+                await fourth.until(lambda: len(fourth.events) == 3)
+            assert fourth.receipts[2:] == [Receipt(SERIAL, 2)]
+            assert (tmp_path / "fleet.sqlite").exists()
+
+        asyncio.run(scenario())
+
+    def test_nothing_is_told_of_a_charger_no_longer_watched(self) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with local_driver(sink) as driver:
+                await sink.until(lambda: len(sink.events) == 2)
+                driver.unwatch(SERIAL)
+                await driver.act(SERIAL, "plug_in", {})
+                assert sink.events == GREETING
+
+        asyncio.run(scenario())
+
+    def test_a_command_for_a_charger_that_is_not_there_is_refused(self) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with local_driver(sink) as driver:
+                driver.command("SIM9", authorize())
+                await sink.until(lambda: sink.outcomes)
+            assert sink.outcomes[0].outcome is Outcome.REFUSED
+
+        asyncio.run(scenario())
+
+    def test_a_busy_charger_lives_many_sessions_while_its_sink_answers_from_within(self) -> None:
+        class Answering(Sink):
+            driver: SimulatorDriver
+            session = False
+
+            def charger_event(self, serial: str, event: ChargerEvent, receipt: object) -> None:
+                number = len(self.events)
+                match event:
+                    case SessionStarted() | SessionEnded():
+                        self.session = isinstance(event, SessionStarted)
+                    case TokenPresented() if self.session:
+                        self.driver.command(serial, EndSession(number=number, expires_ms=T0 * 2))
+                    case TokenPresented(id_tag=id_tag):
+                        command = Authorize(number=number, expires_ms=T0 * 2, id_tag=id_tag, accepted=True)
+                        self.driver.command(serial, command)
+                    case _:
+                        pass
+                self.driver.acknowledge(receipt)
+                super().charger_event(serial, event, receipt)
+
+        async def scenario() -> None:
+            sink = Answering()
+            clock = ScaledClock(7200, time.time_ns() // 1_000_000, T0)
+            settings = {"traffic": "busy", "seed": 3, "measure_every_s": 600}
+            sink.driver = SimulatorDriver("fleet", settings, sink, clock, None)
+            sink.driver.watch(SERIAL)
+            await sink.driver.start()
+            await sink.until(lambda: sum(isinstance(event, SessionEnded) for event in sink.events) == 3)
+            cloud = sink.driver.cloud
+            assert cloud is not None
+            cloud.stop_arrivals()
+            assert [session.session for session in cloud.world.finished_sessions()] == [1, 2, 3]
+            await sink.driver.stop()
+            moments = [event.at_ms for event in sink.events]
+            assert moments == sorted(moments)
+
+        asyncio.run(scenario())
+
+    def test_before_the_start_nothing_can_be_done(self) -> None:
+        driver = SimulatorDriver("fleet", {}, Sink(), StillClock(), None)
+        with pytest.raises(ActError, match="not started"):
+            asyncio.run(driver.act(SERIAL, "view", {}))
+
+    def test_a_foreign_receipt_is_a_mistake(self) -> None:
+        with pytest.raises(TypeError, match="not a receipt"):
+            SimulatorDriver("fleet", {}, Sink(), StillClock(), None).acknowledge(7)
+
+
+class TestBehindASocket:
+    def test_events_commands_and_acts_travel(self) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with a_cloud() as server, remote_driver(sink, server.port) as driver:
+                await sink.until(lambda: len(sink.events) == 2)
+                assert sink.events == GREETING
+                assert sink.infos[0].serial == SERIAL
+                view = await driver.act(SERIAL, "plug_in", {"phases": 1})
+                assert view["state"] == "awaiting_token"
+                driver.command(SERIAL, authorize())
+                await sink.until(lambda: sink.outcomes)
+                assert isinstance(sink.events[-2], SessionStarted)
+                with pytest.raises(ActError, match="plugged in already"):
+                    await driver.act(SERIAL, "plug_in", {})
+                with pytest.raises(ActError, match="too long"):
+                    await driver.act(SERIAL, "present_token", {"id_tag": "X" * 70_000})
+
+        asyncio.run(scenario())
+
+    def test_a_new_gateway_hears_again_what_the_old_one_did_not_acknowledge(self) -> None:
+        async def scenario() -> None:
+            async with a_cloud() as server:
+                first = Sink()
+                async with remote_driver(first, server.port) as driver:
+                    await first.until(lambda: len(first.events) == 2)
+                    await driver.act(SERIAL, "present_token", {"id_tag": "TAG00001"})
+                    await driver.act(SERIAL, "present_token", {"id_tag": "TAG00002"})
+                    await first.until(lambda: len(first.events) == 4)
+                    driver.acknowledge(first.receipts[2])
+                    await driver.act(SERIAL, "view", {})
+                second = Sink()
+                async with remote_driver(second, server.port):
+                    await second.until(lambda: len(second.events) == 3)
+                assert second.events[:2] == GREETING
+                assert second.events[2] == TokenPresented(at_ms=T0, id_tag="TAG00002")
+
+        asyncio.run(scenario())
+
+    def test_a_cloud_that_goes_means_unreachable_and_one_that_comes_back_is_heard(self, tmp_path) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with a_cloud(World(tmp_path / "world.sqlite")) as server:
+                port = server.port
+                driver_context = remote_driver(sink, port)
+                driver = await driver_context.__aenter__()
+                await sink.until(lambda: len(sink.events) == 2)
+            await sink.until(lambda: len(sink.events) == 3)
+            assert sink.events[2] == Reachable(at_ms=T0, reachable=False)
+            driver.command(SERIAL, authorize())
+            await sink.until(lambda: sink.outcomes)
+            assert sink.outcomes[0].outcome is Outcome.REFUSED
+            with pytest.raises(ActError, match="not connected"):
+                await driver.act(SERIAL, "view", {})
+            async with a_cloud(World(tmp_path / "world.sqlite"), port):
+                await sink.until(lambda: len(sink.events) == 5)
+                assert sink.events[3:] == GREETING
+                await driver_context.__aexit__(None, None, None)
+
+        asyncio.run(scenario())
+
+    def test_the_outcome_of_an_order_cut_off_on_its_way_is_unknown(self) -> None:
+        async def scenario() -> None:
+            known = {"type": "Known", "info": {"serial": SERIAL, "vendor": "v", "model": "m"}}
+
+            async def hang_up_at_the_order(
+                reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+            ) -> None:
+                writer.write(json.dumps(known).encode() + b"\n")
+                while line := await reader.readline():
+                    if json.loads(line)["type"] == "Order":
+                        break
+                writer.transport.abort()
+
+            server = await asyncio.start_server(hang_up_at_the_order, "127.0.0.1", 0)
+            sink = Sink()
+            async with server, remote_driver(sink, server.sockets[0].getsockname()[1]) as driver:
+                await sink.until(lambda: sink.infos)
+                driver.command(SERIAL, EndSession(number=4, expires_ms=T0 + 9))
+                await sink.until(lambda: sink.outcomes)
+                assert sink.outcomes == [CommandOutcome(number=4, outcome=Outcome.UNKNOWN)]
+                assert sink.events[0] == Reachable(at_ms=T0, reachable=False)
+
+        asyncio.run(scenario())
+
+    @pytest.mark.parametrize(
+        "speech",
+        [
+            b"GET / HTTP/1.1\r\n\r\n",
+            b'{"type":"Hello","token":"guessed"}\n',
+            b'{"type":"Subscribe","serials":["SIM00001"]}\n',
+            b'{"type":"Hello","token":"\xff"}\n',
+            b"x" * 200_000,
+            b'{"type":"Hello","token":"a secret of this test"}\n{"type":"Hello","token":"again"}\n',
+            b'{"type":"Hello","token":"a secret of this test"}\n{"type":"Subscribe","serials":7}\n',
+            b'{"type":"Hello","token":' + b"[" * 60_000 + b"\n",
+            b'{"type":"Hello","more":' + b"[" * 60_000 + b"\n",
+        ],
+        ids=[
+            "http",
+            "wrong token",
+            "no hello",
+            "no utf-8",
+            "endless line",
+            "twice",
+            "bad type",
+            "deep",
+            "deep more",
+        ],
+    )
+    def test_a_broken_client_is_disconnected_and_harms_nobody(self, speech: bytes) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with a_cloud() as server, remote_driver(sink, server.port) as driver:
+                await sink.until(lambda: len(sink.events) == 2)
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                try:
+                    writer.write(speech)
+                    async with asyncio.timeout(20):
+                        assert await reader.read() == b""
+                except ConnectionError:
+                    pass
+                finally:
+                    writer.transport.abort()
+                assert (await driver.act(SERIAL, "view", {}))["state"] == "disconnected"
+
+        asyncio.run(scenario())
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"seed": "x"}, "driver 'fleet': Expected `int`, got `str` - at `$.seed`"),
+            ({"traffic": "wild"}, "driver 'fleet': Invalid enum value 'wild' - at `$.traffic`"),
+            ({"phases": 2}, "driver 'fleet': Invalid enum value 2 - at `$.phases`"),
+            ({"rated_current_a": 5}, "driver 'fleet': Expected `int` >= 6 - at `$.rated_current_a`"),
+            ({"speed": 5}, "driver 'fleet': Object contains unknown field `speed`"),
+            ({"connect": "127.0.0.1:7001"}, "driver 'fleet': expected either `token` or `token_file`"),
+            ({"connect": "192.0.2.1:7001", "token": "x"}, "driver 'fleet': expected a loopback address"),
+            ({"connect": "127.0.0.1:x", "token": "x"}, "driver 'fleet': expected a loopback address"),
+            ({"connect": "127.0.0.1:1", "token_file": "/nowhere/x"}, "driver 'fleet': cannot be read"),
+        ],
+    )
+    def test_a_wrong_setting_is_named(self, settings, message) -> None:
+        with pytest.raises(ValueError) as refusal:
+            SimulatorDriver("fleet", settings, Sink(), StillClock(), None)
+        assert str(refusal.value).startswith(message)
+
+    def test_the_token_may_come_from_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "token").write_text(SECRET + "\n")
+
+        async def scenario() -> None:
+            sink = Sink()
+            async with a_cloud() as server:
+                settings = {"connect": f"127.0.0.1:{server.port}", "token_file": str(tmp_path / "token")}
+                driver = SimulatorDriver("fleet", settings, sink, StillClock(), None)
+                await driver.start()
+                driver.watch(SERIAL)
+                await sink.until(lambda: len(sink.events) == 2)
+                await driver.stop()
+
+        asyncio.run(scenario())

@@ -1,0 +1,246 @@
+"""A world that is killed at any moment goes on from its file."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from chargebridge.chargers.model import (
+    Authorize,
+    CommandOutcome,
+    EndSession,
+    Measured,
+    Outcome,
+    SessionEnd,
+    SessionEnded,
+    SessionStarted,
+    SetAvailable,
+    TokenPresented,
+)
+from chargebridge.chargers.simulator.bay import MEASURED_KEPT
+from chargebridge.chargers.simulator.charger import ChargerSettings
+from chargebridge.chargers.simulator.ledger import FinishedSession
+from chargebridge.chargers.simulator.traffic import PACES, Traffic
+from chargebridge.chargers.simulator.world import RunningSession, World
+
+pytestmark = pytest.mark.integration
+
+T0 = 1_800_000_000_000
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+SERIAL = "SIM00001"
+BUSY = Traffic(7, PACES["busy"])
+
+
+def authorize(number: int, now_ms: int, id_tag: str = "TAG00001") -> Authorize:
+    return Authorize(number=number, expires_ms=now_ms + MINUTE, id_tag=id_tag, accepted=True)
+
+
+def a_charging_world(path: Path) -> World:
+    world = World(path)
+    world.add(ChargerSettings(serial=SERIAL), T0)
+    world.act(SERIAL, "plug_in", {"max_current_a": 32}, T0)
+    world.carry_out(SERIAL, authorize(1, T0), T0)
+    world.commit()
+    return world
+
+
+class Restarts:
+    """A world whose process is killed now and then: nothing is closed, the file is opened again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.worlds = [World(path, BUSY)]
+
+    def kill(self) -> None:
+        self.worlds.append(World(self.path, BUSY))
+
+    def live(self, minutes: range) -> None:
+        world = self.worlds[-1]
+        for minute in minutes:
+            now_ms = T0 + minute * MINUTE
+            world.advance(now_ms)
+            tokens = [(serial, item.event) for serial, item in world.commit().events]
+            running = {session.serial for session in world.running_sessions()}
+            for serial, event in tokens:
+                if isinstance(event, TokenPresented):
+                    if serial in running:
+                        world.carry_out(serial, EndSession(number=minute, expires_ms=now_ms + MINUTE), now_ms)
+                    else:
+                        world.carry_out(serial, authorize(minute, now_ms, event.id_tag), now_ms)
+            world.commit()
+
+    def close(self) -> None:
+        for world in self.worlds:
+            world.close()
+
+
+def test_kills_change_nothing_in_the_course_of_events(tmp_path: Path) -> None:
+    steady, killed = Restarts(tmp_path / "steady.sqlite"), Restarts(tmp_path / "killed.sqlite")
+    for lives in (steady, killed):
+        for number in range(10):
+            lives.worlds[0].add(ChargerSettings(serial=f"SIM{number:05d}"), T0)
+        lives.worlds[0].commit()
+    steady.live(range(360))
+    for start in range(0, 360, 45):
+        killed.live(range(start, start + 45))
+        killed.kill()
+    ledger = killed.worlds[-1].finished_sessions()
+    assert len(ledger) > 50
+    assert ledger == steady.worlds[-1].finished_sessions()
+    assert killed.worlds[-1].running_sessions() == steady.worlds[-1].running_sessions()
+    assert killed.worlds[-1].registers_wh() == steady.worlds[-1].registers_wh()
+    steady.close()
+    killed.close()
+
+
+def test_all_energy_lies_in_sessions_that_meet(tmp_path: Path) -> None:
+    lives = Restarts(tmp_path / "world.sqlite")
+    lives.worlds[0].add(ChargerSettings(serial=SERIAL), T0)
+    lives.live(range(600))
+    world = lives.worlds[-1]
+    finished, running = world.finished_sessions(), world.running_sessions()
+    starts = [session.start_register_wh for session in [*finished, *running]]
+    stops = [session.stop_register_wh for session in finished]
+    assert len(finished) > 10
+    assert starts == [0, *stops][: len(starts)]
+    register_wh = world.registers_wh()[SERIAL]
+    in_running = sum(register_wh - session.start_register_wh for session in running)
+    assert sum(stop - start for start, stop in zip(starts, stops, strict=False)) + in_running == register_wh
+    lives.close()
+
+
+def test_a_running_session_survives(tmp_path: Path) -> None:
+    first = a_charging_world(tmp_path / "world.sqlite")
+    again = World(tmp_path / "world.sqlite")
+    assert again.running_sessions() == [
+        RunningSession(serial=SERIAL, session=1, id_tag="TAG00001", started_at_ms=T0, start_register_wh=0)
+    ]
+    again.act(SERIAL, "unplug", {}, T0 + HOUR)
+    again.commit()
+    register_wh = again.registers_wh()[SERIAL]
+    assert 20_000 < register_wh < 23_000
+    assert again.finished_sessions() == [
+        FinishedSession(
+            serial=SERIAL,
+            session=1,
+            id_tag="TAG00001",
+            started_at_ms=T0,
+            start_register_wh=0,
+            stopped_at_ms=T0 + HOUR,
+            stop_register_wh=register_wh,
+            reason=SessionEnd.EV_DISCONNECTED,
+        )
+    ]
+    assert again.latest_ms == T0 + HOUR
+    first.close()
+    again.close()
+
+
+def test_what_was_not_committed_did_not_happen(tmp_path: Path) -> None:
+    first = a_charging_world(tmp_path / "world.sqlite")
+    first.act(SERIAL, "unplug", {}, T0 + 1)
+    again = World(tmp_path / "world.sqlite")
+    assert len(again.running_sessions()) == 1
+    first.close()
+    again.close()
+
+
+def test_unacknowledged_events_are_told_again_and_acknowledged_ones_are_not(tmp_path: Path) -> None:
+    first = World(tmp_path / "world.sqlite")
+    first.add(ChargerSettings(serial=SERIAL), T0)
+    first.act(SERIAL, "present_token", {"id_tag": "TAG00001"}, T0 + 1)
+    first.act(SERIAL, "present_token", {"id_tag": "TAG00002"}, T0 + 2)
+    numbers = [item.number for _, item in first.commit().events]
+    assert numbers == [0, 0, 1, 2]
+    first.acknowledge(SERIAL, 1)
+    first.commit()
+    again = World(tmp_path / "world.sqlite")
+    kept = [(item.number, item.event) for item in again.greeting(SERIAL)[2:]]
+    assert kept == [(2, TokenPresented(at_ms=T0 + 2, id_tag="TAG00002"))]
+    again.act(SERIAL, "present_token", {"id_tag": "TAG00003"}, T0 + 3)
+    assert [item.number for _, item in again.commit().events] == [3]
+    first.close()
+    again.close()
+
+
+def test_events_held_by_a_charger_without_cloud_survive(tmp_path: Path) -> None:
+    first = a_charging_world(tmp_path / "world.sqlite")
+    first.act(SERIAL, "lose_cloud", {}, T0)
+    first.act(SERIAL, "unplug", {}, T0 + 1)
+    first.commit()
+    again = World(tmp_path / "world.sqlite")
+    again.act(SERIAL, "regain_cloud", {}, T0 + 2)
+    assert isinstance(again.commit().events[-1][1].event, SessionEnded)
+    first.close()
+    again.close()
+
+
+def test_a_command_is_not_done_twice_across_a_restart(tmp_path: Path) -> None:
+    first = a_charging_world(tmp_path / "world.sqlite")
+    again = World(tmp_path / "world.sqlite")
+    again.act(SERIAL, "unplug", {}, T0 + 1)
+    again.commit()
+    again.act(SERIAL, "plug_in", {}, T0 + 2)
+    again.carry_out(SERIAL, authorize(1, T0 + 2), T0 + 2)
+    assert again.commit().outcomes == [(SERIAL, CommandOutcome(number=1, outcome=Outcome.DONE))]
+    assert again.running_sessions() == []
+    first.close()
+    again.close()
+
+
+def test_a_disabled_charger_stays_disabled(tmp_path: Path) -> None:
+    first = World(tmp_path / "world.sqlite")
+    first.add(ChargerSettings(serial=SERIAL), T0)
+    first.carry_out(SERIAL, SetAvailable(number=1, expires_ms=T0 + 1, available=False), T0)
+    first.commit()
+    again = World(tmp_path / "world.sqlite")
+    assert again.act(SERIAL, "view", {}, T0)["state"] == "disabled"
+    first.close()
+    again.close()
+
+
+def test_the_oldest_measurements_make_room_and_session_records_never_do(tmp_path: Path) -> None:
+    first = a_charging_world(tmp_path / "world.sqlite")
+    first.advance(T0 + (MEASURED_KEPT + 30) * MINUTE)
+    first.commit()
+    again = World(tmp_path / "world.sqlite")
+    kept = [item.event for item in again.greeting(SERIAL) if item.number]
+    assert isinstance(kept[0], SessionStarted)
+    measured = [event.at_ms for event in kept if isinstance(event, Measured)]
+    assert measured == [T0 + minute * MINUTE for minute in range(31, MEASURED_KEPT + 31)]
+    first.close()
+    again.close()
+
+
+def test_a_step_that_cannot_be_written_is_told_when_it_can(tmp_path: Path) -> None:
+    world = a_charging_world(tmp_path / "world.sqlite")
+    other = sqlite3.connect(tmp_path / "world.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    world.act(SERIAL, "unplug", {}, T0 + 1)
+    with pytest.raises(sqlite3.OperationalError):
+        world.commit()
+    other.execute("ROLLBACK")
+    other.close()
+    assert isinstance(world.commit().events[0][1].event, SessionEnded)
+    world.close()
+
+
+def test_a_charger_built_differently_keeps_its_register(tmp_path: Path) -> None:
+    world = a_charging_world(tmp_path / "world.sqlite")
+    world.advance(T0 + HOUR)
+    before = world.registers_wh()[SERIAL]
+    world.add(ChargerSettings(serial=SERIAL, phases=1, rated_current_a=16), T0 + HOUR)
+    view = world.act(SERIAL, "view", {}, T0 + HOUR)
+    assert (view["register_wh"], view["currents_a"]) == (before, [16.0])
+    assert world.info(SERIAL).model == "Simulated AC 1x16 A"
+    world.close()
+
+
+def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "world.sqlite"
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(ValueError, match="schema version 99, expected 1"):
+        World(path)
