@@ -24,9 +24,9 @@ from chargebridge.chargers.model import (
     StateChanged,
     TokenPresented,
 )
-from chargebridge.chargers.simulator.charger import ChargerSettings
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.chargers.simulator.driver import ActError, Receipt, SimulatorDriver
+from chargebridge.chargers.simulator.record import ChargerSettings
 from chargebridge.chargers.simulator.server import CloudServer
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import Instant, ScaledClock

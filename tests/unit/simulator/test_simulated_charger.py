@@ -26,12 +26,8 @@ from chargebridge.chargers.model import (
     Unlock,
 )
 from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import (
-    MEASURED_HELD,
-    ChargerSettings,
-    NotPossibleError,
-    SimulatedCharger,
-)
+from chargebridge.chargers.simulator.charger import MEASURED_HELD, NotPossibleError, SimulatedCharger
+from chargebridge.chargers.simulator.record import ChargerSettings
 
 pytestmark = pytest.mark.unit
 

@@ -18,12 +18,8 @@ from chargebridge.chargers.model import (
     SetAvailable,
 )
 from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import (
-    ChargerRecord,
-    ChargerSettings,
-    NotPossibleError,
-    SimulatedCharger,
-)
+from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
+from chargebridge.chargers.simulator.record import ChargerRecord, ChargerSettings
 
 pytestmark = pytest.mark.unit
 

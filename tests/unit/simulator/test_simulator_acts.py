@@ -3,7 +3,7 @@
 import pytest
 
 from chargebridge.chargers.simulator.acts import ActError
-from chargebridge.chargers.simulator.charger import ChargerSettings
+from chargebridge.chargers.simulator.record import ChargerSettings
 from chargebridge.chargers.simulator.world import World
 
 pytestmark = pytest.mark.unit

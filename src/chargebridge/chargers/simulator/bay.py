@@ -15,7 +15,8 @@ from chargebridge.chargers.model import (
     StateChanged,
     TokenPresented,
 )
-from chargebridge.chargers.simulator.charger import ChargerRecord, ChargerSettings, SimulatedCharger
+from chargebridge.chargers.simulator.charger import SimulatedCharger
+from chargebridge.chargers.simulator.record import ChargerRecord, ChargerSettings
 from chargebridge.chargers.simulator.traffic import NEVER_MS, Traffic, Visitor, VisitorRecord
 
 KeptEvent = SessionStarted | SessionEnded | TokenPresented | Measured | Restarted

@@ -16,9 +16,9 @@ from chargebridge.chargers.model import (
     EventSink,
 )
 from chargebridge.chargers.simulator.acts import ActError
-from chargebridge.chargers.simulator.charger import ChargerSettings
 from chargebridge.chargers.simulator.client import CloudClient
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
+from chargebridge.chargers.simulator.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import PACES, Traffic
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import Clock

@@ -61,8 +61,8 @@ class CloudServer:
                 await connection.listen(reader)
             else:
                 _log.warning("a client without the right token was turned away")
-        except (OSError, ValueError, msgspec.MsgspecError) as error:
-            # ValueError: the line was longer than the limit.
+        except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+            # ValueError: the line was longer than the limit. RecursionError: it was nested too deep.
             _log.warning("a client of the simulated cloud broke off", error=str(error))
         finally:
             self._connections.discard(connection)
@@ -80,7 +80,7 @@ class CloudServer:
             return False
         try:
             hello = wire.from_client.decode(text)
-        except msgspec.MsgspecError:
+        except (RecursionError, msgspec.MsgspecError):
             return False
         return isinstance(hello, wire.Hello) and hmac.compare_digest(hello.token.encode(), self._token)
 

@@ -15,8 +15,9 @@ from msgspec import Struct
 from chargebridge.chargers.model import ChargerCommand, ChargerInfo, CommandOutcome, SessionEnded
 from chargebridge.chargers.simulator.acts import ActError, perform, view
 from chargebridge.chargers.simulator.bay import Bay, Kept
-from chargebridge.chargers.simulator.charger import ChargerSettings, SimulatedCharger
+from chargebridge.chargers.simulator.charger import SimulatedCharger
 from chargebridge.chargers.simulator.ledger import FinishedSession, Ledger
+from chargebridge.chargers.simulator.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import Traffic, Visitor
 
 
