@@ -44,6 +44,7 @@ from chargebridge.chargepoint.turn import (
     OperatorAsked,
     Output,
     QueueRead,
+    Released,
     SetPing,
     Woken,
 )
@@ -222,6 +223,8 @@ class ChargePoint:
             case LinkClosed():
                 if an_input.epoch == self.epoch:
                     calls.link_lost(self)
+            case Released():
+                charger.released(self)
             case OperatorAsked():
                 remote_control.operator_asked(self, an_input)
         return self._finish()

@@ -77,3 +77,18 @@ def _reachable(charge_point: "ChargePoint", event: Reachable) -> None:
     if event.reachable:
         commands.reconcile(charge_point)
         boot.schedule_heartbeat(charge_point)
+
+
+def released(charge_point: "ChargePoint") -> None:
+    """The charger is no longer this charge point's: what runs ends with what is known of it."""
+    state = charge_point.state
+    authorization.end_intent(charge_point)
+    transactions.abandon(charge_point)
+    state.asked = ()
+    state.reachable = False
+    state.charger, state.charger_ms, state.reason, state.fault = None, 0, "", None
+    # Another charger counts its sessions anew.
+    state.sessions, state.token_ms, state.register_wh = (), 0, None
+    state.finished, state.preparing_until_ms = False, None
+    charge_point.latest = None
+    charge_point.changed()

@@ -140,6 +140,13 @@ def _stop(
     charge_point.notice(NoticeKind.TRANSACTION_STOPPED, reason.value)
 
 
+def abandon(charge_point: "ChargePoint") -> None:
+    """End the running transaction with its newest sample: its charger will say nothing more."""
+    running = charge_point.running
+    if running is not None:
+        _stop(charge_point, running, running.sampled_ms, running.register_wh, Reason.OTHER)
+
+
 def request_stop(charge_point: "ChargePoint", reason: Reason, id_tag: str | None = None) -> None:
     """Have the charger end the running session; its Stop will carry the first reason given."""
     state = charge_point.state

@@ -52,6 +52,10 @@ class Woken(Struct, frozen=True):
     """A deadline has passed."""
 
 
+class Released(Struct, frozen=True):
+    """The charger is this charge point's no longer: nothing more will come of it."""
+
+
 class Operation(StrEnum):
     """What an operator may ask of a charge point, beside its central system."""
 
@@ -68,7 +72,7 @@ class OperatorAsked(Struct, frozen=True):
 
 
 Input = (
-    LinkOpened | LinkClosed | FrameReceived | ChargerTold | CommandEnded | QueueRead | Woken | OperatorAsked
+    LinkOpened | LinkClosed | FrameReceived | ChargerTold | CommandEnded | QueueRead | Woken | Released | OperatorAsked
 )
 
 # --- outputs --------------------------------------------------------------------------------------

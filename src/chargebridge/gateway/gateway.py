@@ -1,0 +1,612 @@
+"""The gateway: a configuration at work. Its public face for API, command line and tests."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
+
+import structlog
+from msgspec import structs
+
+from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.records import StoredChargePoint
+from chargebridge.chargepoint.turn import (
+    ChargerTold,
+    CommandEnded,
+    NoticeKind,
+    Operation,
+    OperatorAsked,
+    Released,
+)
+from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome, Driver
+from chargebridge.config.charge_points import ChargePointSettings
+from chargebridge.config.configuration import Configuration, Difference, difference
+from chargebridge.gateway.binding import Binding, Receipt
+from chargebridge.gateway.limits import allow_links
+from chargebridge.gateway.overview import ChargePointView, charge_point_view, waiting_messages
+from chargebridge.gateway.provisioning import (
+    make_clock,
+    make_driver,
+    make_endpoint,
+    make_random,
+    make_settings,
+)
+from chargebridge.gateway.runtime import Runtime
+from chargebridge.gateway.traces import ShownFrame, Traces
+from chargebridge.link import Endpoint, Fleet, LinkState
+from chargebridge.store.journal import SqliteStore
+from chargebridge.store.state_dir import StateDirectory
+
+CHARGERS_KNOWN_S: Final = 3.0
+"""Real seconds that links wait at the start for their drivers to tell what the chargers are."""
+HOUSEKEEPING_S: Final = 5.0
+PRUNE_EVERY_S: Final = 3600.0
+OPERATOR_WAITS_S: Final = 20.0
+
+_log = structlog.get_logger()
+
+Pair = tuple[str, str]
+"""Central system and identity: what transactions and queue belong to."""
+
+
+class UnknownChargePointError(LookupError):
+    """There is no charge point of this identity."""
+
+
+class NotSimulatedError(LookupError):
+    """The charger is not a simulated one."""
+
+
+@runtime_checkable
+class Simulated(Protocol):
+    """A driver whose chargers can be acted upon as a driver of a car would."""
+
+    async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
+        """Do something at the charger; raises ValueError if that makes no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counts of the whole gateway, for metrics and health."""
+
+    charge_points: int
+    open_links: int
+    accepted: int
+    chargers_reachable: int
+    running_transactions: int
+    waiting_messages: int
+    turns: int
+    failed_turns: int
+    inputs_set_aside: int
+    unknown_charger_events: int
+    pending_turns: int
+    store_failing: str | None
+    notices: Mapping[NoticeKind, int]
+    link_states: Mapping[str, int]
+
+
+class _Sink:
+    """Where one driver delivers."""
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self._gateway = gateway
+        self.driver: Driver | None = None
+        self.bindings: dict[str, Binding] = {}
+        self.unknown = 0
+
+    def charger_event(self, serial: str, event: ChargerEvent, receipt: object) -> None:
+        """Give an event to the charge point of its charger."""
+        driver = self.driver
+        assert driver is not None
+        binding = self.bindings.get(serial)
+        if binding is None:
+            self.unknown += 1
+            if receipt is not None:
+                driver.acknowledge(receipt)
+            return
+        wanted = None if receipt is None else Receipt(driver, receipt)
+        self._gateway.runtime.turn(binding, ChargerTold(event), wanted)
+
+    def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:
+        """Give the end of a command to the charge point that gave it."""
+        binding = self.bindings.get(serial)
+        if binding is not None:
+            self._gateway.runtime.turn(binding, CommandEnded(outcome))
+
+    def charger_known(self, info: ChargerInfo) -> None:
+        """What the charger is goes into the boot; then its link may come up."""
+        binding = self.bindings.get(info.serial)
+        if binding is not None:
+            self._gateway.charger_known(binding, info)
+
+
+class Gateway:
+    """All charge points of one configuration, at work.
+
+    Args:
+        configuration: complete and consistent, as `chargebridge.config.load` returns it.
+
+    Raises:
+        ProvisioningError: something named in it cannot be made.
+        StoreError: the state directory or the store cannot be used.
+        TooManyChargePointsError: the fleet does not fit into this process.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        self.clock = make_clock(configuration.clock)
+        self.traces = Traces(configuration.state.trace_frames)
+        self.runtime: Runtime
+        self._settings: dict[Pair, ChargePointSettings] = {
+            (settings.central_system, settings.identity): settings for settings in configuration.charge_points
+        }
+        self._bindings: dict[Pair, Binding] = {}
+        self._leaving: dict[Pair, Binding] = {}
+        """No longer in the configuration: they deliver what is left, and go."""
+        self._by_identity: dict[str, Binding] = {}
+        self._endpoints: dict[str, Endpoint] = {
+            name: make_endpoint(name, settings) for name, settings in configuration.central_systems.items()
+        }
+        self._sinks: dict[str, _Sink] = {}
+        self._configurations: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
+        self._housekeeping: asyncio.Task[None] | None = None
+        allow_links(len(configuration.charge_points))
+        self._directory = StateDirectory(configuration.state.directory)
+        try:
+            self.store = SqliteStore(configuration.state.directory)
+            for name in configuration.drivers:
+                self._sinks[name] = self._make_sink(name, configuration)
+        except BaseException:
+            self._directory.release()
+            raise
+        link = configuration.link
+        self._fleet = Fleet(
+            connects_per_s=link.connects_per_s,
+            concurrent_handshakes=link.concurrent_handshakes,
+            random=make_random(),
+        )
+
+    def _make_sink(self, name: str, configuration: Configuration) -> _Sink:
+        sink = _Sink(self)
+        sink.driver = make_driver(
+            name, configuration.drivers[name], sink, self.clock, configuration.state.directory
+        )
+        return sink
+
+    # --- life -------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take up every charge point where it was, connect drivers and links."""
+        loop = asyncio.get_running_loop()
+        self.runtime = Runtime(self.clock, self.store, loop.call_later, self.traces)
+        keys = self.store.register([(identity, central) for central, identity in self._settings])
+        stored = self.store.load_all()
+        self.store.start(loop, self.runtime)
+        self._fleet.start()
+        self._take_up_leaving(stored)
+        for (central_system, identity), settings in self._settings.items():
+            key = keys[identity, central_system]
+            self._add(settings, key, stored.get(key))
+        for sink in self._sinks.values():
+            assert sink.driver is not None
+            await sink.driver.start()
+        for binding in self._all():
+            self._watch(binding)
+        loop.call_later(CHARGERS_KNOWN_S, self._raise_links)
+        self._housekeeping = loop.create_task(self._keep_house(), name="housekeeping")
+        _log.info("started", charge_points=len(self._bindings), central_systems=len(self._endpoints))
+
+    async def stop(self, timeout_s: float = 10.0) -> None:
+        """Stop taking in, commit what was taken in, close the links; bounded by the time-out."""
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+        for sink in self._sinks.values():
+            assert sink.driver is not None
+            await sink.driver.stop()
+        await self._fleet.stop(timeout_s)
+        self.runtime.stop()
+        await self.store.stop()
+        self._directory.release()
+        _log.info("stopped")
+
+    def _all(self) -> Iterator[Binding]:
+        yield from self._bindings.values()
+        yield from self._leaving.values()
+
+    # --- charge points ----------------------------------------------------------------------------
+
+    def _add(self, settings: ChargePointSettings, key: int, stored: StoredChargePoint | None) -> Binding:
+        binding = self._bind(settings, key, stored, self._sinks[settings.driver].driver)
+        pair = settings.central_system, settings.identity
+        self._bindings[pair] = binding
+        self._by_identity[settings.identity] = binding
+        self._sinks[settings.driver].bindings[settings.charger] = binding
+        self.runtime.resume(binding)
+        return binding
+
+    def _bind(
+        self,
+        settings: ChargePointSettings,
+        key: int,
+        stored: StoredChargePoint | None,
+        driver: Driver | None,
+    ) -> Binding:
+        central_system = self.configuration.central_systems[settings.central_system]
+        own = make_settings(settings, central_system, None, self.clock)
+        own = structs.replace(
+            own, configuration=self._configurations.setdefault(settings.configuration, own.configuration)
+        )
+        charge_point = ChargePoint(own, stored)
+        binding = Binding(
+            key,
+            settings.central_system,
+            charge_point,
+            settings.charger if driver is not None else "",
+            driver,
+            self.runtime.turn,
+        )
+        self._make_link(binding, settings)
+        return binding
+
+    def _make_link(self, binding: Binding, settings: ChargePointSettings) -> None:
+        central_system = self.configuration.central_systems[settings.central_system]
+        password = settings.password or central_system.password
+        binding.link = self._fleet.link(
+            self._endpoints[settings.central_system],
+            settings.identity,
+            binding,
+            password=password.get_secret_value() if password else None,
+            authorization_key_format=central_system.authorization_key_format.value,
+        )
+
+    def _watch(self, binding: Binding) -> None:
+        if binding.driver is not None:
+            binding.driver.watch(binding.serial)
+
+    def charger_known(self, binding: Binding, info: ChargerInfo) -> None:
+        """Take in what a driver says of a charger; called by the sink of that driver."""
+        charge_point = binding.charge_point
+        settings = self._settings.get((binding.central_system, charge_point.settings.identity))
+        if settings is not None:
+            charge_point.settings = structs.replace(
+                charge_point.settings,
+                vendor=settings.vendor or info.vendor,
+                model=settings.model or info.model,
+                serial=settings.serial or info.serial,
+                capabilities=info.capabilities,
+            )
+            if info.firmware and not charge_point.state.firmware:
+                charge_point.state.firmware = info.firmware
+        self._raise_link(binding)
+
+    def _raise_links(self) -> None:
+        for binding in self._all():
+            self._raise_link(binding)
+
+    @staticmethod
+    def _raise_link(binding: Binding) -> None:
+        if binding.link.state is LinkState.DOWN and not binding.link.last_error:
+            binding.link.up()
+
+    # --- those that are no longer configured ------------------------------------------------------
+
+    def _take_up_leaving(self, stored: Mapping[int, StoredChargePoint]) -> None:
+        """Finish delivering for charge points that a changed configuration no longer has."""
+        for row in self.store.charge_points():
+            pair = row.central_system, row.identity
+            own = stored.get(row.id)
+            if pair in self._settings or own is None:
+                continue
+            if not own.open_transactions and not own.queue.messages:
+                continue
+            if row.central_system not in self._endpoints:
+                _log.warning(
+                    "messages wait for a central system that is not configured any more",
+                    charge_point=row.identity,
+                    central_system=row.central_system,
+                )
+                continue
+            settings = ChargePointSettings(
+                identity=row.identity,
+                central_system=row.central_system,
+                driver="",
+                charger="",
+                behaviour=next(iter(self._settings.values())).behaviour,
+            )
+            self._leave(self._bind(settings, row.id, own, None))
+
+    def _leave(self, binding: Binding) -> None:
+        self._leaving[binding.central_system, binding.charge_point.settings.identity] = binding
+        self.runtime.resume(binding)
+        self.runtime.turn(binding, Released())
+
+    def _let_go_of_those_that_are_done(self) -> None:
+        for pair, binding in list(self._leaving.items()):
+            if not binding.uncommitted and binding.again is None and not waiting_messages(binding):
+                binding.link.down("everything is delivered")
+                del self._leaving[pair]
+                _log.info("a removed charge point has delivered everything", charge_point=pair[1])
+
+    # --- reload -----------------------------------------------------------------------------------
+
+    async def reload(self, configuration: Configuration) -> Difference:
+        """Put a new configuration into effect; charge points that did not change notice nothing.
+
+        A charge point that is removed, or moves to another central system, ends its transaction with
+        the last known reading and finishes delivering to the old one.
+
+        Returns:
+            What was different, including what takes a restart of the program.
+
+        Raises:
+            ProvisioningError: something named in it cannot be made; nothing has changed then.
+            TooManyChargePointsError: likewise.
+        """
+        changes = difference(self.configuration, configuration)
+        allow_links(len(configuration.charge_points))
+        renewed = changes.central_systems.added | changes.central_systems.changed
+        endpoints = {name: make_endpoint(name, configuration.central_systems[name]) for name in renewed}
+        sinks = {
+            name: self._make_sink(name, configuration)
+            for name in changes.drivers.added | changes.drivers.changed
+        }
+        self.configuration = configuration
+        self._endpoints.update(endpoints)
+        self._settings = {
+            (settings.central_system, settings.identity): settings for settings in configuration.charge_points
+        }
+        for settings in changes.removed:
+            self._remove(settings)
+        await self._replace_drivers(sinks, changes)
+        for old, new in changes.changed:
+            self._change(old, new)
+        for settings in changes.kept:
+            if settings.central_system in changes.central_systems.changed:
+                self._relink(self._bindings[settings.central_system, settings.identity], settings)
+        self._add_new(changes.added)
+        _log.info(
+            "configuration reloaded",
+            added=len(changes.added),
+            removed=len(changes.removed),
+            changed=len(changes.changed),
+            needs_restart=", ".join(changes.restart) or None,
+        )
+        return changes
+
+    def _add_new(self, added: tuple[ChargePointSettings, ...]) -> None:
+        if not added:
+            return
+        keys = self.store.register([(settings.identity, settings.central_system) for settings in added])
+        for settings in added:
+            leaving = self._leaving.pop((settings.central_system, settings.identity), None)
+            if leaving is not None:
+                # It had not finished leaving: it stays, with its queue as it is.
+                self._rebind(leaving, settings)
+                continue
+            key = keys[settings.identity, settings.central_system]
+            self._watch(self._add(settings, key, self.store.load(key)))
+        asyncio.get_running_loop().call_later(CHARGERS_KNOWN_S, self._raise_links)
+
+    def _remove(self, settings: ChargePointSettings) -> None:
+        pair = settings.central_system, settings.identity
+        binding = self._bindings.pop(pair)
+        if self._by_identity.get(settings.identity) is binding:
+            del self._by_identity[settings.identity]
+        self._unwatch(binding, settings.driver)
+        if settings.central_system not in self.configuration.central_systems:
+            binding.link.down("removed")
+            return
+        self._leaving[pair] = binding
+        self.runtime.turn(binding, Released())
+
+    def _unwatch(self, binding: Binding, driver: str) -> None:
+        if binding.driver is not None:
+            binding.driver.unwatch(binding.serial)
+        self._sinks[driver].bindings.pop(binding.serial, None)
+        binding.driver, binding.serial = None, ""
+
+    def _rebind(self, binding: Binding, settings: ChargePointSettings) -> None:
+        sink = self._sinks[settings.driver]
+        binding.driver, binding.serial = sink.driver, settings.charger
+        sink.bindings[settings.charger] = binding
+        self._bindings[settings.central_system, settings.identity] = binding
+        self._by_identity[settings.identity] = binding
+        self._watch(binding)
+
+    def _change(self, old: ChargePointSettings, new: ChargePointSettings) -> None:
+        binding = self._bindings[new.central_system, new.identity]
+        central_system = self.configuration.central_systems[new.central_system]
+        fresh = make_settings(new, central_system, None, self.clock)
+        charge_point = binding.charge_point
+        charge_point.settings = structs.replace(
+            fresh,
+            vendor=new.vendor or charge_point.settings.vendor,
+            model=new.model or charge_point.settings.model,
+            capabilities=charge_point.settings.capabilities,
+        )
+        if (old.driver, old.charger) != (new.driver, new.charger):
+            self._unwatch(binding, old.driver)
+            self.runtime.turn(binding, Released())
+            self._rebind(binding, new)
+        password = new.password or central_system.password
+        binding.link.set_password(password.get_secret_value() if password else None)
+
+    def _relink(self, binding: Binding, settings: ChargePointSettings) -> None:
+        """The central system is reached in another way now: over a new link."""
+        old = binding.link
+        self._make_link(binding, settings)
+        binding.link.epoch = old.epoch
+        old.down("the configuration of the central system has changed")
+        binding.link.up()
+
+    async def _replace_drivers(self, sinks: dict[str, _Sink], changes: Difference) -> None:
+        for name in changes.drivers.removed | changes.drivers.changed:
+            gone = self._sinks.pop(name)
+            assert gone.driver is not None
+            await gone.driver.stop()
+            if name in sinks:
+                sinks[name].bindings = gone.bindings
+        for name, sink in sinks.items():
+            self._sinks[name] = sink
+            assert sink.driver is not None
+            await sink.driver.start()
+            for binding in sink.bindings.values():
+                binding.driver = sink.driver
+                self._watch(binding)
+
+    # --- housekeeping -----------------------------------------------------------------------------
+
+    async def _keep_house(self) -> None:
+        loop = asyncio.get_running_loop()
+        prune_at = loop.time()
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            self._let_go_of_those_that_are_done()
+            if loop.time() >= prune_at:
+                prune_at = loop.time() + PRUNE_EVERY_S
+                await self._prune()
+
+    async def _prune(self) -> None:
+        keep_ms = self.configuration.state.transactions_keep_days * 86_400_000
+        try:
+            pruned = await asyncio.to_thread(self.store.prune, self.clock.now().utc_ms - keep_ms)
+        except OSError as error:
+            _log.error("old transactions could not be forgotten", reason=str(error))
+        else:
+            if pruned:
+                _log.info("forgot delivered transactions", count=pruned)
+
+    # --- the public face --------------------------------------------------------------------------
+
+    def identities(self) -> list[str]:
+        """Return the identities of all configured charge points."""
+        return list(self._by_identity)
+
+    def _binding(self, identity: str) -> Binding:
+        binding = self._by_identity.get(identity)
+        if binding is None:
+            raise UnknownChargePointError(f"there is no charge point {identity!r}")
+        return binding
+
+    def charge_points(self) -> list[ChargePointView]:
+        """Show every charge point, those that are leaving included."""
+        return [charge_point_view(binding, self._driver_name(binding)) for binding in self._all()]
+
+    def charge_point(self, identity: str) -> ChargePointView:
+        """Show one charge point.
+
+        Raises:
+            UnknownChargePointError: there is none of this identity.
+        """
+        binding = self._binding(identity)
+        return charge_point_view(binding, self._driver_name(binding))
+
+    def _driver_name(self, binding: Binding) -> str | None:
+        settings = self._settings.get((binding.central_system, binding.charge_point.settings.identity))
+        return settings.driver if settings is not None else None
+
+    def newest_frames(self) -> dict[str, ShownFrame]:
+        """Return the newest frame of each charge point, by identity."""
+        by_key = {binding.key: identity for identity, binding in self._by_identity.items()}
+        return {by_key[key]: frame for key, frame in self.traces.newest(by_key).items()}
+
+    def frames(self, identity: str, limit: int) -> list[ShownFrame]:
+        """Return the newest frames of one charge point, oldest first, secrets taken out.
+
+        Raises:
+            UnknownChargePointError: there is none of this identity.
+        """
+        return self.traces.recent(self._binding(identity).key, limit)
+
+    def watch_frames(self, identity: str, watcher: Callable[[ShownFrame], None]) -> Callable[[], None]:
+        """Call `watcher` with each new frame until the returned function is called.
+
+        Raises:
+            UnknownChargePointError: there is none of this identity.
+        """
+        return self.traces.watch(self._binding(identity).key, watcher)
+
+    async def ask(self, identity: str, operation: Operation) -> tuple[bool, str]:
+        """Do what an operator asks; returns whether it was accepted, and a word on it.
+
+        Raises:
+            UnknownChargePointError: there is none of this identity.
+        """
+        binding = self._binding(identity)
+        answer: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
+
+        def answered(accepted: bool, detail: str) -> None:
+            if not answer.done():
+                answer.set_result((accepted, detail))
+
+        number = self.runtime.await_operator(answered)
+        self.runtime.turn(binding, OperatorAsked(number, operation))
+        try:
+            async with asyncio.timeout(OPERATOR_WAITS_S):
+                return await answer
+        except TimeoutError:
+            return False, f"no outcome within {OPERATOR_WAITS_S:.0f} s"
+        finally:
+            self.runtime.forget_operator(number)
+
+    def link_down(self, identity: str) -> None:
+        """Take the link of one charge point down until `link_up`.
+
+        Raises:
+            UnknownChargePointError: there is none of this identity.
+        """
+        self._binding(identity).link.down("taken down by the operator")
+
+    def link_up(self, identity: str) -> None:
+        """Let the link of one charge point connect again.
+
+        Raises:
+            UnknownChargePointError: there is none of this identity.
+        """
+        self._binding(identity).link.up()
+
+    async def act(self, identity: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
+        """Do something at a simulated charger, as a driver of a car would.
+
+        Raises:
+            UnknownChargePointError: there is no charge point of this identity.
+            NotSimulatedError: its charger is a real one.
+            ValueError: the action makes no sense; says why.
+        """
+        binding = self._binding(identity)
+        if not isinstance(binding.driver, Simulated):
+            raise NotSimulatedError(f"the charger of {identity!r} is not simulated")
+        return await binding.driver.act(binding.serial, action, arguments)
+
+    def figures(self) -> Figures:
+        """Count everything once."""
+        bindings = list(self._all())
+        charge_points = [binding.charge_point for binding in bindings]
+        states = Counter(binding.link.state.value for binding in bindings)
+        return Figures(
+            charge_points=len(bindings),
+            open_links=states[LinkState.OPEN.value],
+            accepted=sum(charge_point.online for charge_point in charge_points),
+            chargers_reachable=sum(charge_point.state.reachable for charge_point in charge_points),
+            running_transactions=sum(charge_point.running is not None for charge_point in charge_points),
+            waiting_messages=sum(waiting_messages(binding) for binding in bindings),
+            turns=self.runtime.turns,
+            failed_turns=self.runtime.failed_turns,
+            inputs_set_aside=self.runtime.set_aside,
+            unknown_charger_events=sum(sink.unknown for sink in self._sinks.values()),
+            pending_turns=self.store.pending,
+            store_failing=self.store.failing,
+            notices=dict(self.runtime.notices),
+            link_states=dict(states),
+        )
+
+    async def backup(self, target: Path) -> None:
+        """Copy the store, consistent, into a new file while everything goes on.
+
+        Raises:
+            FileExistsError: `target` exists.
+            StoreError: the copy could not be made.
+        """
+        await asyncio.to_thread(self.store.backup, target)

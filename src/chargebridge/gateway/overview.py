@@ -1,0 +1,136 @@
+"""What the outside may know of a charge point: plain data, read from the live object."""
+
+from dataclasses import dataclass
+
+from chargebridge.chargepoint import status
+from chargebridge.chargepoint.records import Transaction
+from chargebridge.chargers.model import Quantity
+from chargebridge.clock import format_utc
+from chargebridge.gateway.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """The WebSocket to the central system."""
+
+    state: str
+    """down, waiting, connecting, open or closing."""
+    last_error: str
+    """Why it is not open, or was last closed."""
+    reconnects: int
+    sent: int
+    """Messages since the program started."""
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionView:
+    """A transaction, running or ended."""
+
+    number: int
+    """Rises for each charge point; internal."""
+    session: int
+    """The charger's number of the session."""
+    connector: int
+    id_tag: str
+    transaction_id: int | None
+    """The central system's; null until it has answered the Start."""
+    id_tag_status: str | None
+    started_at: str
+    meter_start_wh: int
+    start: str
+    """Send-state of the StartTransaction: queued, answered or dead."""
+    stopped_at: str | None
+    meter_stop_wh: int | None
+    stop_reason: str | None
+    stop_id_tag: str | None
+    stop: str
+    """Send-state of the StopTransaction: none, queued, answered or dead."""
+    register_wh: int
+    """The newest reading known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargePointView:
+    """A charge point as it is now."""
+
+    identity: str
+    central_system: str
+    driver: str | None
+    charger: str
+    """The charger's serial number; empty if this one only delivers what is left."""
+    link: LinkView
+    registration: str | None
+    """Accepted, Pending, Rejected, or null while unanswered."""
+    charger_reachable: bool
+    charger_state: str | None
+    charge_point_status: str
+    """Of connector 0."""
+    connector_status: str
+    """Of connector 1."""
+    error_code: str
+    operative: bool
+    transaction: TransactionView | None
+    """The running one."""
+    power_w: float | None
+    energy_wh: int | None
+    """The charger's import register."""
+    waiting_messages: int
+    """Transaction-related messages that the central system has not answered."""
+
+
+def transaction_view(transaction: Transaction) -> TransactionView:
+    """Show a transaction."""
+    stopped_ms = transaction.stopped_ms
+    return TransactionView(
+        number=transaction.number,
+        session=transaction.session,
+        connector=transaction.connector,
+        id_tag=transaction.id_tag,
+        transaction_id=transaction.transaction_id,
+        id_tag_status=transaction.id_tag_status,
+        started_at=format_utc(transaction.started_ms),
+        meter_start_wh=transaction.meter_start_wh,
+        start=transaction.start.value,
+        stopped_at=None if stopped_ms is None else format_utc(stopped_ms),
+        meter_stop_wh=transaction.meter_stop_wh,
+        stop_reason=transaction.stop_reason,
+        stop_id_tag=transaction.stop_tag,
+        stop=transaction.stop.value,
+        register_wh=transaction.register_wh,
+    )
+
+
+def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
+    """Show a charge point."""
+    charge_point, link = binding.charge_point, binding.link
+    state, running = charge_point.state, charge_point.running
+    outlet = status.current(charge_point, 1)
+    latest = charge_point.latest or {}
+    power = latest.get((Quantity.POWER_W, 0))
+    register = latest.get((Quantity.ENERGY_WH, 0))
+    return ChargePointView(
+        identity=charge_point.settings.identity,
+        central_system=binding.central_system,
+        driver=driver,
+        charger=binding.serial,
+        link=LinkView(link.state.value, link.last_error, link.reconnects, link.sent, link.received),
+        registration=charge_point.registration.value if charge_point.registration else None,
+        charger_reachable=state.reachable,
+        charger_state=state.charger.value if state.charger else None,
+        charge_point_status=status.current(charge_point, 0).status.value,
+        connector_status=outlet.status.value,
+        error_code=outlet.error.value,
+        operative=state.operative and state.connector_operative,
+        transaction=transaction_view(running) if running is not None else None,
+        power_w=float(power.value) if power is not None and running is not None else None,
+        energy_wh=int(register.value) if register is not None else state.register_wh,
+        waiting_messages=waiting_messages(binding),
+    )
+
+
+def waiting_messages(binding: Binding) -> int:
+    """Return how long the queue of a charge point is, in memory and in the store."""
+    charge_point = binding.charge_point
+    first = charge_point.queue[0].sequence if charge_point.queue else charge_point.loaded_through + 1
+    return charge_point.next_sequence - first

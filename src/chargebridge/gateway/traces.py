@@ -1,0 +1,115 @@
+"""The newest frames of the whole fleet, for whoever wants to see what was said.
+
+Kept in memory within one bound for all, so that a fleet costs what it is given, however large it
+is; secrets are taken out when frames are read, before anybody sees them.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from chargebridge.clock import format_utc
+
+
+class Direction(StrEnum):
+    """Which way a frame went."""
+
+    SENT = "sent"
+    """To the central system."""
+    RECEIVED = "received"
+
+
+class Frame(NamedTuple):
+    """One frame as it crossed the link."""
+
+    charge_point: int
+    utc_ms: int
+    direction: Direction
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFrame:
+    """A frame as people may see it."""
+
+    time: str
+    direction: Direction
+    text: str
+
+
+LONGEST_SHOWN: Final = 16_384
+"""Characters of a frame that are shown."""
+
+# Written by a ChangeConfiguration; a GetConfiguration never returns it (CF-9).
+_SECRET_VALUE: Final = re.compile(
+    r'("key"\s*:\s*"AuthorizationKey"\s*,\s*"value"\s*:\s*")[^"]*'
+    r'|("value"\s*:\s*")[^"]*("\s*,\s*"key"\s*:\s*"AuthorizationKey")',
+    re.IGNORECASE,
+)
+
+
+def redact(text: str) -> str:
+    """Take the values of secret configuration keys out of a frame."""
+    return _SECRET_VALUE.sub(lambda found: f"{found[1] or found[2]}***{found[3] or ''}", text)
+
+
+def show(frame: Frame) -> ShownFrame:
+    """Make a frame fit for people's eyes."""
+    text = redact(frame.data.decode(errors="replace"))
+    return ShownFrame(format_utc(frame.utc_ms), frame.direction, text[:LONGEST_SHOWN])
+
+
+class Traces:
+    """Keeps the newest frames and hands new ones to those who watch.
+
+    Args:
+        frames: how many to keep, of all charge points together.
+    """
+
+    def __init__(self, frames: int) -> None:
+        self._frames: deque[Frame] = deque(maxlen=frames)
+        self._watchers: dict[int, list[Callable[[ShownFrame], None]]] = {}
+
+    def add(self, frame: Frame) -> None:
+        """Keep a frame, in the place of the oldest."""
+        self._frames.append(frame)
+        if self._watchers:
+            for watcher in self._watchers.get(frame.charge_point, ()):
+                watcher(show(frame))
+
+    def recent(self, charge_point: int, limit: int) -> list[ShownFrame]:
+        """Return the newest frames of one charge point, oldest first."""
+        found: list[Frame] = []
+        for frame in reversed(self._frames):
+            if frame.charge_point == charge_point:
+                found.append(frame)
+                if len(found) == limit:
+                    break
+        return [show(frame) for frame in reversed(found)]
+
+    def newest(self, charge_points: Iterable[int]) -> dict[int, ShownFrame]:
+        """Return the newest frame of each of these charge points, where there is one."""
+        wanted = set(charge_points)
+        found: dict[int, ShownFrame] = {}
+        for frame in reversed(self._frames):
+            if frame.charge_point in wanted:
+                wanted.remove(frame.charge_point)
+                found[frame.charge_point] = show(frame)
+                if not wanted:
+                    break
+        return found
+
+    def watch(self, charge_point: int, watcher: Callable[[ShownFrame], None]) -> Callable[[], None]:
+        """Call `watcher` with each new frame of a charge point until the returned function is called."""
+        self._watchers.setdefault(charge_point, []).append(watcher)
+
+        def unwatch() -> None:
+            watchers = self._watchers[charge_point]
+            watchers.remove(watcher)
+            if not watchers:
+                del self._watchers[charge_point]
+
+        return unwatch
