@@ -330,6 +330,41 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
+    def test_acts_under_way_fail_when_the_connection_is_lost(self) -> None:
+        async def scenario() -> None:
+            known = {"type": "Known", "info": {"serial": SERIAL, "vendor": "v", "model": "m"}}
+
+            async def hang_up_at_the_act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                writer.write(json.dumps(known).encode() + b"\n")
+                while line := await reader.readline():
+                    if json.loads(line)["type"] == "Request":
+                        break
+                writer.transport.abort()
+
+            server = await asyncio.start_server(hang_up_at_the_act, "127.0.0.1", 0)
+            sink = Sink()
+            async with server, remote_driver(sink, server.sockets[0].getsockname()[1]) as driver:
+                await sink.until(lambda: sink.infos)
+                with pytest.raises(ActError, match="connection to the simulated cloud was lost"):
+                    await driver.act(SERIAL, "view", {})
+
+        asyncio.run(scenario())
+
+    def test_only_the_chargers_that_are_watched_are_heard_of(self) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with a_cloud() as server, remote_driver(sink, server.port) as driver:
+                driver.watch("SIM9")
+                await sink.until(lambda: len(sink.events) == 2)
+                driver.unwatch(SERIAL)
+                await driver.act(SERIAL, "plug_in", {})
+                driver.watch(SERIAL)
+                await sink.until(lambda: len(sink.events) == 4)
+                assert sink.events[3] == StateChanged(at_ms=T0, state=ChargerState.AWAITING_TOKEN)
+                assert [info.serial for info in sink.infos] == [SERIAL, SERIAL]
+
+        asyncio.run(scenario())
+
     @pytest.mark.parametrize(
         "speech",
         [

@@ -244,3 +244,12 @@ def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(ValueError, match="schema version 99, expected 1"):
         World(path)
+
+
+def test_a_damaged_charger_is_named_by_its_file(tmp_path: Path) -> None:
+    a_charging_world(tmp_path / "world.sqlite").close()
+    database = sqlite3.connect(tmp_path / "world.sqlite", isolation_level=None)
+    database.execute("UPDATE charger SET record = '{}'")
+    database.close()
+    with pytest.raises(ValueError, match="a charger in it cannot be read: Object missing required field"):
+        World(tmp_path / "world.sqlite")

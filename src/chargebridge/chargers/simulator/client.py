@@ -120,6 +120,8 @@ class CloudClient:
                 )
                 if await self._converse(reader):
                     backoff_s = SHORTEST_BACKOFF_S
+                else:
+                    _log.warning("the simulated cloud hung up without a word; is the token right?")
             except (OSError, ValueError, msgspec.MsgspecError) as error:
                 _log.info("the simulated cloud is not connected", error=str(error))
             finally:
@@ -173,11 +175,13 @@ class CloudClient:
             case wire.Unknown(serials=serials):
                 _log.warning("the simulated cloud has no such chargers", serials=serials)
             case wire.Response(id=number, view=view):
-                if number in self._requests:
-                    self._requests[number].set_result(view)
+                answer = self._requests.get(number)
+                if answer is not None and not answer.done():
+                    answer.set_result(view)
             case wire.Failure(id=number, error=error):
-                if number in self._requests:
-                    self._requests[number].set_exception(ActError(error))
+                answer = self._requests.get(number)
+                if answer is not None and not answer.done():
+                    answer.set_exception(ActError(error))
 
     # --- writing ---------------------------------------------------------------------------------
 

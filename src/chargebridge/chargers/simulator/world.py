@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from chargebridge.chargers.model import ChargerCommand, ChargerInfo, CommandOutcome, SessionEnded
@@ -63,8 +64,15 @@ class World:
         self._forgotten: list[tuple[str, int]] = []
         self.latest_ms = self._ledger.latest_ms()
         """The latest moment this world has seen, in UTC milliseconds; 0 for a new one."""
+        try:
+            self._load()
+        except msgspec.MsgspecError as error:
+            self._ledger.close()
+            raise ValueError(f"{path}: a charger in it cannot be read: {error}") from error
+
+    def _load(self) -> None:
         for record, kept in self._ledger.records():
-            bay = Bay.from_record(record, traffic, kept)
+            bay = Bay.from_record(record, self._traffic, kept)
             self._bays[record.settings.serial] = bay
             self._schedule(record.settings.serial, bay)
 
