@@ -35,6 +35,11 @@ CREATE TABLE kept_event (
 ) WITHOUT ROWID;
 """
 
+_UPSERT_CHARGER: Final = """
+INSERT INTO charger VALUES (?, ?, ?)
+ON CONFLICT (serial) DO UPDATE SET register_wh = excluded.register_wh, record = excluded.record
+"""
+
 _encoder = msgspec.json.Encoder()
 _record_decoder = msgspec.json.Decoder(BayRecord)
 _event_decoder = msgspec.json.Decoder(KeptEvent)
@@ -135,7 +140,7 @@ class Ledger:
         execute, executemany = self._database.execute, self._database.executemany
         execute("BEGIN IMMEDIATE")
         try:
-            executemany("INSERT OR REPLACE INTO charger VALUES (?, ?, ?)", map(_charger_row, bays))
+            executemany(_UPSERT_CHARGER, map(_charger_row, bays))
             executemany(
                 "INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (_session_row(serial, event) for serial, event in ended),
