@@ -1,0 +1,269 @@
+"""Charge points as the file names them, one by one or as fleets, and what the program gets of both."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from chargebridge.chargepoint.behaviour import PRESETS, Behaviour, behaviour
+from chargebridge.config.problems import UnexpectedError
+from chargebridge.config.references import Secret, Surroundings, surroundings
+from chargebridge.config.sections import Table, check_hex
+
+DEFAULT_PRESET: Final = "easee"
+LONGEST_IDENTITY: Final = 48
+LONGEST_CHARGER: Final = 64
+LONGEST_SERIAL: Final = 25
+LARGEST_FLEET: Final = 100_000
+
+_NUMBER: Final = re.compile(r"\{n(:0[1-9])?\}")
+
+
+class ChargePointSettings(Struct, frozen=True, kw_only=True):
+    """One charge point: which charger it shows to which central system, and how.
+
+    Equal settings are the same charge point, unchanged; those of one fleet share all they can.
+    """
+
+    identity: str
+    central_system: str
+    """Name in `Configuration.central_systems`."""
+    driver: str
+    """Name in `Configuration.drivers`."""
+    charger: str
+    """What the driver calls it: the serial number."""
+    behaviour: Behaviour
+    configuration: tuple[tuple[str, str], ...] = ()
+    """OCPP configuration keys to begin with, when the charge point runs for the first time."""
+    vendor: str | None = None
+    """For the BootNotification, as `model` and `serial`; None: what the driver says."""
+    model: str | None = None
+    serial: str | None = None
+    tag_for_untagged: str = "NOTAG"
+    """The idTag of a session that the charger started without one."""
+    password: SecretStr | None = None
+    """None: the central system's."""
+
+
+def check_text(text: str, longest: int, what: str) -> str:
+    """Return an identity, a serial number or the like if it is one.
+
+    Raises:
+        UnexpectedError: it is empty, too long or not printable.
+    """
+    if not text or len(text) > longest or not text.isprintable():
+        found = f"{len(text)} characters" if len(text) > longest else repr(text)
+        raise UnexpectedError(found, f"{what} of 1 to {longest} printable characters")
+    return text
+
+
+def check_identity(identity: str) -> str:
+    """Return the identity of a charge point if it can be one (`WS-1`).
+
+    Raises:
+        UnexpectedError: it is empty, too long, not printable, or a folder to HTTP servers.
+    """
+    if identity in {".", ".."}:
+        raise UnexpectedError(repr(identity), "an identity that HTTP servers do not take for a folder")
+    return check_text(identity, LONGEST_IDENTITY, "an identity")
+
+
+def numbered(pattern: str, number: int) -> str:
+    """Return what a pattern with `{n}` or `{n:04}` in it means for one number."""
+    return pattern.format(n=number)
+
+
+def _check_ascii(text: str, longest: int) -> str:
+    check_text(text, longest, "a text")
+    if not text.isascii():
+        raise UnexpectedError(ascii(text), "ASCII characters only, as OCPP has it")
+    return text
+
+
+def _ascii(longest: int) -> AfterValidator:
+    return AfterValidator(lambda text: _check_ascii(text, longest))
+
+
+def _single(identity: str) -> str:
+    if _NUMBER.search(identity):
+        raise UnexpectedError(repr(identity), "one identity; patterns belong into [[fleets]]")
+    return identity
+
+
+def _pattern(pattern: str) -> str:
+    if not pattern or set(_NUMBER.sub("", pattern)) & {"{", "}"}:
+        raise UnexpectedError(
+            repr(pattern), "a pattern like CP{n} or CP{n:04}, the latter with leading zeros"
+        )
+    return pattern
+
+
+def _numbering_pattern(pattern: str) -> str:
+    if not _NUMBER.search(_pattern(pattern)):
+        raise UnexpectedError(repr(pattern), "{n} or {n:04} in it, so that no two are the same")
+    return pattern
+
+
+def _one_of(names: str) -> BeforeValidator:
+    """Resolve the name of a central system or driver; left out, it is the only one there is."""
+
+    def check(value: object, info: ValidationInfo) -> object:
+        around = surroundings(info)
+        known = around.central_systems if names == "central_systems" else around.drivers
+        if value is None and len(known) == 1:
+            return next(iter(known))
+        if value is None:
+            raise UnexpectedError(
+                "nothing", f"one of the {names}: {', '.join(known) or 'there are none yet'}"
+            )
+        if isinstance(value, str) and value not in known:
+            raise UnexpectedError(
+                repr(value), f"one of the {names}: {', '.join(known) or 'there are none yet'}"
+            )
+        return value
+
+    return BeforeValidator(check)
+
+
+class _Joined(Table):
+    """What single charge points and fleets have in common; the keys are those of `ChargePointSettings`."""
+
+    identity: str
+    central_system: Annotated[str, _one_of("central_systems"), Field(default=None, validate_default=True)]
+    driver: Annotated[str, _one_of("drivers"), Field(default=None, validate_default=True)]
+    charger: str | None = None
+    behaviour: str = DEFAULT_PRESET
+    overrides: dict[str, object] = Field(default_factory=dict)
+    configuration: dict[Annotated[str, Field(max_length=50)], Annotated[str, Field(max_length=500)]] = Field(
+        default_factory=dict
+    )
+    vendor: Annotated[str, _ascii(20)] | None = None
+    model: Annotated[str, _ascii(20)] | None = None
+    serial: str | None = None
+    tag_for_untagged: Annotated[str, _ascii(20)] = "NOTAG"
+    password: Annotated[Secret | None, Field(validate_default=True)] = None
+
+    @field_validator("behaviour")
+    @classmethod
+    def _is_a_preset(cls, preset: str) -> str:
+        if preset not in PRESETS:
+            raise UnexpectedError(repr(preset), f"one of {', '.join(PRESETS)}")
+        return preset
+
+    @field_validator("configuration")
+    @classmethod
+    def _holds_no_secret(cls, configuration: dict[str, str]) -> dict[str, str]:
+        if any(key.lower() == "authorizationkey" for key in configuration):
+            raise UnexpectedError("the key AuthorizationKey", "`password` of the charge point instead of it")
+        return configuration
+
+    @field_validator("password")
+    @classmethod
+    def _goes_with_the_identity(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        around: Surroundings = surroundings(info)
+        central_system = info.data.get("central_system")
+        if password is not None and central_system in around.with_hex_passwords:
+            check_hex(password)
+        has_password = password is not None or central_system in around.with_password
+        if has_password and ":" in _NUMBER.sub("", info.data.get("identity", "")):
+            raise UnexpectedError(
+                "a password for an identity with ':'", "an identity without it, as HTTP Basic cannot hold it"
+            )
+        return password
+
+    def _settings(self, identity: str, charger: str, serial: str | None) -> ChargePointSettings:
+        return ChargePointSettings(
+            identity=identity,
+            central_system=self.central_system,
+            driver=self.driver,
+            charger=charger,
+            behaviour=behaviour(self.behaviour, self.overrides),
+            configuration=tuple(sorted(self.configuration.items())),
+            vendor=self.vendor,
+            model=self.model,
+            serial=serial,
+            tag_for_untagged=self.tag_for_untagged,
+            password=self.password,
+        )
+
+
+class ChargePointTable(_Joined):
+    """One entry of `[[charge_points]]`."""
+
+    identity: Annotated[str, AfterValidator(_single), AfterValidator(check_identity)]
+    serial: Annotated[str, _ascii(LONGEST_SERIAL)] | None = None
+
+    @field_validator("charger")
+    @classmethod
+    def _is_a_serial(cls, charger: str | None) -> str | None:
+        return None if charger is None else check_text(charger, LONGEST_CHARGER, "a charger")
+
+    def charge_points(self) -> Iterator[ChargePointSettings]:
+        """Return the one charge point of this entry."""
+        yield self._settings(self.identity, self.charger or self.identity, self.serial)
+
+
+class FleetTable(_Joined):
+    """One entry of `[[fleets]]`: many charge points that differ in a number."""
+
+    identity: Annotated[str, AfterValidator(_numbering_pattern)]
+    charger: Annotated[str, AfterValidator(_numbering_pattern)] | None = None
+    serial: Annotated[str, AfterValidator(_pattern)] | None = None
+    first: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1
+    last: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
+    count: Annotated[
+        Annotated[int, Field(ge=1, le=LARGEST_FLEET)] | None, Field(default=None, validate_default=True)
+    ]
+
+    @field_validator("last")
+    @classmethod
+    def _makes_a_fleet(cls, last: int | None, info: ValidationInfo) -> int | None:
+        first = info.data.get("first")
+        if last is not None and first is not None and not 0 <= last - first < LARGEST_FLEET:
+            raise UnexpectedError(str(last), f"`first`, which is {first}, or up to {LARGEST_FLEET} more")
+        return last
+
+    @field_validator("count")
+    @classmethod
+    def _or_last(cls, count: int | None, info: ValidationInfo) -> int | None:
+        if "last" in info.data and (count is None) == (info.data["last"] is None):
+            raise UnexpectedError("neither" if count is None else "both", "either `count` or `last`")
+        return count
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        # Numbers only get longer, so that the last one shows what is too long.
+        number = self.numbers()[-1]
+        check_identity(numbered(self.identity, number))
+        check_text(numbered(self.charger or self.identity, number), LONGEST_CHARGER, "a charger")
+        if self.serial is not None:
+            _check_ascii(numbered(self.serial, number), LONGEST_SERIAL)
+        return self
+
+    def numbers(self) -> range:
+        """Return what `{n}` stands for, one number a charge point."""
+        last = self.last if self.count is None else self.first + self.count - 1
+        return range(self.first, self.first if last is None else last + 1)
+
+    def charge_points(self) -> Iterator[ChargePointSettings]:
+        """Return the charge points of the fleet; everything but names and numbers is shared."""
+        identity, charger, serial = self.identity, self.charger or self.identity, self.serial
+        first = self._settings("", "", serial)
+        for number in self.numbers():
+            yield replace(
+                first,
+                identity=numbered(identity, number),
+                charger=numbered(charger, number),
+                serial=None if serial is None else numbered(serial, number),
+            )
