@@ -87,13 +87,13 @@ class Event(Struct, frozen=True, tag=True, kw_only=True):
     at_ms: int
 
 
-class Reachable(Event):
+class Reachable(Event, frozen=True, tag=True, kw_only=True):
     """The charger's connection to its cloud came (`True`), went (`False`)."""
 
     reachable: bool
 
 
-class StateChanged(Event):
+class StateChanged(Event, frozen=True, tag=True, kw_only=True):
     """The charger's state, as it is now. Repeats are harmless."""
 
     state: ChargerState
@@ -103,13 +103,13 @@ class StateChanged(Event):
     """Set while `state` is FAULTED, or as a warning beside another state."""
 
 
-class TokenPresented(Event):
+class TokenPresented(Event, frozen=True, tag=True, kw_only=True):
     """A driver held a token to the reader."""
 
     id_tag: str
 
 
-class SessionStarted(Event):
+class SessionStarted(Event, frozen=True, tag=True, kw_only=True):
     """Energy may flow from here on. `session` is unique for the charger and only rises."""
 
     session: int
@@ -117,7 +117,7 @@ class SessionStarted(Event):
     register_wh: int
 
 
-class SessionEnded(Event):
+class SessionEnded(Event, frozen=True, tag=True, kw_only=True):
     """The whole record of a session that is over: enough to account for it if nothing else arrived."""
 
     session: int
@@ -128,14 +128,14 @@ class SessionEnded(Event):
     reason: SessionEnd
 
 
-class Measured(Event):
+class Measured(Event, frozen=True, tag=True, kw_only=True):
     """Values that belong to one moment. `session` is the session they fell in, if any."""
 
     readings: tuple[Reading, ...]
     session: int | None = None
 
 
-class Restarted(Event):
+class Restarted(Event, frozen=True, tag=True, kw_only=True):
     """The charger has booted."""
 
     firmware: str = ""
@@ -159,28 +159,28 @@ class Command(Struct, frozen=True, tag=True, kw_only=True):
     expires_ms: int
 
 
-class Authorize(Command):
+class Authorize(Command, frozen=True, tag=True, kw_only=True):
     """Let `id_tag` charge (`accepted`), or show the driver at the reader that it may not."""
 
     id_tag: str
     accepted: bool
 
 
-class EndSession(Command):
+class EndSession(Command, frozen=True, tag=True, kw_only=True):
     """End the running session, and any authorization that waits for a car."""
 
 
-class SetAvailable(Command):
+class SetAvailable(Command, frozen=True, tag=True, kw_only=True):
     """Let the charger be used, or not."""
 
     available: bool
 
 
-class Reboot(Command):
+class Reboot(Command, frozen=True, tag=True, kw_only=True):
     """One-shot: never repeated when its outcome is unknown."""
 
 
-class Unlock(Command):
+class Unlock(Command, frozen=True, tag=True, kw_only=True):
     """One-shot: release the cable at the charger's outlet."""
 
 
