@@ -103,9 +103,7 @@ def _single(identity: str) -> str:
 
 def _pattern(pattern: str) -> str:
     if not pattern or set(_NUMBER.sub("", pattern)) & {"{", "}"}:
-        raise UnexpectedError(
-            repr(pattern), "a pattern like CP{n} or CP{n:04}, the latter with leading zeros"
-        )
+        raise UnexpectedError(repr(pattern), "a pattern like CP{n} or, with leading zeros, CP{n:04}")
     return pattern
 
 

@@ -111,9 +111,7 @@ class CentralSystemSettings(Table):
     @classmethod
     def _needs_a_key(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if password is not None and info.data.get("certificate", password) is None:
-            raise UnexpectedError(
-                "a password of no key", "`certificate`, and `key` if it is a file of its own"
-            )
+            raise UnexpectedError("a password of no key", "`certificate`, and `key` if that is another file")
         return password
 
     @field_validator("reconnect_max_s")

@@ -1,0 +1,56 @@
+"""docs/configuration.md describes every key in the section it belongs to."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from chargebridge.chargepoint.behaviour import PRESETS
+from chargebridge.config.charge_points import ChargePointTable, FleetTable
+from chargebridge.config.sections import (
+    ApiSettings,
+    CentralSystemSettings,
+    ClockSettings,
+    LinkSettings,
+    LogSettings,
+    StateSettings,
+    Table,
+)
+
+pytestmark = pytest.mark.unit
+
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text()
+
+
+def keys(section: str) -> set[str]:
+    (text,) = re.findall(rf"^## `{re.escape(section)}`$(.*?)(?=^## |\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
+    return set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("section", "model"),
+    [
+        ("[central_systems.NAME]", CentralSystemSettings),
+        ("[[charge_points]]", ChargePointTable),
+        ("[api]", ApiSettings),
+        ("[state]", StateSettings),
+        ("[log]", LogSettings),
+        ("[link]", LinkSettings),
+        ("[clock]", ClockSettings),
+    ],
+)
+def test_every_key_and_no_other_is_described(section: str, model: type[Table]) -> None:
+    assert keys(section) == set(model.model_fields)
+
+
+def test_a_fleet_adds_its_numbers_to_the_keys_of_a_charge_point() -> None:
+    assert keys("[[fleets]]") == FleetTable.model_fields.keys() - ChargePointTable.model_fields.keys()
+
+
+def test_a_driver_has_a_type() -> None:
+    assert keys("[drivers.NAME]") == {"type"}
+
+
+def test_every_preset_of_behaviour_is_named() -> None:
+    for preset in PRESETS:
+        assert f'`"{preset}"`' in DOCUMENT
