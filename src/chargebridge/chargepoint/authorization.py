@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Raw
 
 from chargebridge.chargepoint import availability, commands, configuration, transactions
-from chargebridge.chargepoint.state import Intent, Origin, Purpose
+from chargebridge.chargepoint.state import Intent, Origin
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import NoticeKind
-from chargebridge.chargers.model import Authorize as AuthorizeCharger
-from chargebridge.chargers.model import ChargerState, EndSession, TokenPresented
+from chargebridge.chargers.model import ChargerState, TokenPresented
 from chargebridge.ocpp16.enums import AuthorizationStatus, Reason
 from chargebridge.ocpp16.frames import PayloadError, decode_response
 from chargebridge.ocpp16.messages import Authorize, AuthorizeResponse
@@ -167,20 +166,13 @@ def begin_intent(charge_point: "ChargePoint", id_tag: str, origin: Origin, paren
     state.intent = Intent(id_tag, origin, parent, until_ms)
     state.preparing_until_ms = None
     charge_point.set_timer(Timer.CONNECTION, seconds)
-    commands.ask(
-        charge_point,
-        Purpose.AUTHORIZATION,
-        AuthorizeCharger,
-        seconds * 1000,
-        id_tag=id_tag,
-        accepted=True,
-    )
+    commands.authorize(charge_point, id_tag, seconds * 1000)
 
 
 def give_up_intent(charge_point: "ChargePoint") -> None:
     """Withdraw an authorization that no session has come of."""
     end_intent(charge_point)
-    commands.ask(charge_point, Purpose.AUTHORIZATION, EndSession, valid_ms=600_000)
+    commands.withdraw(charge_point)
     car_waits(charge_point)
 
 
@@ -203,7 +195,7 @@ def connection_timed_out(charge_point: "ChargePoint") -> None:
     state = charge_point.state
     if state.intent is not None:
         end_intent(charge_point)
-        commands.ask(charge_point, Purpose.AUTHORIZATION, EndSession, valid_ms=600_000)
+        commands.withdraw(charge_point)
     state.preparing_until_ms = None
     if state.charger is ChargerState.AWAITING_TOKEN and charge_point.running is None:
         state.finished = True

@@ -3,16 +3,14 @@
 from typing import TYPE_CHECKING
 
 from chargebridge.chargepoint import commands, status
-from chargebridge.chargepoint.state import Purpose
 from chargebridge.chargepoint.timers import Timer
-from chargebridge.chargers.model import Capability, ChargerState, SetAvailable
+from chargebridge.chargers.model import Capability, ChargerState
 from chargebridge.ocpp16.enums import AvailabilityStatus, AvailabilityType
 from chargebridge.ocpp16.messages import ChangeAvailability, ChangeAvailabilityResponse
 
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
 
-_ALLOWED_DAYS = 30
 _NOBODY_THERE = frozenset({None, ChargerState.DISCONNECTED, ChargerState.DISABLED, ChargerState.FAULTED})
 
 
@@ -68,13 +66,7 @@ def _apply(charge_point: "ChargePoint", number: int, wanted: bool) -> None:
         state.operative = wanted
     charge_point.changed()
     if Capability.AVAILABILITY in charge_point.settings.capabilities:
-        commands.ask(
-            charge_point,
-            Purpose.AVAILABILITY,
-            SetAvailable,
-            _ALLOWED_DAYS * 86_400_000,
-            available=state.operative and state.connector_operative,
-        )
+        commands.set_available(charge_point, available=state.operative and state.connector_operative)
 
 
 def begin_settling(charge_point: "ChargePoint") -> None:

@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
-from chargebridge.chargepoint import availability, status
+from chargebridge.chargepoint import authorization, availability, status
+from chargebridge.chargepoint.open_call import CallKind
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.frames import PayloadError, decode_response
 from chargebridge.ocpp16.messages import BootNotification, BootNotificationResponse
-from chargebridge.ocpp16.text import fit
+from chargebridge.ocpp16.text import fit_ascii
 
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
@@ -24,10 +25,10 @@ def request(charge_point: "ChargePoint") -> BootNotification:
     settings = charge_point.settings
     firmware = "/".join(part for part in (charge_point.state.firmware, settings.software) if part)
     return BootNotification(
-        charge_point_vendor=fit(settings.vendor, 20),
-        charge_point_model=fit(settings.model, 20),
-        charge_point_serial_number=fit(settings.serial, 25) or None,
-        firmware_version=fit(firmware, 50) or None,
+        charge_point_vendor=fit_ascii(settings.vendor, 20),
+        charge_point_model=fit_ascii(settings.model, 20),
+        charge_point_serial_number=fit_ascii(settings.serial, 25) or None,
+        firmware_version=fit_ascii(firmware, 50) or None,
     )
 
 
@@ -41,9 +42,10 @@ def restart(charge_point: "ChargePoint") -> None:
     charge_point.statuses = []
     charge_point.triggered = []
     charge_point.telemetry = None
-    charge_point.heartbeat_due = False
+    charge_point.heartbeat_due = charge_point.probe_due = False
     charge_point.cancel_timer(Timer.BOOT)
     charge_point.cancel_timer(Timer.HEARTBEAT)
+    _registered_no_more(charge_point)
 
 
 def answered(charge_point: "ChargePoint", payload: Raw) -> None:
@@ -56,6 +58,7 @@ def answered(charge_point: "ChargePoint", payload: Raw) -> None:
         return
     assert isinstance(response, BootNotificationResponse)
     charge_point.boot_silences = 0
+    charge_point.boot_due = False
     was_accepted = charge_point.accepted
     charge_point.registration = response.status
     charge_point.cancel_timer(Timer.BOOT)
@@ -67,6 +70,7 @@ def answered(charge_point: "ChargePoint", payload: Raw) -> None:
             availability.begin_settling(charge_point)
             status.announce(charge_point)
         return
+    _registered_no_more(charge_point)
     charge_point.notice(NoticeKind.BOOT_NOT_ACCEPTED, response.status.value)
     interval = float(min(response.interval, LONGEST_INTERVAL_S))
     charge_point.set_timer(Timer.BOOT, interval if interval > 0 else charge_point.settings.boot_retry_s)
@@ -75,7 +79,14 @@ def answered(charge_point: "ChargePoint", payload: Raw) -> None:
 def unanswered(charge_point: "ChargePoint") -> None:
     """No usable answer: not registered, and asked again after an interval of our own (`BOOT-9`)."""
     charge_point.registration = None
+    _registered_no_more(charge_point)
     charge_point.set_timer(Timer.BOOT, charge_point.jitter(charge_point.settings.boot_retry_s))
+
+
+def _registered_no_more(charge_point: "ChargePoint") -> None:
+    """A driver at the reader does not wait for the next registration."""
+    if charge_point.call is None or charge_point.call.kind is not CallKind.AUTHORIZE:
+        authorization.unanswered(charge_point)
 
 
 def interval_over(charge_point: "ChargePoint") -> None:
@@ -85,9 +96,9 @@ def interval_over(charge_point: "ChargePoint") -> None:
 
 def silent(charge_point: "ChargePoint") -> bool:
     """Whether the central system is to hear nothing, not even answers (`BOOT-6`)."""
-    return (
-        charge_point.registration is RegistrationStatus.REJECTED and Timer.BOOT in charge_point.timers
-    ) or (charge_point.registration is RegistrationStatus.REJECTED and charge_point.boot_due)
+    return charge_point.registration is RegistrationStatus.REJECTED and (
+        charge_point.boot_due or Timer.BOOT in charge_point.timers
+    )
 
 
 def schedule_heartbeat(charge_point: "ChargePoint") -> None:

@@ -1,43 +1,21 @@
 """Our CALLs to the central system: one at a time, timed, and what to say next (`RPC-5`, `RPC-6`)."""
 
 from collections.abc import Callable, Mapping
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Raw
 
 from chargebridge.chargepoint import authorization, boot, delivery, meter_values, remote_control, status
+from chargebridge.chargepoint.open_call import CallKind, OpenCall
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import CloseLink, NoticeKind, SendFrame
-from chargebridge.ocpp16.enums import MessageTrigger, RegistrationStatus
+from chargebridge.ocpp16.enums import DiagnosticsStatus, FirmwareStatus, MessageTrigger, RegistrationStatus
 from chargebridge.ocpp16.fields import Request
 from chargebridge.ocpp16.frames import CallError, CallResult, encode_call, encode_call_raw
-from chargebridge.ocpp16.messages import Heartbeat
+from chargebridge.ocpp16.messages import DiagnosticsStatusNotification, FirmwareStatusNotification, Heartbeat
 
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
-
-
-class CallKind(Enum):
-    """What a CALL of ours is about, which decides what its answer means."""
-
-    BOOT = auto()
-    STATUS = auto()
-    AUTHORIZE = auto()
-    QUEUE = auto()
-    """The head of the queue of transaction-related messages."""
-    HEARTBEAT = auto()
-    PROBE = auto()
-    """A Heartbeat after a time-out: is the link deaf, or did the message fail?"""
-    TELEMETRY = auto()
-    """MeterValues that belong to no transaction, or were triggered."""
-
-
-class OpenCall(NamedTuple):
-    """A CALL that waits for its answer."""
-
-    id: str
-    kind: CallKind
 
 
 # --- the link ---------------------------------------------------------------------------------------
@@ -54,7 +32,8 @@ def link_opened(charge_point: "ChargePoint", epoch: int) -> None:
     if charge_point.accepted:
         status.announce(charge_point)
         boot.schedule_heartbeat(charge_point)
-    elif charge_point.registration is None:
+    elif charge_point.registration is None or Timer.BOOT not in charge_point.timers:
+        # Not asked yet, or its answer was lost with the last connection.
         charge_point.boot_due = True
 
 
@@ -116,6 +95,7 @@ def advance(charge_point: "ChargePoint") -> None:
 def _advance_unregistered(charge_point: "ChargePoint") -> None:
     if charge_point.boot_due:
         charge_point.boot_due = False
+        charge_point.cancel_timer(Timer.BOOT)
         send(charge_point, CallKind.BOOT, boot.request(charge_point))
     elif charge_point.registration is RegistrationStatus.PENDING and charge_point.triggered:
         _send_triggered(charge_point)
@@ -127,6 +107,10 @@ def _send_triggered(charge_point: "ChargePoint") -> None:
         send(charge_point, CallKind.BOOT, boot.request(charge_point))
     elif message is MessageTrigger.HEARTBEAT:
         send(charge_point, CallKind.HEARTBEAT, Heartbeat())
+    elif message is MessageTrigger.FIRMWARE_STATUS_NOTIFICATION:
+        send(charge_point, CallKind.IDLE, FirmwareStatusNotification(status=FirmwareStatus.IDLE))
+    elif message is MessageTrigger.DIAGNOSTICS_STATUS_NOTIFICATION:
+        send(charge_point, CallKind.IDLE, DiagnosticsStatusNotification(status=DiagnosticsStatus.IDLE))
     elif message is MessageTrigger.STATUS_NOTIFICATION:
         report = status.current(charge_point, connector)
         send(charge_point, CallKind.STATUS, status.notification(charge_point, report))
@@ -191,15 +175,19 @@ def timed_out(charge_point: "ChargePoint") -> None:
         _drop_deaf_link(charge_point, "the central system answers nothing")
     elif call.kind is CallKind.BOOT:
         # No Heartbeat may be sent before registration (`BOOT-2`): silence twice is deaf.
-        charge_point.call = None
+        charge_point.call, charge_point.late_call = None, call
         charge_point.boot_silences += 1
         boot.unanswered(charge_point)
         if charge_point.boot_silences >= 2:
             charge_point.boot_silences = 0
             _drop_deaf_link(charge_point, "the central system does not answer BootNotification")
-    else:
+    elif charge_point.accepted:
         charge_point.call, charge_point.late_call = None, call
         charge_point.probe_due = True
+    else:
+        # The charge point has restarted since: boot first; what was under way is neither failed nor asked.
+        charge_point.call = None
+        authorization.unanswered(charge_point)
 
 
 def _not_deaf(charge_point: "ChargePoint") -> None:
@@ -229,5 +217,6 @@ _ANSWERED: Final[Mapping[CallKind, Callable[["ChargePoint", Raw], None]]] = {
     CallKind.QUEUE: delivery.answered,
     CallKind.STATUS: _nothing_to_do,
     CallKind.HEARTBEAT: _nothing_to_do,
+    CallKind.IDLE: _nothing_to_do,
     CallKind.TELEMETRY: _nothing_to_do,
 }

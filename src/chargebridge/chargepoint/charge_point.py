@@ -24,8 +24,8 @@ from chargebridge.chargepoint import (
     remote_control,
     status,
 )
-from chargebridge.chargepoint.calls import OpenCall
 from chargebridge.chargepoint.meter_values import Latest
+from chargebridge.chargepoint.open_call import OpenCall
 from chargebridge.chargepoint.records import QueuedMessage, Record, SaveState, StoredChargePoint, Transaction
 from chargebridge.chargepoint.state import Settings, State, dump, load
 from chargebridge.chargepoint.status import Reported
@@ -243,6 +243,8 @@ class ChargePoint:
         if self.state.reset is not None:
             remote_control.proceed_with_reset(self)
         if self._changed:
+            if self.state.scheduled:
+                availability.apply_scheduled(self)
             status.refresh(self)
         if self.call is None and self.epoch:
             calls.advance(self)

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from chargebridge.chargepoint import (
     authorization,
-    availability,
     boot,
     commands,
     meter_values,
@@ -44,9 +43,7 @@ def told(charge_point: "ChargePoint", event: ChargerEvent) -> None:
         case Reachable():
             _reachable(charge_point, event)
         case Restarted():
-            if event.firmware:
-                charge_point.state.firmware = event.firmware
-            remote_control.charger_restarted(charge_point)
+            remote_control.charger_restarted(charge_point, event)
 
 
 def _state_changed(charge_point: "ChargePoint", event: StateChanged) -> None:
@@ -57,13 +54,13 @@ def _state_changed(charge_point: "ChargePoint", event: StateChanged) -> None:
     same = (event.state, event.reason, event.fault) == (state.charger, state.reason, state.fault)
     if same and state.charger_ms:
         return
-    state.charger, state.charger_ms = event.state, event.at_ms
+    # A charger's clock that was ahead must not silence it until then.
+    state.charger, state.charger_ms = event.state, min(event.at_ms, charge_point.now.utc_ms)
     state.reason, state.fault = event.reason, event.fault
     if event.state is ChargerState.DISCONNECTED:
         state.finished = False
     charge_point.changed()
     authorization.car_waits(charge_point)
-    availability.apply_scheduled(charge_point)
 
 
 def _reachable(charge_point: "ChargePoint", event: Reachable) -> None:
@@ -77,6 +74,8 @@ def _reachable(charge_point: "ChargePoint", event: Reachable) -> None:
     if event.reachable:
         commands.reconcile(charge_point)
         boot.schedule_heartbeat(charge_point)
+    else:
+        charge_point.heartbeat_due = False
 
 
 def released(charge_point: "ChargePoint") -> None:

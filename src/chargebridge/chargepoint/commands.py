@@ -5,7 +5,7 @@ the charger can be reached and a newer desire replaces an older one. What is *on
 unlock) is never repeated: a restart leaves it to its deadline.
 """
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from chargebridge.chargepoint import authorization, remote_control
 from chargebridge.chargepoint.state import Asked, Purpose
@@ -28,57 +28,78 @@ if TYPE_CHECKING:
 RETRY_S: Final = 30.0
 """Between attempts at something the charger did not do, while it can be reached."""
 _ONE_SHOT: Final = frozenset({Purpose.REBOOT, Purpose.UNLOCK})
+_CERTAINLY_NOT_DONE: Final = frozenset({Outcome.REFUSED, Outcome.EXPIRED})
 _REFUSAL_SHOWN_MS: Final = 60_000
+_ONE_SHOT_VALID_MS: Final = 60_000
+_END_VALID_MS: Final = 600_000
+_AVAILABILITY_VALID_MS: Final = 30 * 86_400_000
 
-_Command = TypeVar("_Command", Authorize, EndSession, SetAvailable, Reboot, Unlock)
+
+# --- asking -----------------------------------------------------------------------------------------
 
 
-def ask(
-    charge_point: "ChargePoint",
-    purpose: Purpose,
-    command: type[_Command],
-    valid_ms: int,
-    **arguments: object,
-) -> None:
-    """Ask something of the charger; replaces what was asked before for the same purpose.
-
-    Args:
-        charge_point: whose charger.
-        purpose: at most one command of each purpose is outstanding.
-        command: what is asked.
-        valid_ms: from now; later it must not be carried out any more.
-        arguments: those of the command.
-    """
-    given = _number(charge_point, command, valid_ms, arguments)
-    others: tuple[Asked, ...] = tuple(
-        asked for asked in charge_point.state.asked if asked.purpose is not purpose
-    )
-    charge_point.state.asked = (*others, Asked(purpose, given))
-    charge_point.let_out(CommandCharger(given))
+def authorize(charge_point: "ChargePoint", id_tag: str, valid_ms: int) -> None:
+    """Let a token charge; valid for so long, since nobody wants to charge for ever."""
+    number, expires_ms = _stamp(charge_point, valid_ms)
+    command = Authorize(number=number, expires_ms=expires_ms, id_tag=id_tag, accepted=True)
+    _ask(charge_point, Purpose.AUTHORIZATION, command)
 
 
 def show_refusal(charge_point: "ChargePoint", id_tag: str) -> None:
     """Show the driver at the reader that the token may not charge; nothing depends on its outcome."""
-    arguments: dict[str, object] = {"id_tag": id_tag, "accepted": False}
-    given = _number(charge_point, Authorize, _REFUSAL_SHOWN_MS, arguments)
-    charge_point.let_out(CommandCharger(given))
+    number, expires_ms = _stamp(charge_point, _REFUSAL_SHOWN_MS)
+    command = Authorize(number=number, expires_ms=expires_ms, id_tag=id_tag, accepted=False)
+    charge_point.let_out(CommandCharger(command))
     charge_point.notice(NoticeKind.AUTHORIZATION_REFUSED, "")
 
 
-def _number(
-    charge_point: "ChargePoint",
-    command: type[_Command],
-    valid_ms: int,
-    arguments: dict[str, object],
-) -> _Command:
+def withdraw(charge_point: "ChargePoint") -> None:
+    """Have the charger end whatever it is authorized for; replaces an authorization."""
+    number, expires_ms = _stamp(charge_point, _END_VALID_MS)
+    _ask(charge_point, Purpose.AUTHORIZATION, EndSession(number=number, expires_ms=expires_ms))
+
+
+def end_session(charge_point: "ChargePoint") -> None:
+    """Ask the charger to end its session, and see to it that it does."""
+    withdraw(charge_point)
+    charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
+
+
+def set_available(charge_point: "ChargePoint", *, available: bool) -> None:
+    """Let the charger be used or not; desired for good, so asked again until it is so."""
+    number, expires_ms = _stamp(charge_point, _AVAILABILITY_VALID_MS)
+    command = SetAvailable(number=number, expires_ms=expires_ms, available=available)
+    _ask(charge_point, Purpose.AVAILABILITY, command)
+
+
+def reboot(charge_point: "ChargePoint") -> None:
+    """Have the charger restart, once."""
+    number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
+    _ask(charge_point, Purpose.REBOOT, Reboot(number=number, expires_ms=expires_ms))
+
+
+def unlock(charge_point: "ChargePoint") -> None:
+    """Have the charger release the cable, once."""
+    number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
+    _ask(charge_point, Purpose.UNLOCK, Unlock(number=number, expires_ms=expires_ms))
+
+
+def _stamp(charge_point: "ChargePoint", valid_ms: int) -> tuple[int, int]:
+    """Return the number of the next command, and the UTC moment from which on nobody wants it."""
     state = charge_point.state
     state.command_number += 1
     charge_point.changed()
-    return command(
-        number=state.command_number,
-        expires_ms=charge_point.now.utc_ms + valid_ms,
-        **arguments,  # type: ignore[arg-type]  # each command checks its own
-    )
+    return state.command_number, charge_point.now.utc_ms + valid_ms
+
+
+def _ask(charge_point: "ChargePoint", purpose: Purpose, command: ChargerCommand) -> None:
+    """Ask, and remember it until its outcome is known; replaces what was asked before for this purpose."""
+    forget(charge_point, purpose)
+    charge_point.state.asked = (*charge_point.state.asked, Asked(purpose, command))
+    charge_point.let_out(CommandCharger(command))
+
+
+# --- remembering ------------------------------------------------------------------------------------
 
 
 def outstanding(charge_point: "ChargePoint", purpose: Purpose) -> ChargerCommand | None:
@@ -91,10 +112,25 @@ def outstanding(charge_point: "ChargePoint", purpose: Purpose) -> ChargerCommand
 
 def forget(charge_point: "ChargePoint", purpose: Purpose) -> None:
     """Do not wait for this any more."""
-    charge_point.state.asked = tuple(
-        asked for asked in charge_point.state.asked if asked.purpose is not purpose
-    )
-    charge_point.changed()
+    state = charge_point.state
+    kept = tuple(asked for asked in state.asked if asked.purpose is not purpose)
+    if len(kept) < len(state.asked):
+        state.asked = kept
+        charge_point.changed()
+
+
+def session_began(charge_point: "ChargePoint") -> None:
+    """What was authorized has begun: asked again later, it would let the next car charge for free."""
+    if isinstance(outstanding(charge_point, Purpose.AUTHORIZATION), Authorize):
+        forget(charge_point, Purpose.AUTHORIZATION)
+
+
+def session_over(charge_point: "ChargePoint") -> None:
+    """What was to end has ended: asked again later, it would end the next session."""
+    if isinstance(outstanding(charge_point, Purpose.AUTHORIZATION), EndSession):
+        forget(charge_point, Purpose.AUTHORIZATION)
+    if outstanding(charge_point, Purpose.AVAILABILITY) is None:
+        charge_point.cancel_timer(Timer.COMMAND)
 
 
 def resume(charge_point: "ChargePoint") -> None:
@@ -105,17 +141,24 @@ def resume(charge_point: "ChargePoint") -> None:
 
 def reconcile(charge_point: "ChargePoint") -> None:
     """Ask again, under the same number, what is desired and not yet done."""
-    now_ms = charge_point.now.utc_ms
-    for asked in charge_point.state.asked:
+    state, now_ms = charge_point.state, charge_point.now.utc_ms
+    for asked in state.asked:
+        expired = asked.command.expires_ms <= now_ms
         if asked.purpose in _ONE_SHOT:
-            continue
-        if asked.command.expires_ms > now_ms:
-            charge_point.let_out(CommandCharger(asked.command))
-        else:
+            if expired:
+                forget(charge_point, asked.purpose)
+        elif expired:
             ended(charge_point, CommandOutcome(asked.command.number, Outcome.EXPIRED))
+        else:
+            charge_point.let_out(CommandCharger(asked.command))
+            charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
     # Whoever was told that the session ends is owed its end, even after the command has expired.
-    if charge_point.state.stop_request is not None and charge_point.running is not None:
-        try_again(charge_point)
+    ending = state.stop_request is not None and charge_point.running is not None
+    if ending and outstanding(charge_point, Purpose.AUTHORIZATION) is None:
+        end_session(charge_point)
+
+
+# --- what became of it ------------------------------------------------------------------------------
 
 
 def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
@@ -144,7 +187,7 @@ def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
             authorization.not_carried_out(charge_point)
     elif asked.purpose is Purpose.UNLOCK:
         remote_control.unlock_ended(charge_point, unlocked=done)
-    elif asked.purpose is Purpose.REBOOT and not done:
+    elif asked.purpose is Purpose.REBOOT and outcome.outcome in _CERTAINLY_NOT_DONE:
         remote_control.reboot_failed(charge_point)
 
 
@@ -154,12 +197,7 @@ def try_again(charge_point: "ChargePoint") -> None:
         return  # reconciled as soon as it can be reached
     if charge_point.state.stop_request is not None and charge_point.running is not None:
         end_session(charge_point)
-    availability = outstanding(charge_point, Purpose.AVAILABILITY)
-    if availability is not None:
-        charge_point.let_out(CommandCharger(availability))
-
-
-def end_session(charge_point: "ChargePoint") -> None:
-    """Ask the charger to end its session, and see to it that it does."""
-    ask(charge_point, Purpose.AUTHORIZATION, EndSession, valid_ms=600_000)
-    charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
+    asked = outstanding(charge_point, Purpose.AVAILABILITY)
+    if isinstance(asked, SetAvailable):
+        # Anew, since the one before may have expired.
+        set_available(charge_point, available=asked.available)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from chargebridge.chargepoint.records import SetConfiguration
 from chargebridge.chargers.model import Quantity
-from chargebridge.ocpp16.enums import ConfigurationStatus, Measurand, Phase
+from chargebridge.ocpp16.enums import ConfigurationStatus, Measurand
 from chargebridge.ocpp16.frames import CallErrorCode, PayloadError
 from chargebridge.ocpp16.messages import (
     ChangeConfiguration,
@@ -92,8 +92,11 @@ def _measurands(value: str) -> str:
     return ",".join(items)
 
 
-def _split_measurand(item: str) -> tuple[Measurand, Phase | None]:
-    """Tell measurand and phase of a list item apart (`MV-14`): `Voltage.L1-N`, `Power.Active.Import`."""
+def _split_measurand(item: str) -> tuple[Measurand, int | None]:
+    """Tell measurand and phase of a list item apart (`MV-14`): `Voltage.L1-N`, `Power.Active.Import`.
+
+    There are three phases, each measured against neutral; any other is unsupported (`MV-15`).
+    """
     if item in _BY_NAME:
         return _BY_NAME[item], None
     name, _, tail = item.rpartition(".")
@@ -103,7 +106,7 @@ def _split_measurand(item: str) -> tuple[Measurand, Phase | None]:
 
 
 _BY_NAME: Final = {measurand.value: measurand for measurand in MEASURANDS}
-_PHASES: Final = {phase.value: phase for phase in Phase}
+_PHASES: Final[Mapping[str, int]] = {"L1": 1, "L2": 2, "L3": 3, "L1-N": 1, "L2-N": 2, "L3-N": 3}
 
 
 class Key(Struct, frozen=True):
@@ -189,8 +192,8 @@ def readings_wanted(items: str) -> frozenset[tuple[Quantity, int]]:
     wanted = set[tuple[Quantity, int]]()
     for item in items.split(",") if items else ():
         measurand, phase = _split_measurand(item)
-        numbers = range(4) if phase is None else (int(phase.value[1]),) if phase.value[0] == "L" else ()
-        wanted.update((MEASURANDS[measurand], number) for number in numbers)
+        phases = range(4) if phase is None else (phase,)
+        wanted.update((MEASURANDS[measurand], number) for number in phases)
     return frozenset(wanted)
 
 

@@ -189,14 +189,16 @@ def read_on(charge_point: "ChargePoint") -> None:
 
 def page_read(charge_point: "ChargePoint", page: QueuePage) -> None:
     """Take the next messages of the queue."""
+    fresh = [message for message in page.messages if message.sequence > charge_point.loaded_through]
+    if not charge_point.reading_queue or not fresh:
+        return  # asked for before this charge point was rebuilt
     charge_point.reading_queue = False
     for transaction in page.transactions:
         # What is in memory is newer than what was read.
         charge_point.transactions.setdefault(transaction.number, transaction)
-    charge_point.queue = [*charge_point.queue, *page.messages]
-    if page.messages:
-        charge_point.loaded_through = page.messages[-1].sequence
-        forget_delivered(charge_point)
+    charge_point.queue = [*charge_point.queue, *fresh]
+    charge_point.loaded_through = fresh[-1].sequence
+    forget_delivered(charge_point)
 
 
 def retry_interval_over(charge_point: "ChargePoint") -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import structs
 
 from chargebridge.chargepoint import configuration, delivery, transactions
-from chargebridge.chargepoint.records import MessageKind
+from chargebridge.chargepoint.records import MessageKind, SendState, Transaction
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import Measured, Quantity, Reading
 from chargebridge.clock import format_utc
@@ -72,18 +72,21 @@ def measured(charge_point: "ChargePoint", event: Measured) -> None:
 
 def telemetry(charge_point: "ChargePoint", event: Measured) -> bytes:
     """Return the payload of a MeterValues outside transactions; empty if nothing of it is wanted."""
-    return _payload(charge_point, event.readings, ReadingContext.SAMPLE_PERIODIC, event.at_ms)
+    sampled = _wanted(charge_point, event.readings, ReadingContext.SAMPLE_PERIODIC)
+    return _payload(transactions.CONNECTOR, None, sampled, event.at_ms) if sampled else b""
 
 
 def triggered(charge_point: "ChargePoint", connector: int) -> bytes:
     """Return the payload that a TriggerMessage asked for: the latest of every measurand (`MV-16`)."""
-    readings = (charge_point.latest or {}).values()
-    at_ms = charge_point.now.utc_ms
-    payload = _payload(charge_point, readings, ReadingContext.TRIGGER, at_ms, connector)
-    if payload:
-        return payload
-    register = (_register(charge_point),)
-    return _payload(charge_point, register, ReadingContext.TRIGGER, at_ms, connector, everything=True)
+    readings = tuple((charge_point.latest or {}).values())
+    sampled = (
+        _wanted(charge_point, readings, ReadingContext.TRIGGER)
+        # What was promised is sent, even if nothing that is known is configured.
+        or [_sampled_value(reading, ReadingContext.TRIGGER) for reading in readings]
+        or [_sampled_value(_register(charge_point), ReadingContext.TRIGGER)]
+    )
+    running = charge_point.running if connector else None  # MV-5
+    return _payload(connector, running, sampled, charge_point.now.utc_ms)
 
 
 def known(charge_point: "ChargePoint") -> bool:
@@ -95,32 +98,33 @@ def _register(charge_point: "ChargePoint") -> Reading:
     return Reading(Quantity.ENERGY_WH, charge_point.state.register_wh or 0)
 
 
-def _payload(
+def _wanted(
     charge_point: "ChargePoint",
     readings: Iterable[Reading],
     context: ReadingContext,
-    at_ms: int,
-    connector: int = transactions.CONNECTOR,
-    *,
-    everything: bool = False,
-) -> bytes:
+) -> list[SampledValue]:
     wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
-    sampled = [
+    return [
         _sampled_value(reading, context)
         for reading in readings
-        if everything or (reading.quantity, reading.phase) in wanted
+        if (reading.quantity, reading.phase) in wanted
     ]
-    if not sampled:
-        return b""
+
+
+def _payload(
+    connector: int,
+    transaction: Transaction | None,
+    sampled: list[SampledValue],
+    at_ms: int,
+) -> bytes:
     value = ENCODER.encode((MeterValue(timestamp=format_utc(at_ms), sampled_value=tuple(sampled)),))
-    running = charge_point.running
-    if running is not None and running.transaction_id is not None and connector:
-        return b'{"connectorId":%d,"transactionId":%d,"meterValue":%b}' % (
-            connector,
-            running.transaction_id,
-            value,
-        )
-    return b'{"connectorId":%d,"meterValue":%b}' % (connector, value)
+    if transaction is None or transaction.start is SendState.QUEUED:
+        return b'{"connectorId":%d,"meterValue":%b}' % (connector, value)
+    return b'{"connectorId":%d,"transactionId":%d,"meterValue":%b}' % (
+        connector,
+        transactions.transaction_id(transaction),
+        value,
+    )
 
 
 def _sampled_value(reading: Reading, context: ReadingContext) -> SampledValue:

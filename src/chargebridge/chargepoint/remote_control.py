@@ -6,8 +6,8 @@ from chargebridge.chargepoint import authorization, boot, commands, configuratio
 from chargebridge.chargepoint.records import MessageKind
 from chargebridge.chargepoint.state import Origin, Purpose
 from chargebridge.chargepoint.timers import Timer
-from chargebridge.chargepoint.turn import Operation, OperatorAnswered, OperatorAsked, SendFrame
-from chargebridge.chargers.model import Capability, Reboot, Unlock
+from chargebridge.chargepoint.turn import NoticeKind, Operation, OperatorAnswered, OperatorAsked, SendFrame
+from chargebridge.chargers.model import Capability, Restarted
 from chargebridge.ocpp16.enums import (
     Reason,
     RegistrationStatus,
@@ -35,7 +35,6 @@ HELD_ANSWER_S: Final = 10.0
 """The central system waits no longer than this for an answer that the charger decides."""
 RESET_WAIT_S: Final = 30.0
 """A reset waits this long for the session to end and its Stop to be answered."""
-_ONE_SHOT_MS: Final = 60_000
 _RESTART_EXPECTED_MS: Final = 600_000
 _REASONS: Final = {ResetType.SOFT: Reason.SOFT_RESET, ResetType.HARD: Reason.HARD_RESET}
 
@@ -63,8 +62,12 @@ def remote_start(
     A charging profile in it is ignored as long as smart charging is not among the supported
     profiles (`RS-5`).
     """
-    pending = charge_point.registration is RegistrationStatus.PENDING  # BOOT-8
-    if request.connector_id not in {None, 1} or pending or not authorization.may_start(charge_point):
+    possible = (
+        request.connector_id in {None, 1}
+        and charge_point.accepted  # BOOT-8
+        and authorization.may_start(charge_point)
+    )
+    if not possible:
         return RemoteStartTransactionResponse(status=RemoteStartStopStatus.REJECTED)
     if configuration.boolean(charge_point, "AuthorizeRemoteTxRequests"):
         authorization.authorize_remote(charge_point, request.id_tag)
@@ -118,7 +121,7 @@ def _begin_unlock(charge_point: "ChargePoint", call_id: str, ask: int) -> bool:
     if running:
         transactions.request_stop(charge_point, Reason.UNLOCK_COMMAND)
     else:
-        commands.ask(charge_point, Purpose.UNLOCK, Unlock, _ONE_SHOT_MS)
+        commands.unlock(charge_point)
     return True
 
 
@@ -127,19 +130,24 @@ def session_over(charge_point: "ChargePoint") -> None:
     held = charge_point.held
     if held is not None and held.waits_for_session:
         charge_point.held = held._replace(waits_for_session=False)
-        commands.ask(charge_point, Purpose.UNLOCK, Unlock, _ONE_SHOT_MS)
+        commands.unlock(charge_point)
 
 
 def unlock_ended(charge_point: "ChargePoint", *, unlocked: bool) -> None:
     """The charger has tried to unlock."""
-    held, charge_point.held = charge_point.held, None
+    held = charge_point.held
+    if held is None or held.waits_for_session:
+        return  # the outcome of one whose link is gone
+    _answer_held(charge_point, held, unlocked=unlocked)
+
+
+def _answer_held(charge_point: "ChargePoint", held: HeldUnlock, *, unlocked: bool) -> None:
+    charge_point.held = None
     charge_point.cancel_timer(Timer.HELD_ANSWER)
-    if held is None:
-        return
     if held.ask:
         detail = "unlocked" if unlocked else "the charger did not unlock"
         charge_point.let_out(OperatorAnswered(held.ask, unlocked, detail))
-    elif charge_point.epoch:
+    elif not boot.silent(charge_point):
         status = UnlockStatus.UNLOCKED if unlocked else UnlockStatus.UNLOCK_FAILED
         answer = encode_result(held.call_id, UnlockConnectorResponse(status=status))
         charge_point.let_out(SendFrame(charge_point.epoch, answer))
@@ -148,7 +156,8 @@ def unlock_ended(charge_point: "ChargePoint", *, unlocked: bool) -> None:
 def held_answer_overdue(charge_point: "ChargePoint") -> None:
     """The charger has not said in time; what it does later is not repeated."""
     commands.forget(charge_point, Purpose.UNLOCK)
-    unlock_ended(charge_point, unlocked=False)
+    if charge_point.held is not None:
+        _answer_held(charge_point, charge_point.held, unlocked=False)
 
 
 def link_lost(charge_point: "ChargePoint") -> None:
@@ -176,7 +185,8 @@ def _begin_reset(charge_point: "ChargePoint", kind: ResetType) -> bool:
         state.reset_until_ms = charge_point.now.utc_ms + round(RESET_WAIT_S * 1000)
         charge_point.set_timer(Timer.RESET, RESET_WAIT_S)
         charge_point.changed()
-        authorization.end_intent(charge_point)
+        if state.intent is not None:
+            authorization.give_up_intent(charge_point)
         if charge_point.running is not None:
             transactions.request_stop(charge_point, _REASONS[kind])
     return True
@@ -192,9 +202,10 @@ def proceed_with_reset(charge_point: "ChargePoint") -> None:
         return
     state = charge_point.state
     state.reset = None
+    state.reset_failed = False
     state.restart_expected_ms = charge_point.now.utc_ms + _RESTART_EXPECTED_MS
     charge_point.cancel_timer(Timer.RESET)
-    commands.ask(charge_point, Purpose.REBOOT, Reboot, _ONE_SHOT_MS)
+    commands.reboot(charge_point)
     boot.restart(charge_point)
     charge_point.drop_link("reset")
 
@@ -204,14 +215,21 @@ def reset_overdue(charge_point: "ChargePoint") -> None:
 
 
 def reboot_failed(charge_point: "ChargePoint") -> None:
-    """The charger did not restart; the virtual charge point has, and expects nothing more."""
+    """The charger did not restart; the virtual charge point has, and says so (`RE-4`)."""
     charge_point.state.restart_expected_ms = 0
+    charge_point.state.reset_failed = True
     charge_point.changed()
 
 
-def charger_restarted(charge_point: "ChargePoint") -> None:
+def charger_restarted(charge_point: "ChargePoint", event: Restarted) -> None:
     """The charger has booted: so does the charge point, unless its own reset was the cause."""
     state = charge_point.state
+    if event.at_ms <= state.restarted_ms:
+        charge_point.notice(NoticeKind.EVENT_IGNORED, "restart: a repeat")
+        return
+    state.restarted_ms = event.at_ms
+    state.firmware = event.firmware or state.firmware
+    state.reset_failed = False
     expected, state.restart_expected_ms = state.restart_expected_ms, 0
     charge_point.changed()
     if charge_point.now.utc_ms > expected:

@@ -111,6 +111,10 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """UTC; when a reset goes on although the session has not ended or its messages are not answered."""
     restart_expected_ms: int = 0
     """UTC; until then a restart of the charger is the one that our own reset asked for."""
+    reset_failed: bool = False
+    """The charger did not restart when the last reset asked it to (`RE-4`)."""
+    restarted_ms: int = 0
+    """When the charger last told of a restart; the same or older ones are replays."""
     command_number: int = 0
     asked: tuple[Asked, ...] = ()
 

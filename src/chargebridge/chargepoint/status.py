@@ -13,7 +13,7 @@ from chargebridge.clock import format_utc
 from chargebridge.ocpp16.enums import ChargePointErrorCode as ErrorCode
 from chargebridge.ocpp16.enums import ChargePointStatus as Status
 from chargebridge.ocpp16.messages import StatusNotification
-from chargebridge.ocpp16.text import fit
+from chargebridge.ocpp16.text import fit_ascii
 
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
@@ -90,7 +90,8 @@ def _known(charge_point: "ChargePoint", number: int) -> Reported:
 def _whole(charge_point: "ChargePoint") -> Reported:
     state = charge_point.state
     usable = state.charger is not None and (state.operative or not charge_point.settled)
-    return Reported(0, Status.AVAILABLE if usable else Status.UNAVAILABLE)
+    error = ErrorCode.RESET_FAILURE if state.reset_failed else ErrorCode.NO_ERROR
+    return Reported(0, Status.AVAILABLE if usable else Status.UNAVAILABLE, error)
 
 
 def connector(charge_point: "ChargePoint") -> Reported:
@@ -98,9 +99,11 @@ def connector(charge_point: "ChargePoint") -> Reported:
     state = charge_point.state
     status = _status(charge_point)
     error = _ERRORS[state.fault] if state.fault is not None else ErrorCode.NO_ERROR
+    if status is Status.FAULTED and state.fault is None:
+        error = ErrorCode.OTHER_ERROR
     if error is ErrorCode.EV_COMMUNICATION_ERROR and status not in _WITH_CAR_TROUBLE:
         error = ErrorCode.NO_ERROR  # ST-5
-    vendor_error = fit(state.reason, 50) if status is Status.SUSPENDED_EVSE else ""
+    vendor_error = fit_ascii(state.reason, 50) if status is Status.SUSPENDED_EVSE else ""
     return Reported(1, status, error, vendor_error=vendor_error)
 
 
@@ -135,7 +138,7 @@ def refresh(charge_point: "ChargePoint") -> None:
             continue
         if charge_point.online and last is not None:
             detour = _DETOURS.get((last.status, report.status))
-            if detour is not None and last.error is ErrorCode.NO_ERROR:
+            if detour is not None:
                 _tell(charge_point, Reported(number, detour))
         _tell(charge_point, report)
 

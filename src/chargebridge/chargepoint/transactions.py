@@ -8,9 +8,8 @@ from msgspec import structs
 from chargebridge.chargepoint import authorization, availability, commands, delivery, remote_control
 from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Transaction
 from chargebridge.chargepoint.state import SESSIONS_REMEMBERED, StopRequest
-from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import NoticeKind
-from chargebridge.chargers.model import SessionEnd, SessionEnded, SessionStarted
+from chargebridge.chargers.model import ChargerState, SessionEnd, SessionEnded, SessionStarted
 from chargebridge.clock import format_utc
 from chargebridge.ocpp16.enums import Reason
 from chargebridge.ocpp16.messages import StartTransaction, StopTransaction
@@ -50,6 +49,7 @@ def session_started(charge_point: "ChargePoint", event: SessionStarted) -> None:
     id_tag = fit(event.id_tag or (intent.id_tag if intent else charge_point.settings.tag_for_untagged), 20)
     parent = intent.parent_id_tag if intent and same_token(intent.id_tag, id_tag) else None
     charge_point.running = _begin(charge_point, event.session, id_tag, event.at_ms, event.register_wh, parent)
+    commands.session_began(charge_point)
     charge_point.state.finished = False
     authorization.end_intent(charge_point)
     authorization.car_waits(charge_point)
@@ -86,7 +86,7 @@ def _begin(
 def session_ended(charge_point: "ChargePoint", event: SessionEnded) -> None:
     """End the transaction of a session, or tell of one that began and ended unseen."""
     state, running = charge_point.state, charge_point.running
-    if event.session in state.sessions:
+    if event.session in state.sessions or _forgotten(charge_point, event.session):
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: a repeat")
         return
     if running is not None and event.session == running.session:
@@ -95,7 +95,7 @@ def session_ended(charge_point: "ChargePoint", event: SessionEnded) -> None:
             _stop(charge_point, running, event.at_ms, event.register_wh, request.reason, request.id_tag)
         else:
             _stop(charge_point, running, event.at_ms, event.register_wh, _REASONS[event.reason])
-        state.finished = True
+        state.finished = state.charger is not ChargerState.DISCONNECTED
         availability.apply_scheduled(charge_point, transaction_over=True)
         remote_control.session_over(charge_point)
         return
@@ -106,6 +106,12 @@ def session_ended(charge_point: "ChargePoint", event: SessionEnded) -> None:
         charge_point, event.session, id_tag, event.started_at_ms, event.start_register_wh, None
     )
     _stop(charge_point, transaction, event.at_ms, event.register_wh, _REASONS[event.reason])
+
+
+def _forgotten(charge_point: "ChargePoint", session: int) -> bool:
+    """Whether a session is older than all that are remembered: a vendor's history, told once more."""
+    sessions = charge_point.state.sessions
+    return len(sessions) >= SESSIONS_REMEMBERED and session < min(sessions)
 
 
 def _stop(
@@ -135,7 +141,7 @@ def _stop(
     if charge_point.running is not None and charge_point.running.number == transaction.number:
         charge_point.running = None
         state.stop_request = None
-        charge_point.cancel_timer(Timer.COMMAND)
+        commands.session_over(charge_point)
     delivery.forget_delivered(charge_point)
     charge_point.notice(NoticeKind.TRANSACTION_STOPPED, reason.value)
 

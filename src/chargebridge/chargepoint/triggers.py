@@ -42,6 +42,10 @@ def trigger_message(charge_point: "ChargePoint", request: TriggerMessage) -> Tri
             if connector not in {None, 0, 1} or not meter_values.known(charge_point):
                 return _answer(TriggerMessageStatus.REJECTED)
             promised = [Triggered(wanted, 1 if connector is None else connector)]
+        case MessageTrigger.FIRMWARE_STATUS_NOTIFICATION | MessageTrigger.DIAGNOSTICS_STATUS_NOTIFICATION:
+            if not charge_point.settings.behaviour.triggers_firmware_and_diagnostics:
+                return _answer(TriggerMessageStatus.NOT_IMPLEMENTED)
+            promised = [Triggered(wanted)]
         case _:
             return _answer(TriggerMessageStatus.NOT_IMPLEMENTED)
     if len(charge_point.triggered) + len(promised) > MOST_WAITING:

@@ -72,7 +72,15 @@ class OperatorAsked(Struct, frozen=True):
 
 
 Input = (
-    LinkOpened | LinkClosed | FrameReceived | ChargerTold | CommandEnded | QueueRead | Woken | Released | OperatorAsked
+    LinkOpened
+    | LinkClosed
+    | FrameReceived
+    | ChargerTold
+    | CommandEnded
+    | QueueRead
+    | Woken
+    | Released
+    | OperatorAsked
 )
 
 # --- outputs --------------------------------------------------------------------------------------

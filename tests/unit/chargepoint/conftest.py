@@ -1,0 +1,394 @@
+"""A bench for one virtual charge point: link, charger, clock and an obliging store, all in memory."""
+
+import json
+from math import inf
+
+import pytest
+from msgspec import structs
+
+from chargebridge.chargepoint.behaviour import behaviour
+from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.records import (
+    Attempted,
+    Bury,
+    Dequeue,
+    Enqueue,
+    PutTransaction,
+    QueuePage,
+    SaveState,
+    SetConfiguration,
+    StoredChargePoint,
+)
+from chargebridge.chargepoint.state import Settings
+from chargebridge.chargepoint.turn import (
+    ChargerTold,
+    CloseLink,
+    CommandCharger,
+    CommandEnded,
+    FrameReceived,
+    LinkClosed,
+    LinkOpened,
+    QueueRead,
+    ReadQueue,
+    SendFrame,
+    Woken,
+)
+from chargebridge.chargers.model import (
+    Capability,
+    ChargerState,
+    CommandOutcome,
+    Measured,
+    Outcome,
+    Quantity,
+    Reachable,
+    Reading,
+    Restarted,
+    SessionEnd,
+    SessionEnded,
+    SessionStarted,
+    StateChanged,
+    TokenPresented,
+)
+from chargebridge.clock import Instant
+from chargebridge.ocpp16.actions import ACTIONS
+
+T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
+
+_ANSWERS = {
+    "BootNotification": {"status": "Accepted", "currentTime": "2026-01-02T10:00:00Z", "interval": 300},
+    "Authorize": {"idTagInfo": {"status": "Accepted"}},
+    "Heartbeat": {"currentTime": "2026-01-02T10:00:00Z"},
+    "StartTransaction": {"transactionId": 7, "idTagInfo": {"status": "Accepted"}},
+}
+
+
+class MemoryStore:
+    """What a store makes of records, in the simplest way that is right."""
+
+    def __init__(self):
+        self.document = None
+        self.configuration = {}
+        self.transactions = {}
+        self.queue = {}
+        self.dead = []
+        self.next_sequence = 1
+
+    def commit(self, records):
+        for record in records:
+            match record:
+                case SaveState(document):
+                    self.document = document
+                case SetConfiguration(key, value):
+                    self.configuration[key] = value
+                case PutTransaction(transaction):
+                    self.transactions[transaction.number] = transaction
+                case Enqueue(message, sampled_ms, register_wh):
+                    assert message.sequence == self.next_sequence
+                    self.next_sequence += 1
+                    self.queue[message.sequence] = message
+                    if sampled_ms:
+                        self.transactions[message.transaction] = structs.replace(
+                            self.transactions[message.transaction],
+                            sampled_ms=sampled_ms,
+                            register_wh=register_wh,
+                        )
+                case Attempted(sequence, attempts, not_before_ms):
+                    self.queue[sequence] = structs.replace(
+                        self.queue[sequence], attempts=attempts, not_before_ms=not_before_ms
+                    )
+                case Dequeue(sequence):
+                    del self.queue[sequence]
+                case Bury(sequence, _, reason):
+                    self.dead.append((self.queue.pop(sequence), reason))
+
+    def page(self, after, limit):
+        behind = [self.queue[sequence] for sequence in sorted(self.queue) if sequence > after]
+        messages = tuple(behind[:limit])
+        numbers = {message.transaction for message in messages}
+        return QueuePage(
+            messages=messages,
+            transactions=tuple(self.transactions[number] for number in sorted(numbers)),
+            more=len(behind) > limit,
+        )
+
+    def load(self):
+        return StoredChargePoint(
+            document=self.document,
+            configuration=dict(self.configuration),
+            open_transactions=tuple(t for t in self.transactions.values() if t.stopped_ms is None),
+            next_transaction=max(self.transactions, default=0) + 1,
+            next_sequence=self.next_sequence,
+            queue=self.page(0, 16),
+        )
+
+
+class Bench:
+    """Plays everything around one charge point.
+
+    `calls` and `commands` collect what has come out since they were last taken; `answers` maps ids of
+    calls of the central system to frames. A turn's records are committed before its outputs are seen.
+    """
+
+    def __init__(self, preset="ocpp16", overrides=None, capabilities=frozenset(Capability), **settings):
+        self.settings = Settings(
+            identity="CP1",
+            vendor="Maker",
+            model="Home",
+            serial="EH1",
+            behaviour=behaviour(preset, overrides),
+            capabilities=capabilities,
+            **settings,
+        )
+        self.utc_ms, self.mono = T0_MS, 1000.0
+        self.store = MemoryStore()
+        self.epoch = 0
+        self.linked = False
+        self.hold_pages = False
+        self.pages = []
+        self.calls, self.commands, self.outputs, self.answers, self.turns = [], [], [], {}, []
+        self.open_call = None
+        self._seen_ids = set()
+        self._call_number = 0
+        self.start()
+
+    # --- turns
+
+    @property
+    def now(self):
+        return Instant(self.utc_ms, self.mono)
+
+    def start(self):
+        """Build the charge point from the store, as a process does that has just begun."""
+        self.cp = ChargePoint(self.settings, self.store.load())
+        self.linked, self.open_call, self.pages = False, None, []
+        self._take(self.cp.resume(self.now))
+
+    restart = start
+
+    def turn(self, an_input):
+        effects = self.cp.handle(an_input, self.now)
+        self._take(effects)
+        return effects
+
+    def _take(self, effects):
+        self.store.commit(effects.records)
+        self.turns.append((self.now, effects))
+        self.outputs += effects.outputs
+        reads = []
+        for output in effects.outputs:
+            match output:
+                case SendFrame(epoch, data):
+                    assert self.linked
+                    assert epoch == self.epoch
+                    self._sent(json.loads(data))
+                case CloseLink(epoch, _):
+                    assert epoch == self.epoch
+                    self.linked, self.open_call = False, None
+                case CommandCharger(command):
+                    self.commands.append(command)
+                case ReadQueue(after, limit):
+                    reads.append((after, limit))
+        for after, limit in reads:
+            self.pages.append(self.store.page(after, limit))
+        if not self.hold_pages:
+            self.deliver_pages()
+
+    def deliver_pages(self):
+        while self.pages:
+            self.turn(QueueRead(self.pages.pop(0)))
+
+    def _sent(self, frame):
+        if frame[0] != 2:
+            self.answers[frame[1]] = frame
+            return
+        _, id, action, payload = frame
+        if self.open_call is not None:
+            assert self.mono - self.open_call[2] >= self.settings.call_timeout_s, "two CALLs at once (RPC-5)"
+        assert len(id) <= 36
+        assert id not in self._seen_ids, "a message id is used once (RPC-3)"
+        self._seen_ids.add(id)
+        ACTIONS[action].request_decoder.decode(json.dumps(payload))
+        self.open_call = (id, action, self.mono)
+        self.calls.append((action, payload))
+
+    def wait(self, seconds, *, answering=False):
+        """Let time pass, waking the charge point whenever it wants to be."""
+        until = self.mono + seconds
+        while (at := self.cp.wake_at) <= until:
+            assert at < inf
+            self._pass(max(at - self.mono, 0.0))
+            self.turn(Woken())
+            if answering:
+                self.settle()
+        self._pass(until - self.mono)
+
+    def live(self, seconds):
+        """Let time pass while the central system answers at once; return what was said meanwhile."""
+        self.wait(seconds, answering=True)
+        return self.said()
+
+    def _pass(self, seconds):
+        self.mono += seconds
+        self.utc_ms += round(seconds * 1000)
+
+    # --- the link and the central system
+
+    def link_up(self):
+        self.epoch += 1
+        self.linked, self.open_call = True, None
+        self.turn(LinkOpened(self.epoch))
+
+    def link_down(self):
+        self.linked, self.open_call = False, None
+        self.turn(LinkClosed(self.epoch))
+
+    def frame(self, data):
+        return self.turn(FrameReceived(self.epoch, data))
+
+    def answer(self, payload=None):
+        """Answer the open CALL, by default to its satisfaction."""
+        id, action, _ = self.open_call
+        self.open_call = None
+        self.frame(json.dumps([3, id, _ANSWERS.get(action, {}) if payload is None else payload]).encode())
+
+    def refuse(self, code="InternalError"):
+        id, _, _ = self.open_call
+        self.open_call = None
+        self.frame(json.dumps([4, id, code, "no", {}]).encode())
+
+    def serve(self):
+        """Answer CALLs until there are none; return what was said meanwhile."""
+        self.settle()
+        return self.said()
+
+    def settle(self):
+        """Answer CALLs until there are none."""
+        while self.open_call is not None:
+            self.answer()
+
+    def said(self):
+        calls, self.calls = self.calls, []
+        return calls
+
+    def asked(self):
+        commands, self.commands = self.commands, []
+        return commands
+
+    def ask(self, action, payload=None):
+        """Send a CALL of the central system; return the payload of its answer, a CALLERROR's code, or None."""
+        self._call_number += 1
+        id = f"cs{self._call_number}"
+        self.frame(json.dumps([2, id, action, payload or {}]).encode())
+        return self.reply(id)
+
+    def reply(self, id):
+        frame = self.answers.get(id)
+        return None if frame is None else frame[2]
+
+    def boot(self):
+        """Connect, register, and tell the first statuses."""
+        self.link_up()
+        return self.serve()
+
+    # --- the charger
+
+    def tell(self, event):
+        return self.turn(ChargerTold(event))
+
+    def reachable(self, yes=True):
+        self.tell(Reachable(at_ms=self.utc_ms, reachable=yes))
+
+    def state(self, state, reason="", fault=None):
+        self.tell(StateChanged(at_ms=self.utc_ms, state=state, reason=reason, fault=fault))
+
+    def token(self, id_tag="TAG1"):
+        self.tell(TokenPresented(at_ms=self.utc_ms, id_tag=id_tag))
+
+    def begin(self, session=1, id_tag="TAG1", register_wh=1000):
+        self._session = (session, id_tag, self.utc_ms, register_wh)
+        self.tell(SessionStarted(at_ms=self.utc_ms, session=session, id_tag=id_tag, register_wh=register_wh))
+
+    def end(self, register_wh=1500, reason=SessionEnd.DEAUTHORIZED):
+        session, id_tag, started_ms, start_wh = self._session
+        self.tell(
+            SessionEnded(
+                at_ms=self.utc_ms,
+                session=session,
+                id_tag=id_tag,
+                started_at_ms=started_ms,
+                start_register_wh=start_wh,
+                register_wh=register_wh,
+                reason=reason,
+            )
+        )
+
+    def measure(self, *readings, session=1):
+        self.tell(Measured(at_ms=self.utc_ms, readings=readings, session=session))
+
+    def energy(self, register_wh, session=1):
+        self.measure(Reading(Quantity.ENERGY_WH, register_wh), session=session)
+
+    def charger_restarts(self, firmware=""):
+        self.tell(Restarted(at_ms=self.utc_ms, firmware=firmware))
+
+    def done(self, command, outcome=Outcome.DONE):
+        self.turn(CommandEnded(CommandOutcome(command.number, outcome)))
+
+    # --- whole scenes
+
+    def ready(self):
+        """A registered charge point whose charger is there, without a car."""
+        self.reachable()
+        self.state(ChargerState.DISCONNECTED)
+        self.boot()
+        self.asked()
+        return self
+
+    def charging(self, transaction_id=7):
+        """A car charges with TAG1 by the charger's session 1; the central system knows all of it."""
+        self.state(ChargerState.AWAITING_TOKEN)
+        self.token()
+        self.serve()
+        self.wait(1)
+        self.begin()
+        self.state(ChargerState.CHARGING)
+        while self.open_call is not None:
+            start = self.open_call[1] == "StartTransaction"
+            payload = {"transactionId": transaction_id, "idTagInfo": {"status": "Accepted"}}
+            self.answer(payload if start else None)
+        for command in self.asked():
+            self.done(command)
+        self.said()
+        return self
+
+    def statuses(self):
+        """What the StatusNotifications said since the last time: `connector status [error] [info]`."""
+        told = []
+        for action, payload in self.said():
+            if action == "StatusNotification":
+                words = [str(payload["connectorId"]), payload["status"]]
+                if payload["errorCode"] != "NoError":
+                    words.append(payload["errorCode"])
+                words += [payload[name] for name in ("info", "vendorErrorCode") if name in payload]
+                told.append(" ".join(words))
+        return told
+
+
+@pytest.fixture(scope="session")
+def new_bench():
+    return Bench
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+@pytest.fixture
+def ready():
+    return Bench().ready()
+
+
+@pytest.fixture
+def charging():
+    return Bench().ready().charging()
