@@ -210,7 +210,10 @@ class _Reader:
         known = sorted(entry_points(group=DRIVERS).names)
         driver_type = table.get("type")
         if driver_type not in known:
-            found = "nothing" if driver_type is None else repr(driver_type)
+            if isinstance(driver_type, str):
+                found = repr(driver_type)
+            else:
+                found = "nothing" if driver_type is None else kind(driver_type)
             self._refuse((*key, "type"), UnexpectedError(found, f"one of {', '.join(known)}"))
         settings = {
             setting: self._resolved((*key, setting), value)

@@ -28,7 +28,13 @@ class Table(BaseModel):
     """A table of the file: unknown keys are errors and no value is converted to another type."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        # Validators are made when first used, so that importing the package costs less.
+        defer_build=True,
     )
 
 
