@@ -191,23 +191,8 @@ class SqliteStore(StoreReader):
                 return deleted
 
     def backup(self, target: Path) -> None:
-        """Copy the last commit into a new file with mode 0600, while turns go on.
-
-        Raises:
-            FileExistsError: `target` exists; nothing is ever overwritten.
-            StoreError: the copy could not be made; `target` does not exist then.
-        """
-        os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        try:
-            with closing(open_reader(self.path)) as source, closing(sqlite3.connect(target)) as copy:
-                # All pages in one step: one snapshot, which commits neither disturb nor restart.
-                source.backup(copy, pages=-1)
-        except sqlite3.Error as error:
-            target.unlink()
-            raise environment_error(error, target) from error
-        except BaseException:
-            target.unlink()
-            raise
+        """Copy the last commit into a new file; see `copy_store`."""
+        copy_store(self.path.parent, target)
 
     def _write(self, write: Callable[[sqlite3.Connection], None]) -> None:
         with self._direct:
@@ -224,6 +209,34 @@ class SqliteStore(StoreReader):
             job = Job(write)
             self._writer.submit(job)
         job.done.result()
+
+
+def copy_store(directory: Path, target: Path) -> None:
+    """Copy the last commit of a store into a new file with mode 0600, while turns go on.
+
+    Args:
+        directory: the state directory of the store, which another process may be using.
+        target: the new file.
+
+    Raises:
+        FileExistsError: `target` exists; nothing is ever overwritten.
+        OSError: `target` cannot be written.
+        StoreError: the copy could not be made; `target` does not exist then.
+    """
+    path = directory / STORE_FILE
+    if not path.exists():
+        raise StoreUnavailableError(f"{path} does not exist: no gateway has run with this state directory")
+    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        with closing(open_reader(path)) as source, closing(sqlite3.connect(target)) as copy:
+            # All pages in one step: one snapshot, which commits neither disturb nor restart.
+            source.backup(copy, pages=-1)
+    except sqlite3.Error as error:
+        target.unlink()
+        raise environment_error(error, target) from error
+    except BaseException:
+        target.unlink()
+        raise
 
 
 _PRUNE = """

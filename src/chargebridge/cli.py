@@ -1,0 +1,202 @@
+"""The command line."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from chargebridge import __version__
+
+if TYPE_CHECKING:
+    from chargebridge.config import ConfigurationError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="EV chargers behind a vendor's cloud, shown to any OCPP 1.6J central system.",
+)
+config_app = typer.Typer(no_args_is_help=True, help="Write and check configuration files.")
+app.add_typer(config_app, name="config")
+emulate_app = typer.Typer(no_args_is_help=True, help="Stand-ins for what is not at hand.")
+app.add_typer(emulate_app, name="emulate")
+
+ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The configuration file (TOML).")]
+
+_errors = Console(stderr=True)
+
+
+def _fail(text: str, code: int = 1) -> typer.Exit:
+    _errors.print(text, style="red", markup=False, highlight=False)
+    return typer.Exit(code)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """EV chargers behind a vendor's cloud, shown to any OCPP 1.6J central system."""
+
+
+@app.command()
+def run(
+    config: ConfigFile,
+    until_stdin_closes: Annotated[
+        bool, typer.Option("--until-stdin-closes", help="Also stop when standard input closes.")
+    ] = False,
+) -> None:
+    """Run the charge points of a configuration file. SIGHUP reads it again."""
+    from chargebridge.config import ConfigurationError, load
+    from chargebridge.gateway.limits import TooManyChargePointsError
+    from chargebridge.gateway.provisioning import ProvisioningError
+    from chargebridge.service import run as run_service
+    from chargebridge.store.errors import StoreError
+
+    try:
+        configuration = load(config)
+        run_service(config, configuration, until_stdin_closes=until_stdin_closes)
+    except ConfigurationError as error:
+        _show_problems(error)
+        raise typer.Exit(2) from None
+    except (ProvisioningError, TooManyChargePointsError, StoreError, OSError) as error:
+        raise _fail(str(error)) from None
+
+
+def _show_problems(error: "ConfigurationError") -> None:
+    table = Table(title="What is wrong with the configuration", title_justify="left", show_lines=True)
+    for heading in ("where", "key", "found", "expected"):
+        table.add_column(heading, overflow="fold")
+    for problem in error.problems:
+        where = f"{problem.file}:{problem.line}" if problem.line else str(problem.file)
+        table.add_row(where, problem.key, problem.found, problem.expected)
+    _errors.print(table, markup=False)
+
+
+@config_app.command("example")
+def config_example() -> None:
+    """Print a commented configuration that shows every key."""
+    from chargebridge.config import example
+
+    print(example(), end="")
+
+
+@config_app.command("check")
+def config_check(file: Annotated[Path, typer.Argument(help="The configuration file (TOML).")]) -> None:
+    """Show everything that is wrong with a configuration file."""
+    from chargebridge.config import ConfigurationError, load
+
+    try:
+        configuration = load(file)
+    except ConfigurationError as error:
+        _show_problems(error)
+        raise typer.Exit(2) from None
+    console = Console()
+    table = Table(title=f"{file} is fine", title_justify="left")
+    table.add_column("central system")
+    table.add_column("URL")
+    table.add_column("charge points", justify="right")
+    for name, central_system in configuration.central_systems.items():
+        count = sum(one.central_system == name for one in configuration.charge_points)
+        table.add_row(name, central_system.url, str(count))
+    console.print(table)
+
+
+@app.command()
+def backup(
+    config: ConfigFile,
+    target: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],
+) -> None:
+    """Copy the store, consistent, while the gateway may go on running."""
+    from chargebridge.config import ConfigurationError, load
+    from chargebridge.store.errors import StoreError
+    from chargebridge.store.journal import copy_store
+
+    try:
+        copy_store(load(config).state.directory, target)
+    except ConfigurationError as error:
+        _show_problems(error)
+        raise typer.Exit(2) from None
+    except FileExistsError:
+        raise _fail(f"{target} exists; name a file that does not") from None
+    except (StoreError, OSError) as error:
+        raise _fail(str(error)) from None
+    print(target)
+
+
+@emulate_app.command("central-system")
+def emulate_central_system(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8180,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    state: Annotated[Path | None, typer.Option(help="File that keeps what it was told.")] = None,
+    validate: Annotated[bool, typer.Option(help="Check each frame against the official schemas.")] = True,
+    passwords: Annotated[Path | None, typer.Option(help="Lines of identity:password.")] = None,
+) -> None:
+    """Run the bundled central system: small and strict, to try a gateway against."""
+    import uvloop
+
+    from chargebridge import logs
+    from chargebridge.config.sections import LogSettings
+    from chargebridge.emulators.central_system.ledger import LedgerError
+    from chargebridge.emulators.central_system.service import (
+        Settings,
+        SettingsError,
+        serve,
+    )
+
+    logs.set_up(LogSettings())
+    settings = Settings(host=host, port=port, state_path=state, validate=validate, password_file=passwords)
+    try:
+        uvloop.run(serve(settings))
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+    except (SettingsError, LedgerError, OSError) as error:
+        raise _fail(str(error)) from None
+
+
+@app.command()
+def demo(
+    charge_points: Annotated[int, typer.Option(min=1, max=20_000, help="How many chargers.")] = 8,
+    duration: Annotated[
+        float | None, typer.Option(min=1, help="Real seconds; left out: until Ctrl-C.")
+    ] = None,
+    speed: Annotated[float, typer.Option(min=1, max=3600, help="Simulated seconds in a real one.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Decides which cars come, when, and what they do.")] = 1,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder that keeps everything, to go on from later.")
+    ] = None,
+    kill_gateway: Annotated[
+        int, typer.Option(min=0, max=100, help="How often to kill the gateway (SIGKILL) on the way.")
+    ] = 0,
+) -> None:
+    """Chargers whose cars come and go, their charge points, and a central system, all on this machine.
+
+    With --duration it ends with a comparison of what the chargers delivered with what the central
+    system was told, and fails if they differ in anything.
+    """
+    from chargebridge.demo.demo import Demo, DemoError, Plan
+
+    plan = Plan(
+        charge_points=charge_points,
+        duration_s=duration,
+        speed=speed,
+        seed=seed,
+        state=state,
+        kills=kill_gateway,
+        draw=sys.stdout.isatty(),
+    )
+    try:
+        code = Demo(plan).run()
+    except DemoError as error:
+        raise _fail(str(error)) from None
+    raise typer.Exit(code)

@@ -1,0 +1,1 @@
+"""The demonstration: chargers, gateway and central system together, compared with each other."""

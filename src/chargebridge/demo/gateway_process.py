@@ -1,0 +1,154 @@
+"""The gateway in a process of its own, as a user would run it."""
+
+import asyncio
+import json
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+STOP_TIMEOUT_S: Final = 20.0
+_REQUEST_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPlan:
+    """What the gateway of a demonstration is told."""
+
+    folder: Path
+    charge_points: int
+    central_system_url: str
+    cloud_port: int
+    cloud_token_file: Path
+    speed: float
+    real_origin_ms: int
+    simulated_origin_ms: int
+    api_port: int
+    api_token: str
+
+    def write(self) -> Path:
+        """Write the configuration file, readable by its owner only."""
+        path = self.folder / "gateway.toml"
+        path.touch(mode=0o600)
+        path.write_text(self.text(), encoding="utf-8")
+        return path
+
+    def text(self) -> str:
+        """Return the configuration: one that a user could have written."""
+        # What the standard asks in seconds lasts a moment only when the clock runs fast; people and
+        # networks do not get faster.
+        patience_s = max(round(120 * self.speed / 10), 120)
+        heartbeat_s = max(round(self.speed * 30), 180)
+        return f"""\
+[central_systems.bundled]
+url = {json.dumps(self.central_system_url)}
+reconnect_min_s = 0.5
+reconnect_max_s = 5.0
+
+[drivers.simulated]
+type = "simulator"
+connect = "127.0.0.1:{self.cloud_port}"
+token_file = {json.dumps(str(self.cloud_token_file))}
+
+[[fleets]]
+identity = "CP{{n:05}}"
+charger = "SIM{{n:05}}"
+count = {self.charge_points}
+overrides = {{ heartbeat_interval_s = {heartbeat_s} }}
+configuration = {{ ConnectionTimeOut = "{patience_s}" }}
+
+[state]
+directory = "gateway"
+
+[api]
+port = {self.api_port}
+token = {json.dumps(self.api_token)}
+
+[link]
+connects_per_s = 1000
+concurrent_handshakes = 200
+
+[log]
+level = "warning"
+format = "json"
+
+[clock]
+speed = {float(self.speed)}
+real_origin_ms = {self.real_origin_ms}
+simulated_origin_ms = {self.simulated_origin_ms}
+"""
+
+
+class GatewayProcess:
+    """Starts, kills, stops and asks one gateway.
+
+    Args:
+        plan: what it is told.
+    """
+
+    def __init__(self, plan: GatewayPlan) -> None:
+        self._plan = plan
+        self._config = plan.write()
+        self._log = plan.folder / "gateway.log"
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it; it ends with this process, whatever happens to that."""
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "chargebridge",
+                "run",
+                "--config",
+                str(self._config),
+                "--until-stdin-closes",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process is not None and self._process.returncode is not None
+
+    def last_words(self) -> str:
+        """Return the end of its log."""
+        return self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
+
+    async def kill(self) -> None:
+        """SIGKILL, at once."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    async def stop(self) -> None:
+        """Ask it to stop, and see to it that it does."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await process.wait()
+        except TimeoutError:
+            await self.kill()
+
+    async def charge_points(self, limit: int) -> list[dict[str, Any]]:
+        """Return the first charge points as its API shows them; none while it cannot be asked."""
+        url = f"http://127.0.0.1:{self._plan.api_port}/charge-points?limit={limit}"
+        return await asyncio.to_thread(self._get, url)
+
+    def _get(self, url: str) -> list[dict[str, Any]]:
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self._plan.api_token}"})  # noqa: S310 - loopback
+        try:
+            with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT_S) as response:  # noqa: S310
+                found = json.load(response)
+        except (OSError, urllib.error.URLError, ValueError):
+            return []
+        items: list[dict[str, Any]] = found["charge_points"]
+        return items

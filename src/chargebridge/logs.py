@@ -1,0 +1,37 @@
+"""Logging, set up once for the whole program."""
+
+import logging
+import sys
+
+import structlog
+
+from chargebridge.config.sections import LogFormat, LogSettings
+
+
+def set_up(settings: LogSettings) -> None:
+    """Write log events to standard error: for people on a terminal, as JSON lines elsewhere.
+
+    Args:
+        settings: level and format.
+    """
+    for_people = settings.format is LogFormat.CONSOLE or (
+        settings.format is LogFormat.AUTO and sys.stderr.isatty()
+    )
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if for_people
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.StackInfoRenderer(),
+            structlog.dev.set_exc_info if for_people else structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,130 @@
+"""A gateway as a program: signals, API, reload, and a clean end."""
+
+import asyncio
+import gc
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import uvloop
+
+from chargebridge import logs
+from chargebridge.config import ConfigurationError, load
+from chargebridge.config.configuration import Configuration
+from chargebridge.gateway.gateway import Gateway
+from chargebridge.gateway.limits import TooManyChargePointsError
+from chargebridge.gateway.provisioning import ProvisioningError
+
+if TYPE_CHECKING:
+    from chargebridge.api import ApiServer
+
+STOP_TIMEOUT_S: Final = 10.0
+SWITCH_INTERVAL_S: Final = 0.001
+"""How long the event loop may keep the journal's thread waiting."""
+
+_log = structlog.get_logger()
+
+
+class Service:
+    """Runs one configuration file until it is told to stop.
+
+    Args:
+        path: the configuration file, read again at each reload.
+        configuration: what it says now.
+    """
+
+    def __init__(self, path: Path, configuration: Configuration) -> None:
+        self._path = path
+        self._gateway = Gateway(configuration)
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+
+    async def run(self, *, until_stdin_closes: bool) -> None:
+        """Start, serve, reload on SIGHUP, stop on SIGTERM or SIGINT.
+
+        Args:
+            until_stdin_closes: also stop when standard input does, so that a parent process takes
+                this one along.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        if until_stdin_closes:
+            loop.add_reader(sys.stdin, self._stdin_readable)
+        await self._gateway.start()
+        api = await self._start_api()
+        # What has been built stays; the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        try:
+            await self._serve()
+        finally:
+            if api is not None:
+                await api.stop()
+            await self._gateway.stop(STOP_TIMEOUT_S)
+
+    def _stdin_readable(self) -> None:
+        if not sys.stdin.buffer.read1(4096):  # type: ignore[attr-defined]  # a BufferedReader
+            asyncio.get_running_loop().remove_reader(sys.stdin)
+            self._stop.set()
+
+    async def _start_api(self) -> "ApiServer | None":
+        settings = self._gateway.configuration.api
+        if not settings.enabled:
+            return None
+        # FastAPI is dear to import, so only those pay who use it.
+        from chargebridge.api import ApiServer  # noqa: PLC0415
+
+        api = ApiServer(self._gateway, settings, self._gateway.configuration.state.directory)
+        await api.start()
+        _log.info("API ready", url=f"http://{settings.host}:{api.port}/docs")
+        return api
+
+    async def _serve(self) -> None:
+        while True:
+            waits = [asyncio.create_task(event.wait()) for event in (self._stop, self._reload)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+            if self._stop.is_set():
+                return
+            self._reload.clear()
+            await self._reload_configuration()
+
+    async def _reload_configuration(self) -> None:
+        try:
+            configuration = load(self._path)
+            changes = await self._gateway.reload(configuration)
+        except ConfigurationError as error:
+            _log.error(
+                "not reloaded: the configuration has problems", problems=[str(p) for p in error.problems]
+            )
+        except (ProvisioningError, TooManyChargePointsError) as error:
+            _log.error("not reloaded", reason=str(error))
+        else:
+            logs.set_up(configuration.log)
+            if changes.restart:
+                _log.warning("these keys take a restart", keys=", ".join(changes.restart))
+
+
+def run(path: Path, configuration: Configuration, *, until_stdin_closes: bool = False) -> None:
+    """Run a gateway in this process until it is told to stop.
+
+    Args:
+        path: the configuration file, for reloads.
+        configuration: what it says.
+        until_stdin_closes: see `Service.run`.
+
+    Raises:
+        ProvisioningError, TooManyChargePointsError, StoreError, OSError: it cannot start; says why.
+    """
+    logs.set_up(configuration.log)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+    async def main() -> None:
+        await Service(path, configuration).run(until_stdin_closes=until_stdin_closes)
+
+    uvloop.run(main())
