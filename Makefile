@@ -23,7 +23,7 @@ run: install  ## chargers, charge points and a central system, live in this term
 	@$(BIN)/chargebridge demo --charge-points 8 --speed 30 --state state/demo
 
 test: install  ## every test
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 unit: install  ## the inner loop: pure tests only
 	@$(BIN)/python -m pytest -n auto -m unit
