@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from pathlib import Path
@@ -67,7 +68,7 @@ class Service:
             await self._gateway.stop(STOP_TIMEOUT_S)
 
     def _stdin_readable(self) -> None:
-        if not sys.stdin.buffer.read1(4096):  # type: ignore[attr-defined]  # a BufferedReader
+        if not os.read(sys.stdin.fileno(), 4096):
             asyncio.get_running_loop().remove_reader(sys.stdin)
             self._stop.set()
 

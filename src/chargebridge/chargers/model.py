@@ -16,7 +16,7 @@ class ChargerState(StrEnum):
 
     DISCONNECTED = "disconnected"
     """No car is plugged in."""
-    AWAITING_TOKEN = "awaiting_token"
+    AWAITING_TOKEN = "awaiting_token"  # noqa: S105 - no password
     """A car is plugged in and nobody has been authorized (any more)."""
     AWAITING_START = "awaiting_start"
     """Authorized; the charger offers no current (paused, limited to nothing, queued)."""
@@ -141,7 +141,9 @@ class Restarted(Event, frozen=True, tag=True, kw_only=True):
     firmware: str = ""
 
 
-ChargerEvent = Reachable | StateChanged | TokenPresented | SessionStarted | SessionEnded | Measured | Restarted
+ChargerEvent = (
+    Reachable | StateChanged | TokenPresented | SessionStarted | SessionEnded | Measured | Restarted
+)
 
 
 # --- commands: charge point to charger ---------------------------------------------------------
