@@ -1,0 +1,90 @@
+"""Who may use the API: whoever knows the token."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Final
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+TOKEN_FILE: Final = "api-token"  # noqa: S105 - the name of a file
+"""In the state directory."""
+SHORTEST_TOKEN: Final = 16
+"""Characters; a file with fewer was cut off or filled by hand."""
+
+_bearer = HTTPBearer(auto_error=False, description="The token of the configuration or the state directory.")
+
+
+class TokenFileError(Exception):
+    """The token file cannot be used: says why, and what to do."""
+
+
+class Access:
+    """Compares what clients present with the token, in constant time."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token.encode()
+
+    def allows(self, presented: str) -> bool:
+        """Tell whether this is the token, as it was in a header."""
+        # Header values are bytes that the server has decoded as Latin-1.
+        return secrets.compare_digest(presented.encode("latin-1", errors="replace"), self._token)
+
+
+async def authorize(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> None:
+    """Refuse a request without the token."""
+    access: Access = request.app.state.access
+    if credentials is None or not access.allows(credentials.credentials):
+        raise HTTPException(
+            401,
+            "the token is missing or wrong",
+            # RFC 6750 §3
+            {"WWW-Authenticate": "Bearer" if credentials is None else 'Bearer error="invalid_token"'},
+        )
+
+
+def own_token(state_dir: Path) -> str:
+    """Return the token kept in the state directory; make one if there is none.
+
+    Raises:
+        TokenFileError: it cannot be read or written, others may read it, or it holds no token.
+    """
+    path = state_dir / TOKEN_FILE
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise TokenFileError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+    token = secrets.token_urlsafe(32)
+    try:
+        _write(path, token)
+    except OSError as error:
+        raise TokenFileError(f"{path} cannot be written ({error.strerror}); check the disk") from error
+    return token
+
+
+def _read(path: Path) -> str:
+    with path.open() as file:
+        mode = os.fstat(file.fileno()).st_mode & 0o777
+        token = file.read().strip()
+    if mode & 0o077:
+        raise TokenFileError(f"others may read {path} (mode {mode:04o}); remove it, and a new one is made")
+    if len(token) < SHORTEST_TOKEN or not token.isascii():
+        raise TokenFileError(f"{path} holds no token; remove it, and a new one is made")
+    return token
+
+
+def _write(path: Path, token: str) -> None:
+    # Whole or not at all, also when the power is cut: a new file takes the name when it is on the disk.
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{token}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path)

@@ -1,0 +1,80 @@
+"""The FastAPI application, put together."""
+
+from typing import Any, Final
+
+from fastapi import Depends, FastAPI
+
+from chargebridge import __version__
+from chargebridge.api import (
+    backup,
+    charge_points,
+    frames,
+    health,
+    metrics,
+    operations,
+    problems,
+    simulated,
+    transactions,
+)
+from chargebridge.api.access import Access, authorize
+from chargebridge.api.edge import EncodedSlashes, SmallBodies
+from chargebridge.api.problems import Problem
+from chargebridge.api.watching import Watchers
+from chargebridge.gateway.gateway import Gateway
+
+_DESCRIPTION: Final = """\
+Charge points, their transactions and frames, and a few operations on them.
+
+Every request but `/health`, `/ready` and this description carries `Authorization: Bearer TOKEN`.
+Identities in paths are percent-encoded, `/` as `%2F`. Times are UTC, energy is in Wh, current in A.
+Whatever goes wrong, the body is `{"error": …, "remedy": …}`, the latter where there is one.
+"""
+
+_TAGS: Final[list[dict[str, Any]]] = [
+    {"name": "charge points", "description": "What they are doing now, and their links."},
+    {"name": "transactions", "description": "What was and what is to be delivered."},
+    {"name": "frames", "description": "What is said with the central system; secrets are taken out."},
+    {"name": "operations", "description": "What an operator can do to a charge point."},
+    {"name": "simulated chargers", "description": "What a driver, a car or bad luck does to a charger."},
+    {"name": "service", "description": "The program itself."},
+]
+
+
+def create_app(gateway: Gateway, token: str) -> FastAPI:
+    """Return the application for one gateway.
+
+    Args:
+        gateway: is to be started before the first request comes.
+        token: what clients have to present.
+    """
+    app = FastAPI(
+        title="chargebridge",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        docs_url="/docs",
+        redoc_url=None,
+        responses={422: {"model": Problem, "description": "The request is not what it should be."}},
+    )
+    app.state.gateway = gateway
+    app.state.access = Access(token)
+    app.state.watchers = Watchers(gateway)
+    problems.install(app)
+    app.include_router(health.router)
+    for router in (
+        charge_points.router,
+        operations.router,
+        transactions.router,
+        frames.router,
+        simulated.router,
+        metrics.router,
+        backup.router,
+    ):
+        app.include_router(
+            router,
+            dependencies=[Depends(authorize)],
+            responses={401: {"model": Problem, "description": "The token is missing or wrong."}},
+        )
+    app.add_middleware(SmallBodies)
+    app.add_middleware(EncodedSlashes)
+    return app

@@ -1,0 +1,110 @@
+"""What is said between a charge point and its central system: recently, and live."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from chargebridge.api.charge_points import UNKNOWN
+from chargebridge.api.parameters import Identity, TheGateway
+from chargebridge.api.problems import RefusedError, answers
+from chargebridge.api.watching import MOST_WATCHERS, TooManyWatchersError, Watcher, Watchers
+from chargebridge.gateway.traces import ShownFrame
+
+router = APIRouter(prefix="/charge-points/{identity}/frames", tags=["frames"])
+
+ALIVE_EVERY_S: Final = 15.0
+"""Real seconds without a frame after which a comment shows that the stream is alive."""
+
+
+async def _watchers(request: Request) -> Watchers:
+    watchers: Watchers = request.app.state.watchers
+    return watchers
+
+
+TheWatchers = Annotated[Watchers, Depends(_watchers)]
+
+
+class LiveFrames(StreamingResponse):
+    """Frames as server-sent events, for as long as the client listens."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, watchers: Watchers, watcher: Watcher) -> None:
+        super().__init__(events(watcher), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        self._watchers = watchers
+        self._watcher = watcher
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream until the client goes."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._watchers.leave(self._watcher)
+
+
+async def events(watcher: Watcher) -> AsyncIterator[bytes]:
+    """Write what a watcher is given as server-sent events."""
+    yield b": frames follow as they come\n\n"
+    while (taken := await watcher.take(ALIVE_EVERY_S)) is not None:
+        lost, frames = taken
+        if lost:
+            yield b'event: lost\ndata: {"frames":%d}\n\n' % lost
+        for frame in frames:
+            yield b"event: frame\ndata: %b\n\n" % msgspec.json.encode(frame)
+        if not frames:
+            yield b": alive\n\n"
+
+
+_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "Server-sent events without end.",
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "example": 'event: frame\ndata: {"time":"2026-01-31T12:00:00.000Z","direction":"sent",'
+                '"text":"[2,\\"7\\",\\"Heartbeat\\",{}]"}\n\n',
+            }
+        },
+    }
+}
+
+
+@router.get("", summary="Show recent frames", responses=UNKNOWN)
+async def recent_frames(
+    gateway: TheGateway,
+    identity: Identity,
+    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many.")] = 100,
+) -> list[ShownFrame]:
+    """Show the newest frames of a charge point, oldest first, secrets taken out.
+
+    How many are kept is a matter of the configuration; a restart of the program forgets them.
+    """
+    return gateway.frames(identity, limit)
+
+
+@router.get(
+    "/live",
+    summary="Watch frames",
+    response_class=LiveFrames,
+    responses={
+        **_STREAM,
+        **UNKNOWN,
+        **answers(too_many_requests=f"{MOST_WATCHERS} clients watch already."),
+    },
+)
+async def live_frames(watchers: TheWatchers, identity: Identity) -> LiveFrames:
+    """Send each frame of a charge point as it crosses the link, secrets taken out.
+
+    An event `frame` holds what `/frames` lists. Whoever reads so slowly that more than 256 frames
+    wait loses the oldest, and is told how many by an event `lost`. A comment every 15 s shows that
+    the stream is alive.
+    """
+    try:
+        watcher = watchers.watch(identity)
+    except TooManyWatchersError as error:
+        raise RefusedError(429, str(error), "close a stream that nobody looks at") from error
+    return LiveFrames(watchers, watcher)

@@ -1,0 +1,49 @@
+"""What an operator can do to a charge point."""
+
+from typing import Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from chargebridge.api.parameters import Identity, TheGateway
+from chargebridge.api.problems import RefusedError, answers
+from chargebridge.chargepoint.turn import Operation
+from chargebridge.gateway.gateway import Gateway
+
+router = APIRouter(prefix="/charge-points/{identity}", tags=["operations"])
+
+_RESPONSES: Final = answers(
+    not_found="There is no charge point of this identity.",
+    conflict="It was not done, or has no outcome within 20 s; says why.",
+)
+
+
+class Accepted(BaseModel):
+    """It is done, or durably on its way."""
+
+    detail: str = Field(description="A word on it; may be empty.")
+
+
+async def _ask(gateway: Gateway, identity: str, operation: Operation) -> Accepted:
+    accepted, detail = await gateway.ask(identity, operation)
+    if not accepted:
+        raise RefusedError(409, detail or "the charge point has refused")
+    return Accepted(detail=detail)
+
+
+@router.post("/stop-transaction", summary="Stop the transaction", responses=_RESPONSES)
+async def stop_transaction(gateway: TheGateway, identity: Identity) -> Accepted:
+    """Have the charger end the running session. The StopTransaction follows when it has ended."""
+    return await _ask(gateway, identity, Operation.STOP_TRANSACTION)
+
+
+@router.post("/reset", summary="Reset", responses=_RESPONSES)
+async def reset(gateway: TheGateway, identity: Identity) -> Accepted:
+    """Restart the charger and the charge point; a running transaction is ended first."""
+    return await _ask(gateway, identity, Operation.RESET)
+
+
+@router.post("/unlock", summary="Unlock the cable", responses=_RESPONSES)
+async def unlock(gateway: TheGateway, identity: Identity) -> Accepted:
+    """Release the cable at the charger; answered when the charger has said how that went."""
+    return await _ask(gateway, identity, Operation.UNLOCK)

@@ -1,0 +1,112 @@
+"""The HTTP server of the API, in the loop that everything else runs in."""
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvicorn
+
+from chargebridge.api.access import TOKEN_FILE, own_token
+from chargebridge.api.app import create_app
+from chargebridge.api.watching import Watchers
+from chargebridge.config.sections import ApiSettings
+from chargebridge.gateway.gateway import Gateway
+
+STOP_S: Final = 3
+"""Real seconds that requests under way may take at the end."""
+
+_log = structlog.get_logger()
+
+
+class CannotListenError(Exception):
+    """The address of the API cannot be had: says which, and what to do."""
+
+
+class ApiServer:
+    """Serves the API of one gateway.
+
+    Args:
+        gateway: is to be started before the server, and stopped after it.
+        settings: where to listen, and the token.
+        state_dir: where a token is kept that the settings do not name.
+    """
+
+    def __init__(self, gateway: Gateway, settings: ApiSettings, state_dir: Path) -> None:
+        self._gateway = gateway
+        self._settings = settings
+        self._state_dir = state_dir
+        self._server: uvicorn.Server | None = None
+        self._watchers: Watchers | None = None
+        self.port = settings.port
+        """The port in use, known after `start`."""
+
+    @property
+    def url(self) -> str:
+        """Where the API is."""
+        host = self._settings.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            CannotListenError: the address cannot be had.
+            TokenFileError: the token in the state directory cannot be used.
+        """
+        configured = self._settings.token
+        token = configured.get_secret_value() if configured else own_token(self._state_dir)
+        listener = await _listen(self._settings.host, self._settings.port)
+        self.port = listener.getsockname()[1]
+        app = create_app(self._gateway, token)
+        self._watchers = app.state.watchers
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            date_header=False,
+            http="h11",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_S,
+            ws="none",
+        )
+        config.load()
+        # Its start and its end without `serve`: that would take the signals of the program, and
+        # wake up ten times a second.
+        self._server = uvicorn.Server(config)
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup(sockets=[listener])
+        _log.info("api", url=self.url, token=None if configured else f"in {self._state_dir / TOKEN_FILE}")
+
+    async def stop(self) -> None:
+        """Listen no more, end live streams, and give requests under way a little time."""
+        server, self._server = self._server, None
+        if server is None or self._watchers is None:
+            return
+        self._watchers.end()
+        await server.shutdown()
+
+
+async def _listen(host: str, port: int) -> socket.socket:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        raise CannotListenError(
+            f"the API cannot listen on {host} port {port} ({error.strerror});"
+            " stop what uses it, or set api.host and api.port"
+        ) from error
+    return listener

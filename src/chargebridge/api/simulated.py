@@ -1,0 +1,180 @@
+"""What a driver, a car or bad luck does to a simulated charger, and how the charger sees itself."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Self
+
+from fastapi import APIRouter, Body
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from chargebridge.api.parameters import Identity, TheGateway
+from chargebridge.api.problems import RefusedError, answers
+from chargebridge.chargers.model import Fault
+from chargebridge.chargers.simulator.acts import ActError
+from chargebridge.gateway.gateway import Gateway
+
+router = APIRouter(prefix="/charge-points/{identity}/charger", tags=["simulated chargers"])
+
+_RESPONSES: Final = answers(
+    not_found="There is no charge point of this identity.",
+    conflict="The charger is not a simulated one, or it cannot be done to it now; says why.",
+)
+
+
+class _Arguments(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Car(_Arguments):
+    """The car that comes."""
+
+    battery_kwh: float = Field(60.0, ge=1, le=1000, description="Usable size of its battery.")
+    charged_kwh: float = Field(20.0, ge=0, le=1000, description="What is in it already.")
+    max_current_a: int = Field(16, ge=6, le=80, description="What it draws at most, per phase.")
+    phases: int = Field(3, ge=1, le=3, description="Phases that it can use.")
+
+    @model_validator(mode="after")
+    def _holds_its_charge(self) -> Self:
+        if self.charged_kwh > self.battery_kwh:
+            raise ValueError("charged_kwh must not be above battery_kwh")
+        return self
+
+
+class Unplugging(_Arguments):
+    """Where the cable is pulled."""
+
+    at_charger: bool = Field(False, description="At the charger, where a lock may hold it, not at the car.")
+
+
+class Token(_Arguments):
+    """What is held to the reader."""
+
+    id_tag: str = Field(min_length=1, max_length=20, examples=["04A1B2C3"])
+
+
+class Breakage(_Arguments):
+    """What breaks."""
+
+    fault: Fault
+
+
+class SessionView(BaseModel):
+    """The charger's session."""
+
+    number: int
+    id_tag: str
+    started_at_ms: int
+    start_register_wh: int
+
+
+class CarView(BaseModel):
+    """The car at the charger."""
+
+    battery_wh: int
+    charged_uj: int = Field(description="Energy in its battery, in microjoules.")
+    max_current_a: int
+    phases: int
+    paused: bool
+
+
+class ChargerView(BaseModel):
+    """A simulated charger as it sees itself."""
+
+    serial: str
+    at_ms: int = Field(description="The moment of this view, in milliseconds since 1970 (UTC).")
+    state: str = Field(examples=["charging"])
+    fault: Fault | None
+    reachable: bool = Field(description="Whether its cloud hears it.")
+    available: bool
+    locked: bool = Field(description="Whether the cable is locked.")
+    register_wh: int = Field(description="The energy register as it is told.")
+    register_uj: int = Field(description="The register itself, in microjoules.")
+    power_w: float
+    voltages_v: list[float] = Field(description="By phase.")
+    currents_a: list[float] = Field(description="By phase.")
+    current_offered_a: float
+    temperature_c: float
+    session: SessionView | None
+    car: CarView | None
+    schedule: dict[str, Any] | None = Field(description="The stored charging schedule.")
+
+
+async def _act(
+    gateway: Gateway, identity: str, action: str, arguments: Mapping[str, object] | None = None
+) -> ChargerView:
+    try:
+        view = await gateway.act(identity, action, arguments or {})
+    except (ActError, ValueError) as error:
+        raise RefusedError(409, str(error)) from error
+    return ChargerView.model_validate(view)
+
+
+@router.get("", summary="The charger's own view", responses=_RESPONSES)
+async def show_charger(gateway: TheGateway, identity: Identity) -> ChargerView:
+    """Show the charger as it sees itself, whatever its cloud or the central system know of it."""
+    return await _act(gateway, identity, "view")
+
+
+@router.post("/plug-in", summary="Plug in a car", responses=_RESPONSES)
+async def plug_in(
+    gateway: TheGateway, identity: Identity, car: Annotated[Car, Body(default_factory=Car)]
+) -> ChargerView:
+    """Connect a car; without a body it is an ordinary one with three phases and 16 A."""
+    return await _act(gateway, identity, "plug_in", car.model_dump())
+
+
+@router.post("/unplug", summary="Unplug the car", responses=_RESPONSES)
+async def unplug(
+    gateway: TheGateway,
+    identity: Identity,
+    unplugging: Annotated[Unplugging, Body(default_factory=Unplugging)],
+) -> ChargerView:
+    """Disconnect the car at its own side, or at the charger's, where a lock can hold the cable."""
+    return await _act(gateway, identity, "unplug", unplugging.model_dump())
+
+
+@router.post("/present-token", summary="Present a token", responses=_RESPONSES)
+async def present_token(gateway: TheGateway, identity: Identity, token: Token) -> ChargerView:
+    """Hold a token to the charger's reader, to start a session or to end one."""
+    return await _act(gateway, identity, "present_token", token.model_dump())
+
+
+@router.post("/pause-car", summary="Let the car pause", responses=_RESPONSES)
+async def pause_car(gateway: TheGateway, identity: Identity) -> ChargerView:
+    """The car stops drawing although it could."""
+    return await _act(gateway, identity, "pause_car")
+
+
+@router.post("/resume-car", summary="Let the car draw again", responses=_RESPONSES)
+async def resume_car(gateway: TheGateway, identity: Identity) -> ChargerView:
+    """The car draws again after a pause."""
+    return await _act(gateway, identity, "resume_car")
+
+
+@router.post("/raise-fault", summary="Raise a fault", responses=_RESPONSES)
+async def raise_fault(gateway: TheGateway, identity: Identity, breakage: Breakage) -> ChargerView:
+    """Break something in the charger."""
+    return await _act(gateway, identity, "raise_fault", {"fault": breakage.fault.value})
+
+
+@router.post("/clear-fault", summary="Clear the fault", responses=_RESPONSES)
+async def clear_fault(gateway: TheGateway, identity: Identity) -> ChargerView:
+    """Repair what is broken."""
+    return await _act(gateway, identity, "clear_fault")
+
+
+@router.post("/power-cycle", summary="Power-cycle the charger", responses=_RESPONSES)
+async def power_cycle(gateway: TheGateway, identity: Identity) -> ChargerView:
+    """Cut the charger's mains for a moment."""
+    return await _act(gateway, identity, "power_cycle")
+
+
+@router.post("/lose-cloud", summary="Cut the charger's cloud connection", responses=_RESPONSES)
+async def lose_cloud(gateway: TheGateway, identity: Identity) -> ChargerView:
+    """The charger goes on by itself, and tells what has happened when it is connected again."""
+    return await _act(gateway, identity, "lose_cloud")
+
+
+@router.post("/regain-cloud", summary="Restore the charger's cloud connection", responses=_RESPONSES)
+async def regain_cloud(gateway: TheGateway, identity: Identity) -> ChargerView:
+    """The charger tells its cloud what has happened meanwhile."""
+    return await _act(gateway, identity, "regain_cloud")

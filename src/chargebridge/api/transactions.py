@@ -1,0 +1,269 @@
+"""Transactions with the send-state of their Start and Stop, and messages that were given up."""
+
+import asyncio
+import csv
+import io
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime
+
+from chargebridge.api.charge_points import UNKNOWN
+from chargebridge.api.parameters import Identity, TheGateway
+from chargebridge.clock import format_utc
+from chargebridge.gateway.gateway import Gateway
+from chargebridge.gateway.overview import TransactionView, transaction_view
+from chargebridge.store.rows import Cursor, DeadLetter, TransactionRow
+
+router = APIRouter(tags=["transactions"])
+
+_PAGE: Final = 100
+_CSV_PAGE: Final = 1000
+_CURSOR: Final = re.compile(r"(-?\d{1,18})\.(\d{1,18})\.(\d{1,18})")
+
+
+class Format(StrEnum):
+    """How transactions are written."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedTransaction(TransactionView):
+    """A transaction, and whose it is."""
+
+    charge_point: str
+    central_system: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionPage:
+    """Some of the transactions, the latest start first."""
+
+    items: list[ListedTransaction]
+    next: str | None
+    """The `cursor` of the next page; null if this is the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedDeadLetter:
+    """A transaction-related message that the central system failed to process again and again."""
+
+    id: int
+    charge_point: str
+    central_system: str
+    kind: str
+    """start, meter_values or stop."""
+    transaction: int
+    """The `number` of its transaction."""
+    attempts: int
+    given_up_at: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterPage:
+    """Some of the dead letters, the latest first."""
+
+    items: list[ListedDeadLetter]
+    next: int | None
+    """The `before` of the next page; null if this is the last one."""
+
+
+CSV_COLUMNS: Final = ("charge_point", "central_system", *(field.name for field in fields(TransactionView)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """Which transactions are asked for, and how."""
+
+    format: Format
+    limit: int | None
+    before: Cursor | None
+    undelivered: bool
+    since_ms: int | None
+
+
+async def _selection(
+    limit: Annotated[
+        int | None,
+        Query(ge=1, le=1000, description="At most so many; by default 100 in JSON and all in CSV."),
+    ] = None,
+    cursor: Annotated[
+        str | None, Query(pattern=f"^{_CURSOR.pattern}$", description="`next` of the previous page.")
+    ] = None,
+    undelivered: Annotated[
+        bool, Query(description="Only those whose Start or Stop the central system has not answered.")
+    ] = False,
+    since: Annotated[
+        AwareDatetime | None,
+        Query(description="Only those started then or later.", examples=["2026-01-31T00:00:00Z"]),
+    ] = None,
+    format: Annotated[
+        Format | None, Query(description="Without it, CSV if `Accept` asks for text/csv, else JSON.")
+    ] = None,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> _Selection:
+    found = _CURSOR.fullmatch(cursor) if cursor else None
+    return _Selection(
+        format=format or (Format.CSV if "text/csv" in accept.lower() else Format.JSON),
+        limit=limit,
+        before=Cursor(*map(int, found.groups())) if found else None,
+        undelivered=undelivered,
+        since_ms=None if since is None else round(since.timestamp() * 1000),
+    )
+
+
+Selection = Annotated[_Selection, Depends(_selection)]
+
+_AS_CSV: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "content": {"text/csv": {"schema": {"type": "string"}, "example": ",".join(CSV_COLUMNS)}},
+        "description": "A page in JSON, or a table in CSV with the columns named in its first line.",
+    }
+}
+
+
+@router.get("/transactions", summary="List transactions", response_model=TransactionPage, responses=_AS_CSV)
+async def list_transactions(
+    gateway: TheGateway,
+    selection: Selection,
+    charge_point: Annotated[
+        str | None, Query(max_length=200, description="Only of this charge point, also a removed one.")
+    ] = None,
+) -> TransactionPage | StreamingResponse:
+    """List transactions, the latest start first, in pages as JSON or in one go as CSV.
+
+    Delivered ones are kept as long as the configuration says, undelivered ones for ever.
+    """
+    return await _answer(gateway, charge_point, selection)
+
+
+@router.get(
+    "/charge-points/{identity}/transactions",
+    summary="List the transactions of a charge point",
+    response_model=TransactionPage,
+    responses={**_AS_CSV, **UNKNOWN},
+)
+async def list_transactions_of(
+    gateway: TheGateway, identity: Identity, selection: Selection
+) -> TransactionPage | StreamingResponse:
+    """List the transactions of one configured charge point; otherwise like `/transactions`."""
+    gateway.charge_point(identity)
+    return await _answer(gateway, identity, selection)
+
+
+async def _answer(
+    gateway: Gateway, charge_point: str | None, selection: _Selection
+) -> TransactionPage | StreamingResponse:
+    if selection.format is Format.CSV:
+        pages = _pages(gateway, charge_point, selection)
+        # What the store cannot read is told before the table begins.
+        first = await anext(pages)
+        return StreamingResponse(
+            _table(first, pages),
+            media_type="text/csv; charset=utf-8; header=present",
+            headers={"Content-Disposition": 'attachment; filename="transactions.csv"'},
+        )
+    limit = selection.limit or _PAGE
+    rows = await _read(gateway, charge_point, selection, limit, selection.before)
+    return TransactionPage(
+        items=[_listed(row) for row in rows], next=_cursor(rows[-1]) if len(rows) == limit else None
+    )
+
+
+async def _read(
+    gateway: Gateway, charge_point: str | None, selection: _Selection, limit: int, before: Cursor | None
+) -> list[TransactionRow]:
+    return await asyncio.to_thread(
+        gateway.store.transactions,
+        limit=limit,
+        identity=charge_point,
+        undelivered=selection.undelivered,
+        since_ms=selection.since_ms,
+        before=before,
+    )
+
+
+async def _pages(
+    gateway: Gateway, charge_point: str | None, selection: _Selection
+) -> AsyncIterator[list[TransactionRow]]:
+    """Give the first page, even an empty one, and those behind it."""
+    limit, before = selection.limit or _CSV_PAGE, selection.before
+    while True:
+        rows = await _read(gateway, charge_point, selection, limit, before)
+        yield rows
+        if selection.limit is not None or len(rows) < limit:
+            return
+        before = rows[-1].cursor
+
+
+async def _table(
+    first: Sequence[TransactionRow], rest: AsyncIterator[list[TransactionRow]]
+) -> AsyncIterator[str]:
+    yield _lines([CSV_COLUMNS, *map(_cells, first)])
+    async for rows in rest:
+        yield _lines([_cells(row) for row in rows])
+
+
+def _lines(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+def _cells(row: TransactionRow) -> list[object]:
+    view = transaction_view(row.transaction)
+    values = (getattr(view, column) for column in CSV_COLUMNS[2:])
+    return [row.identity, row.central_system, *values]
+
+
+def _listed(row: TransactionRow) -> ListedTransaction:
+    return ListedTransaction(
+        charge_point=row.identity,
+        central_system=row.central_system,
+        **asdict(transaction_view(row.transaction)),
+    )
+
+
+def _cursor(row: TransactionRow) -> str:
+    return f"{row.cursor.started_ms}.{row.cursor.charge_point}.{row.cursor.number}"
+
+
+@router.get("/dead-letters", summary="List dead letters")
+async def list_dead_letters(
+    gateway: TheGateway,
+    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many.")] = 100,
+    before: Annotated[
+        int | None, Query(ge=1, le=2**63 - 1, description="`next` of the previous page.")
+    ] = None,
+) -> DeadLetterPage:
+    """List transaction-related messages that were given up, the latest first.
+
+    The central system answered them with an error as often as the charge point's configuration
+    allows; their transactions are kept until they are dealt with by hand.
+    """
+    letters = await asyncio.to_thread(gateway.store.dead_letters, limit=limit, before=before)
+    return DeadLetterPage(
+        items=[_letter(letter) for letter in letters],
+        next=letters[-1].id if len(letters) == limit else None,
+    )
+
+
+def _letter(letter: DeadLetter) -> ListedDeadLetter:
+    return ListedDeadLetter(
+        id=letter.id,
+        charge_point=letter.identity,
+        central_system=letter.central_system,
+        kind=letter.message.kind.value,
+        transaction=letter.message.transaction,
+        attempts=letter.message.attempts,
+        given_up_at=format_utc(letter.at_ms),
+        reason=letter.reason,
+    )
