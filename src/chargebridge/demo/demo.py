@@ -182,9 +182,7 @@ class Demo:
                     view.show(await gateway.charge_points(view.rows), world, ledger, central_system, elapsed)
                 elif time.monotonic() >= next_log:
                     next_log = time.monotonic() + _LOG_EVERY_S
-                    self._console.print(
-                        progress_line(elapsed, world, ledger, clock), markup=False, highlight=False
-                    )
+                    self._say(progress_line(elapsed, world, ledger, clock))
                 await self._pause(_LOOK_S)
 
     async def _pause(self, seconds: float) -> None:
@@ -216,15 +214,12 @@ class Demo:
             central_system.answer_as_usual(action)
         self._kills += 1
         self._unanswered += unanswered
-        self._console.print(
-            f"gateway killed with {running} sessions running and {unanswered} calls unanswered",
-            highlight=False,
-        )
+        self._say(f"gateway killed with {running} sessions running and {unanswered} calls unanswered")
         await gateway.start()
 
     async def _wind_down(self, gateway: GatewayProcess, world: World, ledger: Ledger) -> None:
         """Wait until the last cars have left and the central system knows of everything."""
-        self._console.print("no more cars; waiting for the last ones to leave", highlight=False)
+        self._say("no more cars; waiting for the last ones to leave")
         deadline = time.monotonic() + WIND_DOWN_S
         while time.monotonic() < deadline and not self._interrupted.is_set():
             sessions, transactions = world.finished_sessions(), ledger.transactions()
@@ -236,34 +231,32 @@ class Demo:
 
     # --- the end ----------------------------------------------------------------------------------
 
+    def _say(self, text: str, style: str = "") -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
+
     def _conclude(self, outcome: Reconciliation, *, finished: bool) -> int:
         console = self._console
         console.print(outcome.table())
         if self._kills:
-            console.print(
-                f"The gateway was killed {self._kills} times, with {self._unanswered} calls unanswered.",
-                highlight=False,
+            self._say(
+                f"The gateway was killed {self._kills} times, with {self._unanswered} calls unanswered."
             )
         for line in outcome.complaints():
-            console.print(line, markup=False, highlight=False, style="red")
+            self._say(line, style="red")
         if not finished:
-            where = (
-                ""
-                if self._plan.state is None
-                else f" Everything is in {self._plan.state}; the same command goes on."
-            )
-            console.print(f"Interrupted.{where}", highlight=False)
+            self._say("Interrupted.")
+            if self._plan.state is not None:
+                self._say(f"The same command goes on from {self._plan.state}.")
             return 0 if not outcome.violations else 1
         if not outcome.agrees:
             return 1
         if not outcome.proves_something:
-            console.print(
+            self._say(
                 f"Some charge point has had {outcome.fewest_sessions} sessions; fewer than {FEWEST_SESSIONS}"
-                " prove nothing. Run longer (--duration) or faster (--speed).",
-                highlight=False,
+                " prove nothing. Run longer (--duration) or faster (--speed)."
             )
             return 3
-        console.print("[green]Every Wh is in exactly one transaction.[/]")
+        self._say("Every Wh is in exactly one transaction.", style="green")
         return 0
 
 

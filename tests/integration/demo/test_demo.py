@@ -1,0 +1,121 @@
+"""The scripted run as a user gives it: real processes, real sockets, real files."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ENVIRONMENT = {**os.environ, "COLUMNS": "110", "PYTHONUNBUFFERED": "1"}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "chargebridge", "demo", *arguments]
+
+
+def demo(*arguments: str, timeout_s: float = 100) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env=ENVIRONMENT,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def numbers(output: str, row: str) -> list[str]:
+    line = next(line for line in output.splitlines() if row in line)
+    return re.findall(r"[\d,]+", line)
+
+
+def test_a_scripted_run_reconciles():
+    ran = demo("--charge-points", "25", "--duration", "12", "--speed", "600", "--seed", "5")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    chargers, central_system = numbers(ran.stdout, "energy (Wh)")
+    assert chargers == central_system
+    assert "Every Wh is in exactly one transaction." in ran.stdout
+
+
+def test_a_run_that_is_too_short_proves_nothing_and_fails():
+    ran = demo("--charge-points", "5", "--duration", "2", "--speed", "60")
+    assert ran.returncode == 3, ran.stdout + ran.stderr
+    assert "prove nothing" in ran.stdout
+
+
+def test_an_interrupted_run_goes_on_from_its_state(tmp_path: Path):
+    arguments = ("--charge-points", "20", "--speed", "600", "--seed", "2", "--state", str(tmp_path / "state"))
+    with subprocess.Popen(
+        command(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+    ) as first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            told = re.search(r"(\d+) transactions told", line)
+            if told and int(told[1]) > 20:
+                first.send_signal(signal.SIGINT)
+                break
+        rest = first.stdout.read()
+        assert first.wait(30) == 0, rest
+    assert "The same command goes on" in rest
+    before = int(numbers(rest, "sessions / transactions")[0].replace(",", ""))
+    ran = demo(*arguments, "--duration", "10")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert int(numbers(ran.stdout, "sessions / transactions")[0].replace(",", "")) > before
+
+
+def test_a_run_killed_as_a_whole_goes_on_from_its_state(tmp_path: Path):
+    arguments = ("--charge-points", "20", "--speed", "600", "--seed", "3", "--state", str(tmp_path / "state"))
+    with subprocess.Popen(
+        command(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+    ) as first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            told = re.search(r"(\d+) transactions told", line)
+            if told and int(told[1]) > 20:
+                first.kill()
+                break
+        first.stdout.read()  # the gateway ends with its parent, which closes this pipe
+    ran = demo(*arguments, "--duration", "10")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_a_state_of_another_run_is_refused(tmp_path: Path):
+    state = ("--state", str(tmp_path / "state"))
+    demo("--charge-points", "2", "--duration", "1", "--seed", "1", *state)
+    ran = demo("--charge-points", "2", "--duration", "1", "--seed", "2", *state)
+    assert ran.returncode == 1
+    assert "belongs to a run with --seed 1" in ran.stderr
+
+
+@pytest.mark.timeout(300)
+def test_a_thousand_charge_points_reconcile_exactly():
+    ran = demo("--charge-points", "1000", "--duration", "30", "--speed", "400", "--seed", "7", timeout_s=280)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.timeout(300)
+def test_a_thousand_charge_points_reconcile_although_the_gateway_is_killed_three_times():
+    ran = demo(
+        "--charge-points", "1000", "--duration", "45", "--speed", "400", "--seed", "8", "--kill-gateway", "3",
+        timeout_s=280,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    killed = re.findall(r"killed with (\d+) sessions running and (\d+) calls unanswered", ran.stdout)
+    assert len(killed) == 3
+    assert all(int(running) >= 100 and int(unanswered) > 0 for running, unanswered in killed)
