@@ -10,6 +10,8 @@ from chargebridge.chargepoint import (
     remote_control,
     transactions,
 )
+from chargebridge.chargepoint.state import State
+from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
     ChargerEvent,
@@ -79,15 +81,23 @@ def _reachable(charge_point: "ChargePoint", event: Reachable) -> None:
 
 
 def released(charge_point: "ChargePoint") -> None:
-    """The charger is no longer this charge point's: what runs ends with what is known of it."""
-    state = charge_point.state
-    authorization.end_intent(charge_point)
+    """The charger is no longer this charge point's: what runs ends with what is known of it.
+
+    What the central system has said of availability stays. Another charger counts its sessions and
+    its time anew.
+    """
     transactions.abandon(charge_point)
-    state.asked = ()
-    state.reachable = False
-    state.charger, state.charger_ms, state.reason, state.fault = None, 0, "", None
-    # Another charger counts its sessions anew.
-    state.sessions, state.token_ms, state.register_wh = (), 0, None
-    state.finished, state.preparing_until_ms = False, None
-    charge_point.latest = None
+    remote_control.held_answer_overdue(charge_point)
+    charge_point.authorizing = charge_point.latest = charge_point.telemetry = None
+    charge_point.heartbeat_due = False
+    for timer in (Timer.CONNECTION, Timer.COMMAND, Timer.RESET):
+        charge_point.cancel_timer(timer)
+    state = charge_point.state
+    charge_point.state = State(
+        boots=state.boots,
+        operative=state.operative,
+        connector_operative=state.connector_operative,
+        scheduled=state.scheduled,
+        command_number=state.command_number,
+    )
     charge_point.changed()

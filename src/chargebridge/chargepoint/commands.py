@@ -143,14 +143,13 @@ def reconcile(charge_point: "ChargePoint") -> None:
     """Ask again, under the same number, what is desired and not yet done."""
     state, now_ms = charge_point.state, charge_point.now.utc_ms
     for asked in state.asked:
-        expired = asked.command.expires_ms <= now_ms
-        if asked.purpose in _ONE_SHOT:
-            if expired:
-                forget(charge_point, asked.purpose)
+        command, expired = asked.command, asked.command.expires_ms <= now_ms
+        if isinstance(command, SetAvailable) and expired:
+            set_available(charge_point, available=command.available)
         elif expired:
-            ended(charge_point, CommandOutcome(asked.command.number, Outcome.EXPIRED))
-        else:
-            charge_point.let_out(CommandCharger(asked.command))
+            forget(charge_point, asked.purpose)
+        elif asked.purpose not in _ONE_SHOT:
+            charge_point.let_out(CommandCharger(command))
             charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
     # Whoever was told that the session ends is owed its end, even after the command has expired.
     ending = state.stop_request is not None and charge_point.running is not None

@@ -275,7 +275,7 @@ class Bench:
         return commands
 
     def ask(self, action, payload=None):
-        """Send a CALL of the central system; return the payload of its answer, a CALLERROR's code, or None."""
+        """Send a CALL of the central system; return its answer's payload, a CALLERROR's code, or None."""
         self._call_number += 1
         id = f"cs{self._call_number}"
         self.frame(json.dumps([2, id, action, payload or {}]).encode())
