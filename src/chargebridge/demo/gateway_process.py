@@ -150,5 +150,5 @@ class GatewayProcess:
                 found = json.load(response)
         except (OSError, urllib.error.URLError, ValueError):
             return []
-        items: list[dict[str, Any]] = found["charge_points"]
+        items: list[dict[str, Any]] = found["items"]
         return items

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import ScaledClock, format_utc
-from chargebridge.emulators.central_system import CentralSystem, Direction, Ledger
+from chargebridge.emulators.central_system import CentralSystem, Direction, Kind, Ledger
 
 if TYPE_CHECKING:
     from chargebridge.demo.demo import Plan
@@ -124,13 +124,18 @@ def _energy(charge_point: dict[str, Any]) -> str:
     return f"{(transaction['register_wh'] - transaction['meter_start_wh']) / 1000:.2f} kWh"
 
 
+_TELLING: Final = ("status", "idTag", "reason", "requestedMessage", "key", "type")
+"""Fields of a CALL that say in a word what it is about."""
+
+
 def _last_exchange(identity: str, central_system: CentralSystem) -> Text:
-    exchanges = central_system.exchanges(identity)
-    if not exchanges:
+    calls = [one for one in central_system.exchanges(identity) if one.kind is Kind.CALL]
+    if not calls:
         return Text("-")
-    last = exchanges[-1]
+    last = calls[-1]
     arrow = "→" if last.direction is Direction.FROM_CHARGE_POINT else "←"
-    return Text(f"{arrow} {last.action or last.kind.name} {last.frame[:120]!r}", style="bright_black")
+    words = [str(last.payload[field]) for field in _TELLING if field in last.payload]
+    return Text(" ".join([format_utc(last.at_ms)[11:19], arrow, last.action, *words]), style="bright_black")
 
 
 def progress_line(elapsed_s: float, world: World, ledger: Ledger, clock: ScaledClock) -> str:
