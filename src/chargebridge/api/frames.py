@@ -89,6 +89,7 @@ async def recent_frames(
 @router.get(
     "/live",
     summary="Watch frames",
+    status_code=200,
     response_class=LiveFrames,
     responses={
         **_STREAM,
