@@ -189,7 +189,8 @@ class ChargePoint:
             self.changed()
         self.state.boots += 1
         self.changed()
-        self.let_out(SetPing(configuration.integer(self, "WebSocketPingInterval")))
+        if "WebSocketPingInterval" in self.configuration:
+            self.let_out(SetPing(configuration.integer(self, "WebSocketPingInterval")))
         commands.resume(self)
         authorization.resume(self)
         remote_control.resume(self)

@@ -126,6 +126,10 @@ def _message_timeout(charge_point: "ChargePoint") -> str:
     return str(round(charge_point.settings.call_timeout_s))
 
 
+def _ping_interval(charge_point: "ChargePoint") -> str:
+    return str(charge_point.settings.ping_interval_s)
+
+
 _FIXED, _DOCUMENTED, _STANDARD = Access.ALWAYS_READ_ONLY, Access.DOCUMENTED, Access.STANDARD
 _ALL_MEASURANDS: Final = ",".join(_BY_NAME)
 
@@ -158,7 +162,7 @@ KEYS: Final[Mapping[str, Key]] = {
         Key("TransactionMessageAttempts", _DOCUMENTED, "3", _integer(0, 1000)),
         Key("TransactionMessageRetryInterval", _DOCUMENTED, "60", _integer(0, 86_400)),
         Key("UnlockConnectorOnEVSideDisconnect", _DOCUMENTED, "false", _boolean),
-        Key("WebSocketPingInterval", _STANDARD, "60", _integer(0, 86_400)),
+        Key("WebSocketPingInterval", _STANDARD, _ping_interval, _integer(0, 86_400)),
     )
 }
 """By lower-case name: key names are compared without regard to case (`CF-3`)."""

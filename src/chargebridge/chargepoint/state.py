@@ -31,6 +31,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """After this long a CALL of ours counts as unanswered (`RPC-6`)."""
     boot_retry_s: float = 30.0
     """Between BootNotifications when the central system names no interval (`BOOT-5`, `BOOT-9`)."""
+    ping_interval_s: int = 60
+    """Seconds between pings until WebSocketPingInterval is written; 0 means none (`WS-9`)."""
     tag_for_untagged: str = "NOTAG"
     """The idTag of a session that the charger started without one."""
     software: str = ""

@@ -94,6 +94,7 @@ def make_settings(
         # A time-out of sockets: real seconds, however fast the clock runs.
         call_timeout_s=central_system.call_timeout_s * clock.speed,
         boot_retry_s=central_system.boot_retry_s,
+        ping_interval_s=round(central_system.ping_interval_s),
         tag_for_untagged=charge_point.tag_for_untagged,
         software=__version__,
     )

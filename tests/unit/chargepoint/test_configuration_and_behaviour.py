@@ -132,8 +132,14 @@ class TestChangeConfiguration:
         change(ready, "WebSocketPingInterval", "15")
         assert SetPing(15) in ready.outputs
 
-    def test_the_ping_interval_is_given_at_the_start(self, bench):
-        assert bench.outputs == [SetPing(60)]
+    def test_the_link_keeps_its_own_ping_interval_until_one_is_written(self, bench):
+        assert bench.outputs == []
+
+    def test_a_written_ping_interval_is_given_again_after_a_restart(self, ready):
+        change(ready, "WebSocketPingInterval", "15")
+        ready.outputs.clear()
+        ready.restart()
+        assert SetPing(15) in ready.outputs
 
 
 class TestInitialConfiguration:
