@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m benchmarks [name…]`. They print figures and ratios, and assert nothing."""

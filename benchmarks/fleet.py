@@ -1,0 +1,282 @@
+"""A whole fleet through the shipped gateway, beside the reference (c), in turns.
+
+The program under test is `chargebridge run --config FILE` with a store on disk; only the chargers
+are ours, a driver found by its entry point (`fleet_driver`). One driver event is one turn, one
+commit, one frame. The reference has no logic and nothing durable (`harness.reference_client`).
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+from benchmarks.harness.sink import HOSTS
+from benchmarks.harness.trial import ROOT, Trial
+from benchmarks.measuring import show
+
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+SETTLE_S = 3.0
+IDLE_S = 30.0
+SATURATED_S = 4.0
+
+CONFIGURATION = """
+[drivers.fleet]
+type = "fleet-benchmark"
+
+[[fleets]]
+identity = "PERF{{n:06}}"
+first = {first}
+count = {count}
+central_system = "{name}"
+driver = "fleet"
+# The reference sends no pings either.
+configuration = {{ WebSocketPingInterval = "0" }}
+"""
+CENTRAL_SYSTEM = """
+[central_systems.{name}]
+url = "ws://{host}:{port}/ocpp"
+password = {{ env = "BENCH_PASSWORD" }}
+ping_interval_s = 0
+"""
+PROGRAM = """
+[api]
+enabled = false
+
+[link]
+# As many at once as the reference; as fast as the machine can.
+connects_per_s = 100000
+concurrent_handshakes = 400
+
+[state]
+directory = "state"
+"""
+DISTRIBUTION = {
+    "METADATA": "Metadata-Version: 2.1\nName: fleet-benchmark\nVersion: 1\n",
+    "entry_points.txt": "[chargebridge.drivers]\nfleet-benchmark = benchmarks.fleet_driver:FleetDriver\n",
+}
+
+Measured = dict[str, float]
+
+
+class Gateway:
+    """The shipped gateway with state on disk."""
+
+    name = "chargebridge"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # Found on the path, the distribution is as good as installed.
+        distribution = folder / "fleet_benchmark-1.dist-info"
+        distribution.mkdir(parents=True)
+        for file, text in DISTRIBUTION.items():
+            (distribution / file).write_text(text)
+        self.file = folder / "fleet.toml"
+
+    def trial(self, count: int) -> Trial:
+        """Start it; the state of an earlier trial is there again."""
+
+        def command(port: int) -> Sequence[str]:
+            self.file.write_text(_configuration(count, port))
+            return [sys.executable, "-m", "chargebridge", "run", "--config", str(self.file)]
+
+        path = f"{self.folder}{os.pathsep}{ROOT}"
+        environment = {"PYTHONPATH": path, "BENCH_PASSWORD": "secret0123456789"}
+        return Trial(command, count, self.folder / "program.log", environment)
+
+
+def _configuration(count: int, port: int) -> str:
+    each = count // len(HOSTS)
+    parts = []
+    for number, host in enumerate(HOSTS):
+        name = f"sink{number}"
+        parts.append(CENTRAL_SYSTEM.format(name=name, host=host, port=port))
+    parts.append(PROGRAM)
+    fleet = CONFIGURATION.split("[[fleets]]")
+    parts.append(fleet[0])
+    for number in range(len(HOSTS)):
+        first = number * each
+        parts.append(("[[fleets]]" + fleet[1]).format(first=first, count=each, name=f"sink{number}"))
+    return "".join(parts)
+
+
+class Reference:
+    """The reference (c)."""
+
+    name = "(c)"
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self.folder = folder
+
+    def trial(self, count: int) -> Trial:
+        """Start it."""
+        module = "benchmarks.harness.reference_client"
+
+        def command(port: int) -> Sequence[str]:
+            return [sys.executable, "-m", module, "--count", str(count), "--port", str(port)]
+
+        return Trial(command, count, self.folder / "program.log", {})
+
+
+Subject = Gateway | Reference
+
+
+def start_up(subject: Subject, count: int) -> Measured:
+    """Measure a cold start, the memory after it, and a burst; for the gateway, a second start."""
+    if isinstance(subject, Gateway):
+        with subject.trial(count) as trial:
+            trial.wait_until_ready()
+            time.sleep(SETTLE_S)
+            trial.stop()
+    with subject.trial(count) as trial:
+        stats = trial.wait_until_ready()
+        measured = {
+            "start_s": stats["ready_at"] - trial.started_at,
+            "start_cpu_s": trial.cpu_s(),
+            "first_s": stats["first_connected_at"] - trial.started_at,
+        }
+        time.sleep(SETTLE_S)
+        measured["start_cpu_s"] = trial.cpu_s()
+        measured["pss_kib"] = trial.pss_kib()
+        trial.ask("GetConfiguration", rate=300, most=200)
+        measured["burst_ms"] = min(trial.ask("GetConfiguration")["last_ms"] for _ in range(3))
+        return measured
+
+
+def idle(subject: Subject, count: int) -> Measured:
+    """Measure the CPU time of doing nothing but heartbeats."""
+    with subject.trial(count) as trial:
+        trial.wait_until_ready()
+        time.sleep(SETTLE_S * 2)
+        before, began, calls = trial.cpu_s(), time.monotonic(), trial.stats()["calls"]
+        time.sleep(IDLE_S)
+        spent, lasted = trial.cpu_s() - before, time.monotonic() - began
+        heartbeats = trial.stats()["calls"].get("Heartbeat", 0) - calls.get("Heartbeat", 0)
+        return {
+            "idle_cpu_s": spent * 60 / lasted * 1000 / count,
+            "heartbeats": heartbeats * 60 / lasted * 1000 / count,
+        }
+
+
+def saturate(subject: Subject, count: int) -> Measured:
+    """Measure MeterValues as fast as they are answered."""
+    with subject.trial(count) as trial:
+        trial.wait_until_ready()
+        if isinstance(subject, Gateway):
+            trial.say("charge")
+            trial.wait_for(lambda stats: int(stats["calls"].get("StartTransaction", 0)), count)
+        time.sleep(SETTLE_S)
+        trial.say("mv sat")
+        time.sleep(SETTLE_S)
+        before, cpu = trial.stats(), trial.cpu_s()
+        time.sleep(SATURATED_S)
+        after, spent = trial.stats(), trial.cpu_s() - cpu
+        trial.say("mv 0")
+        calls = after["calls"]["MeterValues"] - before["calls"]["MeterValues"]
+        lasted = after["at"] - before["at"]
+        return {
+            "calls_per_s": calls / lasted,
+            "cpu_us": spent / max(calls, 1) * 1e6,
+            "core": spent / lasted,
+            "sink_core": (after["cpu_s"] - before["cpu_s"]) / lasted,
+            "disconnects": after["disconnects"],
+            "errors": after["errors"],
+        }
+
+
+class Results:
+    """What was measured, by name of the subject and of the measurement, over all rounds."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._trials = 0
+        self._figures: dict[tuple[str, str], list[float]] = {}
+
+    def measure(
+        self, prefix: str, measurement: Callable[[Subject, int], Measured], count: int, rounds: int = ROUNDS
+    ) -> None:
+        """Measure both subjects in turns; each trial begins with an empty folder."""
+        for _ in range(rounds):
+            for kind in (Reference, Gateway):
+                self._trials += 1
+                subject = kind(self._folder / str(self._trials))
+                for name, value in measurement(subject, count).items():
+                    self._figures.setdefault((subject.name, prefix + name), []).append(value)
+            print(".", end="", flush=True, file=sys.stderr)
+
+    def of(self, subject: type[Subject], name: str) -> float:
+        """Return the median."""
+        return median(self._figures[subject.name, name])
+
+    def row(self, title: str, aim: str, get: Callable[[type[Subject]], float], unit: str) -> list[str]:
+        """Compare both subjects."""
+        reference, gateway = get(Reference), get(Gateway)
+        return [title, f"{reference:,.2f} {unit}", f"{gateway:,.2f} {unit}", f"{gateway / reference:.2f}", aim]
+
+    def plain(self, title: str, aim: str, name: str, unit: str) -> list[str]:
+        """Compare a figure as it was measured."""
+        return self.row(title, aim, lambda subject: self.of(subject, name), unit)
+
+
+def main() -> None:
+    if sys.platform != "linux":
+        print("fleet: needs Linux (/proc, and loopback addresses 127.0.0.1 to 127.0.0.4)")
+        return
+    only = set(os.environ.get("BENCH_ROWS", "start,idle,saturated,ten").split(","))
+    with tempfile.TemporaryDirectory(prefix="fleet-") as folder:
+        results = Results(Path(folder))
+        rows: list[list[str]] = []
+        if "start" in only:
+            results.measure("1000 ", start_up, 1000)
+            results.measure("5000 ", start_up, 5000)
+
+            def slope(subject: type[Subject]) -> float:
+                return (results.of(subject, "5000 pss_kib") - results.of(subject, "1000 pss_kib")) / 4000
+
+            rows += [
+                results.row("memory a charge point, idle", "<= 16 KiB", slope, "KiB"),
+                results.plain("memory of the process, 1,000", "", "1000 pss_kib", "KiB"),
+                results.plain("cold start of 5,000, wall", "<= 2 x (c)", "5000 start_s", "s"),
+                results.plain("  until the first connection", "", "5000 first_s", "s"),
+                results.plain("cold start of 5,000, CPU", "<= 2 x (c)", "5000 start_cpu_s", "s"),
+                results.plain("GetConfiguration to 5,000, last answer", "<= 2 x (c)", "5000 burst_ms", "ms"),
+            ]
+        if "idle" in only:
+            results.measure("", idle, 1000)
+            rows += [
+                results.plain("idle CPU, 1,000 a minute", "<= (c)", "idle_cpu_s", "s"),
+                results.plain("  heartbeats", "", "heartbeats", ""),
+            ]
+        if "saturated" in only or "ten" in only:
+            results.measure("1000 ", saturate, 1000)
+            rows += [
+                results.plain("MeterValues a second, 1,000", ">= 17,000/s", "1000 calls_per_s", "/s"),
+                results.plain("  CPU a call", "", "1000 cpu_us", "us"),
+                results.plain("  share of a core", "", "1000 core", ""),
+                results.plain("  share of a core, sink", "", "1000 sink_core", ""),
+            ]
+        if "ten" in only:
+            results.measure("10000 ", saturate, 10_000)
+
+            def growth(subject: type[Subject]) -> float:
+                return results.of(subject, "10000 cpu_us") / results.of(subject, "1000 cpu_us")
+
+            rows += [
+                results.plain("MeterValues a second, 10,000", "", "10000 calls_per_s", "/s"),
+                results.plain("  CPU a call", "", "10000 cpu_us", "us"),
+                results.row("  CPU a call, x that at 1,000", "<= 1.3", growth, ""),
+                results.row("  disconnects + 1", "1", lambda s: results.of(s, "10000 disconnects") + 1, ""),
+            ]
+        print(file=sys.stderr)
+        show(
+            f"fleet: the gateway, everything durable, beside (c); medians of {ROUNDS} rounds",
+            ("what", "(c)", "chargebridge", "ratio", "aim"),
+            rows,
+        )
+
+
+if __name__ == "__main__":
+    main()
