@@ -10,8 +10,9 @@ from typing import Final, Protocol, runtime_checkable
 import structlog
 from msgspec import structs
 
+from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.records import StoredChargePoint
+from chargebridge.chargepoint.records import StoredChargePoint, Transaction
 from chargebridge.chargepoint.turn import (
     ChargerTold,
     CommandEnded,
@@ -20,7 +21,7 @@ from chargebridge.chargepoint.turn import (
     OperatorAsked,
     Released,
 )
-from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome, Driver
+from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome, Driver, SessionStarted
 from chargebridge.config.charge_points import ChargePointSettings
 from chargebridge.config.configuration import Configuration, Difference, difference
 from chargebridge.gateway.binding import Binding, Receipt
@@ -185,10 +186,12 @@ class Gateway:
         stored = self.store.load_all()
         self.store.start(loop, self.runtime)
         self._fleet.start()
-        self._take_up_leaving(stored)
+        ended = self._take_up_leaving(stored)
         for (central_system, identity), settings in self._settings.items():
             key = keys[identity, central_system]
-            self._add(settings, key, stored.get(key))
+            binding = self._add(settings, key, stored.get(key))
+            if identity in ended:
+                self._take_over(binding, ended[identity])
         for sink in self._sinks.values():
             assert sink.driver is not None
             await sink.driver.start()
@@ -292,8 +295,14 @@ class Gateway:
 
     # --- those that are no longer configured ------------------------------------------------------
 
-    def _take_up_leaving(self, stored: Mapping[int, StoredChargePoint]) -> None:
-        """Finish delivering for charge points that a changed configuration no longer has."""
+    def _take_up_leaving(self, stored: Mapping[int, StoredChargePoint]) -> dict[str, Transaction]:
+        """Finish delivering for charge points that a changed configuration no longer has.
+
+        Returns:
+            The transactions that this has ended, by identity: a charge point that has moved to another
+            central system has kept its identity, and goes on there with the rest of the session.
+        """
+        ended: dict[str, Transaction] = {}
         for row in self.store.charge_points():
             pair = row.central_system, row.identity
             own = stored.get(row.id)
@@ -301,6 +310,7 @@ class Gateway:
                 continue
             if not own.open_transactions and not own.queue.messages:
                 continue
+            ended.update((row.identity, transaction) for transaction in own.open_transactions)
             if row.central_system not in self._endpoints:
                 _log.warning(
                     "messages wait for a central system that is not configured any more",
@@ -313,9 +323,10 @@ class Gateway:
                 central_system=row.central_system,
                 driver="",
                 charger="",
-                behaviour=next(iter(self._settings.values())).behaviour,
+                behaviour=behaviour(),
             )
             self._leave(self._bind(settings, row.id, own, None))
+        return ended
 
     def _leave(self, binding: Binding) -> None:
         self._leaving[binding.central_system, binding.charge_point.settings.identity] = binding
@@ -357,8 +368,9 @@ class Gateway:
         self._settings = {
             (settings.central_system, settings.identity): settings for settings in configuration.charge_points
         }
-        for settings in changes.removed:
-            self._remove(settings)
+        handed_over = {
+            (settings.driver, settings.charger): self._remove(settings) for settings in changes.removed
+        }
         await self._replace_drivers(sinks, changes)
         for old, new in changes.changed:
             self._change(old, new)
@@ -366,6 +378,10 @@ class Gateway:
             if settings.central_system in changes.central_systems.changed:
                 self._relink(self._bindings[settings.central_system, settings.identity], settings)
         self._add_new(changes.added)
+        for settings in changes.added:
+            running = handed_over.get((settings.driver, settings.charger))
+            if running is not None:
+                self._take_over(self._bindings[settings.central_system, settings.identity], running)
         _log.info(
             "configuration reloaded",
             added=len(changes.added),
@@ -389,7 +405,8 @@ class Gateway:
             self._watch(self._add(settings, key, self.store.load(key)))
         asyncio.get_running_loop().call_later(CHARGERS_KNOWN_S, self._raise_links)
 
-    def _remove(self, settings: ChargePointSettings) -> None:
+    def _remove(self, settings: ChargePointSettings) -> Transaction | None:
+        """Let a charge point go; returns the transaction that this has ended, if any."""
         pair = settings.central_system, settings.identity
         binding = self._bindings.pop(pair)
         if self._by_identity.get(settings.identity) is binding:
@@ -397,9 +414,24 @@ class Gateway:
         self._unwatch(binding, settings.driver)
         if settings.central_system not in self.configuration.central_systems:
             binding.link.down("removed")
-            return
-        self._leaving[pair] = binding
+        else:
+            self._leaving[pair] = binding
+        running = binding.charge_point.running
         self.runtime.turn(binding, Released())
+        return running
+
+    def _take_over(self, binding: Binding, running: Transaction) -> None:
+        """The rest of a session whose charger has moved here: no Wh of it is told of twice.
+
+        The old charge point ended its transaction with the newest sample, and there this one begins.
+        """
+        rest = SessionStarted(
+            at_ms=running.sampled_ms,
+            session=running.session,
+            id_tag=running.id_tag,
+            register_wh=running.register_wh,
+        )
+        self.runtime.turn(binding, ChargerTold(rest))
 
     def _unwatch(self, binding: Binding, driver: str) -> None:
         if binding.driver is not None:
