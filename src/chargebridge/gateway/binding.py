@@ -25,6 +25,14 @@ class Again(NamedTuple):
     has_raised: bool
 
 
+class Backlog(NamedTuple):
+    """What a charge point takes when it is rebuilt: first `undone`, then `arrived`."""
+
+    undone: list[Again]
+    """Whose turn did not become durable; they came before the others."""
+    arrived: list[Again]
+
+
 class PendingTurn(NamedTuple):
     """A turn on its way to the disk: what it lets go when it is there."""
 
@@ -32,6 +40,8 @@ class PendingTurn(NamedTuple):
     outputs: list[Output]
     an_input: Input
     receipt: Receipt | None
+    has_raised: bool = False
+    """The input itself is on its way, set aside; there was no turn."""
 
 
 class Binding:
@@ -76,7 +86,7 @@ class Binding:
         self.driver = driver
         self.uncommitted = 0
         """Turns on their way to the disk."""
-        self.again: list[Again] | None = None
+        self.again: Backlog | None = None
         """Not None from a turn that failed until the charge point is rebuilt: what it takes then."""
         self.slot = NEVER
         self._turn = turn

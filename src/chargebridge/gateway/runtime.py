@@ -10,35 +10,46 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import structlog
+from msgspec import DecodeError
 
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import QueuePage, Record, StoredChargePoint
 from chargebridge.chargepoint.turn import (
+    ChargerTold,
     CloseLink,
     CommandCharger,
+    CommandEnded,
     Effects,
     FrameReceived,
     Input,
-    LinkClosed,
+    LinkOpened,
     Notice,
     NoticeKind,
+    OperatorAsked,
     Output,
     QueueRead,
     ReadQueue,
+    Released,
     SendFrame,
     SetPing,
     Woken,
 )
+from chargebridge.chargers.model import ChargerCommand
 from chargebridge.clock import Clock
-from chargebridge.gateway.binding import Again, Binding, PendingTurn, Receipt
+from chargebridge.gateway.binding import Again, Backlog, Binding, PendingTurn, Receipt
 from chargebridge.gateway.traces import Direction, Frame, Traces
 from chargebridge.gateway.wheel import CallLater, TimerWheel
+from chargebridge.link import LinkState
 from chargebridge.ocpp16.frames import Call, CallErrorCode, FrameError, decode_frame, encode_error
 from chargebridge.store.errors import StoreError
 from chargebridge.store.rows import SetAside
 
 REBUILD_PAUSE_S: Final = 1.0
 """Real seconds before a charge point whose commit failed is rebuilt and tries again."""
+LONGEST_SET_ASIDE: Final = 4096
+"""Characters that are kept of an input that was set aside, and of why."""
+_TAKEN_AGAIN: Final = ChargerTold | CommandEnded | Released | OperatorAsked
+"""Frames die with the link, which a failed turn closes; link, deadlines and queue are looked at anew."""
 _LOGGED: Final = frozenset({NoticeKind.DEAD_LETTER, NoticeKind.COMMAND_FAILED, NoticeKind.BOOT_NOT_ACCEPTED})
 
 _log = structlog.get_logger()
@@ -81,6 +92,7 @@ class Runtime:
         self._wheel: TimerWheel[Binding] = TimerWheel(clock, call_later, self._wake)
         self._asks: dict[int, Callable[[bool, str], None]] = {}
         self._next_ask = 1
+        self._stopped = False
         self.turns = 0
         self.notices: Counter[NoticeKind] = Counter()
         self.failed_turns = 0
@@ -90,26 +102,32 @@ class Runtime:
 
     def resume(self, binding: Binding) -> None:
         """Take up a charge point as it was loaded."""
-        self._take(binding, binding.charge_point.resume(self._clock.now()), Woken(), None)
+        try:
+            effects = binding.charge_point.resume(self._clock.now())
+        except Exception:  # noqa: BLE001 - whatever a turn does wrong must not harm the others
+            _log.exception("not resumed", charge_point=binding.charge_point.settings.identity)
+            self.failed_turns += 1
+            self._begin_again(binding)
+            self._rebuild_later(binding)
+            return
+        self._take(binding, effects, Woken(), None)
 
     def turn(self, binding: Binding, an_input: Input, receipt: Receipt | None = None) -> None:
         """Run one turn; what it leads to happens when it is durable."""
-        if binding.again is not None:
-            # Frames die with the link that a failed turn closes; all else waits for the rebuilt one.
-            if not isinstance(an_input, FrameReceived):
-                binding.again.append(Again(an_input, receipt, has_raised=False))
-            return
-        self._turn(binding, an_input, receipt, has_raised=False)
+        if binding.again is None and not self._stopped:
+            self._turn(binding, an_input, receipt, has_raised=False)
+        elif binding.again is not None and isinstance(an_input, _TAKEN_AGAIN):
+            binding.again.arrived.append(Again(an_input, receipt, has_raised=False))
 
     def _turn(self, binding: Binding, an_input: Input, receipt: Receipt | None, *, has_raised: bool) -> None:
+        now = self._clock.now()
         if type(an_input) is FrameReceived:
-            now = self._clock.now()
             self._traces.add(Frame(binding.key, now.utc_ms, Direction.RECEIVED, an_input.data))
         try:
-            effects = binding.charge_point.handle(an_input, self._clock.now())
-        except Exception:  # noqa: BLE001 - whatever a turn does wrong must not harm the others
+            effects = binding.charge_point.handle(an_input, now)
+        except Exception as error:  # noqa: BLE001 - whatever a turn does wrong must not harm the others
             _log.exception("a turn failed", charge_point=binding.charge_point.settings.identity)
-            self._turn_raised(binding, an_input, receipt, has_raised=has_raised)
+            self._turn_raised(binding, Again(an_input, receipt, has_raised), error)
             return
         self._take(binding, effects, an_input, receipt)
 
@@ -136,9 +154,9 @@ class Runtime:
         """Let go what these turns wanted: they are durable."""
         for token in tokens:
             assert isinstance(token, PendingTurn)
-            binding, outputs, _, receipt = token
+            binding = token.binding
             binding.uncommitted -= 1
-            self._let_go(binding, outputs, receipt)
+            self._let_go(binding, token.outputs, token.receipt)
             if binding.again is not None and not binding.uncommitted:
                 self._rebuild(binding)
 
@@ -146,22 +164,29 @@ class Runtime:
         """None of these turns has happened."""
         _log.error("turns could not be made durable", turns=len(tokens), reason=str(error))
         for token in tokens:
+            # All of them, before the first of their links is closed.
+            if isinstance(token, PendingTurn):
+                self._refuse_call(token.binding, token.an_input)
+        for token in tokens:
             if isinstance(token, Binding):
                 # A page of its queue could not be read: asked for again by the rebuilt one.
                 self._begin_again(token)
-                if not token.uncommitted:
-                    self._rebuild_later(token)
-                continue
-            assert isinstance(token, PendingTurn)
-            binding = token.binding
-            binding.uncommitted -= 1
-            self.failed_turns += 1
-            self._begin_again(binding)
-            self._refuse_call(binding, token.an_input)
-            if binding.again is not None and not isinstance(token.an_input, FrameReceived):
-                binding.again.append(Again(token.an_input, token.receipt, has_raised=False))
+                binding = token
+            else:
+                assert isinstance(token, PendingTurn)
+                binding = token.binding
+                binding.uncommitted -= 1
+                self._undone(token)
             if not binding.uncommitted:
                 self._rebuild_later(binding)
+
+    def _undone(self, turn: PendingTurn) -> None:
+        binding, _, an_input, receipt, has_raised = turn
+        self.failed_turns += 1
+        self.set_aside -= has_raised
+        backlog = self._begin_again(binding)
+        if isinstance(an_input, _TAKEN_AGAIN):
+            backlog.undone.append(Again(an_input, receipt, has_raised))
 
     def queue_read(self, token: object, page: QueuePage) -> None:
         """Give a charge point the page of its queue that it asked for."""
@@ -173,15 +198,11 @@ class Runtime:
     def _let_go(self, binding: Binding, outputs: list[Output], receipt: Receipt | None) -> None:
         for output in outputs:
             if isinstance(output, SendFrame):
-                if binding.link.send(output.epoch, output.data):
-                    self._traces.add(
-                        Frame(binding.key, self._clock.now().utc_ms, Direction.SENT, output.data)
-                    )
+                self._send(binding, output.epoch, output.data)
             elif isinstance(output, Notice):
                 self._notice(binding, output)
             elif isinstance(output, CommandCharger):
-                if binding.driver is not None:
-                    binding.driver.command(binding.serial, output.command)
+                self._command(binding, output.command)
             elif isinstance(output, ReadQueue):
                 self._journal.read_queue(binding.key, output.after, output.limit, binding)
             elif isinstance(output, CloseLink):
@@ -193,7 +214,29 @@ class Runtime:
                 if answered is not None:
                     answered(output.accepted, output.detail)
         if receipt is not None:
+            self._acknowledge(receipt)
+
+    # Drivers come from outside: one that raises must not harm what else is let go.
+
+    @staticmethod
+    def _command(binding: Binding, command: ChargerCommand) -> None:
+        if binding.driver is None:
+            return
+        try:
+            binding.driver.command(binding.serial, command)
+        except Exception:  # noqa: BLE001 - the outcome stays unknown, which the charge point can deal with
+            _log.exception("a driver failed at a command", charger=binding.serial)
+
+    @staticmethod
+    def _acknowledge(receipt: Receipt) -> None:
+        try:
             receipt.driver.acknowledge(receipt.token)
+        except Exception:  # noqa: BLE001 - the event comes again, and is known by its content
+            _log.exception("a driver failed at an acknowledgement")
+
+    def _send(self, binding: Binding, epoch: int, data: bytes) -> None:
+        if binding.link.send(epoch, data):
+            self._traces.add(Frame(binding.key, self._clock.now().utc_ms, Direction.SENT, data))
 
     def _notice(self, binding: Binding, notice: Notice) -> None:
         self.notices[notice.kind] += 1
@@ -212,67 +255,81 @@ class Runtime:
 
     # --- failures ---------------------------------------------------------------------------------
 
-    def _turn_raised(
-        self, binding: Binding, an_input: Input, receipt: Receipt | None, *, has_raised: bool
-    ) -> None:
+    def _turn_raised(self, binding: Binding, again: Again, error: Exception) -> None:
         self.failed_turns += 1
-        self._begin_again(binding)
-        assert binding.again is not None
-        self._refuse_call(binding, an_input)
-        if has_raised:
-            self._set_aside(binding, an_input, receipt)
-        elif not isinstance(an_input, FrameReceived | LinkClosed):
-            binding.again.insert(0, Again(an_input, receipt, has_raised=True))
+        self._refuse_call(binding, again.an_input)
+        backlog = self._begin_again(binding)
+        if again.has_raised:
+            self._set_aside(binding, again, error)
+        elif isinstance(again.an_input, _TAKEN_AGAIN):
+            backlog.arrived.append(again._replace(has_raised=True))
         if not binding.uncommitted:
             self._rebuild_later(binding)
 
-    def _begin_again(self, binding: Binding) -> None:
+    @staticmethod
+    def _begin_again(binding: Binding) -> Backlog:
         """From here on the object is not to be trusted; nor is what is said on its connection."""
+        binding.link.close(binding.link.epoch, "internal failure")
         if binding.again is None:
-            binding.again = []
+            binding.again = Backlog([], [])
+        return binding.again
 
     def _refuse_call(self, binding: Binding, an_input: Input) -> None:
-        """An open CALL of the central system gets InternalError, and the link begins anew."""
+        """An open CALL of the central system gets InternalError."""
         if isinstance(an_input, FrameReceived):
             try:
                 frame = decode_frame(an_input.data)
             except FrameError:
-                frame = None
+                return
             if isinstance(frame, Call):
-                binding.link.send(an_input.epoch, encode_error(frame.id, CallErrorCode.INTERNAL_ERROR))
-        binding.link.close(binding.link.epoch, "internal failure")
+                self._send(binding, an_input.epoch, encode_error(frame.id, CallErrorCode.INTERNAL_ERROR))
 
-    def _set_aside(self, binding: Binding, an_input: Input, receipt: Receipt | None) -> None:
+    def _set_aside(self, binding: Binding, again: Again, error: Exception) -> None:
         """Go on without an input that has raised twice; it is kept for whoever mends it."""
         self.set_aside += 1
         _log.error("an input was set aside", charge_point=binding.charge_point.settings.identity)
-        entry = SetAside(self._clock.now().utc_ms, repr(an_input)[:4096], "raised twice")
+        entry = SetAside(
+            self._clock.now().utc_ms,
+            repr(again.an_input)[:LONGEST_SET_ASIDE],
+            f"{type(error).__name__}: {error}"[:LONGEST_SET_ASIDE],
+        )
         self._journal.recovered(binding.key)
         binding.uncommitted += 1
-        self._journal.put_aside(binding.key, entry, PendingTurn(binding, [], Woken(), receipt))
+        self._journal.put_aside(binding.key, entry, PendingTurn(binding, [], *again))
 
     def _rebuild_later(self, binding: Binding) -> None:
         self._call_later(REBUILD_PAUSE_S, lambda: self._rebuild(binding))
 
     def _rebuild(self, binding: Binding) -> None:
-        if binding.again is None or binding.uncommitted:
+        backlog = binding.again
+        if backlog is None or binding.uncommitted or self._stopped:
             return
+        identity = binding.charge_point.settings.identity
         try:
-            stored = self._journal.load(binding.key)
-        except StoreError as error:
-            _log.error("a charge point cannot be read back", reason=str(error))
+            charge_point = ChargePoint(binding.charge_point.settings, self._journal.load(binding.key))
+        except (StoreError, DecodeError) as error:
+            _log.error("a charge point cannot be read back", charge_point=identity, reason=str(error))
             self._rebuild_later(binding)
             return
         self._journal.recovered(binding.key)
-        again, binding.again = binding.again, None
-        binding.charge_point = ChargePoint(binding.charge_point.settings, stored)
+        binding.charge_point, binding.again = charge_point, None
         self.resume(binding)
-        for an_input, receipt, has_raised in again:
-            if binding.again is not None:
-                binding.again.append(Again(an_input, receipt, has_raised))
-            else:
-                self._turn(binding, an_input, receipt, has_raised=has_raised)
+        inputs = [*backlog.undone, *backlog.arrived]
+        if binding.link.state is LinkState.OPEN:
+            inputs.insert(0, Again(LinkOpened(binding.link.epoch), None, has_raised=False))
+        for again in inputs:
+            self._take_again(binding, again)
+
+    def _take_again(self, binding: Binding, again: Again) -> None:
+        an_input = again.an_input
+        if isinstance(an_input, OperatorAsked) and an_input.ask not in self._asks:
+            return  # nobody waits for it any more; late, it would surprise somebody
+        if binding.again is None:
+            self._turn(binding, an_input, again.receipt, has_raised=again.has_raised)
+        elif isinstance(an_input, _TAKEN_AGAIN):
+            binding.again.arrived.append(again)
 
     def stop(self) -> None:
-        """Wake nobody any more."""
+        """Take nothing in any more, and wake nobody."""
+        self._stopped = True
         self._wheel.stop()

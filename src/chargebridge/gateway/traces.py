@@ -45,8 +45,8 @@ LONGEST_SHOWN: Final = 16_384
 
 # Written by a ChangeConfiguration; a GetConfiguration never returns it (CF-9).
 _SECRET_VALUE: Final = re.compile(
-    r'("key"\s*:\s*"AuthorizationKey"\s*,\s*"value"\s*:\s*")[^"]*'
-    r'|("value"\s*:\s*")[^"]*("\s*,\s*"key"\s*:\s*"AuthorizationKey")',
+    r'("key"\s*:\s*"AuthorizationKey"\s*,\s*"value"\s*:\s*")(?:[^"\\]|\\.)*'
+    r'|("value"\s*:\s*")(?:[^"\\]|\\.)*("\s*,\s*"key"\s*:\s*"AuthorizationKey")',
     re.IGNORECASE,
 )
 
@@ -73,11 +73,16 @@ class Traces:
         self._frames: deque[Frame] = deque(maxlen=frames)
         self._watchers: dict[int, list[Callable[[ShownFrame], None]]] = {}
 
+    def keep(self, frames: int) -> None:
+        """Keep so many frames from now on, of all charge points together."""
+        if frames != self._frames.maxlen:
+            self._frames = deque(self._frames, maxlen=frames)
+
     def add(self, frame: Frame) -> None:
         """Keep a frame, in the place of the oldest."""
         self._frames.append(frame)
         if self._watchers:
-            for watcher in self._watchers.get(frame.charge_point, ()):
+            for watcher in tuple(self._watchers.get(frame.charge_point, ())):
                 watcher(show(frame))
 
     def recent(self, charge_point: int, limit: int) -> list[ShownFrame]:

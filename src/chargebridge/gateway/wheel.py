@@ -6,7 +6,7 @@ to one slot late and never early.
 
 import heapq
 from collections.abc import Callable
-from math import ceil, inf
+from math import ceil, floor, inf
 from typing import Final, Generic, Protocol, TypeVar
 
 from chargebridge.clock import Clock
@@ -53,13 +53,17 @@ class TimerWheel(Generic[Anyone]):
         self._width = SLOT_S * clock.speed
         self._sleepers: dict[int, list[Anyone]] = {}
         self._slots: list[int] = []
+        self._passed = -1
+        """The newest slot that has come; nothing is entered there any more."""
         self._timer: Cancellable | None = None
 
     def wake(self, sleeper: Anyone, mono: float) -> None:
         """See to it that this sleeper is woken at this monotonic time or earlier."""
         if mono == inf:
             return
-        slot = ceil(mono / self._width)
+        # Behind the slots that have come: a deadline in the past is met in the next one, not at once
+        # and for ever.
+        slot = max(ceil(mono / self._width), self._passed + 1)
         if slot >= sleeper.slot:
             return  # woken before that; it will say again what it wants then
         sleeper.slot = slot
@@ -87,8 +91,8 @@ class TimerWheel(Generic[Anyone]):
 
     def _fire(self) -> None:
         self._timer = None
-        now = self._clock.now().mono / self._width
-        while self._slots and self._slots[0] <= now:
+        self._passed = floor(self._clock.now().mono / self._width)
+        while self._slots and self._slots[0] <= self._passed:
             slot = heapq.heappop(self._slots)
             for sleeper in self._sleepers.pop(slot):
                 if sleeper.slot == slot:
