@@ -16,7 +16,7 @@ SHORTEST_TOKEN: Final = 16
 _bearer = HTTPBearer(auto_error=False, description="The token of the configuration or the state directory.")
 
 
-class TokenFileError(Exception):
+class TokenFileError(OSError):
     """The token file cannot be used: says why, and what to do."""
 
 
@@ -53,24 +53,16 @@ def own_token(state_dir: Path) -> str:
         TokenFileError: it cannot be read or written, others may read it, or it holds no token.
     """
     path = state_dir / TOKEN_FILE
-    try:
-        return _read(path)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise TokenFileError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
-    token = secrets.token_urlsafe(32)
-    try:
-        _write(path, token)
-    except OSError as error:
-        raise TokenFileError(f"{path} cannot be written ({error.strerror}); check the disk") from error
-    return token
+    return _read(path) if path.exists() else _make(path)
 
 
 def _read(path: Path) -> str:
-    with path.open() as file:
-        mode = os.fstat(file.fileno()).st_mode & 0o777
-        token = file.read().strip()
+    try:
+        with path.open(encoding="ascii", errors="replace") as file:
+            mode = os.fstat(file.fileno()).st_mode & 0o777
+            token = file.read().strip()
+    except OSError as error:
+        raise TokenFileError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
     if mode & 0o077:
         raise TokenFileError(f"others may read {path} (mode {mode:04o}); remove it, and a new one is made")
     if len(token) < SHORTEST_TOKEN or not token.isascii():
@@ -78,13 +70,18 @@ def _read(path: Path) -> str:
     return token
 
 
-def _write(path: Path, token: str) -> None:
-    # Whole or not at all, also when the power is cut: a new file takes the name when it is on the disk.
+def _make(path: Path) -> str:
+    token = secrets.token_urlsafe(32)
+    # Whole or not at all, also when the power is cut: it takes the name when it is on the disk.
     new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(f"{token}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path)
+    try:
+        new.unlink(missing_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{token}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        new.rename(path)
+    except OSError as error:
+        raise TokenFileError(f"{path} cannot be written ({error.strerror}); check the disk") from error
+    return token

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -89,8 +89,7 @@ async def recent_frames(
 @router.get(
     "/live",
     summary="Watch frames",
-    status_code=200,
-    response_class=LiveFrames,
+    response_class=Response,
     responses={
         **_STREAM,
         **UNKNOWN,

@@ -20,7 +20,7 @@ STOP_S: Final = 3
 _log = structlog.get_logger()
 
 
-class CannotListenError(Exception):
+class CannotListenError(OSError):
     """The address of the API cannot be had: says which, and what to do."""
 
 
@@ -80,7 +80,8 @@ class ApiServer:
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)
         await self._server.startup(sockets=[listener])
-        _log.info("api", url=self.url, token=None if configured else f"in {self._state_dir / TOKEN_FILE}")
+        if configured is None:
+            _log.info("the API takes the token of this file", path=str(self._state_dir / TOKEN_FILE))
 
     async def stop(self) -> None:
         """Listen no more, end live streams, and give requests under way a little time."""

@@ -1,0 +1,83 @@
+"""Metrics of one moment."""
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from chargebridge.api.metrics import GatewayCollector, StoredFigures
+from chargebridge.chargepoint.turn import NoticeKind
+from chargebridge.gateway.gateway import Figures
+
+pytestmark = pytest.mark.unit
+
+FIGURES = Figures(
+    charge_points=10,
+    open_links=7,
+    accepted=6,
+    chargers_reachable=9,
+    running_transactions=3,
+    waiting_messages=12,
+    turns=1000,
+    failed_turns=2,
+    inputs_set_aside=1,
+    unknown_charger_events=4,
+    pending_turns=5,
+    store_failing=None,
+    notices={NoticeKind.DEAF_LINK: 8},
+    link_states={"open": 7, "waiting": 3},
+)
+
+
+def values(stored, now_ms=100_000):
+    registry = CollectorRegistry()
+    registry.register(GatewayCollector(FIGURES, stored, now_ms))
+    families = list(text_string_to_metric_families(generate_latest(registry).decode()))
+    assert all(family.documentation for family in families)
+    return {
+        sample.name.removeprefix("chargebridge_")
+        + "".join(f"/{value}" for value in sample.labels.values()): (sample.value)
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_every_figure_is_there():
+    assert values(StoredFigures(oldest_unsent_ms=98_500, dead_letters=11, set_aside=13)) == {
+        "charge_points": 10,
+        "links/down": 0,
+        "links/waiting": 3,
+        "links/connecting": 0,
+        "links/open": 7,
+        "links/closing": 0,
+        "charge_points_accepted": 6,
+        "chargers_reachable": 9,
+        "running_transactions": 3,
+        "waiting_messages": 12,
+        "turns_total": 1000,
+        "failed_turns_total": 2,
+        "inputs_set_aside_total": 1,
+        "unknown_charger_events_total": 4,
+        "pending_turns": 5,
+        **{f"notices_total/{kind.value}": 8 if kind is NoticeKind.DEAF_LINK else 0 for kind in NoticeKind},
+        "store_failing": 0,
+        "store_readable": 1,
+        "oldest_unsent_transaction_message_age_seconds": 1.5,
+        "dead_letters": 11,
+        "inputs_kept_aside": 13,
+    }
+
+
+@pytest.mark.parametrize(
+    ("oldest_unsent_ms", "age_s"), [(None, 0), (100_000, 0), (100_001, 0), (99_999, 0.001)]
+)
+def test_age_of_the_oldest_message_is_never_below_zero(oldest_unsent_ms, age_s):
+    found = values(StoredFigures(oldest_unsent_ms, dead_letters=0, set_aside=0))
+    assert found["oldest_unsent_transaction_message_age_seconds"] == age_s
+
+
+def test_store_that_cannot_be_read_leaves_out_only_what_it_alone_knows():
+    found = values(None)
+    assert found["store_readable"] == 0
+    assert found["charge_points"] == 10
+    assert "dead_letters" not in found
+    assert "oldest_unsent_transaction_message_age_seconds" not in found
