@@ -59,6 +59,7 @@ def answered(charge_point: "ChargePoint", payload: Raw) -> None:
     assert isinstance(response, BootNotificationResponse)
     charge_point.boot_silences = 0
     charge_point.boot_due = False
+    charge_point.late_call = None
     was_accepted = charge_point.accepted
     charge_point.registration = response.status
     charge_point.cancel_timer(Timer.BOOT)

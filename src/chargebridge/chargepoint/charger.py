@@ -71,7 +71,10 @@ def _reachable(charge_point: "ChargePoint", event: Reachable) -> None:
         if event.reachable:
             commands.reconcile(charge_point)
         return
-    state.reachable = event.reachable
+    if event.at_ms < state.reachable_ms:
+        charge_point.notice(NoticeKind.EVENT_IGNORED, "reachable: older than the last")
+        return
+    state.reachable, state.reachable_ms = event.reachable, min(event.at_ms, charge_point.now.utc_ms)
     charge_point.changed()
     if event.reachable:
         commands.reconcile(charge_point)

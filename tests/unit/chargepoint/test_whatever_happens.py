@@ -1,0 +1,358 @@
+"""Random lives of a charge point: whatever happens, in whatever order, the account is right.
+
+A small world plays charger, link, time and central system. Anything may be repeated, lost or late,
+and the process may begin anew after any turn. In the end everything is answered, and what the central
+system was told must be what the charger did.
+"""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chargebridge.chargepoint import boot
+from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.timers import Timer
+from chargebridge.chargepoint.turn import Operation, OperatorAsked, SendFrame
+from chargebridge.chargers.model import (
+    ChargerState,
+    EndSession,
+    Fault,
+    Measured,
+    Outcome,
+    Quantity,
+    Reachable,
+    Reading,
+    Restarted,
+    SessionEnd,
+    SessionEnded,
+    SessionStarted,
+    StateChanged,
+    TokenPresented,
+)
+from chargebridge.ocpp16.enums import RegistrationStatus
+from chargebridge.ocpp16.timestamps import parse_timestamp
+
+pytestmark = pytest.mark.unit
+
+REQUESTS = [
+    ("RemoteStartTransaction", {"idTag": "REMOTE"}),
+    ("RemoteStopTransaction", {"transactionId": 1}),
+    ("UnlockConnector", {"connectorId": 1}),
+    ("Reset", {"type": "Soft"}),
+    ("ChangeAvailability", {"connectorId": 0, "type": "Inoperative"}),
+    ("ChangeAvailability", {"connectorId": 1, "type": "Operative"}),
+    ("ChangeConfiguration", {"key": "ConnectionTimeOut", "value": "20"}),
+    ("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "40"}),
+    ("ChangeConfiguration", {"key": "AllowOfflineTxForUnknownId", "value": "true"}),
+    ("GetConfiguration", {}),
+    ("TriggerMessage", {"requestedMessage": "BootNotification"}),
+    ("TriggerMessage", {"requestedMessage": "MeterValues"}),
+    ("TriggerMessage", {"requestedMessage": "StatusNotification"}),
+    ("SetChargingProfile", {"connectorId": 1}),
+]
+GARBAGE = [b"", b"[3,", b'[3,"x",{}]', b'[2,"x"]', b'[7,"x",{}]', b"\xff"]
+
+OPS = st.one_of(
+    st.tuples(
+        st.sampled_from(["state"]),
+        st.sampled_from([(state, fault) for state in ChargerState for fault in (None, Fault.GROUND)]),
+    ),
+    st.tuples(st.just("answer"), st.sampled_from(["well", "well", "well", "error", "garbage", "lost", "no"])),
+    st.tuples(st.just("boot says"), st.sampled_from(["Accepted", "Accepted", "Pending", "Rejected"])),
+    st.tuples(st.just("ask"), st.sampled_from(REQUESTS)),
+    st.tuples(st.just("frame"), st.sampled_from(GARBAGE)),
+    st.tuples(st.just("wait"), st.sampled_from([0.5, 5, 31, 130])),
+    st.tuples(st.just("repeat"), st.integers(0, 200)),
+    st.tuples(st.just("outcome"), st.sampled_from(list(Outcome))),
+    st.tuples(st.just("end"), st.sampled_from(list(SessionEnd))),
+    st.tuples(st.just("operator"), st.sampled_from(list(Operation))),
+    st.tuples(
+        st.sampled_from(
+            [
+                "begin",
+                "measure",
+                "measure",
+                "unseen session",
+                "token",
+                "reachable",
+                "unreachable",
+                "charger restarts",
+                "link up",
+                "link down",
+                "serve",
+                "process restarts",
+                "hold pages",
+                "deliver pages",
+                "late answer",
+            ]
+        ),
+        st.none(),
+    ),
+)
+
+
+class World:
+    """One charger with one charge point and a central system that may do as it likes."""
+
+    def __init__(self, new_bench, preset):
+        self.bench = new_bench(
+            preset,
+            {"meter_values_outside_transactions": True},
+            # Enough that nothing is given up; giving up has tests of its own.
+            configuration={"TransactionMessageAttempts": "1000", "TransactionMessageRetryInterval": "3"},
+        )
+        self.register = 1000
+        self.session = 0
+        self.running = None
+        self.sessions = []
+        self.told = []
+        self.boot_says = "Accepted"
+        self.ids = {}
+        self.started = []
+        self.stopped = {}
+        self.registers = []
+        self.old_calls = []
+
+    # --- the charger
+
+    def tell(self, event):
+        self.told.append(event)
+        self.bench.tell(event)
+
+    @property
+    def now(self):
+        return self.bench.utc_ms
+
+    def act(self, what, argument):
+        bench = self.bench
+        match what:
+            case "state":
+                state, fault = argument
+                self.tell(StateChanged(at_ms=self.now, state=state, fault=fault))
+            case "token":
+                self.tell(TokenPresented(at_ms=self.now, id_tag="TAG1"))
+            case "begin" if self.running is None:
+                self.begin()
+                session, started_ms, start_wh = self.running
+                self.tell(
+                    SessionStarted(at_ms=started_ms, session=session, id_tag="TAG1", register_wh=start_wh)
+                )
+            case "measure":
+                bench._pass(1)
+                self.register += 7
+                readings = (Reading(Quantity.ENERGY_WH, self.register), Reading(Quantity.POWER_W, 3680.0))
+                session = self.running[0] if self.running else None
+                self.tell(Measured(at_ms=self.now, readings=readings, session=session))
+            case "end" if self.running is not None:
+                self.end(argument)
+            case "unseen session" if self.running is None:
+                self.begin()
+                bench._pass(2)
+                self.end(SessionEnd.EV_DISCONNECTED)
+            case "reachable" | "unreachable":
+                self.tell(Reachable(at_ms=self.now, reachable=what == "reachable"))
+            case "charger restarts":
+                self.tell(Restarted(at_ms=self.now, firmware="v1"))
+            case "repeat" if self.told:
+                bench.tell(self.told[-1 - argument % len(self.told)])
+            case "outcome" if bench.commands:
+                bench.done(bench.commands.pop(0), argument)
+            case "operator":
+                bench.turn(OperatorAsked(1, argument))
+            case "wait":
+                if bench.open_call is not None:
+                    self.remember_call()
+                bench.wait(argument)
+            case "process restarts":
+                bench.restart()
+            case "hold pages":
+                bench.hold_pages = True
+            case "deliver pages":
+                bench.hold_pages = False
+                bench.deliver_pages()
+            case _:
+                self.act_as_central_system(what, argument)
+
+    def begin(self):
+        self.session += 1
+        self.bench._pass(1)
+        self.running = (self.session, self.now, self.register)
+
+    def end(self, reason):
+        session, started_ms, start_wh = self.running
+        self.bench._pass(1)
+        self.register += 3
+        self.running = None
+        self.sessions.append((started_ms, start_wh, self.now, self.register))
+        self.tell(
+            SessionEnded(
+                at_ms=self.now,
+                session=session,
+                id_tag="TAG1",
+                started_at_ms=started_ms,
+                start_register_wh=start_wh,
+                register_wh=self.register,
+                reason=reason,
+            )
+        )
+
+    # --- the link and the central system
+
+    def act_as_central_system(self, what, argument):
+        bench = self.bench
+        match what:
+            case "link up" if not bench.linked:
+                bench.link_up()
+            case "link down" if bench.linked:
+                bench.link_down()
+            case "boot says":
+                self.boot_says = argument
+            case "ask" if bench.linked:
+                bench.ask(*argument)
+            case "frame" if bench.linked:
+                bench.frame(argument)
+            case "serve":
+                self.serve()
+            case "late answer" if self.old_calls and bench.linked:
+                id, call = self.old_calls[-1]
+                late = bench.cp.late_call
+                if late is not None and late.id == id:
+                    bench.frame(json.dumps([3, id, self.process(*call) or {}]).encode())
+                elif bench.open_call is None or bench.open_call[0] != id:
+                    bench.frame(json.dumps([3, id, {}]).encode())
+            case "answer" if bench.open_call is not None:
+                self.answer(argument)
+
+    def remember_call(self):
+        self.old_calls.append((self.bench.open_call[0], self.bench.calls[-1]))
+
+    def answer(self, how):
+        bench = self.bench
+        if how != "no":
+            self.remember_call()
+        match how:
+            case "well":
+                bench.answer(self.process(*bench.calls[-1]))
+            case "error":
+                bench.refuse()
+            case "garbage":
+                # No answer to these two is unreadable: that there is one is all that matters.
+                unreadable = bench.open_call[1] not in {"StopTransaction", "MeterValues"}
+                bench.answer({"x": 1} if unreadable else self.process(*bench.calls[-1]))
+            case "lost":
+                self.process(*bench.calls[-1])
+                bench.link_down()
+
+    def serve(self):
+        while self.bench.open_call is not None:
+            self.answer("well")
+
+    def process(self, action, payload):
+        """Take a message in like a central system that knows a repeated Start when it sees one."""
+        match action:
+            case "BootNotification":
+                return {"status": self.boot_says, "currentTime": "2026-01-02T10:00:00Z", "interval": 50}
+            case "StartTransaction":
+                key = (payload["idTag"], payload["timestamp"], payload["meterStart"])
+                if key not in self.ids:
+                    self.ids[key] = len(self.ids) + 1
+                    self.started.append(key)
+                    assert len(self.stopped) == len(self.started) - 1, "one transaction at a time"
+                return {"transactionId": self.ids[key], "idTagInfo": {"status": "Accepted"}}
+            case "StopTransaction":
+                assert payload["transactionId"] == len(self.started), "the id its Start got"
+                told = (payload["timestamp"], payload["meterStop"])
+                assert self.stopped.setdefault(payload["transactionId"], told) == told
+            case "MeterValues" if payload["meterValue"][0]["sampledValue"][0]["context"] != "Trigger":
+                if "transactionId" in payload:
+                    assert payload["transactionId"] == len(self.started)
+                    assert payload["transactionId"] not in self.stopped
+                    registers = [
+                        int(sample["value"])
+                        for sample in payload["meterValue"][0]["sampledValue"]
+                        if sample["unit"] == "Wh"
+                    ]
+                    self.registers += registers
+                    assert self.registers == sorted(self.registers)
+        return None
+
+
+def check_turn(world, was_silent):
+    """Rules that hold after every turn."""
+    bench, cp = world.bench, world.bench.cp
+    if len(bench.turns) == 1:
+        ((_, effects),) = bench.turns
+        frames = [json.loads(output.data) for output in effects.outputs if isinstance(output, SendFrame)]
+        calls = {frame[2] for frame in frames if frame[0] == 2}
+        if was_silent:
+            assert {frame[2] for frame in frames} <= {"BootNotification"}, "silence while Rejected"
+        if cp.registration is None:
+            assert calls <= {"BootNotification"}, "nothing before Accepted"
+        if cp.registration is RegistrationStatus.PENDING:
+            assert not calls & {"StartTransaction", "StopTransaction", "Authorize"}
+    rebuilt = ChargePoint(bench.settings, bench.store.load())
+    assert rebuilt.state == cp.state
+    assert rebuilt.running == cp.running
+    assert dict(rebuilt.configuration) == dict(cp.configuration)
+    assert rebuilt.queue[: len(cp.queue)] == cp.queue
+    assert (rebuilt.next_sequence, rebuilt.next_transaction) == (cp.next_sequence, cp.next_transaction)
+    assert len(cp.queue) <= 16
+
+
+def come_to_rest(world):
+    """Everything heals: the charger is there, nobody charges, and the central system answers."""
+    bench = world.bench
+    world.boot_says = "Accepted"
+    world.act("deliver pages", None)
+    bench._pass(1)
+    world.act("reachable", None)
+    if world.running is not None:
+        world.end(SessionEnd.EV_DISCONNECTED)
+    bench._pass(200)
+    world.act("state", (ChargerState.DISCONNECTED, None))
+    for _ in range(60):
+        if not bench.linked:
+            bench.link_up()
+        world.serve()
+        for command in bench.asked():
+            bench.done(command)
+        bench.wait(min(max(bench.cp.wake_at - bench.mono, 0.0), 20))
+        world.serve()
+
+
+def check_account(world):
+    """The central system knows what the charger did, and nothing is left to do."""
+    told = [
+        (
+            parse_timestamp(timestamp),
+            start_wh,
+            parse_timestamp(world.stopped[number][0]),
+            world.stopped[number][1],
+        )
+        for number, (_, timestamp, start_wh) in enumerate(world.started, 1)
+    ]
+    assert told == world.sessions
+    assert world.bench.store.queue == {}
+    assert world.bench.store.dead == []
+    cp = world.bench.cp
+    assert (cp.queue, cp.transactions, cp.statuses, cp.triggered) == ([], {}, [], [])
+    assert (cp.call, cp.late_call, cp.authorizing, cp.held) == (None, None, None, None)
+    assert cp.state.asked == ()
+    assert set(cp.timers) <= {Timer.HEARTBEAT}
+    assert not any(isinstance(command, EndSession) for command in world.bench.asked())
+
+
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(st.sampled_from(["easee", "ocpp16"]), st.lists(OPS, max_size=80))
+def test_every_session_becomes_one_transaction(new_bench, preset, ops):
+    world = World(new_bench, preset)
+    world.bench.ready()
+    for what, argument in ops:
+        world.bench.turns.clear()
+        silent = boot.silent(world.bench.cp)
+        world.act(what, argument)
+        check_turn(world, silent)
+    come_to_rest(world)
+    check_account(world)
