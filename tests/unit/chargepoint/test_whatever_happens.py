@@ -6,6 +6,7 @@ system was told must be what the charger did.
 """
 
 import json
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -73,7 +74,7 @@ OPS = st.one_of(
             [
                 "begin",
                 "measure",
-                "measure",
+                "measure much",
                 "unseen session",
                 "token",
                 "reachable",
@@ -145,6 +146,9 @@ class World:
                 readings = (Reading(Quantity.ENERGY_WH, self.register), Reading(Quantity.POWER_W, 3680.0))
                 session = self.running[0] if self.running else None
                 self.tell(Measured(at_ms=self.now, readings=readings, session=session))
+            case "measure much":
+                for _ in range(20):
+                    self.act("measure", None)
             case "end" if self.running is not None:
                 self.end(argument)
             case "unseen session" if self.running is None:
@@ -344,9 +348,7 @@ def check_account(world):
     assert not any(isinstance(command, EndSession) for command in world.bench.asked())
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
-@given(st.sampled_from(["easee", "ocpp16"]), st.lists(OPS, max_size=80))
-def test_every_session_becomes_one_transaction(new_bench, preset, ops):
+def live(new_bench, preset, ops):
     world = World(new_bench, preset)
     world.bench.ready()
     for what, argument in ops:
@@ -356,3 +358,34 @@ def test_every_session_becomes_one_transaction(new_bench, preset, ops):
         check_turn(world, silent)
     come_to_rest(world)
     check_account(world)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.sampled_from(["easee", "ocpp16"]), st.lists(OPS, max_size=40))
+def test_every_session_becomes_one_transaction(new_bench, preset, ops):
+    live(new_bench, preset, ops)
+
+
+LIKELY = [
+    *[("answer", "well")] * 6,
+    *[("answer", how) for how in ("error", "garbage", "lost", "no")],
+    *[("boot says", status) for status in ("Accepted", "Accepted", "Accepted", "Pending", "Rejected")],
+    *[("ask", request) for request in REQUESTS],
+    *[("frame", data) for data in GARBAGE[:3]],
+    *[("wait", seconds) for seconds in (0.5, 0.5, 5, 5, 31, 130)],
+    *[("outcome", outcome) for outcome in Outcome],
+    *[("end", reason) for reason in SessionEnd],
+    *[("state", (state, None)) for state in ChargerState],
+    *[("repeat", back) for back in (0, 1, 2, 5, 10, 50)],
+    *[(what, None) for what in ("begin", "begin", "unseen session", "token", "reachable", "unreachable")],
+    *[(what, None) for what in ("measure", "measure", "measure", "measure much", "charger restarts")],
+    *[(what, None) for what in ("link up", "link up", "link up", "link down", "serve", "serve")],
+    *[(what, None) for what in ("process restarts", "hold pages", "deliver pages", "late answer")],
+]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_long_lives_are_accounted_for(new_bench, seed):
+    random = Random(seed)
+    preset = random.choice(["easee", "ocpp16"])
+    live(new_bench, preset, random.choices(LIKELY, k=200))
