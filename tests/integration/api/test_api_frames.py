@@ -1,5 +1,6 @@
 """The frames of a charge point, recent and live."""
 
+import asyncio
 import json
 
 import pytest
@@ -87,8 +88,16 @@ def test_more_watchers_than_allowed_are_refused_until_one_leaves(at_site):
         )
         for stream in streams:
             await stream.__aexit__(None, None, None)
+        async with asyncio.timeout(10):
+            while (await watch_once(site)) != 200:
+                pass
 
     at_site(scenario)
+
+
+async def watch_once(site):
+    async with site.client.stream("GET", LIVE) as stream:
+        return stream.status_code
 
 
 def test_stream_ends_when_the_server_stops(at_site):
