@@ -167,7 +167,7 @@ class Demo:
             else []
         )
         next_log = began
-        with View(self._console, plan, clock, enabled=plan.draw) as view:
+        with View(self._console, plan.charge_points, clock, enabled=plan.draw) as view:
             while not self._interrupted.is_set():
                 elapsed = time.monotonic() - began
                 if plan.duration_s is not None and elapsed >= plan.duration_s and self._kills == len(kill_at):

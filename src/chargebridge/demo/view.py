@@ -1,7 +1,7 @@
 """What a demonstration looks like on a terminal: a table that is always up to date."""
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,9 +11,6 @@ from rich.text import Text
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import ScaledClock, format_utc
 from chargebridge.emulators.central_system import CentralSystem, Direction, Kind, Ledger
-
-if TYPE_CHECKING:
-    from chargebridge.demo.demo import Plan
 
 _COLOURS: Final = {
     "Charging": "green",
@@ -34,14 +31,14 @@ class View:
 
     Args:
         console: where to.
-        plan: of the demonstration.
+        charge_points: how many there are.
         clock: its time.
         enabled: False draws nothing.
     """
 
-    def __init__(self, console: Console, plan: "Plan", clock: ScaledClock, *, enabled: bool) -> None:
+    def __init__(self, console: Console, charge_points: int, clock: ScaledClock, *, enabled: bool) -> None:
         self._console = console
-        self._plan = plan
+        self._charge_points = charge_points
         self._clock = clock
         self._live = (
             Live(Text("starting …"), console=console, refresh_per_second=4, transient=False)
@@ -63,7 +60,7 @@ class View:
     @property
     def rows(self) -> int:
         """How many charge points fit on the screen."""
-        return max(1, min(self._plan.charge_points, self._console.height - _OVERHEAD_ROWS))
+        return max(1, min(self._charge_points, self._console.height - _OVERHEAD_ROWS))
 
     def show(
         self,
@@ -76,8 +73,8 @@ class View:
         """Draw the present state."""
         if self._live is not None:
             table = charge_point_table(charge_points, central_system)
-            if len(charge_points) < self._plan.charge_points:
-                table.caption = f"{len(charge_points)} of {self._plan.charge_points} charge points"
+            if len(charge_points) < self._charge_points:
+                table.caption = f"{len(charge_points)} of {self._charge_points} charge points"
             line = Text(progress_line(elapsed_s, world, ledger, self._clock), style="bold")
             hint = Text("Ctrl-C ends", style="bright_black")
             parts: list[RenderableType] = [line, table, hint]
