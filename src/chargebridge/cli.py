@@ -57,14 +57,14 @@ def run(
     ] = False,
 ) -> None:
     """Run the charge points of a configuration file. SIGHUP reads it again."""
-    from chargebridge.config import ConfigurationError, load
+    from chargebridge.config import ConfigurationError
     from chargebridge.gateway.limits import TooManyChargePointsError
-    from chargebridge.gateway.provisioning import ProvisioningError
+    from chargebridge.gateway.provisioning import ProvisioningError, read
     from chargebridge.service import run as run_service
     from chargebridge.store.errors import StoreError
 
     try:
-        configuration = load(config)
+        configuration = read(config)
         run_service(config, configuration, until_stdin_closes=until_stdin_closes)
     except ConfigurationError as error:
         _show_problems(error)
@@ -74,6 +74,11 @@ def run(
 
 
 def _show_problems(error: "ConfigurationError") -> None:
+    if not _errors.is_terminal:
+        # A line each, whole, for logs and for other programs.
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return
     table = Table(title="What is wrong with the configuration", title_justify="left", show_lines=True)
     for heading in ("where", "key", "found", "expected"):
         table.add_column(heading, overflow="fold")
@@ -94,10 +99,11 @@ def config_example() -> None:
 @config_app.command("check")
 def config_check(file: Annotated[Path, typer.Argument(help="The configuration file (TOML).")]) -> None:
     """Show everything that is wrong with a configuration file."""
-    from chargebridge.config import ConfigurationError, load
+    from chargebridge.config import ConfigurationError
+    from chargebridge.gateway.provisioning import read
 
     try:
-        configuration = load(file)
+        configuration = read(file)
     except ConfigurationError as error:
         _show_problems(error)
         raise typer.Exit(2) from None

@@ -12,11 +12,12 @@ import structlog
 import uvloop
 
 from chargebridge import logs
-from chargebridge.config import ConfigurationError, load
+from chargebridge.config import ConfigurationError
 from chargebridge.config.configuration import Configuration
 from chargebridge.gateway.gateway import Gateway
 from chargebridge.gateway.limits import TooManyChargePointsError
-from chargebridge.gateway.provisioning import ProvisioningError
+from chargebridge.gateway.provisioning import ProvisioningError, read
+from chargebridge.store.errors import StoreError
 
 if TYPE_CHECKING:
     from chargebridge.api import ApiServer
@@ -56,11 +57,12 @@ class Service:
         if until_stdin_closes:
             loop.add_reader(sys.stdin, self._stdin_readable)
         await self._gateway.start()
-        api = await self._start_api()
-        # What has been built stays; the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
+        api: ApiServer | None = None
         try:
+            api = await self._start_api()
+            # What has been built stays; the collector need not look at it again and again.
+            gc.collect()
+            gc.freeze()
             await self._serve()
         finally:
             if api is not None:
@@ -97,13 +99,13 @@ class Service:
 
     async def _reload_configuration(self) -> None:
         try:
-            configuration = load(self._path)
+            configuration = read(self._path)
             changes = await self._gateway.reload(configuration)
         except ConfigurationError as error:
             _log.error(
                 "not reloaded: the configuration has problems", problems=[str(p) for p in error.problems]
             )
-        except (ProvisioningError, TooManyChargePointsError) as error:
+        except (ProvisioningError, TooManyChargePointsError, StoreError) as error:
             _log.error("not reloaded", reason=str(error))
         else:
             logs.set_up(configuration.log)

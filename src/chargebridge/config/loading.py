@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
+from chargebridge.chargepoint import configuration
 from chargebridge.chargepoint.behaviour import PRESETS, Behaviour, BehaviourError, behaviour
 from chargebridge.config.charge_points import (
     DEFAULT_PRESET,
@@ -271,7 +272,7 @@ class _Reader:
             for key, table in self._listed(section):
                 usable = self._check_overrides(key, table)
                 entry = self._table(model, key, table)
-                if entry and usable:
+                if entry and self._check_ocpp_keys(key, entry.configuration) and usable:
                     yield key, entry
 
     def _check_overrides(self, key: Key, table: dict[str, object]) -> bool:
@@ -290,6 +291,27 @@ class _Reader:
                 usable = False
                 self._refuse((*key, "overrides", name), self._override(name, value, error))
         return usable
+
+    def _check_ocpp_keys(self, key: Key, values: Mapping[str, str]) -> bool:
+        """Try what a charge point would begin with."""
+        usable = True
+        for name, value in values.items():
+            try:
+                configuration.check(name, value)
+            except configuration.InvalidValueError as error:
+                usable = False
+                self._refuse((*key, "configuration", name), self._ocpp_key(name, error))
+        return usable
+
+    @staticmethod
+    def _ocpp_key(name: str, error: configuration.InvalidValueError) -> UnexpectedError:
+        key = configuration.KEYS.get(name.lower())
+        names = [key.name for key in configuration.KEYS.values()]
+        if key is None:
+            return UnexpectedError("an unknown configuration key", nearest(name, names))
+        if key.access is configuration.Access.ALWAYS_READ_ONLY:
+            return UnexpectedError("a key that describes the charge point", "one that can be set")
+        return UnexpectedError("a value it cannot take", str(error).partition(": expected ")[2])
 
     @staticmethod
     def _override(name: str, value: object, error: BehaviourError) -> UnexpectedError:

@@ -12,7 +12,9 @@ from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.configuration import integer
 from chargebridge.chargepoint.records import StoredChargePoint, Transaction
+from chargebridge.chargepoint.state import Settings
 from chargebridge.chargepoint.turn import (
     ChargerTold,
     CommandEnded,
@@ -28,15 +30,19 @@ from chargebridge.gateway.binding import Binding, Receipt
 from chargebridge.gateway.limits import allow_links
 from chargebridge.gateway.overview import ChargePointView, charge_point_view, waiting_messages
 from chargebridge.gateway.provisioning import (
+    ProvisioningError,
     make_clock,
     make_driver,
     make_endpoint,
     make_random,
     make_settings,
+    start_driver,
+    stop_driver,
 )
 from chargebridge.gateway.runtime import Runtime
 from chargebridge.gateway.traces import ShownFrame, Traces
 from chargebridge.link import Endpoint, Fleet, LinkState
+from chargebridge.store.errors import StoreError
 from chargebridge.store.journal import SqliteStore
 from chargebridge.store.state_dir import StateDirectory
 
@@ -50,6 +56,18 @@ _log = structlog.get_logger()
 
 Pair = tuple[str, str]
 """Central system and identity: what transactions and queue belong to."""
+
+
+def _charger(settings: ChargePointSettings) -> tuple[str, str]:
+    return settings.driver, settings.charger
+
+
+def _warn_of_undeliverable(identity: str, central_system: str) -> None:
+    _log.warning(
+        "messages wait for a central system that is not configured any more",
+        charge_point=identity,
+        central_system=central_system,
+    )
 
 
 class UnknownChargePointError(LookupError):
@@ -91,23 +109,22 @@ class Figures:
 class _Sink:
     """Where one driver delivers."""
 
+    driver: Driver
+
     def __init__(self, gateway: "Gateway") -> None:
         self._gateway = gateway
-        self.driver: Driver | None = None
         self.bindings: dict[str, Binding] = {}
         self.unknown = 0
 
     def charger_event(self, serial: str, event: ChargerEvent, receipt: object) -> None:
         """Give an event to the charge point of its charger."""
-        driver = self.driver
-        assert driver is not None
         binding = self.bindings.get(serial)
         if binding is None:
             self.unknown += 1
             if receipt is not None:
-                driver.acknowledge(receipt)
+                self.driver.acknowledge(receipt)
             return
-        wanted = None if receipt is None else Receipt(driver, receipt)
+        wanted = None if receipt is None else Receipt(self.driver, receipt)
         self._gateway.runtime.turn(binding, ChargerTold(event), wanted)
 
     def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:
@@ -144,7 +161,7 @@ class Gateway:
             (settings.central_system, settings.identity): settings for settings in configuration.charge_points
         }
         self._bindings: dict[Pair, Binding] = {}
-        self._leaving: dict[Pair, Binding] = {}
+        self._leaving: dict[Pair, tuple[Binding, ChargePointSettings]] = {}
         """No longer in the configuration: they deliver what is left, and go."""
         self._by_identity: dict[str, Binding] = {}
         self._endpoints: dict[str, Endpoint] = {
@@ -153,12 +170,13 @@ class Gateway:
         self._sinks: dict[str, _Sink] = {}
         self._configurations: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
         self._housekeeping: asyncio.Task[None] | None = None
+        self._raising: asyncio.TimerHandle | None = None
         allow_links(len(configuration.charge_points))
+        for name in configuration.drivers:
+            self._sinks[name] = self._make_sink(name, configuration)
         self._directory = StateDirectory(configuration.state.directory)
         try:
             self.store = SqliteStore(configuration.state.directory)
-            for name in configuration.drivers:
-                self._sinks[name] = self._make_sink(name, configuration)
         except BaseException:
             self._directory.release()
             raise
@@ -179,9 +197,22 @@ class Gateway:
     # --- life -------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Take up every charge point where it was, connect drivers and links."""
+        """Take up every charge point where it was, connect drivers and links.
+
+        Raises:
+            ProvisioningError: a driver cannot be started; everything is stopped again.
+            StoreError: the store cannot be read; likewise.
+        """
+        self.runtime = Runtime(self.clock, self.store, asyncio.get_running_loop().call_later, self.traces)
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+        _log.info("started", charge_points=len(self._bindings), central_systems=len(self._endpoints))
+
+    async def _start(self) -> None:
         loop = asyncio.get_running_loop()
-        self.runtime = Runtime(self.clock, self.store, loop.call_later, self.traces)
         keys = self.store.register([(identity, central) for central, identity in self._settings])
         stored = self.store.load_all()
         self.store.start(loop, self.runtime)
@@ -192,31 +223,34 @@ class Gateway:
             binding = self._add(settings, key, stored.get(key))
             if identity in ended:
                 self._take_over(binding, ended[identity])
-        for sink in self._sinks.values():
-            assert sink.driver is not None
-            await sink.driver.start()
+        for name, sink in self._sinks.items():
+            await start_driver(name, sink.driver)
         for binding in self._all():
             self._watch(binding)
-        loop.call_later(CHARGERS_KNOWN_S, self._raise_links)
+        self._raise_links_soon()
         self._housekeeping = loop.create_task(self._keep_house(), name="housekeeping")
-        _log.info("started", charge_points=len(self._bindings), central_systems=len(self._endpoints))
 
     async def stop(self, timeout_s: float = 10.0) -> None:
         """Stop taking in, commit what was taken in, close the links; bounded by the time-out."""
+        if self._raising is not None:
+            self._raising.cancel()
         if self._housekeeping is not None:
             self._housekeeping.cancel()
-        for sink in self._sinks.values():
-            assert sink.driver is not None
-            await sink.driver.stop()
-        await self._fleet.stop(timeout_s)
-        self.runtime.stop()
-        await self.store.stop()
-        self._directory.release()
+            await asyncio.wait([self._housekeeping])
+        try:
+            for name, sink in self._sinks.items():
+                await stop_driver(name, sink.driver)
+            await self._fleet.stop(timeout_s)
+        finally:
+            self.runtime.stop()
+            await self.store.stop()
+            self._directory.release()
         _log.info("stopped")
 
     def _all(self) -> Iterator[Binding]:
         yield from self._bindings.values()
-        yield from self._leaving.values()
+        for binding, _ in self._leaving.values():
+            yield binding
 
     # --- charge points ----------------------------------------------------------------------------
 
@@ -229,6 +263,12 @@ class Gateway:
         self.runtime.resume(binding)
         return binding
 
+    def _own(self, settings: ChargePointSettings) -> Settings:
+        """Return what a charge point is told of its configuration; those of a fleet share all they can."""
+        own = make_settings(settings, self.configuration.central_systems[settings.central_system], self.clock)
+        shared = self._configurations.setdefault(settings.configuration, own.configuration)
+        return structs.replace(own, configuration=shared)
+
     def _bind(
         self,
         settings: ChargePointSettings,
@@ -236,16 +276,10 @@ class Gateway:
         stored: StoredChargePoint | None,
         driver: Driver | None,
     ) -> Binding:
-        central_system = self.configuration.central_systems[settings.central_system]
-        own = make_settings(settings, central_system, None, self.clock)
-        own = structs.replace(
-            own, configuration=self._configurations.setdefault(settings.configuration, own.configuration)
-        )
-        charge_point = ChargePoint(own, stored)
         binding = Binding(
             key,
             settings.central_system,
-            charge_point,
+            ChargePoint(self._own(settings), stored),
             settings.charger if driver is not None else "",
             driver,
             self.runtime.turn,
@@ -254,15 +288,19 @@ class Gateway:
         return binding
 
     def _make_link(self, binding: Binding, settings: ChargePointSettings) -> None:
-        central_system = self.configuration.central_systems[settings.central_system]
-        password = settings.password or central_system.password
         binding.link = self._fleet.link(
             self._endpoints[settings.central_system],
             settings.identity,
             binding,
-            password=password.get_secret_value() if password else None,
-            authorization_key_format=central_system.authorization_key_format.value,
+            password=self._password(settings),
+            authorization_key_format=self.configuration.central_systems[
+                settings.central_system
+            ].authorization_key_format.value,
         )
+
+    def _password(self, settings: ChargePointSettings) -> str | None:
+        password = settings.password or self.configuration.central_systems[settings.central_system].password
+        return password.get_secret_value() if password else None
 
     def _watch(self, binding: Binding) -> None:
         if binding.driver is not None:
@@ -283,6 +321,12 @@ class Gateway:
             if info.firmware and not charge_point.state.firmware:
                 charge_point.state.firmware = info.firmware
         self._raise_link(binding)
+
+    def _raise_links_soon(self) -> None:
+        """Do not wait for ever for drivers that cannot tell what their chargers are."""
+        if self._raising is not None:
+            self._raising.cancel()
+        self._raising = asyncio.get_running_loop().call_later(CHARGERS_KNOWN_S, self._raise_links)
 
     def _raise_links(self) -> None:
         for binding in self._all():
@@ -312,11 +356,7 @@ class Gateway:
                 continue
             ended.update((row.identity, transaction) for transaction in own.open_transactions)
             if row.central_system not in self._endpoints:
-                _log.warning(
-                    "messages wait for a central system that is not configured any more",
-                    charge_point=row.identity,
-                    central_system=row.central_system,
-                )
+                _warn_of_undeliverable(row.identity, row.central_system)
                 continue
             settings = ChargePointSettings(
                 identity=row.identity,
@@ -325,20 +365,22 @@ class Gateway:
                 charger="",
                 behaviour=behaviour(),
             )
-            self._leave(self._bind(settings, row.id, own, None))
+            binding = self._bind(settings, row.id, own, None)
+            self._leaving[pair] = binding, settings
+            self.runtime.resume(binding)
+            self.runtime.turn(binding, Released())
         return ended
 
-    def _leave(self, binding: Binding) -> None:
-        self._leaving[binding.central_system, binding.charge_point.settings.identity] = binding
-        self.runtime.resume(binding)
-        self.runtime.turn(binding, Released())
-
     def _let_go_of_those_that_are_done(self) -> None:
-        for pair, binding in list(self._leaving.items()):
-            if not binding.uncommitted and binding.again is None and not waiting_messages(binding):
+        for pair, (binding, _) in list(self._leaving.items()):
+            if binding.uncommitted or binding.again is not None or waiting_messages(binding):
+                continue
+            if binding.link.state is not LinkState.DOWN:
+                # Gone when this has ended too: nothing of it may reach one of the same name added later.
                 binding.link.down("everything is delivered")
-                del self._leaving[pair]
-                _log.info("a removed charge point has delivered everything", charge_point=pair[1])
+                continue
+            del self._leaving[pair]
+            _log.info("a removed charge point has delivered everything", charge_point=pair[1])
 
     # --- reload -----------------------------------------------------------------------------------
 
@@ -353,9 +395,10 @@ class Gateway:
 
         Raises:
             ProvisioningError: something named in it cannot be made; nothing has changed then.
-            TooManyChargePointsError: likewise.
+            TooManyChargePointsError, StoreError: likewise.
         """
         changes = difference(self.configuration, configuration)
+        # All that can fail comes first.
         allow_links(len(configuration.charge_points))
         renewed = changes.central_systems.added | changes.central_systems.changed
         endpoints = {name: make_endpoint(name, configuration.central_systems[name]) for name in renewed}
@@ -363,25 +406,37 @@ class Gateway:
             name: self._make_sink(name, configuration)
             for name in changes.drivers.added | changes.drivers.changed
         }
+        keys = self.store.register(
+            [(settings.identity, settings.central_system) for settings in changes.added]
+        )
+        stored = {key: self.store.load(key) for key in keys.values()}
         self.configuration = configuration
         self._endpoints.update(endpoints)
+        for name in changes.central_systems.removed:
+            del self._endpoints[name]
         self._settings = {
             (settings.central_system, settings.identity): settings for settings in configuration.charge_points
         }
-        handed_over = {
-            (settings.driver, settings.charger): self._remove(settings) for settings in changes.removed
-        }
+        self.traces.keep(configuration.state.trace_frames)
+        running = {_charger(settings): self._remove(settings) for settings in changes.removed}
+        moved = [(old, new) for old, new in changes.changed if _charger(old) != _charger(new)]
+        # All of them give up their chargers before one takes another's.
+        running |= {_charger(old): self._give_up_charger(old) for old, _ in moved}
         await self._replace_drivers(sinks, changes)
-        for old, new in changes.changed:
-            self._change(old, new)
-        for settings in changes.kept:
-            if settings.central_system in changes.central_systems.changed:
-                self._relink(self._bindings[settings.central_system, settings.identity], settings)
-        self._add_new(changes.added)
+        for settings in (*(new for _, new in changes.changed), *changes.kept):
+            self._renew(settings)
+        for _, new in moved:
+            self._take_charger(self._bindings[new.central_system, new.identity], new)
         for settings in changes.added:
-            running = handed_over.get((settings.driver, settings.charger))
-            if running is not None:
-                self._take_over(self._bindings[settings.central_system, settings.identity], running)
+            key = keys[settings.identity, settings.central_system]
+            self._add_later(settings, key, stored[key])
+        for settings in (*(new for _, new in moved), *changes.added):
+            rest = running.get(_charger(settings))
+            if rest is not None:
+                self._take_over(self._bindings[settings.central_system, settings.identity], rest)
+        self._relink(renewed)
+        self._by_identity = {identity: binding for (_, identity), binding in self._bindings.items()}
+        self._raise_links_soon()
         _log.info(
             "configuration reloaded",
             added=len(changes.added),
@@ -391,31 +446,37 @@ class Gateway:
         )
         return changes
 
-    def _add_new(self, added: tuple[ChargePointSettings, ...]) -> None:
-        if not added:
+    def _add_later(self, settings: ChargePointSettings, key: int, stored: StoredChargePoint) -> None:
+        pair = settings.central_system, settings.identity
+        if pair not in self._leaving:
+            self._watch(self._add(settings, key, stored))
             return
-        keys = self.store.register([(settings.identity, settings.central_system) for settings in added])
-        for settings in added:
-            leaving = self._leaving.pop((settings.central_system, settings.identity), None)
-            if leaving is not None:
-                # It had not finished leaving: it stays, with its queue as it is.
-                self._rebind(leaving, settings)
-                continue
-            key = keys[settings.identity, settings.central_system]
-            self._watch(self._add(settings, key, self.store.load(key)))
-        asyncio.get_running_loop().call_later(CHARGERS_KNOWN_S, self._raise_links)
+        # It had not finished leaving: it stays, with its queue as it is.
+        binding, _ = self._leaving.pop(pair)
+        self._bindings[pair] = binding
+        self._renew(settings)
+        self._take_charger(binding, settings)
+        binding.link.up()
 
     def _remove(self, settings: ChargePointSettings) -> Transaction | None:
         """Let a charge point go; returns the transaction that this has ended, if any."""
         pair = settings.central_system, settings.identity
+        running = self._give_up_charger(settings)
         binding = self._bindings.pop(pair)
-        if self._by_identity.get(settings.identity) is binding:
-            del self._by_identity[settings.identity]
-        self._unwatch(binding, settings.driver)
+        self._leaving[pair] = binding, settings
         if settings.central_system not in self.configuration.central_systems:
-            binding.link.down("removed")
-        else:
-            self._leaving[pair] = binding
+            binding.link.down("the central system is not configured any more")
+            if waiting_messages(binding):
+                _warn_of_undeliverable(settings.identity, settings.central_system)
+        return running
+
+    def _give_up_charger(self, settings: ChargePointSettings) -> Transaction | None:
+        """Part a charge point and its charger; returns the transaction that this has ended, if any."""
+        binding = self._bindings[settings.central_system, settings.identity]
+        sink = self._sinks[settings.driver]
+        sink.driver.unwatch(settings.charger)
+        del sink.bindings[settings.charger]
+        binding.driver, binding.serial = None, ""
         running = binding.charge_point.running
         self.runtime.turn(binding, Released())
         return running
@@ -433,57 +494,58 @@ class Gateway:
         )
         self.runtime.turn(binding, ChargerTold(rest))
 
-    def _unwatch(self, binding: Binding, driver: str) -> None:
-        if binding.driver is not None:
-            binding.driver.unwatch(binding.serial)
-        self._sinks[driver].bindings.pop(binding.serial, None)
-        binding.driver, binding.serial = None, ""
-
-    def _rebind(self, binding: Binding, settings: ChargePointSettings) -> None:
+    def _take_charger(self, binding: Binding, settings: ChargePointSettings) -> None:
         sink = self._sinks[settings.driver]
         binding.driver, binding.serial = sink.driver, settings.charger
         sink.bindings[settings.charger] = binding
-        self._bindings[settings.central_system, settings.identity] = binding
-        self._by_identity[settings.identity] = binding
         self._watch(binding)
 
-    def _change(self, old: ChargePointSettings, new: ChargePointSettings) -> None:
-        binding = self._bindings[new.central_system, new.identity]
-        central_system = self.configuration.central_systems[new.central_system]
-        fresh = make_settings(new, central_system, None, self.clock)
-        charge_point = binding.charge_point
-        charge_point.settings = structs.replace(
-            fresh,
-            vendor=new.vendor or charge_point.settings.vendor,
-            model=new.model or charge_point.settings.model,
-            capabilities=charge_point.settings.capabilities,
+    def _renew(self, settings: ChargePointSettings) -> None:
+        """Tell a charge point what is configured now; what its charger is, it knows already."""
+        binding = self._bindings[settings.central_system, settings.identity]
+        known = binding.charge_point.settings
+        binding.charge_point.settings = structs.replace(
+            self._own(settings),
+            vendor=settings.vendor or known.vendor,
+            model=settings.model or known.model,
+            capabilities=known.capabilities,
         )
-        if (old.driver, old.charger) != (new.driver, new.charger):
-            self._unwatch(binding, old.driver)
-            self.runtime.turn(binding, Released())
-            self._rebind(binding, new)
-        password = new.password or central_system.password
-        binding.link.set_password(password.get_secret_value() if password else None)
+        binding.link.set_password(self._password(settings))
 
-    def _relink(self, binding: Binding, settings: ChargePointSettings) -> None:
-        """The central system is reached in another way now: over a new link."""
-        old = binding.link
-        self._make_link(binding, settings)
-        binding.link.epoch = old.epoch
-        old.down("the configuration of the central system has changed")
-        binding.link.up()
+    def _relink(self, central_systems: frozenset[str]) -> None:
+        """Reach these central systems in another way from now on: over new links."""
+        current = [(self._bindings[pair], settings) for pair, settings in self._settings.items()]
+        for binding, settings in (*current, *self._leaving.values()):
+            old = binding.link
+            if (
+                settings.central_system not in central_systems
+                or old.endpoint is self._endpoints[settings.central_system]
+            ):
+                continue
+            self._make_link(binding, settings)
+            binding.link.epoch = old.epoch
+            if "WebSocketPingInterval" in binding.charge_point.configuration:
+                binding.link.set_ping_interval(integer(binding.charge_point, "WebSocketPingInterval"))
+            if old.state is LinkState.DOWN and binding.driver is not None:
+                # Taken down by the operator, or not brought up yet: the new one is as the old one was.
+                binding.link.last_error = old.last_error
+                continue
+            old.down("the configuration of the central system has changed")
+            binding.link.up()
 
     async def _replace_drivers(self, sinks: dict[str, _Sink], changes: Difference) -> None:
         for name in changes.drivers.removed | changes.drivers.changed:
             gone = self._sinks.pop(name)
-            assert gone.driver is not None
-            await gone.driver.stop()
+            await stop_driver(name, gone.driver)
             if name in sinks:
                 sinks[name].bindings = gone.bindings
+        self._sinks.update(sinks)
         for name, sink in sinks.items():
-            self._sinks[name] = sink
-            assert sink.driver is not None
-            await sink.driver.start()
+            try:
+                await start_driver(name, sink.driver)
+            except ProvisioningError as error:
+                # Its chargers stay unknown; all else goes on.
+                _log.error("a driver could not be started", reason=str(error))
             for binding in sink.bindings.values():
                 binding.driver = sink.driver
                 self._watch(binding)
@@ -504,7 +566,7 @@ class Gateway:
         keep_ms = self.configuration.state.transactions_keep_days * 86_400_000
         try:
             pruned = await asyncio.to_thread(self.store.prune, self.clock.now().utc_ms - keep_ms)
-        except OSError as error:
+        except StoreError as error:
             _log.error("old transactions could not be forgotten", reason=str(error))
         else:
             if pruned:

@@ -1,15 +1,22 @@
 """From configuration to working parts: endpoints, drivers, settings of charge points."""
 
+import re
+import sqlite3
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from random import Random
 from typing import Final
 
+import structlog
+
 from chargebridge import __version__
 from chargebridge.chargepoint.state import Settings
-from chargebridge.chargers.model import ChargerInfo, Driver, EventSink
+from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome, Driver, EventSink
 from chargebridge.clock import Clock, ScaledClock, SystemClock
+from chargebridge.config import Configuration, ConfigurationError, Problem, load
 from chargebridge.config.charge_points import ChargePointSettings
+from chargebridge.config.lines import key_lines, line_of
 from chargebridge.config.sections import CentralSystemSettings, ClockSettings, DriverSettings
 from chargebridge.link import Backoff, Endpoint, client_ssl_context
 
@@ -17,9 +24,74 @@ DRIVER_GROUP: Final = "chargebridge.drivers"
 _VENDOR: Final = "chargebridge"
 _MODEL: Final = "Virtual"
 
+_Fault = tuple[tuple[str, ...], str, str]
+"""The key, what was found there, and what was expected."""
+
+_log = structlog.get_logger()
+
 
 class ProvisioningError(ValueError):
     """Something named in the configuration cannot be made: says which, and what to do."""
+
+
+def read(path: Path) -> Configuration:
+    """Read a configuration file, and try what only shows when it is made: certificates, drivers.
+
+    Raises:
+        ConfigurationError: something is wrong; lists everything that is.
+    """
+    configuration = load(path)
+    faults = [*_unusable_endpoints(configuration), *_unusable_drivers(configuration)]
+    if faults:
+        lines = key_lines(path.read_text(encoding="utf-8-sig"))
+        raise ConfigurationError(
+            Problem(path.absolute(), ".".join(key), found, expected, line_of(key, lines))
+            for key, found, expected in faults
+        )
+    return configuration
+
+
+def _unusable_endpoints(configuration: Configuration) -> Iterator[_Fault]:
+    for name, settings in configuration.central_systems.items():
+        table = "central_systems", name
+        try:
+            if settings.ca_file is not None:
+                client_ssl_context(ca_file=settings.ca_file)
+        except ValueError as error:
+            yield (*table, "ca_file"), str(error), "PEM file of certificate authorities"
+            continue
+        try:
+            make_endpoint(name, settings)
+        except ProvisioningError as error:
+            key = "url" if settings.certificate is None else "certificate"
+            expected = "a usable URL" if settings.certificate is None else "a client certificate with its key"
+            yield (*table, key), str(error.__cause__), expected
+
+
+def _unusable_drivers(configuration: Configuration) -> Iterator[_Fault]:
+    clock = make_clock(configuration.clock)
+    for name, settings in configuration.drivers.items():
+        try:
+            make_driver(name, settings, _Nobody(), clock, configuration.state.directory)
+        except ProvisioningError as error:
+            reason = str(error.__cause__ or error).removeprefix(f"driver {name!r}: ")
+            # As msgspec names the place: `... - at `$.key``.
+            key = re.search(r"`\$\.(\w+)|field `(\w+)`", reason)
+            inside = (key[1] or key[2],) if key else ()
+            yield ("drivers", name, *inside), reason, f"settings of the driver {settings.type!r}"
+
+
+class _Nobody:
+    """Whom a driver on trial would deliver to, if it were started."""
+
+    def charger_event(self, serial: str, event: ChargerEvent, receipt: object) -> None:
+        """Hear nothing."""
+
+    def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:
+        """Hear nothing."""
+
+    def charger_known(self, info: ChargerInfo) -> None:
+        """Hear nothing."""
 
 
 def make_clock(settings: ClockSettings | None) -> Clock:
@@ -76,20 +148,36 @@ def make_driver(
     return driver
 
 
+async def start_driver(name: str, driver: Driver) -> None:
+    """Start a driver.
+
+    Raises:
+        ProvisioningError: it cannot be started; a driver raises for its own files, not for absence.
+    """
+    try:
+        await driver.start()
+    except (ValueError, OSError, sqlite3.Error) as error:
+        raise ProvisioningError(f"drivers.{name}: {error}") from error
+
+
+async def stop_driver(name: str, driver: Driver) -> None:
+    """Stop a driver; one that fails at it is logged, and keeps nobody from stopping."""
+    try:
+        await driver.stop()
+    except Exception:  # noqa: BLE001 - drivers come from outside
+        _log.exception("a driver failed at stopping", driver=name)
+
+
 def make_settings(
-    charge_point: ChargePointSettings,
-    central_system: CentralSystemSettings,
-    info: ChargerInfo | None,
-    clock: Clock,
+    charge_point: ChargePointSettings, central_system: CentralSystemSettings, clock: Clock
 ) -> Settings:
-    """Return what a charge point needs to know of its configuration and its charger."""
+    """Return what a charge point needs to know of its configuration, before its charger is known."""
     return Settings(
         identity=charge_point.identity,
-        vendor=charge_point.vendor or (info.vendor if info else _VENDOR),
-        model=charge_point.model or (info.model if info else _MODEL),
+        vendor=charge_point.vendor or _VENDOR,
+        model=charge_point.model or _MODEL,
         serial=charge_point.serial or charge_point.charger,
         behaviour=charge_point.behaviour,
-        capabilities=info.capabilities if info else frozenset(),
         configuration=dict(charge_point.configuration) if charge_point.configuration else {},
         # A time-out of sockets: real seconds, however fast the clock runs.
         call_timeout_s=central_system.call_timeout_s * clock.speed,
