@@ -17,6 +17,10 @@ from chargebridge.gateway.gateway import Gateway
 STOP_S: Final = 3
 """Real seconds that requests under way may take at the end."""
 
+MOST_CONNECTIONS: Final = 64
+"""At a time; above that the answer is 503, so that clients of the API never take file descriptors that
+links need."""
+
 _log = structlog.get_logger()
 
 
@@ -67,6 +71,7 @@ class ApiServer:
             date_header=False,
             http="h11",
             lifespan="off",
+            limit_concurrency=MOST_CONNECTIONS,
             log_config=None,
             log_level="warning",
             proxy_headers=False,

@@ -137,6 +137,21 @@ def test_server_runs_in_uvloop_and_gives_its_address_back(tmp_path):
     uvloop.run(scenario())
 
 
+def test_connections_are_limited_and_served_again_when_others_close(tmp_path):
+    async def scenario():
+        async with running(tmp_path) as server, httpx.AsyncClient(base_url=server.url) as client:
+            idle = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(64)]
+            assert (await client.get("/health")).status_code == 503
+            for _, writer in idle:
+                writer.close()
+                await writer.wait_closed()
+            async with asyncio.timeout(10):
+                while (await client.get("/health")).status_code != 200:
+                    pass
+
+    asyncio.run(scenario())
+
+
 def test_fleet_without_charge_points_is_an_empty_list(tmp_path):
     async def scenario():
         async with running(tmp_path, token=SecretStr("0123456789abcdef")) as server:
