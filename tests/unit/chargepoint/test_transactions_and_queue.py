@@ -595,6 +595,26 @@ class TestPages:
         )
         assert said[-2][1]["transactionId"] == 7
 
+    def test_what_ended_while_its_start_was_on_its_way_keeps_its_end(self, charging):
+        charging.link_down()
+        for n in range(1, 21):
+            charging.wait(1)
+            charging.energy(1000 + n)
+        charging.end(1100)
+        charging.begin(session=2, register_wh=1100)
+        charging.hold_pages = True
+        charging.link_up()
+        charging.settle()
+        charging.wait(5)
+        charging.end(1200, SessionEnd.EV_DISCONNECTED)
+        charging.hold_pages = False
+        charging.deliver_pages()
+        charging.settle()
+        assert of_transactions(charging.said())[-1][1]["meterStop"] == 1200
+        transaction = charging.store.transactions[2]
+        assert (transaction.transaction_id, transaction.meter_stop_wh) == (7, 1200)
+        assert idle(charging)
+
     def test_a_page_that_was_not_asked_for_is_ignored(self, charging):
         charging.wait(1)
         charging.energy(1100)
