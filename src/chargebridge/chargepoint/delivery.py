@@ -167,6 +167,8 @@ def _take_head(charge_point: "ChargePoint") -> None:
 
 def forget_delivered(charge_point: "ChargePoint") -> None:
     """Keep in memory only the running transaction and those of the messages at the head."""
+    if len(charge_point.transactions) == 1 and charge_point.running is not None:
+        return
     if charge_point.reading_queue:
         return  # a page on its way may need, and be older than, what is here
     wanted = {message.transaction for message in charge_point.queue}

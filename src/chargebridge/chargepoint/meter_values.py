@@ -34,6 +34,15 @@ _UNITS: Final[Mapping[Quantity, tuple[Measurand, UnitOfMeasure]]] = {
 }
 _PHASES: Final = (None, Phase.L1, Phase.L2, Phase.L3)
 _PHASES_TO_NEUTRAL: Final = (None, Phase.L1_N, Phase.L2_N, Phase.L3_N)
+_DESCRIBED: Final = {
+    (quantity, number): (
+        *_UNITS[quantity],
+        (_PHASES_TO_NEUTRAL if quantity is Quantity.VOLTAGE_V else _PHASES)[number],
+    )
+    for quantity in Quantity
+    for number in range(4)
+}
+"""Measurand, unit and phase of every reading there can be (`MV-11`, `MV-12`)."""
 
 
 def measured(charge_point: "ChargePoint", event: Measured) -> None:
@@ -43,7 +52,8 @@ def measured(charge_point: "ChargePoint", event: Measured) -> None:
     if latest is None:
         latest = charge_point.latest = {}
     for reading in event.readings:
-        latest[reading.quantity, reading.phase] = reading
+        if (reading.quantity, reading.phase) in _DESCRIBED:
+            latest[reading.quantity, reading.phase] = reading
     if running is None or event.session != running.session:
         if charge_point.settings.behaviour.meter_values_outside_transactions and event.session is None:
             charge_point.telemetry = event
@@ -128,13 +138,12 @@ def _payload(
 
 
 def _sampled_value(reading: Reading, context: ReadingContext) -> SampledValue:
-    quantity, value = reading.quantity, reading.value
-    measurand, unit = _UNITS[quantity]
-    phases = _PHASES_TO_NEUTRAL if quantity is Quantity.VOLTAGE_V else _PHASES
+    value = reading.value
+    measurand, unit, phase = _DESCRIBED[reading.quantity, reading.phase]
     return SampledValue(
         value=str(value) if type(value) is int else f"{value:.2f}",
         context=context,
         measurand=measurand,
-        phase=phases[reading.phase],
+        phase=phase,
         unit=unit,
     )

@@ -1,10 +1,10 @@
 """The one CALL of ours that may be unanswered (`RPC-5`)."""
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import NamedTuple
 
 
-class CallKind(Enum):
+class CallKind(IntEnum):
     """What a CALL of ours is about, which decides what its answer means."""
 
     BOOT = auto()

@@ -1,10 +1,10 @@
 """The deadlines a charge point can have; each at most once."""
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 
-class Timer(Enum):
-    """What a deadline is for."""
+class Timer(IntEnum):
+    """What a deadline is for. Integers, since they are looked up several times a turn."""
 
     CALL = auto()
     """Our CALL counts as unanswered."""
