@@ -1,12 +1,14 @@
 """The one thread that writes: it commits everything submitted since its last commit, at once.
 
-There is no waiting for more to come: what arrives while a commit is on its way to the disk makes
-the next batch.
+What arrives while a commit is on its way to the disk makes the next batch. A turn that comes alone
+never waits for others; a busy journal pauses for a moment, since many small commits cost far more
+than few large ones.
 """
 
 import asyncio
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -28,6 +30,10 @@ from chargebridge.store.reader import read_page
 LARGEST_BATCH = 1024
 """Entries of one batch; bounds how long the event loop is busy with the outcome of one commit."""
 
+_BUSY_BATCH = 16
+"""Entries of a batch that show a busy journal."""
+_GATHER_S = 0.004
+"""How long a busy journal lets the next batch grow."""
 _IDLE_S = 1.0
 _CHECKPOINT_COMMITS = 256
 
@@ -162,7 +168,10 @@ class Writer:
                 self._wake.clear()
                 stopping = self._stopping
                 while self._submitted:
-                    self._process(self._take())
+                    entries = self._take()
+                    self._process(entries)
+                    if _BUSY_BATCH <= len(entries) < LARGEST_BATCH and not self._stopping:
+                        time.sleep(_GATHER_S)
                 if stopping:
                     break
                 self._await_work()
