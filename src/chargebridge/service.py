@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 STOP_TIMEOUT_S: Final = 10.0
 SWITCH_INTERVAL_S: Final = 0.001
 """How long the event loop may keep the journal's thread waiting."""
+GC_THRESHOLDS: Final = (20_000, 20, 50)
+"""What a turn makes lives until its commit: with Python's 700 the collector would look at it over and over."""
 
 _log = structlog.get_logger()
 
