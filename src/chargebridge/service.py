@@ -26,7 +26,7 @@ STOP_TIMEOUT_S: Final = 10.0
 SWITCH_INTERVAL_S: Final = 0.001
 """How long the event loop may keep the journal's thread waiting."""
 GC_THRESHOLDS: Final = (20_000, 20, 50)
-"""What a turn makes lives until its commit: with Python's 700 the collector would look at it over and over."""
+"""With Python's 700, the collector looks again and again at what lives until the commit of its turn."""
 
 _log = structlog.get_logger()
 
