@@ -217,9 +217,9 @@ def car_waits(charge_point: "ChargePoint") -> None:
         charge_point.set_timer(Timer.CONNECTION, seconds)
         charge_point.changed()
     elif not waits and state.preparing_until_ms is not None:
+        # An intent would have taken the timer over, and this with it.
         state.preparing_until_ms = None
-        if state.intent is None:
-            charge_point.cancel_timer(Timer.CONNECTION)
+        charge_point.cancel_timer(Timer.CONNECTION)
         charge_point.changed()
 
 

@@ -168,8 +168,7 @@ def answered(charge_point: "ChargePoint", answer: CallResult | CallError) -> Non
 def timed_out(charge_point: "ChargePoint") -> None:
     """Nobody answered in time: the message failed, or the link is deaf. A Heartbeat tells."""
     call = charge_point.call
-    if call is None:
-        return
+    assert call is not None
     charge_point.notice(NoticeKind.CALL_TIMED_OUT, call.kind.name.lower())
     if call.kind is CallKind.PROBE:
         _drop_deaf_link(charge_point, "the central system answers nothing")

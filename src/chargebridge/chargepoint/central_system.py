@@ -67,6 +67,10 @@ def _answer(charge_point: "ChargePoint", call: Call) -> None:
         request = decode_request(call, tolerant=tolerant)
         response = _handle(charge_point, call, request)
     except PayloadError as error:
+        if call.action == "TriggerMessage" and error.code is CallErrorCode.PROPERTY_CONSTRAINT_VIOLATION:
+            # Its only enumeration is the trigger.
+            _send(charge_point, encode_result(call.id, triggers.unknown_trigger()))
+            return
         charge_point.notice(NoticeKind.FRAME_REFUSED, f"{error.code}: {error.description}")
         _send(charge_point, encode_error(call.id, error.code, error.description))
         return

@@ -46,12 +46,15 @@ def trigger_message(charge_point: "ChargePoint", request: TriggerMessage) -> Tri
             if not charge_point.settings.behaviour.triggers_firmware_and_diagnostics:
                 return _answer(TriggerMessageStatus.NOT_IMPLEMENTED)
             promised = [Triggered(wanted)]
-        case _:
-            return _answer(TriggerMessageStatus.NOT_IMPLEMENTED)
     if len(charge_point.triggered) + len(promised) > MOST_WAITING:
         return _answer(TriggerMessageStatus.REJECTED)
     charge_point.triggered = [*charge_point.triggered, *promised]
     return _answer(TriggerMessageStatus.ACCEPTED)
+
+
+def unknown_trigger() -> TriggerMessageResponse:
+    """Answer a trigger that OCPP 1.6 does not know: by its status, not as an error (`TM-2`)."""
+    return _answer(TriggerMessageStatus.NOT_IMPLEMENTED)
 
 
 def _answer(status: TriggerMessageStatus) -> TriggerMessageResponse:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chargebridge.chargepoint.turn import Released
 from chargebridge.chargers.model import (
     Authorize,
     ChargerState,
@@ -252,6 +253,12 @@ class TestAtTheReader:
         ready.tell(event)
         ready.said()
         assert ready.asked() == []
+
+    def test_an_answer_for_a_charger_that_was_released_means_nothing(self, ready):
+        ready.token()
+        ready.turn(Released())
+        ready.answer()
+        assert verdicts(ready) == []
 
     def test_a_session_that_began_meanwhile_wins_over_the_answer(self, ready):
         ready.token()

@@ -104,6 +104,13 @@ class TestForwarding:
             ("Current.Import", "L2"),
         ]
 
+    def test_a_phase_that_does_not_exist_is_left_out(self, charging):
+        assert measure(charging, Reading(Q.CURRENT_A, 1, 4)) == []
+        change(charging, "MeterValuesSampledData", "")
+        charging.ask("TriggerMessage", {"requestedMessage": "MeterValues"})
+        (payload,) = meter_values(charging)
+        assert len(payload["meterValue"][0]["sampledValue"]) == 1
+
     def test_mv_15_the_empty_list_sends_nothing(self, charging):
         assert change(charging, "MeterValuesSampledData", "") == "Accepted"
         assert measure(charging, Reading(Q.POWER_W, 1)) == []
@@ -185,10 +192,7 @@ class TestTriggers:
     )
     def test_tm_2_what_cannot_be_triggered(self, ready, message):
         ready.said()
-        assert ready.ask("TriggerMessage", {"requestedMessage": message}) in (
-            {"status": "NotImplemented"},
-            "PropertyConstraintViolation",
-        )
+        assert ready.ask("TriggerMessage", {"requestedMessage": message}) == {"status": "NotImplemented"}
         assert ready.said() == []
 
     def test_tm_3_all_connectors(self, ready):

@@ -394,6 +394,19 @@ class TestRetries:
             assert call1 == call2
             charging.answer()
 
+    def test_field_3_a_retried_start_repeats_everything_even_after_its_session_and_a_restart(self, ready):
+        ready.begin(id_tag="TAG1", register_wh=4711)
+        until(ready, "StartTransaction")
+        (_, first) = ready.said()[-1]
+        ready.refuse()
+        ready.wait(10)
+        ready.end(register_wh=5000)
+        ready.restart()
+        ready.boot()
+        ready.wait(60, answering=True)
+        starts = [payload for action, payload in ready.said() if action == "StartTransaction"]
+        assert starts == [first]
+
     def test_q_6_an_answer_that_cannot_be_read_is_a_failure(self, ready):
         ready.begin()
         until(ready, "StartTransaction")
