@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from chargebridge.api.parameters import Identity, TheGateway
 from chargebridge.api.problems import RefusedError, answers
 from chargebridge.chargers.model import Fault
-from chargebridge.chargers.simulator.acts import ActError
 from chargebridge.gateway.gateway import Gateway
 
 router = APIRouter(prefix="/charge-points/{identity}/charger", tags=["simulated chargers"])
@@ -103,7 +102,7 @@ async def _act(
 ) -> ChargerView:
     try:
         view = await gateway.act(identity, action, arguments or {})
-    except (ActError, ValueError) as error:
+    except ValueError as error:
         raise RefusedError(409, str(error)) from error
     return ChargerView.model_validate(view)
 

@@ -15,7 +15,7 @@ from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
 from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
 
 
-class ActError(Exception):
+class ActError(ValueError):
     """There is no such act, its arguments are wrong, or it cannot be done now; the text says which."""
 
 

@@ -61,7 +61,8 @@ class SimulatedCloud:
         self.world = world
         self._clock = clock
         self._running = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._step_at = 0.0
         self._subscribers: dict[str, Subscriber] = {}
         self._newcomers: dict[str, Subscriber] = {}
         self._commands: list[tuple[str, ChargerCommand, Subscriber]] = []
@@ -193,9 +194,10 @@ class SimulatedCloud:
         loop = asyncio.get_running_loop()
         at = loop.time() + delay_s
         if self._timer is not None:
-            if self._timer.when() <= at:
+            if self._step_at <= at:
                 return
             self._timer.cancel()
+        self._step_at = at
         self._timer = loop.call_at(at, self._on_timer)
 
     def _on_timer(self) -> None:
