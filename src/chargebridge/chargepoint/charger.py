@@ -71,10 +71,8 @@ def _reachable(charge_point: "ChargePoint", event: Reachable) -> None:
         if event.reachable:
             commands.reconcile(charge_point)
         return
-    if event.at_ms < state.reachable_ms:
-        charge_point.notice(NoticeKind.EVENT_IGNORED, "reachable: older than the last")
-        return
-    state.reachable, state.reachable_ms = event.reachable, min(event.at_ms, charge_point.now.utc_ms)
+    # No look at its time: a driver that comes back tells since when, which may be long before it left.
+    state.reachable = event.reachable
     charge_point.changed()
     if event.reachable:
         commands.reconcile(charge_point)

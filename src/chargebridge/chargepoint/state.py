@@ -86,8 +86,6 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """Virtual restarts so far."""
     reachable: bool = False
     """Whether the charger's cloud can reach it, as last told."""
-    reachable_ms: int = 0
-    """Since when; older tidings are replays."""
     firmware: str = ""
     charger: ChargerState | None = None
     """None: never seen."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chargebridge.chargers.model import ChargerState, Reachable
+from chargebridge.chargers.model import ChargerState
 
 pytestmark = pytest.mark.unit
 
@@ -295,15 +295,6 @@ class TestChargerRestart:
         ready.said()
         ready.charger_restarts()
         assert actions(ready.serve()) == ["BootNotification", "StatusNotification", "StatusNotification"]
-
-    def test_a_replay_of_its_absence_does_not_make_it_absent(self, ready):
-        old = Reachable(at_ms=ready.utc_ms, reachable=False)
-        ready.wait(5)
-        ready.reachable(False)
-        ready.wait(5)
-        ready.reachable()
-        ready.tell(old)
-        assert ready.cp.state.reachable
 
     def test_a_replay_of_the_restart_boots_nothing(self, ready):
         ready.charger_restarts()

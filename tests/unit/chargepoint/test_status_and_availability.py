@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargebridge.chargers.model import ChargerState, Fault, SessionEnd, SetAvailable, StateChanged
+from chargebridge.chargers.model import (
+    ChargerState,
+    Fault,
+    Reachable,
+    SessionEnd,
+    SetAvailable,
+    StateChanged,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -254,6 +261,14 @@ class TestUnknownCharger:
         ready.reachable()
         ready.settle()
         assert ready.statuses() == ["0 Available", "1 Preparing", "1 Charging"]
+
+    def test_a_driver_that_comes_back_may_say_since_when(self, ready):
+        since = Reachable(at_ms=ready.utc_ms, reachable=True)
+        ready.wait(60)
+        ready.reachable(False)
+        ready.wait(60)
+        ready.tell(since)
+        assert ready.ask("RemoteStartTransaction", {"idTag": "TAG1"}) == {"status": "Accepted"}
 
     def test_nothing_can_start(self, ready):
         ready.reachable(False)
