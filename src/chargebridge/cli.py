@@ -147,6 +147,11 @@ def emulate_central_system(
     state: Annotated[Path | None, typer.Option(help="File that keeps what it was told.")] = None,
     validate: Annotated[bool, typer.Option(help="Check each frame against the official schemas.")] = True,
     passwords: Annotated[Path | None, typer.Option(help="Lines of identity:password.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="Its certificate (PEM), for wss://.")] = None,
+    key: Annotated[Path | None, typer.Option(help="The certificate's private key (PEM).")] = None,
+    client_ca: Annotated[
+        Path | None, typer.Option(help="Ask for client certificates of these authorities (PEM).")
+    ] = None,
 ) -> None:
     """Run the bundled central system: small and strict, to try a gateway against."""
     import uvloop
@@ -161,7 +166,16 @@ def emulate_central_system(
     )
 
     logs.set_up(LogSettings())
-    settings = Settings(host=host, port=port, state_path=state, validate=validate, password_file=passwords)
+    settings = Settings(
+        host=host,
+        port=port,
+        state_path=state,
+        validate=validate,
+        password_file=passwords,
+        certificate_file=certificate,
+        key_file=key,
+        client_ca_file=client_ca,
+    )
     try:
         uvloop.run(serve(settings))
     except KeyboardInterrupt:
