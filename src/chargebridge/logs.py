@@ -18,7 +18,10 @@ def set_up(settings: LogSettings) -> None:
         settings.format is LogFormat.AUTO and sys.stderr.isatty()
     )
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # Plain tracebacks: those with local variables would show frames and secrets.
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
         if for_people
         else structlog.processors.JSONRenderer()
     )

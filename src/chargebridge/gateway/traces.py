@@ -45,8 +45,8 @@ LONGEST_SHOWN: Final = 16_384
 
 # Written by a ChangeConfiguration; a GetConfiguration never returns it (CF-9).
 _SECRET_VALUE: Final = re.compile(
-    r'("key"\s*:\s*"AuthorizationKey"\s*,\s*"value"\s*:\s*")(?:[^"\\]|\\.)*'
-    r'|("value"\s*:\s*")(?:[^"\\]|\\.)*("\s*,\s*"key"\s*:\s*"AuthorizationKey")',
+    r'("key"\s*:\s*"AuthorizationKey"[^{}]*?"value"\s*:\s*")(?:[^"\\]|\\.)*'
+    r'|("value"\s*:\s*")(?:[^"\\]|\\.)*("[^{}]*?"key"\s*:\s*"AuthorizationKey")',
     re.IGNORECASE,
 )
 

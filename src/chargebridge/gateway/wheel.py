@@ -13,6 +13,8 @@ from chargebridge.clock import Clock
 
 SLOT_S: Final = 0.05
 """Width of a slot in real seconds."""
+SHORTEST_WAIT_S: Final = 0.001
+"""Timers of a loop are rounded: one that fires a hair early must not be armed for next to nothing."""
 NEVER: Final = 2**62
 
 
@@ -87,7 +89,7 @@ class TimerWheel(Generic[Anyone]):
         if self._timer is not None:
             self._timer.cancel()
         left = self._slots[0] * self._width - self._clock.now().mono
-        self._timer = self._call_later(max(left / self._clock.speed, 0.0), self._fire)
+        self._timer = self._call_later(max(left / self._clock.speed, SHORTEST_WAIT_S), self._fire)
 
     def _fire(self) -> None:
         self._timer = None

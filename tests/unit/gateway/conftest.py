@@ -1,0 +1,349 @@
+"""A bench for the runtime: every port of it in memory, honest, and moved by hand."""
+
+import heapq
+import json
+
+import pytest
+from msgspec import structs
+
+from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.records import (
+    Attempted,
+    Bury,
+    Dequeue,
+    Enqueue,
+    PutTransaction,
+    QueuePage,
+    SaveState,
+    SetConfiguration,
+    StoredChargePoint,
+)
+from chargebridge.chargepoint.state import Settings
+from chargebridge.chargers.model import Capability
+from chargebridge.clock import Instant
+from chargebridge.gateway.binding import Binding, Receipt
+from chargebridge.gateway.runtime import Runtime
+from chargebridge.gateway.traces import Traces
+from chargebridge.link import LinkState
+from chargebridge.store.errors import EarlierTurnFailedError, StoreUnavailableError
+
+T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
+USUAL_ANSWERS = {
+    "BootNotification": {"status": "Accepted", "currentTime": "2026-01-02T10:00:00Z", "interval": 300},
+    "Heartbeat": {"currentTime": "2026-01-02T10:00:00Z"},
+    "MeterValues": {},
+    "StartTransaction": {"transactionId": 7, "idTagInfo": {"status": "Accepted"}},
+    "StatusNotification": {},
+    "StopTransaction": {},
+}
+
+
+class HandClock:
+    """A clock and the loop's `call_later`, moved by hand."""
+
+    speed = 1.0
+
+    def __init__(self):
+        self.mono = 1000.0
+        self.timers = []
+        self.armed = 0
+        self._order = 0
+
+    def now(self):
+        return Instant(T0_MS + round((self.mono - 1000.0) * 1000), self.mono)
+
+    def call_later(self, seconds, callback):
+        assert seconds >= 0
+        self._order += 1
+        self.armed += 1
+        timer = HandTimer(self, self.mono + seconds, self._order, callback)
+        heapq.heappush(self.timers, timer)
+        return timer
+
+    @property
+    def pending(self):
+        return [timer for timer in self.timers if not timer.cancelled]
+
+    def advance(self, seconds):
+        until = self.mono + seconds
+        while self.timers and self.timers[0].at <= until:
+            timer = heapq.heappop(self.timers)
+            if not timer.cancelled:
+                self.mono = max(self.mono, timer.at)
+                timer.callback()
+        self.mono = until
+
+
+class HandTimer:
+    def __init__(self, clock, at, order, callback):
+        self.at, self.order, self.callback = at, order, callback
+        self.cancelled = False
+        self._clock = clock
+
+    def __lt__(self, other):
+        return (self.at, self.order) < (other.at, other.order)
+
+    def cancel(self):
+        self.cancelled = True
+
+
+class MemoryJournal:
+    """Keeps records when told to `commit`, or loses them when told to `fail`; like the real one it
+    distrusts what comes of a charge point after a failure, until that is `recovered`."""
+
+    def __init__(self):
+        self.listener = None
+        self.entries = []
+        self.stored = {}
+        self.set_aside = []
+        self.distrusted = set()
+        self.unreadable = False
+        self.failing_reads = 0
+
+    def submit(self, charge_point, records, token):
+        self.entries.append(("turn", charge_point, records, token))
+
+    def put_aside(self, charge_point, entry, token):
+        self.entries.append(("turn", charge_point, [entry], token))
+
+    def read_queue(self, charge_point, after, limit, token):
+        self.entries.append(("read", charge_point, (after, limit), token))
+
+    def recovered(self, charge_point):
+        self.entries.append(("recovered", charge_point, None, None))
+
+    def load(self, charge_point):
+        if self.unreadable:
+            raise StoreUnavailableError("the disk is gone")
+        return self._of(charge_point).load()
+
+    def _of(self, charge_point):
+        return self.stored.setdefault(charge_point, Stored())
+
+    def commit(self, first=None):
+        """Make what was submitted durable, or only so much of it; then tell."""
+        entries, self.entries = self.entries[:first], self.entries[first:] if first is not None else []
+        committed, failed, pages = [], [], []
+        for kind, charge_point, content, token in entries:
+            if kind == "recovered":
+                self.distrusted.discard(charge_point)
+            elif kind == "read" and self.failing_reads:
+                self.failing_reads -= 1
+                failed.append(token)
+            elif kind == "read":
+                pages.append((token, self._of(charge_point).page(*content)))
+            elif charge_point in self.distrusted:
+                failed.append(token)
+            else:
+                for record in content:
+                    if type(record).__name__ == "SetAside":
+                        self.set_aside.append(record)
+                    else:
+                        self._of(charge_point).take(record)
+                committed.append(token)
+        if committed:
+            self.listener.committed(committed)
+        if failed:
+            self.listener.commit_failed(failed, EarlierTurnFailedError("an earlier one failed"))
+        for token, page in pages:
+            self.listener.queue_read(token, page)
+
+    def fail(self, first=None):
+        """Lose what was submitted, or only so much of it; then tell."""
+        entries, self.entries = self.entries[:first], self.entries[first:] if first is not None else []
+        tokens = []
+        for kind, charge_point, _, token in entries:
+            if kind == "recovered":
+                self.distrusted.discard(charge_point)
+            else:
+                self.distrusted.add(charge_point)
+                tokens.append(token)
+        self.listener.commit_failed(tokens, StoreUnavailableError("the disk is full"))
+
+
+class Stored:
+    """What a store makes of the records of one charge point."""
+
+    def __init__(self):
+        self.document, self.configuration = None, {}
+        self.transactions, self.queue, self.next_sequence = {}, {}, 1
+
+    def take(self, record):
+        match record:
+            case SaveState(document):
+                self.document = document
+            case SetConfiguration(key, value):
+                self.configuration[key] = value
+            case PutTransaction(transaction):
+                self.transactions[transaction.number] = transaction
+            case Enqueue(message):
+                assert message.sequence == self.next_sequence
+                self.next_sequence += 1
+                self.queue[message.sequence] = message
+            case Attempted(sequence, attempts, not_before_ms):
+                self.queue[sequence] = structs.replace(
+                    self.queue[sequence], attempts=attempts, not_before_ms=not_before_ms
+                )
+            case Dequeue(sequence) | Bury(sequence):
+                del self.queue[sequence]
+
+    def page(self, after, limit):
+        behind = [self.queue[sequence] for sequence in sorted(self.queue) if sequence > after]
+        numbers = {message.transaction for message in behind[:limit]}
+        return QueuePage(
+            messages=tuple(behind[:limit]),
+            transactions=tuple(self.transactions[number] for number in sorted(numbers)),
+            more=len(behind) > limit,
+        )
+
+    def load(self):
+        return StoredChargePoint(
+            document=self.document,
+            configuration=dict(self.configuration),
+            open_transactions=tuple(t for t in self.transactions.values() if t.stopped_ms is None),
+            next_transaction=max(self.transactions, default=0) + 1,
+            next_sequence=self.next_sequence,
+            queue=self.page(0, 16),
+        )
+
+
+class MemoryLink:
+    """A link whose other end is the test."""
+
+    def __init__(self):
+        self.state, self.epoch = LinkState.DOWN, 0
+        self.said, self.closed, self.ping_s = [], [], None
+        self.owner = None
+
+    def open(self):
+        self.epoch += 1
+        self.state = LinkState.OPEN
+        self.owner.link_opened(self.epoch)
+
+    def lose(self):
+        self.state = LinkState.WAITING
+        self.owner.link_closed(self.epoch, "lost")
+
+    def receive(self, *frame):
+        self.owner.frame_received(self.epoch, json.dumps(frame).encode())
+
+    def send(self, epoch, data):
+        if epoch != self.epoch or self.state is not LinkState.OPEN:
+            return False
+        self.said.append(json.loads(data))
+        return True
+
+    def close(self, epoch, reason):
+        if epoch == self.epoch and self.state is LinkState.OPEN:
+            self.state = LinkState.CLOSING
+            self.closed.append(reason)
+
+    def set_ping_interval(self, seconds):
+        self.ping_s = seconds
+
+    @property
+    def calls(self):
+        return [frame[2] for frame in self.said if frame[0] == 2]
+
+
+class MemoryDriver:
+    """A driver that takes everything down."""
+
+    def __init__(self):
+        self.acknowledged, self.commands = [], []
+
+    def acknowledge(self, receipt):
+        self.acknowledged.append(receipt)
+
+    def command(self, serial, command):
+        self.commands.append((serial, command))
+
+
+class Bench:
+    """A runtime with one charge point, `binding`, and more on demand."""
+
+    def __init__(self):
+        self.clock = HandClock()
+        self.journal = MemoryJournal()
+        self.traces = Traces(1000)
+        self.runtime = Runtime(self.clock, self.journal, self.clock.call_later, self.traces)
+        self.journal.listener = self.runtime
+        self.driver = MemoryDriver()
+        self.answered = set()
+        self.all_said = []
+        self.binding = self.add(1)
+
+    @property
+    def link(self):
+        return self.binding.link
+
+    def add(self, key):
+        settings = Settings(
+            identity=f"CP{key}", vendor="V", model="M", capabilities=frozenset(Capability), software="0"
+        )
+        charge_point = ChargePoint(settings, self.journal.load(key))
+        binding = Binding(key, "main", charge_point, f"EH{key}", self.driver, self.runtime.turn)
+        binding.link = MemoryLink()
+        binding.link.owner = binding
+        self.runtime.resume(binding)
+        return binding
+
+    def tell(self, an_input, token=None, binding=None):
+        receipt = None if token is None else Receipt(self.driver, token)
+        self.runtime.turn(binding or self.binding, an_input, receipt)
+
+    def settle(self):
+        """Commit until nothing more comes of it."""
+        while self.journal.entries:
+            self.journal.commit()
+
+    def answer_all(self, answers=None, *, settle=True):
+        """Answer every CALL as it comes, until nothing more is said; with `settle=False` only those said."""
+        answers = USUAL_ANSWERS | (answers or {})
+        said = 0
+        while said < len(self.link.said):
+            frame = self.link.said[said]
+            said += 1
+            if frame[0] == 2 and frame[1] not in self.answered:
+                self.answered.add(frame[1])
+                self.link.receive(3, frame[1], answers[frame[2]])
+                if settle:
+                    self.settle()
+
+    def boot(self):
+        """Connect and register, with everything said, answered and durable."""
+        self.settle()
+        self.link.open()
+        self.settle()
+        self.answer_all()
+        self.all_said += self.link.said
+        self.link.said.clear()
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+@pytest.fixture
+def clock():
+    return HandClock()
+
+
+def breaking(times, wanted, monkeypatch):
+    """Let a ChargePoint raise for inputs that `wanted` picks, so many times, after changing its state."""
+    handle, left = ChargePoint.handle, [times]
+
+    def handle_or_break(self, an_input, now):
+        effects = handle(self, an_input, now)
+        if left[0] and wanted(an_input):
+            left[0] -= 1
+            raise RuntimeError("a defect")
+        return effects
+
+    monkeypatch.setattr(ChargePoint, "handle", handle_or_break)
+
+
+@pytest.fixture
+def break_turns(monkeypatch):
+    return lambda times, wanted: breaking(times, wanted, monkeypatch)

@@ -1,0 +1,136 @@
+"""Traces: bounded, and without secrets."""
+
+import pytest
+
+from chargebridge.gateway.traces import LONGEST_SHOWN, Direction, Frame, Traces, redact
+
+pytestmark = pytest.mark.unit
+
+
+def frame(text, charge_point=1, direction=Direction.RECEIVED):
+    return Frame(charge_point, 1_767_348_000_000, direction, text.encode())
+
+
+def texts(traces, charge_point=1, limit=100):
+    return [shown.text for shown in traces.recent(charge_point, limit)]
+
+
+def test_the_newest_frames_of_all_charge_points_are_kept():
+    traces = Traces(3)
+    for number in range(5):
+        traces.add(frame(f"[{number}]", charge_point=number % 2))
+    assert texts(traces, 0) == ["[2]", "[4]"]
+    assert texts(traces, 1) == ["[3]"]
+
+
+def test_recent_frames_are_the_newest_oldest_first():
+    traces = Traces(10)
+    for number in range(5):
+        traces.add(frame(f"[{number}]"))
+    assert texts(traces, limit=2) == ["[3]", "[4]"]
+
+
+def test_the_bound_can_change_while_it_runs():
+    traces = Traces(3)
+    for number in range(3):
+        traces.add(frame(f"[{number}]"))
+    traces.keep(2)
+    assert texts(traces) == ["[1]", "[2]"]
+    traces.keep(3)
+    traces.add(frame("[3]"))
+    assert texts(traces) == ["[1]", "[2]", "[3]"]
+
+
+def test_none_are_kept_if_none_are_wanted():
+    traces = Traces(0)
+    traces.add(frame("[2]"))
+    assert texts(traces) == []
+
+
+def test_the_newest_of_each_charge_point():
+    traces = Traces(10)
+    for number in range(5):
+        traces.add(frame(f"[{number}]", charge_point=number % 2))
+    newest = traces.newest([0, 1, 7])
+    assert {key: shown.text for key, shown in newest.items()} == {0: "[4]", 1: "[3]"}
+
+
+def test_a_frame_is_shown_with_its_time_and_direction():
+    traces = Traces(1)
+    traces.add(frame("[2]", direction=Direction.SENT))
+    (shown,) = traces.recent(1, 1)
+    assert (shown.time, shown.direction) == ("2026-01-02T10:00:00.000Z", Direction.SENT)
+
+
+def test_a_huge_frame_is_shown_in_part():
+    traces = Traces(1)
+    traces.add(frame("x" * (LONGEST_SHOWN + 5)))
+    (shown,) = traces.recent(1, 1)
+    assert len(shown.text) == LONGEST_SHOWN
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            '[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"hunter2"}]',
+            '[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"***"}]',
+        ),
+        (
+            '[2,"1","ChangeConfiguration",{"value":"hunter2","key":"AuthorizationKey"}]',
+            '[2,"1","ChangeConfiguration",{"value":"***","key":"AuthorizationKey"}]',
+        ),
+        (
+            '{ "key" : "authorizationKEY" ,\n "value" : "hunter2" }',
+            '{ "key" : "authorizationKEY" ,\n "value" : "***" }',
+        ),
+        (
+            r'{"key":"AuthorizationKey","value":"hun\"ter2\\"}',
+            '{"key":"AuthorizationKey","value":"***"}',
+        ),
+        (
+            r'{"value":"hun\"ter2","key":"AuthorizationKey"}',
+            '{"value":"***","key":"AuthorizationKey"}',
+        ),
+        (
+            '{"key":"AuthorizationKey","readonly":false,"value":"hunter2"}',
+            '{"key":"AuthorizationKey","readonly":false,"value":"***"}',
+        ),
+    ],
+)
+def test_the_authorization_key_is_never_shown(said, shown, direction):
+    traces = Traces(1)
+    seen = []
+    traces.watch(1, seen.append)
+    traces.add(frame(said, direction=direction))
+    assert texts(traces) == [shown]
+    assert [one.text for one in seen] == [shown]
+    assert traces.newest([1])[1].text == shown
+
+
+def test_other_values_are_shown():
+    said = '[2,"1","ChangeConfiguration",{"key":"HeartbeatInterval","value":"300"}]'
+    assert redact(said) == said
+
+
+def test_who_watches_a_charge_point_sees_its_new_frames_until_they_stop():
+    traces = Traces(10)
+    seen, others = [], []
+    traces.add(frame("[0]"))
+    unwatch = traces.watch(1, seen.append)
+    traces.watch(2, others.append)
+    traces.add(frame("[1]"))
+    unwatch()
+    traces.add(frame("[2]"))
+    assert [shown.text for shown in seen] == ["[1]"]
+    assert others == []
+
+
+def test_who_stops_watching_at_a_frame_keeps_it_from_nobody():
+    traces = Traces(10)
+    seen = []
+    unwatch = traces.watch(1, lambda shown: unwatch())
+    traces.watch(1, seen.append)
+    traces.add(frame("[1]"))
+    assert [shown.text for shown in seen] == ["[1]"]
