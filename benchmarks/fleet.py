@@ -9,17 +9,22 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
-from benchmarks.harness.sink import HOSTS
+from benchmarks.harness.sink import HEARTBEAT_S, HOSTS
 from benchmarks.harness.trial import ROOT, Trial
 from benchmarks.measuring import show
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SETTLE_S = 3.0
-IDLE_S = 30.0
+IDLE_S = 60.0
+IDLE_FROM_S = HEARTBEAT_S + 30.0
+"""By then every charge point has sent a heartbeat or is about to."""
+UNPACED = 100_000.0
+"""Connections a second: as fast as the machine can."""
 SATURATED_S = 4.0
 
 CONFIGURATION = """
@@ -46,8 +51,8 @@ PROGRAM = """
 enabled = false
 
 [link]
-# As many at once as the reference; as fast as the machine can.
-connects_per_s = 100000
+# As many at once as the reference.
+connects_per_s = {connects_per_s}
 concurrent_handshakes = 400
 
 [state]
@@ -75,25 +80,25 @@ class Gateway:
             (distribution / file).write_text(text)
         self.file = folder / "fleet.toml"
 
-    def trial(self, count: int) -> Trial:
+    def trial(self, count: int, connects_per_s: float = UNPACED) -> Trial:
         """Start it; the state of an earlier trial is there again."""
 
         def command(port: int) -> Sequence[str]:
-            self.file.write_text(_configuration(count, port))
+            self.file.write_text(_configuration(count, port, connects_per_s))
             return [sys.executable, "-m", "chargebridge", "run", "--config", str(self.file)]
 
-        path = f"{self.folder}{os.pathsep}{ROOT}"
+        path = os.pathsep.join(map(str, (self.folder, ROOT, ROOT / "src")))
         environment = {"PYTHONPATH": path, "BENCH_PASSWORD": "secret0123456789"}
         return Trial(command, count, self.folder / "program.log", environment)
 
 
-def _configuration(count: int, port: int) -> str:
+def _configuration(count: int, port: int, connects_per_s: float) -> str:
     each = count // len(HOSTS)
     parts = []
     for number, host in enumerate(HOSTS):
         name = f"sink{number}"
         parts.append(CENTRAL_SYSTEM.format(name=name, host=host, port=port))
-    parts.append(PROGRAM)
+    parts.append(PROGRAM.format(connects_per_s=connects_per_s))
     fleet = CONFIGURATION.split("[[fleets]]")
     parts.append(fleet[0])
     for number in range(len(HOSTS)):
@@ -111,8 +116,8 @@ class Reference:
         folder.mkdir(parents=True)
         self.folder = folder
 
-    def trial(self, count: int) -> Trial:
-        """Start it."""
+    def trial(self, count: int, connects_per_s: float = UNPACED) -> Trial:
+        """Start it; its heartbeats are spread at random, however fast it connects."""
         module = "benchmarks.harness.reference_client"
 
         def command(port: int) -> Sequence[str]:
@@ -122,6 +127,7 @@ class Reference:
 
 
 Subject = Gateway | Reference
+Measurement = Callable[[Subject, int], Measured]
 
 
 def start_up(subject: Subject, count: int) -> Measured:
@@ -147,10 +153,14 @@ def start_up(subject: Subject, count: int) -> Measured:
 
 
 def idle(subject: Subject, count: int) -> Measured:
-    """Measure the CPU time of doing nothing but heartbeats."""
-    with subject.trial(count) as trial:
+    """Measure the CPU time of doing nothing but heartbeats.
+
+    The gateway connects over a whole interval, so that its heartbeats are spread like those of a
+    fleet that has run for days.
+    """
+    with subject.trial(count, connects_per_s=count / HEARTBEAT_S) as trial:
         trial.wait_until_ready()
-        time.sleep(SETTLE_S * 2)
+        time.sleep(max(0.0, trial.started_at + IDLE_FROM_S - time.monotonic()))
         before, began, calls = trial.cpu_s(), time.monotonic(), trial.stats()["calls"]
         time.sleep(IDLE_S)
         spent, lasted = trial.cpu_s() - before, time.monotonic() - began
@@ -195,17 +205,29 @@ class Results:
         self._trials = 0
         self._figures: dict[tuple[str, str], list[float]] = {}
 
-    def measure(
-        self, prefix: str, measurement: Callable[[Subject, int], Measured], count: int, rounds: int = ROUNDS
-    ) -> None:
+    def measure(self, prefix: str, measurement: Measurement, count: int) -> None:
         """Measure both subjects in turns; each trial begins with an empty folder."""
-        for _ in range(rounds):
-            for kind in (Reference, Gateway):
-                self._trials += 1
-                subject = kind(self._folder / str(self._trials))
-                for name, value in measurement(subject, count).items():
-                    self._figures.setdefault((subject.name, prefix + name), []).append(value)
-            print(".", end="", flush=True, file=sys.stderr)
+        for _ in range(ROUNDS):
+            for subject in self._subjects():
+                self._take(prefix, subject, measurement(subject, count))
+
+    def measure_at_once(self, prefix: str, measurement: Measurement, count: int) -> None:
+        """Measure both subjects at the same time, for what takes long and leaves the CPU idle."""
+        subjects = [subject for _ in range(ROUNDS) for subject in self._subjects()]
+        with ThreadPoolExecutor(len(subjects)) as threads:
+            measured = threads.map(lambda subject: measurement(subject, count), subjects)
+            for subject, figures in zip(subjects, measured, strict=True):
+                self._take(prefix, subject, figures)
+
+    def _subjects(self) -> Iterator[Subject]:
+        for kind in (Reference, Gateway):
+            self._trials += 1
+            yield kind(self._folder / str(self._trials))
+
+    def _take(self, prefix: str, subject: Subject, measured: Measured) -> None:
+        for name, value in measured.items():
+            self._figures.setdefault((subject.name, prefix + name), []).append(value)
+        print(".", end="", flush=True, file=sys.stderr)
 
     def of(self, subject: type[Subject], name: str) -> float:
         """Return the median."""
@@ -214,7 +236,13 @@ class Results:
     def row(self, title: str, aim: str, get: Callable[[type[Subject]], float], unit: str) -> list[str]:
         """Compare both subjects."""
         reference, gateway = get(Reference), get(Gateway)
-        return [title, f"{reference:,.2f} {unit}", f"{gateway:,.2f} {unit}", f"{gateway / reference:.2f}", aim]
+        return [
+            title,
+            f"{reference:,.2f} {unit}",
+            f"{gateway:,.2f} {unit}",
+            f"{gateway / reference:.2f}",
+            aim,
+        ]
 
     def plain(self, title: str, aim: str, name: str, unit: str) -> list[str]:
         """Compare a figure as it was measured."""
@@ -245,7 +273,7 @@ def main() -> None:
                 results.plain("GetConfiguration to 5,000, last answer", "<= 2 x (c)", "5000 burst_ms", "ms"),
             ]
         if "idle" in only:
-            results.measure("", idle, 1000)
+            results.measure_at_once("", idle, 1000)
             rows += [
                 results.plain("idle CPU, 1,000 a minute", "<= (c)", "idle_cpu_s", "s"),
                 results.plain("  heartbeats", "", "heartbeats", ""),

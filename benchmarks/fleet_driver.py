@@ -53,7 +53,12 @@ class FleetDriver:
     """Chargers that measure when told to."""
 
     def __init__(
-        self, name: str, settings: Mapping[str, object], sink: GatewaySink, clock: Clock, state_dir: Path | None
+        self,
+        name: str,
+        settings: Mapping[str, object],
+        sink: GatewaySink,
+        clock: Clock,
+        state_dir: Path | None,
     ) -> None:
         self._sink = sink
         self._clock = clock

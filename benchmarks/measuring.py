@@ -42,7 +42,10 @@ def show(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Non
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     print(f"\n{title}\n")
     for number, line in enumerate(lines):
-        cells = [line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]
+        cells = [
+            line[0].ljust(widths[0]),
+            *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True)),
+        ]
         print("  " + "   ".join(cells).rstrip())
         if not number:
             print("  " + "   ".join("-" * width for width in widths))

@@ -1,6 +1,8 @@
-"""What a turn costs from `submit` to `committed`, beside plain sqlite3 with one commit a turn.
+"""What a turn costs: the state machine alone, the journal alone, beside plain sqlite3.
 
-A turn is one Enqueue of a sample and one Dequeue of the one before, over 5,000 charge points.
+For the journal a turn is one Enqueue of a sample and one Dequeue of the one before, from `submit` to
+`committed`; for the state machine it is a Measured of six readings that becomes a MeterValues, and
+half of the answer to it.
 """
 
 import asyncio
@@ -9,6 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.measuring import show
+from chargebridge.chargepoint.behaviour import behaviour
+from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import (
     Dequeue,
     Enqueue,
@@ -19,11 +24,18 @@ from chargebridge.chargepoint.records import (
     Record,
     Transaction,
 )
+from chargebridge.chargepoint.state import Settings
+from chargebridge.chargepoint.turn import ChargerTold, Effects, FrameReceived, LinkOpened, SendFrame
+from chargebridge.chargers.model import Measured, Quantity, Reachable, Reading, SessionStarted
+from chargebridge.clock import Instant
 from chargebridge.store.errors import StoreError
 from chargebridge.store.journal import SqliteStore
 
 CHARGE_POINTS = 5000
-PAYLOAD = b"x" * 180
+PAYLOAD = b"x" * 600
+AT_MS = 1_700_000_000_000
+CYCLES = 20
+UNDER_WAY = (1, 64, 512, 2048)
 
 
 class Cost:
@@ -32,6 +44,71 @@ class Cost:
     def __init__(self, turns: int, cpu_s: float, wall_s: float) -> None:
         self.cpu_us = cpu_s / turns * 1e6
         self.rate = turns / wall_s
+
+
+# --- the state machine ----------------------------------------------------------------------------
+
+
+def charging(number: int) -> ChargePoint:
+    """Return a charge point in a session whose start the central system has answered."""
+    settings = Settings(
+        identity=f"CP{number:05d}", vendor="Bench", model="Virtual", behaviour=behaviour("easee")
+    )
+    charge_point, now = ChargePoint(settings), Instant(AT_MS, 1.0)
+    charge_point.resume(now)
+    charge_point.handle(ChargerTold(Reachable(at_ms=AT_MS, reachable=True)), now)
+    began = SessionStarted(at_ms=AT_MS, session=1, id_tag="0123456789ABCDEF", register_wh=0)
+    charge_point.handle(ChargerTold(began), now)
+    effects = charge_point.handle(LinkOpened(1), now)
+    while sent := _call_id(effects):
+        effects = charge_point.handle(_answer(sent), now)
+    return charge_point
+
+
+def _call_id(effects: Effects) -> bytes | None:
+    for output in effects.outputs:
+        if isinstance(output, SendFrame):
+            return output.data.split(b'"')[1]
+    return None
+
+
+def _answer(call_id: bytes) -> FrameReceived:
+    # Fits every call that a charge point makes until it charges.
+    fields = (
+        b'"status":"Accepted","currentTime":"2026-01-31T12:00:00Z","interval":180,'
+        b'"transactionId":4711,"idTagInfo":{"status":"Accepted"}'
+    )
+    return FrameReceived(1, b'[3,"%b",{%b}]' % (call_id, fields))
+
+
+def state_machine(count: int) -> Cost:
+    """Measure turns of so many charge points; one alone stays in the CPU's caches."""
+    charge_points = [charging(number) for number in range(count)]
+    spent, turns = 0.0, 0
+    for cycle in range(1, 1 + CYCLES * CHARGE_POINTS // count // (1 if count > 1 else 10)):
+        now = Instant(AT_MS + cycle, 1.0 + cycle / 1000)
+        readings = (
+            Reading(Quantity.ENERGY_WH, cycle * 7),
+            Reading(Quantity.CURRENT_A, 15.9, 1),
+            Reading(Quantity.CURRENT_A, 16.0, 2),
+            Reading(Quantity.CURRENT_A, 16.1, 3),
+            Reading(Quantity.POWER_W, 11040.0),
+            Reading(Quantity.VOLTAGE_V, 230.4, 1),
+        )
+        told = ChargerTold(Measured(at_ms=now.utc_ms, readings=readings, session=1))
+        began = time.process_time()
+        effects = [charge_point.handle(told, now) for charge_point in charge_points]
+        spent += time.process_time() - began
+        answers = [_answer(_call_id(effect) or b"") for effect in effects]
+        began = time.process_time()
+        for charge_point, answer in zip(charge_points, answers, strict=True):
+            charge_point.handle(answer, now)
+        spent += time.process_time() - began
+        turns += 2 * count
+    return Cost(turns, spent, spent)
+
+
+# --- the journal ----------------------------------------------------------------------------------
 
 
 class Window:
@@ -57,13 +134,13 @@ class Window:
     def fill(self) -> None:
         while self.submitted < self.turns and self.submitted - self.committed_turns < self.size:
             turns_each, charge_point = divmod(self.submitted, CHARGE_POINTS)
-            self.store.submit(charge_point + 1, _turn(turns_each + 2), self.submitted)
+            self.store.submit(charge_point + 1, _records(turns_each + 2), self.submitted)
             self.submitted += 1
 
 
-def _turn(sequence: int) -> list[Record]:
+def _records(sequence: int) -> list[Record]:
     message = QueuedMessage(sequence, MessageKind.METER_VALUES, 1, PAYLOAD)
-    return [Enqueue(message, 1_700_000_000_000 + sequence, sequence), Dequeue(sequence - 1)]
+    return [Enqueue(message, AT_MS + sequence, sequence), Dequeue(sequence - 1)]
 
 
 class Setup:
@@ -92,7 +169,7 @@ async def fill_store(directory: Path) -> None:
     setup = Setup(len(numbers))
     store.start(asyncio.get_running_loop(), setup)
     for number in numbers.values():
-        transaction = Transaction(1, 1, 1, "0123456789ABCDEF", 1_700_000_000_000, 0)
+        transaction = Transaction(1, 1, 1, "0123456789ABCDEF", AT_MS, 0)
         store.submit(number, [PutTransaction(transaction)], None)
     await setup.done.wait()
     await store.stop()
@@ -123,11 +200,11 @@ async def plain(directory: Path, turns: int) -> Cost:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(
             "INSERT INTO queue VALUES (?, ?, 'meter_values', 1, ?, 0, NULL, ?)",
-            (charge_point, sequence, PAYLOAD, 1_700_000_000_000 + sequence),
+            (charge_point, sequence, PAYLOAD, AT_MS + sequence),
         )
         connection.execute(
             "UPDATE transactions SET sampled_ms = ?, register_wh = ? WHERE charge_point = ? AND number = 1",
-            (1_700_000_000_000 + sequence, sequence, charge_point),
+            (AT_MS + sequence, sequence, charge_point),
         )
         connection.execute(
             "UPDATE charge_points SET last_sequence = ? WHERE id = ?", (sequence, charge_point)
@@ -142,20 +219,22 @@ async def plain(directory: Path, turns: int) -> Cost:
 
 
 def main() -> None:
-    """Print the cost of a turn at several depths, and its ratio to one commit a turn."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="turn-") as folder:
         path = Path(folder)
-        (path / "plain").mkdir()
+        for name in ("plain", *map(str, UNDER_WAY)):
+            (path / name).mkdir()
         reference = asyncio.run(plain(path / "plain", 2000))
-        print(
-            f"plain sqlite3, one commit a turn: {reference.cpu_us:7.1f} us CPU, {reference.rate:,.0f} turns/s"
-        )
-        for size in (1, 64, 512, 2048):
-            directory = path / str(size)
-            directory.mkdir()
-            cost = asyncio.run(journal(directory, size, 2000 if size == 1 else 100_000))
-            gain = f"CPU 1/{reference.cpu_us / cost.cpu_us:.1f}, rate x{cost.rate / reference.rate:.1f}"
-            print(f"journal, {size:5d} under way: {cost.cpu_us:7.1f} us CPU, {cost.rate:,.0f}/s; {gain}")
+        costs = {"plain sqlite3, one commit a turn": reference}
+        for size in UNDER_WAY:
+            turns = 2000 if size == 1 else 100_000
+            costs[f"journal, {size:,} turns under way"] = asyncio.run(journal(path / str(size), size, turns))
+    for count in (1, CHARGE_POINTS):
+        costs[f"state machine alone, {count:,} charge points"] = state_machine(count)
+    rows = [
+        [title, f"{cost.cpu_us:.1f}", f"{cost.cpu_us / reference.cpu_us:.2f}", f"{cost.rate:,.0f}"]
+        for title, cost in costs.items()
+    ]
+    show("turn: CPU of one turn", ("what", "us", "x plain", "turns/s"), rows)
 
 
 if __name__ == "__main__":

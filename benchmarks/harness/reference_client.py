@@ -143,7 +143,7 @@ _decode_get_configuration = msgspec.json.Decoder(GetConfiguration).decode
 
 def _now() -> str:
     now = time.time()
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + ".%03dZ" % (now % 1 * 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03d}Z"
 
 
 class ChargePoint(WSListener):  # type: ignore[misc]  # picows is compiled
