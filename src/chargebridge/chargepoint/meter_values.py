@@ -32,6 +32,9 @@ _UNITS: Final[Mapping[Quantity, tuple[Measurand, UnitOfMeasure]]] = {
     Quantity.VOLTAGE_V: (Measurand.VOLTAGE, UnitOfMeasure.V),
     Quantity.TEMPERATURE_C: (Measurand.TEMPERATURE, UnitOfMeasure.CELSIUS),
 }
+# Needed for each reading; reaching a member through its class is ten times slower on Python 3.11.
+_ENERGY: Final = Quantity.ENERGY_WH
+_PERIODIC: Final = ReadingContext.SAMPLE_PERIODIC
 _PHASES: Final = (None, Phase.L1, Phase.L2, Phase.L3)
 _PHASES_TO_NEUTRAL: Final = (None, Phase.L1_N, Phase.L2_N, Phase.L3_N)
 _DESCRIBED: Final = {
@@ -65,12 +68,12 @@ def measured(charge_point: "ChargePoint", event: Measured) -> None:
     register_wh = running.register_wh
     sampled: list[SampledValue] = []
     for reading in event.readings:
-        if reading.quantity is Quantity.ENERGY_WH:
+        if reading.quantity is _ENERGY:
             if reading.value < register_wh:
                 continue  # a register never runs backwards (MV-9)
             register_wh = int(reading.value)
         if (reading.quantity, reading.phase) in wanted:
-            sampled.append(_sampled_value(reading, ReadingContext.SAMPLE_PERIODIC))
+            sampled.append(_sampled_value(reading, _PERIODIC))
     if not sampled:
         return
     running = structs.replace(running, sampled_ms=event.at_ms, register_wh=register_wh)
@@ -82,7 +85,7 @@ def measured(charge_point: "ChargePoint", event: Measured) -> None:
 
 def telemetry(charge_point: "ChargePoint", event: Measured) -> bytes:
     """Return the payload of a MeterValues outside transactions; empty if nothing of it is wanted."""
-    sampled = _wanted(charge_point, event.readings, ReadingContext.SAMPLE_PERIODIC)
+    sampled = _wanted(charge_point, event.readings, _PERIODIC)
     return _payload(transactions.CONNECTOR, None, sampled, event.at_ms) if sampled else b""
 
 
