@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LONGEST_INTERVAL_S = 86_400
 """A central system that names more than a day is asked again after a day."""
+COARSE_HEARTBEAT_S = 20
+"""Heartbeats this far ahead are sent to the second."""
 
 
 def request(charge_point: "ChargePoint") -> BootNotification:
@@ -106,9 +108,17 @@ def schedule_heartbeat(charge_point: "ChargePoint") -> None:
     """Set the next heartbeat from now; an interval of 0 means none (`HB-2`, `HB-3`)."""
     interval = charge_point.heartbeat_interval_s
     if interval > 0 and charge_point.accepted:
-        charge_point.set_timer(Timer.HEARTBEAT, charge_point.jitter(interval))
+        _set_heartbeat(charge_point, charge_point.jitter(interval))
     else:
         charge_point.cancel_timer(Timer.HEARTBEAT)
+
+
+def _set_heartbeat(charge_point: "ChargePoint", seconds: float) -> None:
+    if seconds >= COARSE_HEARTBEAT_S:
+        # On whole seconds, all heartbeats of an idle fleet are one wake-up a second.
+        mono = charge_point.now.mono
+        seconds = round(mono + seconds) - mono
+    charge_point.set_timer(Timer.HEARTBEAT, seconds)
 
 
 def heartbeat_interval_over(charge_point: "ChargePoint") -> None:
@@ -116,7 +126,7 @@ def heartbeat_interval_over(charge_point: "ChargePoint") -> None:
     interval = charge_point.heartbeat_interval_s
     quiet_s = charge_point.now.mono - charge_point.heard_mono
     if charge_point.settings.behaviour.heartbeat_interval_s is None and quiet_s < interval * 0.9:
-        charge_point.set_timer(Timer.HEARTBEAT, interval - quiet_s)
+        _set_heartbeat(charge_point, interval - quiet_s)
         return
     charge_point.heartbeat_due = charge_point.online and charge_point.state.reachable
     schedule_heartbeat(charge_point)
