@@ -142,7 +142,7 @@ class Visitor:
     def __init__(self, gateway, central_system, identity="CP1"):
         self.gateway, self.central_system, self.identity = gateway, central_system, identity
         self.taken = set()
-        self.skip()
+        self.begin = 0
 
     def skip(self):
         """Expect only what is said from now on."""

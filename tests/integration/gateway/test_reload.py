@@ -1,0 +1,261 @@
+"""A new configuration in a running gateway: what did not change notices nothing."""
+
+import pytest
+
+from chargebridge.gateway.gateway import NotSimulatedError, UnknownChargePointError
+from chargebridge.gateway.provisioning import ProvisioningError
+from chargebridge.ocpp16.messages import GetConfiguration
+
+pytestmark = pytest.mark.integration
+
+
+async def message_timeout(cs, identity):
+    answer = await cs.call(identity, GetConfiguration(key=("MessageTimeout",)))
+    return answer.configuration_key[0].value
+
+
+def stay(gateway, *identities):
+    """What must be the same before and after a reload."""
+    return {identity: gateway._binding(identity).link.epoch for identity in identities}
+
+
+@pytest.fixture
+def three(site):
+    site.charge_points = [{"identity": f"CP{number}"} for number in (1, 2, 3)]
+    return site
+
+
+async def test_the_same_configuration_changes_nothing(three, visitor):
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        someone = visitor(gateway, cs)
+        await someone.ready()
+        await someone.begin_session()
+        before = stay(gateway, "CP1")
+        changes = await gateway.reload(three.read())
+        assert (changes.added, changes.removed, changes.changed) == ((), (), ())
+        assert stay(gateway, "CP1") == before
+        await someone.end_session()
+        await someone.reconcile()
+        assert cs.ledger.charge_point("CP1").boots == 1
+
+
+async def test_charge_points_come_go_and_change_while_others_notice_nothing(three, visitor):
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        for identity in ("CP1", "CP2", "CP3"):
+            await visitor(gateway, cs, identity).ready()
+        before = stay(gateway, "CP1", "CP3")
+        three.charge_points = [
+            {"identity": "CP1"},
+            {"identity": "CP3", "tag_for_untagged": "GUEST", "vendor": "Maker"},
+            {"identity": "CP4"},
+        ]
+        await gateway.reload(three.read())
+        await visitor(gateway, cs, "CP4").ready()
+        assert stay(gateway, "CP1", "CP3") == before
+        assert sorted(gateway.identities()) == ["CP1", "CP3", "CP4"]
+        with pytest.raises(UnknownChargePointError):
+            gateway.charge_point("CP2")
+        assert gateway._binding("CP3").charge_point.settings.tag_for_untagged == "GUEST"
+        assert gateway._binding("CP3").charge_point.settings.vendor == "Maker"
+        assert cs.violations == []
+
+
+async def test_a_removed_charge_point_ends_its_transaction_and_finishes_delivering(
+    three, visitor, wait_until, monkeypatch
+):
+    monkeypatch.setattr("chargebridge.gateway.gateway.HOUSEKEEPING_S", 0.05)
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        someone = visitor(gateway, cs)
+        await someone.ready()
+        await someone.begin_session()
+        await someone.expect("MeterValues")
+        await someone.settled()
+        three.charge_points = [{"identity": "CP2"}]
+        await gateway.reload(three.read())
+        stop = await someone.expect("StopTransaction")
+        (told,) = cs.ledger.transactions()
+        assert stop["meterStop"] == told.register_wh
+        await cs.wait_disconnected("CP1")
+        await wait_until(lambda: len(gateway.charge_points()) == 1)
+        assert cs.violations == []
+
+
+async def test_one_that_comes_back_before_it_has_left_stays(three, visitor, wait_until):
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        someone = visitor(gateway, cs)
+        await someone.ready()
+        gateway.link_down("CP1")
+        await cs.wait_disconnected("CP1")
+        await someone.act("plug_in")
+        await wait_until(lambda: gateway.charge_point("CP1").charger_state == "awaiting_token")
+        kept = gateway._binding("CP1")
+        three.charge_points = [{"identity": "CP2"}]
+        await gateway.reload(three.read())
+        three.charge_points = [{"identity": "CP1", "tag_for_untagged": "GUEST"}, {"identity": "CP2"}]
+        await gateway.reload(three.read())
+        assert gateway._binding("CP1") is kept
+        assert kept.charge_point.settings.tag_for_untagged == "GUEST"
+        await cs.wait_connected("CP1")
+        await wait_until(lambda: gateway.charge_point("CP1").charger_state == "awaiting_token")
+
+
+async def test_a_charge_point_that_moves_ends_its_transaction_here_and_begins_one_there(
+    three, visitor, wait_until
+):
+    async with three.central_system() as old, three.central_system() as new:
+        three.reach(old, "old").reach(new, "new")
+        three.charge_points = [
+            {"identity": "CP1", "central_system": "old"},
+            {"identity": "CP2", "central_system": "old"},
+        ]
+        async with three.gateway() as gateway:
+            someone = visitor(gateway, old)
+            await someone.ready()
+            await someone.begin_session()
+            before = stay(gateway, "CP2")
+            three.charge_points[0]["central_system"] = "new"
+            await gateway.reload(three.read())
+            await someone.expect("StopTransaction")
+            moved = visitor(gateway, new)
+            await moved.expect("StartTransaction")
+            await moved.end_session()
+            await moved.settled()
+            await wait_until(lambda: all(not one.is_open for one in old.ledger.transactions()))
+            register_wh = (await moved.act("view"))["register_wh"]
+            told = [*old.ledger.transactions(), *new.ledger.transactions()]
+            assert sum(one.energy_wh for one in told) == register_wh
+            assert stay(gateway, "CP2") == before
+            assert old.violations == new.violations == []
+
+
+async def test_another_url_is_reached_over_a_new_link(three, visitor):
+    async with (
+        three.central_system() as old,
+        three.central_system() as new,
+        three.reach(old).gateway() as gateway,
+    ):
+        for identity in ("CP1", "CP2", "CP3"):
+            await visitor(gateway, old, identity).ready()
+        gateway.link_down("CP3")
+        await old.wait_disconnected("CP3")
+        three.reach(new)
+        three.central_systems["main"]["call_timeout_s"] = 2.0
+        three.charge_points[1]["tag_for_untagged"] = "GUEST"
+        await gateway.reload(three.read())
+        for identity in ("CP1", "CP2"):
+            await new.wait_connected(identity)
+            await old.wait_disconnected(identity)
+            assert await message_timeout(new, identity) == "120"
+        # What the operator has taken down stays down.
+        assert gateway.charge_point("CP3").link.state == "down"
+        gateway.link_up("CP3")
+        await new.wait_connected("CP3")
+        assert old.violations == []
+
+
+async def test_messages_for_a_central_system_that_is_gone_wait_until_it_is_back(three, visitor, wait_until):
+    async with three.central_system() as cs, three.central_system() as other:
+        three.reach(cs, "old").reach(other, "new")
+        three.charge_points = [{"identity": "CP1", "central_system": "old"}]
+        async with three.gateway() as gateway:
+            someone = visitor(gateway, cs)
+            await someone.ready()
+            await someone.begin_session()
+            del three.central_systems["old"]
+            three.charge_points = [{"identity": "CP1", "central_system": "new"}]
+            await gateway.reload(three.read())
+            await cs.wait_disconnected("CP1")
+            assert gateway.figures().waiting_messages > 0
+            three.reach(cs, "old")
+            await gateway.reload(three.read())
+            await someone.expect("StopTransaction")
+            await wait_until(lambda: all(not one.is_open for one in cs.ledger.transactions()))
+            assert cs.violations == []
+
+
+async def test_two_charge_points_swap_their_chargers(three, visitor, wait_until):
+    three.charge_points = [
+        {"identity": "CP1", "charger": "A"},
+        {"identity": "CP2", "charger": "B"},
+    ]
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        one, two = visitor(gateway, cs, "CP1"), visitor(gateway, cs, "CP2")
+        await one.ready()
+        await two.ready()
+        await one.begin_session()
+        three.charge_points = [
+            {"identity": "CP1", "charger": "B"},
+            {"identity": "CP2", "charger": "A"},
+        ]
+        await gateway.reload(three.read())
+        await one.expect("StopTransaction")
+        await one.expect("StatusNotification", {"connectorId": 1, "status": "Available"})
+        await two.expect("StartTransaction")
+        await two.end_session()
+        await two.settled()
+        told = cs.ledger.transactions()
+        assert sum(transaction.energy_wh for transaction in told) == (await two.act("view"))["register_wh"]
+        # Both chargers are heard of, each by its new charge point.
+        await one.begin_session("OTHER")
+        await one.end_session()
+        await one.settled()
+
+
+async def test_another_driver_for_the_same_charge_points(three, visitor):
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        someone = visitor(gateway, cs)
+        await someone.ready()
+        before = stay(gateway, "CP1")
+        three.drivers = {"other": {"type": "simulator", "traffic": "none", "rated_current_a": 16}}
+        await gateway.reload(three.read())
+        await someone.begin_session()
+        await someone.end_session()
+        await someone.reconcile()
+        assert stay(gateway, "CP1") == before
+
+
+async def test_other_settings_of_a_driver_in_the_middle_of_a_session(three, visitor):
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        someone = visitor(gateway, cs)
+        await someone.ready()
+        await someone.begin_session()
+        three.drivers["sim"]["measure_every_s"] = 30
+        await gateway.reload(three.read())
+        await someone.end_session()
+        await someone.reconcile()
+
+
+async def test_what_cannot_be_made_leaves_everything_as_it_is(three, visitor):
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        someone = visitor(gateway, cs)
+        await someone.ready()
+        before = stay(gateway, "CP1")
+        configuration = gateway.configuration
+        three.drivers["new"] = {"type": "simulator"}
+        three.charge_points = [{"identity": "CP9", "driver": "new"}]
+        next_one = three.read()
+        next_one.drivers["new"].settings["traffic"] = "wild"
+        with pytest.raises(ProvisioningError, match=r"^drivers\.new: "):
+            await gateway.reload(next_one)
+        assert gateway.configuration is configuration
+        assert sorted(gateway.identities()) == ["CP1", "CP2", "CP3"]
+        assert stay(gateway, "CP1") == before
+        await someone.begin_session()
+        await someone.end_session()
+        await someone.reconcile()
+
+
+async def test_the_number_of_traced_frames_takes_effect_at_once(three, visitor):
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        await visitor(gateway, cs).ready()
+        assert len(gateway.frames("CP1", 100)) > 2
+        three.tables["state"]["trace_frames"] = 2
+        await gateway.reload(three.read())
+        assert sum(len(gateway.frames(identity, 100)) for identity in gateway.identities()) == 2
+
+
+async def test_only_simulated_chargers_can_be_acted_upon(three):
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        gateway._binding("CP1").driver = None
+        with pytest.raises(NotSimulatedError, match="'CP1' is not simulated"):
+            await gateway.act("CP1", "plug_in", {})
