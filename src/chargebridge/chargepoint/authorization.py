@@ -58,7 +58,7 @@ def token_presented(charge_point: "ChargePoint", event: TokenPresented) -> None:
     if event.at_ms <= state.token_ms or _stale(charge_point, event.at_ms):
         charge_point.notice(NoticeKind.EVENT_IGNORED, "token presented: a replay")
         return
-    state.token_ms = event.at_ms
+    state.token_ms = min(event.at_ms, charge_point.now.utc_ms)  # a clock ahead must not silence it
     charge_point.changed()
     id_tag = fit(event.id_tag, ID_TAG_LIMIT)
     running, intent = charge_point.running, state.intent

@@ -145,6 +145,14 @@ def _open(charge_point: "ChargePoint", id: str, kind: CallKind, frame: bytes) ->
 # --- what came of it --------------------------------------------------------------------------------
 
 
+def disown_authorize(charge_point: "ChargePoint") -> None:
+    """An Authorize under way was for somebody else's sake: its answer means nothing any more."""
+    for name in ("call", "late_call"):
+        call: OpenCall | None = getattr(charge_point, name)
+        if call is not None and call.kind is CallKind.AUTHORIZE:
+            setattr(charge_point, name, call._replace(kind=CallKind.IDLE))
+
+
 def answered(charge_point: "ChargePoint", answer: CallResult | CallError) -> None:
     """Take the central system's answer to our CALL; one to an unknown id is ignored (`RPC-7`)."""
     call = charge_point.call

@@ -32,6 +32,7 @@ from chargebridge.chargepoint.status import Reported
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.triggers import Triggered
 from chargebridge.chargepoint.turn import (
+    Assigned,
     ChargerTold,
     CommandEnded,
     Effects,
@@ -226,6 +227,8 @@ class ChargePoint:
                     calls.link_lost(self)
             case Released():
                 charger.released(self)
+            case Assigned():
+                charger.assigned(self, an_input)
             case OperatorAsked():
                 remote_control.operator_asked(self, an_input)
         return self._finish()

@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING
 from chargebridge.chargepoint import (
     authorization,
     boot,
+    calls,
     commands,
     meter_values,
     remote_control,
     transactions,
 )
-from chargebridge.chargepoint.state import State
+from chargebridge.chargepoint.state import State, Told
 from chargebridge.chargepoint.timers import Timer
-from chargebridge.chargepoint.turn import NoticeKind
+from chargebridge.chargepoint.turn import Assigned, NoticeKind
 from chargebridge.chargers.model import (
     ChargerEvent,
     ChargerState,
@@ -90,6 +91,7 @@ def released(charge_point: "ChargePoint") -> None:
     transactions.abandon(charge_point)
     remote_control.held_answer_overdue(charge_point)
     charge_point.authorizing = charge_point.latest = charge_point.telemetry = None
+    calls.disown_authorize(charge_point)
     charge_point.heartbeat_due = False
     for timer in (Timer.CONNECTION, Timer.COMMAND, Timer.RESET):
         charge_point.cancel_timer(timer)
@@ -100,5 +102,13 @@ def released(charge_point: "ChargePoint") -> None:
         connector_operative=state.connector_operative,
         scheduled=state.scheduled,
         command_number=state.command_number,
+    )
+    charge_point.changed()
+
+
+def assigned(charge_point: "ChargePoint", assigned: Assigned) -> None:
+    """A charger is this charge point's from now on: what was told of it before is not told again."""
+    charge_point.state.told = (
+        Told(assigned.session, assigned.at_ms, assigned.register_wh) if assigned.session else None
     )
     charge_point.changed()

@@ -76,7 +76,9 @@ def measured(charge_point: "ChargePoint", event: Measured) -> None:
             sampled.append(_sampled_value(reading, _PERIODIC))
     if not sampled:
         return
-    running = structs.replace(running, sampled_ms=event.at_ms, register_wh=register_wh)
+    # A charger's clock that was ahead must not silence it until then.
+    sampled_ms = min(event.at_ms, charge_point.now.utc_ms)
+    running = structs.replace(running, sampled_ms=sampled_ms, register_wh=register_wh)
     charge_point.running = charge_point.transactions[running.number] = running
     value = MeterValue(timestamp=format_utc(event.at_ms), sampled_value=tuple(sampled))
     payload = ENCODER.encode((value,))

@@ -43,6 +43,8 @@ class Transaction(Struct, frozen=True):
     id_tag: str
     started_ms: int
     meter_start_wh: int
+    charger: str = ""
+    """Driver and serial number of the charger: sessions are numbered by it."""
     start: SendState = SendState.QUEUED
     transaction_id: int | None = None
     """Given by the central system; any integer is legal (`TX-3`). None until it has answered."""

@@ -227,7 +227,7 @@ def charger_restarted(charge_point: "ChargePoint", event: Restarted) -> None:
     if event.at_ms <= state.restarted_ms:
         charge_point.notice(NoticeKind.EVENT_IGNORED, "restart: a repeat")
         return
-    state.restarted_ms = event.at_ms
+    state.restarted_ms = min(event.at_ms, charge_point.now.utc_ms)
     state.firmware = event.firmware or state.firmware
     state.reset_failed = False
     expected, state.restart_expected_ms = state.restart_expected_ms, 0

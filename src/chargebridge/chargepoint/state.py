@@ -33,6 +33,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Between BootNotifications when the central system names no interval (`BOOT-5`, `BOOT-9`)."""
     ping_interval_s: int = 60
     """Seconds between pings until WebSocketPingInterval is written; 0 means none (`WS-9`)."""
+    charger: str = ""
+    """Driver and serial number of its charger, as transactions keep them."""
     tag_for_untagged: str = "NOTAG"
     """The idTag of a session that the charger started without one."""
     software: str = ""
@@ -61,6 +63,17 @@ class StopRequest(Struct, frozen=True):
 
     reason: Reason
     id_tag: str | None = None
+
+
+class Told(Struct, frozen=True):
+    """How far a charger's sessions have been told of already, here or at another charge point.
+
+    Older sessions are repeats; of this one only what lies behind the edge is left to tell.
+    """
+
+    session: int
+    at_ms: int
+    register_wh: int
 
 
 class Purpose(StrEnum):
@@ -101,6 +114,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """When a token was last presented; the same or older presentations are replays."""
     sessions: tuple[int, ...] = ()
     """The newest ended sessions."""
+    told: Told | None = None
+    """Set when a charger comes that has had other charge points, or comes back."""
     register_wh: int | None = None
     operative: bool = True
     connector_operative: bool = True

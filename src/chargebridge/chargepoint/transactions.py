@@ -39,7 +39,7 @@ def session_started(charge_point: "ChargePoint", event: SessionStarted) -> None:
     """Begin the transaction of a session (`TX-8`); a repeat begins nothing."""
     running = charge_point.running
     newest = max((*charge_point.state.sessions, running.session if running else 0), default=0)
-    if event.session <= newest:
+    if event.session <= newest or _told_elsewhere(charge_point, event.session):
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"start of session {event.session}: a repeat")
         return
     if running is not None:
@@ -48,7 +48,8 @@ def session_started(charge_point: "ChargePoint", event: SessionStarted) -> None:
     intent = charge_point.state.intent
     id_tag = fit(event.id_tag or (intent.id_tag if intent else charge_point.settings.tag_for_untagged), 20)
     parent = intent.parent_id_tag if intent and same_token(intent.id_tag, id_tag) else None
-    charge_point.running = _begin(charge_point, event.session, id_tag, event.at_ms, event.register_wh, parent)
+    at_ms, register_wh = _untold(charge_point, event.session, event.at_ms, event.register_wh)
+    charge_point.running = _begin(charge_point, event.session, id_tag, at_ms, register_wh, parent)
     commands.session_began(charge_point)
     charge_point.state.finished = False
     authorization.end_intent(charge_point)
@@ -66,12 +67,13 @@ def _begin(
     transaction = Transaction(
         number=charge_point.next_transaction,
         session=session,
+        charger=charge_point.settings.charger,
         connector=CONNECTOR,
         id_tag=id_tag,
         started_ms=at_ms,
         meter_start_wh=register_wh,
         parent_id_tag=parent,
-        sampled_ms=at_ms,
+        sampled_ms=min(at_ms, charge_point.now.utc_ms),
         register_wh=register_wh,
     )
     charge_point.next_transaction += 1
@@ -86,7 +88,11 @@ def _begin(
 def session_ended(charge_point: "ChargePoint", event: SessionEnded) -> None:
     """End the transaction of a session, or tell of one that began and ended unseen."""
     state, running = charge_point.state, charge_point.running
-    if event.session in state.sessions or _forgotten(charge_point, event.session):
+    if (
+        event.session in state.sessions
+        or _forgotten(charge_point, event.session)
+        or _told_elsewhere(charge_point, event.session)
+    ):
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: a repeat")
         return
     if running is not None and event.session == running.session:
@@ -101,11 +107,27 @@ def session_ended(charge_point: "ChargePoint", event: SessionEnded) -> None:
         return
     if running is not None and event.session > running.session:
         _stop(charge_point, running, event.started_at_ms, event.start_register_wh, Reason.OTHER)
+    at_ms, register_wh = _untold(charge_point, event.session, event.started_at_ms, event.start_register_wh)
+    if at_ms > event.started_at_ms and event.register_wh <= register_wh:
+        charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: all of it is told")
+        return
     id_tag = fit(event.id_tag or charge_point.settings.tag_for_untagged, 20)
-    transaction = _begin(
-        charge_point, event.session, id_tag, event.started_at_ms, event.start_register_wh, None
-    )
+    transaction = _begin(charge_point, event.session, id_tag, at_ms, register_wh, None)
     _stop(charge_point, transaction, event.at_ms, event.register_wh, _REASONS[event.reason])
+
+
+def _told_elsewhere(charge_point: "ChargePoint", session: int) -> bool:
+    """Whether a session was told of before the charger came to this charge point."""
+    told = charge_point.state.told
+    return told is not None and session < told.session
+
+
+def _untold(charge_point: "ChargePoint", session: int, at_ms: int, register_wh: int) -> tuple[int, int]:
+    """Return where the part of a session begins that nobody has been told of."""
+    told = charge_point.state.told
+    if told is None or session != told.session:
+        return at_ms, register_wh
+    return max(at_ms, told.at_ms), max(register_wh, told.register_wh)
 
 
 def _forgotten(charge_point: "ChargePoint", session: int) -> bool:

@@ -56,6 +56,16 @@ class Released(Struct, frozen=True):
     """The charger is this charge point's no longer: nothing more will come of it."""
 
 
+class Assigned(Struct, frozen=True):
+    """A charger has come that may have had other charge points: what is told of it already."""
+
+    session: int
+    """The newest session that any transaction tells of; 0 for none."""
+    at_ms: int
+    register_wh: int
+    """Up to where it is told of: the newest reading in that transaction."""
+
+
 class Operation(StrEnum):
     """What an operator may ask of a charge point, beside its central system."""
 
@@ -80,6 +90,7 @@ Input = (
     | QueueRead
     | Woken
     | Released
+    | Assigned
     | OperatorAsked
 )
 

@@ -16,6 +16,7 @@ from chargebridge.chargepoint.configuration import integer
 from chargebridge.chargepoint.records import StoredChargePoint, Transaction
 from chargebridge.chargepoint.state import Settings
 from chargebridge.chargepoint.turn import (
+    Assigned,
     ChargerTold,
     CommandEnded,
     NoticeKind,
@@ -31,6 +32,7 @@ from chargebridge.gateway.limits import allow_links
 from chargebridge.gateway.overview import ChargePointView, charge_point_view, waiting_messages
 from chargebridge.gateway.provisioning import (
     ProvisioningError,
+    charger_name,
     make_clock,
     make_driver,
     make_endpoint,
@@ -56,10 +58,6 @@ _log = structlog.get_logger()
 
 Pair = tuple[str, str]
 """Central system and identity: what transactions and queue belong to."""
-
-
-def _charger(settings: ChargePointSettings) -> tuple[str, str]:
-    return settings.driver, settings.charger
 
 
 def _warn_of_undeliverable(identity: str, central_system: str) -> None:
@@ -221,8 +219,11 @@ class Gateway:
         for (central_system, identity), settings in self._settings.items():
             key = keys[identity, central_system]
             binding = self._add(settings, key, stored.get(key))
-            if identity in ended:
-                self._take_over(binding, ended[identity])
+            if binding.charge_point.state.charger is None:
+                # Never seen here: it may have been seen at another charge point.
+                rest = ended.get(charger_name(settings))
+                told = rest or self.store.last_transaction(charger_name(settings))
+                self._take_over(binding, told, rest)
         for name, sink in self._sinks.items():
             await start_driver(name, sink.driver)
         for binding in self._all():
@@ -343,8 +344,8 @@ class Gateway:
         """Finish delivering for charge points that a changed configuration no longer has.
 
         Returns:
-            The transactions that this has ended, by identity: a charge point that has moved to another
-            central system has kept its identity, and goes on there with the rest of the session.
+            The transactions that this has ended, by charger: whoever has the charger now goes on with
+            the rest of the session.
         """
         ended: dict[str, Transaction] = {}
         for row in self.store.charge_points():
@@ -354,7 +355,7 @@ class Gateway:
                 continue
             if not own.open_transactions and not own.queue.messages:
                 continue
-            ended.update((row.identity, transaction) for transaction in own.open_transactions)
+            ended.update((transaction.charger, transaction) for transaction in own.open_transactions)
             if row.central_system not in self._endpoints:
                 _warn_of_undeliverable(row.identity, row.central_system)
                 continue
@@ -410,6 +411,12 @@ class Gateway:
             [(settings.identity, settings.central_system) for settings in changes.added]
         )
         stored = {key: self.store.load(key) for key in keys.values()}
+        newcomers = {
+            charger_name(new)
+            for old, new in (*changes.changed, *((None, added) for added in changes.added))
+            if old is None or charger_name(old) != charger_name(new)
+        }
+        told = {charger: self.store.last_transaction(charger) for charger in newcomers}
         self.configuration = configuration
         self._endpoints.update(endpoints)
         for name in changes.central_systems.removed:
@@ -418,10 +425,10 @@ class Gateway:
             (settings.central_system, settings.identity): settings for settings in configuration.charge_points
         }
         self.traces.keep(configuration.state.trace_frames)
-        running = {_charger(settings): self._remove(settings) for settings in changes.removed}
-        moved = [(old, new) for old, new in changes.changed if _charger(old) != _charger(new)]
+        running = {charger_name(settings): self._remove(settings) for settings in changes.removed}
+        moved = [(old, new) for old, new in changes.changed if charger_name(old) != charger_name(new)]
         # All of them give up their chargers before one takes another's.
-        running |= {_charger(old): self._give_up_charger(old) for old, _ in moved}
+        running |= {charger_name(old): self._give_up_charger(old) for old, _ in moved}
         await self._replace_drivers(sinks, changes)
         for settings in (*(new for _, new in changes.changed), *changes.kept):
             self._renew(settings)
@@ -431,9 +438,10 @@ class Gateway:
             key = keys[settings.identity, settings.central_system]
             self._add_later(settings, key, stored[key])
         for settings in (*(new for _, new in moved), *changes.added):
-            rest = running.get(_charger(settings))
-            if rest is not None:
-                self._take_over(self._bindings[settings.central_system, settings.identity], rest)
+            rest = running.get(charger_name(settings))
+            binding = self._bindings[settings.central_system, settings.identity]
+            self._take_over(binding, rest or told[charger_name(settings)], rest)
+            self._watch(binding)
         self._relink(renewed)
         self._by_identity = {identity: binding for (_, identity), binding in self._bindings.items()}
         self._raise_links_soon()
@@ -449,7 +457,7 @@ class Gateway:
     def _add_later(self, settings: ChargePointSettings, key: int, stored: StoredChargePoint) -> None:
         pair = settings.central_system, settings.identity
         if pair not in self._leaving:
-            self._watch(self._add(settings, key, stored))
+            self._add(settings, key, stored)
             return
         # It had not finished leaving: it stays, with its queue as it is.
         binding, _ = self._leaving.pop(pair)
@@ -481,24 +489,31 @@ class Gateway:
         self.runtime.turn(binding, Released())
         return running
 
-    def _take_over(self, binding: Binding, running: Transaction) -> None:
-        """The rest of a session whose charger has moved here: no Wh of it is told of twice.
+    def _take_over(self, binding: Binding, told: Transaction | None, rest: Transaction | None) -> None:
+        """A charger comes to a charge point: no Wh of it is told of twice.
 
-        The old charge point ended its transaction with the newest sample, and there this one begins.
+        Args:
+            binding: of the charge point.
+            told: of the newest session that any charge point told of.
+            rest: the same if that session runs on: the old charge point has ended its transaction
+                with the newest sample, and there this one begins.
         """
-        rest = SessionStarted(
-            at_ms=running.sampled_ms,
-            session=running.session,
-            id_tag=running.id_tag,
-            register_wh=running.register_wh,
-        )
-        self.runtime.turn(binding, ChargerTold(rest))
+        if told is not None:
+            edge_ms = told.sampled_ms if rest is not None or told.stopped_ms is None else told.stopped_ms
+            self.runtime.turn(binding, Assigned(told.session, edge_ms, told.register_wh))
+        if rest is not None:
+            begun = SessionStarted(
+                at_ms=rest.sampled_ms,
+                session=rest.session,
+                id_tag=rest.id_tag,
+                register_wh=rest.register_wh,
+            )
+            self.runtime.turn(binding, ChargerTold(begun))
 
     def _take_charger(self, binding: Binding, settings: ChargePointSettings) -> None:
         sink = self._sinks[settings.driver]
         binding.driver, binding.serial = sink.driver, settings.charger
         sink.bindings[settings.charger] = binding
-        self._watch(binding)
 
     def _renew(self, settings: ChargePointSettings) -> None:
         """Tell a charge point what is configured now; what its charger is, it knows already."""

@@ -168,6 +168,11 @@ async def stop_driver(name: str, driver: Driver) -> None:
         _log.exception("a driver failed at stopping", driver=name)
 
 
+def charger_name(charge_point: ChargePointSettings) -> str:
+    """Return driver and serial number of a charge point's charger, as transactions keep them."""
+    return f"{charge_point.driver}/{charge_point.charger}"
+
+
 def make_settings(
     charge_point: ChargePointSettings, central_system: CentralSystemSettings, clock: Clock
 ) -> Settings:
@@ -183,6 +188,7 @@ def make_settings(
         call_timeout_s=central_system.call_timeout_s * clock.speed,
         boot_retry_s=central_system.boot_retry_s,
         ping_interval_s=round(central_system.ping_interval_s),
+        charger=charger_name(charge_point),
         tag_for_untagged=charge_point.tag_for_untagged,
         software=__version__,
     )

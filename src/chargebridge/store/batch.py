@@ -215,6 +215,7 @@ def transaction_values(transaction: Transaction) -> tuple[Value, ...]:
         transaction.id_tag,
         transaction.started_ms,
         transaction.meter_start_wh,
+        transaction.charger,
         transaction.start.value,
         transaction.transaction_id,
         transaction.id_tag_status,

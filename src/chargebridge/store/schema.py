@@ -47,6 +47,7 @@ _VERSION_1 = (
         charge_point INTEGER NOT NULL REFERENCES charge_points (id),
         number INTEGER NOT NULL,
         session INTEGER NOT NULL,
+        charger TEXT NOT NULL,
         connector INTEGER NOT NULL,
         id_tag TEXT NOT NULL,
         started_ms INTEGER NOT NULL,
@@ -62,9 +63,9 @@ _VERSION_1 = (
         stop_reason TEXT,
         stop_tag TEXT,
         stop TEXT NOT NULL CHECK (stop IN ('none', 'queued', 'answered', 'dead')),
-        PRIMARY KEY (charge_point, number),
-        UNIQUE (charge_point, session)
+        PRIMARY KEY (charge_point, number)
     ) WITHOUT ROWID""",
+    "CREATE INDEX transactions_by_charger ON transactions (charger, session)",
     "CREATE INDEX transactions_by_start ON transactions (started_ms)",
     "CREATE INDEX transactions_open ON transactions (charge_point, number) WHERE stopped_ms IS NULL",
     """CREATE INDEX transactions_undelivered ON transactions (started_ms)
@@ -111,8 +112,9 @@ _VERSION_1 = (
         SELECT identity, central_system, key, value
         FROM configuration JOIN charge_points ON charge_points.id = charge_point""",
     f"""CREATE VIEW readable_transactions AS
-        SELECT identity, central_system, number, session, connector, id_tag, {_iso("started_ms")} AS started,
-            meter_start_wh, start, transaction_id, id_tag_status, parent_id_tag,
+        SELECT identity, central_system, number, session, charger, connector, id_tag,
+            {_iso("started_ms")} AS started, meter_start_wh, start, transaction_id,
+            id_tag_status, parent_id_tag,
             {_iso("nullif(sampled_ms, 0)")} AS sampled, register_wh, {_iso("stopped_ms")} AS stopped,
             meter_stop_wh, stop_reason, stop_tag, stop
         FROM transactions JOIN charge_points ON charge_points.id = charge_point""",

@@ -350,11 +350,36 @@ def test_operators_see_dead_letters_counts_and_the_oldest_message(tmp_path: Path
     in_store(tmp_path, check)
 
 
+def test_the_newest_session_of_a_charger_is_found_at_whichever_charge_point(tmp_path: Path) -> None:
+    async def check(store: SqliteStore, recorder: Recorder) -> None:
+        for charge_point, charger, session in ((1, "sim/A", 7), (2, "sim/A", 9), (2, "sim/B", 12)):
+            transaction = Transaction(session, session, 1, "T", session, 0, charger)
+            store.submit(charge_point, [PutTransaction(transaction)], session)
+        await recorder.settled(7, 9, 12)
+        newest = store.last_transaction("sim/A")
+        assert newest is not None
+        assert (newest.session, newest.charger) == (9, "sim/A")
+        assert store.last_transaction("sim/C") is None
+
+    in_store(tmp_path, check)
+
+
+def test_another_charger_of_a_charge_point_may_count_its_sessions_anew(tmp_path: Path) -> None:
+    async def check(store: SqliteStore, recorder: Recorder) -> None:
+        for number, charger in ((1, "sim/A"), (2, "sim/B")):
+            transaction = Transaction(number, 1, 1, "T", number, 0, charger)
+            store.submit(1, [PutTransaction(transaction)], number)
+        await recorder.settled(1, 2)
+        assert store.counts().transactions == 2
+
+    in_store(tmp_path, check)
+
+
 def test_transactions_are_listed_in_pages_and_filtered(tmp_path: Path) -> None:
     async def check(store: SqliteStore, recorder: Recorder) -> None:
         for charge_point in (1, 2):
             states = [(1, SendState.ANSWERED), (2, SendState.ANSWERED), (3, SendState.QUEUED)]
-            turn = [PutTransaction(Transaction(n, n, 1, "T", n * 10, 0, start)) for n, start in states]
+            turn = [PutTransaction(Transaction(n, n, 1, "T", n * 10, 0, start=start)) for n, start in states]
             store.submit(charge_point, turn, charge_point)
         await recorder.settled(1, 2)
 

@@ -260,6 +260,16 @@ class TestAtTheReader:
         ready.answer()
         assert verdicts(ready) == []
 
+    def test_the_verdict_on_one_token_is_none_on_another(self, ready):
+        ready.token("GOOD")
+        ready.turn(Released())
+        ready.reachable()
+        ready.state(S.AWAITING_TOKEN)
+        ready.wait(1)
+        ready.token("OTHER")
+        ready.answer({"idTagInfo": {"status": "Accepted"}})
+        assert verdicts(ready) == []
+
     def test_a_session_that_began_meanwhile_wins_over_the_answer(self, ready):
         ready.token()
         ready.begin(id_tag="KEYFOB")

@@ -4,8 +4,19 @@ import pytest
 
 from chargebridge.chargepoint.records import QueuePage
 from chargebridge.chargepoint.timers import Timer
-from chargebridge.chargepoint.turn import QueueRead, ReadQueue, Released
-from chargebridge.chargers.model import ChargerState, EndSession, Quantity, Reading, SessionEnd, SessionEnded
+from chargebridge.chargepoint.turn import Assigned, QueueRead, ReadQueue, Released
+from chargebridge.chargers.model import (
+    ChargerState,
+    EndSession,
+    Measured,
+    Quantity,
+    Reading,
+    Restarted,
+    SessionEnd,
+    SessionEnded,
+    SessionStarted,
+    TokenPresented,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -699,6 +710,92 @@ class TestReleased:
         ready.settle()
         assert ready.statuses() == []
         assert ready.ask("RemoteStartTransaction", {"idTag": "TAG1"}) == {"status": "Rejected"}
+
+
+class TestAssigned:
+    """A charger comes that other charge points told of, or comes back in the middle of a session."""
+
+    EDGE_MS = 1_767_348_006_000
+
+    def come(self, bench, session=5, at_ms=EDGE_MS, register_wh=1400):
+        bench.turn(Released())
+        bench.turn(Assigned(session, at_ms, register_wh))
+        bench.reachable()
+        bench.state(S.CHARGING)
+        bench.serve()
+
+    def tell_end(self, bench, session, register_wh):
+        bench.tell(
+            SessionEnded(
+                at_ms=self.EDGE_MS + 9_000,
+                session=session,
+                id_tag="TAG1",
+                started_at_ms=self.EDGE_MS - 6_000,
+                start_register_wh=1000,
+                register_wh=register_wh,
+                reason=SessionEnd.EV_DISCONNECTED,
+            )
+        )
+        edges = {"StartTransaction", "StopTransaction"}
+        return [payload for action, payload in bench.serve() if action in edges]
+
+    def test_only_what_is_left_of_a_session_is_told(self, ready):
+        self.come(ready)
+        start, stop = self.tell_end(ready, 5, 1500)
+        assert (start["meterStart"], start["timestamp"]) == (1400, "2026-01-02T10:00:06.000Z")
+        assert (stop["meterStop"], stop["timestamp"]) == (1500, "2026-01-02T10:00:15.000Z")
+
+    def test_a_session_all_of_which_was_told_is_not_told_again(self, ready):
+        self.come(ready)
+        assert self.tell_end(ready, 5, 1400) == []
+
+    def test_an_older_session_is_a_repeat(self, ready):
+        self.come(ready)
+        assert self.tell_end(ready, 4, 1500) == []
+
+    def test_a_newer_session_is_told_whole(self, ready):
+        self.come(ready)
+        start, stop = self.tell_end(ready, 6, 1500)
+        assert (start["meterStart"], stop["meterStop"]) == (1000, 1500)
+
+    def test_a_start_told_again_begins_where_the_last_transaction_ended(self, ready):
+        self.come(ready)
+        ready.tell(SessionStarted(at_ms=self.EDGE_MS - 6_000, session=5, id_tag="TAG1", register_wh=1000))
+        (start,) = [payload for action, payload in ready.serve() if action == "StartTransaction"]
+        assert (start["meterStart"], start["timestamp"]) == (1400, "2026-01-02T10:00:06.000Z")
+
+    def test_it_is_remembered_over_a_restart(self, ready):
+        self.come(ready)
+        ready.restart()
+        ready.boot()
+        assert self.tell_end(ready, 4, 1500) == []
+
+
+class TestClockOfTheCharger:
+    def test_a_sample_from_the_future_does_not_silence_the_charger(self, charging):
+        day_ms = 86_400_000
+        ahead = Measured(
+            at_ms=charging.utc_ms + day_ms, readings=(Reading(Quantity.ENERGY_WH, 1100),), session=1
+        )
+        charging.tell(ahead)
+        charging.serve()
+        charging.wait(5)
+        charging.energy(1200)
+        assert [action for action, _ in charging.serve()] == ["MeterValues"]
+
+    def test_a_token_from_the_future_does_not_silence_the_reader(self, ready):
+        ready.tell(TokenPresented(at_ms=ready.utc_ms + 86_400_000, id_tag="TAG1"))
+        ready.answer({"idTagInfo": {"status": "Invalid"}})
+        ready.wait(5)
+        ready.token("TAG2")
+        assert [payload for action, payload in ready.serve() if action == "Authorize"] == [{"idTag": "TAG2"}]
+
+    def test_a_restart_from_the_future_does_not_hide_the_next_one(self, ready):
+        ready.tell(Restarted(at_ms=ready.utc_ms + 86_400_000))
+        ready.serve()
+        ready.wait(5)
+        ready.charger_restarts()
+        assert "BootNotification" in [action for action, _ in ready.serve()]
 
 
 class TestWattHours:
