@@ -6,10 +6,12 @@ run faster than the wall clock; sockets never do.
 
 import time
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 
-class Instant(NamedTuple):
+class Instant(Struct, frozen=True, gc=False):
     """A moment, in two readings of one clock."""
 
     utc_ms: int

@@ -9,7 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from chargebridge.clock import format_utc
 
@@ -22,7 +24,7 @@ class Direction(StrEnum):
     RECEIVED = "received"
 
 
-class Frame(NamedTuple):
+class Frame(Struct, frozen=True, gc=False):
     """One frame as it crossed the link."""
 
     charge_point: int

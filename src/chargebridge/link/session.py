@@ -1,6 +1,8 @@
 """An open connection: the Sans-I/O protocol of `websockets` under a thin `asyncio.Protocol`."""
 
 import asyncio
+from secrets import token_bytes
+from struct import Struct
 from typing import Final, Protocol
 
 from websockets.exceptions import PayloadTooBig
@@ -11,6 +13,17 @@ from websockets.protocol import Side, State
 from chargebridge.link.attempt import WIRE_LOG, describe
 from chargebridge.link.endpoint import Endpoint
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no wheel with compiled code for this platform
+    from websockets.utils import apply_mask
+
+_OPEN: Final = State.OPEN
+_FIN_TEXT: Final = 0x81
+_MASKED: Final = 0x80
+_SHORT: Final = Struct("!BB").pack
+_MEDIUM: Final = Struct("!BBH").pack
+_LONG: Final = Struct("!BBQ").pack
 _MAX_CLOSE_REASON_BYTES: Final = 123  # RFC 6455 §5.5: a control frame holds 125, two are the code
 
 
@@ -54,10 +67,9 @@ class Session(asyncio.Protocol):
 
     def send(self, data: bytes) -> bool:
         """Send one text message; False if the central system has just ended the session."""
-        if self._websocket.state is not State.OPEN:
+        if self._websocket.state is not _OPEN:
             return False  # its close frame came in one segment with what is answered here
-        self._websocket.send_text(data)
-        self._flush()
+        self._transport.write(_text_frame(data))
         return True
 
     def ping(self) -> None:
@@ -156,9 +168,26 @@ class Session(asyncio.Protocol):
         self._owner.session_closing(reason)
 
     def _flush(self) -> None:
-        data = b"".join(self._websocket.data_to_send())
+        data = self._websocket.data_to_send()
         if data:
-            self._transport.write(data)
+            self._transport.write(b"".join(data))
+
+
+def _text_frame(data: bytes) -> bytes:
+    """Write a whole message as one masked frame (RFC 6455 §5.2).
+
+    What the protocol object's `send_text` leads to, in a third of the time: nearly all that a link
+    sends goes through here.
+    """
+    length = len(data)
+    if length < 126:
+        head = _SHORT(_FIN_TEXT, _MASKED | length)
+    elif length < 1 << 16:
+        head = _MEDIUM(_FIN_TEXT, _MASKED | 126, length)
+    else:
+        head = _LONG(_FIN_TEXT, _MASKED | 127, length)
+    mask = token_bytes(4)
+    return head + mask + apply_mask(data, mask)
 
 
 def _is_utf8(data: bytes) -> bool:
