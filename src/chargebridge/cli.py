@@ -30,7 +30,7 @@ _errors = Console(stderr=True)
 
 
 def _fail(text: str, code: int = 1) -> typer.Exit:
-    _errors.print(text, style="red", markup=False, highlight=False)
+    _errors.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(code)
 
 

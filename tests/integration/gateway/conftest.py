@@ -35,6 +35,8 @@ async def _bounded(test):
     """Run a test; whatever it leaves behind on the loop is its fault."""
     async with asyncio.timeout(60):
         await test
+    # What ends with this round of the loop has ended.
+    await asyncio.sleep(0)
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     assert left == []
 
@@ -95,21 +97,16 @@ class Site:
     def central_system(self, **settings):
         return CentralSystem(self.clock, **({"validate": True, "call_timeout_s": 0.8} | settings))
 
+    def command(self, *python):
+        return [sys.executable, *python, "-m", "chargebridge", "run", "--config", str(self.path)]
+
     @contextlib.asynccontextmanager
-    async def process(self, *arguments):
+    async def process(self):
         """Run a gateway in a process of its own; killed at the end, if it still runs."""
+        self.write()
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "chargebridge",
-                "run",
-                "--config",
-                str(self.write()),
-                *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                *self.command(), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
             )
         try:
             yield process
