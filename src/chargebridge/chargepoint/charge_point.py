@@ -184,6 +184,7 @@ class ChargePoint:
         Called once, before any input.
         """
         self._begin(now)
+        charger.check_identity(self)
         if self.is_new:
             for name, value in self.settings.configuration.items():
                 configuration.write(self, *configuration.check(name, value))

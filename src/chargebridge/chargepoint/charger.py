@@ -1,6 +1,8 @@
 """What the charger tells: each event to the concern it is for."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
 
 from chargebridge.chargepoint import (
     authorization,
@@ -29,9 +31,15 @@ from chargebridge.chargers.model import (
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
 
+EARLIEST_MS: Final = 946_684_800_000
+"""The year 2000: no charger of today has lived before."""
+FUTURE_MS: Final = 2 * 86_400_000
+"""How far ahead a charger's clock may be and still be believed."""
+
 
 def told(charge_point: "ChargePoint", event: ChargerEvent) -> None:
     """Take one event; the driver may repeat it, and may be late with it."""
+    event = _at_a_possible_time(charge_point, event)
     match event:
         case Measured():
             meter_values.measured(charge_point, event)
@@ -47,6 +55,20 @@ def told(charge_point: "ChargePoint", event: ChargerEvent) -> None:
             _reachable(charge_point, event)
         case Restarted():
             remote_control.charger_restarted(charge_point, event)
+
+
+def _at_a_possible_time(charge_point: "ChargePoint", event: ChargerEvent) -> ChargerEvent:
+    """A charger that does not know the time must lose no energy by it: now stands in for the impossible.
+
+    Timestamps of 1970 or of the far future would be refused by any central system.
+    """
+    latest_ms = charge_point.now.utc_ms + FUTURE_MS
+    if not EARLIEST_MS <= event.at_ms <= latest_ms:
+        charge_point.notice(NoticeKind.IMPOSSIBLE_TIME, type(event).__name__)
+        event = structs.replace(event, at_ms=charge_point.now.utc_ms)
+    if isinstance(event, SessionEnded) and not EARLIEST_MS <= event.started_at_ms <= event.at_ms:
+        event = structs.replace(event, started_at_ms=event.at_ms)
+    return event
 
 
 def _state_changed(charge_point: "ChargePoint", event: StateChanged) -> None:
@@ -111,4 +133,15 @@ def assigned(charge_point: "ChargePoint", assigned: Assigned) -> None:
     charge_point.state.told = (
         Told(assigned.session, assigned.at_ms, assigned.register_wh) if assigned.session else None
     )
+    charge_point.state.charger_name = charge_point.settings.charger
     charge_point.changed()
+
+
+def check_identity(charge_point: "ChargePoint") -> None:
+    """At the start: what is stored may be of another charger, replaced while nothing ran here."""
+    state, present = charge_point.state, charge_point.settings.charger
+    if state.charger_name and state.charger_name != present:
+        released(charge_point)
+    if charge_point.state.charger_name != present:
+        charge_point.state.charger_name = present
+        charge_point.changed()

@@ -114,6 +114,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """When a token was last presented; the same or older presentations are replays."""
     sessions: tuple[int, ...] = ()
     """The newest ended sessions."""
+    charger_name: str = ""
+    """Whose sessions, register and times these are: `Settings.charger` as it was then."""
     told: Told | None = None
     """Set when a charger comes that has had other charge points, or comes back."""
     register_wh: int | None = None

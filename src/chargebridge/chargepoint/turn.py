@@ -152,6 +152,7 @@ class NoticeKind(StrEnum):
     AUTHORIZATION_REFUSED = "authorization_refused"
     COMMAND_FAILED = "command_failed"
     EVENT_IGNORED = "event_ignored"
+    IMPOSSIBLE_TIME = "impossible_time"
 
 
 class Notice(NamedTuple):

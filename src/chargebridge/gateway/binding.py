@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.turn import FrameReceived, Input, LinkClosed, LinkOpened, Output
 from chargebridge.chargers.model import Driver
@@ -10,7 +12,7 @@ from chargebridge.gateway.wheel import NEVER
 from chargebridge.link.link import Link
 
 
-class Receipt(NamedTuple):
+class Receipt(Struct, frozen=True):
     """What a driver wants acknowledged once the event is durable."""
 
     driver: Driver
@@ -22,7 +24,8 @@ class Again(NamedTuple):
 
     an_input: Input
     receipt: Receipt | None
-    has_raised: bool
+    has_failed: bool
+    """By its own fault: its turn raised, or had a record that can never be stored."""
 
 
 class Backlog(NamedTuple):
@@ -33,14 +36,16 @@ class Backlog(NamedTuple):
     arrived: list[Again]
 
 
-class PendingTurn(NamedTuple):
+class PendingTurn(Struct, frozen=True):
     """A turn on its way to the disk: what it lets go when it is there."""
 
     binding: "Binding"
     outputs: list[Output]
     an_input: Input
     receipt: Receipt | None
-    has_raised: bool = False
+    has_failed: bool = False
+    """The input is taken for the second time."""
+    sets_aside: bool = False
     """The input itself is on its way, set aside; there was no turn."""
 
 

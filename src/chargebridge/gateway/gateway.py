@@ -223,7 +223,8 @@ class Gateway:
                 # Never seen here: it may have been seen at another charge point.
                 rest = ended.get(charger_name(settings))
                 told = rest or self.store.last_transaction(charger_name(settings))
-                self._take_over(binding, told, rest)
+                if told is not None:
+                    self._take_over(binding, told, rest)
         for name, sink in self._sinks.items():
             await start_driver(name, sink.driver)
         for binding in self._all():
@@ -498,7 +499,9 @@ class Gateway:
             rest: the same if that session runs on: the old charge point has ended its transaction
                 with the newest sample, and there this one begins.
         """
-        if told is not None:
+        if told is None:
+            self.runtime.turn(binding, Assigned(0, 0, 0))
+        else:
             edge_ms = told.sampled_ms if rest is not None or told.stopped_ms is None else told.stopped_ms
             self.runtime.turn(binding, Assigned(told.session, edge_ms, told.register_wh))
         if rest is not None:

@@ -170,7 +170,7 @@ async def stop_driver(name: str, driver: Driver) -> None:
 
 def charger_name(charge_point: ChargePointSettings) -> str:
     """Return driver and serial number of a charge point's charger, as transactions keep them."""
-    return f"{charge_point.driver}/{charge_point.charger}"
+    return f"{charge_point.driver}/{charge_point.charger}" if charge_point.driver else ""
 
 
 def make_settings(

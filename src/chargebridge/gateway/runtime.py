@@ -15,6 +15,7 @@ from msgspec import DecodeError
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import QueuePage, Record, StoredChargePoint
 from chargebridge.chargepoint.turn import (
+    Assigned,
     ChargerTold,
     CloseLink,
     CommandCharger,
@@ -41,16 +42,19 @@ from chargebridge.gateway.traces import Direction, Frame, Traces
 from chargebridge.gateway.wheel import CallLater, TimerWheel
 from chargebridge.link import LinkState
 from chargebridge.ocpp16.frames import Call, CallErrorCode, FrameError, decode_frame, encode_error
-from chargebridge.store.errors import StoreError
+from chargebridge.store.errors import RecordRefusedError, StoreError
 from chargebridge.store.rows import SetAside
 
 REBUILD_PAUSE_S: Final = 1.0
 """Real seconds before a charge point whose commit failed is rebuilt and tries again."""
 LONGEST_SET_ASIDE: Final = 4096
 """Characters that are kept of an input that was set aside, and of why."""
-_TAKEN_AGAIN: Final = ChargerTold | CommandEnded | Released | OperatorAsked
+_TAKEN_AGAIN: Final = ChargerTold | CommandEnded | Released | Assigned | OperatorAsked
 """Frames die with the link, which a failed turn closes; link, deadlines and queue are looked at anew."""
 _LOGGED: Final = frozenset({NoticeKind.DEAD_LETTER, NoticeKind.COMMAND_FAILED, NoticeKind.BOOT_NOT_ACCEPTED})
+# Needed for each frame; reaching a member through its class takes longer.
+_SENT: Final = Direction.SENT
+_RECEIVED: Final = Direction.RECEIVED
 
 _log = structlog.get_logger()
 
@@ -115,28 +119,38 @@ class Runtime:
     def turn(self, binding: Binding, an_input: Input, receipt: Receipt | None = None) -> None:
         """Run one turn; what it leads to happens when it is durable."""
         if binding.again is None and not self._stopped:
-            self._turn(binding, an_input, receipt, has_raised=False)
+            self._turn(binding, an_input, receipt, has_failed=False)
         elif binding.again is not None and isinstance(an_input, _TAKEN_AGAIN):
-            binding.again.arrived.append(Again(an_input, receipt, has_raised=False))
+            binding.again.arrived.append(Again(an_input, receipt, has_failed=False))
 
-    def _turn(self, binding: Binding, an_input: Input, receipt: Receipt | None, *, has_raised: bool) -> None:
+    def _turn(self, binding: Binding, an_input: Input, receipt: Receipt | None, *, has_failed: bool) -> None:
         now = self._clock.now()
         if type(an_input) is FrameReceived:
-            self._traces.add(Frame(binding.key, now.utc_ms, Direction.RECEIVED, an_input.data))
+            self._traces.add(Frame(binding.key, now.utc_ms, _RECEIVED, an_input.data))
         try:
             effects = binding.charge_point.handle(an_input, now)
         except Exception as error:  # noqa: BLE001 - whatever a turn does wrong must not harm the others
             _log.exception("a turn failed", charge_point=binding.charge_point.settings.identity)
-            self._turn_raised(binding, Again(an_input, receipt, has_raised), error)
+            self._turn_raised(binding, Again(an_input, receipt, has_failed), error)
             return
-        self._take(binding, effects, an_input, receipt)
+        self._take(binding, effects, an_input, receipt, has_failed=has_failed)
 
-    def _take(self, binding: Binding, effects: Effects, an_input: Input, receipt: Receipt | None) -> None:
+    def _take(
+        self,
+        binding: Binding,
+        effects: Effects,
+        an_input: Input,
+        receipt: Receipt | None,
+        *,
+        has_failed: bool = False,
+    ) -> None:
         self.turns += 1
         records, outputs = effects
         if records or binding.uncommitted:
             binding.uncommitted += 1
-            self._journal.submit(binding.key, records, PendingTurn(binding, outputs, an_input, receipt))
+            self._journal.submit(
+                binding.key, records, PendingTurn(binding, outputs, an_input, receipt, has_failed)
+            )
         else:
             self._let_go(binding, outputs, receipt)
         self._wheel.wake(binding, binding.charge_point.wake_at)
@@ -176,17 +190,21 @@ class Runtime:
                 assert isinstance(token, PendingTurn)
                 binding = token.binding
                 binding.uncommitted -= 1
-                self._undone(token)
+                self._undone(token, error)
             if not binding.uncommitted:
                 self._rebuild_later(binding)
 
-    def _undone(self, turn: PendingTurn) -> None:
-        binding, _, an_input, receipt, has_raised = turn
+    def _undone(self, turn: PendingTurn, error: StoreError) -> None:
+        binding = turn.binding
         self.failed_turns += 1
-        self.set_aside -= has_raised
+        self.set_aside -= turn.sets_aside
         backlog = self._begin_again(binding)
-        if isinstance(an_input, _TAKEN_AGAIN):
-            backlog.undone.append(Again(an_input, receipt, has_raised))
+        refused = isinstance(error, RecordRefusedError)
+        again = Again(turn.an_input, turn.receipt, turn.has_failed or refused)
+        if refused and turn.has_failed and not turn.sets_aside:
+            self._set_aside(binding, again, error)
+        elif isinstance(turn.an_input, _TAKEN_AGAIN):
+            backlog.undone.append(again)
 
     def queue_read(self, token: object, page: QueuePage) -> None:
         """Give a charge point the page of its queue that it asked for."""
@@ -236,7 +254,7 @@ class Runtime:
 
     def _send(self, binding: Binding, epoch: int, data: bytes) -> None:
         if binding.link.send(epoch, data):
-            self._traces.add(Frame(binding.key, self._clock.now().utc_ms, Direction.SENT, data))
+            self._traces.add(Frame(binding.key, self._clock.now().utc_ms, _SENT, data))
 
     def _notice(self, binding: Binding, notice: Notice) -> None:
         self.notices[notice.kind] += 1
@@ -259,10 +277,10 @@ class Runtime:
         self.failed_turns += 1
         self._refuse_call(binding, again.an_input)
         backlog = self._begin_again(binding)
-        if again.has_raised:
+        if again.has_failed:
             self._set_aside(binding, again, error)
         elif isinstance(again.an_input, _TAKEN_AGAIN):
-            backlog.arrived.append(again._replace(has_raised=True))
+            backlog.arrived.append(again._replace(has_failed=True))
         if not binding.uncommitted:
             self._rebuild_later(binding)
 
@@ -295,7 +313,7 @@ class Runtime:
         )
         self._journal.recovered(binding.key)
         binding.uncommitted += 1
-        self._journal.put_aside(binding.key, entry, PendingTurn(binding, [], *again))
+        self._journal.put_aside(binding.key, entry, PendingTurn(binding, [], *again, sets_aside=True))
 
     def _rebuild_later(self, binding: Binding) -> None:
         self._call_later(REBUILD_PAUSE_S, lambda: self._rebuild(binding))
@@ -316,7 +334,7 @@ class Runtime:
         self.resume(binding)
         inputs = [*backlog.undone, *backlog.arrived]
         if binding.link.state is LinkState.OPEN:
-            inputs.insert(0, Again(LinkOpened(binding.link.epoch), None, has_raised=False))
+            inputs.insert(0, Again(LinkOpened(binding.link.epoch), None, has_failed=False))
         for again in inputs:
             self._take_again(binding, again)
 
@@ -325,7 +343,7 @@ class Runtime:
         if isinstance(an_input, OperatorAsked) and an_input.ask not in self._asks:
             return  # nobody waits for it any more; late, it would surprise somebody
         if binding.again is None:
-            self._turn(binding, an_input, again.receipt, has_raised=again.has_raised)
+            self._turn(binding, an_input, again.receipt, has_failed=again.has_failed)
         elif isinstance(an_input, _TAKEN_AGAIN):
             binding.again.arrived.append(again)
 

@@ -131,6 +131,7 @@ class Bench:
 
     def __init__(self, preset="ocpp16", overrides=None, capabilities=frozenset(Capability), **settings):
         self.settings = Settings(
+            charger="sim/SIM1",
             identity="CP1",
             vendor="Maker",
             model="Home",

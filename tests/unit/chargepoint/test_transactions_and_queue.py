@@ -1,6 +1,7 @@
 """Transactions and the delivery of their messages (`TX-*`, `Q-*`)."""
 
 import pytest
+from msgspec import structs
 
 from chargebridge.chargepoint.records import QueuePage
 from chargebridge.chargepoint.timers import Timer
@@ -17,6 +18,7 @@ from chargebridge.chargers.model import (
     SessionStarted,
     TokenPresented,
 )
+from chargebridge.clock import format_utc
 
 pytestmark = pytest.mark.unit
 
@@ -770,8 +772,43 @@ class TestAssigned:
         ready.boot()
         assert self.tell_end(ready, 4, 1500) == []
 
+    def test_another_charger_put_there_while_nothing_ran_begins_anew(self, charging):
+        charging.settle()
+        charging.settings = structs.replace(charging.settings, charger="sim/OTHER")
+        charging.restart()
+        charging.boot()
+        charging.reachable()
+        charging.state(S.DISCONNECTED)
+        charging.wait(1)
+        charging.begin(session=1, id_tag="TAG2", register_wh=5)
+        charging.end(register_wh=9, reason=SessionEnd.EV_DISCONNECTED)
+        told = [
+            (action, payload.get("meterStart", payload.get("meterStop")))
+            for action, payload in charging.serve()
+            if action in {"StartTransaction", "StopTransaction"}
+        ]
+        assert told == [("StartTransaction", 5), ("StopTransaction", 9)]
+
 
 class TestClockOfTheCharger:
+    @pytest.mark.parametrize("at_ms", [0, 86_400_000, 10**15, -1])
+    def test_an_impossible_time_is_told_as_now_and_loses_no_energy(self, ready, at_ms):
+        ready.tell(SessionStarted(at_ms=at_ms, session=1, id_tag="TAG1", register_wh=1000))
+        ready.tell(
+            SessionEnded(
+                at_ms=at_ms,
+                session=1,
+                id_tag="TAG1",
+                started_at_ms=at_ms,
+                start_register_wh=1000,
+                register_wh=1500,
+                reason=SessionEnd.EV_DISCONNECTED,
+            )
+        )
+        start, stop = [payload for action, payload in ready.serve() if action.endswith("Transaction")]
+        assert (start["meterStart"], stop["meterStop"]) == (1000, 1500)
+        assert start["timestamp"] == stop["timestamp"] == format_utc(ready.utc_ms)
+
     def test_a_sample_from_the_future_does_not_silence_the_charger(self, charging):
         day_ms = 86_400_000
         ahead = Measured(
@@ -786,6 +823,7 @@ class TestClockOfTheCharger:
     def test_a_token_from_the_future_does_not_silence_the_reader(self, ready):
         ready.tell(TokenPresented(at_ms=ready.utc_ms + 86_400_000, id_tag="TAG1"))
         ready.answer({"idTagInfo": {"status": "Invalid"}})
+        ready.said()
         ready.wait(5)
         ready.token("TAG2")
         assert [payload for action, payload in ready.serve() if action == "Authorize"] == [{"idTag": "TAG2"}]
