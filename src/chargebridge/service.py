@@ -65,6 +65,7 @@ class Service:
             # What has been built stays; the collector need not look at it again and again.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
             await self._serve()
         finally:
             if api is not None:
