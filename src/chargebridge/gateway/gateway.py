@@ -403,7 +403,10 @@ class Gateway:
         # All that can fail comes first.
         allow_links(len(configuration.charge_points))
         renewed = changes.central_systems.added | changes.central_systems.changed
-        endpoints = {name: make_endpoint(name, configuration.central_systems[name]) for name in renewed}
+        # Of the others too: there may be new certificates in the files.
+        endpoints = {
+            name: make_endpoint(name, settings) for name, settings in configuration.central_systems.items()
+        }
         sinks = {
             name: self._make_sink(name, configuration)
             for name in changes.drivers.added | changes.drivers.changed
@@ -419,9 +422,10 @@ class Gateway:
         }
         told = {charger: self.store.last_transaction(charger) for charger in newcomers}
         self.configuration = configuration
-        self._endpoints.update(endpoints)
-        for name in changes.central_systems.removed:
-            del self._endpoints[name]
+        for binding in self._all():
+            if binding.central_system in endpoints.keys() - renewed:
+                binding.link.endpoint = endpoints[binding.central_system]
+        self._endpoints = endpoints
         self._settings = {
             (settings.central_system, settings.identity): settings for settings in configuration.charge_points
         }
@@ -701,7 +705,7 @@ class Gateway:
             charge_points=len(bindings),
             open_links=states[LinkState.OPEN.value],
             accepted=sum(charge_point.online for charge_point in charge_points),
-            chargers_reachable=sum(charge_point.state.reachable for charge_point in charge_points),
+            chargers_reachable=sum(charge_point.reachable for charge_point in charge_points),
             running_transactions=sum(charge_point.running is not None for charge_point in charge_points),
             waiting_messages=sum(waiting_messages(binding) for binding in bindings),
             turns=self.runtime.turns,
