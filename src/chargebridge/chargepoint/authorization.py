@@ -41,7 +41,7 @@ def may_start(charge_point: "ChargePoint") -> bool:
     """Whether a new transaction could begin now, whoever wants it (`AV-6`, `ST-10`, `RS-3`)."""
     state = charge_point.state
     return (
-        state.reachable
+        charge_point.reachable
         and state.charger not in _NO_START
         and availability.operative(charge_point)
         and charge_point.running is None

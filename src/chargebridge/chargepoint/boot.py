@@ -36,8 +36,6 @@ def request(charge_point: "ChargePoint") -> BootNotification:
 
 def restart(charge_point: "ChargePoint") -> None:
     """Begin anew, as after a reset or a restart of the charger: nothing is said before the boot's answer."""
-    charge_point.state.boots += 1
-    charge_point.changed()
     charge_point.registration = None
     charge_point.boot_due = True
     charge_point.restarted = True
@@ -128,5 +126,5 @@ def heartbeat_interval_over(charge_point: "ChargePoint") -> None:
     if charge_point.settings.behaviour.heartbeat_interval_s is None and quiet_s < interval * 0.9:
         _set_heartbeat(charge_point, interval - quiet_s)
         return
-    charge_point.heartbeat_due = charge_point.online and charge_point.state.reachable
+    charge_point.heartbeat_due = charge_point.online and charge_point.reachable
     schedule_heartbeat(charge_point)

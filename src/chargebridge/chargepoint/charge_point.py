@@ -90,6 +90,7 @@ class ChargePoint:
         "now",
         "probe_due",
         "queue",
+        "reachable",
         "reading_queue",
         "registration",
         "reported",
@@ -110,6 +111,8 @@ class ChargePoint:
         self.settings = settings
         self.is_new = stored.document is None
         self.state = State() if stored.document is None else load(stored.document)
+        self.reachable = False
+        """Whether the charger's cloud can reach it: unknown, so not, until its driver says so."""
         self.configuration: Mapping[str, str] = stored.configuration or _NOTHING
         self.now = Instant(0, 0.0)
         self.timers: dict[Timer, float] = {}
@@ -189,8 +192,6 @@ class ChargePoint:
             for name, value in self.settings.configuration.items():
                 configuration.write(self, *configuration.check(name, value))
             self.changed()
-        self.state.boots += 1
-        self.changed()
         if "WebSocketPingInterval" in self.configuration:
             self.let_out(SetPing(configuration.integer(self, "WebSocketPingInterval")))
         commands.resume(self)

@@ -11,6 +11,7 @@ from chargebridge.chargepoint import (
     commands,
     meter_values,
     remote_control,
+    status,
     transactions,
 )
 from chargebridge.chargepoint.state import State, Told
@@ -89,15 +90,14 @@ def _state_changed(charge_point: "ChargePoint", event: StateChanged) -> None:
 
 
 def _reachable(charge_point: "ChargePoint", event: Reachable) -> None:
-    state = charge_point.state
-    if event.reachable == state.reachable:
+    if event.reachable == charge_point.reachable:
         if event.reachable:
             commands.reconcile(charge_point)
         return
     # No look at its time: a driver that comes back tells since when, which may be long before it left.
-    state.reachable = event.reachable
-    charge_point.changed()
+    charge_point.reachable = event.reachable
     if event.reachable:
+        status.refresh(charge_point)
         commands.reconcile(charge_point)
         boot.schedule_heartbeat(charge_point)
     else:
@@ -110,6 +110,7 @@ def released(charge_point: "ChargePoint") -> None:
     What the central system has said of availability stays. Another charger counts its sessions and
     its time anew.
     """
+    charge_point.reachable = False
     transactions.abandon(charge_point)
     remote_control.held_answer_overdue(charge_point)
     charge_point.authorizing = charge_point.latest = charge_point.telemetry = None
@@ -119,7 +120,6 @@ def released(charge_point: "ChargePoint") -> None:
         charge_point.cancel_timer(timer)
     state = charge_point.state
     charge_point.state = State(
-        boots=state.boots,
         operative=state.operative,
         connector_operative=state.connector_operative,
         scheduled=state.scheduled,

@@ -96,7 +96,9 @@ def _ask(charge_point: "ChargePoint", purpose: Purpose, command: ChargerCommand)
     """Ask, and remember it until its outcome is known; replaces what was asked before for this purpose."""
     forget(charge_point, purpose)
     charge_point.state.asked = (*charge_point.state.asked, Asked(purpose, command))
-    charge_point.let_out(CommandCharger(command))
+    if charge_point.reachable or purpose in _ONE_SHOT:
+        charge_point.let_out(CommandCharger(command))
+    # What is desired of a charger that is away is asked when it is back.
 
 
 # --- remembering ------------------------------------------------------------------------------------
@@ -135,7 +137,7 @@ def session_over(charge_point: "ChargePoint") -> None:
 
 def resume(charge_point: "ChargePoint") -> None:
     """After a restart: ask again what is desired; leave one-shots to their deadline."""
-    if charge_point.state.reachable:
+    if charge_point.reachable:
         reconcile(charge_point)
 
 
@@ -192,7 +194,7 @@ def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
 
 def try_again(charge_point: "ChargePoint") -> None:
     """Ask again for what has not come true: the end of the session, availability."""
-    if not charge_point.state.reachable:
+    if not charge_point.reachable:
         return  # reconciled as soon as it can be reached
     if charge_point.state.stop_request is not None and charge_point.running is not None:
         end_session(charge_point)

@@ -86,7 +86,7 @@ def remote_stop(
         running is not None
         and running.transaction_id == request.transaction_id
         and charge_point.registration is not RegistrationStatus.PENDING
-        and charge_point.state.reachable
+        and charge_point.reachable
     )
     if not possible:
         return RemoteStopTransactionResponse(status=RemoteStartStopStatus.REJECTED)
@@ -113,7 +113,7 @@ def unlock_connector(
 
 
 def _begin_unlock(charge_point: "ChargePoint", call_id: str, ask: int) -> bool:
-    if charge_point.held is not None or not charge_point.state.reachable:
+    if charge_point.held is not None or not charge_point.reachable:
         return False
     running = charge_point.running is not None
     charge_point.held = HeldUnlock(call_id, ask, waits_for_session=running)
@@ -178,7 +178,7 @@ def reset(charge_point: "ChargePoint", request: Reset) -> ResetResponse:
 
 def _begin_reset(charge_point: "ChargePoint", kind: ResetType) -> bool:
     state = charge_point.state
-    if not state.reachable or Capability.REBOOT not in charge_point.settings.capabilities:
+    if not charge_point.reachable or Capability.REBOOT not in charge_point.settings.capabilities:
         return False
     if state.reset is None:
         state.reset = kind
@@ -248,7 +248,7 @@ def resume(charge_point: "ChargePoint") -> None:
 def operator_asked(charge_point: "ChargePoint", asked: OperatorAsked) -> None:
     """Do what an operator asks by way of the API, with the same care as for the central system."""
     accepted, detail = True, "asked of the charger"
-    if not charge_point.state.reachable:
+    if not charge_point.reachable:
         accepted, detail = False, "the charger cannot be reached"
     elif asked.operation is Operation.STOP_TRANSACTION:
         if charge_point.running is None:

@@ -95,10 +95,6 @@ class Asked(Struct, frozen=True):
 class State(Struct, kw_only=True, omit_defaults=True):
     """The durable state, saved whole at the end of each turn that changed it."""
 
-    boots: int = 0
-    """Virtual restarts so far."""
-    reachable: bool = False
-    """Whether the charger's cloud can reach it, as last told."""
     firmware: str = ""
     charger: ChargerState | None = None
     """None: never seen."""

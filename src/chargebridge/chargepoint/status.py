@@ -76,7 +76,7 @@ class Reported(NamedTuple):
 def current(charge_point: "ChargePoint", number: int) -> Reported:
     """Return what is to be said of a connector now."""
     state = charge_point.state
-    if not state.reachable and state.charger is not None:
+    if not charge_point.reachable and state.charger is not None:
         # Nothing is known of now: the last is repeated, and marked as such.
         last = charge_point.reported[number] or _known(charge_point, number)
         return last._replace(error=ErrorCode.OTHER_ERROR, info=CHARGER_OFFLINE, vendor_error="")
@@ -130,7 +130,7 @@ def _status(charge_point: "ChargePoint") -> Status:
 
 def refresh(charge_point: "ChargePoint") -> None:
     """Queue what has changed since it was last told; while nobody listens only the newest counts (`ST-7`)."""
-    if not charge_point.state.reachable:
+    if not charge_point.reachable:
         return  # nothing unprompted while the charger is unknown
     for number in (0, 1):
         report, last = _known(charge_point, number), charge_point.reported[number]

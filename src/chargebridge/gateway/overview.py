@@ -116,7 +116,7 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
         charger=binding.serial,
         link=LinkView(link.state.value, link.last_error, link.reconnects, link.sent, link.received),
         registration=charge_point.registration.value if charge_point.registration else None,
-        charger_reachable=state.reachable,
+        charger_reachable=charge_point.reachable,
         charger_state=state.charger.value if state.charger else None,
         charge_point_status=status.current(charge_point, 0).status.value,
         connector_status=outlet.status.value,

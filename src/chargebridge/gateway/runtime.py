@@ -330,6 +330,8 @@ class Runtime:
             self._rebuild_later(binding)
             return
         self._journal.recovered(binding.key)
+        # The driver has told this once, and will not because of us tell it again.
+        charge_point.reachable = binding.charge_point.reachable
         binding.charge_point, binding.again = charge_point, None
         self.resume(binding)
         inputs = [*backlog.undone, *backlog.arrived]

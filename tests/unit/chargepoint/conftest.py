@@ -164,7 +164,12 @@ class Bench:
         self.linked, self.open_call, self.pages = False, None, []
         self._take(self.cp.resume(self.now))
 
-    restart = start
+    def restart(self):
+        """Begin anew; the driver tells soon what it told before of reaching the charger."""
+        reachable = self.cp.reachable
+        self.start()
+        if reachable:
+            self.reachable()
 
     def turn(self, an_input):
         effects = self.cp.handle(an_input, self.now)

@@ -432,3 +432,31 @@ class TestAvailableAfterBoot:
         inoperative.link_up()
         inoperative.settle()
         assert inoperative.statuses() == ["0 Unavailable", "1 Unavailable"]
+
+
+class TestUnknownAtTheStart:
+    def test_nothing_is_claimed_of_a_charger_until_its_driver_has_spoken(self, charging):
+        charging.settle()
+        charging.start()
+        reports = [payload for action, payload in charging.boot() if action == "StatusNotification"]
+        assert [(report["status"], report["errorCode"], report.get("info")) for report in reports] == [
+            ("Available", "OtherError", "charger offline"),
+            ("Charging", "OtherError", "charger offline"),
+        ]
+
+    def test_a_remote_start_that_cannot_happen_is_rejected(self, ready):
+        ready.start()
+        ready.boot()
+        assert ready.ask("RemoteStartTransaction", {"idTag": "TAG1"}) == {"status": "Rejected"}
+
+    def test_what_it_is_doing_is_told_as_soon_as_that_is_known(self, charging):
+        charging.settle()
+        charging.start()
+        charging.boot()
+        charging.said()
+        charging.reachable()
+        reports = [payload for action, payload in charging.serve() if action == "StatusNotification"]
+        assert [(report["status"], report["errorCode"]) for report in reports] == [
+            ("Available", "NoError"),
+            ("Charging", "NoError"),
+        ]
