@@ -148,8 +148,8 @@ class MemoryJournal:
         for token, page in pages:
             self.listener.queue_read(token, page)
 
-    def fail(self, first=None):
-        """Lose what was submitted, or only so much of it; then tell."""
+    def fail(self, first=None, error=None):
+        """Lose what was submitted, or only so much of it; then tell why."""
         entries, self.entries = self.entries[:first], self.entries[first:] if first is not None else []
         tokens = []
         for kind, charge_point, _, token in entries:
@@ -158,7 +158,7 @@ class MemoryJournal:
             else:
                 self.distrusted.add(charge_point)
                 tokens.append(token)
-        self.listener.commit_failed(tokens, StoreUnavailableError("the disk is full"))
+        self.listener.commit_failed(tokens, error or StoreUnavailableError("the disk is full"))
 
 
 class Stored:

@@ -22,6 +22,7 @@ from chargebridge.chargers.model import (
 )
 from chargebridge.gateway.runtime import REBUILD_PAUSE_S
 from chargebridge.link import LinkState
+from chargebridge.store.errors import RecordRefusedError
 
 T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
 
@@ -331,6 +332,32 @@ class TestFailedCommit:
         assert bench.driver.acknowledged == ["r1"]
         assert sessions(bench) == [1]
         assert bench.link.calls.count("BootNotification") == 1
+
+    def test_of_a_record_that_can_never_be_stored_sets_the_input_aside_at_the_second_time(self, bench):
+        ready(bench)
+        bench.tell(started(1), token="r1")
+        bench.journal.fail(error=RecordRefusedError("too large an integer"))
+        assert bench.journal.set_aside == []
+        bench.clock.advance(REBUILD_PAUSE_S)
+        bench.journal.fail(error=RecordRefusedError("too large an integer"))
+        bench.clock.advance(REBUILD_PAUSE_S)
+        bench.settle()
+        assert bench.driver.acknowledged == ["r1"]
+        assert [entry.error for entry in bench.journal.set_aside] == [
+            "RecordRefusedError: too large an integer"
+        ]
+        assert bench.runtime.set_aside == 1
+        assert bench.binding.again is None
+
+    def test_of_the_disk_never_sets_an_input_aside(self, bench):
+        ready(bench)
+        bench.tell(started(1), token="r1")
+        for _ in range(5):
+            bench.journal.fail()
+            bench.clock.advance(REBUILD_PAUSE_S)
+        bench.settle()
+        assert bench.journal.set_aside == []
+        assert bench.driver.acknowledged == ["r1"]
 
     def test_while_the_store_cannot_be_read_either_waits_for_it(self, bench):
         ready(bench)
