@@ -1,11 +1,19 @@
 """Charging sessions from the charger to the central system, with all real parts between them."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.emulators.central_system import CallRefused, Delayed, IdTag, Lost, Policy
 from chargebridge.ocpp16.enums import AuthorizationStatus
-from chargebridge.ocpp16.messages import RemoteStartTransaction, RemoteStopTransaction
+from chargebridge.ocpp16.messages import (
+    ChangeConfiguration,
+    GetConfiguration,
+    RemoteStartTransaction,
+    RemoteStopTransaction,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -214,3 +222,23 @@ async def test_a_restart_in_the_middle_of_a_session_continues_it(site, visitor):
             await someone.end_session()
             (told,) = await someone.reconcile()
             assert told.start_repeats == 0
+
+
+async def test_a_store_that_cannot_be_written_for_a_while(site, visitor, wait_until):
+    async with site.central_system() as cs, site.reach(cs).gateway() as gateway:
+        someone = visitor(gateway, cs)
+        await someone.ready()
+        await someone.begin_session()
+        await someone.settled()
+        with closing(sqlite3.connect(gateway.store.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(CallRefused, match="InternalError"):
+                await cs.call("CP1", ChangeConfiguration(key="ConnectionTimeOut", value="77"))
+            await someone.act("unplug")
+            await wait_until(lambda: gateway.figures().store_failing is not None)
+            other.execute("ROLLBACK")
+        await someone.expect("StopTransaction")
+        await someone.reconcile()
+        answer = await cs.call("CP1", GetConfiguration(key=("ConnectionTimeOut",)))
+        assert answer.configuration_key[0].value == "120"
+        assert gateway.figures().inputs_set_aside == 0
