@@ -104,6 +104,7 @@ class ChargePoint:
         "timers",
         "transactions",
         "triggered",
+        "wake_at",
     )
 
     def __init__(self, settings: Settings, stored: StoredChargePoint | None = None) -> None:
@@ -116,6 +117,8 @@ class ChargePoint:
         self.configuration: Mapping[str, str] = stored.configuration or _NOTHING
         self.now = Instant(0, 0.0)
         self.timers: dict[Timer, float] = {}
+        self.wake_at = inf
+        """The monotonic time at which a `Woken` is wanted; infinity if never."""
 
         # The link and the calls on it.
         self.epoch = 0
@@ -208,7 +211,7 @@ class ChargePoint:
             now: when; `mono` must not run backwards.
         """
         self._begin(now)
-        if self.timers and self.wake_at <= now.mono:
+        if self.wake_at <= now.mono:
             self._fire()
         match an_input:
             case FrameReceived():
@@ -235,11 +238,6 @@ class ChargePoint:
                 remote_control.operator_asked(self, an_input)
         return self._finish()
 
-    @property
-    def wake_at(self) -> float:
-        """The monotonic time at which a `Woken` is wanted; infinity if never."""
-        return min(self.timers.values(), default=inf)
-
     def _begin(self, now: Instant) -> None:
         self.now = now
         self._records = []
@@ -257,6 +255,7 @@ class ChargePoint:
         if self._changed:
             self._changed = False
             self._records.append(SaveState(dump(self.state)))
+        self.wake_at = min(self.timers.values(), default=inf)
         return Effects(self._records, self._outputs)
 
     def _fire(self) -> None:

@@ -201,18 +201,36 @@ def readings_wanted(items: str) -> frozenset[tuple[Quantity, int]]:
     return frozenset(wanted)
 
 
-def _writable(charge_point: "ChargePoint", key: Key) -> bool:
+def _writable(key: Key, *, other_keys_read_only: bool) -> bool:
     if key.access is Access.STANDARD:
-        return not charge_point.settings.behaviour.other_keys_read_only
+        return not other_keys_read_only
     return key.access is Access.DOCUMENTED
+
+
+_UNWRITTEN: Final[Mapping[bool, tuple[tuple[Key, KeyValue | None], ...]]] = {
+    other_keys_read_only: tuple(
+        (
+            key,
+            KeyValue(
+                key=key.name,
+                readonly=not _writable(key, other_keys_read_only=other_keys_read_only),
+                value=key.default,
+            )
+            if isinstance(key.default, str)
+            else None,
+        )
+        for key in KEYS.values()
+    )
+    for other_keys_read_only in (False, True)
+}
+"""What is reported of each key while nobody has written it, by `Behaviour.other_keys_read_only`; None if
+that takes a look at the charge point. Shared, since some central systems ask a whole fleet for all keys."""
 
 
 def get_configuration(charge_point: "ChargePoint", request: GetConfiguration) -> GetConfigurationResponse:
     """Answer GetConfiguration: all keys, or the known and the unknown of those asked for (`CF-1`)."""
     if not request.key:
-        return GetConfigurationResponse(
-            configuration_key=tuple(_report(charge_point, key) for key in KEYS.values()),
-        )
+        return GetConfigurationResponse(configuration_key=_report_all(charge_point))
     if len(request.key) > MAX_KEYS_ASKED:
         raise PayloadError(
             CallErrorCode.OCCURENCE_CONSTRAINT_VIOLATION,
@@ -231,10 +249,19 @@ def get_configuration(charge_point: "ChargePoint", request: GetConfiguration) ->
     )
 
 
+def _report_all(charge_point: "ChargePoint") -> tuple[KeyValue, ...]:
+    written = charge_point.configuration
+    return tuple(
+        _report(charge_point, key) if unwritten is None or key.name in written else unwritten
+        for key, unwritten in _UNWRITTEN[charge_point.settings.behaviour.other_keys_read_only]
+    )
+
+
 def _report(charge_point: "ChargePoint", key: Key) -> KeyValue:
+    other_keys_read_only = charge_point.settings.behaviour.other_keys_read_only
     return KeyValue(
         key=key.name,
-        readonly=not _writable(charge_point, key),
+        readonly=not _writable(key, other_keys_read_only=other_keys_read_only),
         value=text(charge_point, key.name),
     )
 
@@ -247,7 +274,7 @@ def change_configuration(
     key = KEYS.get(request.key.lower())
     if key is None:
         return ChangeConfigurationResponse(status=ConfigurationStatus.NOT_SUPPORTED)
-    if not _writable(charge_point, key):
+    if not _writable(key, other_keys_read_only=charge_point.settings.behaviour.other_keys_read_only):
         return ChangeConfigurationResponse(status=ConfigurationStatus.REJECTED)
     try:
         value = key.normalize(request.value)
