@@ -352,7 +352,7 @@ class Gateway:
         for row in self.store.charge_points():
             pair = row.central_system, row.identity
             own = stored.get(row.id)
-            if pair in self._settings or own is None:
+            if pair in self._settings or pair in self._leaving or own is None:
                 continue
             if not own.open_transactions and not own.queue.messages:
                 continue
@@ -371,6 +371,7 @@ class Gateway:
             self._leaving[pair] = binding, settings
             self.runtime.resume(binding)
             self.runtime.turn(binding, Released())
+            binding.link.up()
         return ended
 
     def _let_go_of_those_that_are_done(self) -> None:
@@ -448,6 +449,9 @@ class Gateway:
             self._take_over(binding, rest or told[charger_name(settings)], rest)
             self._watch(binding)
         self._relink(renewed)
+        if changes.central_systems.added:
+            # Something may have waited for them since before this process began.
+            self._take_up_leaving(self.store.load_all())
         self._by_identity = {identity: binding for (_, identity), binding in self._bindings.items()}
         self._raise_links_soon()
         _log.info(

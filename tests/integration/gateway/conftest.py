@@ -60,6 +60,8 @@ class Site:
         self.charge_points = [{"identity": "CP1"}]
         self.tables = {"api": {"enabled": False}, "state": {"directory": "state"}}
         self.log = folder / "gateway.log"
+        self.ahead_ms = 0
+        """How much later it is for gateways than for central systems."""
 
     def reach(self, central_system, name="main"):
         self.central_systems[name] = {
@@ -75,7 +77,11 @@ class Site:
         for section, tables in (("central_systems", self.central_systems), ("drivers", self.drivers)):
             for name, table in tables.items():
                 lines += [f"[{section}.{name}]", *_pairs(table)]
-        clock = {"speed": SPEED, "real_origin_ms": self.origin_ms, "simulated_origin_ms": self.origin_ms}
+        clock = {
+            "speed": SPEED,
+            "real_origin_ms": self.origin_ms,
+            "simulated_origin_ms": self.origin_ms + self.ahead_ms,
+        }
         for name, table in {**self.tables, "clock": clock}.items():
             lines += [f"[{name}]", *_pairs(table)]
         for table in self.charge_points:
