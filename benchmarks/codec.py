@@ -16,7 +16,14 @@ from ocpp.v16 import call
 
 from benchmarks.measuring import cpu_us, show
 from chargebridge.ocpp16.enums import Measurand, Phase, ReadingContext, UnitOfMeasure
-from chargebridge.ocpp16.frames import Call, decode_frame, decode_request, decode_response, encode_call
+from chargebridge.ocpp16.frames import (
+    Call,
+    CallResult,
+    decode_frame,
+    decode_request,
+    decode_response,
+    encode_call,
+)
 from chargebridge.ocpp16.messages import Heartbeat, MeterValue, MeterValues, SampledValue
 
 ID = "18bcfe573b8-1-64"
@@ -86,7 +93,9 @@ def decode_theirs() -> object:
 
 
 def decode_answer_ours() -> object:
-    return decode_response("MeterValues", decode_frame(ANSWER).payload)
+    frame = decode_frame(ANSWER)
+    assert isinstance(frame, CallResult)
+    return decode_response("MeterValues", frame.payload)
 
 
 def decode_answer_theirs() -> object:

@@ -3,6 +3,9 @@
 The program under test is `chargebridge run --config FILE` with a store on disk; only the chargers
 are ours, a driver found by its entry point (`fleet_driver`). One driver event is one turn, one
 commit, one frame. The reference has no logic and nothing durable (`harness.reference_client`).
+
+From the environment: `BENCH_ROUNDS`, how often each is measured (3), and `BENCH_ROWS`, what, out of
+`start,idle,saturated` (all).
 """
 
 import os
@@ -233,77 +236,95 @@ class Results:
         """Return the median."""
         return median(self._figures[subject.name, name])
 
-    def row(self, title: str, aim: str, get: Callable[[type[Subject]], float], unit: str) -> list[str]:
+    def worst(self, subject: type[Subject], name: str) -> float:
+        """Return the highest of all rounds."""
+        return max(self._figures[subject.name, name])
+
+    def row(self, title: str, aim: str, unit: str, get: Callable[[type[Subject]], float]) -> list[str]:
         """Compare both subjects."""
         reference, gateway = get(Reference), get(Gateway)
-        return [
-            title,
-            f"{reference:,.2f} {unit}",
-            f"{gateway:,.2f} {unit}",
-            f"{gateway / reference:.2f}",
-            aim,
-        ]
+        ratio = f"{gateway / reference:.2f}" if reference else ""
+        return [title, _figure(reference, unit), _figure(gateway, unit), ratio, aim]
 
-    def plain(self, title: str, aim: str, name: str, unit: str) -> list[str]:
+    def plain(self, title: str, aim: str, unit: str, name: str) -> list[str]:
         """Compare a figure as it was measured."""
-        return self.row(title, aim, lambda subject: self.of(subject, name), unit)
+        return self.row(title, aim, unit, lambda subject: self.of(subject, name))
+
+
+def _figure(value: float, unit: str) -> str:
+    return f"{value:,.{0 if value >= 100 or value == int(value) else 2}f} {unit}".rstrip()
+
+
+def start_rows(results: Results) -> list[list[str]]:
+    """Measure memory, cold start and burst."""
+    results.measure("1000 ", start_up, 1000)
+    results.measure("5000 ", start_up, 5000)
+
+    def slope(subject: type[Subject]) -> float:
+        return (results.of(subject, "5000 pss_kib") - results.of(subject, "1000 pss_kib")) / 4000
+
+    return [
+        results.row("memory a charge point, idle", "<= 16 KiB", "KiB", slope),
+        results.plain("  the whole process, 1,000", "", "KiB", "1000 pss_kib"),
+        results.plain("cold start of 5,000, wall", "<= 2 x (c)", "s", "5000 start_s"),
+        results.plain("  until the first connection", "", "s", "5000 first_s"),
+        results.plain("cold start of 5,000, CPU", "<= 2 x (c)", "s", "5000 start_cpu_s"),
+        results.plain("GetConfiguration to 5,000, last answer", "<= 2 x (c)", "ms", "5000 burst_ms"),
+    ]
+
+
+def idle_rows(results: Results) -> list[list[str]]:
+    """Measure idle fleets, all at the same time."""
+    results.measure_at_once("", idle, 1000)
+    return [
+        results.plain("idle CPU, 1,000 a minute", "<= (c)", "s", "idle_cpu_s"),
+        results.plain("  heartbeats", "", "", "heartbeats"),
+    ]
+
+
+def saturated_rows(results: Results) -> list[list[str]]:
+    """Measure MeterValues without a pause, of a fleet and of one ten times as large."""
+    results.measure("1000 ", saturate, 1000)
+    results.measure("10000 ", saturate, 10_000)
+
+    def growth(subject: type[Subject]) -> float:
+        return results.of(subject, "10000 cpu_us") / results.of(subject, "1000 cpu_us")
+
+    def lost(subject: type[Subject]) -> float:
+        return results.worst(subject, "10000 disconnects") + results.worst(subject, "10000 errors")
+
+    return [
+        results.plain("MeterValues a second, 1,000", ">= 17,000/s", "/s", "1000 calls_per_s"),
+        results.plain("  CPU a call", "", "us", "1000 cpu_us"),
+        results.plain("  share of one core", "", "", "1000 core"),
+        results.plain("MeterValues a second, 10,000", "", "/s", "10000 calls_per_s"),
+        results.plain("  CPU a call", "", "us", "10000 cpu_us"),
+        results.row("  CPU a call, times that at 1,000", "<= 1.3", "", growth),
+        results.row("  disconnects and errors", "0", "", lost),
+    ]
+
+
+ROWS: dict[str, Callable[[Results], list[list[str]]]] = {
+    "start": start_rows,
+    "idle": idle_rows,
+    "saturated": saturated_rows,
+}
 
 
 def main() -> None:
     if sys.platform != "linux":
         print("fleet: needs Linux (/proc, and loopback addresses 127.0.0.1 to 127.0.0.4)")
         return
-    only = set(os.environ.get("BENCH_ROWS", "start,idle,saturated,ten").split(","))
+    wanted = os.environ.get("BENCH_ROWS", ",".join(ROWS)).split(",")
     with tempfile.TemporaryDirectory(prefix="fleet-") as folder:
         results = Results(Path(folder))
-        rows: list[list[str]] = []
-        if "start" in only:
-            results.measure("1000 ", start_up, 1000)
-            results.measure("5000 ", start_up, 5000)
-
-            def slope(subject: type[Subject]) -> float:
-                return (results.of(subject, "5000 pss_kib") - results.of(subject, "1000 pss_kib")) / 4000
-
-            rows += [
-                results.row("memory a charge point, idle", "<= 16 KiB", slope, "KiB"),
-                results.plain("memory of the process, 1,000", "", "1000 pss_kib", "KiB"),
-                results.plain("cold start of 5,000, wall", "<= 2 x (c)", "5000 start_s", "s"),
-                results.plain("  until the first connection", "", "5000 first_s", "s"),
-                results.plain("cold start of 5,000, CPU", "<= 2 x (c)", "5000 start_cpu_s", "s"),
-                results.plain("GetConfiguration to 5,000, last answer", "<= 2 x (c)", "5000 burst_ms", "ms"),
-            ]
-        if "idle" in only:
-            results.measure_at_once("", idle, 1000)
-            rows += [
-                results.plain("idle CPU, 1,000 a minute", "<= (c)", "idle_cpu_s", "s"),
-                results.plain("  heartbeats", "", "heartbeats", ""),
-            ]
-        if "saturated" in only or "ten" in only:
-            results.measure("1000 ", saturate, 1000)
-            rows += [
-                results.plain("MeterValues a second, 1,000", ">= 17,000/s", "1000 calls_per_s", "/s"),
-                results.plain("  CPU a call", "", "1000 cpu_us", "us"),
-                results.plain("  share of a core", "", "1000 core", ""),
-                results.plain("  share of a core, sink", "", "1000 sink_core", ""),
-            ]
-        if "ten" in only:
-            results.measure("10000 ", saturate, 10_000)
-
-            def growth(subject: type[Subject]) -> float:
-                return results.of(subject, "10000 cpu_us") / results.of(subject, "1000 cpu_us")
-
-            rows += [
-                results.plain("MeterValues a second, 10,000", "", "10000 calls_per_s", "/s"),
-                results.plain("  CPU a call", "", "10000 cpu_us", "us"),
-                results.row("  CPU a call, x that at 1,000", "<= 1.3", growth, ""),
-                results.row("  disconnects + 1", "1", lambda s: results.of(s, "10000 disconnects") + 1, ""),
-            ]
-        print(file=sys.stderr)
-        show(
-            f"fleet: the gateway, everything durable, beside (c); medians of {ROUNDS} rounds",
-            ("what", "(c)", "chargebridge", "ratio", "aim"),
-            rows,
-        )
+        rows = [row for name in wanted for row in ROWS[name](results)]
+    print(file=sys.stderr)
+    show(
+        f"fleet: the gateway, everything durable, beside (c); medians of {ROUNDS} rounds",
+        ("what", "(c)", "chargebridge", "ratio", "aim"),
+        rows,
+    )
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ class FleetDriver:
         asyncio.get_running_loop().call_later(LOOK_S, self._look)
         waiting, self._waiting = self._waiting, []
         bindings = self._sink.bindings
-        answered = []
+        answered: list[str] = []
         for serial in waiting:
             (self._waiting if bindings[serial].charge_point.queue else answered).append(serial)
         self._measure(answered)

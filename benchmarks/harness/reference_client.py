@@ -146,7 +146,7 @@ def _now() -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03d}Z"
 
 
-class ChargePoint(WSListener):  # type: ignore[misc]  # picows is compiled
+class ChargePoint(WSListener):
     """The least that a charge point can be."""
 
     __slots__ = (
@@ -275,6 +275,7 @@ async def main(count: int, port: int) -> None:
                 },
                 read_buffer_init_size=2048,
             )
+        assert isinstance(charge_point, ChargePoint)
         charge_points.append(charge_point)
         loop.call_later(random.random() * HEARTBEAT_S, charge_point.heartbeat)
 

@@ -107,7 +107,7 @@ class Sink:
             self.all_answered.set()
 
 
-class Connection(WSListener):  # type: ignore[misc]  # picows is compiled
+class Connection(WSListener):
     """One charge point."""
 
     __slots__ = ("asked_at", "identity", "pending", "said", "sink", "transport")
