@@ -197,7 +197,6 @@ class ChargePoint:
             self.changed()
         if "WebSocketPingInterval" in self.configuration:
             self.let_out(SetPing(configuration.integer(self, "WebSocketPingInterval")))
-        commands.resume(self)
         authorization.resume(self)
         remote_control.resume(self)
         delivery.resume(self)

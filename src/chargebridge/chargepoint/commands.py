@@ -20,6 +20,7 @@ from chargebridge.chargers.model import (
     Reboot,
     SetAvailable,
     Unlock,
+    Withdraw,
 )
 
 if TYPE_CHECKING:
@@ -54,15 +55,19 @@ def show_refusal(charge_point: "ChargePoint", id_tag: str) -> None:
 
 
 def withdraw(charge_point: "ChargePoint") -> None:
-    """Have the charger end whatever it is authorized for; replaces an authorization."""
+    """Have the charger forget an authorization that no session has come of; replaces it."""
     number, expires_ms = _stamp(charge_point, _END_VALID_MS)
-    _ask(charge_point, Purpose.AUTHORIZATION, EndSession(number=number, expires_ms=expires_ms))
+    _ask(charge_point, Purpose.AUTHORIZATION, Withdraw(number=number, expires_ms=expires_ms))
 
 
 def end_session(charge_point: "ChargePoint") -> None:
-    """Ask the charger to end its session, and see to it that it does."""
-    withdraw(charge_point)
-    charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
+    """Ask the charger to end the running session, and see to it that it does."""
+    running = charge_point.running
+    if running is not None:
+        number, expires_ms = _stamp(charge_point, _END_VALID_MS)
+        command = EndSession(number=number, expires_ms=expires_ms, session=running.session)
+        _ask(charge_point, Purpose.AUTHORIZATION, command)
+        charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
 
 
 def set_available(charge_point: "ChargePoint", *, available: bool) -> None:
@@ -123,7 +128,7 @@ def forget(charge_point: "ChargePoint", purpose: Purpose) -> None:
 
 def session_began(charge_point: "ChargePoint") -> None:
     """What was authorized has begun: asked again later, it would let the next car charge for free."""
-    if isinstance(outstanding(charge_point, Purpose.AUTHORIZATION), Authorize):
+    if isinstance(outstanding(charge_point, Purpose.AUTHORIZATION), Authorize | Withdraw):
         forget(charge_point, Purpose.AUTHORIZATION)
 
 
@@ -133,12 +138,6 @@ def session_over(charge_point: "ChargePoint") -> None:
         forget(charge_point, Purpose.AUTHORIZATION)
     if outstanding(charge_point, Purpose.AVAILABILITY) is None:
         charge_point.cancel_timer(Timer.COMMAND)
-
-
-def resume(charge_point: "ChargePoint") -> None:
-    """After a restart: ask again what is desired; leave one-shots to their deadline."""
-    if charge_point.reachable:
-        reconcile(charge_point)
 
 
 def reconcile(charge_point: "ChargePoint") -> None:
@@ -184,7 +183,7 @@ def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
         if isinstance(asked.command, EndSession):
             if charge_point.running is not None:
                 charge_point.set_timer(Timer.COMMAND, RETRY_S)
-        elif not done:
+        elif isinstance(asked.command, Authorize) and not done:
             authorization.not_carried_out(charge_point)
     elif asked.purpose is Purpose.UNLOCK:
         remote_control.unlock_ended(charge_point, unlocked=done)

@@ -168,8 +168,14 @@ class Authorize(Command, frozen=True, tag=True, kw_only=True):
     accepted: bool
 
 
+class Withdraw(Command, frozen=True, tag=True, kw_only=True):
+    """End an authorization that waits for a car; a session that has begun meanwhile goes on."""
+
+
 class EndSession(Command, frozen=True, tag=True, kw_only=True):
-    """End the running session, and any authorization that waits for a car."""
+    """End this session, if it runs; one that has begun since then goes on."""
+
+    session: int
 
 
 class SetAvailable(Command, frozen=True, tag=True, kw_only=True):
@@ -186,7 +192,7 @@ class Unlock(Command, frozen=True, tag=True, kw_only=True):
     """One-shot: release the cable at the charger's outlet."""
 
 
-ChargerCommand = Authorize | EndSession | SetAvailable | Reboot | Unlock
+ChargerCommand = Authorize | Withdraw | EndSession | SetAvailable | Reboot | Unlock
 
 
 class Outcome(StrEnum):

@@ -200,15 +200,16 @@ class TestInThisProcess:
     def test_a_busy_charger_lives_many_sessions_while_its_sink_answers_from_within(self) -> None:
         class Answering(Sink):
             driver: SimulatorDriver
-            session = False
+            session: int | None = None
 
             def charger_event(self, serial: str, event: ChargerEvent, receipt: object) -> None:
                 number = len(self.events)
                 match event:
                     case SessionStarted() | SessionEnded():
-                        self.session = isinstance(event, SessionStarted)
-                    case TokenPresented() if self.session:
-                        self.driver.command(serial, EndSession(number=number, expires_ms=T0 * 2))
+                        self.session = event.session if isinstance(event, SessionStarted) else None
+                    case TokenPresented() if self.session is not None:
+                        end = EndSession(number=number, expires_ms=T0 * 2, session=self.session)
+                        self.driver.command(serial, end)
                     case TokenPresented(id_tag=id_tag):
                         command = Authorize(number=number, expires_ms=T0 * 2, id_tag=id_tag, accepted=True)
                         self.driver.command(serial, command)
@@ -323,7 +324,7 @@ class TestBehindASocket:
             sink = Sink()
             async with server, remote_driver(sink, server.sockets[0].getsockname()[1]) as driver:
                 await sink.until(lambda: sink.infos)
-                driver.command(SERIAL, EndSession(number=4, expires_ms=T0 + 9))
+                driver.command(SERIAL, EndSession(number=4, expires_ms=T0 + 9, session=1))
                 await sink.until(lambda: sink.outcomes)
                 assert sink.outcomes == [CommandOutcome(number=4, outcome=Outcome.UNKNOWN)]
                 assert sink.events[0] == Reachable(at_ms=T0, reachable=False)

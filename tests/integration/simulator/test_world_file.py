@@ -61,11 +61,12 @@ class Restarts:
             now_ms = T0 + minute * MINUTE
             world.advance(now_ms)
             tokens = [(serial, item.event) for serial, item in world.commit().events]
-            running = {session.serial for session in world.running_sessions()}
+            running = {session.serial: session.session for session in world.running_sessions()}
             for serial, event in tokens:
                 if isinstance(event, TokenPresented):
                     if serial in running:
-                        world.carry_out(serial, EndSession(number=minute, expires_ms=now_ms + MINUTE), now_ms)
+                        end = EndSession(number=minute, expires_ms=now_ms + MINUTE, session=running[serial])
+                        world.carry_out(serial, end, now_ms)
                     else:
                         world.carry_out(serial, authorize(minute, now_ms, event.id_tag), now_ms)
             world.commit()

@@ -29,8 +29,10 @@ while True:
     for serial, item in world.commit().events:
         event, expires_ms = item.event, now_ms + 60_000
         if isinstance(event, TokenPresented):
-            if serial in {session.serial for session in world.running_sessions()}:
-                world.carry_out(serial, EndSession(number=now_ms, expires_ms=expires_ms), now_ms)
+            running = {session.serial: session.session for session in world.running_sessions()}
+            if serial in running:
+                command = EndSession(number=now_ms, expires_ms=expires_ms, session=running[serial])
+                world.carry_out(serial, command, now_ms)
             else:
                 command = Authorize(
                     number=now_ms, expires_ms=expires_ms, id_tag=event.id_tag, accepted=True

@@ -9,7 +9,9 @@ from chargebridge.chargers.model import (
     EndSession,
     Fault,
     SessionEnd,
+    SessionStarted,
     TokenPresented,
+    Withdraw,
 )
 
 pytestmark = pytest.mark.unit
@@ -18,13 +20,15 @@ S = ChargerState
 
 
 def verdicts(bench):
-    """Commands as words: `+TAG` lets charge, `-TAG` refuses, `end` ends."""
+    """Commands as words: `+TAG` lets charge, `-TAG` refuses, `withdraw`, `end SESSION`."""
     words = []
     for command in bench.asked():
         if isinstance(command, Authorize):
             words.append(("+" if command.accepted else "-") + command.id_tag)
+        elif isinstance(command, Withdraw):
+            words.append("withdraw")
         elif isinstance(command, EndSession):
-            words.append("end")
+            words.append(f"end {command.session}")
     return words
 
 
@@ -64,7 +68,7 @@ class TestAtTheReader:
     def test_az_2_the_same_tag_stops_without_being_authorized(self, charging):
         charging.token("tag1")
         assert charging.said() == []
-        assert verdicts(charging) == ["end"]
+        assert verdicts(charging) == ["end 1"]
         charging.end()
         charging.settle()
         assert charging.said()[-1][1]["reason"] == "Local"
@@ -91,7 +95,7 @@ class TestAtTheReader:
         bench.token("OTHER")
         assert bench.said() == [("Authorize", {"idTag": "OTHER"})]
         bench.answer(info("Accepted", parentIdTag="family"))
-        assert verdicts(bench) == ["end"]
+        assert verdicts(bench) == ["end 1"]
         bench.end()
         bench.settle()
         (stop,) = [payload for action, payload in bench.said() if action == "StopTransaction"]
@@ -117,7 +121,7 @@ class TestAtTheReader:
         ready.asked()
         ready.token("OTHER")
         ready.answer(info("Accepted", parentIdTag="FAMILY"))
-        assert verdicts(ready) == ["end"]
+        assert verdicts(ready) == ["end 1"]
 
     def test_az_2_a_silent_central_system_does_not_stop_for_another_tag(self, new_bench):
         bench = with_parent(new_bench)
@@ -132,7 +136,7 @@ class TestAtTheReader:
         ready.wait(5)
         ready.token("tag1")
         ready.settle()
-        assert verdicts(ready) == ["+TAG1", "end"]
+        assert verdicts(ready) == ["+TAG1", "withdraw"]
         assert ready.statuses() == ["1 Available"]
 
     def test_az_5_another_tag_does_not(self, ready):
@@ -150,7 +154,7 @@ class TestAtTheReader:
         assert ready.statuses() == []
         ready.wait(1)
         assert ready.statuses() == ["1 Available"]
-        assert verdicts(ready) == ["+TAG1", "end"]
+        assert verdicts(ready) == ["+TAG1", "withdraw"]
 
     def test_az_6_plug_first_and_no_tag(self, ready):
         ready.state(S.AWAITING_TOKEN)
@@ -207,7 +211,7 @@ class TestAtTheReader:
         ready.utc_ms += 500_000
         ready.restart()
         ready.wait(0)
-        assert verdicts(ready) == ["end"]
+        assert verdicts(ready) == ["withdraw"]
 
     def test_a_clock_jump_does_not_prolong_the_wait(self, ready):
         ready.token()
@@ -216,7 +220,7 @@ class TestAtTheReader:
         ready.restart()
         ready.asked()
         ready.wait(120)
-        assert verdicts(ready) == ["end"]
+        assert verdicts(ready) == ["withdraw"]
 
     def test_a_token_while_finishing_begins_anew(self, charging):
         charging.end()
@@ -366,7 +370,7 @@ class TestOffline:
     def test_the_same_tag_stops_offline(self, charging):
         charging.link_down()
         charging.token()
-        assert verdicts(charging) == ["end"]
+        assert verdicts(charging) == ["end 1"]
 
     def test_another_tag_does_not_even_of_the_same_parent(self, new_bench):
         bench = with_parent(new_bench)
@@ -457,5 +461,35 @@ class TestRemoteStart:
         ready.utc_ms += 200_000
         ready.restart()
         ready.wait(0)
-        assert verdicts(ready) == ["end"]
+        assert verdicts(ready) == ["withdraw"]
         assert ready.cp.state.intent is None
+
+
+class TestWhatBeganUnseen:
+    """A session that began while the charger or this process was away is nobody's to end."""
+
+    def test_an_intent_that_times_out_meanwhile_does_not_end_it(self, ready):
+        assert ready.ask("RemoteStartTransaction", {"idTag": "PAID"}) == {"status": "Accepted"}
+        ready.serve()
+        ready.reachable(False)
+        began_ms = ready.utc_ms + 1_000
+        ready.live(300)
+        ready.asked()
+        ready.reachable()
+        ready.tell(SessionStarted(at_ms=began_ms, session=1, id_tag="PAID", register_wh=1000))
+        ready.state(S.CHARGING)
+        ready.live(300)
+        assert "end 1" not in verdicts(ready)
+        assert ready.cp.running is not None
+
+    def test_a_stop_asked_for_one_session_does_not_end_the_next(self, charging):
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        assert verdicts(charging) == ["end 1"]
+        charging.reachable(False)
+        charging.reachable()
+        assert verdicts(charging)[0] == "end 1"
+        charging.end()
+        charging.wait(1)
+        charging.begin(session=2, id_tag="NEXT", register_wh=1500)
+        charging.live(600)
+        assert "end 2" not in verdicts(charging)

@@ -20,6 +20,7 @@ from chargebridge.chargers.model import (
     Reboot,
     SessionEnd,
     Unlock,
+    Withdraw,
 )
 
 pytestmark = pytest.mark.unit
@@ -205,7 +206,7 @@ class TestReset:
     def test_an_authorization_that_waits_for_a_car_is_withdrawn(self, ready):
         ready.ask("RemoteStartTransaction", {"idTag": "TAG1"})
         ready.ask("Reset", {"type": "Soft"})
-        assert kinds(ready) == [Authorize, EndSession, Reboot]
+        assert kinds(ready) == [Authorize, Withdraw, Reboot]
 
     def test_a_reset_goes_on_after_a_restart_of_the_gateway(self, charging):
         charging.ask("Reset", {"type": "Soft"})

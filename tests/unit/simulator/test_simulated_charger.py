@@ -24,6 +24,7 @@ from chargebridge.chargers.model import (
     StateChanged,
     TokenPresented,
     Unlock,
+    Withdraw,
 )
 from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
 from chargebridge.chargers.simulator.charger import MEASURED_HELD, NotPossibleError, SimulatedCharger
@@ -52,8 +53,8 @@ def authorize(number: int = 1, id_tag: str = "TAG00001", *, accepted: bool = Tru
     return Authorize(number=number, expires_ms=T0 + 10**9, id_tag=id_tag, accepted=accepted)
 
 
-def end_session(number: int = 2) -> EndSession:
-    return EndSession(number=number, expires_ms=T0 + 10**9)
+def end_session(number: int = 2, session: int = 1) -> EndSession:
+    return EndSession(number=number, expires_ms=T0 + 10**9, session=session)
 
 
 def a_charging_charger() -> SimulatedCharger:
@@ -151,10 +152,20 @@ class TestSessions:
         ]
         assert not charger.record.locked
 
-    def test_end_session_takes_a_waiting_authorization_back(self) -> None:
+    def test_end_session_of_an_earlier_session_ends_nothing(self) -> None:
+        charger = a_charging_charger()
+        assert charger.carry_out(end_session(session=0), T0 + 5).outcome is Outcome.DONE
+        assert charger.state is ChargerState.CHARGING
+
+    def test_withdraw_ends_no_session(self) -> None:
+        charger = a_charging_charger()
+        charger.carry_out(Withdraw(number=2, expires_ms=T0 + 10**9), T0 + 5)
+        assert charger.state is ChargerState.CHARGING
+
+    def test_withdraw_takes_a_waiting_authorization_back(self) -> None:
         charger = a_charger()
         charger.carry_out(authorize(), T0)
-        charger.carry_out(end_session(), T0)
+        charger.carry_out(Withdraw(number=2, expires_ms=T0 + 10**9), T0)
         charger.plug_in(a_car(), T0 + 1)
         assert charger.state is ChargerState.AWAITING_TOKEN
 

@@ -64,7 +64,10 @@ def do(charger: SimulatedCharger, act: str, number: int, now_ms: int) -> None:
                 Authorize(number=number, expires_ms=expires_ms, id_tag="TAG", accepted=True), now_ms
             )
         case "end":
-            charger.carry_out(EndSession(number=number, expires_ms=expires_ms), now_ms)
+            session = charger.record.session
+            if session is not None:
+                end = EndSession(number=number, expires_ms=expires_ms, session=session.number)
+                charger.carry_out(end, now_ms)
         case "pause":
             charger.pause_car(now_ms)
         case "resume":

@@ -29,7 +29,7 @@ def a_world(serials: list[str], traffic: Traffic = BUSY) -> World:
 def serve(world: World, from_ms: int, to_ms: int) -> None:
     """Answer every token at once, as a friendly central system would."""
     number = from_ms
-    running = {session.serial for session in world.running_sessions()}
+    running = {session.serial: session.session for session in world.running_sessions()}
     for now_ms in range(from_ms, to_ms + 1, 10_000):
         world.advance(now_ms)
         for serial, item in world.commit().events:
@@ -37,16 +37,17 @@ def serve(world: World, from_ms: int, to_ms: int) -> None:
             world.acknowledge(serial, item.number)
             match item.event:
                 case TokenPresented() if serial in running:
-                    world.carry_out(serial, EndSession(number=number, expires_ms=now_ms + MINUTE), now_ms)
+                    end = EndSession(number=number, expires_ms=now_ms + MINUTE, session=running[serial])
+                    world.carry_out(serial, end, now_ms)
                 case TokenPresented(id_tag=id_tag):
                     command = Authorize(
                         number=number, expires_ms=now_ms + MINUTE, id_tag=id_tag, accepted=True
                     )
                     world.carry_out(serial, command, now_ms)
-                case SessionStarted():
-                    running.add(serial)
+                case SessionStarted(session=session):
+                    running[serial] = session
                 case SessionEnded():
-                    running.discard(serial)
+                    running.pop(serial, None)
                 case _:
                     pass
     world.commit()

@@ -29,6 +29,7 @@ from chargebridge.chargers.model import (
     StateChanged,
     TokenPresented,
     Unlock,
+    Withdraw,
 )
 from chargebridge.chargers.simulator.car import Car
 from chargebridge.chargers.simulator.outlet import Outlet
@@ -375,10 +376,12 @@ class SimulatedCharger:
                 return self._authorize(id_tag, now_ms)
             case Authorize():
                 return ""
-            case EndSession():
+            case Withdraw():
                 self.record.authorization = None
-                self._end_session(SessionEnd.DEAUTHORIZED, now_ms)
-                self._change(now_ms)
+            case EndSession(session=session):
+                if self.record.session is not None and self.record.session.number == session:
+                    self._end_session(SessionEnd.DEAUTHORIZED, now_ms)
+                    self._change(now_ms)
             case SetAvailable(available=available):
                 self.record.available = available
                 if not available:
