@@ -127,4 +127,5 @@ def heartbeat_interval_over(charge_point: "ChargePoint") -> None:
         _set_heartbeat(charge_point, interval - quiet_s)
         return
     charge_point.heartbeat_due = charge_point.online and charge_point.reachable
+    status.refresh(charge_point)  # what could not be told before
     schedule_heartbeat(charge_point)

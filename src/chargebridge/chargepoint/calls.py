@@ -212,6 +212,9 @@ def fail(charge_point: "ChargePoint", call: OpenCall, reason: str) -> None:
         authorization.unanswered(charge_point)
     elif call.kind is CallKind.BOOT:
         boot.unanswered(charge_point)
+    elif call.kind is CallKind.STATUS:
+        # Told again with the next heartbeat: often enough to be right, too seldom to flood.
+        charge_point.reported = (None, None)
 
 
 def _nothing_to_do(charge_point: "ChargePoint", payload: Raw) -> None:

@@ -456,3 +456,30 @@ def test_st_1_every_walk_is_legal_while_online(new_bench, events):
     # The scene before was left at Available; repeats differ in their error only.
     for before, after in itertools.pairwise(walk):
         assert after == before or after in LEGAL[before], (before, after)
+
+
+class TestAStatusThatFails:
+    def told(self, bench):
+        return [
+            payload["status"]
+            for action, payload in bench.said()
+            if action == "StatusNotification" and payload["connectorId"] == 1
+        ]
+
+    def test_it_is_told_again_with_the_next_heartbeat(self, charging):
+        charging.said()
+        charging.state(S.READY)
+        charging.refuse()
+        assert self.told(charging) == ["SuspendedEV"]
+        charging.wait(100, answering=True)
+        assert self.told(charging) == []
+        charging.wait(110, answering=True)
+        assert self.told(charging) == ["SuspendedEV"]
+
+    def test_once_it_is_told_it_is_not_told_again(self, charging):
+        charging.state(S.READY)
+        charging.refuse()
+        charging.wait(210, answering=True)
+        charging.said()
+        charging.wait(1000, answering=True)
+        assert self.told(charging) == []
