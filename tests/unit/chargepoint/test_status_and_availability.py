@@ -471,15 +471,15 @@ class TestAStatusThatFails:
         charging.state(S.READY)
         charging.refuse()
         assert self.told(charging) == ["SuspendedEV"]
-        charging.wait(100, answering=True)
+        charging.wait(200, answering=True)
         assert self.told(charging) == []
-        charging.wait(110, answering=True)
+        charging.wait(150, answering=True)
         assert self.told(charging) == ["SuspendedEV"]
 
     def test_once_it_is_told_it_is_not_told_again(self, charging):
         charging.state(S.READY)
         charging.refuse()
-        charging.wait(210, answering=True)
+        charging.wait(350, answering=True)
         charging.said()
         charging.wait(1000, answering=True)
         assert self.told(charging) == []
