@@ -143,7 +143,7 @@ async def test_sessions_of_a_charger_that_nobody_shows_are_counted(site, visitor
     async with site.central_system() as cs, site.reach(cs).gateway() as gateway:
         someone = visitor(gateway, cs)
         await someone.ready()
-        gateway._sinks["sim"].bindings.clear()
+        gateway.roster.sinks["sim"].bindings.clear()
         await someone.act("plug_in")
         assert gateway.figures().unknown_charger_events > 0
 
