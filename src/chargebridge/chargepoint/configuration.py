@@ -207,24 +207,23 @@ def _writable(key: Key, *, other_keys_read_only: bool) -> bool:
     return key.access is Access.DOCUMENTED
 
 
-_UNWRITTEN: Final[Mapping[bool, tuple[tuple[Key, KeyValue | None], ...]]] = {
-    other_keys_read_only: tuple(
-        (
-            key,
-            KeyValue(
-                key=key.name,
-                readonly=not _writable(key, other_keys_read_only=other_keys_read_only),
-                value=key.default,
-            )
-            if isinstance(key.default, str)
-            else None,
+def _unwritten(*, other_keys_read_only: bool) -> tuple[KeyValue, ...]:
+    return tuple(
+        KeyValue(
+            key=key.name,
+            readonly=not _writable(key, other_keys_read_only=other_keys_read_only),
+            value=key.default if isinstance(key.default, str) else None,
         )
         for key in KEYS.values()
     )
-    for other_keys_read_only in (False, True)
-}
-"""What is reported of each key while nobody has written it, by `Behaviour.other_keys_read_only`; None if
-that takes a look at the charge point. Shared, since some central systems ask a whole fleet for all keys."""
+
+
+_UNWRITTEN: Final = {read_only: _unwritten(other_keys_read_only=read_only) for read_only in (False, True)}
+"""What is reported of each key while nobody has written it, by `Behaviour.other_keys_read_only`. Shared,
+since some central systems ask a whole fleet for all keys at once."""
+_PLACES: Final = {key.name: place for place, key in enumerate(KEYS.values())}
+_COMPUTED: Final = tuple(key.name for key in KEYS.values() if not isinstance(key.default, str))
+"""Keys whose default takes a look at the charge point."""
 
 
 def get_configuration(charge_point: "ChargePoint", request: GetConfiguration) -> GetConfigurationResponse:
@@ -250,11 +249,11 @@ def get_configuration(charge_point: "ChargePoint", request: GetConfiguration) ->
 
 
 def _report_all(charge_point: "ChargePoint") -> tuple[KeyValue, ...]:
-    written = charge_point.configuration
-    return tuple(
-        _report(charge_point, key) if unwritten is None or key.name in written else unwritten
-        for key, unwritten in _UNWRITTEN[charge_point.settings.behaviour.other_keys_read_only]
-    )
+    reports = list(_UNWRITTEN[charge_point.settings.behaviour.other_keys_read_only])
+    for name in (*_COMPUTED, *charge_point.configuration):
+        if name in _PLACES:  # a store may hold a key that this version no longer has
+            reports[_PLACES[name]] = _report(charge_point, KEYS[name.lower()])
+    return tuple(reports)
 
 
 def _report(charge_point: "ChargePoint", key: Key) -> KeyValue:
