@@ -58,6 +58,8 @@ def answered(charge_point: "ChargePoint", payload: Raw) -> None:
         return
     assert isinstance(response, BootNotificationResponse)
     charge_point.boot_silences = 0
+    if charge_point.boot_due and charge_point.restarted and charge_point.registration is None:
+        return  # restarted since that was sent: the next one says what the charger is now
     charge_point.boot_due = False
     charge_point.late_call = None
     was_accepted = charge_point.accepted

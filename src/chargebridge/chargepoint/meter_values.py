@@ -5,6 +5,7 @@ than the last one. What falls outside a transaction is telemetry, of which the n
 """
 
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
@@ -54,7 +55,8 @@ def measured(charge_point: "ChargePoint", event: Measured) -> None:
     latest = charge_point.latest
     if latest is None:
         latest = charge_point.latest = {}
-    for reading in event.readings:
+    readings = [reading for reading in event.readings if isfinite(reading.value)]
+    for reading in readings:
         if (reading.quantity, reading.phase) in _DESCRIBED:
             latest[reading.quantity, reading.phase] = reading
     if running is None or event.session != running.session:
@@ -67,7 +69,7 @@ def measured(charge_point: "ChargePoint", event: Measured) -> None:
     wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
     register_wh = running.register_wh
     sampled: list[SampledValue] = []
-    for reading in event.readings:
+    for reading in readings:
         if reading.quantity is _ENERGY:
             if reading.value < register_wh:
                 continue  # a register never runs backwards (MV-9)

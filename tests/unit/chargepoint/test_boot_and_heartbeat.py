@@ -460,3 +460,14 @@ class TestUnknownAtTheStart:
             ("Available", "NoError"),
             ("Charging", "NoError"),
         ]
+
+
+class TestARestartWhileABootIsUnanswered:
+    def test_it_boots_again(self, ready):
+        ready.charger_restarts(firmware="1")
+        assert ready.open_call[1] == "BootNotification"
+        ready.wait(1)
+        ready.charger_restarts(firmware="2")
+        said = ready.serve()
+        boots = [payload["firmwareVersion"] for action, payload in said if action == "BootNotification"]
+        assert boots == ["1", "2"]

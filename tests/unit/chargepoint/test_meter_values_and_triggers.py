@@ -294,3 +294,13 @@ class TestTriggers:
         ready.link_down()
         ready.said()
         assert ("Heartbeat", {}) not in ready.boot()
+
+
+class TestReadingsThatAreNone:
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+    def test_a_value_that_is_no_number_is_left_out(self, charging, value):
+        charging.wait(5)
+        charging.measure(Reading(Quantity.ENERGY_WH, value), Reading(Quantity.POWER_W, 7000))
+        ((_, payload),) = charging.serve()
+        (sample,) = payload["meterValue"]
+        assert [one["measurand"] for one in sample["sampledValue"]] == ["Power.Active.Import"]
