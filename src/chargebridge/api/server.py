@@ -10,16 +10,13 @@ import uvicorn
 
 from chargebridge.api.access import TOKEN_FILE, own_token
 from chargebridge.api.app import create_app
+from chargebridge.api.connections import MOST_SERVED, BoundedConnection
 from chargebridge.api.watching import Watchers
 from chargebridge.config.sections import ApiSettings
 from chargebridge.gateway.gateway import Gateway
 
 STOP_S: Final = 3
 """Real seconds that requests under way may take at the end."""
-
-MOST_CONNECTIONS: Final = 64
-"""At a time; above that the answer is 503, so that clients of the API never take file descriptors that
-links need."""
 
 _log = structlog.get_logger()
 
@@ -69,9 +66,9 @@ class ApiServer:
             app,
             access_log=False,
             date_header=False,
-            http="h11",
+            http=BoundedConnection,
             lifespan="off",
-            limit_concurrency=MOST_CONNECTIONS,
+            limit_concurrency=MOST_SERVED,
             log_config=None,
             log_level="warning",
             proxy_headers=False,

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 from pydantic import SecretStr
 
-from chargebridge.api import ApiServer, CannotListenError
+from chargebridge.api import ApiServer, CannotListenError, connections
 from chargebridge.api.access import TokenFileError
 from chargebridge.config import (
     ApiSettings,
@@ -48,6 +48,14 @@ async def status(server, token):
     async with httpx.AsyncClient(base_url=server.url) as client:
         answer = await client.get("/charge-points", headers={"Authorization": f"Bearer {token}"})
     return answer.status_code
+
+
+async def dropped(reader):
+    """Wait for the end of a connection on which nothing is answered."""
+    try:
+        return await reader.read() == b""
+    except ConnectionResetError:
+        return True
 
 
 def test_token_is_made_once_and_kept_private(tmp_path, capsys):
@@ -148,6 +156,36 @@ def test_connections_are_limited_and_served_again_when_others_close(tmp_path):
             async with asyncio.timeout(10):
                 while (await client.get("/health")).status_code != 200:
                     pass
+
+    asyncio.run(scenario())
+
+
+def test_more_connections_than_can_ever_be_served_are_dropped_unheard(tmp_path):
+    async def scenario():
+        async with running(tmp_path) as server:
+            opened = [
+                await asyncio.open_connection("127.0.0.1", server.port) for _ in range(connections.MOST_OPEN)
+            ]
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            async with asyncio.timeout(5):
+                assert await dropped(reader)
+            for _, one in [*opened, (reader, writer)]:
+                one.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health HTT", b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+def test_a_client_that_does_not_finish_its_request_is_dropped(tmp_path, monkeypatch, sent):
+    monkeypatch.setattr(connections, "REQUEST_S", 0.2)
+
+    async def scenario():
+        async with running(tmp_path) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(sent)
+            async with asyncio.timeout(5):
+                assert await dropped(reader)
+            writer.close()
 
     asyncio.run(scenario())
 

@@ -1,0 +1,55 @@
+"""HTTP connections that cannot use up the file descriptors which links need."""
+
+import asyncio
+from typing import Final
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MOST_SERVED: Final = 64
+"""Connections at a time; above that the answer is 503."""
+
+MOST_OPEN: Final = 2 * MOST_SERVED
+"""Above that a connection is dropped unheard."""
+
+REQUEST_S: Final = 10.0
+"""Real seconds within which a client has to send the head of a request."""
+
+
+class BoundedConnection(H11Protocol):
+    """One HTTP connection, with an end to patience: nobody has shown a token yet."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, if there are not too many."""
+        super().connection_made(transport)
+        if len(self.connections) > MOST_OPEN:
+            transport.abort()
+        else:
+            self._expect_a_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sends."""
+        super().data_received(data)
+        self._expect_a_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._forget_deadline()
+        super().connection_lost(exc)
+
+    def _expect_a_request(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._forget_deadline()  # a request is being served
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(REQUEST_S, self._too_slow)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
