@@ -17,7 +17,7 @@ from chargebridge.chargers.model import Measured, Quantity, Reading
 from chargebridge.clock import format_utc
 from chargebridge.ocpp16.codec import ENCODER
 from chargebridge.ocpp16.enums import Measurand, Phase, ReadingContext, UnitOfMeasure
-from chargebridge.ocpp16.messages import MeterValue, SampledValue
+from chargebridge.ocpp16.messages import SampledValue
 
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
@@ -33,20 +33,30 @@ _UNITS: Final[Mapping[Quantity, tuple[Measurand, UnitOfMeasure]]] = {
     Quantity.VOLTAGE_V: (Measurand.VOLTAGE, UnitOfMeasure.V),
     Quantity.TEMPERATURE_C: (Measurand.TEMPERATURE, UnitOfMeasure.CELSIUS),
 }
-# Needed for each reading; reaching a member through its class is ten times slower on Python 3.11.
-_ENERGY: Final = Quantity.ENERGY_WH
-_PERIODIC: Final = ReadingContext.SAMPLE_PERIODIC
 _PHASES: Final = (None, Phase.L1, Phase.L2, Phase.L3)
 _PHASES_TO_NEUTRAL: Final = (None, Phase.L1_N, Phase.L2_N, Phase.L3_N)
-_DESCRIBED: Final = {
-    (quantity, number): (
-        *_UNITS[quantity],
-        (_PHASES_TO_NEUTRAL if quantity is Quantity.VOLTAGE_V else _PHASES)[number],
-    )
-    for quantity in Quantity
-    for number in range(4)
-}
-"""Measurand, unit and phase of every reading there can be (`MV-11`, `MV-12`)."""
+_VALUE: Final = '{"value":"'
+
+_Kind = tuple[Quantity, int]
+"""A quantity and its phase, 0 for the whole charger."""
+
+
+def _render(context: ReadingContext) -> Mapping[_Kind, str]:
+    """Return what follows the value in a SampledValue, for every reading there can be (`MV-11`, `MV-12`)."""
+    rendered: dict[_Kind, str] = {}
+    for quantity, (measurand, unit) in _UNITS.items():
+        phases = _PHASES_TO_NEUTRAL if quantity is Quantity.VOLTAGE_V else _PHASES
+        for number, phase in enumerate(phases):
+            sample = SampledValue(value="", context=context, measurand=measurand, phase=phase, unit=unit)
+            rendered[quantity, number] = ENCODER.encode(sample).decode().removeprefix(_VALUE)
+    return rendered
+
+
+# Samples are most of what a charge point says, so they are written once and only their values put in.
+_PERIODIC: Final = _render(ReadingContext.SAMPLE_PERIODIC)
+_TRIGGER: Final = _render(ReadingContext.TRIGGER)
+# Needed for each reading; reaching a member through its class is ten times slower on Python 3.11.
+_ENERGY: Final = Quantity.ENERGY_WH
 
 
 def measured(charge_point: "ChargePoint", event: Measured) -> None:
@@ -55,10 +65,10 @@ def measured(charge_point: "ChargePoint", event: Measured) -> None:
     latest = charge_point.latest
     if latest is None:
         latest = charge_point.latest = {}
-    readings = [reading for reading in event.readings if isfinite(reading.value)]
-    for reading in readings:
-        if (reading.quantity, reading.phase) in _DESCRIBED:
-            latest[reading.quantity, reading.phase] = reading
+    for reading in event.readings:
+        kind = reading.quantity, reading.phase
+        if kind in _PERIODIC and isfinite(reading.value):
+            latest[kind] = reading
     if running is None or event.session != running.session:
         if charge_point.settings.behaviour.meter_values_outside_transactions and event.session is None:
             charge_point.telemetry = event
@@ -68,23 +78,25 @@ def measured(charge_point: "ChargePoint", event: Measured) -> None:
         return
     wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
     register_wh = running.register_wh
-    sampled: list[SampledValue] = []
-    for reading in readings:
+    sampled: list[str] = []
+    for reading in event.readings:
+        value, kind = reading.value, (reading.quantity, reading.phase)
+        if not isfinite(value):
+            continue
         if reading.quantity is _ENERGY:
-            if reading.value < register_wh:
+            if value < register_wh:
                 continue  # a register never runs backwards (MV-9)
-            register_wh = int(reading.value)
-        if (reading.quantity, reading.phase) in wanted:
-            sampled.append(_sampled_value(reading, _PERIODIC))
+            register_wh = int(value)
+        if kind in wanted:
+            sampled.append(_sampled_value(value, _PERIODIC[kind]))
     if not sampled:
         return
     # A charger's clock that was ahead must not silence it until then.
     sampled_ms = min(event.at_ms, charge_point.now.utc_ms)
     running = structs.replace(running, sampled_ms=sampled_ms, register_wh=register_wh)
     charge_point.running = charge_point.transactions[running.number] = running
-    value = MeterValue(timestamp=format_utc(event.at_ms), sampled_value=tuple(sampled))
-    payload = ENCODER.encode((value,))
-    delivery.enqueue(charge_point, MessageKind.METER_VALUES, running, payload, event.at_ms, register_wh)
+    payload = _meter_value(sampled, event.at_ms)
+    delivery.enqueue(charge_point, MessageKind.METER_VALUES, running, payload, sampled_ms, register_wh)
 
 
 def telemetry(charge_point: "ChargePoint", event: Measured) -> bytes:
@@ -97,10 +109,10 @@ def triggered(charge_point: "ChargePoint", connector: int) -> bytes:
     """Return the payload that a TriggerMessage asked for: the latest of every measurand (`MV-16`)."""
     readings = tuple((charge_point.latest or {}).values())
     sampled = (
-        _wanted(charge_point, readings, ReadingContext.TRIGGER)
+        _wanted(charge_point, readings, _TRIGGER)
         # What was promised is sent, even if nothing that is known is configured.
-        or [_sampled_value(reading, ReadingContext.TRIGGER) for reading in readings]
-        or [_sampled_value(_register(charge_point), ReadingContext.TRIGGER)]
+        or [_sampled_value(one.value, _TRIGGER[one.quantity, one.phase]) for one in readings]
+        or [_sampled_value(charge_point.state.register_wh or 0, _TRIGGER[_ENERGY, 0])]
     )
     running = charge_point.running if connector else None  # MV-5
     return _payload(connector, running, sampled, charge_point.now.utc_ms)
@@ -111,30 +123,21 @@ def known(charge_point: "ChargePoint") -> bool:
     return bool(charge_point.latest) or charge_point.state.register_wh is not None
 
 
-def _register(charge_point: "ChargePoint") -> Reading:
-    return Reading(Quantity.ENERGY_WH, charge_point.state.register_wh or 0)
-
-
 def _wanted(
     charge_point: "ChargePoint",
     readings: Iterable[Reading],
-    context: ReadingContext,
-) -> list[SampledValue]:
+    rendered: Mapping[_Kind, str],
+) -> list[str]:
     wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
     return [
-        _sampled_value(reading, context)
+        _sampled_value(reading.value, rendered[reading.quantity, reading.phase])
         for reading in readings
-        if (reading.quantity, reading.phase) in wanted
+        if (reading.quantity, reading.phase) in wanted and isfinite(reading.value)
     ]
 
 
-def _payload(
-    connector: int,
-    transaction: Transaction | None,
-    sampled: list[SampledValue],
-    at_ms: int,
-) -> bytes:
-    value = ENCODER.encode((MeterValue(timestamp=format_utc(at_ms), sampled_value=tuple(sampled)),))
+def _payload(connector: int, transaction: Transaction | None, sampled: list[str], at_ms: int) -> bytes:
+    value = _meter_value(sampled, at_ms)
     if transaction is None or transaction.start is SendState.QUEUED:
         return b'{"connectorId":%d,"meterValue":%b}' % (connector, value)
     return b'{"connectorId":%d,"transactionId":%d,"meterValue":%b}' % (
@@ -144,13 +147,10 @@ def _payload(
     )
 
 
-def _sampled_value(reading: Reading, context: ReadingContext) -> SampledValue:
-    value = reading.value
-    measurand, unit, phase = _DESCRIBED[reading.quantity, reading.phase]
-    return SampledValue(
-        value=str(value) if type(value) is int else f"{value:.2f}",
-        context=context,
-        measurand=measurand,
-        phase=phase,
-        unit=unit,
-    )
+def _meter_value(sampled: list[str], at_ms: int) -> bytes:
+    """Write the `meterValue` of a MeterValues: samples of one moment."""
+    return f'[{{"timestamp":"{format_utc(at_ms)}","sampledValue":[{",".join(sampled)}]}}]'.encode()
+
+
+def _sampled_value(value: float, rest: str) -> str:
+    return f"{_VALUE}{value}{rest}" if type(value) is int else f"{_VALUE}{value:.2f}{rest}"

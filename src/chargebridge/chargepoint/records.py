@@ -66,7 +66,7 @@ class QueuedMessage(Struct, frozen=True):
     """One transaction-related message that the central system has not answered yet."""
 
     sequence: int
-    """Rises for each charge point; the order of delivery."""
+    """Rises for each charge point; the order of delivery. Begins anew when an empty queue is loaded."""
     kind: MessageKind
     transaction: int
     """`Transaction.number`."""

@@ -90,11 +90,6 @@ _LAST_TRANSACTION = _Bulk(
     " WHERE id = column1",
     "(?, ?)",
 )
-_LAST_SEQUENCE = _Bulk(
-    "UPDATE charge_points SET last_sequence = max(last_sequence, column2) FROM (VALUES {rows})"
-    " WHERE id = column1",
-    "(?, ?)",
-)
 _ENQUEUE = _Bulk(
     "INSERT INTO queue (charge_point, sequence, kind, transaction_number, payload, attempts, not_before_ms,"
     " sampled_ms) VALUES {rows}",
@@ -129,7 +124,6 @@ class Batch:
         self._transactions: list[Value] = []
         self._samples: dict[tuple[int, int], tuple[int, int]] = {}
         self._last_transactions: dict[int, int] = {}
-        self._last_sequences: dict[int, int] = {}
         self._enqueued: list[Value] = []
         self._attempted: dict[tuple[int, int], tuple[int, int]] = {}
         self._buried: dict[tuple[int, int], tuple[int, str]] = {}
@@ -158,8 +152,6 @@ class Batch:
             message.not_before_ms,
             sampled_ms,
         )
-        if sequence > self._last_sequences.get(charge_point, 0):
-            self._last_sequences[charge_point] = sequence
         if sampled_ms:
             self._samples[charge_point, number] = (sampled_ms, record.register_wh)
 
@@ -198,7 +190,6 @@ class Batch:
         _PUT_TRANSACTION.execute(connection, self._transactions)
         _NOTE_SAMPLE.execute(connection, _flat(sample + key for key, sample in self._samples.items()))
         _LAST_TRANSACTION.execute(connection, _flat(self._last_transactions.items()))
-        _LAST_SEQUENCE.execute(connection, _flat(self._last_sequences.items()))
         _ENQUEUE.execute(connection, self._enqueued)
         _ATTEMPTED.execute(connection, _flat(key + attempt for key, attempt in self._attempted.items()))
         _BURY.execute(connection, _flat(key + grave for key, grave in self._buried.items()))

@@ -65,7 +65,8 @@ class StoreReader:
         """
         with self._snapshot() as connection:
             row = connection.execute(
-                "SELECT CAST(document AS BLOB), last_transaction, last_sequence FROM charge_points"
+                "SELECT CAST(document AS BLOB), last_transaction,"
+                " (SELECT max(sequence) FROM queue WHERE queue.charge_point = id) FROM charge_points"
                 " LEFT JOIN states ON charge_point = id WHERE id = ?",
                 (charge_point,),
             ).fetchone()
@@ -86,7 +87,7 @@ class StoreReader:
             configuration=dict(configuration),
             open_transactions=tuple(map(_transaction, opened)),
             next_transaction=last_transaction + 1,
-            next_sequence=last_sequence + 1,
+            next_sequence=(last_sequence or 0) + 1,
             queue=queue,
         )
 
@@ -109,6 +110,9 @@ class StoreReader:
             ):
                 opened[charge_point] = (*opened.get(charge_point, ()), _transaction(row))
             pages = _read_heads(connection)
+            last_sequences: dict[int, int] = dict(
+                connection.execute("SELECT charge_point, max(sequence) FROM queue GROUP BY charge_point")
+            )
             nothing, empty = StoredChargePoint(), QueuePage()
             return {
                 charge_point: StoredChargePoint(
@@ -116,11 +120,11 @@ class StoreReader:
                     configuration=configuration.get(charge_point, nothing.configuration),
                     open_transactions=opened.get(charge_point, ()),
                     next_transaction=last_transaction + 1,
-                    next_sequence=last_sequence + 1,
+                    next_sequence=last_sequences.get(charge_point, 0) + 1,
                     queue=pages.get(charge_point, empty),
                 )
-                for charge_point, document, last_transaction, last_sequence in connection.execute(
-                    "SELECT id, CAST(document AS BLOB), last_transaction, last_sequence"
+                for charge_point, document, last_transaction in connection.execute(
+                    "SELECT id, CAST(document AS BLOB), last_transaction"
                     " FROM charge_points LEFT JOIN states ON charge_point = id"
                 )
             }

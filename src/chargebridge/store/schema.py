@@ -30,7 +30,6 @@ _VERSION_1 = (
         identity TEXT NOT NULL,
         central_system TEXT NOT NULL,
         last_transaction INTEGER NOT NULL DEFAULT 0,
-        last_sequence INTEGER NOT NULL DEFAULT 0,
         UNIQUE (identity, central_system)
     )""",
     """CREATE TABLE states (
@@ -105,7 +104,7 @@ _VERSION_1 = (
         error TEXT NOT NULL
     )""",
     """CREATE VIEW readable_charge_points AS
-        SELECT identity, central_system, last_transaction, last_sequence,
+        SELECT identity, central_system, last_transaction,
             (SELECT count(*) FROM queue WHERE queue.charge_point = charge_points.id) AS undelivered, document
         FROM charge_points LEFT JOIN states ON states.charge_point = charge_points.id""",
     """CREATE VIEW readable_configuration AS

@@ -169,7 +169,9 @@ def test_a_charge_point_is_rebuilt_from_its_records(tmp_path: Path) -> None:
     in_store(tmp_path, check)
 
 
-def test_numbers_rise_although_queue_and_transactions_are_gone(tmp_path: Path) -> None:
+def test_transactions_are_numbered_on_although_all_are_gone_and_an_empty_queue_begins_anew(
+    tmp_path: Path,
+) -> None:
     done = Transaction(
         1,
         77,
@@ -189,7 +191,7 @@ def test_numbers_rise_although_queue_and_transactions_are_gone(tmp_path: Path) -
         await recorder.settled(2)
         assert store.prune(6) == 1
         assert store.transactions(limit=9) == []
-        assert store.load(1) == StoredChargePoint(next_transaction=2, next_sequence=2)
+        assert store.load(1) == StoredChargePoint(next_transaction=2, next_sequence=1)
 
     in_store(tmp_path, check)
 
