@@ -207,9 +207,6 @@ async def plain(directory: Path, turns: int) -> Cost:
             (AT_MS + sequence, sequence, charge_point),
         )
         connection.execute(
-            "UPDATE charge_points SET last_sequence = ? WHERE id = ?", (sequence, charge_point)
-        )
-        connection.execute(
             "DELETE FROM queue WHERE charge_point = ? AND sequence = ?", (charge_point, sequence - 1)
         )
         connection.execute("COMMIT")
