@@ -107,7 +107,7 @@ class FleetDriver:
                     self._measuring = True
                     self._waiting = []
                     self._measure(self._serials)
-                    asyncio.get_running_loop().call_later(LOOK_S, self._look)
+                    asyncio.get_running_loop().call_later(self._pause_s(), self._look)
                 case "mv 0":
                     self._measuring = False
 
@@ -119,10 +119,14 @@ class FleetDriver:
             charging = StateChanged(at_ms=at_ms, state=ChargerState.CHARGING)
             self._sink.charger_event(serial, charging, None)
 
+    def _pause_s(self) -> float:
+        """Look at each charger equally often, however many there are: looking costs too."""
+        return LOOK_S * max(1.0, len(self._serials) / 1000)
+
     def _look(self) -> None:
         if not self._measuring:
             return
-        asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        asyncio.get_running_loop().call_later(self._pause_s(), self._look)
         waiting, self._waiting = self._waiting, []
         bindings = self._sink.bindings
         answered: list[str] = []
