@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-
 from benchmarks import turn
 
 pytestmark = pytest.mark.integration
