@@ -128,6 +128,7 @@ def run(path: Path, configuration: Configuration, *, until_stdin_closes: bool = 
         ProvisioningError, TooManyChargePointsError, StoreError, OSError: it cannot start; says why.
     """
     logs.set_up(configuration.log)
+    os.umask(0o077)  # whatever is written, by drivers too, is nobody else's to read
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
     async def main() -> None:
