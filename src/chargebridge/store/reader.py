@@ -204,8 +204,8 @@ class StoreReader:
             rows = connection.execute(
                 f"SELECT t.id, identity, central_system, {_MESSAGE}, at_ms, reason"
                 f" {_OWNED.format(table='(SELECT *, NULL AS not_before_ms FROM dead_letters)')}"
-                " WHERE ?1 IS NULL OR t.id < ?1 ORDER BY t.id DESC LIMIT ?2",
-                (before, limit),
+                " WHERE :before IS NULL OR t.id < :before ORDER BY t.id DESC LIMIT :limit",
+                {"before": before, "limit": limit},
             ).fetchall()
         return [
             DeadLetter(row[0], row[1], row[2], _message(row[3:9]), at_ms=row[9], reason=row[10])
@@ -218,8 +218,8 @@ class StoreReader:
             rows = connection.execute(
                 "SELECT t.id, identity, central_system, at_ms, input, error"
                 f" {_OWNED.format(table='set_aside')}"
-                " WHERE ?1 IS NULL OR t.id < ?1 ORDER BY t.id DESC LIMIT ?2",
-                (before, limit),
+                " WHERE :before IS NULL OR t.id < :before ORDER BY t.id DESC LIMIT :limit",
+                {"before": before, "limit": limit},
             ).fetchall()
         return [SetAsideRow(row[0], row[1], row[2], SetAside(*row[3:])) for row in rows]
 
