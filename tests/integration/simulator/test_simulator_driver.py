@@ -93,7 +93,7 @@ async def local_driver(sink: Sink, state_dir: Path | None = None):
 
 @asynccontextmanager
 async def a_cloud(world: World | None = None, port: int = 0):
-    world = world or World()
+    world = World() if world is None else world
     world.add(ChargerSettings(serial=SERIAL), T0)
     cloud = SimulatedCloud(world, StillClock())
     server = CloudServer(cloud, SECRET, port)
