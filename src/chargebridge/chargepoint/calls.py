@@ -147,10 +147,14 @@ def _open(charge_point: "ChargePoint", id: str, kind: CallKind, frame: bytes) ->
 
 def disown_authorize(charge_point: "ChargePoint") -> None:
     """An Authorize under way was for somebody else's sake: its answer means nothing any more."""
-    for name in ("call", "late_call"):
-        call: OpenCall | None = getattr(charge_point, name)
-        if call is not None and call.kind is CallKind.AUTHORIZE:
-            setattr(charge_point, name, call._replace(kind=CallKind.IDLE))
+    charge_point.call = _disowned(charge_point.call)
+    charge_point.late_call = _disowned(charge_point.late_call)
+
+
+def _disowned(call: OpenCall | None) -> OpenCall | None:
+    if call is None or call.kind is not CallKind.AUTHORIZE:
+        return call
+    return call._replace(kind=CallKind.IDLE)
 
 
 def answered(charge_point: "ChargePoint", answer: CallResult | CallError) -> None:

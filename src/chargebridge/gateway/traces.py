@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from msgspec import Struct
+from msgspec import DecodeError, Struct
+from msgspec.json import decode, encode
 
 from chargebridge.clock import format_utc
 
@@ -45,7 +46,11 @@ class ShownFrame:
 LONGEST_SHOWN: Final = 16_384
 """Characters of a frame that are shown."""
 
-# Written by a ChangeConfiguration; a GetConfiguration never returns it (CF-9).
+SECRET_KEYS: Final = frozenset({"authorizationkey"})
+"""Written by a ChangeConfiguration; a GetConfiguration never returns it (CF-9)."""
+_MASK: Final = "***"
+# As it is nearly always written, so that the frame is shown as it was but for the secret; and where a
+# frame was cut off, so that it is no JSON.
 _SECRET_VALUE: Final = re.compile(
     r'("key"\s*:\s*"AuthorizationKey"[^{}]*?"value"\s*:\s*")(?:[^"\\]|\\.)*'
     r'|("value"\s*:\s*")(?:[^"\\]|\\.)*("[^{}]*?"key"\s*:\s*"AuthorizationKey")',
@@ -54,8 +59,27 @@ _SECRET_VALUE: Final = re.compile(
 
 
 def redact(text: str) -> str:
-    """Take the values of secret configuration keys out of a frame."""
-    return _SECRET_VALUE.sub(lambda found: f"{found[1] or found[2]}***{found[3] or ''}", text)
+    """Take the values of secret configuration keys out of a frame, however they are written."""
+    text = _SECRET_VALUE.sub(lambda found: f"{found[1] or found[2]}{_MASK}{found[3] or ''}", text)
+    try:
+        frame = decode(text)
+        return encode(frame).decode() if _mask(frame) else text
+    except (DecodeError, RecursionError):
+        return text
+
+
+def _mask(value: object) -> int:
+    """Mask the secrets in decoded JSON; returns how many there were."""
+    if isinstance(value, list):
+        return sum(map(_mask, value))
+    if not isinstance(value, dict):
+        return 0
+    masked = sum(map(_mask, value.values()))
+    key = value.get("key")
+    if isinstance(key, str) and key.lower() in SECRET_KEYS and value.get("value", _MASK) != _MASK:
+        value["value"] = _MASK
+        masked += 1
+    return masked
 
 
 def show(frame: Frame) -> ShownFrame:

@@ -134,3 +134,19 @@ def test_who_stops_watching_at_a_frame_keeps_it_from_nobody():
     traces.watch(1, seen.append)
     traces.add(frame("[1]"))
     assert [shown.text for shown in seen] == ["[1]"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        r'{"key":"\u0041uthorizationKey","value":"hunter2"}',
+        r'{"k\u0065y":"AuthorizationKey","value":"hunter2"}',
+        r'{"v\u0061lue":"hunter2","key":"AUTHORIZATIONKEY"}',
+        '{"value":"hunter2","more":{"a":1},"key":"AuthorizationKey"}',
+        '{"key":"AuthorizationKey","value":["hunter2"]}',
+    ],
+)
+def test_an_authorization_key_in_disguise_is_not_shown_either(payload):
+    text = redact(f'[2,"1","ChangeConfiguration",{payload}]')
+    assert "hunter2" not in text
+    assert "***" in text

@@ -5,7 +5,7 @@ happens to the charger.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import msgspec
 from msgspec import Meta, Struct
@@ -19,15 +19,18 @@ class ActError(ValueError):
     """There is no such act, its arguments are wrong, or it cannot be done now; the text says which."""
 
 
-class Act(Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of all acts."""
+class Act(Protocol):
+    """Something that can happen to a charger; its arguments are its fields."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:
         """Do it; raises `NotPossibleError` if the charger's state does not allow it."""
-        raise NotImplementedError
 
 
-class PlugIn(Act, frozen=True):
+class _Arguments(Struct, frozen=True, forbid_unknown_fields=True):
+    """The arguments of an act."""
+
+
+class PlugIn(_Arguments, frozen=True):
     """Connect a car."""
 
     battery_kwh: Annotated[float, Meta(ge=1, le=1000)] = 60.0
@@ -47,7 +50,7 @@ class PlugIn(Act, frozen=True):
         charger.plug_in(car, now_ms)
 
 
-class Unplug(Act, frozen=True):
+class Unplug(_Arguments, frozen=True):
     """Disconnect the car, at the car's side or (where a lock can hold the cable) the charger's."""
 
     at_charger: bool = False
@@ -56,7 +59,7 @@ class Unplug(Act, frozen=True):
         charger.unplug(now_ms, at_charger=self.at_charger)
 
 
-class PresentToken(Act, frozen=True):
+class PresentToken(_Arguments, frozen=True):
     """Hold a token to the reader."""
 
     id_tag: Annotated[str, Meta(min_length=1, max_length=20)]
@@ -65,21 +68,21 @@ class PresentToken(Act, frozen=True):
         charger.present_token(self.id_tag, now_ms)
 
 
-class PauseCar(Act, frozen=True):
+class PauseCar(_Arguments, frozen=True):
     """The car stops drawing."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
         charger.pause_car(now_ms)
 
 
-class ResumeCar(Act, frozen=True):
+class ResumeCar(_Arguments, frozen=True):
     """The car draws again."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
         charger.resume_car(now_ms)
 
 
-class RaiseFault(Act, frozen=True):
+class RaiseFault(_Arguments, frozen=True):
     """Break something."""
 
     fault: Fault
@@ -88,35 +91,35 @@ class RaiseFault(Act, frozen=True):
         charger.raise_fault(self.fault, now_ms)
 
 
-class ClearFault(Act, frozen=True):
+class ClearFault(_Arguments, frozen=True):
     """Repair it."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
         charger.clear_fault(now_ms)
 
 
-class PowerCycle(Act, frozen=True):
+class PowerCycle(_Arguments, frozen=True):
     """Cut the charger's mains for a moment."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
         charger.power_cycle(now_ms)
 
 
-class LoseCloud(Act, frozen=True):
+class LoseCloud(_Arguments, frozen=True):
     """Cut the charger's connection to its cloud."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
         charger.lose_cloud(now_ms)
 
 
-class RegainCloud(Act, frozen=True):
+class RegainCloud(_Arguments, frozen=True):
     """Restore it."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
         charger.regain_cloud(now_ms)
 
 
-class View(Act, frozen=True):
+class View(_Arguments, frozen=True):
     """Change nothing, just look."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
