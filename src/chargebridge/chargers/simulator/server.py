@@ -65,11 +65,12 @@ class CloudServer:
             # ValueError: the line was longer than the limit. RecursionError: it was nested too deep.
             _log.warning("a client of the simulated cloud broke off", error=str(error))
         finally:
-            self._connections.discard(connection)
             connection.leave()
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+            # Until here `stop` waits for it.
+            self._connections.discard(connection)
             connection.ended.set()
 
     async def _greeted(self, reader: asyncio.StreamReader) -> bool:
