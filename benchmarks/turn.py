@@ -17,10 +17,11 @@ from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import (
     Dequeue,
     Enqueue,
+    Found,
     MessageKind,
     PutTransaction,
+    Query,
     QueuedMessage,
-    QueuePage,
     Record,
     Transaction,
 )
@@ -128,7 +129,7 @@ class Window:
     def commit_failed(self, tokens: list[object], error: StoreError) -> None:
         raise error
 
-    def queue_read(self, token: object, page: QueuePage) -> None:
+    def answered(self, token: object, query: Query, found: Found) -> None:
         raise NotImplementedError
 
     def fill(self) -> None:
@@ -158,7 +159,7 @@ class Setup:
     def commit_failed(self, tokens: list[object], error: StoreError) -> None:
         raise error
 
-    def queue_read(self, token: object, page: QueuePage) -> None:
+    def answered(self, token: object, query: Query, found: Found) -> None:
         raise NotImplementedError
 
 

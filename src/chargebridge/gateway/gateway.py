@@ -165,9 +165,10 @@ class Gateway:
                 await self._prune()
 
     async def _prune(self) -> None:
+        now_ms = self.clock.now().utc_ms
         keep_ms = self.configuration.state.transactions_keep_days * 86_400_000
         try:
-            pruned = await asyncio.to_thread(self.store.prune, self.clock.now().utc_ms - keep_ms)
+            pruned = await asyncio.to_thread(self.store.prune, now_ms - keep_ms, now_ms)
         except StoreError as error:
             _log.error("old transactions could not be forgotten", reason=str(error))
         else:

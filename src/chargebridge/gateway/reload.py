@@ -55,6 +55,7 @@ async def reload(roster: Roster, configuration: Configuration) -> Difference:
         if old is None or charger_name(old) != charger_name(new)
     }
     told = {charger: roster.store.last_transaction(charger) for charger in newcomers}
+    profile_writes = {charger: roster.profile_writes(charger) for charger in newcomers}
     roster.put(configuration)
     for binding in roster.all():
         if binding.central_system in endpoints.keys() - renewed:
@@ -73,9 +74,10 @@ async def reload(roster: Roster, configuration: Configuration) -> Difference:
         key = keys[settings.identity, settings.central_system]
         _add_later(roster, settings, key, stored[key])
     for settings in (*(new for _, new in moved), *changes.added):
-        rest = running.get(charger_name(settings))
+        charger = charger_name(settings)
+        rest = running.get(charger)
         binding = roster.bindings[settings.central_system, settings.identity]
-        roster.take_over(binding, rest or told[charger_name(settings)], rest)
+        roster.take_over(binding, rest or told[charger], rest, profile_writes[charger])
         roster.watch(binding)
     _relink(roster, renewed)
     if changes.central_systems.added:

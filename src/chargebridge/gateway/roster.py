@@ -9,6 +9,7 @@ from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.memory_wear import DAY_MS, DAYS_KEPT
 from chargebridge.chargepoint.records import StoredChargePoint, Transaction
 from chargebridge.chargepoint.state import Settings
 from chargebridge.chargepoint.turn import Assigned, ChargerTold, Released
@@ -112,8 +113,9 @@ class Roster:
                 # Never seen here: it may have been seen at another charge point.
                 rest = ended.get(charger_name(settings))
                 told = rest or self.store.last_transaction(charger_name(settings))
-                if told is not None:
-                    self.take_over(binding, told, rest)
+                profile_writes = self.profile_writes(charger_name(settings))
+                if told is not None or profile_writes:
+                    self.take_over(binding, told, rest, profile_writes)
 
     def stop(self) -> None:
         """Raise no links any more."""
@@ -184,12 +186,16 @@ class Roster:
         charge_point = binding.charge_point
         settings = self.settings.get((binding.central_system, charge_point.settings.identity))
         if settings is not None:
-            charge_point.settings = structs.replace(
-                charge_point.settings,
-                vendor=settings.vendor or info.vendor,
-                model=settings.model or info.model,
-                serial=settings.serial or info.serial,
-                capabilities=info.capabilities,
+            charge_point.adopt(
+                structs.replace(
+                    charge_point.settings,
+                    vendor=settings.vendor or info.vendor,
+                    model=settings.model or info.model,
+                    serial=settings.serial or info.serial,
+                    capabilities=info.capabilities,
+                    phases=info.phases,
+                    max_current_a=info.max_current_a,
+                )
             )
             if info.firmware and not charge_point.state.firmware:
                 charge_point.state.firmware = info.firmware
@@ -227,7 +233,24 @@ class Roster:
         self.runtime.turn(binding, Released())
         return running
 
-    def take_over(self, binding: Binding, told: Transaction | None, rest: Transaction | None) -> None:
+    def profile_writes(self, charger: str) -> tuple[tuple[int, int], ...]:
+        """Return how often profiles were written to a charger's memory lately, wherever it was.
+
+        Args:
+            charger: see `charger_name`.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        return self.store.profile_writes(charger, self._clock.now().utc_ms // DAY_MS - DAYS_KEPT)
+
+    def take_over(
+        self,
+        binding: Binding,
+        told: Transaction | None,
+        rest: Transaction | None,
+        profile_writes: tuple[tuple[int, int], ...],
+    ) -> None:
         """A charger comes to a charge point: no Wh of it is told of twice.
 
         Args:
@@ -235,12 +258,14 @@ class Roster:
             told: of the newest session that any charge point told of.
             rest: the same if that session runs on: the old charge point has ended its transaction
                 with the newest sample, and there this one begins.
+            profile_writes: of the charger, see `Assigned`.
         """
         if told is None:
-            self.runtime.turn(binding, Assigned(0, 0, 0))
+            self.runtime.turn(binding, Assigned(0, 0, 0, profile_writes))
         else:
             edge_ms = told.sampled_ms if rest is not None or told.stopped_ms is None else told.stopped_ms
-            self.runtime.turn(binding, Assigned(told.session, edge_ms, told.register_wh))
+            assigned = Assigned(told.session, edge_ms, told.register_wh, profile_writes)
+            self.runtime.turn(binding, assigned)
         if rest is not None:
             begun = SessionStarted(
                 at_ms=rest.sampled_ms,
@@ -254,11 +279,15 @@ class Roster:
         """Tell a charge point what is configured now; what its charger is, it knows already."""
         binding = self.bindings[settings.central_system, settings.identity]
         known = binding.charge_point.settings
-        binding.charge_point.settings = structs.replace(
-            self.own_settings(settings),
-            vendor=settings.vendor or known.vendor,
-            model=settings.model or known.model,
-            capabilities=known.capabilities,
+        binding.charge_point.adopt(
+            structs.replace(
+                self.own_settings(settings),
+                vendor=settings.vendor or known.vendor,
+                model=settings.model or known.model,
+                capabilities=known.capabilities,
+                phases=known.phases,
+                max_current_a=known.max_current_a,
+            )
         )
         binding.link.set_password(self.password(settings))
 

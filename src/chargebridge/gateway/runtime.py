@@ -13,7 +13,7 @@ import structlog
 from msgspec import DecodeError
 
 from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.records import QueuePage, Record, StoredChargePoint
+from chargebridge.chargepoint.records import Found, Query, Record, StoredChargePoint
 from chargebridge.chargepoint.turn import (
     Assigned,
     ChargerTold,
@@ -28,11 +28,11 @@ from chargebridge.chargepoint.turn import (
     NoticeKind,
     OperatorAsked,
     Output,
-    QueueRead,
-    ReadQueue,
+    ReadStore,
     Released,
     SendFrame,
     SetPing,
+    StoreRead,
     Woken,
 )
 from chargebridge.chargers.model import ChargerCommand
@@ -68,8 +68,8 @@ class Journal(Protocol):
     def put_aside(self, charge_point: int, entry: SetAside, token: object) -> None:
         """Keep an input that raised twice; reported like a turn."""
 
-    def read_queue(self, charge_point: int, after: int, limit: int, token: object) -> None:
-        """Read a page of a queue, after everything submitted before."""
+    def read(self, charge_point: int, query: Query, token: object) -> None:
+        """Answer a question of a charge point, after everything submitted before."""
 
     def recovered(self, charge_point: int) -> None:
         """The charge point was rebuilt: what it submits now stands on what is durable."""
@@ -183,7 +183,7 @@ class Runtime:
                 self._refuse_call(token.binding, token.an_input)
         for token in tokens:
             if isinstance(token, Binding):
-                # A page of its queue could not be read: asked for again by the rebuilt one.
+                # What it asked could not be read: the rebuilt one asks again for what it needs.
                 self._begin_again(token)
                 binding = token
             else:
@@ -206,10 +206,10 @@ class Runtime:
         elif isinstance(turn.an_input, _TAKEN_AGAIN):
             backlog.undone.append(again)
 
-    def queue_read(self, token: object, page: QueuePage) -> None:
-        """Give a charge point the page of its queue that it asked for."""
+    def answered(self, token: object, query: Query, found: Found) -> None:
+        """Give a charge point what it asked of the store."""
         assert isinstance(token, Binding)
-        self.turn(token, QueueRead(page))
+        self.turn(token, StoreRead(query, found))
 
     # --- outputs ----------------------------------------------------------------------------------
 
@@ -221,8 +221,8 @@ class Runtime:
                 self._notice(binding, output)
             elif isinstance(output, CommandCharger):
                 self._command(binding, output.command)
-            elif isinstance(output, ReadQueue):
-                self._journal.read_queue(binding.key, output.after, output.limit, binding)
+            elif isinstance(output, ReadStore):
+                self._journal.read(binding.key, output.query, binding)
             elif isinstance(output, CloseLink):
                 binding.link.close(output.epoch, output.reason)
             elif isinstance(output, SetPing):

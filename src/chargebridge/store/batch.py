@@ -1,11 +1,8 @@
 """The records of many turns as few SQL statements.
 
-One statement for many rows, instead of `executemany`: the sqlite3 module gives up the interpreter
-lock at every step of a statement, and beside a busy event loop each one costs up to a whole
-switch interval (5 ms) to get back. Measured with a busy loop, that is 20 times the throughput.
-
 Within a batch the order between tables is of no consequence, and where the order within a table
-is, the last record of a kind wins, as it would one by one.
+is, the last record of a kind wins, as it would one by one. Where that is not enough, as with the
+local list and the cache, records keep their order.
 """
 
 # SQL is put together from our own names only; values are always parameters.
@@ -13,102 +10,115 @@ is, the last record of a kind wins, as it would one by one.
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from functools import cache
 
 from chargebridge.chargepoint.records import (
     Attempted,
     Bury,
+    ChangeLocalList,
+    ClearTokenCache,
     Dequeue,
+    DropProfile,
     Enqueue,
+    PutCached,
+    PutProfile,
+    PutProfileWrites,
+    PutSamples,
     PutTransaction,
     Record,
     SaveState,
     SetConfiguration,
+    StoredProfile,
     Transaction,
+    Unbury,
 )
+from chargebridge.store.bulk import Bulk, Value
 from chargebridge.store.rows import SetAside
+from chargebridge.store.tokens import TokenRecord, change_tokens
 
-Value = int | str | bytes | None
 Turn = tuple[int, "Sequence[Record | SetAside]", object]
 """A charge point, the records of its turn, and the token by which the turn is reported."""
-
-_LARGEST = 512
 
 TRANSACTION_COLUMNS = Transaction.__struct_fields__
 """The table's columns carry the names of the record's fields, in their order."""
 
 
-class _Bulk:
-    """A statement over a list of rows of `width` values; `{rows}` stands where they go."""
-
-    def __init__(self, template: str, row: str) -> None:
-        self._template = template
-        self._row = row
-        self._width = row.count("?")
-        self._sql = cache(self._of_size)
-
-    def _of_size(self, rows: int) -> str:
-        return self._template.format(rows=",".join([self._row] * rows))
-
-    def execute(self, connection: sqlite3.Connection, values: list[Value]) -> None:
-        """Run over `values`, which holds the rows one after the other."""
-        # Sizes are powers of two, so that few statements of each kind are ever prepared.
-        start, size = 0, _LARGEST * self._width
-        while start < len(values):
-            while size > len(values) - start:
-                size //= 2
-            connection.execute(self._sql(size // self._width), values[start : start + size])
-            start += size
-
-
-_SAVE_STATE = _Bulk(
+_SAVE_STATE = Bulk(
     "INSERT INTO states (charge_point, document) VALUES {rows}"
     " ON CONFLICT (charge_point) DO UPDATE SET document = excluded.document",
     "(?, CAST(? AS TEXT))",
 )
-_SET_CONFIGURATION = _Bulk(
+_SET_CONFIGURATION = Bulk(
     "INSERT INTO configuration (charge_point, key, value) VALUES {rows}"
     " ON CONFLICT (charge_point, key) DO UPDATE SET value = excluded.value",
     "(?, ?, ?)",
 )
-_RESET_CONFIGURATION = _Bulk(
+_RESET_CONFIGURATION = Bulk(
     "DELETE FROM configuration WHERE (charge_point, key) IN (VALUES {rows})", "(?, ?)"
 )
-_PUT_TRANSACTION = _Bulk(
+_PUT_TRANSACTION = Bulk(
     f"INSERT INTO transactions (charge_point, {', '.join(TRANSACTION_COLUMNS)}) VALUES {{rows}}"
     " ON CONFLICT (charge_point, number) DO UPDATE SET "
     + ", ".join(f"{column} = excluded.{column}" for column in TRANSACTION_COLUMNS if column != "number"),
     "(" + ", ".join("?" * (1 + len(TRANSACTION_COLUMNS))) + ")",
 )
-_NOTE_SAMPLE = _Bulk(
+_NOTE_SAMPLE = Bulk(
     "UPDATE transactions SET sampled_ms = column1, register_wh = column2 FROM (VALUES {rows})"
     " WHERE charge_point = column3 AND number = column4",
     "(?, ?, ?, ?)",
 )
-_LAST_TRANSACTION = _Bulk(
+_LAST_TRANSACTION = Bulk(
     "UPDATE charge_points SET last_transaction = max(last_transaction, column2) FROM (VALUES {rows})"
     " WHERE id = column1",
     "(?, ?)",
 )
-_ENQUEUE = _Bulk(
+_ENQUEUE = Bulk(
     "INSERT INTO queue (charge_point, sequence, kind, transaction_number, payload, attempts, not_before_ms,"
     " sampled_ms) VALUES {rows}",
     "(?, ?, ?, ?, ?, ?, ?, ?)",
 )
-_ATTEMPTED = _Bulk(
+_ATTEMPTED = Bulk(
     "UPDATE queue SET attempts = column3, not_before_ms = column4 FROM (VALUES {rows})"
     " WHERE charge_point = column1 AND sequence = column2",
     "(?, ?, ?, ?)",
 )
-_BURY = _Bulk(
+_BURY = Bulk(
     "INSERT INTO dead_letters"
     " (charge_point, sequence, kind, transaction_number, payload, attempts, at_ms, reason)"
     " SELECT charge_point, sequence, kind, transaction_number, payload, attempts, column3, column4"
     " FROM (VALUES {rows}) JOIN queue ON charge_point = column1 AND sequence = column2",
     "(?, ?, ?, ?)",
 )
-_DEQUEUE = _Bulk("DELETE FROM queue WHERE (charge_point, sequence) IN (VALUES {rows})", "(?, ?)")
-_SET_ASIDE = _Bulk("INSERT INTO set_aside (charge_point, at_ms, input, error) VALUES {rows}", "(?, ?, ?, ?)")
+_UNBURY = Bulk(
+    "DELETE FROM dead_letters"
+    " WHERE (charge_point, transaction_number) IN (VALUES {rows}) AND kind IN ('start', 'stop')",
+    "(?, ?)",
+)
+_UNBURY_NEW = Bulk(
+    "DELETE FROM dead_letters"
+    " WHERE (charge_point, transaction_number, sequence) IN (VALUES {rows}) AND kind IN ('start', 'stop')",
+    "(?, ?, ?)",
+)
+_DEQUEUE = Bulk("DELETE FROM queue WHERE (charge_point, sequence) IN (VALUES {rows})", "(?, ?)")
+_PUT_SAMPLES = Bulk(
+    "INSERT OR REPLACE INTO transaction_samples (charge_point, transaction_number, document) VALUES {rows}",
+    "(?, ?, CAST(? AS TEXT))",
+)
+_DROP_SAMPLES = Bulk(
+    "DELETE FROM transaction_samples WHERE (charge_point, transaction_number) IN (VALUES {rows})", "(?, ?)"
+)
+_PUT_PROFILE = Bulk(
+    "INSERT OR REPLACE INTO charging_profiles"
+    " (charge_point, profile_id, connector, purpose, stack_level, transaction_number, document)"
+    " VALUES {rows}",
+    "(?, ?, ?, ?, ?, ?, CAST(? AS TEXT))",
+)
+_DROP_PROFILE = Bulk(
+    "DELETE FROM charging_profiles WHERE (charge_point, profile_id) IN (VALUES {rows})", "(?, ?)"
+)
+_PUT_PROFILE_WRITES = Bulk(
+    "INSERT OR REPLACE INTO profile_writes (charger, day, writes) VALUES {rows}", "(?, ?, ?)"
+)
+_SET_ASIDE = Bulk("INSERT INTO set_aside (charge_point, at_ms, input, error) VALUES {rows}", "(?, ?, ?, ?)")
 
 
 class Batch:
@@ -120,14 +130,20 @@ class Batch:
 
     def __init__(self, turns: Iterable[Turn]) -> None:
         self._states: dict[int, bytes] = {}
-        self._configuration: dict[tuple[int, str], str | None] = {}
+        self._configuration: dict[tuple[int, str], tuple[Value, ...] | None] = {}
         self._transactions: list[Value] = []
         self._samples: dict[tuple[int, int], tuple[int, int]] = {}
         self._last_transactions: dict[int, int] = {}
         self._enqueued: list[Value] = []
         self._attempted: dict[tuple[int, int], tuple[int, int]] = {}
         self._buried: dict[tuple[int, int], tuple[int, str]] = {}
+        self._unburied: list[Value] = []
+        self._unburied_new: list[Value] = []
         self._dequeued: list[Value] = []
+        self._stop_samples: dict[tuple[int, int], tuple[Value, ...] | None] = {}
+        self._profiles: dict[tuple[int, int], tuple[Value, ...] | None] = {}
+        self._profile_writes: dict[tuple[str, int], int] = {}
+        self._tokens: list[tuple[int, TokenRecord]] = []
         self._set_aside: list[Value] = []
         # Enqueue and Dequeue are nearly all there is; they are told apart first and here.
         for charge_point, records, _ in turns:
@@ -160,7 +176,8 @@ class Batch:
             case SaveState():
                 self._states[charge_point] = record.document
             case SetConfiguration():
-                self._configuration[charge_point, record.key] = record.value
+                value = record.value
+                self._configuration[charge_point, record.key] = None if value is None else (value,)
             case PutTransaction():
                 self._put(charge_point, record.transaction)
             case Attempted():
@@ -168,6 +185,21 @@ class Batch:
             case Bury():
                 self._buried.setdefault((charge_point, record.sequence), (record.at_ms, record.reason))
                 self._dequeued += (charge_point, record.sequence)
+            case Unbury():
+                self._unbury(charge_point, record.transaction)
+            case PutSamples():
+                document = record.document
+                samples = None if document is None else (document,)
+                self._stop_samples[charge_point, record.transaction] = samples
+            case PutProfile():
+                profile = record.profile
+                self._profiles[charge_point, profile.profile_id] = _profile_values(profile)
+            case DropProfile():
+                self._profiles[charge_point, record.profile_id] = None
+            case PutProfileWrites():
+                self._profile_writes[record.charger, record.day] = record.writes
+            case ChangeLocalList() | PutCached() | ClearTokenCache():
+                self._tokens.append((charge_point, record))
             case SetAside():
                 self._set_aside += (charge_point, record.at_ms, record.input, record.error)
             case _:
@@ -181,10 +213,18 @@ class Batch:
         if transaction.number > self._last_transactions.get(charge_point, 0):
             self._last_transactions[charge_point] = transaction.number
 
+    def _unbury(self, charge_point: int, transaction: int) -> None:
+        # Whose messages the new dead letters are is known only when they are written; one that is
+        # buried after this stays.
+        self._unburied += (charge_point, transaction)
+        for owner, sequence in self._buried:
+            if owner == charge_point:
+                self._unburied_new += (charge_point, transaction, sequence)
+
     def apply(self, connection: sqlite3.Connection) -> None:
         """Write everything, inside the transaction that the caller has begun."""
         _SAVE_STATE.execute(connection, _flat(self._states.items()))
-        changed, removed = _split(self._configuration)
+        changed, removed = _split(self._configuration.items())
         _SET_CONFIGURATION.execute(connection, changed)
         _RESET_CONFIGURATION.execute(connection, removed)
         _PUT_TRANSACTION.execute(connection, self._transactions)
@@ -192,8 +232,20 @@ class Batch:
         _LAST_TRANSACTION.execute(connection, _flat(self._last_transactions.items()))
         _ENQUEUE.execute(connection, self._enqueued)
         _ATTEMPTED.execute(connection, _flat(key + attempt for key, attempt in self._attempted.items()))
+        _UNBURY.execute(connection, self._unburied)
         _BURY.execute(connection, _flat(key + grave for key, grave in self._buried.items()))
+        _UNBURY_NEW.execute(connection, self._unburied_new)
         _DEQUEUE.execute(connection, self._dequeued)
+        changed, removed = _split(self._stop_samples.items())
+        _PUT_SAMPLES.execute(connection, changed)
+        _DROP_SAMPLES.execute(connection, removed)
+        changed, removed = _split(self._profiles.items())
+        _PUT_PROFILE.execute(connection, changed)
+        _DROP_PROFILE.execute(connection, removed)
+        writes = _flat((*day, count) for day, count in self._profile_writes.items())
+        _PUT_PROFILE_WRITES.execute(connection, writes)
+        for charge_point, record in self._tokens:
+            change_tokens(connection, charge_point, record)
         _SET_ASIDE.execute(connection, self._set_aside)
 
 
@@ -221,16 +273,29 @@ def transaction_values(transaction: Transaction) -> tuple[Value, ...]:
     )
 
 
+def _profile_values(profile: StoredProfile) -> tuple[Value, ...]:
+    return (
+        profile.connector,
+        profile.purpose,
+        profile.stack_level,
+        profile.transaction,
+        profile.document,
+    )
+
+
 def _flat(rows: Iterable[tuple[Value, ...]]) -> list[Value]:
     return [value for row in rows for value in row]
 
 
-def _split(configuration: dict[tuple[int, str], str | None]) -> tuple[list[Value], list[Value]]:
+def _split(
+    latest: Iterable[tuple[tuple[Value, ...], tuple[Value, ...] | None]],
+) -> tuple[list[Value], list[Value]]:
+    """Return whole rows of what is there now, and the keys of what is not."""
     changed: list[Value] = []
     removed: list[Value] = []
-    for key, value in configuration.items():
-        if value is None:
+    for key, values in latest:
+        if values is None:
             removed += key
         else:
-            changed += (*key, value)
+            changed += key + values
     return changed, removed

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from chargebridge.chargepoint.records import Record
+from chargebridge.chargepoint.records import Query, Record
 from chargebridge.store.connection import open_reader, open_writer
 from chargebridge.store.errors import (
     REFUSALS,
@@ -39,13 +39,15 @@ STORE_FILE = "store.sqlite3"
 
 _STOP_S = 30.0
 _PRUNED_AT_ONCE = 500
+_PROFILE_WRITES_KEPT_DAYS = 400
+_DAY_MS = 86_400_000
 
 
 class SqliteStore(StoreReader):
     """Durable records of all charge points, in one SQLite file.
 
     Opening creates the file or migrates it. Everything is thread-safe except `submit`,
-    `put_aside`, `read_queue` and `recovered`, which belong to the event loop of `start`.
+    `put_aside`, `read` and `recovered`, which belong to the event loop of `start`.
 
     Args:
         directory: the state directory, which exists (see `StateDirectory`).
@@ -125,14 +127,14 @@ class SqliteStore(StoreReader):
         writer.submit((charge_point, (entry,), token))
         writer.pending += 1
 
-    def read_queue(self, charge_point: int, after: int, limit: int, token: object) -> None:
-        """Read up to `limit` messages behind the sequence `after`; raises like `submit`.
+    def read(self, charge_point: int, query: Query, token: object) -> None:
+        """Ask something about a charge point; raises like `submit`.
 
-        Answered by `queue_read` once everything submitted before is settled, or by
+        Answered by `answered` once everything submitted before is settled, or by
         `commit_failed` with this token if the file cannot be read.
         """
         writer = self._running()
-        writer.submit(Read(charge_point, after, limit, token))
+        writer.submit(Read(charge_point, query, token))
         writer.pending += 1
 
     def recovered(self, charge_point: int) -> None:
@@ -168,15 +170,26 @@ class SqliteStore(StoreReader):
         known = {(row.identity, row.central_system): row.id for row in self.charge_points()}
         return {pair: known[pair] for pair in pairs}
 
-    def prune(self, delivered_before_ms: int) -> int:
+    def prune(self, delivered_before_ms: int, now_ms: int) -> int:
         """Delete transactions that the central system has had in full, and return how many.
 
         Only those whose Start and Stop are answered, that stopped before this moment (UTC), and of
         which no message is queued or a dead letter. Done in small steps, so that turns go on.
+        How often a charger's memory was written to is forgotten after 400 days, in any case.
+
+        Args:
+            delivered_before_ms: what stopped at or after this moment (UTC) stays.
+            now_ms: UTC.
 
         Raises:
             StoreError: deletion ended early; what was deleted stays so.
         """
+        oldest_day = now_ms // _DAY_MS - _PROFILE_WRITES_KEPT_DAYS
+
+        def forget_writes(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM profile_writes WHERE day < ?", (oldest_day,))
+
+        self._write(forget_writes)
         deleted = 0
         while True:
             step = 0

@@ -5,22 +5,21 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from chargebridge.chargepoint.records import (
-    MessageKind,
     QueuedMessage,
     QueuePage,
-    SendState,
+    QueueQuery,
     StoredChargePoint,
+    StoredProfile,
     Transaction,
 )
-from chargebridge.store.batch import TRANSACTION_COLUMNS
 from chargebridge.store.connection import open_reader
 from chargebridge.store.errors import environment_error
+from chargebridge.store.queries import MESSAGE, TRANSACTION, message_of, read_page, transaction_of
 from chargebridge.store.rows import (
     ChargePointRow,
     Counts,
@@ -34,8 +33,12 @@ from chargebridge.store.rows import (
 HEAD = 16
 """Messages of a queue that `load` and `load_all` bring along."""
 
-_MESSAGE = "sequence, kind, transaction_number, payload, attempts, not_before_ms"
-_TRANSACTION = ", ".join(f"t.{column}" for column in TRANSACTION_COLUMNS)
+_PROFILE = "profile_id, connector, purpose, stack_level, CAST(document AS BLOB), transaction_number"
+# Of the transactions that have not ended.
+_SAMPLES = (
+    "FROM transaction_samples AS s CROSS JOIN transactions AS t"
+    " ON t.charge_point = s.charge_point AND t.number = s.transaction_number AND t.stopped_ms IS NULL"
+)
 _OWNED = "FROM {table} AS t JOIN charge_points AS c ON c.id = t.charge_point"
 # The first messages of every queue, up to and with the one that as many as `?` precede.
 _HEADS = (
@@ -76,19 +79,29 @@ class StoreReader:
                 "SELECT key, value FROM configuration WHERE charge_point = ?", (charge_point,)
             ).fetchall()
             opened = connection.execute(
-                f"SELECT {_TRANSACTION} FROM transactions AS t"
+                f"SELECT {TRANSACTION} FROM transactions AS t"
                 " WHERE charge_point = ? AND stopped_ms IS NULL ORDER BY number",
                 (charge_point,),
             ).fetchall()
-            queue = read_page(connection, charge_point, 0, HEAD)
+            queue = read_page(connection, charge_point, QueueQuery(0, HEAD))
+            profiles = connection.execute(
+                f"SELECT {_PROFILE} FROM charging_profiles WHERE charge_point = ? ORDER BY profile_id",
+                (charge_point,),
+            ).fetchall()
+            samples = connection.execute(
+                f"SELECT CAST(document AS BLOB) {_SAMPLES} WHERE s.charge_point = ? ORDER BY t.number DESC",
+                (charge_point,),
+            ).fetchone()
         document, last_transaction, last_sequence = row
         return StoredChargePoint(
             document=document,
             configuration=dict(configuration),
-            open_transactions=tuple(map(_transaction, opened)),
+            open_transactions=tuple(map(transaction_of, opened)),
             next_transaction=last_transaction + 1,
             next_sequence=(last_sequence or 0) + 1,
             queue=queue,
+            profiles=tuple(StoredProfile(*row) for row in profiles),
+            samples=samples[0] if samples else None,
         )
 
     def load_all(self) -> dict[int, StoredChargePoint]:
@@ -105,13 +118,23 @@ class StoreReader:
                 configuration[charge_point][key] = value
             opened: dict[int, tuple[Transaction, ...]] = {}
             for charge_point, *row in connection.execute(
-                f"SELECT charge_point, {_TRANSACTION} FROM transactions AS t"
+                f"SELECT charge_point, {TRANSACTION} FROM transactions AS t"
                 " WHERE stopped_ms IS NULL ORDER BY charge_point, number"
             ):
-                opened[charge_point] = (*opened.get(charge_point, ()), _transaction(row))
+                opened[charge_point] = (*opened.get(charge_point, ()), transaction_of(row))
             pages = _read_heads(connection)
             last_sequences: dict[int, int] = dict(
                 connection.execute("SELECT charge_point, max(sequence) FROM queue GROUP BY charge_point")
+            )
+            profiles: dict[int, tuple[StoredProfile, ...]] = {}
+            for charge_point, *row in connection.execute(
+                f"SELECT charge_point, {_PROFILE} FROM charging_profiles ORDER BY charge_point, profile_id"
+            ):
+                profiles[charge_point] = (*profiles.get(charge_point, ()), StoredProfile(*row))
+            samples: dict[int, bytes] = dict(
+                connection.execute(
+                    f"SELECT s.charge_point, CAST(document AS BLOB) {_SAMPLES} ORDER BY t.number"
+                )
             )
             nothing, empty = StoredChargePoint(), QueuePage()
             return {
@@ -122,6 +145,8 @@ class StoreReader:
                     next_transaction=last_transaction + 1,
                     next_sequence=last_sequences.get(charge_point, 0) + 1,
                     queue=pages.get(charge_point, empty),
+                    profiles=profiles.get(charge_point, ()),
+                    samples=samples.get(charge_point),
                 )
                 for charge_point, document, last_transaction in connection.execute(
                     "SELECT id, CAST(document AS BLOB), last_transaction"
@@ -147,11 +172,28 @@ class StoreReader:
         """
         with self._snapshot() as connection:
             row = connection.execute(
-                f"SELECT {_TRANSACTION} FROM transactions AS t WHERE charger = ?"
+                f"SELECT {TRANSACTION} FROM transactions AS t WHERE charger = ?"
                 " ORDER BY session DESC, started_ms DESC LIMIT 1",
                 (charger,),
             ).fetchone()
-        return None if row is None else _transaction(row)
+        return None if row is None else transaction_of(row)
+
+    def profile_writes(self, charger: str, since_day: int) -> tuple[tuple[int, int], ...]:
+        """Return how often profiles were written to a charger's memory, by day.
+
+        Args:
+            charger: as in `Transaction.charger`.
+            since_day: the first day that counts, since 1970-01-01 (UTC).
+
+        Returns:
+            Days and writes, the earliest day first; days without any are left out.
+        """
+        with self._snapshot() as connection:
+            rows: list[tuple[int, int]] = connection.execute(
+                "SELECT day, writes FROM profile_writes WHERE charger = ? AND day >= ? ORDER BY day",
+                (charger, since_day),
+            ).fetchall()
+        return tuple(rows)
 
     def transactions(
         self,
@@ -186,14 +228,14 @@ class StoreReader:
             values += (before.started_ms, before.charge_point, before.number)
         with self._snapshot() as connection:
             rows = connection.execute(
-                f"SELECT c.identity, c.central_system, c.id, {_TRANSACTION}"
+                f"SELECT c.identity, c.central_system, c.id, {TRANSACTION}"
                 f" {_OWNED.format(table='transactions')} WHERE {' AND '.join(conditions)}"
                 " ORDER BY t.started_ms DESC, t.charge_point DESC, t.number DESC LIMIT ?",
                 (*values, limit),
             ).fetchall()
         found = []
         for name, central_system, charge_point, *row in rows:
-            transaction = _transaction(row)
+            transaction = transaction_of(row)
             cursor = Cursor(transaction.started_ms, charge_point, transaction.number)
             found.append(TransactionRow(name, central_system, transaction, cursor))
         return found
@@ -202,13 +244,13 @@ class StoreReader:
         """Return messages that were given up, the latest first; `before` is the `id` to continue behind."""
         with self._snapshot() as connection:
             rows = connection.execute(
-                f"SELECT t.id, identity, central_system, {_MESSAGE}, at_ms, reason"
+                f"SELECT t.id, identity, central_system, {MESSAGE}, at_ms, reason"
                 f" {_OWNED.format(table='(SELECT *, NULL AS not_before_ms FROM dead_letters)')}"
                 " WHERE :before IS NULL OR t.id < :before ORDER BY t.id DESC LIMIT :limit",
                 {"before": before, "limit": limit},
             ).fetchall()
         return [
-            DeadLetter(row[0], row[1], row[2], _message(row[3:9]), at_ms=row[9], reason=row[10])
+            DeadLetter(row[0], row[1], row[2], message_of(row[3:9]), at_ms=row[9], reason=row[10])
             for row in rows
         ]
 
@@ -277,53 +319,24 @@ class StoreReader:
         self._idle.append(connection)
 
 
-def read_page(connection: sqlite3.Connection, charge_point: int, after: int, limit: int) -> QueuePage:
-    """Read up to `limit` messages of a queue, beginning behind the sequence `after`."""
-    rows = connection.execute(
-        f"SELECT {_MESSAGE} FROM queue WHERE charge_point = ? AND sequence > ? ORDER BY sequence LIMIT ?",
-        (charge_point, after, limit + 1),
-    ).fetchall()
-    if not rows:
-        return QueuePage()
-    messages = tuple(map(_message, rows[:limit]))
-    numbers = {message.transaction for message in messages}
-    transactions = connection.execute(
-        f"SELECT {_TRANSACTION} FROM transactions AS t"
-        f" WHERE charge_point = ? AND number IN ({', '.join('?' * len(numbers))}) ORDER BY number",
-        (charge_point, *numbers),
-    ).fetchall()
-    return QueuePage(messages, tuple(map(_transaction, transactions)), more=len(rows) > limit)
-
-
 def _read_heads(connection: sqlite3.Connection) -> dict[int, QueuePage]:
     messages: dict[int, list[QueuedMessage]] = defaultdict(list)
     # One message more than the head holds tells whether there is more.
     for charge_point, *row in connection.execute(
-        f"SELECT c.id, {_MESSAGE} {_HEADS} ORDER BY c.id, sequence", (HEAD,)
+        f"SELECT c.id, {MESSAGE} {_HEADS} ORDER BY c.id, sequence", (HEAD,)
     ):
-        messages[charge_point].append(_message(row))
+        messages[charge_point].append(message_of(row))
     transactions: dict[int, list[Transaction]] = defaultdict(list)
     for charge_point, *row in connection.execute(
-        f"SELECT DISTINCT c.id, {_TRANSACTION} {_HEADS}"
+        f"SELECT DISTINCT c.id, {TRANSACTION} {_HEADS}"
         " JOIN transactions AS t ON t.charge_point = c.id AND t.number = q.transaction_number"
         " ORDER BY c.id, t.number",
         (HEAD - 1,),
     ):
-        transactions[charge_point].append(_transaction(row))
+        transactions[charge_point].append(transaction_of(row))
     return {
         charge_point: QueuePage(
             tuple(queued[:HEAD]), tuple(transactions[charge_point]), more=len(queued) > HEAD
         )
         for charge_point, queued in messages.items()
     }
-
-
-def _message(row: Sequence[Any]) -> QueuedMessage:
-    sequence, kind, number, payload, attempts, not_before_ms = row
-    return QueuedMessage(sequence, MessageKind(kind), number, payload, attempts, not_before_ms)
-
-
-def _transaction(row: Sequence[Any]) -> Transaction:
-    values = dict(zip(TRANSACTION_COLUMNS, row, strict=True))
-    values["start"], values["stop"] = SendState(values["start"]), SendState(values["stop"])
-    return Transaction(**values)

@@ -66,6 +66,8 @@ _VERSION_1 = (
     ) WITHOUT ROWID""",
     "CREATE INDEX transactions_by_charger ON transactions (charger, session)",
     "CREATE INDEX transactions_by_start ON transactions (started_ms)",
+    """CREATE INDEX transactions_ended ON transactions (charge_point, started_ms)
+        WHERE stopped_ms IS NOT NULL""",
     "CREATE INDEX transactions_open ON transactions (charge_point, number) WHERE stopped_ms IS NULL",
     """CREATE INDEX transactions_undelivered ON transactions (started_ms)
         WHERE start = 'queued' OR stop = 'queued'""",
@@ -96,6 +98,50 @@ _VERSION_1 = (
         FOREIGN KEY (charge_point, transaction_number) REFERENCES transactions (charge_point, number)
     )""",
     "CREATE INDEX dead_letters_by_transaction ON dead_letters (charge_point, transaction_number)",
+    """CREATE TABLE transaction_samples (
+        charge_point INTEGER NOT NULL,
+        transaction_number INTEGER NOT NULL,
+        document TEXT NOT NULL,
+        PRIMARY KEY (charge_point, transaction_number),
+        FOREIGN KEY (charge_point, transaction_number) REFERENCES transactions (charge_point, number)
+            ON DELETE CASCADE
+    ) WITHOUT ROWID""",
+    """CREATE TABLE charging_profiles (
+        charge_point INTEGER NOT NULL REFERENCES charge_points (id),
+        profile_id INTEGER NOT NULL,
+        connector INTEGER NOT NULL,
+        purpose TEXT NOT NULL,
+        stack_level INTEGER NOT NULL,
+        transaction_number INTEGER,
+        document TEXT NOT NULL,
+        PRIMARY KEY (charge_point, profile_id)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE profile_writes (
+        charger TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        writes INTEGER NOT NULL,
+        PRIMARY KEY (charger, day)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX profile_writes_by_day ON profile_writes (day)",
+    """CREATE TABLE local_list (
+        charge_point INTEGER NOT NULL REFERENCES charge_points (id),
+        id_tag TEXT NOT NULL COLLATE NOCASE,
+        status TEXT NOT NULL,
+        expires_ms INTEGER,
+        parent_id_tag TEXT,
+        PRIMARY KEY (charge_point, id_tag)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE token_cache (
+        charge_point INTEGER NOT NULL REFERENCES charge_points (id),
+        id_tag TEXT NOT NULL COLLATE NOCASE,
+        status TEXT NOT NULL,
+        expires_ms INTEGER,
+        parent_id_tag TEXT,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (charge_point, id_tag)
+    ) WITHOUT ROWID""",
+    # In this order entries leave a cache that is full (CA-3).
+    "CREATE INDEX token_cache_by_worth ON token_cache (charge_point, status = 'Accepted', at_ms, id_tag)",
     """CREATE TABLE set_aside (
         id INTEGER PRIMARY KEY,
         charge_point INTEGER NOT NULL REFERENCES charge_points (id),
@@ -125,6 +171,22 @@ _VERSION_1 = (
         SELECT identity, central_system, sequence, kind, transaction_number, CAST(payload AS TEXT) AS payload,
             attempts, {_iso("at_ms")} AS at, reason
         FROM dead_letters JOIN charge_points ON charge_points.id = charge_point""",
+    """CREATE VIEW readable_transaction_samples AS
+        SELECT identity, central_system, transaction_number, document
+        FROM transaction_samples JOIN charge_points ON charge_points.id = charge_point""",
+    """CREATE VIEW readable_charging_profiles AS
+        SELECT identity, central_system, profile_id, connector, purpose, stack_level, transaction_number,
+            document
+        FROM charging_profiles JOIN charge_points ON charge_points.id = charge_point""",
+    """CREATE VIEW readable_profile_writes AS
+        SELECT charger, date(day * 86400, 'unixepoch') AS day, writes FROM profile_writes""",
+    f"""CREATE VIEW readable_local_list AS
+        SELECT identity, central_system, id_tag, status, {_iso("expires_ms")} AS expires, parent_id_tag
+        FROM local_list JOIN charge_points ON charge_points.id = charge_point""",
+    f"""CREATE VIEW readable_token_cache AS
+        SELECT identity, central_system, id_tag, status, {_iso("expires_ms")} AS expires, parent_id_tag,
+            {_iso("at_ms")} AS at
+        FROM token_cache JOIN charge_points ON charge_points.id = charge_point""",
     f"""CREATE VIEW readable_set_aside AS
         SELECT identity, central_system, {_iso("at_ms")} AS at, input, error
         FROM set_aside JOIN charge_points ON charge_points.id = charge_point""",

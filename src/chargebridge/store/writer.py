@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol
 
-from chargebridge.chargepoint.records import QueuePage
+from chargebridge.chargepoint.records import Found, Query
 from chargebridge.store.batch import Batch, Turn
 from chargebridge.store.errors import (
     REFUSALS,
@@ -25,7 +25,7 @@ from chargebridge.store.errors import (
     environment_error,
     refusal,
 )
-from chargebridge.store.reader import read_page
+from chargebridge.store.queries import answer
 
 LARGEST_BATCH = 1024
 """Entries of one batch; bounds how long the event loop is busy with the outcome of one commit."""
@@ -41,28 +41,27 @@ _CHECKPOINT_COMMITS = 256
 class JournalListener(Protocol):
     """Who learns what became of what was submitted; called on the event-loop thread.
 
-    Of one commit's outcome, `committed` is called first, then `commit_failed`, then `queue_read`.
+    Of one commit's outcome, `committed` is called first, then `commit_failed`, then `answered`.
     """
 
     def committed(self, tokens: list[object]) -> None:
         """The turns of these tokens are durable; in the order of submission."""
 
     def commit_failed(self, tokens: list[object], error: StoreError) -> None:
-        """None of these turns happened, or these queues could not be read."""
+        """None of these turns happened, or these questions could not be answered."""
 
-    def queue_read(self, token: object, page: QueuePage) -> None:
-        """The page asked for under this token."""
+    def answered(self, token: object, query: Query, found: Found) -> None:
+        """What was asked under this token, and what was found."""
 
 
 class Read:
-    """A wish to read a queue after everything submitted before it."""
+    """A question of a charge point, to be answered after everything submitted before it."""
 
-    __slots__ = ("after", "charge_point", "limit", "token")
+    __slots__ = ("charge_point", "query", "token")
 
-    def __init__(self, charge_point: int, after: int, limit: int, token: object) -> None:
+    def __init__(self, charge_point: int, query: Query, token: object) -> None:
         self.charge_point = charge_point
-        self.after = after
-        self.limit = limit
+        self.query = query
         self.token = token
 
 
@@ -91,12 +90,12 @@ Entry = Turn | Read | Recovered | Job
 class _Outcome:
     """What became of one batch, on its way to the listener."""
 
-    __slots__ = ("committed", "failed", "pages", "settled")
+    __slots__ = ("answers", "committed", "failed", "settled")
 
     def __init__(self) -> None:
         self.committed: list[object] = []
         self.failed: dict[StoreError, list[object]] = {}
-        self.pages: list[tuple[object, QueuePage]] = []
+        self.answers: list[tuple[object, Query, Found]] = []
         self.settled = 0
 
     def fail(self, token: object, error: StoreError) -> None:
@@ -297,11 +296,13 @@ class Writer:
 
     def _read(self, read: Read, outcome: _Outcome) -> None:
         try:
-            page = read_page(self._connection, read.charge_point, read.after, read.limit)
+            found = answer(self._connection, read.charge_point, read.query)
+        except REFUSALS as error:
+            outcome.fail(read.token, refusal(error))
         except sqlite3.Error as error:
             outcome.fail(read.token, environment_error(error, self._path))
         else:
-            outcome.pages.append((read.token, page))
+            outcome.answers.append((read.token, read.query, found))
 
     def _perform(self, job: Job) -> None:
         if not job.done.set_running_or_notify_cancel():
@@ -323,8 +324,8 @@ class Writer:
             self._listener.committed(outcome.committed)
         for error, tokens in outcome.failed.items():
             self._listener.commit_failed(tokens, error)
-        for token, page in outcome.pages:
-            self._listener.queue_read(token, page)
+        for token, query, found in outcome.answers:
+            self._listener.answered(token, query, found)
 
 
 _EARLIER = EarlierTurnFailedError(

@@ -36,7 +36,7 @@ class Listener:
     def commit_failed(self, tokens, error):
         self.done.set_exception(error)
 
-    def queue_read(self, token, page):
+    def answered(self, token, query, found):
         raise AssertionError("nobody has asked")
 
 

@@ -16,10 +16,13 @@ from chargebridge.chargepoint.records import (
     Bury,
     Dequeue,
     Enqueue,
+    Found,
     MessageKind,
     PutTransaction,
+    Query,
     QueuedMessage,
     QueuePage,
+    QueueQuery,
     Record,
     SaveState,
     SendState,
@@ -57,7 +60,7 @@ class Recorder:
     def __init__(self) -> None:
         self.told: list[object] = []
         self.errors: dict[object, StoreError] = {}
-        self.pages: dict[object, QueuePage] = {}
+        self.answers: dict[object, tuple[Query, Found]] = {}
         self._news = asyncio.Event()
 
     def committed(self, tokens: list[object]) -> None:
@@ -68,12 +71,12 @@ class Recorder:
         self.errors.update(dict.fromkeys(tokens, error))
         self._news.set()
 
-    def queue_read(self, token: object, page: QueuePage) -> None:
-        self.pages[token] = page
+    def answered(self, token: object, query: Query, found: Found) -> None:
+        self.answers[token] = (query, found)
         self._news.set()
 
     async def settled(self, *tokens: object) -> None:
-        while not {*self.told, *self.errors, *self.pages}.issuperset(tokens):
+        while not {*self.told, *self.errors, *self.answers}.issuperset(tokens):
             self._news.clear()
             await self._news.wait()
 
@@ -189,7 +192,7 @@ def test_transactions_are_numbered_on_although_all_are_gone_and_an_empty_queue_b
         store.submit(1, [PutTransaction(done), START], 1)
         store.submit(1, [Dequeue(1)], 2)
         await recorder.settled(2)
-        assert store.prune(6) == 1
+        assert store.prune(6, 6) == 1
         assert store.transactions(limit=9) == []
         assert store.load(1) == StoredChargePoint(next_transaction=2, next_sequence=1)
 
@@ -214,7 +217,7 @@ def test_pruning_keeps_what_is_recent_undelivered_or_dead(tmp_path: Path) -> Non
         queued = [Enqueue(QueuedMessage(n, MessageKind.METER_VALUES, n)) for n in (2, 3)]
         store.submit(1, [*turn, *queued, Bury(3, 11, "refused")], 1)
         await recorder.settled(1)
-        assert store.prune(20) == 1
+        assert store.prune(20, 20) == 1
         assert [row.transaction.number for row in store.transactions(limit=9)] == [6, 5, 4, 3, 2]
 
     in_store(tmp_path, check)
@@ -223,16 +226,21 @@ def test_pruning_keeps_what_is_recent_undelivered_or_dead(tmp_path: Path) -> Non
 def test_a_queue_is_read_in_pages_after_what_was_submitted_before(tmp_path: Path) -> None:
     async def check(store: SqliteStore, recorder: Recorder) -> None:
         store.submit(1, [PutTransaction(TX), *(sample(n, n) for n in range(1, 6))], "turn")
-        store.read_queue(1, 0, 3, "first")
-        store.read_queue(1, 3, 3, "second")
-        store.read_queue(2, 0, 3, "none")
+        store.read(1, QueueQuery(0, 3), "first")
+        store.read(1, QueueQuery(3, 3), "second")
+        store.read(2, QueueQuery(0, 3), "none")
         await recorder.settled("none")
-        assert [m.sequence for m in recorder.pages["first"].messages] == [1, 2, 3]
-        assert [t.number for t in recorder.pages["first"].transactions] == [1]
-        assert recorder.pages["first"].more
-        assert [m.sequence for m in recorder.pages["second"].messages] == [4, 5]
-        assert not recorder.pages["second"].more
-        assert recorder.pages["none"] == QueuePage()
+        query, first = recorder.answers["first"]
+        assert query == QueueQuery(0, 3)
+        assert isinstance(first, QueuePage)
+        assert [m.sequence for m in first.messages] == [1, 2, 3]
+        assert [t.number for t in first.transactions] == [1]
+        assert first.more
+        _, second = recorder.answers["second"]
+        assert isinstance(second, QueuePage)
+        assert [m.sequence for m in second.messages] == [4, 5]
+        assert not second.more
+        assert recorder.answers["none"][1] == QueuePage()
 
     in_store(tmp_path, check)
 
@@ -305,7 +313,7 @@ def test_a_full_store_fails_turns_and_works_again_when_there_is_room(tmp_path: P
         assert isinstance(recorder.errors["full"], StoreFullError)
         assert recorder.told[-1] == "needs no room"
         assert store.failing is not None
-        assert store.prune(3) == 1
+        assert store.prune(3, 3) == 1
         store.recovered(2)
         store.submit(2, [SaveState(b"s" * 40_000)], "room")
         await recorder.settled("room")

@@ -10,13 +10,26 @@ from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import (
     Attempted,
     Bury,
+    ChangeLocalList,
+    ClearTokenCache,
     Dequeue,
+    DropProfile,
     Enqueue,
+    ListFound,
+    ListQuery,
+    PutCached,
+    PutProfile,
+    PutSamples,
     PutTransaction,
     QueuePage,
+    QueueQuery,
     SaveState,
+    SessionQuery,
+    SessionsFound,
     SetConfiguration,
     StoredChargePoint,
+    TokenQuery,
+    TokensFound,
 )
 from chargebridge.chargepoint.state import Settings
 from chargebridge.chargers.model import Capability
@@ -106,8 +119,8 @@ class MemoryJournal:
     def put_aside(self, charge_point, entry, token):
         self.entries.append(("turn", charge_point, [entry], token))
 
-    def read_queue(self, charge_point, after, limit, token):
-        self.entries.append(("read", charge_point, (after, limit), token))
+    def read(self, charge_point, query, token):
+        self.entries.append(("read", charge_point, query, token))
 
     def recovered(self, charge_point):
         self.entries.append(("recovered", charge_point, None, None))
@@ -123,7 +136,7 @@ class MemoryJournal:
     def commit(self, first=None):
         """Make what was submitted durable, or only so much of it; then tell."""
         entries, self.entries = self.entries[:first], self.entries[first:] if first is not None else []
-        committed, failed, pages = [], [], []
+        committed, failed, answers = [], [], []
         for kind, charge_point, content, token in entries:
             if kind == "recovered":
                 self.distrusted.discard(charge_point)
@@ -131,7 +144,7 @@ class MemoryJournal:
                 self.failing_reads -= 1
                 failed.append(token)
             elif kind == "read":
-                pages.append((token, self._of(charge_point).page(*content)))
+                answers.append((token, content, self._of(charge_point).answer(content)))
             elif charge_point in self.distrusted:
                 failed.append(token)
             else:
@@ -145,8 +158,8 @@ class MemoryJournal:
             self.listener.committed(committed)
         if failed:
             self.listener.commit_failed(failed, EarlierTurnFailedError("an earlier one failed"))
-        for token, page in pages:
-            self.listener.queue_read(token, page)
+        for token, query, found in answers:
+            self.listener.answered(token, query, found)
 
     def fail(self, first=None, error=None):
         """Lose what was submitted, or only so much of it; then tell why."""
@@ -167,6 +180,8 @@ class Stored:
     def __init__(self):
         self.document, self.configuration = None, {}
         self.transactions, self.queue, self.next_sequence = {}, {}, 1
+        self.samples, self.profiles = {}, {}
+        self.local_list, self.cache = {}, {}
 
     def take(self, record):
         match record:
@@ -186,6 +201,40 @@ class Stored:
                 )
             case Dequeue(sequence) | Bury(sequence):
                 del self.queue[sequence]
+            case PutSamples(number, document):
+                self.samples[number] = document
+            case PutProfile(profile):
+                self.profiles[profile.profile_id] = profile
+            case DropProfile(profile_id):
+                self.profiles.pop(profile_id, None)
+            case ChangeLocalList(full, put, drop):
+                kept = {} if full else self.local_list
+                kept |= {token.id_tag.lower(): token for token in put}
+                self.local_list = {tag: kept[tag] for tag in kept.keys() - {tag.lower() for tag in drop}}
+                self.cache = {tag: self.cache[tag] for tag in self.cache.keys() - self.local_list.keys()}
+            case PutCached(token) if token.id_tag.lower() not in self.local_list:
+                self.cache[token.id_tag.lower()] = token  # nobody fills it here
+            case ClearTokenCache():
+                self.cache = {}
+
+    def answer(self, query):
+        match query:
+            case QueueQuery(after, limit):
+                return self.page(after, limit)
+            case TokenQuery(id_tags):
+                tags = {tag.lower() for tag in id_tags}
+                return TokensFound(
+                    listed=tuple(self.local_list[tag] for tag in sorted(tags & self.local_list.keys())),
+                    cached=tuple(self.cache[tag] for tag in sorted(tags & self.cache.keys())),
+                    list_length=len(self.local_list),
+                )
+            case ListQuery():
+                return ListFound(tuple(self.local_list[tag] for tag in sorted(self.local_list)))
+            case SessionQuery(from_ms, until_ms, limit):
+                ended = [t for t in self.transactions.values() if t.stopped_ms is not None]
+                wanted = sorted((t.started_ms, t.number) for t in ended if from_ms <= t.started_ms < until_ms)
+                found = tuple(self.transactions[number] for _, number in wanted[:limit])
+                return SessionsFound(found, more=len(wanted) > limit)
 
     def page(self, after, limit):
         behind = [self.queue[sequence] for sequence in sorted(self.queue) if sequence > after]
@@ -197,13 +246,16 @@ class Stored:
         )
 
     def load(self):
+        opened = tuple(t for t in self.transactions.values() if t.stopped_ms is None)
         return StoredChargePoint(
             document=self.document,
             configuration=dict(self.configuration),
-            open_transactions=tuple(t for t in self.transactions.values() if t.stopped_ms is None),
+            open_transactions=opened,
             next_transaction=max(self.transactions, default=0) + 1,
             next_sequence=self.next_sequence,
             queue=self.page(0, 16),
+            profiles=tuple(self.profiles[profile_id] for profile_id in sorted(self.profiles)),
+            samples=next((self.samples.get(transaction.number) for transaction in opened), None),
         )
 
 
