@@ -3,7 +3,7 @@
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from chargebridge.chargepoint import availability, commands, configuration, transactions
 from chargebridge.chargepoint.state import Intent, Origin
@@ -35,6 +35,8 @@ class Authorizing(NamedTuple):
     id_tag: str
     wish: Wish
     origin: Origin
+    profile: bytes | None = None
+    """What a remote start brought for its transaction."""
 
 
 def may_start(charge_point: "ChargePoint") -> bool:
@@ -92,9 +94,9 @@ def _stale(charge_point: "ChargePoint", at_ms: int) -> bool:
 # --- asking the central system ----------------------------------------------------------------------
 
 
-def authorize_remote(charge_point: "ChargePoint", id_tag: str) -> None:
+def authorize_remote(charge_point: "ChargePoint", id_tag: str, profile: bytes | None) -> None:
     """Authorize the tag of a remote start like one at the reader (`RS-2`)."""
-    charge_point.authorizing = Authorizing(id_tag, Wish.START, Origin.REMOTE)
+    charge_point.authorizing = Authorizing(id_tag, Wish.START, Origin.REMOTE, profile)
 
 
 def request(authorizing: Authorizing) -> Authorize:
@@ -129,7 +131,9 @@ def answered(charge_point: "ChargePoint", payload: Raw) -> None:
         else:
             commands.show_refusal(charge_point, authorizing.id_tag)
     elif accepted and may_start(charge_point):
-        begin_intent(charge_point, authorizing.id_tag, authorizing.origin, info.parent_id_tag)
+        begin_intent(
+            charge_point, authorizing.id_tag, authorizing.origin, info.parent_id_tag, authorizing.profile
+        )
     else:
         commands.show_refusal(charge_point, authorizing.id_tag)
 
@@ -150,7 +154,7 @@ def _decide_offline(charge_point: "ChargePoint", authorizing: Authorizing) -> No
     # Nothing is known of any token here, so only AllowOfflineTxForUnknownId can let it start.
     allowed = configuration.boolean(charge_point, "AllowOfflineTxForUnknownId")
     if authorizing.wish is Wish.START and allowed and may_start(charge_point):
-        begin_intent(charge_point, authorizing.id_tag, authorizing.origin, None)
+        begin_intent(charge_point, authorizing.id_tag, authorizing.origin, None, authorizing.profile)
     else:
         commands.show_refusal(charge_point, authorizing.id_tag)
 
@@ -158,12 +162,18 @@ def _decide_offline(charge_point: "ChargePoint", authorizing: Authorizing) -> No
 # --- authorized, and not charging yet ---------------------------------------------------------------
 
 
-def begin_intent(charge_point: "ChargePoint", id_tag: str, origin: Origin, parent: str | None) -> None:
+def begin_intent(
+    charge_point: "ChargePoint",
+    id_tag: str,
+    origin: Origin,
+    parent: str | None,
+    profile: bytes | None = None,
+) -> None:
     """Let the charger begin as soon as a car is there, for ConnectionTimeOut seconds (`AZ-6`, `RS-4`)."""
     state = charge_point.state
     seconds = configuration.integer(charge_point, "ConnectionTimeOut")
     until_ms = charge_point.now.utc_ms + seconds * 1000
-    state.intent = Intent(id_tag, origin, parent, until_ms)
+    state.intent = Intent(id_tag, origin, parent, until_ms, profile)
     state.preparing_until_ms = None
     charge_point.set_timer(Timer.CONNECTION, seconds)
     commands.authorize(charge_point, id_tag, seconds * 1000)
@@ -231,8 +241,7 @@ def connection_timeout_changed(charge_point: "ChargePoint") -> None:
         until_ms = charge_point.now.utc_ms + seconds * 1000
         charge_point.set_timer(Timer.CONNECTION, seconds)
         if state.intent is not None:
-            intent = state.intent
-            state.intent = Intent(intent.id_tag, intent.origin, intent.parent_id_tag, until_ms)
+            state.intent = structs.replace(state.intent, until_ms=until_ms)
         else:
             state.preparing_until_ms = until_ms
         charge_point.changed()

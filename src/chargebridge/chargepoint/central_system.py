@@ -8,6 +8,7 @@ from chargebridge.chargepoint import (
     calls,
     configuration,
     remote_control,
+    smart_charging,
     triggers,
 )
 from chargebridge.chargepoint.turn import NoticeKind, SendFrame
@@ -29,12 +30,15 @@ from chargebridge.ocpp16.messages import (
     ChangeConfiguration,
     ClearCache,
     ClearCacheResponse,
+    ClearChargingProfile,
     DataTransfer,
     DataTransferResponse,
+    GetCompositeSchedule,
     GetConfiguration,
     RemoteStartTransaction,
     RemoteStopTransaction,
     Reset,
+    SetChargingProfile,
     TriggerMessage,
     UnlockConnector,
 )
@@ -101,6 +105,12 @@ def _handle(charge_point: "ChargePoint", call: Call, request: Request) -> Respon
             return remote_control.reset(charge_point, request)
         case UnlockConnector():
             return remote_control.unlock_connector(charge_point, request, call.id)
+        case SetChargingProfile():
+            return smart_charging.set_charging_profile(charge_point, request)
+        case ClearChargingProfile():
+            return smart_charging.clear_charging_profile(charge_point, request)
+        case GetCompositeSchedule():
+            return smart_charging.get_composite_schedule(charge_point, request)
         case ClearCache():
             # There is no authorization cache to clear (CA-5).
             return ClearCacheResponse(status=ClearCacheStatus.REJECTED)

@@ -18,15 +18,26 @@ from chargebridge.chargepoint import (
     calls,
     central_system,
     charger,
+    charger_settings,
     commands,
     configuration,
     delivery,
+    limits,
     remote_control,
+    smart_charging,
     status,
 )
 from chargebridge.chargepoint.meter_values import Latest
 from chargebridge.chargepoint.open_call import OpenCall
-from chargebridge.chargepoint.records import QueuedMessage, Record, SaveState, StoredChargePoint, Transaction
+from chargebridge.chargepoint.records import (
+    QueuedMessage,
+    QueuePage,
+    Record,
+    SaveState,
+    StoredChargePoint,
+    Transaction,
+)
+from chargebridge.chargepoint.schedules import Installed
 from chargebridge.chargepoint.state import Settings, State, dump, load
 from chargebridge.chargepoint.status import Reported
 from chargebridge.chargepoint.timers import Timer
@@ -44,9 +55,9 @@ from chargebridge.chargepoint.turn import (
     NoticeKind,
     OperatorAsked,
     Output,
-    QueueRead,
     Released,
     SetPing,
+    StoreRead,
     Woken,
 )
 from chargebridge.chargers.model import Measured
@@ -88,7 +99,9 @@ class ChargePoint:
         "next_sequence",
         "next_transaction",
         "now",
+        "offer",
         "probe_due",
+        "profiles",
         "queue",
         "reachable",
         "reading_queue",
@@ -109,7 +122,7 @@ class ChargePoint:
 
     def __init__(self, settings: Settings, stored: StoredChargePoint | None = None) -> None:
         stored = stored or _FRESH
-        self.settings = settings
+        self.adopt(settings)
         self.is_new = stored.document is None
         self.state = State() if stored.document is None else load(stored.document)
         self.reachable = False
@@ -153,6 +166,9 @@ class ChargePoint:
         self.authorizing: authorization.Authorizing | None = None
         self.held: remote_control.HeldUnlock | None = None
 
+        self.profiles: tuple[Installed, ...] = tuple(map(smart_charging.loaded, stored.profiles))
+        """The charging profiles that are installed."""
+
         # Transactions and their messages.
         self.transactions: dict[int, Transaction] = {
             transaction.number: transaction
@@ -182,6 +198,11 @@ class ChargePoint:
             f" {status.connector(self).status} queue={len(self.queue)}>"
         )
 
+    def adopt(self, settings: Settings) -> None:
+        """Go by these settings from now on; also between two turns."""
+        self.settings = settings
+        self.offer = configuration.offer(settings.behaviour, settings.capabilities)
+
     # --- a turn -----------------------------------------------------------------------------------
 
     def resume(self, now: Instant) -> Effects:
@@ -192,14 +213,14 @@ class ChargePoint:
         self._begin(now)
         charger.check_identity(self)
         if self.is_new:
-            for name, value in self.settings.configuration.items():
-                configuration.write(self, *configuration.check(name, value))
+            configuration.write_initial(self)
             self.changed()
         if "WebSocketPingInterval" in self.configuration:
             self.let_out(SetPing(configuration.integer(self, "WebSocketPingInterval")))
         authorization.resume(self)
         remote_control.resume(self)
         delivery.resume(self)
+        limits.refresh(self)
         return self._finish()
 
     def handle(self, an_input: Input, now: Instant) -> Effects:
@@ -220,8 +241,8 @@ class ChargePoint:
                 charger.told(self, an_input.event)
             case Woken():
                 pass  # what is overdue has been done already, as before any other input
-            case QueueRead():
-                delivery.page_read(self, an_input.page)
+            case StoreRead():
+                self._store_read(an_input)
             case CommandEnded():
                 commands.ended(self, an_input.outcome)
             case LinkOpened():
@@ -237,6 +258,10 @@ class ChargePoint:
                 remote_control.operator_asked(self, an_input)
         return self._finish()
 
+    def _store_read(self, read: StoreRead) -> None:
+        if isinstance(read.found, QueuePage):
+            delivery.page_read(self, read.found)
+
     def _begin(self, now: Instant) -> None:
         self.now = now
         self._records = []
@@ -249,6 +274,7 @@ class ChargePoint:
             if self.state.scheduled:
                 availability.apply_scheduled(self)
             status.refresh(self)
+            limits.refresh(self)
         if self.call is None and self.epoch:
             calls.advance(self)
         if self._changed:
@@ -312,6 +338,10 @@ class ChargePoint:
             self.let_out(SetPing(configuration.integer(self, name)))
         elif name == "ConnectionTimeOut":
             authorization.connection_timeout_changed(self)
+        elif name == "StopTransactionOnInvalidId":
+            limits.refresh(self)
+        else:
+            charger_settings.refresh(self)
 
     @property
     def accepted(self) -> bool:
@@ -347,4 +377,5 @@ _TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
     Timer.SETTLE: availability.settled,
     Timer.RESET: remote_control.reset_overdue,
     Timer.COMMAND: commands.try_again,
+    Timer.LIMIT: limits.refresh,
 }

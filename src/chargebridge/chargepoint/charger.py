@@ -9,6 +9,7 @@ from chargebridge.chargepoint import (
     boot,
     calls,
     commands,
+    limits,
     meter_values,
     remote_control,
     status,
@@ -80,6 +81,8 @@ def _state_changed(charge_point: "ChargePoint", event: StateChanged) -> None:
     same = (event.state, event.reason, event.fault) == (state.charger, state.reason, state.fault)
     if same and state.charger_ms:
         return
+    if state.charger is ChargerState.DISCONNECTED:
+        limits.lost(charge_point)  # by a newly plugged-in car
     # A charger's clock that was ahead must not silence it until then.
     state.charger, state.charger_ms = event.state, min(event.at_ms, charge_point.now.utc_ms)
     state.reason, state.fault = event.reason, event.fault
@@ -116,7 +119,7 @@ def released(charge_point: "ChargePoint") -> None:
     charge_point.authorizing = charge_point.latest = charge_point.telemetry = None
     calls.disown_authorize(charge_point)
     charge_point.heartbeat_due = False
-    for timer in (Timer.CONNECTION, Timer.COMMAND, Timer.RESET):
+    for timer in (Timer.CONNECTION, Timer.COMMAND, Timer.RESET, Timer.LIMIT):
         charge_point.cancel_timer(timer)
     state = charge_point.state
     charge_point.state = State(
@@ -124,6 +127,9 @@ def released(charge_point: "ChargePoint") -> None:
         connector_operative=state.connector_operative,
         scheduled=state.scheduled,
         command_number=state.command_number,
+        list_version=state.list_version,
+        list_revision=state.list_revision,
+        dynamic=state.dynamic,
     )
     charge_point.changed()
 
@@ -133,6 +139,8 @@ def assigned(charge_point: "ChargePoint", assigned: Assigned) -> None:
     charge_point.state.told = (
         Told(assigned.session, assigned.at_ms, assigned.register_wh) if assigned.session else None
     )
+    charge_point.state.profile_writes = assigned.profile_writes
+    charge_point.state.plan_unknown = bool(assigned.profile_writes)
     charge_point.state.charger_name = charge_point.settings.charger
     charge_point.changed()
 

@@ -1,39 +1,52 @@
 """Asking things of the charger, and keeping at it until the outcome is known.
 
-What is *desired* (an authorization, the end of a session, availability) is asked again whenever
-the charger can be reached and a newer desire replaces an older one. What is *one-shot* (reboot,
-unlock) is never repeated: a restart leaves it to its deadline.
+What is *desired* (an authorization, the end of a session, availability, settings, limits) is asked
+again whenever the charger can be reached and a newer desire replaces an older one. What is *one-shot*
+(reboot, unlock, clearing its cache, overriding its schedule) is never repeated: a restart leaves it to
+its deadline.
 """
 
 from typing import TYPE_CHECKING, Final
 
-from chargebridge.chargepoint import authorization, remote_control
+from msgspec import structs
+
+from chargebridge.chargepoint import authorization, charger_settings, limits, remote_control
 from chargebridge.chargepoint.state import Asked, Purpose
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import CommandCharger, NoticeKind
 from chargebridge.chargers.model import (
     Authorize,
     ChargerCommand,
+    ClearCache,
     CommandOutcome,
+    Configure,
     EndSession,
     Outcome,
+    OverrideSchedule,
+    Plan,
     Reboot,
     SetAvailable,
+    SetLimit,
+    StorePlan,
     Unlock,
     Withdraw,
 )
+from chargebridge.ocpp16.enums import Reason
 
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
 
 RETRY_S: Final = 30.0
 """Between attempts at something the charger did not do, while it can be reached."""
-_ONE_SHOT: Final = frozenset({Purpose.REBOOT, Purpose.UNLOCK})
+_ONE_SHOT: Final = frozenset({Purpose.REBOOT, Purpose.UNLOCK, Purpose.CACHE, Purpose.OVERRIDE})
+_LASTING: Final = frozenset({Purpose.AVAILABILITY, Purpose.SETTINGS, Purpose.PLAN, Purpose.LIMIT})
+"""Desired for good: asked until it is done."""
 _CERTAINLY_NOT_DONE: Final = frozenset({Outcome.REFUSED, Outcome.EXPIRED})
 _REFUSAL_SHOWN_MS: Final = 60_000
 _ONE_SHOT_VALID_MS: Final = 60_000
 _END_VALID_MS: Final = 600_000
-_AVAILABILITY_VALID_MS: Final = 30 * 86_400_000
+_LIMIT_VALID_MS: Final = 600_000
+_LASTING_VALID_MS: Final = 30 * 86_400_000
 
 
 # --- asking -----------------------------------------------------------------------------------------
@@ -62,19 +75,62 @@ def withdraw(charge_point: "ChargePoint") -> None:
 
 def end_session(charge_point: "ChargePoint") -> None:
     """Ask the charger to end the running session, and see to it that it does."""
-    running = charge_point.running
+    running, request = charge_point.running, charge_point.state.stop_request
     if running is not None:
         number, expires_ms = _stamp(charge_point, _END_VALID_MS)
-        command = EndSession(number=number, expires_ms=expires_ms, session=running.session)
+        command = EndSession(
+            number=number,
+            expires_ms=expires_ms,
+            session=running.session,
+            # The cable waits for its owner's token (`TX-4`, E 3.5).
+            keep_locked=request is not None and request.reason is Reason.DE_AUTHORIZED,
+        )
         _ask(charge_point, Purpose.AUTHORIZATION, command)
         charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
 
 
 def set_available(charge_point: "ChargePoint", *, available: bool) -> None:
     """Let the charger be used or not; desired for good, so asked again until it is so."""
-    number, expires_ms = _stamp(charge_point, _AVAILABILITY_VALID_MS)
+    number, expires_ms = _stamp(charge_point, _LASTING_VALID_MS)
     command = SetAvailable(number=number, expires_ms=expires_ms, available=available)
     _ask(charge_point, Purpose.AVAILABILITY, command)
+
+
+def configure(charge_point: "ChargePoint", settings: Configure) -> None:
+    """Have the charger go by these settings, unless it does or has been asked to already."""
+    asked = outstanding(charge_point, Purpose.SETTINGS)
+    present = asked if isinstance(asked, Configure) else charge_point.state.configured
+    if present is None or settings != structs.replace(present, number=0, expires_ms=0):
+        number, expires_ms = _stamp(charge_point, _LASTING_VALID_MS)
+        wanted = structs.replace(settings, number=number, expires_ms=expires_ms)
+        _ask(charge_point, Purpose.SETTINGS, wanted)
+
+
+def store_plan(charge_point: "ChargePoint", plan: Plan | None) -> None:
+    """Have the charger keep this plan in its memory."""
+    number, expires_ms = _stamp(charge_point, _LIMIT_VALID_MS)
+    _ask(charge_point, Purpose.PLAN, StorePlan(number=number, expires_ms=expires_ms, plan=plan))
+    charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
+
+
+def set_limit(charge_point: "ChargePoint", limit_ma: int | None, until_ms: int | None) -> None:
+    """Have the charger offer at most so much for now, or follow its plan again (None)."""
+    number, expires_ms = _stamp(charge_point, _LIMIT_VALID_MS)
+    command = SetLimit(number=number, expires_ms=expires_ms, limit_ma=limit_ma, until_ms=until_ms)
+    _ask(charge_point, Purpose.LIMIT, command)
+    charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
+
+
+def clear_cache(charge_point: "ChargePoint") -> None:
+    """Have the charger forget the tokens it knows, once."""
+    number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
+    _ask(charge_point, Purpose.CACHE, ClearCache(number=number, expires_ms=expires_ms))
+
+
+def override_schedule(charge_point: "ChargePoint") -> None:
+    """Have the charger set its stored plan aside for the running session, once."""
+    number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
+    _ask(charge_point, Purpose.OVERRIDE, OverrideSchedule(number=number, expires_ms=expires_ms))
 
 
 def reboot(charge_point: "ChargePoint") -> None:
@@ -136,17 +192,18 @@ def session_over(charge_point: "ChargePoint") -> None:
     """What was to end has ended: asked again later, it would end the next session."""
     if isinstance(outstanding(charge_point, Purpose.AUTHORIZATION), EndSession):
         forget(charge_point, Purpose.AUTHORIZATION)
-    if outstanding(charge_point, Purpose.AVAILABILITY) is None:
+    if not any(asked.purpose in _LASTING for asked in charge_point.state.asked):
         charge_point.cancel_timer(Timer.COMMAND)
 
 
 def reconcile(charge_point: "ChargePoint") -> None:
     """Ask again, under the same number, what is desired and not yet done."""
     state, now_ms = charge_point.state, charge_point.now.utc_ms
+    charger_settings.refresh(charge_point)
     for asked in state.asked:
         command, expired = asked.command, asked.command.expires_ms <= now_ms
-        if isinstance(command, SetAvailable) and expired:
-            set_available(charge_point, available=command.available)
+        if asked.purpose in _LASTING and expired:
+            _ask_anew(charge_point, asked)
         elif expired:
             forget(charge_point, asked.purpose)
         elif asked.purpose not in _ONE_SHOT:
@@ -156,6 +213,22 @@ def reconcile(charge_point: "ChargePoint") -> None:
     ending = state.stop_request is not None and charge_point.running is not None
     if ending and outstanding(charge_point, Purpose.AUTHORIZATION) is None:
         end_session(charge_point)
+    limits.refresh(charge_point)
+
+
+def _ask_anew(charge_point: "ChargePoint", asked: Asked) -> None:
+    """Ask once more for what is desired for good, as it is desired now."""
+    forget(charge_point, asked.purpose)
+    command = asked.command
+    if isinstance(command, SetAvailable):
+        set_available(charge_point, available=command.available)
+    elif isinstance(command, Configure):
+        charger_settings.refresh(charge_point)
+    elif isinstance(command, StorePlan):
+        limits.plan_perhaps_written(charge_point)
+        limits.refresh(charge_point)
+    else:
+        limits.refresh(charge_point)
 
 
 # --- what became of it ------------------------------------------------------------------------------
@@ -174,11 +247,12 @@ def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
             NoticeKind.COMMAND_FAILED,
             f"{type(asked.command).__name__}: {outcome.outcome} {outcome.detail}".rstrip(),
         )
-    if asked.purpose is Purpose.AVAILABILITY and not done:
-        # Desired for good: stays, and is asked again.
-        charge_point.set_timer(Timer.COMMAND, RETRY_S)
-        return
+        if asked.purpose in _LASTING:
+            charge_point.set_timer(Timer.COMMAND, RETRY_S)
+            return
     forget(charge_point, asked.purpose)
+    if done:
+        _done(charge_point, asked.command)
     if asked.purpose is Purpose.AUTHORIZATION:
         if isinstance(asked.command, EndSession):
             if charge_point.running is not None:
@@ -191,13 +265,27 @@ def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
         remote_control.reboot_failed(charge_point)
 
 
+def _done(charge_point: "ChargePoint", command: ChargerCommand) -> None:
+    """Note what the charger is like now."""
+    if isinstance(command, Configure):
+        charge_point.state.configured = command
+    elif isinstance(command, StorePlan):
+        limits.plan_written(charge_point, command.plan)
+    elif isinstance(command, SetLimit):
+        charge_point.state.limit = None if command.limit_ma is None else command
+    elif isinstance(command, OverrideSchedule):
+        limits.overridden(charge_point)
+    else:
+        return
+    charge_point.changed()
+
+
 def try_again(charge_point: "ChargePoint") -> None:
-    """Ask again for what has not come true: the end of the session, availability."""
+    """Ask again for what has not come true: the end of the session, and what is desired for good."""
     if not charge_point.reachable:
         return  # reconciled as soon as it can be reached
     if charge_point.state.stop_request is not None and charge_point.running is not None:
         end_session(charge_point)
-    asked = outstanding(charge_point, Purpose.AVAILABILITY)
-    if isinstance(asked, SetAvailable):
-        # Anew, since the one before may have expired.
-        set_available(charge_point, available=asked.available)
+    for asked in charge_point.state.asked:
+        if asked.purpose in _LASTING:
+            _ask_anew(charge_point, asked)  # the one before may have expired

@@ -16,11 +16,12 @@ from chargebridge.chargepoint.records import (
     MessageKind,
     QueuedMessage,
     QueuePage,
+    QueueQuery,
     SendState,
     Transaction,
 )
 from chargebridge.chargepoint.timers import Timer
-from chargebridge.chargepoint.turn import NoticeKind, ReadQueue
+from chargebridge.chargepoint.turn import NoticeKind, ReadStore
 from chargebridge.ocpp16.codec import ENCODER
 from chargebridge.ocpp16.enums import AuthorizationStatus, Reason
 from chargebridge.ocpp16.frames import PayloadError, decode_response
@@ -186,7 +187,7 @@ def read_on(charge_point: "ChargePoint") -> None:
     """Ask for what lies behind the head, if anything does."""
     if charge_point.loaded_through < charge_point.next_sequence - 1 and not charge_point.reading_queue:
         charge_point.reading_queue = True
-        charge_point.let_out(ReadQueue(charge_point.loaded_through, PAGE))
+        charge_point.let_out(ReadStore(QueueQuery(charge_point.loaded_through, PAGE)))
 
 
 def page_read(charge_point: "ChargePoint", page: QueuePage) -> None:

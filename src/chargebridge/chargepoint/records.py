@@ -78,6 +78,30 @@ class QueuedMessage(Struct, frozen=True):
     """UTC; a retry waits until then."""
 
 
+class StoredProfile(Struct, frozen=True):
+    """A charging profile that the central system has installed."""
+
+    profile_id: int
+    """The central system's; there is at most one profile of an id."""
+    connector: int
+    purpose: str
+    stack_level: int
+    document: bytes
+    """The profile as JSON."""
+    transaction: int | None = None
+    """`Transaction.number` of the transaction that a profile is for."""
+
+
+class Token(Struct, frozen=True):
+    """What the local list or the cache says of an idTag. Tags are compared without regard to case."""
+
+    id_tag: str
+    status: str
+    """The wire's word: Accepted, Blocked, Expired, Invalid, ConcurrentTx."""
+    expires_ms: int | None = None
+    parent_id_tag: str | None = None
+
+
 # --- records of a turn --------------------------------------------------------------------------
 
 
@@ -134,10 +158,134 @@ class Bury(Struct, frozen=True):
     reason: str
 
 
-Record = SaveState | SetConfiguration | PutTransaction | Enqueue | Attempted | Dequeue | Bury
+class Unbury(Struct, frozen=True):
+    """Forget the dead letters of a transaction's Start and Stop: they are in the queue again."""
+
+    transaction: int
+
+
+class PutSamples(Struct, frozen=True):
+    """What the StopTransaction of the running transaction will say in transactionData; None: nothing."""
+
+    transaction: int
+    document: bytes | None
+
+
+class PutProfile(Struct, frozen=True):
+    """Install a profile, replacing the one of its id."""
+
+    profile: StoredProfile
+
+
+class DropProfile(Struct, frozen=True):
+    """Remove an installed profile."""
+
+    profile_id: int
+
+
+class PutProfileWrites(Struct, frozen=True):
+    """How often a profile was written to a charger's memory on a day; belongs to the charger (wear)."""
+
+    charger: str
+    day: int
+    """Since 1970-01-01, UTC."""
+    writes: int
+
+
+class ChangeLocalList(Struct, frozen=True):
+    """Change the local authorization list; `full` empties it first. What it lists leaves the cache (`CA-1`)."""
+
+    full: bool
+    put: tuple[Token, ...] = ()
+    drop: tuple[str, ...] = ()
+
+
+class PutCached(Struct, frozen=True):
+    """Remember the central system's word on a token, unless the local list holds it (`CA-1`).
+
+    Above `room` entries those that are not valid leave first, then the oldest (`CA-3`).
+    """
+
+    token: Token
+    at_ms: int
+    room: int
+
+
+class ClearTokenCache(Struct, frozen=True):
+    """Forget all of the cache (`CA-5`)."""
+
+
+Record = (
+    SaveState
+    | SetConfiguration
+    | PutTransaction
+    | Enqueue
+    | Attempted
+    | Dequeue
+    | Bury
+    | Unbury
+    | PutSamples
+    | PutProfile
+    | DropProfile
+    | PutProfileWrites
+    | ChangeLocalList
+    | PutCached
+    | ClearTokenCache
+)
 
 
 # --- what is read back --------------------------------------------------------------------------
+
+
+class QueueQuery(Struct, frozen=True):
+    """The next messages of the queue behind this sequence number; answered by a `QueuePage`."""
+
+    after: int
+    limit: int
+
+
+class TokenQuery(Struct, frozen=True):
+    """What list and cache say of these idTags; answered by `TokensFound`."""
+
+    id_tags: tuple[str, ...]
+
+
+class TokensFound(Struct, frozen=True):
+    """Found entries; what is in neither is left out. The list goes before the cache (§3.5.3)."""
+
+    listed: tuple[Token, ...] = ()
+    cached: tuple[Token, ...] = ()
+    list_length: int = 0
+    """Entries of the whole local list."""
+
+
+class ListQuery(Struct, frozen=True):
+    """The whole local list; answered by `ListFound`."""
+
+
+class ListFound(Struct, frozen=True):
+    """Every entry of the local list, by idTag."""
+
+    tokens: tuple[Token, ...] = ()
+
+
+class SessionQuery(Struct, frozen=True):
+    """Ended transactions that started in [from_ms, until_ms), by start; answered by `SessionsFound`."""
+
+    from_ms: int
+    until_ms: int
+    limit: int
+
+
+class SessionsFound(Struct, frozen=True):
+    """What was asked for; `more` if the limit cut it."""
+
+    transactions: tuple[Transaction, ...] = ()
+    more: bool = False
+
+
+Query = QueueQuery | TokenQuery | ListQuery | SessionQuery
+"""A question to the store, answered after everything that was made durable before it was asked."""
 
 
 class QueuePage(Struct, frozen=True):
@@ -147,6 +295,10 @@ class QueuePage(Struct, frozen=True):
     transactions: tuple[Transaction, ...] = ()
     more: bool = False
     """There are messages behind these."""
+
+
+Found = QueuePage | TokensFound | ListFound | SessionsFound
+"""The answer to a `Query`."""
 
 
 class StoredChargePoint(Struct, frozen=True):
@@ -161,3 +313,6 @@ class StoredChargePoint(Struct, frozen=True):
     next_sequence: int = 1
     queue: QueuePage = QueuePage()
     """The head of the queue."""
+    profiles: tuple[StoredProfile, ...] = ()
+    samples: bytes | None = None
+    """As put by `PutSamples` for the transaction that has not ended."""

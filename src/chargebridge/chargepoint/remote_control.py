@@ -2,7 +2,15 @@
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chargebridge.chargepoint import authorization, boot, commands, configuration, transactions
+from chargebridge.chargepoint import (
+    authorization,
+    boot,
+    commands,
+    configuration,
+    limits,
+    smart_charging,
+    transactions,
+)
 from chargebridge.chargepoint.records import MessageKind
 from chargebridge.chargepoint.state import Origin, Purpose
 from chargebridge.chargepoint.timers import Timer
@@ -57,11 +65,7 @@ def remote_start(
     charge_point: "ChargePoint",
     request: RemoteStartTransaction,
 ) -> RemoteStartTransactionResponse:
-    """Answer RemoteStartTransaction: Accepted only if it will be tried (`RS-1`).
-
-    A charging profile in it is ignored as long as smart charging is not among the supported
-    profiles (`RS-5`).
-    """
+    """Answer RemoteStartTransaction: Accepted only if it will be tried (`RS-1`)."""
     possible = (
         request.connector_id in {None, 1}
         and charge_point.accepted  # BOOT-8
@@ -69,10 +73,14 @@ def remote_start(
     )
     if not possible:
         return RemoteStartTransactionResponse(status=RemoteStartStopStatus.REJECTED)
+    try:
+        profile = smart_charging.comes_with_start(charge_point, request.charging_profile)
+    except ValueError:
+        return RemoteStartTransactionResponse(status=RemoteStartStopStatus.REJECTED)
     if configuration.boolean(charge_point, "AuthorizeRemoteTxRequests"):
-        authorization.authorize_remote(charge_point, request.id_tag)
+        authorization.authorize_remote(charge_point, request.id_tag, profile)
     else:
-        authorization.begin_intent(charge_point, request.id_tag, Origin.REMOTE, None)
+        authorization.begin_intent(charge_point, request.id_tag, Origin.REMOTE, None, profile)
     return RemoteStartTransactionResponse(status=RemoteStartStopStatus.ACCEPTED)
 
 
@@ -230,6 +238,7 @@ def charger_restarted(charge_point: "ChargePoint", event: Restarted) -> None:
     state.restarted_ms = min(event.at_ms, charge_point.now.utc_ms)
     state.firmware = event.firmware or state.firmware
     state.reset_failed = False
+    limits.lost(charge_point)
     expected, state.restart_expected_ms = state.restart_expected_ms, 0
     charge_point.changed()
     if charge_point.now.utc_ms > expected:

@@ -261,15 +261,24 @@ def _stretch_at(
 def _limit_in_tenths(
     in_force: _InForce, circumstances: Circumstances, unit: ChargingRateUnitType
 ) -> tuple[int, int]:
+    schedule_unit = in_force.installed.profile.charging_schedule.charging_rate_unit
+    return limit_in_tenths(in_force.period, schedule_unit, circumstances, unit)
+
+
+def limit_in_tenths(
+    period: ChargingSchedulePeriod,
+    schedule_unit: ChargingRateUnitType,
+    circumstances: Circumstances,
+    unit: ChargingRateUnitType,
+) -> tuple[int, int]:
     """Return the limit in tenths of a unit, rounded down, and the phases it was meant for (`SC-9`).
 
     A limit for more phases than the charger has is taken as it is for those that there are.
     """
-    given, phases = in_force.period.number_phases, _PHASES
+    given, phases = period.number_phases, _PHASES
     if given is not None and given > 0:
         phases = given
-    tenths = int(in_force.period.limit * 10)  # Exact: no rate has more than one fraction digit (`VAL-4`).
-    schedule_unit = in_force.installed.profile.charging_schedule.charging_rate_unit
+    tenths = int(period.limit * 10)  # Exact: no rate has more than one fraction digit (`VAL-4`).
     if schedule_unit is unit:
         return tenths, phases
     line_v = circumstances.voltage_v * phases

@@ -8,7 +8,15 @@ import msgspec
 from msgspec import Struct
 
 from chargebridge.chargepoint.behaviour import Behaviour
-from chargebridge.chargers.model import Capability, ChargerCommand, ChargerState, Fault
+from chargebridge.chargers.model import (
+    Capability,
+    ChargerCommand,
+    ChargerState,
+    Configure,
+    Fault,
+    Plan,
+    SetLimit,
+)
 from chargebridge.ocpp16.enums import Reason, ResetType
 
 SESSIONS_REMEMBERED: Final = 16
@@ -39,6 +47,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The idTag of a session that the charger started without one."""
     software: str = ""
     """Our own version, reported behind the charger's firmware."""
+    phases: int = 3
+    """Of its charger, as `max_current_a` in A per phase."""
+    max_current_a: int = 32
 
 
 class Origin(StrEnum):
@@ -56,6 +67,8 @@ class Intent(Struct, frozen=True):
     parent_id_tag: str | None
     until_ms: int
     """UTC; ConnectionTimeOut after it began."""
+    profile: bytes | None = None
+    """The charging profile that a remote start brought, as JSON (`RS-5`)."""
 
 
 class StopRequest(Struct, frozen=True):
@@ -81,8 +94,13 @@ class Purpose(StrEnum):
 
     AUTHORIZATION = "authorization"
     AVAILABILITY = "availability"
+    SETTINGS = "settings"
+    PLAN = "plan"
+    LIMIT = "limit"
     REBOOT = "reboot"
     UNLOCK = "unlock"
+    CACHE = "cache"
+    OVERRIDE = "override"
 
 
 class Asked(Struct, frozen=True):
@@ -90,6 +108,24 @@ class Asked(Struct, frozen=True):
 
     purpose: Purpose
     command: ChargerCommand
+
+
+class DynamicCurrent(Struct, frozen=True):
+    """A limit of the moment, given by a configuration key (`DynamicChargerCurrent` and the like)."""
+
+    key: str
+    text: str
+    """As it is reported back."""
+    limit_ma: int
+    until_ms: int | None
+    """UTC; None: until it is written again."""
+
+
+class LockedCable(Struct, frozen=True):
+    """Whose token gets a cable back that was kept when the central system refused its owner (`TX-4`)."""
+
+    id_tag: str
+    parent_id_tag: str | None
 
 
 class State(Struct, kw_only=True, omit_defaults=True):
@@ -132,6 +168,28 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """When the charger last told of a restart; the same or older ones are replays."""
     command_number: int = 0
     asked: tuple[Asked, ...] = ()
+    configured: Configure | None = None
+    """The settings that the charger has confirmed."""
+    list_version: int = 0
+    """Of the local list; 0 while it is empty (`LL-1`)."""
+    list_revision: int = 0
+    """Rises with each change of the local list."""
+    list_kept: int = 0
+    """The revision that the charger has confirmed."""
+    dynamic: tuple[DynamicCurrent, ...] = ()
+    plan: Plan | None = None
+    """What the charger keeps in its memory, as far as is known."""
+    plan_unknown: bool = False
+    """Nobody knows what is in the charger's memory: it has had another life, or an answer was lost."""
+    limit: SetLimit | None = None
+    """The volatile limit that the charger has confirmed; None: none."""
+    overridden: int | None = None
+    """The session for which the stored plan is set aside."""
+    profile_writes: tuple[tuple[int, int], ...] = ()
+    """(day since 1970, writes of a profile to the charger's memory), newest last."""
+    memory_spared: bool = False
+    """The operator has been warned that profiles come too often for the charger's memory."""
+    locked: LockedCable | None = None
 
 
 _encode = msgspec.json.Encoder().encode

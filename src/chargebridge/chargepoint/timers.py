@@ -23,3 +23,9 @@ class Timer(IntEnum):
     """A reset waits no longer for the session to end."""
     COMMAND = auto()
     """A command whose outcome was not the desired one is given again."""
+    LIMIT = auto()
+    """Another limit holds from then on."""
+    SAMPLE = auto()
+    """MeterValueSampleInterval is over (`MV-3`)."""
+    CLOCK = auto()
+    """The next clock-aligned sample (`MV-4`)."""

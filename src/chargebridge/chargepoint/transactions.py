@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from chargebridge.chargepoint import authorization, availability, commands, delivery, remote_control
+from chargebridge.chargepoint import (
+    authorization,
+    availability,
+    commands,
+    delivery,
+    remote_control,
+    smart_charging,
+)
 from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Transaction
 from chargebridge.chargepoint.state import SESSIONS_REMEMBERED, StopRequest
 from chargebridge.chargepoint.turn import NoticeKind
@@ -50,6 +57,8 @@ def session_started(charge_point: "ChargePoint", event: SessionStarted) -> None:
     parent = intent.parent_id_tag if intent and same_token(intent.id_tag, id_tag) else None
     at_ms, register_wh = _untold(charge_point, event.session, event.at_ms, event.register_wh)
     charge_point.running = _begin(charge_point, event.session, id_tag, at_ms, register_wh, parent)
+    if intent is not None and same_token(intent.id_tag, id_tag):
+        smart_charging.transaction_began(charge_point, intent.profile)
     commands.session_began(charge_point)
     charge_point.state.finished = False
     authorization.end_intent(charge_point)
@@ -163,7 +172,9 @@ def _stop(
     if charge_point.running is not None and charge_point.running.number == transaction.number:
         charge_point.running = None
         state.stop_request = None
+        state.overridden = None
         commands.session_over(charge_point)
+    smart_charging.transaction_over(charge_point, transaction.number)
     delivery.forget_delivered(charge_point)
     charge_point.notice(NoticeKind.TRANSACTION_STOPPED, reason.value)
 

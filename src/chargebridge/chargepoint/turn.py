@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from chargebridge.chargepoint.records import QueuePage, Record
+from chargebridge.chargepoint.records import Found, Query, Record
 from chargebridge.chargers.model import ChargerCommand, ChargerEvent, CommandOutcome
 
 # --- inputs ---------------------------------------------------------------------------------------
@@ -42,10 +42,11 @@ class CommandEnded(Struct, frozen=True):
     outcome: CommandOutcome
 
 
-class QueueRead(Struct, frozen=True):
-    """The page of the queue that was asked for."""
+class StoreRead(Struct, frozen=True):
+    """The store's answer to a `ReadStore`."""
 
-    page: QueuePage
+    query: Query
+    found: Found
 
 
 class Woken(Struct, frozen=True):
@@ -64,6 +65,8 @@ class Assigned(Struct, frozen=True):
     at_ms: int
     register_wh: int
     """Up to where it is told of: the newest reading in that transaction."""
+    profile_writes: tuple[tuple[int, int], ...] = ()
+    """(day since 1970, writes): how often profiles were written to its memory lately."""
 
 
 class Operation(StrEnum):
@@ -87,7 +90,7 @@ Input = (
     | FrameReceived
     | ChargerTold
     | CommandEnded
-    | QueueRead
+    | StoreRead
     | Woken
     | Released
     | Assigned
@@ -123,11 +126,10 @@ class CommandCharger(NamedTuple):
     command: ChargerCommand
 
 
-class ReadQueue(NamedTuple):
-    """Read the next messages of the queue behind this sequence number."""
+class ReadStore(NamedTuple):
+    """Ask the store; a `StoreRead` brings the answer."""
 
-    after: int
-    limit: int
+    query: Query
 
 
 class OperatorAnswered(NamedTuple):
@@ -153,6 +155,11 @@ class NoticeKind(StrEnum):
     COMMAND_FAILED = "command_failed"
     EVENT_IGNORED = "event_ignored"
     IMPOSSIBLE_TIME = "impossible_time"
+    PROFILE_WRITTEN = "profile_written"
+    """A profile went into the charger's memory, which wears it."""
+    MEMORY_SPARED = "memory_spared"
+    """Profiles come too often for the charger's memory: they are carried out by the volatile limit now."""
+    LOCAL_LIST_CONFLICT = "local_list_conflict"
 
 
 class Notice(NamedTuple):
@@ -162,7 +169,7 @@ class Notice(NamedTuple):
     detail: str
 
 
-Output = SendFrame | CloseLink | SetPing | CommandCharger | ReadQueue | OperatorAnswered | Notice
+Output = SendFrame | CloseLink | SetPing | CommandCharger | ReadStore | OperatorAnswered | Notice
 
 
 class Effects(NamedTuple):

@@ -78,6 +78,77 @@ class Reading(Struct, frozen=True, array_like=True, gc=False):
     phase: int = 0
 
 
+# --- limits ------------------------------------------------------------------------------------
+
+
+class PlanPeriod(Struct, frozen=True, array_like=True):
+    """From `offset_s` seconds after the plan's start on, this limit holds, in mA per phase."""
+
+    offset_s: int
+    limit_ma: int
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """Limits over time that a charger keeps in memory that survives power cuts, and follows by itself.
+
+    Outside of its periods it says nothing: then the charger's own limit holds.
+    """
+
+    start_ms: int
+    periods: tuple[PlanPeriod, ...]
+    """By rising offset, the first at 0."""
+    duration_s: int | None = None
+    """How long the periods are followed from their start; None: the last one holds on."""
+    repeat_s: int | None = None
+    """The periods begin anew every so many seconds; None: once."""
+    from_ms: int | None = None
+    until_ms: int | None = None
+
+    def limit_ma(self, at_ms: int) -> int | None:
+        """Return the limit in mA per phase at a moment in UTC milliseconds; None: the plan sets none."""
+        if self.from_ms is not None and at_ms < self.from_ms:
+            return None
+        if self.until_ms is not None and at_ms >= self.until_ms:
+            return None
+        offset_ms = at_ms - self.start_ms
+        if offset_ms < 0:
+            return None
+        if self.repeat_s is not None:
+            offset_ms %= self.repeat_s * 1000
+        if self.duration_s is not None and offset_ms >= self.duration_s * 1000:
+            return None
+        limit_ma = None
+        for period in self.periods:
+            if period.offset_s * 1000 > offset_ms:
+                break
+            limit_ma = period.limit_ma
+        return limit_ma
+
+    def next_change_ms(self, after_ms: int) -> int | None:
+        """Return the first moment after this one at which the plan may set another limit; None: never."""
+        edges = {period.offset_s for period in self.periods}
+        if self.duration_s is not None:
+            edges.add(self.duration_s)
+        moments = {self.from_ms, self.until_ms, self.start_ms} - {None}
+        if self.repeat_s is None:
+            moments |= {self.start_ms + edge * 1000 for edge in edges}
+        else:
+            lap_ms = self.repeat_s * 1000
+            lap = max((after_ms - self.start_ms) // lap_ms, 0)
+            begins = (self.start_ms + lap * lap_ms, self.start_ms + (lap + 1) * lap_ms)
+            moments |= {begin + edge * 1000 for begin in begins for edge in edges if edge < self.repeat_s}
+        return min((moment for moment in moments if moment is not None and moment > after_ms), default=None)
+
+
+class ListedToken(Struct, frozen=True):
+    """An entry of the local list that a charger keeps for when its cloud is away."""
+
+    id_tag: str
+    accepted: bool
+    expires_ms: int | None = None
+    parent_id_tag: str | None = None
+
+
 # --- events: charger to charge point -----------------------------------------------------------
 
 
@@ -176,6 +247,8 @@ class EndSession(Command, frozen=True, tag=True, kw_only=True):
     """End this session, if it runs; one that has begun since then goes on."""
 
     session: int
+    keep_locked: bool = False
+    """Hold the cable although the session is over, until an `Unlock`."""
 
 
 class SetAvailable(Command, frozen=True, tag=True, kw_only=True):
@@ -192,7 +265,72 @@ class Unlock(Command, frozen=True, tag=True, kw_only=True):
     """One-shot: release the cable at the charger's outlet."""
 
 
-ChargerCommand = Authorize | Withdraw | EndSession | SetAvailable | Reboot | Unlock
+class StorePlan(Command, frozen=True, tag=True, kw_only=True):
+    """Keep this plan instead of the one before (None: keep none), and follow it.
+
+    Each one wears the charger's memory, so it comes seldom.
+    """
+
+    plan: Plan | None
+
+
+class SetLimit(Command, frozen=True, tag=True, kw_only=True):
+    """Offer at most so many mA per phase, instead of what the stored plan says; wears nothing.
+
+    Less than 6 A pauses charging. None, and the end of its time, bring the stored plan back; so may
+    a restart of the charger or a newly plugged-in car, after which the limit is given again.
+    """
+
+    limit_ma: int | None
+    until_ms: int | None = None
+    """UTC; from then on the stored plan holds again. None: until the next one."""
+
+
+class Configure(Command, frozen=True, tag=True, kw_only=True):
+    """Charge by these rules when nobody can be asked, or nobody need be."""
+
+    authorization_required: bool = True
+    """False: a car that is plugged in charges at once."""
+    free_charging_tag: str | None = None
+    """What sessions carry that began without authorization."""
+    authorize_offline: bool = True
+    """While its cloud is away, a token of its list or cache may start a session."""
+    allow_unknown_offline: bool = False
+    """While its cloud is away, any token that is not refused by its list may start a session."""
+    end_when_unplugged: bool = True
+    unlock_when_unplugged: bool = False
+    """Release the cable at the charger's side, too, when the car's side is unplugged."""
+
+
+class KeepList(Command, frozen=True, tag=True, kw_only=True):
+    """Keep this local list instead of the one before."""
+
+    version: int
+    tokens: tuple[ListedToken, ...]
+
+
+class ClearCache(Command, frozen=True, tag=True, kw_only=True):
+    """One-shot: forget the tokens that were accepted before."""
+
+
+class OverrideSchedule(Command, frozen=True, tag=True, kw_only=True):
+    """One-shot: let the running session charge regardless of the stored plan."""
+
+
+ChargerCommand = (
+    Authorize
+    | Withdraw
+    | EndSession
+    | SetAvailable
+    | Reboot
+    | Unlock
+    | StorePlan
+    | SetLimit
+    | Configure
+    | KeepList
+    | ClearCache
+    | OverrideSchedule
+)
 
 
 class Outcome(StrEnum):
@@ -223,6 +361,17 @@ class Capability(StrEnum):
     REBOOT = "reboot"
     AVAILABILITY = "availability"
     TEMPERATURE = "temperature"
+    LIMIT = "limit"
+    """A volatile limit (`SetLimit`)."""
+    PLAN = "plan"
+    """A stored plan (`StorePlan`); only together with `LIMIT`."""
+    OVERRIDE = "override"
+    """Setting the stored plan aside for a session (`OverrideSchedule`)."""
+    LOCAL_LIST = "local_list"
+    CACHE = "cache"
+    """A cache of its own that can be cleared."""
+    SETTINGS = "settings"
+    """`Configure`."""
 
 
 class ChargerInfo(Struct, frozen=True):
@@ -233,6 +382,8 @@ class ChargerInfo(Struct, frozen=True):
     model: str
     firmware: str = ""
     phases: int = 3
+    max_current_a: int = 32
+    """What it can offer per phase, as it is built and fused."""
     capabilities: frozenset[Capability] = frozenset()
 
 

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
-from chargebridge.chargepoint import configuration
+from chargebridge.chargepoint import configuration, keys
 from chargebridge.chargepoint.behaviour import PRESETS, Behaviour, BehaviourError, behaviour
 from chargebridge.config.charge_points import (
     DEFAULT_PRESET,
@@ -298,18 +298,18 @@ class _Reader:
         for name, value in values.items():
             try:
                 configuration.check(name, value)
-            except configuration.InvalidValueError as error:
+            except keys.InvalidValueError as error:
                 usable = False
                 self._refuse((*key, "configuration", name), self._ocpp_key(name, error))
         return usable
 
     @staticmethod
-    def _ocpp_key(name: str, error: configuration.InvalidValueError) -> UnexpectedError:
-        key = configuration.KEYS.get(name.lower())
-        names = [key.name for key in configuration.KEYS.values()]
+    def _ocpp_key(name: str, error: keys.InvalidValueError) -> UnexpectedError:
+        key = keys.KEYS.get(name.lower())
+        names = [key.name for key in keys.KEYS.values()]
         if key is None:
             return UnexpectedError("an unknown configuration key", nearest(name, names))
-        if key.access is configuration.Access.ALWAYS_READ_ONLY:
+        if key.access is keys.Access.ALWAYS_READ_ONLY:
             return UnexpectedError("a key that describes the charge point", "one that can be set")
         return UnexpectedError("a value it cannot take", str(error).partition(": expected ")[2])
 

@@ -12,12 +12,19 @@ from chargebridge.chargepoint.records import (
     Attempted,
     Bury,
     Dequeue,
+    DropProfile,
     Enqueue,
+    PutProfile,
+    PutProfileWrites,
     PutTransaction,
     QueuePage,
+    QueueQuery,
     SaveState,
+    SessionQuery,
+    SessionsFound,
     SetConfiguration,
     StoredChargePoint,
+    Unbury,
 )
 from chargebridge.chargepoint.state import Settings
 from chargebridge.chargepoint.turn import (
@@ -28,9 +35,9 @@ from chargebridge.chargepoint.turn import (
     FrameReceived,
     LinkClosed,
     LinkOpened,
-    QueueRead,
-    ReadQueue,
+    ReadStore,
     SendFrame,
+    StoreRead,
     Woken,
 )
 from chargebridge.chargers.model import (
@@ -72,6 +79,8 @@ class MemoryStore:
         self.queue = {}
         self.dead = []
         self.next_sequence = 1
+        self.profiles = {}
+        self.profile_writes = {}
 
     def commit(self, records):
         for record in records:
@@ -100,6 +109,31 @@ class MemoryStore:
                     del self.queue[sequence]
                 case Bury(sequence, _, reason):
                     self.dead.append((self.queue.pop(sequence), reason))
+                case Unbury(transaction):
+                    self.dead = [
+                        (message, reason)
+                        for message, reason in self.dead
+                        if message.transaction != transaction or message.kind == "meter_values"
+                    ]
+                case PutProfile(profile):
+                    self.profiles[profile.profile_id] = profile
+                case DropProfile(profile_id):
+                    del self.profiles[profile_id]
+                case PutProfileWrites(charger, day, writes):
+                    self.profile_writes[charger, day] = writes
+
+    def read(self, query):
+        match query:
+            case QueueQuery(after, limit):
+                return self.page(after, limit)
+            case SessionQuery(from_ms, until_ms, limit):
+                found = sorted(
+                    (t.started_ms, t.number, t)
+                    for t in self.transactions.values()
+                    if t.stopped_ms is not None and from_ms <= t.started_ms < until_ms
+                )
+                return SessionsFound(tuple(t for _, _, t in found[:limit]), more=len(found) > limit)
+        raise AssertionError(query)
 
     def page(self, after, limit):
         behind = [self.queue[sequence] for sequence in sorted(self.queue) if sequence > after]
@@ -119,6 +153,7 @@ class MemoryStore:
             next_transaction=max(self.transactions, default=0) + 1,
             next_sequence=self.next_sequence,
             queue=self.page(0, 16),
+            profiles=tuple(self.profiles.values()),
         )
 
 
@@ -192,16 +227,15 @@ class Bench:
                     self.linked, self.open_call = False, None
                 case CommandCharger(command):
                     self.commands.append(command)
-                case ReadQueue(after, limit):
-                    reads.append((after, limit))
-        for after, limit in reads:
-            self.pages.append(self.store.page(after, limit))
+                case ReadStore(query):
+                    reads.append(query)
+        self.pages += [StoreRead(query, self.store.read(query)) for query in reads]
         if not self.hold_pages:
             self.deliver_pages()
 
     def deliver_pages(self):
         while self.pages:
-            self.turn(QueueRead(self.pages.pop(0)))
+            self.turn(self.pages.pop(0))
 
     def _sent(self, frame):
         if frame[0] != 2:
@@ -276,9 +310,10 @@ class Bench:
         calls, self.calls = self.calls, []
         return calls
 
-    def asked(self):
+    def asked(self, *kinds):
+        """What the charger was asked to do since the last time; of these kinds, if any are named."""
         commands, self.commands = self.commands, []
-        return commands
+        return [command for command in commands if not kinds or isinstance(command, kinds)]
 
     def ask(self, action, payload=None):
         """Send a CALL of the central system; return its answer's payload, a CALLERROR's code, or None."""
@@ -340,6 +375,15 @@ class Bench:
     def done(self, command, outcome=Outcome.DONE):
         self.turn(CommandEnded(CommandOutcome(command.number, outcome)))
 
+    def obey(self):
+        """The charger does all that it was asked to; return what that was."""
+        obeyed = []
+        while self.commands:
+            command = self.commands.pop(0)
+            obeyed.append(command)
+            self.done(command)
+        return obeyed
+
     # --- whole scenes
 
     def ready(self):
@@ -347,7 +391,7 @@ class Bench:
         self.reachable()
         self.state(ChargerState.DISCONNECTED)
         self.boot()
-        self.asked()
+        self.obey()
         return self
 
     def charging(self, transaction_id=7):
@@ -362,8 +406,7 @@ class Bench:
             start = self.open_call[1] == "StartTransaction"
             payload = {"transactionId": transaction_id, "idTagInfo": {"status": "Accepted"}}
             self.answer(payload if start else None)
-        for command in self.asked():
-            self.done(command)
+        self.obey()
         self.said()
         return self
 

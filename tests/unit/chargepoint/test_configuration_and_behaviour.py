@@ -3,7 +3,8 @@
 import pytest
 
 from chargebridge.chargepoint.behaviour import PRESETS, Behaviour, BehaviourError, behaviour
-from chargebridge.chargepoint.configuration import KEYS, InvalidValueError, check
+from chargebridge.chargepoint.configuration import check
+from chargebridge.chargepoint.keys import KEYS, InvalidValueError
 from chargebridge.chargepoint.turn import SetPing
 
 pytestmark = pytest.mark.unit

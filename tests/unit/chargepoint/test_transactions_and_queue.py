@@ -3,9 +3,9 @@
 import pytest
 from msgspec import structs
 
-from chargebridge.chargepoint.records import QueuePage
+from chargebridge.chargepoint.records import QueuePage, QueueQuery
 from chargebridge.chargepoint.timers import Timer
-from chargebridge.chargepoint.turn import Assigned, QueueRead, ReadQueue, Released
+from chargebridge.chargepoint.turn import Assigned, ReadStore, Released, StoreRead
 from chargebridge.chargers.model import (
     ChargerState,
     EndSession,
@@ -587,9 +587,9 @@ class TestPages:
     def test_the_next_page_is_asked_for_behind_the_head(self, long):
         long.link_up()
         long.settle()
-        reads = [output for output in long.outputs if isinstance(output, ReadQueue)]
+        reads = [output for output in long.outputs if isinstance(output, ReadStore)]
         first = long.store.next_sequence - 41
-        assert reads == [ReadQueue(first + 15, 16), ReadQueue(first + 31, 16)]
+        assert reads == [ReadStore(QueueQuery(first + 15, 16)), ReadStore(QueueQuery(first + 31, 16))]
 
     def test_so_it_is_after_a_restart(self, long):
         long.restart()
@@ -645,8 +645,8 @@ class TestPages:
         charging.wait(1)
         charging.energy(1100)
         page = charging.store.page(0, 16)
-        charging.turn(QueueRead(page))
-        charging.turn(QueueRead(QueuePage()))
+        charging.turn(StoreRead(QueueQuery(0, 16), page))
+        charging.turn(StoreRead(QueueQuery(0, 16), QueuePage()))
         assert len(of_transactions(charging.serve())) == 1
         assert charging.store.queue == {}
 
@@ -655,7 +655,7 @@ class TestPages:
         long.hold_pages = True
         long.link_up()
         long.settle()
-        long.turn(QueueRead(old))
+        long.turn(StoreRead(QueueQuery(0, 16), old))
         long.hold_pages = False
         long.deliver_pages()
         long.settle()

@@ -1,0 +1,96 @@
+"""Currents of the moment: Easee's keys for balancing in real time, which never wear the charger's memory.
+
+`DynamicChargerCurrent` and `DynamicCircuitCurrent` bound what is offered on top of any charging
+profile; the lowest limit wins. A value is a current in ampere, or three of them for the phases,
+optionally followed by a semicolon and the seconds for which it holds: `16`, `10.5;300`,
+`10,16,16;600`. Nothing (an empty value) ends it.
+"""
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Final
+
+from chargebridge.chargepoint.state import DynamicCurrent
+
+if TYPE_CHECKING:
+    from chargebridge.chargepoint.charge_point import ChargePoint
+
+KEYS: Final = frozenset({"DynamicChargerCurrent", "DynamicCircuitCurrent"})
+MOST_AMPERE: Final = 1000
+LONGEST_S: Final = 7 * 86_400
+_EXPECTED: Final = (
+    f"ampere from 0 to {MOST_AMPERE}, one value or three, then optionally ; and seconds up to {LONGEST_S},"
+    " such as 16 or 10.5;300 or 10,16,16;600"
+)
+
+
+def normalize(value: str) -> str:
+    """Return a value in its plain form.
+
+    Raises:
+        ValueError: it is none; the text says what is expected.
+    """
+    if not value.strip():
+        return ""
+    currents, _, seconds = value.partition(";")
+    texts = [_ampere(text) for text in currents.split(",")]
+    if len(texts) not in {1, 3}:
+        raise ValueError(_EXPECTED)
+    if ";" not in value:
+        return ",".join(texts)
+    text = seconds.strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 8 and 0 < int(text) <= LONGEST_S):
+        raise ValueError(_EXPECTED)
+    return f"{','.join(texts)};{int(text)}"
+
+
+def _ampere(text: str) -> str:
+    text = text.strip()
+    try:
+        ampere = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(_EXPECTED) from None
+    if not (ampere.is_finite() and 0 <= ampere <= MOST_AMPERE):
+        raise ValueError(_EXPECTED)
+    return f"{ampere.normalize():f}"
+
+
+def write(charge_point: "ChargePoint", key: str, value: str) -> None:
+    """Put a normalized value into effect; its time begins now."""
+    state = charge_point.state
+    others = tuple(current for current in state.dynamic if current.key != key)
+    if value:
+        currents, _, seconds = value.partition(";")
+        limit_ma = min(int(Decimal(text) * 1000) for text in currents.split(","))
+        until_ms = charge_point.now.utc_ms + int(seconds) * 1000 if seconds else None
+        others = (*others, DynamicCurrent(key, value, limit_ma, until_ms))
+    state.dynamic = others
+    charge_point.changed()
+
+
+def text(charge_point: "ChargePoint", key: str) -> str:
+    """Return what was written while it holds, else nothing."""
+    now_ms = charge_point.now.utc_ms
+    for current in charge_point.state.dynamic:
+        if current.key == key and (current.until_ms is None or current.until_ms > now_ms):
+            return current.text
+    return ""
+
+
+def limit_ma(charge_point: "ChargePoint") -> int | None:
+    """Return the lowest of these currents now, in mA; None if none holds. Forgets those that are over."""
+    state, now_ms = charge_point.state, charge_point.now.utc_ms
+    holding = tuple(
+        current for current in state.dynamic if current.until_ms is None or current.until_ms > now_ms
+    )
+    if len(holding) < len(state.dynamic):
+        state.dynamic = holding
+        charge_point.changed()
+    return min((current.limit_ma for current in holding), default=None)
+
+
+def next_change_ms(charge_point: "ChargePoint") -> int | None:
+    """Return when the first of these currents ends by itself; None: never."""
+    return min(
+        (current.until_ms for current in charge_point.state.dynamic if current.until_ms is not None),
+        default=None,
+    )
