@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from chargebridge.chargepoint.behaviour import PRESETS, Behaviour, behaviour
+from chargebridge.chargepoint.behaviour import COMPATIBILITY, PRESETS, Behaviour, behaviour
 from chargebridge.config.problems import UnexpectedError
 from chargebridge.config.references import Secret, Surroundings, surroundings
 from chargebridge.config.sections import Table, check_hex
@@ -134,6 +134,12 @@ def _one_of(names: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _known_compatibility(name: str) -> str:
+    if name not in COMPATIBILITY:
+        raise UnexpectedError(repr(name), f"any of {', '.join(COMPATIBILITY)}")
+    return name
+
+
 class _Joined(Table):
     """What single charge points and fleets have in common; the keys are those of `ChargePointSettings`."""
 
@@ -142,6 +148,7 @@ class _Joined(Table):
     driver: Annotated[str, _one_of("drivers"), Field(default=None, validate_default=True)]
     charger: str | None = None
     behaviour: str = DEFAULT_PRESET
+    compatibility: list[Annotated[str, AfterValidator(_known_compatibility)]] = Field(default_factory=list)
     overrides: dict[str, object] = Field(default_factory=dict)
     configuration: dict[Annotated[str, Field(max_length=50)], Annotated[str, Field(max_length=500)]] = Field(
         default_factory=dict
@@ -186,7 +193,7 @@ class _Joined(Table):
             central_system=self.central_system,
             driver=self.driver,
             charger=charger,
-            behaviour=behaviour(self.behaviour, self.overrides),
+            behaviour=behaviour(self.behaviour, self.overrides, self.compatibility),
             configuration=tuple(sorted(self.configuration.items())),
             vendor=self.vendor,
             model=self.model,

@@ -47,6 +47,8 @@ def explain(error: ErrorDetails, known: Iterable[str]) -> UnexpectedError:
             return UnexpectedError("an unknown key", nearest(str(error["loc"][-1]), known))
         case "missing":
             return UnexpectedError("nothing", "this key, which has no default")
+        case "list_type":
+            return UnexpectedError(_found(error), "an array of names")
         case "value_error" if isinstance(reason := error.get("ctx", {}).get("error"), UnexpectedError):
             return reason
     expected = error["msg"].removeprefix("Input should be ")

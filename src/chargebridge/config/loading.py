@@ -305,7 +305,7 @@ class _Reader:
 
     @staticmethod
     def _ocpp_key(name: str, error: keys.InvalidValueError) -> UnexpectedError:
-        key = keys.KEYS.get(name.lower())
+        key = keys.KEYS.get(keys.ALIASES.get(name.lower(), name.lower()))
         names = [key.name for key in keys.KEYS.values()]
         if key is None:
             return UnexpectedError("an unknown configuration key", nearest(name, names))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chargebridge.chargepoint.behaviour import PRESETS
+from chargebridge.chargepoint.behaviour import COMPATIBILITY, PRESETS
 from chargebridge.config.charge_points import ChargePointTable, FleetTable
 from chargebridge.config.sections import (
     ApiSettings,
@@ -51,6 +51,11 @@ def test_a_driver_has_a_type() -> None:
     assert keys("[drivers.NAME]") == {"type"}
 
 
-def test_every_preset_of_behaviour_is_named() -> None:
-    for preset in PRESETS:
-        assert f'`"{preset}"`' in DOCUMENT
+def test_every_preset_of_behaviour_is_named_and_no_other() -> None:
+    (types,) = re.findall(r"^\| `behaviour` \|([^|]*)\|", DOCUMENT, re.MULTILINE)
+    assert re.findall(r'"([^"]+)"', types) == list(PRESETS)
+
+
+def test_every_compatibility_is_described_by_what_it_changes() -> None:
+    rows = re.findall(r'^\| `"([\w-]+)"` \|[^|]*\| `(\w+) = (\w+)` \|', DOCUMENT, re.MULTILINE)
+    assert {name: {field: value == "true"} for name, field, value in rows} == COMPATIBILITY

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chargebridge.chargepoint.behaviour import behaviour
+from chargebridge.chargepoint.behaviour import COMPATIBILITY, PRESETS, behaviour
 from chargebridge.config import (
     ChargePointSettings,
     Configuration,
@@ -118,6 +118,7 @@ class TestWhatIsRead:
         driver = "sim"
         charger = "EH1"
         behaviour = "ocpp16"
+        compatibility = ["evcc"]
         overrides = { heartbeat_interval_s = 60 }
         configuration = { LocalPreAuthorize = "true", ConnectionTimeOut = "60" }
         vendor = "V"
@@ -129,7 +130,9 @@ class TestWhatIsRead:
         (charge_point,) = read(TWO + text).charge_points
         assert charge_point.password is not None
         assert charge_point.password.get_secret_value() == "abc"
-        assert charge_point.behaviour == behaviour("ocpp16", {"heartbeat_interval_s": 60})
+        assert charge_point.behaviour == behaviour(
+            "ocpp16", {"heartbeat_interval_s": 60, "plans_in_memory": False}
+        )
         assert charge_point.configuration == (("ConnectionTimeOut", "60"), ("LocalPreAuthorize", "true"))
         assert (charge_point.central_system, charge_point.charger) == ("b", "EH1")
         assert (charge_point.vendor, charge_point.model, charge_point.serial) == ("V", "M", "S")
@@ -142,6 +145,24 @@ class TestWhatIsRead:
         assert (charge_points[0].identity, charge_points[0].charger) == ("CP0001", "SIM1")
         assert (charge_points[-1].identity, charge_points[-1].charger) == ("CP5000", "SIM5000")
         assert charge_points[0].behaviour is charge_points[-1].behaviour
+
+    def test_a_fleet_is_compatible_with_what_it_names(self, read: Read) -> None:
+        fleet = (
+            '[[fleets]]\nidentity = "CP{n}"\ncount = 2\ncompatibility = ["home-assistant", "extra-fields"]'
+        )
+        for charge_point in read(MINIMAL + fleet).charge_points:
+            assert charge_point.behaviour == behaviour(
+                overrides={"relative_profiles": True, "tolerate_extra_fields": True}
+            )
+
+    def test_an_override_goes_before_a_compatibility(self, read: Read) -> None:
+        text = 'identity = "a"\ncompatibility = ["evcc"]\noverrides = { plans_in_memory = true }'
+        (charge_point,) = read(f"{MINIMAL}[[charge_points]]\n{text}").charge_points
+        assert charge_point.behaviour == behaviour("easee")
+
+    def test_the_example_names_every_preset_and_compatibility(self) -> None:
+        for name in (*PRESETS, *COMPATIBILITY):
+            assert f'"{name}"' in example()
 
     def test_a_fleet_from_first_to_last(self, read: Read) -> None:
         fleet = '[[fleets]]\nidentity = "A{n:02}"\nserial = "S{n}"\nfirst = 9\nlast = 10'
@@ -366,6 +387,38 @@ port = 70000
     def test_a_charge_point_that_cannot_be(self, problems: Problems, lines: str, key: str) -> None:
         (problem,) = problems(f"{MINIMAL}[[charge_points]]\n{lines}")
         assert problem.key == f"charge_points.1.{key}"
+
+    @pytest.mark.parametrize("section", ["charge_points", "fleets"])
+    def test_each_compatibility_that_is_unknown_is_told_with_its_line(
+        self, problems: Problems, section: str
+    ) -> None:
+        numbers = 'identity = "a{n}"\ncount = 1' if section == "fleets" else 'identity = "a"\n'
+        found = problems(
+            f'{MINIMAL}[[{section}]]\n{numbers}\ncompatibility = ["ev-cc", "evcc", "homeassistant"]'
+        )
+        assert [(problem.line, problem.key, problem.found) for problem in found] == [
+            (9, f"{section}.1.compatibility.1", "'ev-cc'"),
+            (9, f"{section}.1.compatibility.3", "'homeassistant'"),
+        ]
+        assert {problem.expected for problem in found} == {"any of home-assistant, evcc, extra-fields"}
+
+    def test_one_name_is_no_list_of_compatibilities(self, problems: Problems) -> None:
+        (problem,) = problems(f'{MINIMAL}[[charge_points]]\nidentity = "a"\ncompatibility = "evcc"')
+        assert (problem.line, problem.key, problem.found, problem.expected) == (
+            8,
+            "charge_points.1.compatibility",
+            "'evcc'",
+            "an array of names",
+        )
+
+    def test_a_key_is_checked_by_its_other_name_too(self, problems: Problems) -> None:
+        (problem,) = problems(
+            f'{MINIMAL}[[charge_points]]\nidentity = "a"\nconfiguration = {{ rfidfreecharging = "abc" }}'
+        )
+        assert (problem.found, problem.expected) == (
+            "a value it cannot take",
+            "5 to 20 ASCII characters, or nothing",
+        )
 
     def test_ws_6_an_identity_with_a_colon_has_no_password_of_its_central_system(
         self, problems: Problems
