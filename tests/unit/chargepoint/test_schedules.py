@@ -245,6 +245,10 @@ class TestConnectors:
             assert composite([of_one], 60, circumstances=place) == "[0:10.0]"
             assert composite([profile((0, "16"))], 60, circumstances=place) == "[0:16.0]"
 
+    def test_in_one_place_no_connector_is_another_one(self) -> None:
+        place = structs.replace(STANDARD, one_place=True)
+        assert composite([profile((0, "10"), connector=2)], 60, circumstances=place) == "[0:10.0]"
+
     def test_in_one_place_the_maximum_may_be_set_for_connector_1(self) -> None:
         place = structs.replace(STANDARD, one_place=True, connector=0)
         maximum = profile((0, "13"), purpose=MAX, connector=1)
@@ -304,6 +308,10 @@ class TestUnitsAndPhases:
             Stretch(X_MS, Decimal(10), 3),
             Stretch(X_MS + 60_000, Decimal(10), 1),
         ]
+
+    def test_of_equal_limits_that_of_the_transaction_says_the_phases(self) -> None:
+        default, maximum = profile((0, "16"), phases=1), profile((0, "16"), purpose=MAX, phases=3)
+        assert stretches([maximum, default], STANDARD, X_MS, X_MS, A) == [Stretch(X_MS, Decimal(16), 1)]
 
     def test_a_limit_of_zero_is_a_limit_and_less_is_no_less(self) -> None:
         assert limit_ma([profile((0, "0"))], STANDARD, X_MS) == 0
