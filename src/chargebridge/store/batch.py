@@ -31,7 +31,7 @@ from chargebridge.chargepoint.records import (
     Transaction,
     Unbury,
 )
-from chargebridge.store.bulk import Bulk, Value
+from chargebridge.store.bulk import Bulk, Value, deletion
 from chargebridge.store.rows import SetAside
 from chargebridge.store.tokens import TokenRecord, change_tokens
 
@@ -52,9 +52,7 @@ _SET_CONFIGURATION = Bulk(
     " ON CONFLICT (charge_point, key) DO UPDATE SET value = excluded.value",
     "(?, ?, ?)",
 )
-_RESET_CONFIGURATION = Bulk(
-    "DELETE FROM configuration WHERE (charge_point, key) IN (VALUES {rows})", "(?, ?)"
-)
+_RESET_CONFIGURATION = deletion("configuration", "charge_point", "key")
 _PUT_TRANSACTION = Bulk(
     f"INSERT INTO transactions (charge_point, {', '.join(TRANSACTION_COLUMNS)}) VALUES {{rows}}"
     " ON CONFLICT (charge_point, number) DO UPDATE SET "
@@ -88,33 +86,23 @@ _BURY = Bulk(
     " FROM (VALUES {rows}) JOIN queue ON charge_point = column1 AND sequence = column2",
     "(?, ?, ?, ?)",
 )
-_UNBURY = Bulk(
-    "DELETE FROM dead_letters"
-    " WHERE (charge_point, transaction_number) IN (VALUES {rows}) AND kind IN ('start', 'stop')",
-    "(?, ?)",
+_UNBURY = deletion("dead_letters", "charge_point", "transaction_number", only="kind IN ('start', 'stop')")
+_UNBURY_NEW = deletion(
+    "dead_letters", "charge_point", "transaction_number", "sequence", only="kind IN ('start', 'stop')"
 )
-_UNBURY_NEW = Bulk(
-    "DELETE FROM dead_letters"
-    " WHERE (charge_point, transaction_number, sequence) IN (VALUES {rows}) AND kind IN ('start', 'stop')",
-    "(?, ?, ?)",
-)
-_DEQUEUE = Bulk("DELETE FROM queue WHERE (charge_point, sequence) IN (VALUES {rows})", "(?, ?)")
+_DEQUEUE = deletion("queue", "charge_point", "sequence")
 _PUT_SAMPLES = Bulk(
     "INSERT OR REPLACE INTO transaction_samples (charge_point, transaction_number, document) VALUES {rows}",
     "(?, ?, CAST(? AS TEXT))",
 )
-_DROP_SAMPLES = Bulk(
-    "DELETE FROM transaction_samples WHERE (charge_point, transaction_number) IN (VALUES {rows})", "(?, ?)"
-)
+_DROP_SAMPLES = deletion("transaction_samples", "charge_point", "transaction_number")
 _PUT_PROFILE = Bulk(
     "INSERT OR REPLACE INTO charging_profiles"
     " (charge_point, profile_id, connector, purpose, stack_level, transaction_number, document)"
     " VALUES {rows}",
     "(?, ?, ?, ?, ?, ?, CAST(? AS TEXT))",
 )
-_DROP_PROFILE = Bulk(
-    "DELETE FROM charging_profiles WHERE (charge_point, profile_id) IN (VALUES {rows})", "(?, ?)"
-)
+_DROP_PROFILE = deletion("charging_profiles", "charge_point", "profile_id")
 _PUT_PROFILE_WRITES = Bulk(
     "INSERT OR REPLACE INTO profile_writes (charger, day, writes) VALUES {rows}", "(?, ?, ?)"
 )

@@ -5,6 +5,9 @@ statement, and beside a busy event loop each one costs up to a whole switch inte
 back. Measured with a busy loop, that is 20 times the throughput.
 """
 
+# SQL is put together from our own names only; values are always parameters.
+# ruff: noqa: S608
+
 import sqlite3
 from functools import cache
 
@@ -39,3 +42,20 @@ class Bulk:
                 size //= 2
             connection.execute(self._sql(size // self._width), values[start : start + size])
             start += size
+
+
+def deletion(table: str, *key: str, only: str = "TRUE") -> Bulk:
+    """Return the statement that deletes rows.
+
+    Args:
+        table: of these rows.
+        key: the columns by which a row is named.
+        only: a condition, for rows that are to stay although they are named.
+    """
+    # Given the VALUES themselves, SQLite walks through the whole table as soon as there are two.
+    columns = ", ".join(f"column{place}" for place in range(1, 1 + len(key)))
+    return Bulk(
+        f"DELETE FROM {table} WHERE ({', '.join(key)})"
+        f" IN (SELECT {columns} FROM (VALUES {{rows}})) AND {only}",
+        f"({', '.join('?' * len(key))})",
+    )

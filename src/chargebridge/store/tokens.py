@@ -14,7 +14,7 @@ from chargebridge.chargepoint.records import (
     Token,
     TokensFound,
 )
-from chargebridge.store.bulk import Bulk, Value
+from chargebridge.store.bulk import Bulk, Value, deletion
 
 TokenRecord = ChangeLocalList | PutCached | ClearTokenCache
 
@@ -23,7 +23,7 @@ _LIST = Bulk(
     " VALUES {rows}",
     "(?, ?, ?, ?, ?)",
 )
-_UNLIST = Bulk("DELETE FROM local_list WHERE (charge_point, id_tag) IN (VALUES {rows})", "(?, ?)")
+_UNLIST = deletion("local_list", "charge_point", "id_tag")
 _FORGET_LISTED = """
     DELETE FROM token_cache WHERE charge_point = ? AND EXISTS (
         SELECT 1 FROM local_list AS l
