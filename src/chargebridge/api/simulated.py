@@ -60,7 +60,7 @@ class SessionView(BaseModel):
     """The charger's session."""
 
     number: int
-    id_tag: str
+    id_tag: str | None = Field(description="Null if it began without authorization.")
     started_at_ms: int
     start_register_wh: int
 
@@ -75,12 +75,20 @@ class CarView(BaseModel):
     paused: bool
 
 
+class ListView(BaseModel):
+    """The local list that the charger keeps."""
+
+    version: int
+    length: int
+
+
 class ChargerView(BaseModel):
     """A simulated charger as it sees itself."""
 
     serial: str
     at_ms: int = Field(description="The moment of this view, in milliseconds since 1970 (UTC).")
     state: str = Field(examples=["charging"])
+    reason: str = Field(description="Why a session is offered nothing.", examples=["LimitedByPlan"])
     fault: Fault | None
     reachable: bool = Field(description="Whether its cloud hears it.")
     available: bool
@@ -94,7 +102,14 @@ class ChargerView(BaseModel):
     temperature_c: float
     session: SessionView | None
     car: CarView | None
-    schedule: dict[str, Any] | None = Field(description="The stored charging schedule.")
+    limit_in_force_a: float = Field(description="Per phase; below 6 A nothing is offered.")
+    limit_ma: int | None = Field(description="The volatile limit, in mA per phase.")
+    limit_until_ms: int | None = Field(description="When the volatile limit ends.")
+    plan: dict[str, Any] | None = Field(description="The stored plan; its periods are (seconds, mA).")
+    plan_writes: int = Field(description="How often a plan was written into the charger's memory.")
+    plan_overridden: bool = Field(description="Whether the session charges regardless of the plan.")
+    settings: dict[str, Any] = Field(description="How it charges when nobody can be asked.")
+    local_list: ListView
 
 
 async def _act(

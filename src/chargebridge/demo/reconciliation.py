@@ -165,7 +165,7 @@ def _gaps(identity: str, sessions: list[FinishedSession], register_wh: int, *, c
     return lines
 
 
-_Edges = tuple[str, int, int, int | None, int | None]
+_Edges = tuple[str | None, int, int, int | None, int | None]
 
 
 def _compare(

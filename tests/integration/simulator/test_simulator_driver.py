@@ -262,7 +262,7 @@ class TestBehindASocket:
                 with pytest.raises(ActError, match="plugged in already"):
                     await driver.act(SERIAL, "plug_in", {})
                 with pytest.raises(ActError, match="too long"):
-                    await driver.act(SERIAL, "present_token", {"id_tag": "X" * 70_000})
+                    await driver.act(SERIAL, "present_token", {"id_tag": "X" * 4 * 1024 * 1024})
 
         asyncio.run(scenario())
 

@@ -243,7 +243,7 @@ def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
     database = sqlite3.connect(path)
     database.execute("PRAGMA user_version = 99")
     database.close()
-    with pytest.raises(ValueError, match="schema version 99, expected 1"):
+    with pytest.raises(ValueError, match="schema version 99, expected 2"):
         World(path)
 
 

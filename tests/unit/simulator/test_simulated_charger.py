@@ -27,8 +27,9 @@ from chargebridge.chargers.model import (
     Withdraw,
 )
 from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import MEASURED_HELD, NotPossibleError, SimulatedCharger
+from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
 from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.telling import MEASURED_HELD
 
 pytestmark = pytest.mark.unit
 

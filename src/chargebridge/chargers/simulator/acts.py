@@ -10,7 +10,7 @@ from typing import Annotated, Final, Protocol
 import msgspec
 from msgspec import Meta, Struct
 
-from chargebridge.chargers.model import Fault
+from chargebridge.chargers.model import Command, Configure, Fault
 from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
 from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
 
@@ -167,11 +167,12 @@ def view(charger: SimulatedCharger) -> dict[str, object]:
 
     `register_wh` is what events tell; `register_uj` is the register itself, in microjoules.
     """
-    record, outlet = charger.record, charger.record.outlet
+    record, outlet, limits = charger.record, charger.record.outlet, charger.record.limits
     return {
         "serial": charger.settings.serial,
         "at_ms": outlet.at_ms,
         "state": charger.state.value,
+        "reason": charger.reason,
         "fault": None if record.fault is None else record.fault.value,
         "reachable": charger.reachable,
         "available": record.available,
@@ -185,5 +186,18 @@ def view(charger: SimulatedCharger) -> dict[str, object]:
         "temperature_c": round(outlet.temperature_c, 1),
         "session": msgspec.to_builtins(record.session),
         "car": msgspec.to_builtins(record.car),
-        "schedule": None,
+        "limit_in_force_a": charger.limit_in_force_ca / 100,
+        "limit_ma": limits.volatile_ma,
+        "limit_until_ms": limits.volatile_until_ms,
+        "plan": msgspec.to_builtins(limits.plan),
+        "plan_writes": limits.plan_writes,
+        "plan_overridden": limits.overridden,
+        "settings": _settings(record.rules),
+        "local_list": {"version": charger.local_list.version, "length": len(charger.local_list.tokens)},
     }
+
+
+def _settings(rules: Configure) -> dict[str, object]:
+    """The rules without what only made them a command."""
+    plain: dict[str, object] = msgspec.structs.asdict(rules)
+    return {name: value for name, value in plain.items() if name not in Command.__struct_fields__}

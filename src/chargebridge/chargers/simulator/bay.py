@@ -17,6 +17,7 @@ from chargebridge.chargers.model import (
 )
 from chargebridge.chargers.simulator.charger import SimulatedCharger
 from chargebridge.chargers.simulator.record import ChargerRecord, ChargerSettings
+from chargebridge.chargers.simulator.tokens import LocalList
 from chargebridge.chargers.simulator.traffic import NEVER_MS, Traffic, Visitor, VisitorRecord
 
 KeptEvent = SessionStarted | SessionEnded | TokenPresented | Measured | Restarted
@@ -27,7 +28,7 @@ MEASURED_KEPT: Final = 120
 
 
 class BayRecord(Struct, kw_only=True):
-    """All that a bay is, apart from the events that are kept."""
+    """All that a bay is, apart from the events that are kept and the charger's local list."""
 
     settings: ChargerSettings
     charger: ChargerRecord
@@ -64,12 +65,19 @@ class Bay:
         self.visitor = visitor
         self.kept = kept
         self._last_number = last_number
+        self._written_list = charger.local_list
         self._measured = deque(number for number, event in kept.items() if isinstance(event, Measured))
 
     @classmethod
-    def from_record(cls, record: BayRecord, traffic: Traffic | None, kept: dict[int, KeptEvent]) -> "Bay":
+    def from_record(
+        cls,
+        record: BayRecord,
+        traffic: Traffic | None,
+        kept: dict[int, KeptEvent],
+        local_list: LocalList | None,
+    ) -> "Bay":
         """Return the bay as it was when it was written down."""
-        charger = SimulatedCharger(record.settings, record.charger)
+        charger = SimulatedCharger(record.settings, record.charger, local_list)
         visitor = Visitor(traffic, charger, record.visitor) if traffic else None
         return cls(charger, visitor, kept, record.last_number)
 
@@ -127,6 +135,13 @@ class Bay:
                 self._measured.append(self._last_number)
                 dropped += self._make_room()
         return collected, dropped
+
+    def take_new_list(self) -> LocalList | None:
+        """Hand over the charger's local list if it was replaced since the last call."""
+        if self.charger.local_list is self._written_list:
+            return None
+        self._written_list = self.charger.local_list
+        return self._written_list
 
     def greeting(self) -> list[Kept]:
         """Return what somebody has to hear who listens from now on, kept events last."""

@@ -1,7 +1,8 @@
 """The file in which a simulated world is written down, one commit for each step.
 
 The tables can be read by a person while the world runs: `charger` (with its register), `session`
-(all that ended, for ever) and `kept_event` (what nobody has acknowledged yet).
+(all that ended, for ever) and `kept_event` (what nobody has acknowledged yet). A local list can be
+long and changes seldom, so it has a table of its own (`local_list`).
 """
 
 import sqlite3
@@ -14,26 +15,39 @@ from msgspec import Struct
 
 from chargebridge.chargers.model import SessionEnd, SessionEnded
 from chargebridge.chargers.simulator.bay import BayRecord, Kept, KeptEvent
+from chargebridge.chargers.simulator.tokens import LocalList
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
-_SCHEMA: Final = """
+_SESSIONS_AND_LISTS: Final = """
+CREATE TABLE session (
+    serial TEXT NOT NULL, session INTEGER NOT NULL, id_tag TEXT,
+    started_at_ms INTEGER NOT NULL, start_register_wh INTEGER NOT NULL,
+    stopped_at_ms INTEGER NOT NULL, stop_register_wh INTEGER NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (serial, session)
+) WITHOUT ROWID;
+CREATE TABLE local_list (serial TEXT PRIMARY KEY, list TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+_SCHEMA: Final = f"""
 CREATE TABLE world (latest_ms INTEGER NOT NULL);
 INSERT INTO world VALUES (0);
 CREATE TABLE charger (
     serial TEXT PRIMARY KEY, register_wh INTEGER NOT NULL, record TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE session (
-    serial TEXT NOT NULL, session INTEGER NOT NULL, id_tag TEXT NOT NULL,
-    started_at_ms INTEGER NOT NULL, start_register_wh INTEGER NOT NULL,
-    stopped_at_ms INTEGER NOT NULL, stop_register_wh INTEGER NOT NULL, reason TEXT NOT NULL,
-    PRIMARY KEY (serial, session)
-) WITHOUT ROWID;
 CREATE TABLE kept_event (
     serial TEXT NOT NULL, number INTEGER NOT NULL, event TEXT NOT NULL,
     PRIMARY KEY (serial, number)
 ) WITHOUT ROWID;
-"""
+{_SESSIONS_AND_LISTS}"""  # noqa: S608 - our own text
+
+_FROM_VERSION_1: Final = f"""
+ALTER TABLE session RENAME TO session_1;
+{_SESSIONS_AND_LISTS}
+INSERT INTO session SELECT * FROM session_1;
+DROP TABLE session_1;
+"""  # noqa: S608 - our own text
+"""Then every session had a token, and no charger a local list."""
 
 _UPSERT_CHARGER: Final = """
 INSERT INTO charger VALUES (?, ?, ?)
@@ -43,6 +57,7 @@ ON CONFLICT (serial) DO UPDATE SET register_wh = excluded.register_wh, record = 
 _encoder = msgspec.json.Encoder()
 _record_decoder = msgspec.json.Decoder(BayRecord)
 _event_decoder = msgspec.json.Decoder(KeptEvent)
+_list_decoder = msgspec.json.Decoder(LocalList)
 
 
 class FinishedSession(Struct, frozen=True, kw_only=True):
@@ -50,7 +65,8 @@ class FinishedSession(Struct, frozen=True, kw_only=True):
 
     serial: str
     session: int
-    id_tag: str
+    id_tag: str | None
+    """None: it began without authorization."""
     started_at_ms: int
     start_register_wh: int
     stopped_at_ms: int
@@ -65,7 +81,7 @@ class Ledger:
         path: where it is; None keeps everything in memory.
 
     Raises:
-        ValueError: the file was written by another version of chargebridge.
+        ValueError: the file was written by a newer version of chargebridge.
         sqlite3.Error: it cannot be opened or is no such file.
     """
 
@@ -85,8 +101,9 @@ class Ledger:
         # The same few pages change in every step: the longer the log, the fewer of them are copied back.
         execute("PRAGMA wal_autocheckpoint = 8000")
         (version,) = execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        steps = {0: _SCHEMA, 1: _FROM_VERSION_1}.get(version)
+        if steps is not None:
+            self._database.executescript(f"BEGIN; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version != SCHEMA_VERSION:
             raise ValueError(f"{path}: has schema version {version}, expected {SCHEMA_VERSION}")
 
@@ -101,15 +118,17 @@ class Ledger:
         (latest_ms,) = self._database.execute("SELECT latest_ms FROM world").fetchone()
         return int(latest_ms)
 
-    def records(self) -> Iterator[tuple[BayRecord, dict[int, KeptEvent]]]:
-        """Yield every bay with its unacknowledged events, oldest first."""
+    def records(self) -> Iterator[tuple[BayRecord, dict[int, KeptEvent], LocalList | None]]:
+        """Yield every bay with its unacknowledged events, oldest first, and its charger's local list."""
         kept: dict[str, dict[int, KeptEvent]] = {}
         query = "SELECT serial, number, event FROM kept_event ORDER BY serial, number"
         for serial, number, event in self._database.execute(query):
             kept.setdefault(serial, {})[number] = _event_decoder.decode(event)
-        for (text,) in self._database.execute("SELECT record FROM charger ORDER BY serial"):
+        query = "SELECT record, list FROM charger LEFT JOIN local_list USING (serial) ORDER BY serial"
+        for text, listed in self._database.execute(query):
             record = _record_decoder.decode(text)
-            yield record, kept.get(record.settings.serial, {})
+            local_list = None if listed is None else _list_decoder.decode(listed)
+            yield record, kept.get(record.settings.serial, {}), local_list
 
     def finished(self) -> list[FinishedSession]:
         """Return all sessions that are over, by serial and session."""
@@ -131,6 +150,7 @@ class Ledger:
         ended: Iterable[tuple[str, SessionEnded]],
         kept: Iterable[tuple[str, Kept]],
         forgotten: Iterable[tuple[str, int]],
+        lists: Iterable[tuple[str, LocalList]],
     ) -> None:
         """Write down one step, all of it or nothing.
 
@@ -150,6 +170,10 @@ class Ledger:
                 ((serial, item.number, _encode(item.event)) for serial, item in kept),
             )
             executemany("DELETE FROM kept_event WHERE serial = ? AND number = ?", forgotten)
+            executemany(
+                "INSERT OR REPLACE INTO local_list VALUES (?, ?)",
+                ((serial, _encode(local_list)) for serial, local_list in lists),
+            )
             execute("UPDATE world SET latest_ms = ?", (latest_ms,))
             execute("COMMIT")
         except sqlite3.Error:

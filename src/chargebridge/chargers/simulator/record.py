@@ -1,18 +1,33 @@
 """What a simulated charger is, as data: how it is built, and all that has become of it."""
 
+from typing import Final
+
 from msgspec import Struct, field
 
 from chargebridge.chargers.model import (
+    Capability,
+    ChargerInfo,
+    Configure,
     Fault,
     Measured,
     Outcome,
     Restarted,
+    SessionEnd,
     SessionEnded,
     SessionStarted,
     StateChanged,
 )
 from chargebridge.chargers.simulator.car import Car
+from chargebridge.chargers.simulator.limits import Limits
 from chargebridge.chargers.simulator.outlet import Outlet
+from chargebridge.chargers.simulator.tokens import same_token
+
+FIRMWARE: Final = "1.0.0"
+WARNINGS: Final = frozenset({Fault.WEAK_SIGNAL, Fault.READER})
+"""Faults with which a charger goes on charging; all others end the session."""
+
+HeldEvent = SessionStarted | SessionEnded | Measured | Restarted
+"""What a charger remembers for when its cloud is back."""
 
 
 class ChargerSettings(Struct, frozen=True, kw_only=True):
@@ -25,14 +40,45 @@ class ChargerSettings(Struct, frozen=True, kw_only=True):
     """Seconds between measurements while a session runs."""
     cable_lock: bool = True
 
+    @property
+    def info(self) -> ChargerInfo:
+        """What the cloud knows of such a charger before any event."""
+        lacking = set() if self.cable_lock else {Capability.UNLOCK}
+        return ChargerInfo(
+            serial=self.serial,
+            vendor="chargebridge",
+            model=f"Simulated AC {self.phases}x{self.rated_current_a} A",
+            firmware=FIRMWARE,
+            phases=self.phases,
+            max_current_a=self.rated_current_a,
+            capabilities=frozenset(Capability) - lacking,
+        )
+
 
 class Session(Struct, frozen=True):
     """The running session."""
 
     number: int
-    id_tag: str
+    id_tag: str | None
+    """None: it began without authorization."""
     started_at_ms: int
     start_register_wh: int
+
+    def belongs_to(self, id_tag: str) -> bool:
+        """Say whether it began with this token."""
+        return self.id_tag is not None and same_token(self.id_tag, id_tag)
+
+    def ended(self, at_ms: int, register_wh: int, reason: SessionEnd) -> SessionEnded:
+        """Return the whole record of it when it is over."""
+        return SessionEnded(
+            at_ms=at_ms,
+            session=self.number,
+            id_tag=self.id_tag,
+            started_at_ms=self.started_at_ms,
+            start_register_wh=self.start_register_wh,
+            register_wh=register_wh,
+            reason=reason,
+        )
 
 
 class Authorization(Struct, frozen=True):
@@ -53,6 +99,14 @@ class ChargerRecord(Struct, kw_only=True, omit_defaults=True):
     last_session: int = 0
     authorization: Authorization | None = None
     locked: bool = False
+    """Whether the cable is held at the charger's side."""
+    limits: Limits = field(default_factory=Limits)
+    rules: Configure = Configure(number=0, expires_ms=0)
+    """How it charges when nobody can be asked, as it was configured last."""
+    cache: list[str] = field(default_factory=list)
+    """Tokens that its cloud has accepted, the latest last."""
+    dismissed: bool = False
+    """A session of the plugged-in car was ended on purpose: free charging begins no other one."""
     available: bool = True
     fault: Fault | None = None
     cloud_lost: bool = False
@@ -62,5 +116,23 @@ class ChargerRecord(Struct, kw_only=True, omit_defaults=True):
     """The last state its cloud has heard."""
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     """How the last commands ended, by number: none is carried out twice."""
-    held: list[SessionStarted | SessionEnded | Measured | Restarted] = field(default_factory=list)
+    held: list[HeldEvent] = field(default_factory=list)
     """Events for which the cloud was away."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether its cloud can talk to it."""
+        return not self.cloud_lost and self.down_until_ms is None
+
+    @property
+    def faulted(self) -> bool:
+        """Whether a fault keeps it from charging."""
+        return self.fault is not None and self.fault not in WARNINGS
+
+    @property
+    def charges_freely(self) -> bool:
+        """Whether the plugged-in car gets a session without anybody's authorization."""
+        if self.rules.authorization_required or self.car is None or self.session is not None:
+            return False
+        usable = self.available and not self.faulted and self.down_until_ms is None
+        return usable and not self.dismissed

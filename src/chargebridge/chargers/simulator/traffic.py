@@ -197,7 +197,7 @@ class Visitor:
             return
         self.record.give_up_ms = now_ms + self._visit.patience_ms
         self._enter(Phase.ARRIVED, now_ms + self._visit.between_ms)
-        if self._visit.plug_first or charger.reader_refuses is not None:
+        if self._visit.plug_first or charger.reader_refuses(self._visit.id_tag) is not None:
             self._plug_in(now_ms)
         else:
             self._show_token(now_ms)
@@ -229,7 +229,7 @@ class Visitor:
             if not full and now_ms < latest_ms:
                 self.record.due_ms = min(now_ms + 5 * MINUTE_MS, latest_ms)
                 return
-        if self._visit.stop is Stop.TOKEN and self._charger.reader_refuses is None:
+        if self._visit.stop is Stop.TOKEN and self._charger.reader_refuses(self._visit.id_tag) is None:
             self._charger.present_token(self._visit.id_tag, now_ms)
             self._enter(Phase.STOPPING, now_ms + self._visit.patience_ms)
         else:
@@ -248,7 +248,7 @@ class Visitor:
         self._charger.plug_in(car, now_ms)
 
     def _show_token(self, now_ms: int) -> None:
-        if self._charger.reader_refuses is None:
+        if self._charger.reader_refuses(self._visit.id_tag) is None:
             self._charger.present_token(self._visit.id_tag, now_ms)
             self.record.token_shown = True
 

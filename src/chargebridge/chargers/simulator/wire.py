@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from chargebridge.chargers.model import ChargerCommand, ChargerEvent, ChargerInfo, CommandOutcome
 
-LINE_LIMIT: Final = 65_536
-"""Bytes in a line at most, in both directions."""
+LINE_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes in a line at most, in both directions: a local list of 10,000 tokens fits."""
 SERIALS_A_LINE: Final = 500
 RECEIPTS_A_LINE: Final = 1000
 

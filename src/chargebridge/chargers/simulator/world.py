@@ -19,6 +19,7 @@ from chargebridge.chargers.simulator.bay import Bay, Kept
 from chargebridge.chargers.simulator.charger import SimulatedCharger
 from chargebridge.chargers.simulator.ledger import FinishedSession, Ledger
 from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.tokens import LocalList
 from chargebridge.chargers.simulator.traffic import Traffic, Visitor
 
 
@@ -27,7 +28,7 @@ class RunningSession(Struct, frozen=True, kw_only=True):
 
     serial: str
     session: int
-    id_tag: str
+    id_tag: str | None
     started_at_ms: int
     start_register_wh: int
 
@@ -62,6 +63,7 @@ class World:
         self._outcomes: list[tuple[str, CommandOutcome]] = []
         self._ended: list[tuple[str, SessionEnded]] = []
         self._forgotten: list[tuple[str, int]] = []
+        self._new_lists: dict[str, LocalList] = {}
         self.latest_ms = self._ledger.latest_ms()
         """The latest moment this world has seen, in UTC milliseconds; 0 for a new one."""
         try:
@@ -71,8 +73,8 @@ class World:
             raise ValueError(f"{path}: a charger in it cannot be read: {error}") from error
 
     def _load(self) -> None:
-        for record, kept in self._ledger.records():
-            bay = Bay.from_record(record, self._traffic, kept)
+        for record, kept, local_list in self._ledger.records():
+            bay = Bay.from_record(record, self._traffic, kept, local_list)
             self._bays[record.settings.serial] = bay
             self._schedule(record.settings.serial, bay)
 
@@ -109,7 +111,7 @@ class World:
 
     def info(self, serial: str) -> ChargerInfo:
         """Return what is known of a charger before any event."""
-        return self._bays[serial].charger.info
+        return self._bays[serial].charger.settings.info
 
     def greeting(self, serial: str) -> list[Kept]:
         """Return what somebody has to hear who listens to a charger from now on.
@@ -214,10 +216,11 @@ class World:
             ended=self._ended,
             kept=[(serial, item) for serial, item in events if item.number],
             forgotten=self._forgotten,
+            lists=self._new_lists.items(),
         )
         step = Step(events, self._outcomes)
         self._touched, self._events, self._outcomes = {}, [], []
-        self._ended, self._forgotten = [], []
+        self._ended, self._forgotten, self._new_lists = [], [], {}
         return step
 
     def _moment(self, now_ms: int) -> int:
@@ -229,6 +232,9 @@ class World:
         self._events += [(serial, item) for item in events]
         self._forgotten += [(serial, number) for number in dropped]
         self._ended += [(serial, ended) for ended in bay.charger.take_finished()]
+        new_list = bay.take_new_list()
+        if new_list is not None:
+            self._new_lists[serial] = new_list
         self._touched[serial] = bay
         self._schedule(serial, bay)
 
