@@ -15,9 +15,13 @@ from chargebridge.chargepoint.records import (
     Attempted,
     Bury,
     Dequeue,
+    DropProfile,
     Enqueue,
     Found,
     MessageKind,
+    PutProfile,
+    PutProfileWrites,
+    PutSamples,
     PutTransaction,
     Query,
     QueuedMessage,
@@ -28,7 +32,11 @@ from chargebridge.chargepoint.records import (
     SendState,
     SetConfiguration,
     StoredChargePoint,
+    StoredProfile,
+    TokenQuery,
+    TokensFound,
     Transaction,
+    Unbury,
 )
 from chargebridge.store.batch import Batch
 from chargebridge.store.connection import open_writer
@@ -245,6 +253,17 @@ def test_a_queue_is_read_in_pages_after_what_was_submitted_before(tmp_path: Path
     in_store(tmp_path, check)
 
 
+def test_a_question_that_cannot_be_put_fails_alone(tmp_path: Path) -> None:
+    async def check(store: SqliteStore, recorder: Recorder) -> None:
+        store.read(1, TokenQuery(("\ud800",)), "bad")
+        store.read(1, TokenQuery(("TAG",)), "good")
+        await recorder.settled("good")
+        assert isinstance(recorder.errors["bad"], RecordRefusedError)
+        assert recorder.answers["good"] == (TokenQuery(("TAG",)), TokensFound())
+
+    in_store(tmp_path, check)
+
+
 def test_load_all_brings_the_head_of_a_long_queue(tmp_path: Path) -> None:
     async def check(store: SqliteStore, recorder: Recorder) -> None:
         store.submit(1, [PutTransaction(TX), *(sample(n, n) for n in range(1, 41))], 1)
@@ -438,12 +457,28 @@ plans = st.lists(
         st.lists(
             st.tuples(
                 st.sampled_from(
-                    ["state", "set", "unset", "put", "enqueue", "sample", "attempt", "drop", "bury"]
+                    [
+                        "state",
+                        "set",
+                        "unset",
+                        "put",
+                        "enqueue",
+                        "sample",
+                        "attempt",
+                        "drop",
+                        "bury",
+                        "unbury",
+                        "samples",
+                        "no samples",
+                        "profile",
+                        "no profile",
+                        "profile writes",
+                    ]
                 ),
                 st.integers(1, 3),
                 st.integers(1, 9),
             ),
-            max_size=5,
+            max_size=7,
         ),
     ),
     max_size=12,
@@ -473,7 +508,8 @@ def turns_of(plan: Sequence[tuple[int, list[tuple[str, int, int]]]]) -> list[tup
                 case "enqueue" | "sample" if which in known[charge_point]:
                     sequence[charge_point] += 1
                     queued[charge_point].append(sequence[charge_point])
-                    message = QueuedMessage(sequence[charge_point], MessageKind.METER_VALUES, which)
+                    kind = MessageKind.START if value % 2 else MessageKind.METER_VALUES
+                    message = QueuedMessage(sequence[charge_point], kind, which)
                     carried = value if what == "sample" else 0
                     records.append(Enqueue(message, carried, carried))
                 case "attempt" if head:
@@ -482,6 +518,16 @@ def turns_of(plan: Sequence[tuple[int, list[tuple[str, int, int]]]]) -> list[tup
                     records.append(Dequeue(queued[charge_point].pop(0)))
                 case "bury" if head:
                     records.append(Bury(queued[charge_point].pop(0), value, "r"))
+                case "unbury":
+                    records.append(Unbury(which))
+                case "samples" | "no samples" if which in known[charge_point]:
+                    records.append(PutSamples(which, b"%d" % value if what == "samples" else None))
+                case "profile":
+                    records.append(PutProfile(StoredProfile(which, 1, "p", value, b"%d" % value)))
+                case "no profile":
+                    records.append(DropProfile(which))
+                case "profile writes":
+                    records.append(PutProfileWrites("charger", which, value))
         turns.append((charge_point, records, None))
     return turns
 
@@ -489,10 +535,19 @@ def turns_of(plan: Sequence[tuple[int, list[tuple[str, int, int]]]]) -> list[tup
 def contents(
     directory: Path, batches: Sequence[Sequence[tuple[int, list[Record], None]]]
 ) -> list[list[object]]:
-    tables = ("charge_points", "states", "configuration", "transactions", "queue")
+    tables = (
+        "profile_writes",
+        "charging_profiles",
+        "transaction_samples",
+        "queue",
+        "transactions",
+        "configuration",
+        "states",
+        "charge_points",
+    )
     with closing(open_writer(directory / "store.sqlite3", None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
-        for table in ("queue", "dead_letters", "transactions", "configuration", "states", "charge_points"):
+        for table in ("dead_letters", *tables):
             connection.execute(f"DELETE FROM {table}")
         connection.execute(
             "INSERT INTO charge_points (id, identity, central_system) VALUES (1,'a','c'),(2,'b','c')"
