@@ -242,7 +242,15 @@ def _in_force(stack: Sequence[_Timetable], at_ms: int) -> _InForce | None:
 
 
 def _next_boundary_ms(stacks: _Stacks, after_ms: int) -> int | None:
-    return _earliest(*(each.next_boundary_ms(after_ms) for stack in stacks.values() for each in stack))
+    """Return the first moment after this one at which a purpose may give another limit (`SC-25`)."""
+    boundaries_ms: list[int | None] = []
+    for stack in stacks.values():
+        for timetable in stack:
+            boundaries_ms.append(timetable.next_boundary_ms(after_ms))
+            # Until the prevailing profile itself goes on, nothing below it counts.
+            if timetable.period_at(after_ms) is not None:
+                break
+    return _earliest(*boundaries_ms)
 
 
 def _stretch_at(
