@@ -44,7 +44,7 @@ def link_lost(charge_point: "ChargePoint") -> None:
     charge_point.probe_due = charge_point.heartbeat_due = False
     charge_point.statuses = []
     charge_point.triggered = []
-    charge_point.telemetry = None
+    charge_point.telemetry = charge_point.held_transfer = None
     charge_point.cancel_timer(Timer.CALL)
     authorization.link_lost(charge_point)
     remote_control.link_lost(charge_point)

@@ -7,12 +7,13 @@ from chargebridge.chargepoint import (
     boot,
     calls,
     configuration,
+    data_transfer,
     remote_control,
     smart_charging,
     triggers,
 )
 from chargebridge.chargepoint.turn import NoticeKind, SendFrame
-from chargebridge.ocpp16.enums import ClearCacheStatus, DataTransferStatus
+from chargebridge.ocpp16.enums import ClearCacheStatus
 from chargebridge.ocpp16.fields import Request, Response
 from chargebridge.ocpp16.frames import (
     Call,
@@ -32,7 +33,6 @@ from chargebridge.ocpp16.messages import (
     ClearCacheResponse,
     ClearChargingProfile,
     DataTransfer,
-    DataTransferResponse,
     GetCompositeSchedule,
     GetConfiguration,
     RemoteStartTransaction,
@@ -115,8 +115,7 @@ def _handle(charge_point: "ChargePoint", call: Call, request: Request) -> Respon
             # There is no authorization cache to clear (CA-5).
             return ClearCacheResponse(status=ClearCacheStatus.REJECTED)
         case DataTransfer():
-            # No vendor's extension is known (DT-1).
-            return DataTransferResponse(status=DataTransferStatus.UNKNOWN_VENDOR_ID)
+            return data_transfer.data_transfer(charge_point, request, call.id)
         case _:
             description = f"{call.action} is not supported by this charge point"
             raise PayloadError(CallErrorCode.NOT_SUPPORTED, description)

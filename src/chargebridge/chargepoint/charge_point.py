@@ -21,6 +21,7 @@ from chargebridge.chargepoint import (
     charger_settings,
     commands,
     configuration,
+    data_transfer,
     delivery,
     limits,
     remote_control,
@@ -34,6 +35,8 @@ from chargebridge.chargepoint.records import (
     QueuePage,
     Record,
     SaveState,
+    SessionQuery,
+    SessionsFound,
     StoredChargePoint,
     Transaction,
 )
@@ -92,6 +95,7 @@ class ChargePoint:
         "heard_mono",
         "heartbeat_due",
         "held",
+        "held_transfer",
         "is_new",
         "late_call",
         "latest",
@@ -165,6 +169,7 @@ class ChargePoint:
         self.latest: Latest | None = None
         self.authorizing: authorization.Authorizing | None = None
         self.held: remote_control.HeldUnlock | None = None
+        self.held_transfer: data_transfer.HeldTransfer | None = None
 
         self.profiles: tuple[Installed, ...] = tuple(map(smart_charging.loaded, stored.profiles))
         """The charging profiles that are installed."""
@@ -261,6 +266,8 @@ class ChargePoint:
     def _store_read(self, read: StoreRead) -> None:
         if isinstance(read.found, QueuePage):
             delivery.page_read(self, read.found)
+        elif isinstance(read.query, SessionQuery) and isinstance(read.found, SessionsFound):
+            data_transfer.sessions_read(self, read.query, read.found)
 
     def _begin(self, now: Instant) -> None:
         self.now = now

@@ -199,7 +199,6 @@ def session_over(charge_point: "ChargePoint") -> None:
 def reconcile(charge_point: "ChargePoint") -> None:
     """Ask again, under the same number, what is desired and not yet done."""
     state, now_ms = charge_point.state, charge_point.now.utc_ms
-    charger_settings.refresh(charge_point)
     for asked in state.asked:
         command, expired = asked.command, asked.command.expires_ms <= now_ms
         if asked.purpose in _LASTING and expired:
@@ -213,6 +212,7 @@ def reconcile(charge_point: "ChargePoint") -> None:
     ending = state.stop_request is not None and charge_point.running is not None
     if ending and outstanding(charge_point, Purpose.AUTHORIZATION) is None:
         end_session(charge_point)
+    charger_settings.refresh(charge_point)
     limits.refresh(charge_point)
 
 

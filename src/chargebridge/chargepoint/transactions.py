@@ -13,7 +13,7 @@ from chargebridge.chargepoint import (
     remote_control,
     smart_charging,
 )
-from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Transaction
+from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Transaction, Unbury
 from chargebridge.chargepoint.state import SESSIONS_REMEMBERED, StopRequest
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import ChargerState, SessionEnd, SessionEnded, SessionStarted
@@ -193,6 +193,20 @@ def request_stop(charge_point: "ChargePoint", reason: Reason, id_tag: str | None
         state.stop_request = StopRequest(reason, id_tag)
         charge_point.changed()
         commands.end_session(charge_point)
+
+
+def send_again(charge_point: "ChargePoint", transaction: Transaction) -> None:
+    """Queue an ended transaction once more whose Start or Stop was given up.
+
+    A Stop that was answered under the id -1 told the central system nothing: it follows its Start.
+    """
+    charge_point.record(Unbury(transaction.number))
+    if transaction.start is SendState.DEAD:
+        transaction = structs.replace(transaction, start=SendState.QUEUED, transaction_id=None)
+        delivery.enqueue(charge_point, MessageKind.START, transaction)
+    transaction = structs.replace(transaction, stop=SendState.QUEUED)
+    put(charge_point, transaction)
+    delivery.enqueue(charge_point, MessageKind.STOP, transaction)
 
 
 def put(charge_point: "ChargePoint", transaction: Transaction) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chargebridge.chargers.model import ChargerState
+from chargebridge.chargers.model import Authorize, ChargerState, Unlock
 
 pytestmark = pytest.mark.unit
 
@@ -138,7 +138,7 @@ class TestRegistration:
         bench.ask("UnlockConnector", {"connectorId": 1})
         bench.ask("TriggerMessage", {"requestedMessage": "BootNotification"})
         bench.answer(REJECTED)
-        (unlock,) = bench.asked()
+        (unlock,) = bench.asked(Unlock)
         bench.done(unlock)
         assert "cs1" not in bench.answers
 
@@ -171,7 +171,7 @@ class TestRegistration:
         if before:
             bench.answer(before)
         assert bench.ask("RemoteStartTransaction", {"idTag": "TAG1"}) == {"status": "Rejected"}
-        assert bench.asked() == []
+        assert bench.asked(Authorize) == []
 
     def test_boot_8_stops_nothing_while_pending(self, charging):
         charging.charger_restarts()

@@ -19,15 +19,11 @@ pytestmark = pytest.mark.unit
 
 LATER = [
     ("CancelReservation", {"reservationId": 1}),
-    ("ClearChargingProfile", {}),
-    ("GetCompositeSchedule", {"connectorId": 1, "duration": 60}),
     ("GetDiagnostics", {"location": "ftp://example.org/"}),
-    ("GetLocalListVersion", {}),
     (
         "ReserveNow",
         {"connectorId": 1, "expiryDate": "2026-01-02T10:00:00Z", "idTag": "A", "reservationId": 1},
     ),
-    ("SendLocalList", {"listVersion": 1, "updateType": "Full"}),
     ("UpdateFirmware", {"location": "ftp://example.org/", "retrieveDate": "2026-01-02T10:00:00Z"}),
     ("GetInstalledCertificateIds", {"certificateType": "CentralSystemRootCertificate"}),
 ]
@@ -204,7 +200,8 @@ class TestTurns:
     def test_the_state_reads_back_as_it_was_written(self, charging):
         assert load(charging.store.document) == charging.cp.state
 
-    def test_a_meter_values_turn_is_one_record_and_one_frame(self, charging):
+    def test_a_meter_values_turn_is_one_record_and_one_frame(self, new_bench):
+        charging = new_bench("easee").ready().charging()
         charging.wait(1)
         readings = tuple(Reading(Quantity.CURRENT_A, 16.0, phase) for phase in (1, 2, 3))
         effects = charging.turn(

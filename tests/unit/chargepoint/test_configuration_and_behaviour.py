@@ -1,11 +1,13 @@
 """Configuration keys (`CF-*`), behaviours, and what is durable of them."""
 
 import pytest
+from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import PRESETS, Behaviour, BehaviourError, behaviour
 from chargebridge.chargepoint.configuration import check
 from chargebridge.chargepoint.keys import KEYS, InvalidValueError
 from chargebridge.chargepoint.turn import SetPing
+from chargebridge.chargers.model import Capability
 
 pytestmark = pytest.mark.unit
 
@@ -29,19 +31,80 @@ DOCUMENTED = {
     "ConnectorPhaseRotation",
     "HeartbeatInterval",
     "LocalAuthorizeOffline",
+    "LocalAuthListEnabled",
     "LocalPreAuthorize",
     "MeterValuesSampledData",
     "MeterValueSampleInterval",
+    "StopTxnSampledData",
+    "StopTransactionOnInvalidId",
     "TransactionMessageAttempts",
     "TransactionMessageRetryInterval",
     "UnlockConnectorOnEVSideDisconnect",
 }
+"""The fourteen of Easee's documentation."""
+EXTENSIONS = {
+    "DynamicChargerCurrent",
+    "DynamicCircuitCurrent",
+    "ExternalAuthorizationRequired",
+    "freecharging",
+    "rfidtagfreecharging",
+}
+STANDARD = DOCUMENTED | {
+    "AuthorizationCacheEnabled",
+    "AuthorizeRemoteTxRequests",
+    "ClockAlignedDataInterval",
+    "MeterValuesAlignedData",
+    "ResetRetries",
+    "StopTxnAlignedData",
+    "WebSocketPingInterval",
+}
+
+
+REQUIRED = {
+    **dict.fromkeys(
+        (
+            "ClockAlignedDataInterval",
+            "ConnectionTimeOut",
+            "ConnectorPhaseRotation",
+            "HeartbeatInterval",
+            "LocalAuthListEnabled",
+            "LocalAuthorizeOffline",
+            "LocalPreAuthorize",
+            "MeterValuesAlignedData",
+            "MeterValuesSampledData",
+            "MeterValueSampleInterval",
+            "ResetRetries",
+            "StopTransactionOnInvalidId",
+            "StopTxnAlignedData",
+            "StopTxnSampledData",
+            "TransactionMessageAttempts",
+            "TransactionMessageRetryInterval",
+            "UnlockConnectorOnEVSideDisconnect",
+        ),
+        False,
+    ),
+    **dict.fromkeys(
+        (
+            "ChargeProfileMaxStackLevel",
+            "ChargingScheduleAllowedChargingRateUnit",
+            "ChargingScheduleMaxPeriods",
+            "GetConfigurationMaxKeys",
+            "LocalAuthListMaxLength",
+            "MaxChargingProfilesInstalled",
+            "NumberOfConnectors",
+            "SendLocalListMaxLength",
+            "SupportedFeatureProfiles",
+        ),
+        True,
+    ),
+}
+"""What OCPP 1.6 §9 requires, and whether it is read-only; AuthorizeRemoteTxRequests may be either."""
 
 
 class TestGetConfiguration:
     @pytest.mark.parametrize("payload", [{}, {"key": []}])
-    def test_cf_1_all_keys_each_with_a_value(self, ready, payload):
-        answer = ready.ask("GetConfiguration", payload)
+    def test_cf_1_all_keys_each_with_a_value(self, new_bench, payload):
+        answer = new_bench("easee").ready().ask("GetConfiguration", payload)
         assert [key["key"] for key in answer["configurationKey"]] == [key.name for key in KEYS.values()]
         assert all(isinstance(key["value"], str) for key in answer["configurationKey"])
         assert "unknownKey" not in answer
@@ -63,9 +126,37 @@ class TestGetConfiguration:
         (key,) = get(ready, "connectiontimeout")["configurationKey"]
         assert key == {"key": "ConnectionTimeOut", "readonly": False, "value": "120"}
 
-    def test_only_what_is_built_is_claimed(self, ready):
-        (key,) = get(ready, "SupportedFeatureProfiles")["configurationKey"]
-        assert key["value"] == "Core,RemoteTrigger"
+    @pytest.mark.parametrize(
+        ("capabilities", "value"),
+        [
+            (frozenset(Capability), "Core,LocalAuthListManagement,SmartCharging,RemoteTrigger"),
+            (frozenset(), "Core,LocalAuthListManagement,RemoteTrigger"),
+        ],
+    )
+    def test_con_2_only_what_the_charger_can_do_is_claimed(self, new_bench, capabilities, value):
+        bench = new_bench("easee", capabilities=capabilities).ready()
+        (key,) = get(bench, "SupportedFeatureProfiles")["configurationKey"]
+        assert key == {"key": "SupportedFeatureProfiles", "readonly": True, "value": value}
+
+    def test_cf_7_optional_keys_are_there_only_where_their_feature_is(self, new_bench):
+        bare = new_bench("easee", capabilities=frozenset()).ready()
+        names = {key["key"] for key in bare.ask("GetConfiguration")["configurationKey"]}
+        missing = {key.name for key in KEYS.values()} - names
+        assert missing == EXTENSIONS | {
+            "ChargeProfileMaxStackLevel",
+            "ChargingScheduleAllowedChargingRateUnit",
+            "ChargingScheduleMaxPeriods",
+            "MaxChargingProfilesInstalled",
+            "ProfileWritesRemaining",
+            "ProfileWritesToday",
+        }
+        assert change(bare, "freecharging", "true") == "NotSupported"
+        assert get(bare, "ChargeProfileMaxStackLevel") == {"unknownKey": ["ChargeProfileMaxStackLevel"]}
+
+    def test_cf_11_every_required_key_of_a_claimed_profile_is_there_with_its_access(self, ready):
+        reported = {key["key"]: key["readonly"] for key in ready.ask("GetConfiguration")["configurationKey"]}
+        for name, read_only in REQUIRED.items():
+            assert reported[name] is read_only, name
 
     def test_cf_12_message_timeout(self, new_bench):
         (key,) = get(new_bench(call_timeout_s=20.0).ready(), "MessageTimeout")["configurationKey"]
@@ -166,13 +257,36 @@ class TestInitialConfiguration:
 
 
 class TestBehaviour:
-    def test_standard_every_key_is_as_writable_as_the_standard_says(self, ready):
-        assert writable(ready) == DOCUMENTED | {"AuthorizeRemoteTxRequests", "WebSocketPingInterval"}
+    def test_standard_every_key_is_as_writable_as_the_standard_says(self, new_bench):
+        bench = new_bench("ocpp16").ready()
+        assert writable(bench) == STANDARD
+        assert change(bench, "WebSocketPingInterval", "10") == "Accepted"
 
-    def test_documented_only_the_documented_keys_are(self, new_bench):
-        bench = new_bench(overrides={"other_keys_read_only": True}).ready()
-        assert writable(bench) == DOCUMENTED
+    def test_documented_only_the_fourteen_keys_and_the_extensions_are_writable(self, new_bench):
+        bench = new_bench("easee").ready()
+        assert writable(bench) == DOCUMENTED | EXTENSIONS
         assert change(bench, "WebSocketPingInterval", "10") == "Rejected"
+        assert change(bench, "ClockAlignedDataInterval", "900") == "Rejected"
+
+    def test_the_extension_keys_are_there_where_they_are_switched_on(self, new_bench):
+        bench = new_bench("easee").ready()
+        assert change(bench, "freecharging", "True") == "Accepted"
+
+    def test_standard_there_are_no_extension_keys(self, new_bench):
+        bench = new_bench("ocpp16").ready()
+        assert change(bench, "freecharging", "True") == "NotSupported"
+        assert change(bench, "DynamicChargerCurrent", "10") == "NotSupported"
+
+    @pytest.mark.parametrize(
+        ("key", "value", "capability"),
+        [
+            ("StopTransactionOnInvalidId", "false", Capability.LIMIT),
+            ("UnlockConnectorOnEVSideDisconnect", "true", Capability.UNLOCK),
+        ],
+    )
+    def test_what_the_charger_cannot_do_is_not_promised(self, new_bench, key, value, capability):
+        assert change(new_bench(capabilities=frozenset({capability})).ready(), key, value) == "Accepted"
+        assert change(new_bench(capabilities=frozenset()).ready(), key, value) == "Rejected"
 
     @pytest.mark.parametrize(("tolerant", "answer"), [(False, "FormationViolation"), (True, None)])
     def test_rpc_12_extra_fields(self, new_bench, tolerant, answer):
@@ -191,7 +305,7 @@ class TestBehaviour:
     @pytest.mark.parametrize(
         ("preset", "overrides", "message"),
         [
-            ("zaptec", None, "behaviour 'zaptec': expected one of easee, ocpp16"),
+            ("zaptec", None, "behaviour 'zaptec': expected one of easee, easee-1.8, ocpp16"),
             ("easee", {"nonsense": 1}, "behaviour override 'nonsense' is unknown; the fields are heartbeat"),
             ("easee", {"available_after_boot_s": "long"}, "behaviour override: Expected `float`"),
         ],
@@ -200,14 +314,21 @@ class TestBehaviour:
         with pytest.raises(BehaviourError, match=message):
             behaviour(preset, overrides)
 
-    def test_every_field_says_what_it_is(self):
-        assert set(Behaviour.__struct_fields__) == {
-            "available_after_boot_s",
-            "heartbeat_interval_s",
-            "meter_values_outside_transactions",
-            "other_keys_read_only",
-            "tolerate_extra_fields",
-            "trigger_boot_when_accepted",
-            "triggers_firmware_and_diagnostics",
-            "unlock_sets_unlock_on_ev_side_disconnect",
-        }
+    @pytest.mark.parametrize(
+        ("name", "field", "value"),
+        [
+            ("home-assistant", "relative_profiles", True),
+            ("evcc", "plans_in_memory", False),
+            ("extra-fields", "tolerate_extra_fields", True),
+        ],
+    )
+    def test_a_compatibility_changes_one_field_of_any_preset(self, name, field, value):
+        assert getattr(behaviour("easee"), field) is not value
+        assert behaviour("easee", compatibility=[name]) == structs.replace(PRESETS["easee"], **{field: value})
+
+    def test_an_override_goes_before_a_compatibility(self):
+        assert behaviour("easee", {"plans_in_memory": True}, ["evcc"]).plans_in_memory is True
+
+    def test_an_unknown_compatibility_is_refused(self):
+        with pytest.raises(BehaviourError, match="compatibility 'steve': expected any of home-assistant, evcc"):
+            behaviour("easee", compatibility=["steve"])

@@ -1,0 +1,183 @@
+"""DataTransfer of vendor `no.easee`: sessions listed and imported, a schedule overridden (`DT-1`).
+
+Read leniently, as Easee documents its data: loose JSON with unquoted keys and single quotes. Written
+strictly.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from chargebridge.chargepoint import boot, commands, delivery, limits, transactions
+from chargebridge.chargepoint.records import (
+    SendState,
+    SessionQuery,
+    SessionsFound,
+)
+from chargebridge.chargepoint.turn import ReadStore, SendFrame
+from chargebridge.chargers.model import Capability
+from chargebridge.clock import format_utc
+from chargebridge.ocpp16.enums import DataTransferStatus
+from chargebridge.ocpp16.frames import encode_result
+from chargebridge.ocpp16.messages import DataTransfer, DataTransferResponse
+from chargebridge.ocpp16.text import same_token
+from chargebridge.ocpp16.timestamps import parse_timestamp
+
+if TYPE_CHECKING:
+    from chargebridge.chargepoint.charge_point import ChargePoint
+
+VENDOR: Final = "no.easee"
+LONGEST_RANGE_MS: Final = 31 * 86_400_000
+MOST_SESSIONS: Final = 1000
+_PAIR: Final = re.compile(r"""["']?(\w+)["']?\s*[:=]\s*["']([^"']*)["']""")
+
+_write = msgspec.json.Encoder().encode
+
+
+class Wanted(Enum):
+    """What is to be done with the sessions that are being read."""
+
+    LIST = "listeaseesessions"
+    IMPORT = "importeaseesessions"
+
+
+class HeldTransfer(NamedTuple):
+    """A DataTransfer that waits for the store; it dies with its link."""
+
+    call_id: str
+    wanted: Wanted
+    query: SessionQuery
+
+
+class RangeError(ValueError):
+    """The data of a DataTransfer does not say from when to when; the text says what was expected."""
+
+
+def data_transfer(
+    charge_point: "ChargePoint", request: DataTransfer, call_id: str
+) -> DataTransferResponse | None:
+    """Answer DataTransfer, or hold the answer until the store has been read."""
+    known = charge_point.settings.behaviour.easee_extensions and same_token(request.vendor_id, VENDOR)
+    if not known:
+        return DataTransferResponse(status=DataTransferStatus.UNKNOWN_VENDOR_ID)
+    name = (request.message_id or "").lower()
+    if name == "overrideschedule":
+        return _override_schedule(charge_point, request)
+    if name not in {Wanted.LIST.value, Wanted.IMPORT.value}:
+        return DataTransferResponse(status=DataTransferStatus.UNKNOWN_MESSAGE_ID)
+    try:
+        from_ms, until_ms = read_range(request.data or "")
+    except RangeError as error:
+        return _refuse(str(error))
+    if charge_point.held_transfer is not None:
+        return _refuse("another list of sessions is being read; ask again when it is answered")
+    query = SessionQuery(from_ms, until_ms, MOST_SESSIONS)
+    charge_point.held_transfer = HeldTransfer(call_id, Wanted(name), query)
+    charge_point.let_out(ReadStore(query))
+    return None
+
+
+def _refuse(reason: str) -> DataTransferResponse:
+    data = _write({"error": reason}).decode()
+    return DataTransferResponse(status=DataTransferStatus.REJECTED, data=data)
+
+
+# --- what is asked for ------------------------------------------------------------------------------
+
+
+def read_range(data: str) -> tuple[int, int]:
+    """Return start and stop in UTC milliseconds, from strict or loose JSON.
+
+    Raises:
+        RangeError: one is missing or no date, they are in the wrong order or more than 31 days apart.
+    """
+    found = {name.lower(): text for name, text in _PAIR.findall(data.replace("\\", ""))}
+    from_ms, until_ms = _moment(found, "start"), _moment(found, "stop")
+    if not from_ms <= until_ms <= from_ms + LONGEST_RANGE_MS:
+        raise RangeError("stop: expected a moment after start, by 31 days at most")
+    return from_ms, until_ms
+
+
+def _moment(found: Mapping[str, str], name: str) -> int:
+    try:
+        return parse_timestamp(found[name])
+    except (KeyError, ValueError):
+        raise RangeError(f"{name}: expected a moment such as {name}:'2021-03-01T00:00:00Z'") from None
+
+
+# --- overriding -------------------------------------------------------------------------------------
+
+
+def _override_schedule(charge_point: "ChargePoint", request: DataTransfer) -> DataTransferResponse:
+    """End the hold of the stored schedule on the running session."""
+    state = charge_point.state
+    if request.data:
+        return _refuse("OverrideSchedule takes no data")
+    if charge_point.running is None:
+        return _refuse("no session is running")
+    if not charge_point.reachable:
+        return _refuse("the charger cannot be reached")
+    if Capability.OVERRIDE in charge_point.settings.capabilities:
+        commands.override_schedule(charge_point)
+    elif state.plan is None and not state.plan_unknown:
+        # Nothing is stored in the charger: what is carried out from here is set aside here.
+        limits.overridden(charge_point)
+        charge_point.changed()
+    else:
+        return _refuse("the charger cannot set its stored schedule aside")
+    return DataTransferResponse(status=DataTransferStatus.ACCEPTED)
+
+
+# --- sessions ---------------------------------------------------------------------------------------
+
+
+def sessions_read(charge_point: "ChargePoint", query: SessionQuery, found: SessionsFound) -> None:
+    """Answer the DataTransfer that waited for these sessions."""
+    held = charge_point.held_transfer
+    if held is None or held.query != query:
+        return  # asked for on a connection that is gone
+    charge_point.held_transfer = None
+    if boot.silent(charge_point):
+        return
+    if found.more:
+        response = _refuse(f"more than {MOST_SESSIONS} sessions: choose a shorter time")
+    else:
+        told = _list(found) if held.wanted is Wanted.LIST else _import(charge_point, found)
+        data = _write(told).decode()
+        response = DataTransferResponse(status=DataTransferStatus.ACCEPTED, data=data)
+    charge_point.let_out(SendFrame(charge_point.epoch, encode_result(held.call_id, response)))
+
+
+def _list(found: SessionsFound) -> object:
+    return [
+        {
+            "connectorId": transaction.connector,
+            "idTag": transaction.id_tag,
+            "meterStart": transaction.meter_start_wh,
+            "start": format_utc(transaction.started_ms),
+            "meterStop": transaction.meter_stop_wh,
+            "stop": format_utc(transaction.stopped_ms or 0),
+            "sequenceNumber": transaction.session,
+        }
+        for transaction in found.transactions
+    ]
+
+
+def _import(charge_point: "ChargePoint", found: SessionsFound) -> object:
+    """Queue again what was given up; what is answered or waits is only counted."""
+    counts = {"imported": 0, "alreadyAnswered": 0, "waiting": 0}
+    for read in found.transactions:
+        transaction = charge_point.transactions.get(read.number, read)
+        states = {transaction.start, transaction.stop}
+        if SendState.QUEUED in states:
+            counts["waiting"] += 1
+        elif SendState.DEAD in states:
+            transactions.send_again(charge_point, transaction)
+            counts["imported"] += 1
+        else:
+            counts["alreadyAnswered"] += 1
+    delivery.forget_delivered(charge_point)
+    return counts
