@@ -29,7 +29,7 @@ class NotAStoreError(StoreError):
 
 
 class RecordRefusedError(StoreError):
-    """A record of the turn contradicts what is stored, or cannot be stored at all."""
+    """A record contradicts what is stored or cannot be stored at all, or a question cannot be put."""
 
 
 class EarlierTurnFailedError(StoreError):
@@ -58,8 +58,8 @@ REFUSALS = (
 
 
 def refusal(error: Exception) -> RecordRefusedError:
-    """Tell of a record that can never be stored."""
-    return RecordRefusedError(f"a record was refused: {type(error).__name__}: {error}")
+    """Tell of a record that can never be stored, or of a question that can never be answered."""
+    return RecordRefusedError(f"a record or a question was refused: {type(error).__name__}: {error}")
 
 
 def environment_error(error: sqlite3.Error, path: Path) -> StoreError:

@@ -24,6 +24,7 @@ _LIST = Bulk(
     "(?, ?, ?, ?, ?)",
 )
 _UNLIST = deletion("local_list", "charge_point", "id_tag")
+# What is in the list is not in the cache (CA-1).
 _FORGET_LISTED = """
     DELETE FROM token_cache WHERE charge_point = ? AND EXISTS (
         SELECT 1 FROM local_list AS l
@@ -34,6 +35,7 @@ _CACHE = """
     SELECT :charge_point, :id_tag, :status, :expires_ms, :parent_id_tag, :at_ms
     WHERE NOT EXISTS (SELECT 1 FROM local_list WHERE charge_point = :charge_point AND id_tag = :id_tag)
 """
+# What is not valid leaves first, then the oldest (CA-3).
 _MAKE_ROOM = """
     DELETE FROM token_cache WHERE charge_point = :charge_point AND id_tag IN (
         SELECT id_tag FROM token_cache WHERE charge_point = :charge_point
@@ -84,7 +86,7 @@ def _cache(connection: sqlite3.Connection, charge_point: int, record: PutCached)
 
 
 def find_tokens(connection: sqlite3.Connection, charge_point: int, id_tags: tuple[str, ...]) -> TokensFound:
-    """Return what list and cache of a charge point say of these idTags, in the order of the idTags' names."""
+    """Return what list and cache of a charge point say of these idTags, each by idTag."""
     wanted = f"WHERE charge_point = ? AND id_tag IN ({', '.join('?' * len(id_tags))}) ORDER BY id_tag"
     values = (charge_point, *id_tags)
     listed = connection.execute(f"{_ENTRY} FROM local_list {wanted}", values).fetchall()
