@@ -105,7 +105,7 @@ def place(installed):
 
 many_kept = st.lists(kept(), min_size=1, max_size=6, unique_by=place)
 half_seconds = st.integers(-8, 30).map(lambda number: T0_MS + number * STEP_MS)
-days_later = st.sampled_from((0, 0, 1, 2, 7, 8)).map(lambda days: days * DAY_S * 1000)
+days_later = st.sampled_from((0, 1, 7, 8)).map(lambda days: days * DAY_S * 1000)
 circumstances_of = st.builds(
     Circumstances,
     merged=st.booleans(),
