@@ -82,6 +82,11 @@ class GatewayCollector(Collector):
         yield _gauge(
             "waiting_messages", "Transaction-related messages without an answer.", figures.waiting_messages
         )
+        yield _gauge(
+            "memories_spared",
+            "Chargers whose memory is spared because charging profiles come too often.",
+            figures.memories_spared,
+        )
 
     def _turns(self) -> Iterator[Metric]:
         figures = self._figures

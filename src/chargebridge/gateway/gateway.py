@@ -59,6 +59,7 @@ class Figures:
     chargers_reachable: int
     running_transactions: int
     waiting_messages: int
+    memories_spared: int
     turns: int
     failed_turns: int
     inputs_set_aside: int
@@ -289,6 +290,7 @@ class Gateway:
             chargers_reachable=sum(charge_point.reachable for charge_point in charge_points),
             running_transactions=sum(charge_point.running is not None for charge_point in charge_points),
             waiting_messages=sum(waiting_messages(binding) for binding in bindings),
+            memories_spared=sum(charge_point.state.memory_spared for charge_point in charge_points),
             turns=self.runtime.turns,
             failed_turns=self.runtime.failed_turns,
             inputs_set_aside=self.runtime.set_aside,

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-from chargebridge.chargepoint import status
+from chargebridge.chargepoint import charger_settings, status
+from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import Transaction
-from chargebridge.chargers.model import Quantity
+from chargebridge.chargers.model import Capability, Quantity
 from chargebridge.clock import format_utc
 from chargebridge.gateway.binding import Binding
+from chargebridge.gateway.charging import ChargingView, charging_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,16 @@ class TransactionView:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalListView:
+    """The local authorization list."""
+
+    version: int
+    """0 while it is empty."""
+    kept_by_charger: bool | None
+    """Whether the charger has confirmed this list; null if it is not known to be one that keeps any."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChargePointView:
     """A charge point as it is now."""
 
@@ -77,6 +89,12 @@ class ChargePointView:
     """The charger's import register."""
     waiting_messages: int
     """Transaction-related messages that the central system has not answered."""
+    charging: ChargingView
+    local_list: LocalListView
+    free_charging: bool
+    """Whether sessions begin without anybody being asked."""
+    outstanding_commands: list[str]
+    """What is asked of the charger and has no outcome yet, such as plan, limit or reboot."""
 
 
 def transaction_view(transaction: Transaction) -> TransactionView:
@@ -126,7 +144,18 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
         power_w=float(power.value) if power is not None and running is not None else None,
         energy_wh=int(register.value) if register is not None else state.register_wh,
         waiting_messages=waiting_messages(binding),
+        charging=charging_view(charge_point),
+        local_list=local_list_view(charge_point),
+        free_charging=charger_settings.free_charging_tag(charge_point) is not None,
+        outstanding_commands=[asked.purpose.value for asked in state.asked],
     )
+
+
+def local_list_view(charge_point: ChargePoint) -> LocalListView:
+    """Show the local authorization list."""
+    state = charge_point.state
+    keeps = Capability.LOCAL_LIST in charge_point.settings.capabilities
+    return LocalListView(state.list_version, state.list_revision == state.list_kept if keeps else None)
 
 
 def waiting_messages(binding: Binding) -> int:

@@ -51,7 +51,15 @@ LONGEST_SET_ASIDE: Final = 4096
 """Characters that are kept of an input that was set aside, and of why."""
 _TAKEN_AGAIN: Final = ChargerTold | CommandEnded | Released | Assigned | OperatorAsked
 """Frames die with the link, which a failed turn closes; link, deadlines and queue are looked at anew."""
-_LOGGED: Final = frozenset({NoticeKind.DEAD_LETTER, NoticeKind.COMMAND_FAILED, NoticeKind.BOOT_NOT_ACCEPTED})
+_LOGGED: Final = frozenset(
+    {
+        NoticeKind.DEAD_LETTER,
+        NoticeKind.COMMAND_FAILED,
+        NoticeKind.BOOT_NOT_ACCEPTED,
+        NoticeKind.MEMORY_SPARED,
+        NoticeKind.LOCAL_LIST_CONFLICT,
+    }
+)
 # Needed for each frame; reaching a member through its class takes longer.
 _SENT: Final = Direction.SENT
 _RECEIVED: Final = Direction.RECEIVED

@@ -72,7 +72,11 @@ Scenario = Callable[[Site], Awaitable[None]]
 
 
 def configuration(
-    url: str, state_dir: Path, identities: tuple[str, ...], driver_type: str = "simulator"
+    url: str,
+    state_dir: Path,
+    identities: tuple[str, ...],
+    driver_type: str = "simulator",
+    preset: str = "ocpp16",
 ) -> Configuration:
     settings = {"traffic": "none"} if driver_type == "simulator" else {}
     return Configuration(
@@ -84,7 +88,7 @@ def configuration(
                 central_system="csms",
                 driver="chargers",
                 charger=f"SIM{number:05}",
-                behaviour=PRESETS["ocpp16"],
+                behaviour=PRESETS[preset],
             )
             for number, identity in enumerate(identities, 1)
         ),
@@ -93,9 +97,11 @@ def configuration(
 
 
 @asynccontextmanager
-async def _site(state_dir: Path, identities: tuple[str, ...], driver_type: str) -> AsyncIterator[Site]:
+async def _site(
+    state_dir: Path, identities: tuple[str, ...], driver_type: str, preset: str
+) -> AsyncIterator[Site]:
     async with CentralSystem(SystemClock(), validate=True) as central_system:
-        gateway = Gateway(configuration(central_system.url, state_dir, identities, driver_type))
+        gateway = Gateway(configuration(central_system.url, state_dir, identities, driver_type, preset))
         await gateway.start()
         server = ApiServer(gateway, ApiSettings(port=0, token=SecretStr(TOKEN)), state_dir)
         await server.start()
@@ -117,9 +123,11 @@ async def _site(state_dir: Path, identities: tuple[str, ...], driver_type: str) 
 def at_site(tmp_path: Path) -> Callable[..., None]:
     """Play a scenario at a site whose charge points, `CP-1` if nothing is said, are accepted."""
 
-    def play(scenario: Scenario, *identities: str, driver_type: str = "simulator") -> None:
+    def play(
+        scenario: Scenario, *identities: str, driver_type: str = "simulator", preset: str = "ocpp16"
+    ) -> None:
         async def played() -> None:
-            async with _site(tmp_path / "state", identities or ("CP-1",), driver_type) as site:
+            async with _site(tmp_path / "state", identities or ("CP-1",), driver_type, preset) as site:
                 await scenario(site)
 
         asyncio.run(played())

@@ -1,0 +1,95 @@
+"""What bounds the charging at a charge point: plain data for the outside, read from the live object."""
+
+from dataclasses import dataclass
+
+from chargebridge.chargepoint import limits, memory_wear
+from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargers.model import Capability, SetLimit
+from chargebridge.clock import format_utc
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileView:
+    """A charging profile that the central system has installed."""
+
+    id: int
+    connector: int
+    purpose: str
+    stack_level: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicCurrentView:
+    """A current of the moment, given by a configuration key."""
+
+    key: str
+    value: str
+    """As it was written."""
+    until: str | None
+    """Null: until it is written again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargingView:
+    """Limits, where they come from, and how the charger keeps them."""
+
+    limit_a: float | None
+    """What the charger may offer now, for each phase; null while it is not known to be one with limits."""
+    profiles: list[ProfileView]
+    dynamic_currents: list[DynamicCurrentView]
+    """Those in force."""
+    plan_stored: bool | None
+    """Whether the charger keeps a plan in its own memory; null while nobody knows."""
+    volatile_limit_a: float | None
+    """The limit of the moment that the charger has confirmed, for each phase; null: none."""
+    profile_writes_today: int
+    """How often a profile was written to the charger's memory since midnight UTC."""
+    profile_writes_remaining: int
+    """How many more it is given before its memory is spared."""
+    memory_spared: bool
+    """Profiles come too often for the charger's memory: limits of the moment carry them out instead."""
+
+
+def charging_view(charge_point: ChargePoint) -> ChargingView:
+    """Show what bounds the charging at a charge point, as of its last turn."""
+    state, now_ms = charge_point.state, charge_point.now.utc_ms
+    limited = Capability.LIMIT in charge_point.settings.capabilities
+    return ChargingView(
+        limit_a=limits.in_force_ma(charge_point) / 1000 if limited else None,
+        profiles=_profiles(charge_point),
+        dynamic_currents=[
+            DynamicCurrentView(
+                current.key,
+                current.text,
+                None if current.until_ms is None else format_utc(current.until_ms),
+            )
+            for current in state.dynamic
+            if current.until_ms is None or current.until_ms > now_ms
+        ],
+        plan_stored=None if state.plan_unknown else state.plan is not None,
+        volatile_limit_a=_volatile_limit_a(state.limit, now_ms),
+        profile_writes_today=int(memory_wear.today(charge_point)),
+        profile_writes_remaining=memory_wear.remaining(charge_point),
+        memory_spared=state.memory_spared,
+    )
+
+
+def _volatile_limit_a(confirmed: SetLimit | None, now_ms: int) -> float | None:
+    if confirmed is None or confirmed.limit_ma is None:
+        return None
+    over = confirmed.until_ms is not None and confirmed.until_ms <= now_ms
+    return None if over else confirmed.limit_ma / 1000
+
+
+def _profiles(charge_point: ChargePoint) -> list[ProfileView]:
+    return [
+        ProfileView(
+            installed.profile.charging_profile_id,
+            installed.connector,
+            installed.profile.charging_profile_purpose.value,
+            installed.profile.stack_level,
+            installed.profile.charging_profile_kind.value,
+        )
+        for installed in charge_point.profiles
+    ]

@@ -1,0 +1,32 @@
+"""What an operator reads in the log of what charge points notice."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from chargebridge.chargepoint.turn import Assigned, ChargerTold
+from chargebridge.chargers.model import Reachable, SessionStarted
+
+T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
+TODAY = 20_455  # days since 1970
+
+pytestmark = pytest.mark.unit
+
+
+def test_memory_that_must_be_spared_is_a_warning_with_the_remedy(bench):
+    bench.boot()
+    with capture_logs() as log:
+        # Nobody knows what this charger keeps, and it may not be written over any more.
+        bench.tell(Assigned(0, 0, 0, profile_writes=((TODAY, 70),)))
+        bench.tell(ChargerTold(Reachable(at_ms=T0_MS, reachable=True)))
+        bench.settle()
+    (warning,) = (entry for entry in log if entry["log_level"] == "warning")
+    assert (warning["event"], warning["charge_point"]) == ("memory_spared", "CP1")
+    assert "DynamicChargerCurrent" in warning["detail"]
+
+
+def test_what_goes_well_is_no_warning(bench):
+    bench.boot()
+    with capture_logs() as log:
+        bench.tell(ChargerTold(SessionStarted(at_ms=T0_MS, session=1, id_tag="TAG", register_wh=500)))
+        bench.settle()
+    assert [(entry["event"], entry["log_level"]) for entry in log] == [("transaction_started", "debug")]
