@@ -1,0 +1,143 @@
+"""The charger's own settings, and free charging (Easee's extensions)."""
+
+import pytest
+
+from chargebridge.chargers.model import Capability, ChargerState, Configure, Outcome
+
+pytestmark = pytest.mark.unit
+
+
+def change(bench, key, value):
+    return bench.ask("ChangeConfiguration", {"key": key, "value": value})["status"]
+
+
+def value(bench, key):
+    return bench.ask("GetConfiguration", {"key": [key]})["configurationKey"][0]["value"]
+
+
+def configured(bench):
+    """The settings that the charger was last given; it has them now."""
+    return [command for command in bench.obey() if isinstance(command, Configure)][-1]
+
+
+@pytest.fixture
+def easee(new_bench):
+    return new_bench("easee").ready()
+
+
+class TestSettings:
+    def test_a_charger_is_told_its_settings_once(self, bench):
+        bench.reachable()
+        assert [type(command) for command in bench.obey()] == [Configure]
+        bench.reachable(False)
+        bench.reachable()
+        bench.restart()
+        assert bench.obey() == []
+
+    @pytest.mark.parametrize(
+        ("key", "value", "field", "expected"),
+        [
+            ("LocalAuthorizeOffline", "false", "authorize_offline", False),
+            ("AllowOfflineTxForUnknownId", "true", "allow_unknown_offline", True),
+            ("UnlockConnectorOnEVSideDisconnect", "true", "unlock_when_unplugged", True),
+        ],
+    )
+    def test_a_written_key_reaches_the_charger(self, easee, key, value, field, expected):
+        change(easee, key, value)
+        assert getattr(configured(easee), field) is expected
+
+    def test_a_charger_away_is_told_when_it_is_back(self, easee):
+        easee.reachable(False)
+        change(easee, "LocalAuthorizeOffline", "false")
+        assert easee.asked() == []
+        easee.reachable()
+        assert configured(easee).authorize_offline is False
+
+    def test_what_it_refuses_is_asked_again(self, easee):
+        change(easee, "LocalAuthorizeOffline", "false")
+        (command,) = easee.asked()
+        easee.done(command, Outcome.REFUSED)
+        easee.wait(31)
+        assert configured(easee).authorize_offline is False
+
+    def test_the_newest_wish_counts(self, easee):
+        change(easee, "LocalAuthorizeOffline", "false")
+        change(easee, "LocalAuthorizeOffline", "true")
+        first, second = easee.asked()
+        easee.done(first)
+        easee.done(second)
+        assert easee.cp.state.configured.authorize_offline is True
+        assert easee.cp.state.asked == ()
+
+    def test_a_charger_without_settings_is_left_alone(self, new_bench):
+        bench = new_bench("easee", capabilities=frozenset({Capability.UNLOCK})).ready()
+        change(bench, "LocalAuthorizeOffline", "false")
+        assert bench.asked() == []
+
+
+class TestFreeCharging:
+    @pytest.fixture
+    def free(self, easee):
+        assert change(easee, "rfidtagfreecharging", "FREE1") == "Accepted"
+        assert change(easee, "freecharging", "True") == "Accepted"
+        return easee
+
+    def test_a_plugged_in_car_charges_at_once(self, free):
+        settings = configured(free)
+        assert (settings.authorization_required, settings.free_charging_tag) == (False, "FREE1")
+
+    def test_the_session_carries_the_tag_without_authorize(self, free):
+        free.obey()
+        free.state(ChargerState.AWAITING_TOKEN)
+        free.begin(id_tag="FREE1")
+        said = dict(free.serve())
+        assert said["StartTransaction"]["idTag"] == "FREE1"
+        assert "Authorize" not in said
+
+    def test_so_it_does_offline(self, free):
+        free.obey()
+        free.link_down()
+        free.begin(id_tag="FREE1")
+        free.end()
+        free.link_up()
+        said = dict(free.serve())
+        assert said["StartTransaction"]["idTag"] == "FREE1"
+        assert "Authorize" not in said
+
+    def test_it_acts_only_when_both_keys_are_set(self, easee):
+        change(easee, "freecharging", "true")
+        assert value(easee, "ExternalAuthorizationRequired") == "false"
+        assert [command for command in easee.obey() if not command.authorization_required] == []
+        change(easee, "rfidtagfreecharging", "FREE1")
+        assert configured(easee).authorization_required is False
+
+    def test_turning_it_on_turns_external_authorization_off(self, free):
+        assert value(free, "ExternalAuthorizationRequired") == "false"
+
+    def test_turning_external_authorization_on_turns_it_off(self, free):
+        change(free, "ExternalAuthorizationRequired", "true")
+        assert value(free, "freecharging") == "false"
+        settings = configured(free)
+        assert (settings.authorization_required, settings.free_charging_tag) == (True, None)
+
+    def test_turning_it_off_leaves_external_authorization_as_it_is(self, free):
+        change(free, "freecharging", "false")
+        assert value(free, "ExternalAuthorizationRequired") == "false"
+
+    @pytest.mark.parametrize("tag", ["1234", "X" * 21, "FRÉE1"])
+    def test_a_tag_of_the_wrong_length(self, easee, tag):
+        assert change(easee, "rfidtagfreecharging", tag) == "Rejected"
+        assert value(easee, "rfidtagfreecharging") == ""
+
+    def test_either_published_name_of_the_tag(self, easee):
+        assert change(easee, "rfidfreecharging", "FREE1") == "Accepted"
+        assert value(easee, "rfidtagfreecharging") == "FREE1"
+        (key,) = easee.ask("GetConfiguration", {"key": ["rfidfreecharging"]})["configurationKey"]
+        assert key == {"key": "rfidfreecharging", "readonly": False, "value": "FREE1"}
+
+    def test_without_authorization_and_without_the_tag_the_session_carries_the_configured_one(self, easee):
+        change(easee, "ExternalAuthorizationRequired", "false")
+        settings = configured(easee)
+        assert (settings.authorization_required, settings.free_charging_tag) == (False, None)
+        easee.begin(id_tag=None)
+        assert dict(easee.serve())["StartTransaction"]["idTag"] == "NOTAG"
