@@ -17,6 +17,8 @@ from chargebridge.chargers.model import (
     ChargerState,
     CommandOutcome,
     EndSession,
+    KeepList,
+    ListedToken,
     Outcome,
     Reachable,
     SessionEnded,
@@ -263,6 +265,23 @@ class TestBehindASocket:
                     await driver.act(SERIAL, "plug_in", {})
                 with pytest.raises(ActError, match="too long"):
                     await driver.act(SERIAL, "present_token", {"id_tag": "X" * 4 * 1024 * 1024})
+
+        asyncio.run(scenario())
+
+    def test_a_long_local_list_travels(self) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with a_cloud() as server, remote_driver(sink, server.port) as driver:
+                await sink.until(lambda: len(sink.events) == 2)
+                tokens = tuple(
+                    ListedToken(f"{number:020}", accepted=True, expires_ms=T0, parent_id_tag="P" * 20)
+                    for number in range(10_000)
+                )
+                driver.command(SERIAL, KeepList(number=1, expires_ms=T0 + 1, version=9, tokens=tokens))
+                await sink.until(lambda: sink.outcomes)
+                assert sink.outcomes == [CommandOutcome(number=1, outcome=Outcome.DONE)]
+                view = await driver.act(SERIAL, "view", {})
+                assert view["local_list"] == {"version": 9, "length": 10_000}
 
         asyncio.run(scenario())
 

@@ -8,13 +8,19 @@ import pytest
 from chargebridge.chargers.model import (
     Authorize,
     CommandOutcome,
+    Configure,
     EndSession,
+    KeepList,
+    ListedToken,
     Measured,
     Outcome,
+    Plan,
+    PlanPeriod,
     SessionEnd,
     SessionEnded,
     SessionStarted,
     SetAvailable,
+    StorePlan,
     TokenPresented,
 )
 from chargebridge.chargers.simulator.bay import MEASURED_KEPT
@@ -43,6 +49,38 @@ def a_charging_world(path: Path) -> World:
     world.carry_out(SERIAL, authorize(1, T0), T0)
     world.commit()
     return world
+
+
+FIRST_VERSION = """
+CREATE TABLE world (latest_ms INTEGER NOT NULL);
+INSERT INTO world VALUES (1800000000000);
+CREATE TABLE charger (
+    serial TEXT PRIMARY KEY, register_wh INTEGER NOT NULL, record TEXT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO charger VALUES ('SIM00001', 0, '{"settings":{"serial":"SIM00001","phases":3,
+    "rated_current_a":32,"measure_every_s":60,"cable_lock":true},"charger":{"outlet":{
+    "at_ms":1800000000000,"register_uj":0,"temperature_c":18.0,"voltages_dv":[2300,2300,2300],
+    "currents_ca":[3200,0,0],"offered_ca":3200,"rated_ca":3200,"power_mw":7360000},
+    "measure_ms":1800000060000,"car":{"battery_wh":60000,"charged_uj":72000000000000,
+    "max_current_a":32,"phases":1,"paused":false},"session":{"number":2,"id_tag":"TAG00002",
+    "started_at_ms":1800000000000,"start_register_wh":0},"last_session":2,"locked":true,
+    "told":{"type":"StateChanged","at_ms":1800000000000,"state":"charging","reason":"","fault":null}},
+    "visitor":null,"last_number":0}');
+CREATE TABLE session (
+    serial TEXT NOT NULL, session INTEGER NOT NULL, id_tag TEXT NOT NULL,
+    started_at_ms INTEGER NOT NULL, start_register_wh INTEGER NOT NULL,
+    stopped_at_ms INTEGER NOT NULL, stop_register_wh INTEGER NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (serial, session)
+) WITHOUT ROWID;
+INSERT INTO session VALUES
+    ('SIM00001', 1, 'TAG00001', 1799999990000, 0, 1799999995000, 0, 'ev_disconnected');
+CREATE TABLE kept_event (
+    serial TEXT NOT NULL, number INTEGER NOT NULL, event TEXT NOT NULL,
+    PRIMARY KEY (serial, number)
+) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+"""A world's file as the first version of its schema had it, while a car charges."""
 
 
 class Restarts:
@@ -245,6 +283,70 @@ def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(ValueError, match="schema version 99, expected 2"):
         World(path)
+
+
+def test_plan_settings_and_local_list_survive(tmp_path: Path) -> None:
+    first = World(tmp_path / "world.sqlite")
+    first.add(ChargerSettings(serial=SERIAL), T0)
+    plan = Plan(start_ms=T0, periods=(PlanPeriod(0, 10_000),))
+    token = ListedToken("TAG00001", accepted=True)
+    expires_ms = T0 + MINUTE
+    first.carry_out(SERIAL, StorePlan(number=1, expires_ms=expires_ms, plan=plan), T0)
+    first.carry_out(SERIAL, KeepList(number=2, expires_ms=expires_ms, version=3, tokens=(token,)), T0)
+    rules = Configure(number=3, expires_ms=expires_ms, authorization_required=False)
+    first.carry_out(SERIAL, rules, T0)
+    first.commit()
+    again = World(tmp_path / "world.sqlite")
+    view = again.act(SERIAL, "plug_in", {}, T0 + 1)
+    assert (view["state"], view["current_offered_a"], view["plan_writes"]) == ("charging", 10.0, 1)
+    assert view["local_list"] == {"version": 3, "length": 1}
+    first.close()
+    again.close()
+
+
+def test_a_local_list_is_written_when_it_is_replaced_and_not_at_every_step(tmp_path: Path) -> None:
+    world = World(tmp_path / "world.sqlite")
+    world.add(ChargerSettings(serial=SERIAL), T0)
+    token = ListedToken("TAG00001", accepted=True)
+    keep = KeepList(number=1, expires_ms=T0 + MINUTE, version=3, tokens=(token,))
+    world.carry_out(SERIAL, keep, T0)
+    world.commit()
+    database = sqlite3.connect(tmp_path / "world.sqlite", isolation_level=None)
+    database.execute("DELETE FROM local_list")
+    world.advance(T0 + HOUR)
+    world.commit()
+    assert database.execute("SELECT count(*) FROM local_list").fetchone() == (0,)
+    database.close()
+    world.close()
+
+
+def test_a_session_without_a_token_is_accounted_for(tmp_path: Path) -> None:
+    world = World(tmp_path / "world.sqlite")
+    world.add(ChargerSettings(serial=SERIAL), T0)
+    rules = Configure(number=1, expires_ms=T0 + MINUTE, authorization_required=False)
+    world.carry_out(SERIAL, rules, T0)
+    world.act(SERIAL, "plug_in", {}, T0)
+    assert [session.id_tag for session in world.running_sessions()] == [None]
+    world.act(SERIAL, "unplug", {}, T0 + MINUTE)
+    world.commit()
+    assert [session.id_tag for session in world.finished_sessions()] == [None]
+    world.close()
+
+
+def test_a_file_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "world.sqlite"
+    database = sqlite3.connect(path, isolation_level=None)
+    database.executescript(FIRST_VERSION)
+    database.close()
+    world = World(path)
+    assert world.latest_ms == T0
+    assert [(session.session, session.id_tag) for session in world.finished_sessions()] == [(1, "TAG00001")]
+    assert [session.session for session in world.running_sessions()] == [2]
+    view = world.act(SERIAL, "unplug", {}, T0 + HOUR)
+    assert (view["limit_in_force_a"], view["plan"], view["settings"]["authorize_offline"]) == (32, None, True)
+    world.commit()
+    assert [session.session for session in world.finished_sessions()] == [1, 2]
+    world.close()
 
 
 def test_a_damaged_charger_is_named_by_its_file(tmp_path: Path) -> None:

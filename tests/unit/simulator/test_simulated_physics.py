@@ -8,14 +8,20 @@ from hypothesis import strategies as st
 from chargebridge.chargers.model import (
     Authorize,
     ChargerEvent,
+    Configure,
     EndSession,
     Fault,
     Measured,
+    OverrideSchedule,
+    Plan,
+    PlanPeriod,
     Quantity,
     Reboot,
     SessionEnded,
     SessionStarted,
     SetAvailable,
+    SetLimit,
+    StorePlan,
 )
 from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
 from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
@@ -40,6 +46,12 @@ ACTS = (
     "regain",
     "disable",
     "enable",
+    "limit",
+    "pausing_limit",
+    "plan",
+    "override",
+    "free",
+    "token",
     "wait",
 )
 a_life = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 3_000_000)), max_size=40)
@@ -87,6 +99,23 @@ def do(charger: SimulatedCharger, act: str, number: int, now_ms: int) -> None:
         case "disable" | "enable":
             available = act == "enable"
             charger.carry_out(SetAvailable(number=number, expires_ms=expires_ms, available=available), now_ms)
+        case "limit" | "pausing_limit":
+            limit_ma = 6000 + number * 500 if act == "limit" else 5000
+            until_ms = now_ms + 100_000 * number
+            limit = SetLimit(number=number, expires_ms=expires_ms, limit_ma=limit_ma, until_ms=until_ms)
+            charger.carry_out(limit, now_ms)
+        case "plan":
+            periods = (PlanPeriod(0, 10_000), PlanPeriod(400, 0), PlanPeriod(900, 20_500))
+            plan = Plan(start_ms=now_ms, periods=periods, repeat_s=1500)
+            charger.carry_out(StorePlan(number=number, expires_ms=expires_ms, plan=plan), now_ms)
+        case "override":
+            charger.carry_out(OverrideSchedule(number=number, expires_ms=expires_ms), now_ms)
+        case "free":
+            required = number % 2 == 0
+            rules = Configure(number=number, expires_ms=expires_ms, authorization_required=required)
+            charger.carry_out(rules, now_ms)
+        case "token":
+            charger.present_token("TAG", now_ms)
         case _:
             charger.advance(now_ms)
 
