@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from chargebridge.chargepoint import configuration, keys
 from chargebridge.chargepoint.behaviour import PRESETS, Behaviour, BehaviourError, behaviour
+from chargebridge.chargers.model import Capability
 from chargebridge.config.charge_points import (
     DEFAULT_PRESET,
     ChargePointSettings,
@@ -272,7 +273,10 @@ class _Reader:
             for key, table in self._listed(section):
                 usable = self._check_overrides(key, table)
                 entry = self._table(model, key, table)
-                if entry and self._check_ocpp_keys(key, entry.configuration) and usable:
+                if entry is None:
+                    continue
+                own = behaviour(entry.behaviour, entry.overrides if usable else None, entry.compatibility)
+                if self._check_ocpp_keys(key, entry.configuration, own) and usable:
                     yield key, entry
 
     def _check_overrides(self, key: Key, table: dict[str, object]) -> bool:
@@ -292,26 +296,32 @@ class _Reader:
                 self._refuse((*key, "overrides", name), self._override(name, value, error))
         return usable
 
-    def _check_ocpp_keys(self, key: Key, values: Mapping[str, str]) -> bool:
-        """Try what a charge point would begin with."""
+    def _check_ocpp_keys(self, key: Key, values: Mapping[str, str], own: Behaviour) -> bool:
+        """Try what a charge point of this behaviour would begin with."""
         usable = True
         for name, value in values.items():
-            try:
-                configuration.check(name, value)
-            except keys.InvalidValueError as error:
+            if fault := self._ocpp_key_fault(name, value, own):
                 usable = False
-                self._refuse((*key, "configuration", name), self._ocpp_key(name, error))
+                self._refuse((*key, "configuration", name), fault)
         return usable
 
     @staticmethod
-    def _ocpp_key(name: str, error: keys.InvalidValueError) -> UnexpectedError:
+    def _ocpp_key_fault(name: str, value: str, own: Behaviour) -> UnexpectedError | None:
         key = keys.KEYS.get(keys.ALIASES.get(name.lower(), name.lower()))
-        names = [key.name for key in keys.KEYS.values()]
         if key is None:
+            names = [key.name for key in keys.KEYS.values()]
             return UnexpectedError("an unknown configuration key", nearest(name, names))
         if key.access is keys.Access.ALWAYS_READ_ONLY:
             return UnexpectedError("a key that describes the charge point", "one that can be set")
-        return UnexpectedError("a value it cannot take", str(error).partition(": expected ")[2])
+        if not key.exists(own, frozenset(Capability)):
+            # It would steer the charger, and no central system could see it or change it.
+            expected = "a behaviour with `easee_extensions`, or no such key"
+            return UnexpectedError("a key of Easee's extensions", expected)
+        try:
+            configuration.check(name, value)
+        except keys.InvalidValueError as error:
+            return UnexpectedError("a value it cannot take", str(error).partition(": expected ")[2])
+        return None
 
     @staticmethod
     def _override(name: str, value: object, error: BehaviourError) -> UnexpectedError:

@@ -420,6 +420,29 @@ port = 70000
             "5 to 20 ASCII characters, or nothing",
         )
 
+    def test_a_key_of_easee_needs_a_behaviour_that_has_it(self, problems: Problems, read: Read) -> None:
+        text = (
+            f'{MINIMAL}[[charge_points]]\nidentity = "a"\nbehaviour = "ocpp16"\n'
+            'configuration = { freecharging = "true" }\n'
+        )
+        (problem,) = problems(text)
+        assert str(problem).endswith(
+            ":9: charge_points.1.configuration.freecharging: found a key of Easee's extensions;"
+            " expected a behaviour with `easee_extensions`, or no such key"
+        )
+        extended = read(text + "overrides = { easee_extensions = true }")
+        assert extended.charge_points[0].configuration == (("freecharging", "true"),)
+
+    def test_keys_are_checked_beside_overrides_that_are_wrong(self, problems: Problems) -> None:
+        found = problems(
+            f'{MINIMAL}[[charge_points]]\nidentity = "a"\noverrides = {{ power_limits = 3 }}\n'
+            'configuration = { freecharging = "perhaps" }'
+        )
+        assert [problem.key for problem in found] == [
+            "charge_points.1.overrides.power_limits",
+            "charge_points.1.configuration.freecharging",
+        ]
+
     def test_ws_6_an_identity_with_a_colon_has_no_password_of_its_central_system(
         self, problems: Problems
     ) -> None:
