@@ -23,14 +23,20 @@ from chargebridge.chargepoint import (
     configuration,
     data_transfer,
     delivery,
+    kept_list,
     limits,
+    local_list,
     remote_control,
+    sampling,
     smart_charging,
     status,
+    transaction_data,
+    transactions,
 )
 from chargebridge.chargepoint.meter_values import Latest
 from chargebridge.chargepoint.open_call import OpenCall
 from chargebridge.chargepoint.records import (
+    ListFound,
     QueuedMessage,
     QueuePage,
     Record,
@@ -38,6 +44,8 @@ from chargebridge.chargepoint.records import (
     SessionQuery,
     SessionsFound,
     StoredChargePoint,
+    TokenQuery,
+    TokensFound,
     Transaction,
 )
 from chargebridge.chargepoint.schedules import Installed
@@ -63,7 +71,6 @@ from chargebridge.chargepoint.turn import (
     StoreRead,
     Woken,
 )
-from chargebridge.chargers.model import Measured
 from chargebridge.clock import Instant
 from chargebridge.ocpp16.enums import RegistrationStatus
 
@@ -90,11 +97,14 @@ class ChargePoint:
         "call",
         "call_number",
         "call_prefix",
+        "clock_due_ms",
         "configuration",
         "epoch",
+        "giving",
         "heard_mono",
         "heartbeat_due",
         "held",
+        "held_list",
         "held_transfer",
         "is_new",
         "late_call",
@@ -113,6 +123,7 @@ class ChargePoint:
         "reported",
         "restarted",
         "running",
+        "samples",
         "settings",
         "settled",
         "state",
@@ -121,12 +132,12 @@ class ChargePoint:
         "timers",
         "transactions",
         "triggered",
+        "verdicts",
         "wake_at",
     )
 
     def __init__(self, settings: Settings, stored: StoredChargePoint | None = None) -> None:
         stored = stored or _FRESH
-        self.adopt(settings)
         self.is_new = stored.document is None
         self.state = State() if stored.document is None else load(stored.document)
         self.reachable = False
@@ -165,11 +176,16 @@ class ChargePoint:
         self.statuses: list[Reported] = _EMPTY
         self.reported: tuple[Reported | None, Reported | None] = (None, None)
         self.triggered: list[Triggered] = _EMPTY
-        self.telemetry: Measured | None = None
+        self.telemetry: bytes | None = None
+        """A MeterValues of no transaction."""
         self.latest: Latest | None = None
         self.authorizing: authorization.Authorizing | None = None
         self.held: remote_control.HeldUnlock | None = None
+        self.held_list: local_list.HeldList | None = None
         self.held_transfer: data_transfer.HeldTransfer | None = None
+        self.verdicts: tuple[local_list.Verdict, ...] = ()
+        """What the central system said of tokens, and the list is being asked about."""
+        self.giving: kept_list.Giving | None = None
 
         self.profiles: tuple[Installed, ...] = tuple(map(smart_charging.loaded, stored.profiles))
         """The charging profiles that are installed."""
@@ -184,6 +200,10 @@ class ChargePoint:
             key=lambda transaction: transaction.number,
             default=None,
         )
+        self.samples = transaction_data.load(stored.samples)
+        """What the StopTransaction of the running one will tell, so far (`MV-7`)."""
+        self.clock_due_ms = 0
+        """UTC; the moment of the next clock-aligned sample."""
         self.queue: list[QueuedMessage] = list(stored.queue.messages) or _EMPTY
         """The head of the queue; more is in the store while `loaded_through < next_sequence - 1`."""
         self.next_sequence = stored.next_sequence
@@ -196,6 +216,7 @@ class ChargePoint:
         self._records: list[Record] = []
         self._outputs: list[Output] = []
         self._changed = False
+        self.adopt(settings)
 
     def __repr__(self) -> str:
         return (
@@ -207,6 +228,7 @@ class ChargePoint:
         """Go by these settings from now on; also between two turns."""
         self.settings = settings
         self.offer = configuration.offer(settings.behaviour, settings.capabilities)
+        sampling.schedule(self)
 
     # --- a turn -----------------------------------------------------------------------------------
 
@@ -225,6 +247,7 @@ class ChargePoint:
         authorization.resume(self)
         remote_control.resume(self)
         delivery.resume(self)
+        sampling.schedule(self)
         limits.refresh(self)
         return self._finish()
 
@@ -268,6 +291,11 @@ class ChargePoint:
             delivery.page_read(self, read.found)
         elif isinstance(read.query, SessionQuery) and isinstance(read.found, SessionsFound):
             data_transfer.sessions_read(self, read.query, read.found)
+        elif isinstance(read.query, TokenQuery) and isinstance(read.found, TokensFound):
+            authorization.tokens_read(self, read.query, read.found)
+            local_list.tokens_read(self, read.query, read.found)
+        elif isinstance(read.found, ListFound):
+            kept_list.list_read(self, read.found)
 
     def _begin(self, now: Instant) -> None:
         self.now = now
@@ -345,7 +373,12 @@ class ChargePoint:
             self.let_out(SetPing(configuration.integer(self, name)))
         elif name == "ConnectionTimeOut":
             authorization.connection_timeout_changed(self)
+        elif name == "LocalAuthListEnabled":
+            local_list.switched(self)
+        elif name in sampling.INTERVALS:
+            sampling.schedule(self)
         elif name == "StopTransactionOnInvalidId":
+            transactions.heed_refusal(self)
             limits.refresh(self)
         else:
             charger_settings.refresh(self)
@@ -383,6 +416,10 @@ _TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
     Timer.HELD_ANSWER: remote_control.held_answer_overdue,
     Timer.SETTLE: availability.settled,
     Timer.RESET: remote_control.reset_overdue,
+    Timer.REBOOT: remote_control.reboot_again,
     Timer.COMMAND: commands.try_again,
     Timer.LIMIT: limits.refresh,
+    Timer.SAMPLE: sampling.interval_over,
+    Timer.CLOCK: sampling.clock_due,
+    Timer.LIST: kept_list.again,
 }

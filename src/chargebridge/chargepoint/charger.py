@@ -9,6 +9,7 @@ from chargebridge.chargepoint import (
     boot,
     calls,
     commands,
+    kept_list,
     limits,
     meter_values,
     remote_control,
@@ -88,6 +89,7 @@ def _state_changed(charge_point: "ChargePoint", event: StateChanged) -> None:
     state.reason, state.fault = event.reason, event.fault
     if event.state is ChargerState.DISCONNECTED:
         state.finished = False
+        state.locked = None
     charge_point.changed()
     authorization.car_waits(charge_point)
 
@@ -119,7 +121,8 @@ def released(charge_point: "ChargePoint") -> None:
     charge_point.authorizing = charge_point.latest = charge_point.telemetry = None
     calls.disown_authorize(charge_point)
     charge_point.heartbeat_due = False
-    for timer in (Timer.CONNECTION, Timer.COMMAND, Timer.RESET, Timer.LIMIT):
+    kept_list.forget(charge_point)
+    for timer in (Timer.CONNECTION, Timer.COMMAND, Timer.RESET, Timer.REBOOT, Timer.LIMIT):
         charge_point.cancel_timer(timer)
     state = charge_point.state
     charge_point.state = State(
@@ -129,6 +132,7 @@ def released(charge_point: "ChargePoint") -> None:
         command_number=state.command_number,
         list_version=state.list_version,
         list_revision=state.list_revision,
+        list_conflict=state.list_conflict,
         dynamic=state.dynamic,
     )
     charge_point.changed()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from chargebridge.chargepoint import authorization, charger_settings, limits, remote_control
+from chargebridge.chargepoint import authorization, charger_settings, kept_list, limits, remote_control
 from chargebridge.chargepoint.state import Asked, Purpose
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import CommandCharger, NoticeKind
@@ -21,6 +21,8 @@ from chargebridge.chargers.model import (
     CommandOutcome,
     Configure,
     EndSession,
+    KeepList,
+    ListedToken,
     Outcome,
     OverrideSchedule,
     Plan,
@@ -46,6 +48,7 @@ _REFUSAL_SHOWN_MS: Final = 60_000
 _ONE_SHOT_VALID_MS: Final = 60_000
 _END_VALID_MS: Final = 600_000
 _LIMIT_VALID_MS: Final = 600_000
+_LIST_VALID_MS: Final = 600_000
 _LASTING_VALID_MS: Final = 30 * 86_400_000
 
 
@@ -119,6 +122,17 @@ def set_limit(charge_point: "ChargePoint", limit_ma: int | None, until_ms: int |
     command = SetLimit(number=number, expires_ms=expires_ms, limit_ma=limit_ma, until_ms=until_ms)
     _ask(charge_point, Purpose.LIMIT, command)
     charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
+
+
+def keep_list(charge_point: "ChargePoint", version: int, tokens: tuple[ListedToken, ...]) -> int:
+    """Have the charger keep this list; return the command's number.
+
+    Not remembered among what was asked, since it may be long: `kept_list` sees to it that it arrives.
+    """
+    number, expires_ms = _stamp(charge_point, _LIST_VALID_MS)
+    command = KeepList(number=number, expires_ms=expires_ms, version=version, tokens=tokens)
+    charge_point.let_out(CommandCharger(command))
+    return number
 
 
 def clear_cache(charge_point: "ChargePoint") -> None:
@@ -213,6 +227,7 @@ def reconcile(charge_point: "ChargePoint") -> None:
     if ending and outstanding(charge_point, Purpose.AUTHORIZATION) is None:
         end_session(charge_point)
     charger_settings.refresh(charge_point)
+    kept_list.again(charge_point)
     limits.refresh(charge_point)
 
 
@@ -240,6 +255,7 @@ def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
         if asked.command.number == outcome.number:
             break
     else:
+        kept_list.ended(charge_point, outcome)
         return
     done = outcome.outcome is Outcome.DONE
     if not done:

@@ -67,25 +67,31 @@ def write(charge_point: "ChargePoint", key: str, value: str) -> None:
     charge_point.changed()
 
 
+def _holding(charge_point: "ChargePoint") -> tuple[DynamicCurrent, ...]:
+    now_ms = charge_point.now.utc_ms
+    return tuple(
+        current
+        for current in charge_point.state.dynamic
+        if current.until_ms is None or current.until_ms > now_ms
+    )
+
+
 def text(charge_point: "ChargePoint", key: str) -> str:
     """Return what was written while it holds, else nothing."""
-    now_ms = charge_point.now.utc_ms
-    for current in charge_point.state.dynamic:
-        if current.key == key and (current.until_ms is None or current.until_ms > now_ms):
-            return current.text
-    return ""
+    return next((current.text for current in _holding(charge_point) if current.key == key), "")
 
 
 def limit_ma(charge_point: "ChargePoint") -> int | None:
-    """Return the lowest of these currents now, in mA; None if none holds. Forgets those that are over."""
-    state, now_ms = charge_point.state, charge_point.now.utc_ms
-    holding = tuple(
-        current for current in state.dynamic if current.until_ms is None or current.until_ms > now_ms
-    )
-    if len(holding) < len(state.dynamic):
-        state.dynamic = holding
+    """Return the lowest of these currents now, in mA; None if none holds."""
+    return min((current.limit_ma for current in _holding(charge_point)), default=None)
+
+
+def forget_what_is_over(charge_point: "ChargePoint") -> None:
+    """Keep only what holds."""
+    holding = _holding(charge_point)
+    if len(holding) < len(charge_point.state.dynamic):
+        charge_point.state.dynamic = holding
         charge_point.changed()
-    return min((current.limit_ma for current in holding), default=None)
 
 
 def next_change_ms(charge_point: "ChargePoint") -> int | None:

@@ -113,6 +113,7 @@ def refresh(charge_point: "ChargePoint") -> None:
         return
     if Capability.LIMIT not in charge_point.settings.capabilities:
         return
+    dynamic_currents.forget_what_is_over(charge_point)
     if charge_point.reachable:
         if Capability.PLAN in charge_point.settings.capabilities:
             _refresh_plan(charge_point)

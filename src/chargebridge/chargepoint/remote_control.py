@@ -143,6 +143,9 @@ def session_over(charge_point: "ChargePoint") -> None:
 
 def unlock_ended(charge_point: "ChargePoint", *, unlocked: bool) -> None:
     """The charger has tried to unlock."""
+    if unlocked and charge_point.state.locked is not None:
+        charge_point.state.locked = None
+        charge_point.changed()
     held = charge_point.held
     if held is None or held.waits_for_session:
         return  # the outcome of one whose link is gone
@@ -211,6 +214,7 @@ def proceed_with_reset(charge_point: "ChargePoint") -> None:
     state = charge_point.state
     state.reset = None
     state.reset_failed = False
+    state.reset_retries = 0
     state.restart_expected_ms = charge_point.now.utc_ms + _RESTART_EXPECTED_MS
     charge_point.cancel_timer(Timer.RESET)
     commands.reboot(charge_point)
@@ -223,10 +227,25 @@ def reset_overdue(charge_point: "ChargePoint") -> None:
 
 
 def reboot_failed(charge_point: "ChargePoint") -> None:
-    """The charger did not restart; the virtual charge point has, and says so (`RE-4`)."""
-    charge_point.state.restart_expected_ms = 0
-    charge_point.state.reset_failed = True
+    """The charger did not restart: ask again, at last say that the reset has failed (`RE-4`).
+
+    The virtual charge point has restarted all the same.
+    """
+    state = charge_point.state
+    if state.reset_retries < configuration.integer(charge_point, "ResetRetries"):
+        state.reset_retries += 1
+        state.reboot_again_ms = charge_point.now.utc_ms + round(commands.RETRY_S * 1000)
+        charge_point.set_timer(Timer.REBOOT, commands.RETRY_S)
+    else:
+        state.restart_expected_ms = 0
+        state.reset_failed = True
     charge_point.changed()
+
+
+def reboot_again(charge_point: "ChargePoint") -> None:
+    """The charger refused to restart a moment ago; perhaps it does now."""
+    charge_point.state.reboot_again_ms = None
+    commands.reboot(charge_point)
 
 
 def charger_restarted(charge_point: "ChargePoint", event: Restarted) -> None:
@@ -238,6 +257,8 @@ def charger_restarted(charge_point: "ChargePoint", event: Restarted) -> None:
     state.restarted_ms = min(event.at_ms, charge_point.now.utc_ms)
     state.firmware = event.firmware or state.firmware
     state.reset_failed = False
+    state.reboot_again_ms = None
+    charge_point.cancel_timer(Timer.REBOOT)
     limits.lost(charge_point)
     expected, state.restart_expected_ms = state.restart_expected_ms, 0
     charge_point.changed()
@@ -249,6 +270,8 @@ def resume(charge_point: "ChargePoint") -> None:
     """After a restart of the process: a reset that was accepted goes on."""
     if charge_point.state.reset is not None:
         charge_point.set_timer_until(Timer.RESET, charge_point.state.reset_until_ms, RESET_WAIT_S)
+    if charge_point.state.reboot_again_ms is not None:
+        charge_point.set_timer_until(Timer.REBOOT, charge_point.state.reboot_again_ms, commands.RETRY_S)
 
 
 # --- the operator -----------------------------------------------------------------------------------

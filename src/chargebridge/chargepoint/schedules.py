@@ -289,8 +289,9 @@ def limit_in_tenths(
     tenths = int(period.limit * 10)  # Exact: no rate has more than one fraction digit (`VAL-4`).
     if schedule_unit is unit:
         return tenths, phases
-    line_v = circumstances.voltage_v * phases
-    return (tenths // line_v if unit is ChargingRateUnitType.A else tenths * line_v), phases
+    if unit is ChargingRateUnitType.A:
+        return tenths // (circumstances.voltage_v * phases), phases
+    return tenths * circumstances.voltage_v * min(phases, circumstances.phases), phases
 
 
 def _hardware_in_tenths(circumstances: Circumstances, unit: ChargingRateUnitType) -> tuple[int, int]:

@@ -164,6 +164,10 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """UTC; until then a restart of the charger is the one that our own reset asked for."""
     reset_failed: bool = False
     """The charger did not restart when the last reset asked it to (`RE-4`)."""
+    reset_retries: int = 0
+    """How often the last reset was tried again (`RE-4`)."""
+    reboot_again_ms: int | None = None
+    """UTC; when a charger that refused to restart is asked once more."""
     restarted_ms: int = 0
     """When the charger last told of a restart; the same or older ones are replays."""
     command_number: int = 0
@@ -176,6 +180,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """Rises with each change of the local list."""
     list_kept: int = 0
     """The revision that the charger has confirmed."""
+    list_conflict: str | None = None
+    """The idTag on which the central system has contradicted its list; until the list changes (`LL-9`)."""
     dynamic: tuple[DynamicCurrent, ...] = ()
     plan: Plan | None = None
     """What the charger keeps in its memory, as far as is known."""

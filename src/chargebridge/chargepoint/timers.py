@@ -21,10 +21,14 @@ class Timer(IntEnum):
     """The Available after a boot is over."""
     RESET = auto()
     """A reset waits no longer for the session to end."""
+    REBOOT = auto()
+    """A charger that refused to restart is asked once more."""
     COMMAND = auto()
     """A command whose outcome was not the desired one is given again."""
     LIMIT = auto()
     """Another limit holds from then on."""
+    LIST = auto()
+    """The local list is given to the charger anew."""
     SAMPLE = auto()
     """MeterValueSampleInterval is over (`MV-3`)."""
     CLOCK = auto()

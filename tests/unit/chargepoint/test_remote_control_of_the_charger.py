@@ -244,6 +244,23 @@ class TestReset:
         ready.settle()
         assert ready.statuses() == ["0 Available", "1 Available"]
 
+    def test_re_4_a_reset_is_tried_again_as_often_as_reset_retries_says(self, ready):
+        ready.ask("ChangeConfiguration", {"key": "ResetRetries", "value": "1"})
+        ready.ask("Reset", {"type": "Soft"})
+        (first,) = ready.asked(Reboot)
+        ready.done(first, Outcome.REFUSED)
+        ready.boot()
+        ready.restart()
+        ready.reachable()
+        ready.boot()
+        ready.wait(30)
+        (second,) = ready.asked(Reboot)
+        assert second.number > first.number
+        ready.done(second, Outcome.REFUSED)
+        assert "0 Available ResetFailure" in ready.statuses() + (ready.settle() or ready.statuses())
+        ready.wait(60, answering=True)
+        assert ready.asked(Reboot) == []
+
     def test_re_4_nobody_knows_is_no_failure(self, ready):
         ready.ask("Reset", {"type": "Soft"})
         ready.boot()
