@@ -5,10 +5,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Raw, structs
 
-from chargebridge.chargepoint import availability, commands, configuration, transactions
+from chargebridge.chargepoint import (
+    availability,
+    commands,
+    configuration,
+    known_tokens,
+    local_list,
+    transactions,
+)
+from chargebridge.chargepoint.known_tokens import Known
+from chargebridge.chargepoint.records import TokenQuery, TokensFound
 from chargebridge.chargepoint.state import Intent, Origin
 from chargebridge.chargepoint.timers import Timer
-from chargebridge.chargepoint.turn import NoticeKind
+from chargebridge.chargepoint.turn import NoticeKind, ReadStore
 from chargebridge.chargers.model import ChargerState, TokenPresented
 from chargebridge.ocpp16.enums import AuthorizationStatus, Reason
 from chargebridge.ocpp16.frames import PayloadError, decode_response
@@ -27,16 +36,24 @@ class Wish(Enum):
 
     START = auto()
     STOP = auto()
+    RELEASE = auto()
+    """Get back a cable that was kept (`TX-4`)."""
 
 
 class Authorizing(NamedTuple):
-    """A token whose Authorize is not answered; it dies with its link."""
+    """A token about which list and cache are asked, then perhaps the central system."""
 
     id_tag: str
     wish: Wish
     origin: Origin
     profile: bytes | None = None
     """What a remote start brought for its transaction."""
+    owner: str | None = None
+    """Whose session it is to stop, or whose cable to release: another token."""
+    known: Known | None = None
+    """What list and cache say of it; None until they have been read."""
+    owner_parent: str | None = None
+    """The owner's parent by list or cache, where the central system has not named it (`AZ-3`)."""
 
 
 def may_start(charge_point: "ChargePoint") -> bool:
@@ -55,7 +72,7 @@ def may_start(charge_point: "ChargePoint") -> bool:
 
 
 def token_presented(charge_point: "ChargePoint", event: TokenPresented) -> None:
-    """Decide what a token at the reader does: start, stop, cancel, or nothing."""
+    """Decide what a token at the reader does: start, stop, cancel, release, or nothing."""
     state = charge_point.state
     if event.at_ms <= state.token_ms or _stale(charge_point, event.at_ms):
         charge_point.notice(NoticeKind.EVENT_IGNORED, "token presented: a replay")
@@ -69,21 +86,23 @@ def token_presented(charge_point: "ChargePoint", event: TokenPresented) -> None:
     if running is not None:
         if same_token(id_tag, running.id_tag):
             transactions.request_stop(charge_point, Reason.LOCAL, id_tag)  # no Authorize (AZ-2)
-        elif running.parent_id_tag is not None and charge_point.online:
-            charge_point.authorizing = Authorizing(id_tag, Wish.STOP, Origin.READER)
         else:
-            commands.show_refusal(charge_point, id_tag)
+            _look_up(charge_point, Authorizing(id_tag, Wish.STOP, Origin.READER, owner=running.id_tag))
     elif intent is not None:
         if same_token(id_tag, intent.id_tag):
             give_up_intent(charge_point)  # AZ-5
         else:
             commands.show_refusal(charge_point, id_tag)
+    elif state.locked is not None:
+        owner = state.locked.id_tag
+        if same_token(id_tag, owner):
+            commands.unlock(charge_point)
+        else:
+            _look_up(charge_point, Authorizing(id_tag, Wish.RELEASE, Origin.READER, owner=owner))
     elif not may_start(charge_point):
         commands.show_refusal(charge_point, id_tag)
-    elif charge_point.online:
-        charge_point.authorizing = Authorizing(id_tag, Wish.START, Origin.READER)
     else:
-        _decide_offline(charge_point, Authorizing(id_tag, Wish.START, Origin.READER))
+        _look_up(charge_point, Authorizing(id_tag, Wish.START, Origin.READER))
 
 
 def _stale(charge_point: "ChargePoint", at_ms: int) -> bool:
@@ -91,58 +110,98 @@ def _stale(charge_point: "ChargePoint", at_ms: int) -> bool:
     return age_ms > 1000 * max(configuration.integer(charge_point, "ConnectionTimeOut"), 60)
 
 
+def authorize_remote(charge_point: "ChargePoint", id_tag: str, profile: bytes | None) -> None:
+    """Authorize the tag of a remote start like one at the reader (`RS-2`)."""
+    _look_up(charge_point, Authorizing(id_tag, Wish.START, Origin.REMOTE, profile))
+
+
+# --- asking list and cache --------------------------------------------------------------------------
+
+
+def _look_up(charge_point: "ChargePoint", authorizing: Authorizing) -> None:
+    charge_point.authorizing = authorizing
+    charge_point.let_out(ReadStore(_query(authorizing)))
+
+
+def _query(authorizing: Authorizing) -> TokenQuery:
+    return TokenQuery(tuple(tag for tag in (authorizing.id_tag, authorizing.owner) if tag is not None))
+
+
+def tokens_read(charge_point: "ChargePoint", query: TokenQuery, found: TokensFound) -> None:
+    """Decide about a token by list and cache, or have the central system asked.
+
+    Online a token that is not valid here is asked about, too: the central system's word is newer.
+    """
+    authorizing = charge_point.authorizing
+    if authorizing is None or authorizing.known is not None or query != _query(authorizing):
+        return  # not waited for any more
+    charge_point.authorizing = None
+    known = known_tokens.known(charge_point, found, authorizing.id_tag)
+    known_tokens.note_expiry(charge_point, known.cached)
+    owner = known_tokens.known(charge_point, found, authorizing.owner or authorizing.id_tag)
+    authorizing = authorizing._replace(known=known, owner_parent=owner.parent_id_tag)
+    valid = known.valid(charge_point.now.utc_ms)
+    if authorizing.owner is not None and _parent_of_owner(charge_point, authorizing) is None:
+        commands.show_refusal(charge_point, authorizing.id_tag)  # nobody could be of the same
+    elif not charge_point.online:
+        _decide_offline(charge_point, authorizing, known)
+    elif valid and configuration.boolean(charge_point, "LocalPreAuthorize"):
+        _permit(charge_point, authorizing, known.parent_id_tag)
+    else:
+        charge_point.authorizing = authorizing
+
+
+def _parent_of_owner(charge_point: "ChargePoint", authorizing: Authorizing) -> str | None:
+    """Return the parent of the token whose session or cable it is; None: not known, or no longer so."""
+    stop = authorizing.wish is Wish.STOP
+    owner = charge_point.running if stop else charge_point.state.locked
+    if owner is None or owner.id_tag != authorizing.owner:
+        return None
+    return owner.parent_id_tag or authorizing.owner_parent
+
+
 # --- asking the central system ----------------------------------------------------------------------
 
 
-def authorize_remote(charge_point: "ChargePoint", id_tag: str, profile: bytes | None) -> None:
-    """Authorize the tag of a remote start like one at the reader (`RS-2`)."""
-    charge_point.authorizing = Authorizing(id_tag, Wish.START, Origin.REMOTE, profile)
+def waits_to_be_asked(charge_point: "ChargePoint") -> bool:
+    """Whether the central system is to be asked about a token."""
+    return charge_point.authorizing is not None and charge_point.authorizing.known is not None
 
 
-def request(authorizing: Authorizing) -> Authorize:
-    """Ask the central system about a token."""
-    return Authorize(id_tag=authorizing.id_tag)
+def request(charge_point: "ChargePoint") -> Authorize:
+    """Ask the central system about the token."""
+    assert charge_point.authorizing is not None
+    return Authorize(id_tag=charge_point.authorizing.id_tag)
 
 
 def answered(charge_point: "ChargePoint", payload: Raw) -> None:
     """Take the central system's verdict."""
-    authorizing, charge_point.authorizing = charge_point.authorizing, None
-    if authorizing is None:
+    authorizing = charge_point.authorizing
+    if authorizing is None or authorizing.known is None:
         return
+    charge_point.authorizing = None
     try:
         response = decode_response("Authorize", payload, tolerant=True)
     except PayloadError as error:
         charge_point.notice(NoticeKind.CALL_FAILED, f"authorize: {error.description}")
-        _decide_offline(charge_point, authorizing)
+        _decide_offline(charge_point, authorizing, authorizing.known)
         return
     assert isinstance(response, AuthorizeResponse)
-    info = response.id_tag_info
-    accepted = info.status is AuthorizationStatus.ACCEPTED
-    if authorizing.wish is Wish.STOP:
-        running = charge_point.running
-        same_parent = (
-            running is not None
-            and running.parent_id_tag is not None
-            and info.parent_id_tag is not None
-            and same_token(running.parent_id_tag, info.parent_id_tag)
-        )
-        if accepted and same_parent:
-            transactions.request_stop(charge_point, Reason.LOCAL, authorizing.id_tag)
-        else:
-            commands.show_refusal(charge_point, authorizing.id_tag)
-    elif accepted and may_start(charge_point):
-        begin_intent(
-            charge_point, authorizing.id_tag, authorizing.origin, info.parent_id_tag, authorizing.profile
-        )
+    info, known = response.id_tag_info, authorizing.known
+    known_tokens.remember(charge_point, authorizing.id_tag, info)
+    local_list.judge(charge_point, authorizing.id_tag, info.status, known.listed)
+    if info.status is AuthorizationStatus.ACCEPTED:
+        _permit(charge_point, authorizing, info.parent_id_tag or known.parent_id_tag)
     else:
         commands.show_refusal(charge_point, authorizing.id_tag)
 
 
 def unanswered(charge_point: "ChargePoint") -> None:
     """The central system does not say: decide as when it cannot be asked."""
-    authorizing, charge_point.authorizing = charge_point.authorizing, None
-    if authorizing is not None:
-        _decide_offline(charge_point, authorizing)
+    authorizing = charge_point.authorizing
+    if authorizing is not None and authorizing.known is not None:
+        charge_point.authorizing = None
+        _decide_offline(charge_point, authorizing, authorizing.known)
 
 
 def link_lost(charge_point: "ChargePoint") -> None:
@@ -150,13 +209,34 @@ def link_lost(charge_point: "ChargePoint") -> None:
     unanswered(charge_point)
 
 
-def _decide_offline(charge_point: "ChargePoint", authorizing: Authorizing) -> None:
-    # Nothing is known of any token here, so only AllowOfflineTxForUnknownId can let it start.
-    allowed = configuration.boolean(charge_point, "AllowOfflineTxForUnknownId")
-    if authorizing.wish is Wish.START and allowed and may_start(charge_point):
-        begin_intent(charge_point, authorizing.id_tag, authorizing.origin, None, authorizing.profile)
+# --- deciding ---------------------------------------------------------------------------------------
+
+
+def _decide_offline(charge_point: "ChargePoint", authorizing: Authorizing, known: Known) -> None:
+    """Decide without the central system; what list or cache refuse is refused under any key."""
+    valid = known.valid(charge_point.now.utc_ms)
+    start = authorizing.wish is Wish.START
+    by_what_is_known = valid and configuration.boolean(charge_point, "LocalAuthorizeOffline")
+    unseen = valid is not False and configuration.boolean(charge_point, "AllowOfflineTxForUnknownId")
+    if by_what_is_known or (start and unseen):
+        _permit(charge_point, authorizing, known.parent_id_tag)
     else:
         commands.show_refusal(charge_point, authorizing.id_tag)
+
+
+def _permit(charge_point: "ChargePoint", authorizing: Authorizing, parent: str | None) -> None:
+    """Let a token do what it is good for; another's session or cable takes the same parent (`AZ-2`)."""
+    id_tag = authorizing.id_tag
+    owner_parent = _parent_of_owner(charge_point, authorizing)
+    related = parent is not None and owner_parent is not None and same_token(parent, owner_parent)
+    if authorizing.wish is Wish.START and may_start(charge_point):
+        begin_intent(charge_point, id_tag, authorizing.origin, parent, authorizing.profile)
+    elif authorizing.wish is Wish.STOP and related:
+        transactions.request_stop(charge_point, Reason.LOCAL, id_tag)
+    elif authorizing.wish is Wish.RELEASE and related:
+        commands.unlock(charge_point)
+    else:
+        commands.show_refusal(charge_point, id_tag)
 
 
 # --- authorized, and not charging yet ---------------------------------------------------------------

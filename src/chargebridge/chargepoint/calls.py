@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Raw
 
-from chargebridge.chargepoint import authorization, boot, delivery, meter_values, remote_control, status
+from chargebridge.chargepoint import (
+    authorization,
+    boot,
+    delivery,
+    local_list,
+    meter_values,
+    remote_control,
+    status,
+)
 from chargebridge.chargepoint.open_call import CallKind, OpenCall
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import CloseLink, NoticeKind, SendFrame
@@ -47,6 +55,7 @@ def link_lost(charge_point: "ChargePoint") -> None:
     charge_point.telemetry = charge_point.held_transfer = None
     charge_point.cancel_timer(Timer.CALL)
     authorization.link_lost(charge_point)
+    local_list.link_lost(charge_point)
     remote_control.link_lost(charge_point)
 
 
@@ -75,8 +84,8 @@ def advance(charge_point: "ChargePoint") -> None:
     elif charge_point.statuses:
         report, *charge_point.statuses = charge_point.statuses
         send(charge_point, CallKind.STATUS, status.notification(charge_point, report))
-    elif charge_point.authorizing is not None:
-        send(charge_point, CallKind.AUTHORIZE, authorization.request(charge_point.authorizing))
+    elif authorization.waits_to_be_asked(charge_point):
+        send(charge_point, CallKind.AUTHORIZE, authorization.request(charge_point))
     elif charge_point.triggered:
         _send_triggered(charge_point)
     elif charge_point.queue and delivery.may_send(charge_point):
@@ -86,10 +95,8 @@ def advance(charge_point: "ChargePoint") -> None:
         charge_point.heartbeat_due = False
         send(charge_point, CallKind.HEARTBEAT, Heartbeat())
     elif charge_point.telemetry is not None:
-        measured, charge_point.telemetry = charge_point.telemetry, None
-        body = meter_values.telemetry(charge_point, measured)
-        if body:
-            send_raw(charge_point, CallKind.TELEMETRY, "MeterValues", body)
+        body, charge_point.telemetry = charge_point.telemetry, None
+        send_raw(charge_point, CallKind.TELEMETRY, "MeterValues", body)
 
 
 def _advance_unregistered(charge_point: "ChargePoint") -> None:

@@ -8,12 +8,13 @@ from chargebridge.chargepoint import (
     calls,
     configuration,
     data_transfer,
+    known_tokens,
+    local_list,
     remote_control,
     smart_charging,
     triggers,
 )
 from chargebridge.chargepoint.turn import NoticeKind, SendFrame
-from chargebridge.ocpp16.enums import ClearCacheStatus
 from chargebridge.ocpp16.fields import Request, Response
 from chargebridge.ocpp16.frames import (
     Call,
@@ -30,14 +31,15 @@ from chargebridge.ocpp16.messages import (
     ChangeAvailability,
     ChangeConfiguration,
     ClearCache,
-    ClearCacheResponse,
     ClearChargingProfile,
     DataTransfer,
     GetCompositeSchedule,
     GetConfiguration,
+    GetLocalListVersion,
     RemoteStartTransaction,
     RemoteStopTransaction,
     Reset,
+    SendLocalList,
     SetChargingProfile,
     TriggerMessage,
     UnlockConnector,
@@ -112,8 +114,11 @@ def _handle(charge_point: "ChargePoint", call: Call, request: Request) -> Respon
         case GetCompositeSchedule():
             return smart_charging.get_composite_schedule(charge_point, request)
         case ClearCache():
-            # There is no authorization cache to clear (CA-5).
-            return ClearCacheResponse(status=ClearCacheStatus.REJECTED)
+            return known_tokens.clear_cache(charge_point)
+        case SendLocalList():
+            return local_list.send_local_list(charge_point, request, call.id)
+        case GetLocalListVersion():
+            return local_list.get_version(charge_point)
         case DataTransfer():
             return data_transfer.data_transfer(charge_point, request, call.id)
         case _:

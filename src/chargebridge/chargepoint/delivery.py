@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Raw, structs
 
-from chargebridge.chargepoint import configuration, transactions
+from chargebridge.chargepoint import configuration, known_tokens, local_list, transactions
 from chargebridge.chargepoint.records import (
     Attempted,
     Bury,
@@ -23,9 +23,9 @@ from chargebridge.chargepoint.records import (
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import NoticeKind, ReadStore
 from chargebridge.ocpp16.codec import ENCODER
-from chargebridge.ocpp16.enums import AuthorizationStatus, Reason
+from chargebridge.ocpp16.datatypes import IdTagInfo
 from chargebridge.ocpp16.frames import PayloadError, decode_response
-from chargebridge.ocpp16.messages import StartTransactionResponse
+from chargebridge.ocpp16.messages import StartTransactionResponse, StopTransactionResponse
 
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
@@ -79,7 +79,10 @@ def head(charge_point: "ChargePoint") -> tuple[str, bytes]:
         )
     if message.kind is MessageKind.START:
         return "StartTransaction", ENCODER.encode(transactions.start_request(transaction))
-    return "StopTransaction", ENCODER.encode(transactions.stop_request(transaction))
+    stop = ENCODER.encode(transactions.stop_request(transaction))
+    if message.payload:
+        stop = b'%b,"transactionData":%b}' % (stop[:-1], message.payload)
+    return "StopTransaction", stop
 
 
 def answered(charge_point: "ChargePoint", payload: Raw) -> None:
@@ -92,6 +95,8 @@ def answered(charge_point: "ChargePoint", payload: Raw) -> None:
     else:
         # It cannot be refused (TX-11), whatever the answer says.
         transaction = charge_point.transactions[message.transaction]
+        if transaction.stop_tag is not None:
+            _learn_of_stop_tag(charge_point, transaction.stop_tag, payload)
         transactions.put(charge_point, structs.replace(transaction, stop=SendState.ANSWERED))
         _drop_head(charge_point)
 
@@ -113,14 +118,26 @@ def _start_answered(charge_point: "ChargePoint", message: QueuedMessage, payload
         parent_id_tag=info.parent_id_tag or transaction.parent_id_tag,  # AZ-3
     )
     transactions.put(charge_point, transaction)
+    _learn(charge_point, transaction.id_tag, info)
     _drop_head(charge_point)
-    running = charge_point.running
-    if (
-        info.status is not AuthorizationStatus.ACCEPTED
-        and running is not None
-        and running.number == transaction.number
-    ):
-        transactions.request_stop(charge_point, Reason.DE_AUTHORIZED)  # TX-4
+    transactions.heed_refusal(charge_point)
+
+
+def _learn_of_stop_tag(charge_point: "ChargePoint", id_tag: str, payload: Raw) -> None:
+    try:
+        response = decode_response("StopTransaction", payload, tolerant=True)
+    except PayloadError as error:
+        charge_point.notice(NoticeKind.CALL_FAILED, f"stop answered: {error.description}")
+        return
+    assert isinstance(response, StopTransactionResponse)
+    if response.id_tag_info is not None:
+        _learn(charge_point, id_tag, response.id_tag_info)
+
+
+def _learn(charge_point: "ChargePoint", id_tag: str, info: IdTagInfo) -> None:
+    """Remember the central system's word on a token (`TX-5`), and see whether it contradicts its list."""
+    known_tokens.remember(charge_point, id_tag, info)
+    local_list.look_up(charge_point, id_tag, info.status)
 
 
 def failed(charge_point: "ChargePoint", reason: str) -> None:

@@ -90,8 +90,13 @@ def _known(charge_point: "ChargePoint", number: int) -> Reported:
 def _whole(charge_point: "ChargePoint") -> Reported:
     state = charge_point.state
     usable = state.charger is not None and (state.operative or not charge_point.settled)
-    error = ErrorCode.RESET_FAILURE if state.reset_failed else ErrorCode.NO_ERROR
-    return Reported(0, Status.AVAILABLE if usable else Status.UNAVAILABLE, error)
+    status = Status.AVAILABLE if usable else Status.UNAVAILABLE
+    if state.reset_failed:
+        return Reported(0, status, ErrorCode.RESET_FAILURE)
+    if state.list_conflict is not None:
+        info = f"local list differs for idTag {state.list_conflict}"  # 50 characters at most
+        return Reported(0, status, ErrorCode.LOCAL_LIST_CONFLICT, info)
+    return Reported(0, status)
 
 
 def connector(charge_point: "ChargePoint") -> Reported:

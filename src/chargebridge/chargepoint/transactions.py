@@ -9,16 +9,19 @@ from chargebridge.chargepoint import (
     authorization,
     availability,
     commands,
+    configuration,
     delivery,
     remote_control,
+    sampling,
     smart_charging,
+    transaction_data,
 )
 from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Transaction, Unbury
-from chargebridge.chargepoint.state import SESSIONS_REMEMBERED, StopRequest
+from chargebridge.chargepoint.state import SESSIONS_REMEMBERED, LockedCable, StopRequest
 from chargebridge.chargepoint.turn import NoticeKind
-from chargebridge.chargers.model import ChargerState, SessionEnd, SessionEnded, SessionStarted
+from chargebridge.chargers.model import Capability, ChargerState, SessionEnd, SessionEnded, SessionStarted
 from chargebridge.clock import format_utc
-from chargebridge.ocpp16.enums import Reason
+from chargebridge.ocpp16.enums import AuthorizationStatus, Reason
 from chargebridge.ocpp16.messages import StartTransaction, StopTransaction
 from chargebridge.ocpp16.text import fit, same_token
 
@@ -56,11 +59,15 @@ def session_started(charge_point: "ChargePoint", event: SessionStarted) -> None:
     id_tag = fit(event.id_tag or (intent.id_tag if intent else charge_point.settings.tag_for_untagged), 20)
     parent = intent.parent_id_tag if intent and same_token(intent.id_tag, id_tag) else None
     at_ms, register_wh = _untold(charge_point, event.session, event.at_ms, event.register_wh)
-    charge_point.running = _begin(charge_point, event.session, id_tag, at_ms, register_wh, parent)
+    began = _begin(charge_point, event.session, id_tag, at_ms, register_wh, parent)
+    charge_point.running = began
+    transaction_data.begin(charge_point, began)
+    sampling.schedule(charge_point)
     if intent is not None and same_token(intent.id_tag, id_tag):
         smart_charging.transaction_began(charge_point, intent.profile)
     commands.session_began(charge_point)
     charge_point.state.finished = False
+    charge_point.state.locked = None
     authorization.end_intent(charge_point)
     authorization.car_waits(charge_point)
 
@@ -108,6 +115,7 @@ def session_ended(charge_point: "ChargePoint", event: SessionEnded) -> None:
         request = state.stop_request
         if request is not None and event.reason in _OURS:
             _stop(charge_point, running, event.at_ms, event.register_wh, request.reason, request.id_tag)
+            _keep_cable(charge_point, running, request)
         else:
             _stop(charge_point, running, event.at_ms, event.register_wh, _REASONS[event.reason])
         state.finished = state.charger is not ChargerState.DISCONNECTED
@@ -123,6 +131,14 @@ def session_ended(charge_point: "ChargePoint", event: SessionEnded) -> None:
     id_tag = fit(event.id_tag or charge_point.settings.tag_for_untagged, 20)
     transaction = _begin(charge_point, event.session, id_tag, at_ms, register_wh, None)
     _stop(charge_point, transaction, event.at_ms, event.register_wh, _REASONS[event.reason])
+
+
+def _keep_cable(charge_point: "ChargePoint", ended: Transaction, request: StopRequest) -> None:
+    """The central system has refused who charged: the cable waits for that token (`TX-4`, E 3.5)."""
+    refused = request.reason is Reason.DE_AUTHORIZED
+    plugged_in = charge_point.state.charger is not ChargerState.DISCONNECTED
+    if refused and plugged_in and Capability.UNLOCK in charge_point.settings.capabilities:
+        charge_point.state.locked = LockedCable(ended.id_tag, ended.parent_id_tag)
 
 
 def _told_elsewhere(charge_point: "ChargePoint", session: int) -> bool:
@@ -164,13 +180,16 @@ def _stop(
         stop=SendState.QUEUED,
     )
     put(charge_point, stopped)
-    delivery.enqueue(charge_point, MessageKind.STOP, stopped)
+    delivery.enqueue(
+        charge_point, MessageKind.STOP, stopped, transaction_data.end(charge_point, stopped)
+    )
     state = charge_point.state
     state.sessions = (*state.sessions[-(SESSIONS_REMEMBERED - 1) :], transaction.session)
     state.register_wh = max(state.register_wh or 0, meter_stop)
     charge_point.changed()
     if charge_point.running is not None and charge_point.running.number == transaction.number:
         charge_point.running = None
+        sampling.schedule(charge_point)
         state.stop_request = None
         state.overridden = None
         commands.session_over(charge_point)
@@ -195,6 +214,21 @@ def request_stop(charge_point: "ChargePoint", reason: Reason, id_tag: str | None
         commands.end_session(charge_point)
 
 
+def heed_refusal(charge_point: "ChargePoint") -> None:
+    """Stop a running transaction whose token the central system has refused, or let it idle (`TX-4`).
+
+    It idles by a limit of nothing; a charger that takes no limits has to stop.
+    """
+    running = charge_point.running
+    if running is None or running.id_tag_status in {None, AuthorizationStatus.ACCEPTED.value}:
+        return
+    can_idle = Capability.LIMIT in charge_point.settings.capabilities
+    if can_idle and not configuration.boolean(charge_point, "StopTransactionOnInvalidId"):
+        charge_point.changed()  # the limit is looked at again
+    else:
+        request_stop(charge_point, Reason.DE_AUTHORIZED)
+
+
 def send_again(charge_point: "ChargePoint", transaction: Transaction) -> None:
     """Queue an ended transaction once more whose Start or Stop was given up.
 
@@ -206,7 +240,9 @@ def send_again(charge_point: "ChargePoint", transaction: Transaction) -> None:
         delivery.enqueue(charge_point, MessageKind.START, transaction)
     transaction = structs.replace(transaction, stop=SendState.QUEUED)
     put(charge_point, transaction)
-    delivery.enqueue(charge_point, MessageKind.STOP, transaction)
+    delivery.enqueue(
+        charge_point, MessageKind.STOP, transaction, transaction_data.edges(charge_point, transaction)
+    )
 
 
 def put(charge_point: "ChargePoint", transaction: Transaction) -> None:

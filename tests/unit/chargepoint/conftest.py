@@ -11,11 +11,17 @@ from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import (
     Attempted,
     Bury,
+    ChangeLocalList,
+    ClearTokenCache,
     Dequeue,
     DropProfile,
     Enqueue,
+    ListFound,
+    ListQuery,
+    PutCached,
     PutProfile,
     PutProfileWrites,
+    PutSamples,
     PutTransaction,
     QueuePage,
     QueueQuery,
@@ -24,6 +30,8 @@ from chargebridge.chargepoint.records import (
     SessionsFound,
     SetConfiguration,
     StoredChargePoint,
+    TokenQuery,
+    TokensFound,
     Unbury,
 )
 from chargebridge.chargepoint.state import Settings
@@ -81,6 +89,9 @@ class MemoryStore:
         self.next_sequence = 1
         self.profiles = {}
         self.profile_writes = {}
+        self.samples = {}
+        self.listed = {}
+        self.cached = {}
 
     def commit(self, records):
         for record in records:
@@ -115,12 +126,28 @@ class MemoryStore:
                         for message, reason in self.dead
                         if message.transaction != transaction or message.kind == "meter_values"
                     ]
+                case PutSamples(transaction, document):
+                    self.samples[transaction] = document
                 case PutProfile(profile):
                     self.profiles[profile.profile_id] = profile
                 case DropProfile(profile_id):
                     del self.profiles[profile_id]
                 case PutProfileWrites(charger, day, writes):
                     self.profile_writes[charger, day] = writes
+                case ChangeLocalList(full, put, drop):
+                    self.change_list(full, put, drop)
+                case PutCached(token):
+                    if token.id_tag.lower() not in self.listed:
+                        self.cached[token.id_tag.lower()] = token
+                case ClearTokenCache():
+                    self.cached = {}
+
+    def change_list(self, full, put, drop):
+        kept = {} if full else self.listed
+        dropped = {id_tag.lower() for id_tag in drop}
+        self.listed = {key: token for key, token in kept.items() if key not in dropped}
+        self.listed |= {token.id_tag.lower(): token for token in put}
+        self.cached = {key: token for key, token in self.cached.items() if key not in self.listed}
 
     def read(self, query):
         match query:
@@ -133,6 +160,15 @@ class MemoryStore:
                     if t.stopped_ms is not None and from_ms <= t.started_ms < until_ms
                 )
                 return SessionsFound(tuple(t for _, _, t in found[:limit]), more=len(found) > limit)
+            case TokenQuery(id_tags):
+                keys = [id_tag.lower() for id_tag in id_tags]
+                return TokensFound(
+                    listed=tuple(self.listed[key] for key in keys if key in self.listed),
+                    cached=tuple(self.cached[key] for key in keys if key in self.cached),
+                    list_length=len(self.listed),
+                )
+            case ListQuery():
+                return ListFound(tuple(token for _, token in sorted(self.listed.items())))
         raise AssertionError(query)
 
     def page(self, after, limit):
@@ -146,14 +182,16 @@ class MemoryStore:
         )
 
     def load(self):
+        open_transactions = tuple(t for t in self.transactions.values() if t.stopped_ms is None)
         return StoredChargePoint(
             document=self.document,
             configuration=dict(self.configuration),
-            open_transactions=tuple(t for t in self.transactions.values() if t.stopped_ms is None),
+            open_transactions=open_transactions,
             next_transaction=max(self.transactions, default=0) + 1,
             next_sequence=self.next_sequence,
             queue=self.page(0, 16),
             profiles=tuple(self.profiles.values()),
+            samples=next((self.samples.get(t.number) for t in open_transactions), None),
         )
 
 

@@ -1,0 +1,94 @@
+"""The charger's own copy of the local list, for when its cloud is away.
+
+Desired and confirmed: it is given the list anew until it has the newest revision. The list is in
+memory only on its way from the store to the charger.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from chargebridge.chargepoint import commands, known_tokens, local_list
+from chargebridge.chargepoint.records import ListFound, ListQuery, Token
+from chargebridge.chargepoint.timers import Timer
+from chargebridge.chargepoint.turn import NoticeKind, ReadStore
+from chargebridge.chargers.model import Capability, CommandOutcome, ListedToken, Outcome
+
+if TYPE_CHECKING:
+    from chargebridge.chargepoint.charge_point import ChargePoint
+
+
+class Giving(NamedTuple):
+    """The list is on its way to the charger."""
+
+    revision: int
+    number: int | None = None
+    """Of the command; None while the list is being read."""
+
+
+def synchronize(charge_point: "ChargePoint") -> None:
+    """Give the charger the list, if it has an older one and can be reached."""
+    state = charge_point.state
+    if (
+        Capability.LOCAL_LIST not in charge_point.settings.capabilities
+        or state.list_kept == state.list_revision
+        or not charge_point.reachable
+        or charge_point.giving is not None  # what comes after it is seen when it has ended
+    ):
+        return
+    charge_point.giving = Giving(state.list_revision)
+    if state.list_version and local_list.enabled(charge_point):
+        charge_point.let_out(ReadStore(ListQuery()))
+        charge_point.set_timer(Timer.LIST, commands.RETRY_S * 2)
+    else:
+        _give(charge_point, ())
+
+
+def list_read(charge_point: "ChargePoint", found: ListFound) -> None:
+    """Hand over the list that was read, unless it has changed since."""
+    giving = charge_point.giving
+    if giving is None or giving.number is not None:
+        return  # asked for before the charger was away
+    if giving.revision != charge_point.state.list_revision or not charge_point.reachable:
+        again(charge_point)
+    else:
+        _give(charge_point, found.tokens)
+
+
+def _give(charge_point: "ChargePoint", tokens: tuple[Token, ...]) -> None:
+    state = charge_point.state
+    version = state.list_version if tokens else 0
+    number = commands.keep_list(charge_point, version, tuple(map(_listed, tokens)))
+    charge_point.giving = Giving(state.list_revision, number)
+    charge_point.set_timer(Timer.LIST, commands.RETRY_S * 2)
+
+
+def _listed(token: Token) -> ListedToken:
+    accepted = token.status in known_tokens.LISTED_AS_VALID
+    return ListedToken(token.id_tag, accepted, token.expires_ms, token.parent_id_tag)
+
+
+def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
+    """Take the outcome of a command that may have been a list."""
+    giving = charge_point.giving
+    if giving is None or giving.number != outcome.number:
+        return
+    if outcome.outcome is Outcome.DONE:
+        charge_point.state.list_kept = giving.revision
+        charge_point.changed()
+        again(charge_point)
+    else:
+        charge_point.notice(
+            NoticeKind.COMMAND_FAILED, f"KeepList: {outcome.outcome} {outcome.detail}".rstrip()
+        )
+        charge_point.set_timer(Timer.LIST, commands.RETRY_S)
+
+
+def again(charge_point: "ChargePoint") -> None:
+    """Wait no longer for what was given; begin anew if the charger still needs it."""
+    forget(charge_point)
+    synchronize(charge_point)
+
+
+def forget(charge_point: "ChargePoint") -> None:
+    """The charger is gone, or has perhaps not heard."""
+    charge_point.giving = None
+    charge_point.cancel_timer(Timer.LIST)
