@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec import structs
 
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import StoredChargePoint, StoredProfile
@@ -94,13 +95,15 @@ def test_charger_that_is_not_known_yet_has_no_limit_to_show():
     assert [profile.id for profile in view.profiles] == [7]
 
 
-def test_looking_changes_nothing():
-    state = State(dynamic=(DynamicCurrent("DynamicChargerCurrent", "8;60", 8000, NOW_MS + 60_000),))
-    found = charge_point(state, (INSTALLED,))
+def test_looking_changes_nothing_not_even_what_is_over():
+    over = DynamicCurrent("DynamicChargerCurrent", "8;60", 8000, NOW_MS - 1)
+    found = charge_point(State(dynamic=(over,)), (INSTALLED,), capabilities=frozenset())
+    found.adopt(structs.replace(found.settings, capabilities=frozenset(Capability)))
     before = dump(found.state)
-    charging_view(found)
+    assert charging_view(found).dynamic_currents == []
+    assert charging_view(found).limit_a == 10.0
     assert dump(found.state) == before
-    assert found.handle(Woken(), Instant(NOW_MS + 1, 1000.001)) == Effects([], [])
+    assert found.handle(Woken(), Instant(NOW_MS, 1000.0)) == Effects([], [])
 
 
 @pytest.mark.parametrize(
