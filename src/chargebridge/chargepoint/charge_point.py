@@ -132,6 +132,7 @@ class ChargePoint:
         "timers",
         "transactions",
         "triggered",
+        "unsampled_wh",
         "verdicts",
         "wake_at",
     )
@@ -200,6 +201,8 @@ class ChargePoint:
             key=lambda transaction: transaction.number,
             default=None,
         )
+        self.unsampled_wh = 0
+        """The newest register reading of the running one, where no sample has told it yet."""
         self.samples = transaction_data.load(stored.samples)
         """What the StopTransaction of the running one will tell, so far (`MV-7`)."""
         self.clock_due_ms = 0

@@ -1,16 +1,17 @@
-"""Meter values: forwarded as the charger tells them (`MV-*`, OCPP 1.6 §4.7).
+"""Meter values: what the charger measures, as OCPP writes it, forwarded as it comes (`MV-*`, OCPP 1.6 §4.7).
 
 Samples of a running transaction are transaction-related messages: queued, in order, never older
-than the last one. What falls outside a transaction is telemetry, of which the newest wins.
+than the last one. What falls outside a transaction is telemetry, of which the newest wins. Samples
+at intervals are in `sampling`, those of a StopTransaction in `transaction_data`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from chargebridge.chargepoint import configuration, delivery, transactions
+from chargebridge.chargepoint import configuration, delivery, sampling, transactions
 from chargebridge.chargepoint.records import MessageKind, SendState, Transaction
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import Measured, Quantity, Reading
@@ -22,8 +23,8 @@ from chargebridge.ocpp16.messages import SampledValue
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
 
-Latest = dict[tuple[Quantity, int], Reading]
-"""The newest reading of each quantity and phase."""
+Latest = dict[tuple[Quantity, int], tuple[int, Reading]]
+"""The newest reading of each quantity and phase, and when it was measured, in UTC milliseconds."""
 
 _UNITS: Final[Mapping[Quantity, tuple[Measurand, UnitOfMeasure]]] = {
     Quantity.ENERGY_WH: (Measurand.ENERGY_ACTIVE_IMPORT_REGISTER, UnitOfMeasure.WH),
@@ -53,26 +54,49 @@ def _render(context: ReadingContext) -> Mapping[_Kind, str]:
 
 
 # Samples are most of what a charge point says, so they are written once and only their values put in.
-_PERIODIC: Final = _render(ReadingContext.SAMPLE_PERIODIC)
-_TRIGGER: Final = _render(ReadingContext.TRIGGER)
+_RENDERED: Final[Mapping[ReadingContext, Mapping[_Kind, str]]] = {
+    context: _render(context)
+    for context in (
+        ReadingContext.SAMPLE_PERIODIC,
+        ReadingContext.SAMPLE_CLOCK,
+        ReadingContext.TRANSACTION_BEGIN,
+        ReadingContext.TRANSACTION_END,
+        ReadingContext.TRIGGER,
+    )
+}
+_PERIODIC: Final = _RENDERED[ReadingContext.SAMPLE_PERIODIC]
 # Needed for each reading; reaching a member through its class is ten times slower on Python 3.11.
 _ENERGY: Final = Quantity.ENERGY_WH
 
 
+# --- what the charger tells -------------------------------------------------------------------------
+
+
 def measured(charge_point: "ChargePoint", event: Measured) -> None:
-    """Forward what the charger measured, or keep it for when somebody asks."""
+    """Forward what the charger measured, or keep it for when it is wanted."""
     running = charge_point.running
     latest = charge_point.latest
     if latest is None:
         latest = charge_point.latest = {}
+    # A charger's clock that was ahead must not silence it until then.
+    measured_ms = min(event.at_ms, charge_point.now.utc_ms)
     for reading in event.readings:
         kind = reading.quantity, reading.phase
         if kind in _PERIODIC and isfinite(reading.value):
-            latest[kind] = reading
+            known = latest.get(kind)
+            if known is None or known[0] <= measured_ms:
+                latest[kind] = measured_ms, reading
+    behaviour = charge_point.settings.behaviour
     if running is None or event.session != running.session:
-        if charge_point.settings.behaviour.meter_values_outside_transactions and event.session is None:
-            charge_point.telemetry = event
-        return
+        if behaviour.meter_values_outside_transactions and event.session is None:
+            _forward_telemetry(charge_point, event)
+    elif behaviour.meter_values_as_they_come:
+        _forward(charge_point, running, event, measured_ms)
+    else:
+        sampling.measured(charge_point, running, event, measured_ms)
+
+
+def _forward(charge_point: "ChargePoint", running: Transaction, event: Measured, measured_ms: int) -> None:
     if event.at_ms <= running.sampled_ms:
         charge_point.notice(NoticeKind.EVENT_IGNORED, "measured: older than the last")
         return
@@ -91,65 +115,109 @@ def measured(charge_point: "ChargePoint", event: Measured) -> None:
             sampled.append(_sampled_value(value, _PERIODIC[kind]))
     if not sampled:
         return
-    # A charger's clock that was ahead must not silence it until then.
-    sampled_ms = min(event.at_ms, charge_point.now.utc_ms)
-    running = structs.replace(running, sampled_ms=sampled_ms, register_wh=register_wh)
+    running = structs.replace(running, sampled_ms=measured_ms, register_wh=register_wh)
     charge_point.running = charge_point.transactions[running.number] = running
-    payload = _meter_value(sampled, event.at_ms)
-    delivery.enqueue(charge_point, MessageKind.METER_VALUES, running, payload, sampled_ms, register_wh)
+    payload = f"[{_meter_value(sampled, event.at_ms)}]".encode()
+    delivery.enqueue(charge_point, MessageKind.METER_VALUES, running, payload, measured_ms, register_wh)
 
 
-def telemetry(charge_point: "ChargePoint", event: Measured) -> bytes:
-    """Return the payload of a MeterValues outside transactions; empty if nothing of it is wanted."""
-    sampled = _wanted(charge_point, event.readings, _PERIODIC)
-    return _payload(transactions.CONNECTOR, None, sampled, event.at_ms) if sampled else b""
+def _forward_telemetry(charge_point: "ChargePoint", event: Measured) -> None:
+    wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
+    readings = [one for one in choose(event.readings, wanted) if isfinite(one.value)]
+    if readings:
+        value = meter_value(ReadingContext.SAMPLE_PERIODIC, event.at_ms, readings)
+        charge_point.telemetry = outside(transactions.CONNECTOR, value)
+
+
+# --- what is known ----------------------------------------------------------------------------------
+
+
+def newest(charge_point: "ChargePoint", quantity: Quantity) -> int | float | None:
+    """Return what the charger has last told of a quantity, over all phases; None if nothing."""
+    known = (charge_point.latest or {}).get((quantity, 0))
+    return None if known is None else known[1].value
+
+
+def register_wh(charge_point: "ChargePoint") -> int | None:
+    """Return the newest register reading; in a transaction, only what belongs to it (`MV-9`)."""
+    if charge_point.running is not None:
+        return max(charge_point.running.register_wh, charge_point.unsampled_wh)
+    told, stored = newest(charge_point, _ENERGY), charge_point.state.register_wh
+    if told is None or stored is None:
+        return stored if told is None else int(told)
+    return max(int(told), stored)
+
+
+def readings(charge_point: "ChargePoint", at_ms: int) -> list[Reading]:
+    """Return the newest reading of each kind, all phases (`MV-6`), as far as it was known at this moment.
+
+    The register comes first. It has no phases: one register tells of the energy.
+    """
+    register = register_wh(charge_point)
+    known = [] if register is None else [Reading(_ENERGY, register)]
+    known += [
+        reading
+        for told_ms, reading in (charge_point.latest or {}).values()
+        if told_ms <= at_ms and reading.quantity is not _ENERGY
+    ]
+    return known
+
+
+def choose(readings: Iterable[Reading], wanted: Set[_Kind]) -> list[Reading]:
+    """Return those readings that a list of measurands asks for."""
+    return [reading for reading in readings if (reading.quantity, reading.phase) in wanted]
+
+
+# --- TriggerMessage ---------------------------------------------------------------------------------
 
 
 def triggered(charge_point: "ChargePoint", connector: int) -> bytes:
     """Return the payload that a TriggerMessage asked for: the latest of every measurand (`MV-16`)."""
-    readings = tuple((charge_point.latest or {}).values())
-    sampled = (
-        _wanted(charge_point, readings, _TRIGGER)
-        # What was promised is sent, even if nothing that is known is configured.
-        or [_sampled_value(one.value, _TRIGGER[one.quantity, one.phase]) for one in readings]
-        or [_sampled_value(charge_point.state.register_wh or 0, _TRIGGER[_ENERGY, 0])]
-    )
+    now_ms = charge_point.now.utc_ms
+    known = readings(charge_point, now_ms)
+    wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
+    # What was promised is sent, even if nothing that is known is configured.
+    told = choose(known, wanted) or known or [Reading(_ENERGY, 0)]
+    value = meter_value(ReadingContext.TRIGGER, now_ms, told)
     running = charge_point.running if connector else None  # MV-5
-    return _payload(connector, running, sampled, charge_point.now.utc_ms)
+    if running is None:
+        return outside(connector, value)
+    if charge_point.unsampled_wh > running.register_wh:
+        # Once told, no sample may tell less, not even after a restart (MV-9).
+        transactions.put(charge_point, structs.replace(running, register_wh=charge_point.unsampled_wh))
+    if running.start is SendState.QUEUED:
+        return outside(connector, value)
+    return b'{"connectorId":%d,"transactionId":%d,"meterValue":[%b]}' % (
+        connector,
+        transactions.transaction_id(running),
+        value.encode(),
+    )
 
 
 def known(charge_point: "ChargePoint") -> bool:
     """Whether there is any value to tell."""
-    return bool(charge_point.latest) or charge_point.state.register_wh is not None
+    return bool(charge_point.latest) or register_wh(charge_point) is not None
 
 
-def _wanted(
-    charge_point: "ChargePoint",
-    readings: Iterable[Reading],
-    rendered: Mapping[_Kind, str],
-) -> list[str]:
-    wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
-    return [
-        _sampled_value(reading.value, rendered[reading.quantity, reading.phase])
-        for reading in readings
-        if (reading.quantity, reading.phase) in wanted and isfinite(reading.value)
-    ]
+# --- as OCPP writes it ------------------------------------------------------------------------------
 
 
-def _payload(connector: int, transaction: Transaction | None, sampled: list[str], at_ms: int) -> bytes:
-    value = _meter_value(sampled, at_ms)
-    if transaction is None or transaction.start is SendState.QUEUED:
-        return b'{"connectorId":%d,"meterValue":%b}' % (connector, value)
-    return b'{"connectorId":%d,"transactionId":%d,"meterValue":%b}' % (
-        connector,
-        transactions.transaction_id(transaction),
-        value,
+def outside(connector: int, value: str) -> bytes:
+    """Return the payload of a MeterValues that belongs to no transaction."""
+    return b'{"connectorId":%d,"meterValue":[%b]}' % (connector, value.encode())
+
+
+def meter_value(context: ReadingContext, at_ms: int, readings: Iterable[Reading]) -> str:
+    """Write a MeterValue: what was measured at one moment, and on what occasion (`MV-10`)."""
+    rendered = _RENDERED[context]
+    return _meter_value(
+        [_sampled_value(reading.value, rendered[reading.quantity, reading.phase]) for reading in readings],
+        at_ms,
     )
 
 
-def _meter_value(sampled: list[str], at_ms: int) -> bytes:
-    """Write the `meterValue` of a MeterValues: samples of one moment."""
-    return f'[{{"timestamp":"{format_utc(at_ms)}","sampledValue":[{",".join(sampled)}]}}]'.encode()
+def _meter_value(sampled: list[str], at_ms: int) -> str:
+    return f'{{"timestamp":"{format_utc(at_ms)}","sampledValue":[{",".join(sampled)}]}}'
 
 
 def _sampled_value(value: float, rest: str) -> str:

@@ -71,7 +71,7 @@ class QueuedMessage(Struct, frozen=True):
     transaction: int
     """`Transaction.number`."""
     payload: bytes = b""
-    """What the transaction's record does not hold: the samples of a METER_VALUES."""
+    """What the transaction's record does not hold: the samples of a METER_VALUES or a STOP."""
     attempts: int = 0
     """Transmissions so far that the central system failed to process (`Q-4`)."""
     not_before_ms: int | None = None

@@ -62,7 +62,7 @@ def session_started(charge_point: "ChargePoint", event: SessionStarted) -> None:
     began = _begin(charge_point, event.session, id_tag, at_ms, register_wh, parent)
     charge_point.running = began
     transaction_data.begin(charge_point, began)
-    sampling.schedule(charge_point)
+    sampling.begin(charge_point)
     if intent is not None and same_token(intent.id_tag, id_tag):
         smart_charging.transaction_began(charge_point, intent.profile)
     commands.session_began(charge_point)
@@ -180,9 +180,7 @@ def _stop(
         stop=SendState.QUEUED,
     )
     put(charge_point, stopped)
-    delivery.enqueue(
-        charge_point, MessageKind.STOP, stopped, transaction_data.end(charge_point, stopped)
-    )
+    delivery.enqueue(charge_point, MessageKind.STOP, stopped, transaction_data.end(charge_point, stopped))
     state = charge_point.state
     state.sessions = (*state.sessions[-(SESSIONS_REMEMBERED - 1) :], transaction.session)
     state.register_wh = max(state.register_wh or 0, meter_stop)

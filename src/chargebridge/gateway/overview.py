@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chargebridge.chargepoint import charger_settings, status
+from chargebridge.chargepoint import charger_settings, meter_values, status
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import Transaction
 from chargebridge.chargers.model import Capability, Quantity
@@ -124,9 +124,7 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
     charge_point, link = binding.charge_point, binding.link
     state, running = charge_point.state, charge_point.running
     outlet = status.current(charge_point, 1)
-    latest = charge_point.latest or {}
-    power = latest.get((Quantity.POWER_W, 0))
-    register = latest.get((Quantity.ENERGY_WH, 0))
+    power_w = meter_values.newest(charge_point, Quantity.POWER_W)
     return ChargePointView(
         identity=charge_point.settings.identity,
         central_system=binding.central_system,
@@ -141,8 +139,8 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
         error_code=outlet.error.value,
         operative=state.operative and state.connector_operative,
         transaction=transaction_view(running) if running is not None else None,
-        power_w=float(power.value) if power is not None and running is not None else None,
-        energy_wh=int(register.value) if register is not None else state.register_wh,
+        power_w=float(power_w) if power_w is not None and running is not None else None,
+        energy_wh=meter_values.register_wh(charge_point),
         waiting_messages=waiting_messages(binding),
         charging=charging_view(charge_point),
         local_list=local_list_view(charge_point),

@@ -22,6 +22,20 @@ from chargebridge.clock import format_utc
 
 pytestmark = pytest.mark.unit
 
+# Samples are queued in the same way whenever they are taken; here each reading is one.
+AS_THEY_COME = {"meter_values_as_they_come": True}
+
+
+@pytest.fixture
+def ready(new_bench):
+    return new_bench(overrides=AS_THEY_COME).ready()
+
+
+@pytest.fixture
+def charging(ready):
+    return ready.charging()
+
+
 S = ChargerState
 PROBED = {"currentTime": "2026-01-02T10:00:00Z"}
 
