@@ -392,7 +392,7 @@ class TestBehindASocket:
             b'{"type":"Hello","token":"guessed"}\n',
             b'{"type":"Subscribe","serials":["SIM00001"]}\n',
             b'{"type":"Hello","token":"\xff"}\n',
-            b"x" * 200_000,
+            b"x" * 5 * 1024 * 1024,
             b'{"type":"Hello","token":"a secret of this test"}\n{"type":"Hello","token":"again"}\n',
             b'{"type":"Hello","token":"a secret of this test"}\n{"type":"Subscribe","serials":7}\n',
             b'{"type":"Hello","token":' + b"[" * 60_000 + b"\n",

@@ -261,6 +261,12 @@ class TestTokensWithoutTheCloud:
         assert isinstance(ended, SessionEnded)
         assert (ended.at_ms, ended.reason) == (T0 + 2, SessionEnd.OTHER)
 
+    def test_a_session_ended_by_its_token_is_followed_by_no_free_one(self) -> None:
+        charger = a_charger()
+        configure(charger, authorization_required=False, free_charging_tag="FREE")
+        self.offline(charger).present_token("FREE", T0 + 1)
+        assert charger.state is ChargerState.AWAITING_TOKEN
+
     def test_with_its_cloud_it_asks_whatever_it_knows(self) -> None:
         charger = a_charger()
         keep_list(charger, 1, ListedToken("TAG00001", accepted=True))

@@ -172,7 +172,7 @@ def view(charger: SimulatedCharger) -> dict[str, object]:
         "serial": charger.settings.serial,
         "at_ms": outlet.at_ms,
         "state": charger.state.value,
-        "reason": charger.reason,
+        "reason": charger.state_event(outlet.at_ms).reason,
         "fault": None if record.fault is None else record.fault.value,
         "reachable": charger.reachable,
         "available": record.available,

@@ -95,11 +95,6 @@ class SimulatedCharger:
         return self.record.reachable
 
     @property
-    def reason(self) -> str:
-        """Why it offers no current to a session, in its own words; empty if that is not so."""
-        return self.record.limits.reason if self.state is ChargerState.AWAITING_START else ""
-
-    @property
     def limit_in_force_ca(self) -> int:
         """What it may offer now, in 0.01 A per phase; below 6 A it offers nothing (SC-17)."""
         rated_ca = self.settings.rated_current_a * 100
@@ -113,7 +108,7 @@ class SimulatedCharger:
     @property
     def current_state(self) -> StateChanged:
         """The state its cloud last heard; the one to tell anybody who newly asks the cloud."""
-        return self.record.told or self._state_event(self.record.outlet.at_ms)
+        return self.record.told or self.state_event(self.record.outlet.at_ms)
 
     def take_events(self) -> list[ChargerEvent]:
         """Hand over what its cloud has heard since the last call, in order."""
@@ -167,7 +162,8 @@ class SimulatedCharger:
         """
         record = self.record
         record.limits.expire(now_ms)
-        self._charge_freely(now_ms)
+        if record.charges_freely:
+            self._start_session(record.rules.free_charging_tag, now_ms)
         offered_ca = record.outlet.offered_ca
         self._reconnect()
         if measures or (record.session is not None and record.outlet.offered_ca != offered_ca):
@@ -346,7 +342,8 @@ class SimulatedCharger:
             self.telling.tell(Reachable(at_ms=now_ms, reachable=True))
             self.telling.tell_held()
         self.telling.tell(Restarted(at_ms=now_ms, firmware=FIRMWARE))
-        self._charge_freely(now_ms)
+        if self.record.charges_freely:
+            self._start_session(self.record.rules.free_charging_tag, now_ms)
         self._reconnect()
         self._tell_state(now_ms, again=True)
 
@@ -370,10 +367,6 @@ class SimulatedCharger:
         else:
             self._start_session(id_tag, now_ms)
         self.take_effect(now_ms)
-
-    def _charge_freely(self, now_ms: int) -> None:
-        if self.record.charges_freely:
-            self._start_session(self.record.rules.free_charging_tag, now_ms)
 
     def _start_session(self, id_tag: str | None, now_ms: int) -> None:
         record = self.record
@@ -405,8 +398,11 @@ class SimulatedCharger:
 
     # --- telling ---------------------------------------------------------------------------------
 
-    def _state_event(self, now_ms: int) -> StateChanged:
-        return StateChanged(at_ms=now_ms, state=self.state, reason=self.reason, fault=self.record.fault)
+    def state_event(self, now_ms: int) -> StateChanged:
+        """Return its state now, with the reason for a pause, whether the cloud has heard of it or not."""
+        state = self.state
+        reason = self.record.limits.reason if state is ChargerState.AWAITING_START else ""
+        return StateChanged(at_ms=now_ms, state=state, reason=reason, fault=self.record.fault)
 
     def _tell_state(self, now_ms: int, *, again: bool = False) -> None:
-        self.telling.tell_state(self._state_event(now_ms), again=again)
+        self.telling.tell_state(self.state_event(now_ms), again=again)

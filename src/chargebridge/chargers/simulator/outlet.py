@@ -6,6 +6,7 @@ whole Wh in exactly one place, `Outlet.register_wh`.
 """
 
 import math
+from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
@@ -74,14 +75,11 @@ class Outlet(Struct, kw_only=True):
         """
         drawn_ca = car.draw_ca(offered_ca) if car is not None and offered_ca >= MINIMUM_CURRENT_CA else 0
         drawing = min(phases, car.phases) if car is not None and drawn_ca else 0
-        slot = self.at_ms // MAINS_CHANGES_EVERY_MS
-        mains = crc32(slot.to_bytes(8, "little", signed=True), crc32(serial.encode()))
-        sag_dv = drawn_ca // 300
-        voltages = []
-        for phase in range(phases):
-            wander_dv = (mains >> (8 * phase) & 0xFF) % 61 - 30
-            voltages.append(2300 + wander_dv - (sag_dv if phase < drawing else 0))
-        self.voltages_dv = tuple(voltages)
+        voltages = _mains_dv(serial, phases, self.at_ms // MAINS_CHANGES_EVERY_MS)
+        if drawing:
+            sag_dv = drawn_ca // 300
+            voltages = (*[dv - sag_dv for dv in voltages[:drawing]], *voltages[drawing:])
+        self.voltages_dv = voltages
         self.currents_ca = (drawn_ca,) * drawing + (0,) * (phases - drawing)
         self.offered_ca = offered_ca
         self.power_mw = sum(voltages[:drawing]) * drawn_ca
@@ -101,3 +99,10 @@ class Outlet(Struct, kw_only=True):
             Reading(Quantity.CURRENT_OFFERED_A, self.offered_ca / 100),
             temperature,
         )
+
+
+@lru_cache(maxsize=8192)
+def _mains_dv(serial: str, phases: int, slot: int) -> tuple[int, ...]:
+    """Return the voltages without load: they wander a little, and stay for a while."""
+    mains = crc32(slot.to_bytes(8, "little", signed=True), crc32(serial.encode()))
+    return tuple(2300 + (mains >> (8 * phase) & 0xFF) % 61 - 30 for phase in range(phases))

@@ -4,8 +4,6 @@ from typing import Final
 
 from chargebridge.chargers.model import (
     ChargerEvent,
-    ChargerState,
-    Fault,
     Measured,
     Reachable,
     Restarted,
@@ -48,7 +46,13 @@ class Telling:
         told = self._record.told
         if not self._record.reachable:
             return
-        if again or told is None or _news(event) != _news(told):
+        if (
+            again
+            or told is None
+            or event.state is not told.state
+            or event.reason != told.reason
+            or event.fault is not told.fault
+        ):
             self._record.told = event
             self._told.append(event)
 
@@ -67,7 +71,3 @@ class Telling:
             measured = [kept for kept in held if isinstance(kept, Measured)]
             if len(measured) > MEASURED_HELD:
                 held.remove(measured[0])
-
-
-def _news(event: StateChanged) -> tuple[ChargerState, str, Fault | None]:
-    return event.state, event.reason, event.fault
