@@ -1,14 +1,17 @@
 """What the charger tells: each event to the concern it is for."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
 from chargebridge.chargepoint import (
     authorization,
+    availability,
     boot,
     calls,
     commands,
+    configuration,
     kept_list,
     limits,
     meter_values,
@@ -20,7 +23,9 @@ from chargebridge.chargepoint.state import State, Told
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import Assigned, NoticeKind
 from chargebridge.chargers.model import (
+    Capability,
     ChargerEvent,
+    ChargerInfo,
     ChargerState,
     Measured,
     Reachable,
@@ -109,6 +114,27 @@ def _reachable(charge_point: "ChargePoint", event: Reachable) -> None:
         charge_point.heartbeat_due = False
 
 
+def described(charge_point: "ChargePoint", info: ChargerInfo) -> None:
+    """Take in what the driver says of the charger."""
+    state = charge_point.state
+    if info == state.info:
+        return
+    state.info = structs.replace(info, capabilities=_shared(info.capabilities))
+    state.firmware = state.firmware or info.firmware
+    charge_point.adopt(charge_point.configured)
+    configuration.take_back_what_cannot_be(charge_point)
+    availability.described(charge_point)
+    charge_point.changed()
+    if charge_point.reachable:
+        commands.reconcile(charge_point)
+
+
+@lru_cache(maxsize=64)
+def _shared(capabilities: frozenset[Capability]) -> frozenset[Capability]:
+    """Return one set for all chargers that can do the same."""
+    return capabilities
+
+
 def released(charge_point: "ChargePoint") -> None:
     """The charger is no longer this charge point's: what runs ends with what is known of it.
 
@@ -135,6 +161,7 @@ def released(charge_point: "ChargePoint") -> None:
         list_conflict=state.list_conflict,
         dynamic=state.dynamic,
     )
+    charge_point.adopt(charge_point.configured)
     charge_point.changed()
 
 
@@ -145,6 +172,8 @@ def assigned(charge_point: "ChargePoint", assigned: Assigned) -> None:
     )
     charge_point.state.profile_writes = assigned.profile_writes
     charge_point.state.plan_unknown = bool(assigned.profile_writes)
+    if assigned.session:
+        charge_point.state.list_revision += 1  # it may keep the list of its last charge point
     charge_point.state.charger_name = charge_point.settings.charger
     charge_point.changed()
 

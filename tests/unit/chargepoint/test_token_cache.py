@@ -79,7 +79,6 @@ REFUSED = [
     "cached until now",
 ]
 COLUMNS = {
-    # (LocalPreAuthorize, LocalAuthorizeOffline, AllowOfflineTxForUnknownId, online)
     "online": ("false", "true", "false", True),
     "online, unknown allowed": ("false", "true", "true", True),
     "online, pre-authorizing": ("true", "true", "false", True),
@@ -88,6 +87,7 @@ COLUMNS = {
     "offline, unknown allowed": ("false", "true", "true", False),
     "offline, deciding nothing, unknown allowed": ("false", "false", "true", False),
 }
+"""LocalPreAuthorize, LocalAuthorizeOffline, AllowOfflineTxForUnknownId; whether there is a link."""
 TABLE = {
     "online": ("ask", "ask", "ask"),
     "online, unknown allowed": ("ask", "ask", "ask"),
