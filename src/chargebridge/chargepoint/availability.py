@@ -69,6 +69,14 @@ def _apply(charge_point: "ChargePoint", number: int, wanted: bool) -> None:
         commands.set_available(charge_point, available=state.operative and state.connector_operative)
 
 
+def described(charge_point: "ChargePoint") -> None:
+    """The charger is known now: if it was made inoperative before that, it is told."""
+    state = charge_point.state
+    usable = state.operative and state.connector_operative
+    if not usable and Capability.AVAILABILITY in charge_point.settings.capabilities:
+        commands.set_available(charge_point, available=False)
+
+
 def begin_settling(charge_point: "ChargePoint") -> None:
     """After a reset or restart an inoperative charge point is Available for a moment, if it behaves so."""
     seconds = charge_point.settings.behaviour.available_after_boot_s

@@ -53,7 +53,7 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Standard (True): profiles of kind Relative are carried out. False: they are NotSupported (`SC-3`)."""
 
     tx_profiles: bool = True
-    """Standard (True): profiles of purpose TxProfile are carried out. False: they are NotSupported (`SC-3`)."""
+    """Standard (True): TxProfiles are carried out. False: they are NotSupported (`SC-3`)."""
 
     tx_profiles_limited: bool = False
     """Standard (False): a TxProfile may be of any kind, and stack. True: Absolute only, one at a time, and

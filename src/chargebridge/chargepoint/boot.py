@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 LONGEST_INTERVAL_S = 86_400
 """A central system that names more than a day is asked again after a day."""
+VENDOR = "chargebridge"
+MODEL = "Virtual"
+"""While neither configuration nor driver has said what the charger is."""
 COARSE_HEARTBEAT_S = 20
 """Heartbeats this far ahead are sent to the second."""
 
@@ -27,8 +30,8 @@ def request(charge_point: "ChargePoint") -> BootNotification:
     settings = charge_point.settings
     firmware = "/".join(part for part in (charge_point.state.firmware, settings.software) if part)
     return BootNotification(
-        charge_point_vendor=fit_ascii(settings.vendor, 20),
-        charge_point_model=fit_ascii(settings.model, 20),
+        charge_point_vendor=fit_ascii(settings.vendor, 20) or VENDOR,
+        charge_point_model=fit_ascii(settings.model, 20) or MODEL,
         charge_point_serial_number=fit_ascii(settings.serial, 25) or None,
         firmware_version=fit_ascii(firmware, 50) or None,
     )
@@ -123,11 +126,11 @@ def _set_heartbeat(charge_point: "ChargePoint", seconds: float) -> None:
 
 def heartbeat_interval_over(charge_point: "ChargePoint") -> None:
     """Send a heartbeat, unless the charger is away or the link was busy enough (`HB-1`)."""
+    status.refresh(charge_point)  # what could not be told before
     interval = charge_point.heartbeat_interval_s
     quiet_s = charge_point.now.mono - charge_point.heard_mono
     if charge_point.settings.behaviour.heartbeat_interval_s is None and quiet_s < interval * 0.9:
         _set_heartbeat(charge_point, interval - quiet_s)
         return
     charge_point.heartbeat_due = charge_point.online and charge_point.reachable
-    status.refresh(charge_point)  # what could not be told before
     schedule_heartbeat(charge_point)

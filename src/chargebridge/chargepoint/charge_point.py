@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Final
 from zlib import crc32
 
+from msgspec import structs
+
 from chargebridge.chargepoint import (
     authorization,
     availability,
@@ -57,6 +59,7 @@ from chargebridge.chargepoint.turn import (
     Assigned,
     ChargerTold,
     CommandEnded,
+    Described,
     Effects,
     FrameReceived,
     Input,
@@ -99,6 +102,7 @@ class ChargePoint:
         "call_prefix",
         "clock_due_ms",
         "configuration",
+        "configured",
         "epoch",
         "giving",
         "heard_mono",
@@ -137,7 +141,10 @@ class ChargePoint:
         "wake_at",
     )
 
-    def __init__(self, settings: Settings, stored: StoredChargePoint | None = None) -> None:
+    # All that a charge point is, in one place.
+    def __init__(  # noqa: PLR0915
+        self, settings: Settings, stored: StoredChargePoint | None = None
+    ) -> None:
         stored = stored or _FRESH
         self.is_new = stored.document is None
         self.state = State() if stored.document is None else load(stored.document)
@@ -228,7 +235,23 @@ class ChargePoint:
         )
 
     def adopt(self, settings: Settings) -> None:
-        """Go by these settings from now on; also between two turns."""
+        """Go by these settings from now on; also between two turns.
+
+        Args:
+            settings: as configured; what they leave open the driver's word on the charger fills in.
+        """
+        self.configured = settings
+        info = self.state.info
+        if info is not None:
+            settings = structs.replace(
+                settings,
+                vendor=settings.vendor or info.vendor,
+                model=settings.model or info.model,
+                serial=settings.serial or info.serial,
+                capabilities=info.capabilities,
+                phases=info.phases,
+                max_current_a=info.max_current_a,
+            )
         self.settings = settings
         self.offer = configuration.offer(settings.behaviour, settings.capabilities)
         sampling.schedule(self)
@@ -281,6 +304,8 @@ class ChargePoint:
             case LinkClosed():
                 if an_input.epoch == self.epoch:
                     calls.link_lost(self)
+            case Described():
+                charger.described(self, an_input.info)
             case Released():
                 charger.released(self)
             case Assigned():

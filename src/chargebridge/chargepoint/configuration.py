@@ -91,7 +91,7 @@ def _find(charge_point: "ChargePoint", name: str) -> Key | None:
 def text(charge_point: "ChargePoint", name: str) -> str:
     """Return the value of a key as it would be reported; of one that is not there, what holds without it."""
     written = charge_point.configuration.get(name)
-    if written is not None:
+    if written is not None and name in charge_point.offer.places:
         return written
     default = charge_point.offer.defaults.get(name)
     if default is not None:
@@ -211,11 +211,17 @@ def write(charge_point: "ChargePoint", name: str, value: str) -> None:
 
 
 def write_initial(charge_point: "ChargePoint") -> None:
-    """Write what the configuration file begins with; what this charger cannot do is left as it is."""
+    """Write what the configuration file begins with; what the charger can do is not known yet."""
     for name, value in charge_point.settings.configuration.items():
-        name, value = check(name, value)  # noqa: PLW2901 - the canonical form of both
-        if _possible(charge_point, KEYS[name.lower()], value):
-            write(charge_point, name, value)
+        write(charge_point, *check(name, value))
+
+
+def take_back_what_cannot_be(charge_point: "ChargePoint") -> None:
+    """The charger is known now: what it cannot do is not promised any more."""
+    for name, value in charge_point.configuration.items():
+        key = charge_point.offer.keys.get(name.lower())
+        if key is not None and not _possible(charge_point, key, value):
+            write(charge_point, name, charge_point.offer.defaults[name])
 
 
 def check(name: str, value: str) -> tuple[str, str]:

@@ -143,7 +143,7 @@ def _refresh_plan(charge_point: "ChargePoint") -> None:
         memory_wear.room_again(charge_point)
     elif memory_wear.remaining(charge_point):
         commands.store_plan(charge_point, wanted)
-    else:
+    elif charge_point.profiles:
         memory_wear.spare(charge_point)
 
 

@@ -193,7 +193,7 @@ class PutProfileWrites(Struct, frozen=True):
 
 
 class ChangeLocalList(Struct, frozen=True):
-    """Change the local authorization list; `full` empties it first. What it lists leaves the cache (`CA-1`)."""
+    """Change the local list; `full` empties it first. What it lists leaves the cache (`CA-1`)."""
 
     full: bool
     put: tuple[Token, ...] = ()

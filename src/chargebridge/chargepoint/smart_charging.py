@@ -1,4 +1,4 @@
-"""The central system's charging profiles: which are accepted and kept (`SC-*`, OCPP 1.6 §5.5, §5.7, §5.16)."""
+"""The central system's charging profiles: what is accepted and kept (`SC-*`, OCPP 1.6 §5.5, §5.7, §5.16)."""
 
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 LONGEST_COMPOSITE_S: Final = 31 * 86_400
 """A composite schedule ends after this, however much was asked for: its answer has to fit into a message."""
+
+LONGEST_SCHEDULE_S: Final = 10**11
+"""A profile that goes on for longer is Rejected: its milliseconds would be more than 64 bits hold."""
 
 _CONNECTORS: Final = frozenset({0, 1})
 _Purpose = ChargingProfilePurposeType
@@ -102,10 +105,11 @@ def _well_formed(charge_point: "ChargePoint", profile: ChargingProfile) -> bool:
         0 <= profile.stack_level <= MAX_STACK_LEVEL
         and len(periods) <= MAX_PERIODS
         and starts[0] == 0
+        and starts[-1] <= LONGEST_SCHEDULE_S
         and all(before < after for before, after in pairwise(starts))
         and all(period.limit >= 0 for period in periods)
         and all(period.number_phases is None or 1 <= period.number_phases <= 3 for period in periods)
-        and (schedule.duration is None or schedule.duration >= 0)
+        and (schedule.duration is None or 0 <= schedule.duration <= LONGEST_SCHEDULE_S)
         and (schedule.charging_rate_unit is ChargingRateUnitType.A or behaviour.power_limits)
         and (profile.recurrency_kind is not None) == recurring  # E 3.56
         and (schedule.start_schedule is not None or not recurring)

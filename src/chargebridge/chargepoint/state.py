@@ -11,6 +11,7 @@ from chargebridge.chargepoint.behaviour import Behaviour
 from chargebridge.chargers.model import (
     Capability,
     ChargerCommand,
+    ChargerInfo,
     ChargerState,
     Configure,
     Fault,
@@ -27,12 +28,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What the configuration says of one charge point; shared and never changed by it."""
 
     identity: str
-    vendor: str
-    model: str
+    vendor: str = ""
+    """For the BootNotification, as `model` and `serial`; empty: what the driver says."""
+    model: str = ""
     serial: str = ""
     behaviour: Behaviour = Behaviour()
     capabilities: frozenset[Capability] = frozenset()
-    """What its charger can do; a charge point offers nothing else."""
+    """What its charger can do, as the driver says; a charge point offers nothing else."""
     configuration: Mapping[str, str] = {}
     """Configuration keys to begin with, applied when the charge point runs for the first time."""
     call_timeout_s: float = 30.0
@@ -132,6 +134,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """The durable state, saved whole at the end of each turn that changed it."""
 
     firmware: str = ""
+    info: ChargerInfo | None = None
+    """What the driver last said of the charger: a charge point is the same while its driver is away."""
     charger: ChargerState | None = None
     """None: never seen."""
     charger_ms: int = 0

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from chargebridge.chargepoint.records import Found, Query, Record
-from chargebridge.chargers.model import ChargerCommand, ChargerEvent, CommandOutcome
+from chargebridge.chargers.model import ChargerCommand, ChargerEvent, ChargerInfo, CommandOutcome
 
 # --- inputs ---------------------------------------------------------------------------------------
 
@@ -53,6 +53,12 @@ class Woken(Struct, frozen=True):
     """A deadline has passed."""
 
 
+class Described(Struct, frozen=True):
+    """Its driver says what the charger is and can do."""
+
+    info: ChargerInfo
+
+
 class Released(Struct, frozen=True):
     """The charger is this charge point's no longer: nothing more will come of it."""
 
@@ -92,6 +98,7 @@ Input = (
     | CommandEnded
     | StoreRead
     | Woken
+    | Described
     | Released
     | Assigned
     | OperatorAsked

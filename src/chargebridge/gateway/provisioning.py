@@ -21,8 +21,6 @@ from chargebridge.config.sections import CentralSystemSettings, ClockSettings, D
 from chargebridge.link import Backoff, Endpoint, client_ssl_context
 
 DRIVER_GROUP: Final = "chargebridge.drivers"
-_VENDOR: Final = "chargebridge"
-_MODEL: Final = "Virtual"
 
 _Fault = tuple[tuple[str, ...], str, str]
 """The key, what was found there, and what was expected."""
@@ -179,8 +177,8 @@ def make_settings(
     """Return what a charge point needs to know of its configuration, before its charger is known."""
     return Settings(
         identity=charge_point.identity,
-        vendor=charge_point.vendor or _VENDOR,
-        model=charge_point.model or _MODEL,
+        vendor=charge_point.vendor or "",
+        model=charge_point.model or "",
         serial=charge_point.serial or charge_point.charger,
         behaviour=charge_point.behaviour,
         configuration=dict(charge_point.configuration) if charge_point.configuration else {},

@@ -12,7 +12,7 @@ from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.memory_wear import DAY_MS, DAYS_KEPT
 from chargebridge.chargepoint.records import StoredChargePoint, Transaction
 from chargebridge.chargepoint.state import Settings
-from chargebridge.chargepoint.turn import Assigned, ChargerTold, Released
+from chargebridge.chargepoint.turn import Assigned, ChargerTold, Described, Released, Woken
 from chargebridge.chargers.model import ChargerInfo, Driver, SessionStarted
 from chargebridge.clock import Clock
 from chargebridge.config.charge_points import ChargePointSettings
@@ -183,22 +183,7 @@ class Roster:
 
     def charger_known(self, binding: Binding, info: ChargerInfo) -> None:
         """Take in what a driver says of a charger; called by the sink of that driver."""
-        charge_point = binding.charge_point
-        settings = self.settings.get((binding.central_system, charge_point.settings.identity))
-        if settings is not None:
-            charge_point.adopt(
-                structs.replace(
-                    charge_point.settings,
-                    vendor=settings.vendor or info.vendor,
-                    model=settings.model or info.model,
-                    serial=settings.serial or info.serial,
-                    capabilities=info.capabilities,
-                    phases=info.phases,
-                    max_current_a=info.max_current_a,
-                )
-            )
-            if info.firmware and not charge_point.state.firmware:
-                charge_point.state.firmware = info.firmware
+        self.runtime.turn(binding, Described(info))
         self._raise_link(binding)
 
     def raise_links_soon(self) -> None:
@@ -278,17 +263,9 @@ class Roster:
     def renew(self, settings: ChargePointSettings) -> None:
         """Tell a charge point what is configured now; what its charger is, it knows already."""
         binding = self.bindings[settings.central_system, settings.identity]
-        known = binding.charge_point.settings
-        binding.charge_point.adopt(
-            structs.replace(
-                self.own_settings(settings),
-                vendor=settings.vendor or known.vendor,
-                model=settings.model or known.model,
-                capabilities=known.capabilities,
-                phases=known.phases,
-                max_current_a=known.max_current_a,
-            )
-        )
+        binding.charge_point.adopt(self.own_settings(settings))
+        binding.charge_point.changed()
+        self.runtime.turn(binding, Woken())  # what it promises the charger may be something else now
         binding.link.set_password(self.password(settings))
 
     def take_up_leaving(self, stored: Mapping[int, StoredChargePoint]) -> dict[str, Transaction]:

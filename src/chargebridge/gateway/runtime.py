@@ -20,6 +20,7 @@ from chargebridge.chargepoint.turn import (
     CloseLink,
     CommandCharger,
     CommandEnded,
+    Described,
     Effects,
     FrameReceived,
     Input,
@@ -49,7 +50,7 @@ REBUILD_PAUSE_S: Final = 1.0
 """Real seconds before a charge point whose commit failed is rebuilt and tries again."""
 LONGEST_SET_ASIDE: Final = 4096
 """Characters that are kept of an input that was set aside, and of why."""
-_TAKEN_AGAIN: Final = ChargerTold | CommandEnded | Released | Assigned | OperatorAsked
+_TAKEN_AGAIN: Final = ChargerTold | CommandEnded | Described | Released | Assigned | OperatorAsked
 """Frames die with the link, which a failed turn closes; link, deadlines and queue are looked at anew."""
 _LOGGED: Final = frozenset(
     {

@@ -206,12 +206,10 @@ class Bench:
         self.settings = Settings(
             charger="sim/SIM1",
             identity="CP1",
-            vendor="Maker",
-            model="Home",
             serial="EH1",
             behaviour=behaviour(preset, overrides),
             capabilities=capabilities,
-            **settings,
+            **{"vendor": "Maker", "model": "Home", **settings},
         )
         self.utc_ms, self.mono = T0_MS, 1000.0
         self.store = MemoryStore()

@@ -161,11 +161,14 @@ def highest(profiles, circumstances, purpose, at_ms):
 
 def converted(found, unit, circumstances):
     installed, period = found
-    limit, line_v = Fraction(period.limit), circumstances.voltage_v * (period.number_phases or 3)
+    limit, phases = Fraction(period.limit), period.number_phases or 3
     given = installed.profile.charging_schedule.charging_rate_unit
     if given is unit:
         return limit
-    return limit / line_v if unit == "A" else limit * line_v
+    if unit == "A":
+        return limit / (circumstances.voltage_v * phases)
+    # A charger with fewer phases draws on those that it has.
+    return limit * circumstances.voltage_v * min(phases, circumstances.phases)
 
 
 def limit_at(profiles, circumstances, unit, at_ms):

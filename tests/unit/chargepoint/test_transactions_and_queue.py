@@ -601,9 +601,10 @@ class TestPages:
     def test_the_next_page_is_asked_for_behind_the_head(self, long):
         long.link_up()
         long.settle()
-        reads = [output for output in long.outputs if isinstance(output, ReadStore)]
+        reads = [output.query for output in long.outputs if isinstance(output, ReadStore)]
         first = long.store.next_sequence - 41
-        assert reads == [ReadStore(QueueQuery(first + 15, 16)), ReadStore(QueueQuery(first + 31, 16))]
+        asked = [query for query in reads if isinstance(query, QueueQuery)]
+        assert asked == [QueueQuery(first + 15, 16), QueueQuery(first + 31, 16)]
 
     def test_so_it_is_after_a_restart(self, long):
         long.restart()

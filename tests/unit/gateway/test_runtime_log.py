@@ -9,15 +9,28 @@ from chargebridge.chargers.model import Reachable, SessionStarted
 T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
 TODAY = 20_455  # days since 1970
 
+PROFILE = {
+    "chargingProfileId": 1,
+    "stackLevel": 0,
+    "chargingProfilePurpose": "TxDefaultProfile",
+    "chargingProfileKind": "Absolute",
+    "chargingSchedule": {
+        "chargingRateUnit": "A",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10}],
+    },
+}
+
 pytestmark = pytest.mark.unit
 
 
 def test_memory_that_must_be_spared_is_a_warning_with_the_remedy(bench):
     bench.boot()
     with capture_logs() as log:
-        # Nobody knows what this charger keeps, and it may not be written over any more.
+        # What this charger keeps may not be written over any more.
         bench.tell(Assigned(0, 0, 0, profile_writes=((TODAY, 70),)))
         bench.tell(ChargerTold(Reachable(at_ms=T0_MS, reachable=True)))
+        bench.settle()
+        bench.link.receive(2, "x", "SetChargingProfile", {"connectorId": 1, "csChargingProfiles": PROFILE})
         bench.settle()
     (warning,) = (entry for entry in log if entry["log_level"] == "warning")
     assert (warning["event"], warning["charge_point"]) == ("memory_spared", "CP1")
