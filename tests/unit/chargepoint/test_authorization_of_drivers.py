@@ -2,15 +2,19 @@
 
 import pytest
 
+from chargebridge.chargepoint.records import PutCached, Token
 from chargebridge.chargepoint.turn import Released
 from chargebridge.chargers.model import (
     Authorize,
+    Capability,
     ChargerState,
     EndSession,
     Fault,
     SessionEnd,
     SessionStarted,
+    SetLimit,
     TokenPresented,
+    Unlock,
     Withdraw,
 )
 
@@ -20,7 +24,7 @@ S = ChargerState
 
 
 def verdicts(bench):
-    """Commands as words: `+TAG` lets charge, `-TAG` refuses, `withdraw`, `end SESSION`."""
+    """Commands as words: `+TAG` lets charge, `-TAG` refuses, `withdraw`, `end SESSION`, `unlock`."""
     words = []
     for command in bench.asked():
         if isinstance(command, Authorize):
@@ -29,6 +33,8 @@ def verdicts(bench):
             words.append("withdraw")
         elif isinstance(command, EndSession):
             words.append(f"end {command.session}")
+        elif isinstance(command, Unlock):
+            words.append("unlock")
     return words
 
 
@@ -325,6 +331,210 @@ def with_parent(new_bench):
     bench.said()
     bench.asked()
     return bench
+
+
+def cached(bench, id_tag, parent, status="Accepted"):
+    bench.store.commit([PutCached(Token(id_tag, status, None, parent), 0, 500)])
+
+
+class TestAnotherTagOfTheSameParent:
+    def test_az_2_is_good_by_the_cache_alone_where_that_may_decide(self, new_bench):
+        bench = with_parent(new_bench)
+        change(bench, "LocalPreAuthorize", "true")
+        cached(bench, "OTHER", "family")
+        bench.token("OTHER")
+        assert (bench.said(), verdicts(bench)) == ([], ["end 1"])
+
+    @pytest.mark.parametrize(
+        ("authorize_offline", "parent", "status", "verdict"),
+        [
+            ("true", "FAMILY", "Accepted", "end 1"),
+            ("true", "STRANGERS", "Accepted", "-OTHER"),
+            ("true", "FAMILY", "Blocked", "-OTHER"),
+            ("false", "FAMILY", "Accepted", "-OTHER"),
+        ],
+    )
+    def test_az_2_stops_offline_if_the_cache_knows_it(
+        self, new_bench, authorize_offline, parent, status, verdict
+    ):
+        bench = with_parent(new_bench)
+        change(bench, "LocalAuthorizeOffline", authorize_offline)
+        change(bench, "AllowOfflineTxForUnknownId", "true")
+        bench.asked()
+        cached(bench, "OTHER", parent, status)
+        bench.link_down()
+        bench.token("OTHER")
+        assert verdicts(bench) == [verdict]
+
+    def test_az_2_an_unknown_tag_never_stops_offline(self, new_bench):
+        bench = with_parent(new_bench)
+        change(bench, "AllowOfflineTxForUnknownId", "true")
+        bench.asked()
+        bench.link_down()
+        bench.token("OTHER")
+        assert verdicts(bench) == ["-OTHER"]
+
+    def test_az_3_the_parent_may_be_known_from_the_cache_when_the_tag_starts(self, ready):
+        change(ready, "LocalPreAuthorize", "true")
+        cached(ready, "TAG1", "FAMILY")
+        ready.asked()
+        ready.token()
+        ready.begin()
+        assert ready.cp.running.parent_id_tag == "FAMILY"
+
+    def test_az_3_or_from_the_list_when_another_tag_comes(self, charging):
+        family = {"status": "Accepted", "parentIdTag": "FAMILY"}
+        entries = [{"idTag": "tag1", "idTagInfo": family}, {"idTag": "OTHER", "idTagInfo": family}]
+        payload = {"listVersion": 1, "updateType": "Full", "localAuthorizationList": entries}
+        charging.ask("SendLocalList", payload)
+        charging.asked()
+        charging.link_down()
+        charging.token("OTHER")
+        assert verdicts(charging) == ["end 1"]
+
+    def test_one_whose_session_ends_meanwhile_does_not_end_the_next(self, new_bench):
+        bench = with_parent(new_bench)
+        bench.token("OTHER")
+        bench.end(reason=SessionEnd.EV_DISCONNECTED)
+        bench.wait(1)
+        bench.begin(session=2, id_tag="NEXT", register_wh=1500)
+        bench.answer(info("Accepted", parentIdTag="FAMILY"))
+        assert verdicts(bench) == ["-OTHER"]
+
+
+def refused(bench, *, offline=False, parent=None):
+    """A session of TAG1 that the central system refuses in its answer to the Start."""
+    if offline:
+        bench.link_down()
+    bench.state(S.AWAITING_TOKEN)
+    bench.begin()
+    bench.state(S.CHARGING)
+    if offline:
+        bench.wait(600)
+        bench.link_up()
+    while bench.open_call[1] != "StartTransaction":
+        bench.answer()
+    more = {} if parent is None else {"parentIdTag": parent}
+    bench.answer({"transactionId": 7, **info("Blocked", **more)})
+    bench.settle()
+    return bench
+
+
+def locked(new_bench, **settings):
+    """The cable of TAG1, of the parent FAMILY, after its session was ended for that."""
+    bench = refused(new_bench(**settings).ready(), parent="FAMILY")
+    bench.asked()
+    bench.end()
+    bench.state(S.AWAITING_TOKEN)
+    bench.serve()
+    bench.wait(1)
+    return bench
+
+
+class TestRefusedAfterTheStart:
+    @pytest.mark.parametrize("offline", [False, True])
+    def test_tx_4_it_is_stopped_and_the_cable_stays(self, ready, offline):
+        refused(ready, offline=offline)
+        (command,) = ready.asked(EndSession)
+        assert (command.session, command.keep_locked) == (1, True)
+        ready.end()
+        (stop,) = [payload for action, payload in ready.serve() if action == "StopTransaction"]
+        assert stop["reason"] == "DeAuthorized"
+
+    @pytest.mark.parametrize("offline", [False, True])
+    def test_tx_4_or_it_goes_on_without_energy(self, ready, offline):
+        change(ready, "StopTransactionOnInvalidId", "false")
+        refused(ready, offline=offline)
+        (limit,) = ready.asked(SetLimit)
+        assert limit.limit_ma == 0
+        ready.live(3600)
+        assert ready.asked(EndSession) == []
+        assert ready.cp.running is not None
+
+    def test_tx_4_it_is_stopped_when_it_may_not_go_on_any_more(self, ready):
+        change(ready, "StopTransactionOnInvalidId", "false")
+        refused(ready)
+        ready.asked()
+        change(ready, "StopTransactionOnInvalidId", "true")
+        assert verdicts(ready) == ["end 1"]
+
+    def test_tx_4_its_own_tag_gets_the_cable_back(self, new_bench):
+        bench = locked(new_bench)
+        bench.token("tag1")
+        assert (bench.said(), verdicts(bench)) == ([], ["unlock"])
+
+    def test_tx_4_so_does_another_of_the_same_parent(self, new_bench):
+        bench = locked(new_bench)
+        bench.token("OTHER")
+        bench.answer(info("Accepted", parentIdTag="FAMILY"))
+        assert verdicts(bench) == ["unlock"]
+
+    def test_tx_4_and_offline_if_the_cache_knows_it(self, new_bench):
+        bench = locked(new_bench)
+        cached(bench, "OTHER", "FAMILY")
+        bench.link_down()
+        bench.token("OTHER")
+        assert verdicts(bench) == ["unlock"]
+
+    def test_tx_4_nobody_else_gets_it(self, new_bench):
+        bench = locked(new_bench)
+        bench.token("OTHER")
+        bench.answer(info("Accepted", parentIdTag="STRANGERS"))
+        assert verdicts(bench) == ["-OTHER"]
+
+    def test_tx_4_the_cable_waits_over_a_restart(self, new_bench):
+        bench = locked(new_bench)
+        bench.restart()
+        bench.asked()
+        bench.token()
+        assert verdicts(bench) == ["unlock"]
+
+    def test_tx_4_a_charger_that_did_not_unlock_is_asked_again_by_the_tag(self, new_bench):
+        bench = locked(new_bench)
+        bench.token()
+        (command,) = bench.asked(Unlock)
+        bench.done(command, "refused")
+        bench.wait(1)
+        bench.token()
+        assert verdicts(bench) == ["unlock"]
+
+    @pytest.mark.parametrize("how", ["unlocked by the tag", "UnlockConnector", "unplugged"])
+    def test_tx_4_then_the_tag_is_one_like_any_other(self, new_bench, how):
+        bench = locked(new_bench)
+        match how:
+            case "unlocked by the tag":
+                bench.token()
+            case "UnlockConnector":
+                bench.ask("UnlockConnector", {"connectorId": 1})
+            case "unplugged":
+                bench.state(S.DISCONNECTED)
+        bench.obey()
+        bench.serve()
+        bench.wait(1)
+        bench.token()
+        assert [action for action, _ in bench.said()] == ["Authorize"]
+
+    def test_tx_4_a_session_that_the_central_system_starts_takes_the_cable_over(self, new_bench):
+        bench = locked(new_bench)
+        bench.ask("RemoteStartTransaction", {"idTag": "PAID"})
+        bench.begin(session=2, id_tag="PAID", register_wh=1500)
+        bench.end(register_wh=1600)
+        bench.asked()
+        bench.settle()
+        bench.token("OTHER")
+        bench.answer()
+        assert verdicts(bench) == ["+OTHER"]
+
+    def test_tx_4_a_cable_that_was_pulled_is_not_waited_for(self, ready):
+        refused(ready)
+        ready.end(reason=SessionEnd.EV_DISCONNECTED)
+        assert ready.cp.state.locked is None
+
+    def test_tx_4_without_a_lock_nothing_is_kept(self, new_bench):
+        bench = locked(new_bench, capabilities=frozenset(Capability) - {Capability.UNLOCK})
+        bench.said()
+        bench.token()
+        assert [action for action, _ in bench.said()] == ["Authorize"]
 
 
 class TestOffline:
