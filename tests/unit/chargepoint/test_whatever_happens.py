@@ -37,6 +37,10 @@ from chargebridge.ocpp16.timestamps import parse_timestamp
 
 pytestmark = pytest.mark.unit
 
+LISTED = [
+    {"idTag": "TAG1", "idTagInfo": {"status": "Blocked"}},
+    {"idTag": "TAG2", "idTagInfo": {"status": "Accepted", "parentIdTag": "FAMILY"}},
+]
 REQUESTS = [
     ("RemoteStartTransaction", {"idTag": "REMOTE"}),
     ("RemoteStopTransaction", {"transactionId": 1}),
@@ -47,6 +51,15 @@ REQUESTS = [
     ("ChangeConfiguration", {"key": "ConnectionTimeOut", "value": "20"}),
     ("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "40"}),
     ("ChangeConfiguration", {"key": "AllowOfflineTxForUnknownId", "value": "true"}),
+    ("ChangeConfiguration", {"key": "LocalPreAuthorize", "value": "true"}),
+    ("ChangeConfiguration", {"key": "LocalAuthListEnabled", "value": "false"}),
+    ("ChangeConfiguration", {"key": "LocalAuthListEnabled", "value": "true"}),
+    ("ChangeConfiguration", {"key": "StopTransactionOnInvalidId", "value": "false"}),
+    ("SendLocalList", {"listVersion": 3, "updateType": "Full", "localAuthorizationList": LISTED}),
+    ("SendLocalList", {"listVersion": 4, "updateType": "Differential", "localAuthorizationList": LISTED[:1]}),
+    ("SendLocalList", {"listVersion": 5, "updateType": "Full"}),
+    ("GetLocalListVersion", {}),
+    ("ClearCache", {}),
     ("GetConfiguration", {}),
     ("TriggerMessage", {"requestedMessage": "BootNotification"}),
     ("TriggerMessage", {"requestedMessage": "MeterValues"}),
@@ -62,6 +75,8 @@ OPS = st.one_of(
     ),
     st.tuples(st.just("answer"), st.sampled_from(["well", "well", "well", "error", "garbage", "lost", "no"])),
     st.tuples(st.just("boot says"), st.sampled_from(["Accepted", "Accepted", "Pending", "Rejected"])),
+    st.tuples(st.just("start says"), st.sampled_from(["Accepted", "Accepted", "Invalid"])),
+    st.tuples(st.just("token"), st.sampled_from(["TAG1", "TAG2"])),
     st.tuples(st.just("ask"), st.sampled_from(REQUESTS)),
     st.tuples(st.just("frame"), st.sampled_from(GARBAGE)),
     st.tuples(st.just("wait"), st.sampled_from([0.5, 5, 31, 130])),
@@ -76,7 +91,6 @@ OPS = st.one_of(
                 "measure",
                 "measure much",
                 "unseen session",
-                "token",
                 "reachable",
                 "unreachable",
                 "charger restarts",
@@ -109,7 +123,7 @@ class World:
         self.running = None
         self.sessions = []
         self.told = []
-        self.boot_says = "Accepted"
+        self.boot_says = self.start_says = "Accepted"
         self.ids = {}
         self.started = []
         self.stopped = {}
@@ -133,7 +147,8 @@ class World:
                 state, fault = argument
                 self.tell(StateChanged(at_ms=self.now, state=state, fault=fault))
             case "token":
-                self.tell(TokenPresented(at_ms=self.now, id_tag="TAG1"))
+                bench._pass(1)
+                self.tell(TokenPresented(at_ms=self.now, id_tag=argument))
             case "begin" if self.running is None:
                 self.begin()
                 session, started_ms, start_wh = self.running
@@ -213,6 +228,8 @@ class World:
                 bench.link_down()
             case "boot says":
                 self.boot_says = argument
+            case "start says":
+                self.start_says = argument
             case "ask" if bench.linked:
                 bench.ask(*argument)
             case "frame" if bench.linked:
@@ -264,7 +281,8 @@ class World:
                     self.ids[key] = len(self.ids) + 1
                     self.started.append(key)
                     assert len(self.stopped) == len(self.started) - 1, "one transaction at a time"
-                return {"transactionId": self.ids[key], "idTagInfo": {"status": "Accepted"}}
+                info = {"status": self.start_says, "parentIdTag": "FAMILY"}
+                return {"transactionId": self.ids[key], "idTagInfo": info}
             case "StopTransaction":
                 assert payload["transactionId"] == len(self.started), "the id its Start got"
                 told = (payload["timestamp"], payload["meterStop"])
@@ -308,7 +326,7 @@ def check_turn(world, was_silent):
 def come_to_rest(world):
     """Everything heals: the charger is there, nobody charges, and the central system answers."""
     bench = world.bench
-    world.boot_says = "Accepted"
+    world.boot_says = world.start_says = "Accepted"
     world.act("deliver pages", None)
     bench._pass(1)
     world.act("reachable", None)
@@ -343,6 +361,9 @@ def check_account(world):
     cp = world.bench.cp
     assert (cp.queue, cp.transactions, cp.statuses, cp.triggered) == ([], {}, [], [])
     assert (cp.call, cp.late_call, cp.authorizing, cp.held) == (None, None, None, None)
+    assert (cp.held_list, cp.verdicts, cp.giving) == (None, (), None)
+    assert cp.state.list_kept == cp.state.list_revision
+    assert (cp.state.list_version == 0) == (world.bench.store.listed == {})
     assert cp.state.asked == ()
     assert set(cp.timers) <= {Timer.HEARTBEAT}
     assert not any(isinstance(command, EndSession) for command in world.bench.asked())
@@ -377,7 +398,9 @@ LIKELY = [
     *[("end", reason) for reason in SessionEnd],
     *[("state", (state, None)) for state in ChargerState],
     *[("repeat", back) for back in (0, 1, 2, 5, 10, 50)],
-    *[(what, None) for what in ("begin", "begin", "unseen session", "token", "reachable", "unreachable")],
+    *[("start says", status) for status in ("Accepted", "Accepted", "Invalid")],
+    *[("token", id_tag) for id_tag in ("TAG1", "TAG1", "TAG2")],
+    *[(what, None) for what in ("begin", "begin", "unseen session", "reachable", "unreachable")],
     *[(what, None) for what in ("measure", "measure", "measure", "measure much", "charger restarts")],
     *[(what, None) for what in ("link up", "link up", "link up", "link down", "serve", "serve")],
     *[(what, None) for what in ("process restarts", "hold pages", "deliver pages", "late answer")],
