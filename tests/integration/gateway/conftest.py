@@ -12,6 +12,11 @@ import time
 
 import pytest
 import uvloop
+from ocpp.routing import on
+from ocpp.v16 import ChargePoint, call_result
+from ocpp.v16.enums import RegistrationStatus
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
 
 from chargebridge.clock import ScaledClock
 from chargebridge.emulators.central_system import CentralSystem, Kind
@@ -237,3 +242,206 @@ def kill():
         assert await process.wait() == -signal.SIGKILL
 
     return kill
+
+
+# --- a central system that nobody here wrote: PyPI's `ocpp` -----------------------------------------
+
+
+class PypiSession(ChargePoint):
+    """One connection of a charge point, seen from the central system, which keeps what it says.
+
+    Every payload, in and out, is checked against the package's own copy of the official schemas.
+    """
+
+    def __init__(self, identity, websocket, central_system):
+        super().__init__(identity, websocket, response_timeout=5)
+        self.central_system = central_system
+
+    def hear(self, action, payload):
+        self.central_system.heard.append((action, payload))
+        self.central_system.news.set()
+        if action in self.central_system.failing:
+            raise RuntimeError(f"no {action} today")
+
+    @on("BootNotification")
+    def on_boot(self, **payload):
+        self.hear("BootNotification", payload)
+        answers = self.central_system.boot_answers
+        status = answers.pop(0) if answers else RegistrationStatus.accepted
+        interval = self.central_system.interval_s if status is RegistrationStatus.accepted else 10
+        return call_result.BootNotification(current_time=_NOW, interval=interval, status=status)
+
+    @on("StatusNotification")
+    def on_status(self, **payload):
+        self.hear("StatusNotification", payload)
+        return call_result.StatusNotification()
+
+    @on("Heartbeat")
+    def on_heartbeat(self):
+        self.hear("Heartbeat", {})
+        return call_result.Heartbeat(current_time=_NOW)
+
+    @on("Authorize")
+    def on_authorize(self, **payload):
+        self.hear("Authorize", payload)
+        return call_result.Authorize(id_tag_info=self.central_system.verdict(payload["id_tag"]))
+
+    @on("StartTransaction")
+    def on_start(self, **payload):
+        self.hear("StartTransaction", payload)
+        self.central_system.last_transaction += 1
+        return call_result.StartTransaction(
+            transaction_id=self.central_system.last_transaction,
+            id_tag_info=self.central_system.verdict(payload["id_tag"]),
+        )
+
+    @on("MeterValues")
+    def on_meter_values(self, **payload):
+        self.hear("MeterValues", payload)
+        return call_result.MeterValues()
+
+    @on("StopTransaction")
+    def on_stop(self, **payload):
+        self.hear("StopTransaction", payload)
+        return call_result.StopTransaction()
+
+    @on("FirmwareStatusNotification")
+    def on_firmware_status(self, **payload):
+        self.hear("FirmwareStatusNotification", payload)
+        return call_result.FirmwareStatusNotification()
+
+    @on("DiagnosticsStatusNotification")
+    def on_diagnostics_status(self, **payload):
+        self.hear("DiagnosticsStatusNotification", payload)
+        return call_result.DiagnosticsStatusNotification()
+
+
+class PypiCentralSystem:
+    """A central system made of the package `ocpp`, for one charge point."""
+
+    def __init__(self):
+        self.heard, self.boot_answers, self.interval_s, self.last_transaction = [], [], 300, 40
+        self.id_tags = {}
+        """What is said of a token; of any other, that it is Accepted."""
+        self.failing = set()
+        """Actions that are answered with a CALLERROR."""
+        self.news = asyncio.Event()
+        self.session = None
+
+    def verdict(self, id_tag):
+        return self.id_tags.get(id_tag, {"status": "Accepted"})
+
+    async def serve_one(self, websocket):
+        assert websocket.subprotocol == "ocpp1.6"
+        self.session = PypiSession(websocket.request.path.rpartition("/")[2], websocket, self)
+        with contextlib.suppress(ConnectionClosed):
+            await self.session.start()
+
+    async def __aenter__(self):
+        self.server = await serve(self.serve_one, "127.0.0.1", 0, subprotocols=["ocpp1.6"])
+        self.url = f"ws://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/ocpp"
+        return self
+
+    async def __aexit__(self, *exception):
+        self.server.close()
+        await self.server.wait_closed()
+
+    def said(self, action, **where):
+        """The messages that fit among those not taken yet."""
+        return [
+            payload for said, payload in self.heard if said == action and where.items() <= payload.items()
+        ]
+
+    async def hears(self, action, **where):
+        """Take the next message that fits, said already or awaited."""
+        async with asyncio.timeout(8):
+            while not (found := self.said(action, **where)):
+                self.news.clear()
+                await self.news.wait()
+        self.heard.remove((action, found[0]))
+        return found[0]
+
+
+class PypiPair:
+    """A gateway with one simulated charger, and the central system `cs` that it is connected to."""
+
+    def __init__(self, gateway, central_system):
+        self.gateway, self.cs = gateway, central_system
+
+    @property
+    def now_ms(self):
+        """The simulated moment, in UTC milliseconds."""
+        return self.gateway.clock.now().utc_ms
+
+    async def hears(self, action, **where):
+        return await self.cs.hears(action, **where)
+
+    async def call(self, payload, **options):
+        return await self.cs.session.call(payload, suppress=False, **options)
+
+    async def act(self, action, **arguments):
+        return await self.gateway.act("CP1", action, arguments)
+
+    async def sees(self, **where):
+        """Wait until the charger's own view of itself is so; a dict says what is in a dict."""
+        async with asyncio.timeout(8):
+            while not _is_so(view := await self.act("view"), where):  # noqa: ASYNC110 - as in `until`
+                await asyncio.sleep(0.01)
+        return view
+
+    async def ready(self):
+        """Registered, both connectors Available."""
+        await self.hears("BootNotification")
+        await self.hears("StatusNotification", connector_id=0, status="Available")
+        await self.hears("StatusNotification", connector_id=1, status="Available")
+
+    async def charging(self, id_tag="TAG", **car):
+        """Plug a car in and present a token; returns the id of the transaction once energy flows."""
+        await self.act("plug_in", **car)
+        await self.hears("StatusNotification", connector_id=1, status="Preparing")
+        await self.act("present_token", id_tag=id_tag)
+        await self.hears("StartTransaction", id_tag=id_tag)
+        await self.hears("StatusNotification", connector_id=1, status="Charging")
+        await until(lambda: self.gateway.charge_point("CP1").transaction.transaction_id is not None)
+        return self.cs.last_transaction
+
+    async def over(self):
+        """Unplug; returns the StopTransaction once nothing waits to be delivered any more."""
+        await self.act("unplug")
+        stop = await self.hears("StopTransaction")
+        await self.hears("StatusNotification", connector_id=1, status="Available")
+        await self.settled()
+        return stop
+
+    async def settled(self):
+        """Wait until everything is delivered."""
+        await until(lambda: self.gateway.charge_point("CP1").waiting_messages == 0)
+
+
+_NOW = "2026-01-02T10:00:00Z"
+
+
+def _is_so(view, where):
+    return all(
+        _is_so(view[name] or {}, value) if isinstance(value, dict) else view.get(name) == value
+        for name, value in where.items()
+    )
+
+
+@pytest.fixture
+def pypi(site):
+    """Run a gateway with charge point CP1 and a simulated charger, connected to PyPI's `ocpp`.
+
+    `central_system` are attributes of the central system, the others are keys of the charge point.
+    """
+
+    @contextlib.asynccontextmanager
+    async def pair(behaviour="easee", *, central_system=None, **charge_point):
+        site.charge_points = [{"identity": "CP1", "behaviour": behaviour, **charge_point}]
+        async with PypiCentralSystem() as cs:
+            for name, value in (central_system or {}).items():
+                setattr(cs, name, value)
+            async with site.reach(cs).gateway() as gateway:
+                yield PypiPair(gateway, cs)
+
+    return pair
