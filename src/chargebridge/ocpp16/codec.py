@@ -28,7 +28,8 @@ def _rate(_type: type, value: object) -> Decimal:
         value = Decimal(value)
     if not isinstance(value, Decimal):
         raise TypeError("Expected a number")
-    if abs(value) >= _RATE_BOUND:
+    # Comparing rounds nothing, so it cannot overflow as `abs` does.
+    if not -_RATE_BOUND < value < _RATE_BOUND:
         raise ValueError("Expected a number below 10^15")
     # Decimal arithmetic: in binary, 8.1 is no multiple of 0.1. And no `%`, which rounds what is tiny to 0.
     if value != value.quantize(_TENTH):
