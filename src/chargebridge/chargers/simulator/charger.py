@@ -123,10 +123,11 @@ class SimulatedCharger:
 
     def advance(self, now_ms: int) -> None:
         """Do everything that is due up to `now_ms`, each thing at its own moment."""
+        record = self.record
         while (due_ms := self.next_ms) <= now_ms:
-            self._settle(due_ms)
+            record.outlet.settle(due_ms, record.car)
             self._do_due(due_ms)
-        self._settle(now_ms)
+        record.outlet.settle(now_ms, record.car)
 
     def _do_due(self, now_ms: int) -> None:
         record = self.record
@@ -147,9 +148,6 @@ class SimulatedCharger:
             readings = self.record.outlet.readings(in_session=session is not None)
             number = session.number if session is not None else None
             self.telling.tell(Measured(at_ms=now_ms, readings=readings, session=number))
-
-    def _settle(self, now_ms: int) -> None:
-        self.record.outlet.settle(now_ms, self.record.car)
 
     def take_effect(self, now_ms: int, *, measures: bool = False) -> None:
         """Let a new situation take effect at a moment up to which the charger was moved before.
@@ -210,8 +208,7 @@ class SimulatedCharger:
         self.record.car = car
         self.record.dismissed = False
         self.record.limits.forget_volatile()
-        waiting = self.record.authorization
-        if waiting is not None:
+        if (waiting := self.record.authorization) is not None:
             self._start_session(waiting.id_tag, now_ms)
         self.take_effect(now_ms)
 
@@ -245,8 +242,7 @@ class SimulatedCharger:
             NotPossibleError: the reader refuses the token (`reader_refuses`).
         """
         self.advance(now_ms)
-        refusal = self.reader_refuses(id_tag)
-        if refusal is not None:
+        if (refusal := self.reader_refuses(id_tag)) is not None:
             raise NotPossibleError(f"the reader refuses tokens: {refusal}")
         reader.accept(self, id_tag, now_ms)
 
@@ -307,7 +303,7 @@ class SimulatedCharger:
         self.advance(now_ms)
         was_reachable = self.reachable
         self.record.cloud_lost = False
-        if self.record.reachable and not was_reachable:
+        if self.reachable and not was_reachable:
             self.telling.tell(Reachable(at_ms=now_ms, reachable=True))
             self._tell_state(now_ms, again=True)
             self.telling.tell_held()
