@@ -87,6 +87,11 @@ class GatewayCollector(Collector):
             "Chargers whose memory is spared because charging profiles come too often.",
             figures.memories_spared,
         )
+        yield _gauge(
+            "profile_writes_remaining",
+            "Charging profiles that the charger with the fewest left may still be given to keep.",
+            figures.profile_writes_remaining,
+        )
 
     def _turns(self) -> Iterator[Metric]:
         figures = self._figures

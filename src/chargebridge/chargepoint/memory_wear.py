@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 WRITES_A_DAY: Final = 10
 WINDOW_DAYS: Final = 7
+BUDGET: Final = WRITES_A_DAY * WINDOW_DAYS
 DAY_MS: Final = 86_400_000
 DAYS_KEPT: Final = 31
 
@@ -23,7 +24,7 @@ def remaining(charge_point: "ChargePoint") -> int:
     """Return how many profiles may still be written now."""
     since = charge_point.now.utc_ms // DAY_MS - WINDOW_DAYS
     written = sum(writes for day, writes in charge_point.state.profile_writes if day > since)
-    return max(WRITES_A_DAY * WINDOW_DAYS - written, 0)
+    return max(BUDGET - written, 0)
 
 
 def count(charge_point: "ChargePoint") -> None:

@@ -10,6 +10,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import structlog
 
+from chargebridge.chargepoint import memory_wear
 from chargebridge.chargepoint.turn import NoticeKind, Operation, OperatorAsked
 from chargebridge.config.configuration import Configuration, Difference
 from chargebridge.gateway.binding import Binding
@@ -60,6 +61,8 @@ class Figures:
     running_transactions: int
     waiting_messages: int
     memories_spared: int
+    profile_writes_remaining: int
+    """Of the charger that has the fewest left."""
     turns: int
     failed_turns: int
     inputs_set_aside: int
@@ -291,6 +294,9 @@ class Gateway:
             running_transactions=sum(charge_point.running is not None for charge_point in charge_points),
             waiting_messages=sum(waiting_messages(binding) for binding in bindings),
             memories_spared=sum(charge_point.state.memory_spared for charge_point in charge_points),
+            profile_writes_remaining=min(
+                map(memory_wear.remaining, charge_points), default=memory_wear.BUDGET
+            ),
             turns=self.runtime.turns,
             failed_turns=self.runtime.failed_turns,
             inputs_set_aside=self.runtime.set_aside,
