@@ -10,7 +10,6 @@ from typing import Final, Protocol, runtime_checkable
 
 import structlog
 
-from chargebridge.chargepoint import memory_wear
 from chargebridge.chargepoint.turn import NoticeKind, Operation, OperatorAsked
 from chargebridge.config.configuration import Configuration, Difference
 from chargebridge.gateway.binding import Binding
