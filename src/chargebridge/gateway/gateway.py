@@ -10,6 +10,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import structlog
 
+from chargebridge.chargepoint.memory_wear import BUDGET, remaining
 from chargebridge.chargepoint.turn import NoticeKind, Operation, OperatorAsked
 from chargebridge.config.configuration import Configuration, Difference
 from chargebridge.gateway.binding import Binding
@@ -293,9 +294,7 @@ class Gateway:
             running_transactions=sum(charge_point.running is not None for charge_point in charge_points),
             waiting_messages=sum(waiting_messages(binding) for binding in bindings),
             memories_spared=sum(charge_point.state.memory_spared for charge_point in charge_points),
-            profile_writes_remaining=min(
-                map(memory_wear.remaining, charge_points), default=memory_wear.BUDGET
-            ),
+            profile_writes_remaining=min(map(remaining, charge_points), default=BUDGET),
             turns=self.runtime.turns,
             failed_turns=self.runtime.failed_turns,
             inputs_set_aside=self.runtime.set_aside,
