@@ -21,6 +21,7 @@ from chargebridge.ocpp16.enums import DiagnosticsStatus, FirmwareStatus, Message
 from chargebridge.ocpp16.fields import Request
 from chargebridge.ocpp16.frames import CallError, CallResult, encode_call, encode_call_raw
 from chargebridge.ocpp16.messages import DiagnosticsStatusNotification, FirmwareStatusNotification, Heartbeat
+from chargebridge.ocpp16.text import fit
 
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
@@ -181,7 +182,8 @@ def answered(charge_point: "ChargePoint", answer: CallResult | CallError) -> Non
     elif isinstance(answer, CallResult):
         _ANSWERED[call.kind](charge_point, answer.payload)
     else:
-        fail(charge_point, call, f"{answer.code}: {answer.description}"[:200])
+        # It goes into logs and dead letters, where it must not break the line.
+        fail(charge_point, call, fit(f"{answer.code}: {answer.description}", 200))
 
 
 def timed_out(charge_point: "ChargePoint") -> None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 VENDOR: Final = "no.easee"
 LONGEST_RANGE_MS: Final = 31 * 86_400_000
 MOST_SESSIONS: Final = 1000
+LONGEST_DATA: Final = 500
+"""Characters of data that are looked at, which takes the square of their number: two moments are shorter."""
 _PAIR: Final = re.compile(r"""["']?(\w+)["']?\s*[:=]\s*["']([^"']*)["']""")
 
 _write = msgspec.json.Encoder().encode
@@ -92,8 +94,11 @@ def read_range(data: str) -> tuple[int, int]:
     """Return start and stop in UTC milliseconds, from strict or loose JSON.
 
     Raises:
-        RangeError: one is missing or no date, they are in the wrong order or more than 31 days apart.
+        RangeError: the data is too long, one is missing or no date, they are in the wrong order or more
+            than 31 days apart.
     """
+    if len(data) > LONGEST_DATA:
+        raise RangeError(f"data: expected start and stop, in {LONGEST_DATA} characters at most")
     found = {name.lower(): text for name, text in _PAIR.findall(data.replace("\\", ""))}
     from_ms, until_ms = _moment(found, "start"), _moment(found, "stop")
     if not from_ms <= until_ms <= from_ms + LONGEST_RANGE_MS:

@@ -6,7 +6,8 @@ optionally followed by a semicolon and the seconds for which it holds: `16`, `10
 `10,16,16;600`. Nothing (an empty value) ends it.
 """
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from chargebridge.chargepoint.state import DynamicCurrent
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 KEYS: Final = frozenset({"DynamicChargerCurrent", "DynamicCircuitCurrent"})
 MOST_AMPERE: Final = 1000
 LONGEST_S: Final = 7 * 86_400
+_AMPERE: Final = re.compile(r"[0-9]{1,4}(?:\.[0-9]{0,20})?|\.[0-9]{1,20}")
+"""Plain: `1e-999999` is a number, too, and a million digits long when it is written out."""
 _EXPECTED: Final = (
     f"ampere from 0 to {MOST_AMPERE}, one value or three, then optionally ; and seconds up to {LONGEST_S},"
     " such as 16 or 10.5;300 or 10,16,16;600"
@@ -45,13 +48,9 @@ def normalize(value: str) -> str:
 
 def _ampere(text: str) -> str:
     text = text.strip()
-    try:
-        ampere = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(_EXPECTED) from None
-    if not (ampere.is_finite() and 0 <= ampere <= MOST_AMPERE):
+    if not _AMPERE.fullmatch(text) or Decimal(text) > MOST_AMPERE:
         raise ValueError(_EXPECTED)
-    return f"{ampere.normalize():f}"
+    return f"{Decimal(text).normalize():f}"
 
 
 def write(charge_point: "ChargePoint", key: str, value: str) -> None:
