@@ -2,11 +2,23 @@
 
 import pytest
 
+from chargebridge.chargepoint.behaviour import EVERY_MEASURAND
 from chargebridge.chargers.model import ChargerState, Measured, Quantity, Reading
 
 pytestmark = pytest.mark.unit
 
 Q = Quantity
+AS_THEY_COME = {"meter_values_as_they_come": True, "sampled_data_by_default": EVERY_MEASURAND}
+
+
+@pytest.fixture
+def ready(new_bench):
+    return new_bench(overrides=AS_THEY_COME).ready()
+
+
+@pytest.fixture
+def charging(ready):
+    return ready.charging()
 
 
 def meter_values(bench):
@@ -111,6 +123,41 @@ class TestForwarding:
         (payload,) = meter_values(charging)
         assert len(payload["meterValue"][0]["sampledValue"]) == 1
 
+    def test_mv_2_whatever_the_intervals_say(self, charging):
+        change(charging, "MeterValueSampleInterval", "10")
+        change(charging, "ClockAlignedDataInterval", "10")
+        charging.wait(100, answering=True)
+        assert meter_values(charging) == []
+        assert len(measure(charging, Reading(Q.POWER_W, 1))) == 1
+
+    def test_an_old_reading_does_not_take_the_place_of_a_newer_one(self, charging):
+        charging.wait(10)
+        charging.measure(Reading(Q.POWER_W, 2))
+        charging.tell(Measured(at_ms=charging.utc_ms - 5000, readings=(Reading(Q.POWER_W, 1),), session=None))
+        charging.settle()
+        charging.said()
+        charging.ask("TriggerMessage", {"requestedMessage": "MeterValues"})
+        (payload,) = meter_values(charging)
+        assert payload["meterValue"][0]["sampledValue"][1]["value"] == "2"
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "Power.Active.Import,SoC",
+            "Energy.Active.Import.Interval",  # MV-18: no charger tells energy by intervals
+            "Energy.Active.Import.Register,Energy.Active.Import.Interval",
+            "Voltage.L1-L2",
+            "Voltage.",
+            ",".join(["Voltage"] * 21),
+        ],
+    )
+    @pytest.mark.parametrize("key", ["MeterValuesSampledData", "StopTxnAlignedData"])
+    def test_mv_15_mv_18_a_list_with_what_is_not_measured_changes_nothing(self, charging, key, value):
+        change(charging, key, "Voltage")
+        assert change(charging, key, value) == "Rejected"
+        (held,) = charging.ask("GetConfiguration", {"key": [key]})["configurationKey"]
+        assert held["value"] == "Voltage"
+
     def test_mv_15_the_empty_list_sends_nothing(self, charging):
         assert change(charging, "MeterValuesSampledData", "") == "Accepted"
         assert measure(charging, Reading(Q.POWER_W, 1)) == []
@@ -120,7 +167,7 @@ class TestForwarding:
 class TestOutsideTransactions:
     @pytest.fixture
     def outside(self, new_bench):
-        bench = new_bench(overrides={"meter_values_outside_transactions": True}).ready()
+        bench = new_bench(overrides=AS_THEY_COME | {"meter_values_outside_transactions": True}).ready()
         bench.said()
         return bench
 
@@ -234,6 +281,7 @@ class TestTriggers:
         assert payload["transactionId"] == 7
         (value,) = payload["meterValue"]
         assert [(s["measurand"], s["value"], s["context"]) for s in value["sampledValue"]] == [
+            ("Energy.Active.Import.Register", "1000", "Trigger"),
             ("Voltage", "230", "Trigger"),
             ("Power.Active.Import", "5", "Trigger"),
         ]
