@@ -1,59 +1,73 @@
-"""docs/behaviour.md names every field of a behaviour with its values, and only tests that exist."""
+"""docs/behaviour.md names every field, key and compatibility as the code has it, and who shows each row."""
 
-import ast
 import re
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from chargebridge.chargepoint.behaviour import PRESETS, Behaviour
+from chargebridge.chargepoint.behaviour import COMPATIBILITY, PRESETS, Behaviour
+from chargebridge.chargepoint.configuration import offer
+from chargebridge.chargepoint.keys import KEYS
+from chargebridge.chargers.model import Capability
 
 pytestmark = pytest.mark.unit
 
-ROOT = Path(__file__).parents[2]
-DOCUMENT = (ROOT / "docs" / "behaviour.md").read_text(encoding="utf-8")
-NAMED = sorted(set(re.findall(r"`(\S+?\.py)::(\S+?)`", DOCUMENT)))
-ROWS = {
-    cells[0].strip("` "): [cell.strip() for cell in cells[1:]]
-    for cells in (line.strip("|").split("|") for line in DOCUMENT.splitlines() if line.startswith("| `"))
-}
-
-
-@cache
-def names_in(path: Path) -> frozenset[str]:
-    """Return the names of the tests of a file, those of classes as `Class::test`."""
-    module = ast.parse(path.read_text(encoding="utf-8"))
-    names = functions(module)
-    for node in module.body:
-        if isinstance(node, ast.ClassDef):
-            names |= {f"{node.name}::{name}" for name in functions(node)}
-    return frozenset(names)
-
-
-def functions(node: ast.Module | ast.ClassDef) -> set[str]:
-    found = {one.name for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
-    return {name for name in found if name.startswith("test_")}
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "behaviour.md").read_text(encoding="utf-8")
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in DOCUMENT.splitlines()
+    if line.startswith("|")
+]
+BY_NAME = {cells[0].strip("`"): cells[1:] for cells in ROWS if cells[0].startswith("`")}
+SHOWN = [cells for cells in ROWS if len(cells) == 4 and cells[3] not in {"shown by", "---"}]
 
 
 def written(value: object) -> str:
-    if value is None:
-        return "none"
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
-
-
-@pytest.mark.parametrize(("path", "name"), NAMED, ids=[f"{path}::{name}" for path, name in NAMED])
-def test_a_test_that_is_named_exists(path: str, name: str) -> None:
-    file = ROOT / (path if "/" in path else f"tests/unit/chargepoint/{path}")
-    assert file.is_file()
-    assert name in names_in(file)
-
-
-@pytest.mark.parametrize("field", Behaviour.__struct_fields__)
-def test_every_field_is_described_with_its_value_in_each_preset(field: str) -> None:
-    presets = ("easee", "ocpp16")
-    assert ROWS[field][:2] == [written(getattr(PRESETS[preset], field)) for preset in presets]
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return str(value).lower()
+        case str():
+            return value
+        case _:
+            return f"{value:g}"
 
 
 def test_every_preset_has_a_column() -> None:
-    assert set(PRESETS) == {"easee", "ocpp16"}
+    assert ["field", *(f"`{preset}`" for preset in PRESETS), "what it decides"] in ROWS
+
+
+@pytest.mark.parametrize("field", Behaviour.__struct_fields__)
+def test_a_field_is_told_with_its_value_in_each_preset(field: str) -> None:
+    assert BY_NAME[field][:-1] == [written(getattr(preset, field)) for preset in PRESETS.values()]
+
+
+def test_every_field_decides_a_row_and_nothing_else_does() -> None:
+    fields = {cells[2] for cells in SHOWN if re.fullmatch(r"`\w+`", cells[2])}
+    assert fields == {f"`{field}`" for field in Behaviour.__struct_fields__}
+
+
+@pytest.mark.parametrize("row", SHOWN, ids=lambda row: row[0])
+def test_a_row_links_tests_that_show_it_and_nothing_else(row: list[str]) -> None:
+    assert re.fullmatch(r"(\[`(\S+?\.py)::\S+?`\]\(\.\./tests/\2\) ?)+", row[3])
+
+
+@pytest.mark.parametrize("name", COMPATIBILITY)
+def test_a_compatibility_is_told_with_what_it_changes(name: str) -> None:
+    changes = [f"`{field} = {written(value)}`" for field, value in COMPATIBILITY[name].items()]
+    assert BY_NAME[name][0] == ", ".join(changes)
+
+
+def test_every_configuration_key_is_named() -> None:
+    assert {key.name for key in KEYS.values()} <= set(re.findall(r"`(\w+)`", DOCUMENT))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [cells for cells in ROWS if len(cells) == 3 and cells[0].startswith("`")],
+    ids=lambda cells: cells[0],
+)
+def test_a_documented_key_is_told_with_what_it_begins_with(cells: list[str]) -> None:
+    defaults = offer(PRESETS["easee"], frozenset(Capability)).defaults
+    assert cells[1] == defaults.get(cells[0].strip("`"), "")

@@ -1,0 +1,49 @@
+"""The option `--flip FIELD`, which asks of tests whether they depend on a field of `Behaviour`.
+
+    .venv/bin/python -m pytest --flip power_limits tests/unit/chargepoint/test_mission_sentences.py
+
+gives that field another value in every preset before tests are collected. A test that shows what the
+field does must fail then; `tests/integration/test_behaviour_flips.py` asks it of those that
+docs/behaviour.md names.
+"""
+
+from typing import Final
+
+import pytest
+from msgspec import structs
+
+ANOTHER_NUMBER: Final = 77
+TEXTS: Final = ("Voltage", "Temperature")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--flip", metavar="FIELD", help="give this field of Behaviour another value in every preset"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    field: str | None = config.getoption("--flip")
+    if field is None:
+        return
+    from chargebridge.chargepoint.behaviour import PRESETS, Behaviour  # noqa: PLC0415 - coverage begins later
+
+    if field not in Behaviour.__struct_fields__:
+        raise pytest.UsageError(f"--flip {field}: the fields are {', '.join(Behaviour.__struct_fields__)}")
+    assert isinstance(PRESETS, dict)
+    for name, preset in PRESETS.items():
+        PRESETS[name] = structs.replace(preset, **{field: another(getattr(preset, field))})
+
+
+def another(value: object) -> object:
+    """Return another legal value of the same field."""
+    match value:
+        case bool():
+            return not value
+        case None:
+            return ANOTHER_NUMBER
+        case int() | float():
+            return value + ANOTHER_NUMBER
+        case str():
+            return next(text for text in TEXTS if text != value)
+    raise AssertionError(f"no other value of {value!r} is known: teach it to tests/conftest.py")
