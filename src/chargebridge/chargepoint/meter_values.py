@@ -101,7 +101,7 @@ def _forward(charge_point: "ChargePoint", running: Transaction, event: Measured,
         charge_point.notice(NoticeKind.EVENT_IGNORED, "measured: older than the last")
         return
     wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
-    register_wh = running.register_wh
+    register_wh = max(running.register_wh, charge_point.unsampled_wh)
     sampled: list[str] = []
     for reading in event.readings:
         value, kind = reading.value, (reading.quantity, reading.phase)
@@ -114,6 +114,7 @@ def _forward(charge_point: "ChargePoint", running: Transaction, event: Measured,
         if kind in wanted:
             sampled.append(_sampled_value(value, _PERIODIC[kind]))
     if not sampled:
+        charge_point.unsampled_wh = register_wh
         return
     running = structs.replace(running, sampled_ms=measured_ms, register_wh=register_wh)
     charge_point.running = charge_point.transactions[running.number] = running

@@ -147,6 +147,7 @@ async def test_boot_pending_then_accepted(site):
 
 
 async def test_a_session_at_the_charger(site):
+    site.charge_points = [{"identity": "CP1", "behaviour": "easee"}]
     async with a_pair(site) as (cs, gateway):
         await ready(cs)
         await gateway.act("CP1", "plug_in", {})

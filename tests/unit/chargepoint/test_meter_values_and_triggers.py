@@ -286,6 +286,17 @@ class TestTriggers:
             ("Power.Active.Import", "5", "Trigger"),
         ]
 
+    def test_mv_16_a_register_that_no_sample_has_told(self, charging):
+        change(charging, "MeterValuesSampledData", "")
+        assert measure(charging, Reading(Q.ENERGY_WH, 1200)) == []
+        change(charging, "MeterValuesSampledData", "Energy.Active.Import.Register")
+        for register in ("1200", "1200"):
+            assert self.trigger(charging, "MeterValues") == "Accepted"
+            (payload,) = meter_values(charging)
+            assert payload["meterValue"][0]["sampledValue"][0]["value"] == register
+            charging.restart()
+            charging.boot()
+
     def test_mv_16_before_anything_was_measured_the_register(self, charging):
         assert self.trigger(charging, "MeterValues", 1) == "Accepted"
         (payload,) = meter_values(charging)

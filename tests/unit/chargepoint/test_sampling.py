@@ -85,7 +85,7 @@ class TestInterval:
             ("10:03:01", "Sample.Periodic", {REGISTER: "1100"}),
         ]
 
-    def test_mv_1_mv_5_a_message_of_the_transaction_that_the_schema_allows(self, charging):
+    def test_mv_1_mv_5_mv_8_mv_11_a_message_of_the_transaction_that_leaves_nothing_to_guess(self, charging):
         charging.measure(Reading(Q.POWER_W, 3680.456), Reading(Q.TEMPERATURE_C, 21))
         charging.wait(60)
         ((action, payload),) = charging.serve()
@@ -135,6 +135,11 @@ class TestInterval:
             "Voltage.L3-N": "233",
             "Current.Import.L2": "2",
         }
+
+    def test_mv_13_the_six_measurands(self, charging):
+        charging.measure(*(Reading(quantity, 2000) for quantity in Quantity))
+        ((_, _, values),) = told(charging, 60)
+        assert set(values) == set(EVERY_MEASURAND.split(","))
 
     def test_mv_9_the_register_is_read_not_rebased_and_never_runs_backwards(self, charging):
         charging.energy(1500)

@@ -171,7 +171,7 @@ class TestSamplesBetween:
             ("10:01:11", END),
         ]
 
-    def test_mv_7_at_each_interval_of_the_clock_with_a_list_of_its_own(self, new_bench):
+    def test_mv_7_mv_10_at_each_interval_of_the_clock_with_a_list_of_its_own(self, new_bench):
         bench = prepared(
             new_bench,
             StopTxnAlignedData="Power.Active.Import",
@@ -278,6 +278,18 @@ class TestDelivery:
         bench.boot()
         assert first in bench.live(70)
         assert "transactionData" in first[1]
+
+    def test_a_stop_that_was_given_up_and_is_asked_for_again_has_its_registers(self, new_bench):
+        bench = prepared(new_bench, "easee", StopTxnSampledData=REGISTER, TransactionMessageAttempts=1)
+        bench.charging()
+        bench.end()
+        while bench.open_call[1] != "StopTransaction":
+            bench.answer()
+        bench.refuse()
+        first = stop_of(bench)
+        day = "start:'2026-01-02T00:00:00Z', stop:'2026-01-03T00:00:00Z'"
+        bench.ask("DataTransfer", {"vendorId": "no.easee", "messageId": "ImportEaseeSessions", "data": day})
+        assert stop_of(bench) == first
 
     def test_documented_it_costs_no_record_unless_configured(self, new_bench):
         bench = prepared(new_bench, "easee").charging()
