@@ -35,6 +35,7 @@ from chargebridge.ocpp16.messages import (
     UnlockConnector,
     UnlockConnectorResponse,
 )
+from chargebridge.ocpp16.text import fit
 
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
@@ -68,6 +69,7 @@ def remote_start(
     """Answer RemoteStartTransaction: Accepted only if it will be tried (`RS-1`)."""
     possible = (
         request.connector_id in {None, 1}
+        and fit(request.id_tag, authorization.ID_TAG_LIMIT) == request.id_tag  # else its Start names another
         and charge_point.accepted  # BOOT-8
         and authorization.may_start(charge_point)
     )
@@ -204,12 +206,14 @@ def _begin_reset(charge_point: "ChargePoint", kind: ResetType) -> bool:
 
 
 def proceed_with_reset(charge_point: "ChargePoint") -> None:
-    """Restart as soon as the session has ended and its Stop is answered, or the wait is over."""
+    """Restart as soon as the session has ended and what was said is answered, or the wait is over."""
     stop_waits = charge_point.online and any(
         message.kind is MessageKind.STOP for message in charge_point.queue
     )
+    # Closed while it answers a call of ours, a central system may miss the answer to its Reset.
+    talks = charge_point.call is not None
     over = Timer.RESET not in charge_point.timers
-    if not over and (charge_point.running is not None or stop_waits):
+    if not over and (charge_point.running is not None or stop_waits or talks):
         return
     state = charge_point.state
     state.reset = None

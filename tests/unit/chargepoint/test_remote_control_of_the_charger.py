@@ -205,8 +205,23 @@ class TestReset:
 
     def test_an_authorization_that_waits_for_a_car_is_withdrawn(self, ready):
         ready.ask("RemoteStartTransaction", {"idTag": "TAG1"})
+        ready.settle()
         ready.ask("Reset", {"type": "Soft"})
         assert kinds(ready) == [Authorize, Withdraw, Reboot]
+
+    def test_the_link_is_not_closed_while_the_central_system_answers_a_call(self, ready):
+        ready.ask("ChangeAvailability", {"connectorId": 1, "type": "Inoperative"})
+        assert ready.open_call[1] == "StatusNotification"
+        assert ready.ask("Reset", {"type": "Soft"}) == {"status": "Accepted"}
+        assert ready.linked
+        ready.answer()
+        assert not ready.linked
+
+    def test_a_call_that_is_never_answered_does_not_hold_the_reset(self, ready):
+        ready.ask("ChangeAvailability", {"connectorId": 1, "type": "Inoperative"})
+        ready.ask("Reset", {"type": "Soft"})
+        ready.wait(30)
+        assert Reboot in kinds(ready)
 
     def test_a_reset_goes_on_after_a_restart_of_the_gateway(self, charging):
         charging.ask("Reset", {"type": "Soft"})
