@@ -78,7 +78,13 @@ def described(charge_point: "ChargePoint") -> None:
 
 
 def begin_settling(charge_point: "ChargePoint") -> None:
-    """After a reset or restart an inoperative charge point is Available for a moment, if it behaves so."""
+    """After a reset or restart an inoperative charge point is Available for a moment, if it behaves so.
+
+    That moment begins when registered and when the charger is back: of one that is still booting nothing
+    new is told.
+    """
+    if not (charge_point.accepted and charge_point.reachable):
+        return
     seconds = charge_point.settings.behaviour.available_after_boot_s
     state = charge_point.state
     restarted, charge_point.restarted = charge_point.restarted, False

@@ -107,6 +107,7 @@ def _reachable(charge_point: "ChargePoint", event: Reachable) -> None:
     # No look at its time: a driver that comes back tells since when, which may be long before it left.
     charge_point.reachable = event.reachable
     if event.reachable:
+        availability.begin_settling(charge_point)
         status.refresh(charge_point)
         commands.reconcile(charge_point)
         boot.schedule_heartbeat(charge_point)

@@ -417,6 +417,23 @@ class TestAvailableAfterBoot:
         inoperative.settle()
         assert inoperative.statuses() == ["0 Unavailable", "1 Unavailable"]
 
+    def test_that_moment_begins_when_a_charger_that_was_reset_is_back(self, inoperative):
+        inoperative.said()
+        inoperative.ask("Reset", {"type": "Hard"})
+        inoperative.reachable(False)
+        inoperative.link_up()
+        inoperative.settle()
+        offline = "Unavailable OtherError charger offline"
+        assert inoperative.statuses() == [f"0 {offline}", f"1 {offline}"]
+        inoperative.wait(20)
+        inoperative.reachable()
+        inoperative.charger_restarts()
+        inoperative.settle()
+        assert inoperative.statuses() == ["0 Available", "1 Available"]
+        inoperative.wait(2)
+        inoperative.settle()
+        assert inoperative.statuses() == ["0 Unavailable", "1 Unavailable"]
+
     def test_standard_it_is_unavailable_at_once(self, new_bench):
         bench = new_bench().ready()
         bench.ask("ChangeAvailability", {"connectorId": 0, "type": "Inoperative"})
