@@ -351,6 +351,11 @@ class TestChargingProfiles:
         install(easee, default)
         assert limits(easee) == [20, 16]
 
+    def test_easee_get_composite_schedule_does_not_tell_of_dynamic_currents(self, easee):
+        install(easee, profile(16))
+        assert change(easee, "DynamicChargerCurrent", "10") == "Accepted"
+        assert limits(easee) == [16]
+
     def test_easee_the_charger_is_sent_the_single_profile_that_holds(self, easee):
         self.install_both(easee)
         (command,) = easee.asked(StorePlan)
