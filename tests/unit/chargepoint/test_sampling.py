@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator
+from msgspec import structs
 
-from chargebridge.chargepoint.behaviour import EVERY_MEASURAND
+from chargebridge.chargepoint.behaviour import EVERY_MEASURAND, behaviour
 from chargebridge.chargepoint.turn import Released
 from chargebridge.chargers.model import Measured, Quantity, Reading
 from chargebridge.ocpp16.timestamps import parse_timestamp
@@ -169,6 +170,17 @@ class TestInterval:
         charging.measure(Reading(Q.POWER_W, 1))
         change(charging, "MeterValuesSampledData", "Power.Active.Import")
         assert told(charging, 20) == [("10:01:41", "Sample.Periodic", {"Power.Active.Import": "1"})]
+
+    def test_so_does_a_behaviour_that_the_operator_changes(self, new_bench):
+        bench = new_bench("easee").ready().charging()
+        bench.cp.adopt(structs.replace(bench.settings, behaviour=behaviour("ocpp16")))
+        bench.energy(1100)
+        assert register_told(bench, 60) == [("10:01:01", 1100)]
+        bench.cp.adopt(bench.settings)
+        assert told(bench, 120) == []
+        bench.wait(1)
+        bench.energy(1200)
+        assert register_told(bench) == [("10:03:02", 1200)]
 
     def test_mv_3_none_before_and_none_after_a_transaction(self, new_bench):
         bench = new_bench().ready()
