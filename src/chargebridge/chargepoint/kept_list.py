@@ -37,7 +37,6 @@ def synchronize(charge_point: "ChargePoint") -> None:
     charge_point.giving = Giving(state.list_revision)
     if state.list_version and local_list.enabled(charge_point):
         charge_point.let_out(ReadStore(ListQuery()))
-        charge_point.set_timer(Timer.LIST, commands.RETRY_S * 2)
     else:
         _give(charge_point, ())
 
@@ -46,11 +45,12 @@ def list_read(charge_point: "ChargePoint", found: ListFound) -> None:
     """Hand over the list that was read, unless it has changed since."""
     giving = charge_point.giving
     if giving is None or giving.number is not None:
-        return  # asked for before the charger was away
-    if giving.revision != charge_point.state.list_revision or not charge_point.reachable:
-        again(charge_point)
-    else:
+        return  # asked for before this charge point was rebuilt
+    charge_point.giving = None
+    if giving.revision == charge_point.state.list_revision and charge_point.reachable:
         _give(charge_point, found.tokens)
+    else:
+        synchronize(charge_point)
 
 
 def _give(charge_point: "ChargePoint", tokens: tuple[Token, ...]) -> None:
@@ -89,6 +89,10 @@ def again(charge_point: "ChargePoint") -> None:
 
 
 def forget(charge_point: "ChargePoint") -> None:
-    """The charger is gone, or has perhaps not heard."""
-    charge_point.giving = None
-    charge_point.cancel_timer(Timer.LIST)
+    """The charger is gone, or has perhaps not heard.
+
+    A list that is being read is waited for, lest its answer be taken for that to a later question.
+    """
+    if charge_point.giving is not None and charge_point.giving.number is not None:
+        charge_point.giving = None
+        charge_point.cancel_timer(Timer.LIST)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chargebridge.chargepoint.records import ListQuery, PutCached, Token
-from chargebridge.chargepoint.turn import Assigned, NoticeKind, ReadStore, Released
+from chargebridge.chargepoint.records import ListFound, ListQuery, PutCached, Token
+from chargebridge.chargepoint.turn import Assigned, NoticeKind, ReadStore, Released, StoreRead
 from chargebridge.chargers.model import Authorize, Capability, KeepList, ListedToken
 
 pytestmark = pytest.mark.unit
@@ -291,13 +291,30 @@ class TestCopyOfTheCharger:
         (command,) = ready.asked(KeepList)
         assert command.version == 6
 
-    def test_a_store_that_does_not_answer_is_asked_again(self, ready):
+    def test_a_charger_that_comes_and_goes_while_it_is_read_gets_the_newest(self, ready):
         ready.hold_pages = True
         send(ready, full(5, entry("GOOD")))
-        ready.pages.clear()
-        ready.outputs.clear()
-        ready.wait(60)
-        assert ReadStore(ListQuery()) in ready.outputs
+        ready.reachable(False)
+        ready.reachable()
+        send(ready, full(6, entry("NEW")))
+        ready.deliver_pages()
+        (command,) = ready.asked(KeepList)
+        assert (command.version, command.tokens) == (6, (ListedToken("NEW", accepted=True),))
+
+    def test_a_charger_that_went_while_it_was_read_gets_it_when_it_is_back(self, ready):
+        ready.hold_pages = True
+        send(ready, full(5, entry("GOOD")))
+        ready.reachable(False)
+        ready.deliver_pages()
+        assert ready.asked(KeepList) == []
+        ready.reachable()
+        ready.deliver_pages()
+        (command,) = ready.asked(KeepList)
+        assert command.version == 5
+
+    def test_a_list_that_nobody_asked_for_is_ignored(self, three):
+        three.turn(StoreRead(ListQuery(), ListFound((Token("GOOD", "Accepted"),))))
+        assert three.asked(KeepList) == []
 
     def test_a_list_on_its_way_is_given_again_after_a_restart(self, ready):
         send(ready, full(5, entry("GOOD")))
