@@ -93,7 +93,7 @@ def _state_changed(charge_point: "ChargePoint", event: StateChanged) -> None:
     state.charger, state.charger_ms = event.state, min(event.at_ms, charge_point.now.utc_ms)
     state.reason, state.fault = event.reason, event.fault
     if event.state is ChargerState.DISCONNECTED:
-        state.finished = False
+        state.finished = state.unplugged = False
         state.locked = None
     charge_point.changed()
     authorization.car_waits(charge_point)

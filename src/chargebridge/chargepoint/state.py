@@ -144,6 +144,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     fault: Fault | None = None
     finished: bool = False
     """A session has ended, or nobody came in time, and the cable is still in: Finishing, not Preparing."""
+    unplugged: bool = False
+    """It ended because the car's side was unplugged: said with Finishing (`TX-14`)."""
     preparing_until_ms: int | None = None
     """UTC; when a car that nobody authorizes has waited for ConnectionTimeOut."""
     token_ms: int = 0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
 
 CHARGER_OFFLINE: Final = "charger offline"
+EV_SIDE_DISCONNECTED: Final = "EV side disconnected"
 MOST_UNTOLD: Final = 16
 """Changes that wait to be told; above that the oldest are left out, the newest never."""
 
@@ -108,8 +109,9 @@ def connector(charge_point: "ChargePoint") -> Reported:
         error = ErrorCode.OTHER_ERROR
     if error is ErrorCode.EV_COMMUNICATION_ERROR and status not in _WITH_CAR_TROUBLE:
         error = ErrorCode.NO_ERROR  # ST-5
+    info = EV_SIDE_DISCONNECTED if status is Status.FINISHING and state.unplugged else ""
     vendor_error = fit_ascii(state.reason, 50) if status is Status.SUSPENDED_EVSE else ""
-    return Reported(1, status, error, vendor_error=vendor_error)
+    return Reported(1, status, error, info, vendor_error)
 
 
 def _status(charge_point: "ChargePoint") -> Status:
@@ -146,6 +148,14 @@ def refresh(charge_point: "ChargePoint") -> None:
             if detour is not None:
                 _tell(charge_point, Reported(number, detour))
         _tell(charge_point, report)
+
+
+def unplugged(charge_point: "ChargePoint") -> None:
+    """A session ended at the car's side: Finishing is told even if the car is known to be gone (`TX-14`)."""
+    last = charge_point.reported[1]
+    gone = charge_point.state.charger is ChargerState.DISCONNECTED
+    if gone and charge_point.online and charge_point.reachable and last is not None and last.status in ACTIVE:
+        _tell(charge_point, Reported(1, Status.FINISHING, info=EV_SIDE_DISCONNECTED))
 
 
 def announce(charge_point: "ChargePoint") -> None:

@@ -14,6 +14,7 @@ from chargebridge.chargepoint import (
     remote_control,
     sampling,
     smart_charging,
+    status,
     transaction_data,
 )
 from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Transaction, Unbury
@@ -66,7 +67,7 @@ def session_started(charge_point: "ChargePoint", event: SessionStarted) -> None:
     if intent is not None and same_token(intent.id_tag, id_tag):
         smart_charging.transaction_began(charge_point, intent.profile)
     commands.session_began(charge_point)
-    charge_point.state.finished = False
+    charge_point.state.finished = charge_point.state.unplugged = False
     charge_point.state.locked = None
     authorization.end_intent(charge_point)
     authorization.car_waits(charge_point)
@@ -119,6 +120,9 @@ def session_ended(charge_point: "ChargePoint", event: SessionEnded) -> None:
         else:
             _stop(charge_point, running, event.at_ms, event.register_wh, _REASONS[event.reason])
         state.finished = state.charger is not ChargerState.DISCONNECTED
+        if event.reason is SessionEnd.EV_DISCONNECTED:
+            state.unplugged = state.finished
+            status.unplugged(charge_point)
         availability.apply_scheduled(charge_point, transaction_over=True)
         remote_control.session_over(charge_point)
         return

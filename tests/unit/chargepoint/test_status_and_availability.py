@@ -88,7 +88,7 @@ class TestWalk:
         charging.settle()
         charging.state(S.AWAITING_TOKEN)
         charging.settle()
-        assert charging.statuses() == ["1 Available", "1 Preparing"]
+        assert charging.statuses() == ["1 Finishing EV side disconnected", "1 Available", "1 Preparing"]
 
     @pytest.mark.parametrize(
         ("state", "told"),

@@ -176,7 +176,7 @@ class TestTimestamps:
             status=RegistrationStatus.ACCEPTED, current_time="2013-02-01T15:09:18.5+02", interval=300
         )
 
-    def test_section_16_12_a_schedule_may_start_at_a_full_minute(self) -> None:
+    def test_doc_12_a_schedule_may_start_at_a_full_minute(self) -> None:
         assert parse_timestamp("2013-01-01T00:00Z") == 1_356_998_400_000
 
 
@@ -255,17 +255,17 @@ class TestWhereTheDocumentsDisagree:
         with pytest.raises(PayloadError):
             request("MeterValues", METER_VALUES % b"Hertz")
 
-    def test_section_16_1_an_unknown_vendor_is_an_unknown_vendor_id_on_the_wire(self) -> None:
+    def test_doc_1_an_unknown_vendor_is_an_unknown_vendor_id_on_the_wire(self) -> None:
         assert DataTransferStatus.UNKNOWN_VENDOR_ID == "UnknownVendorId"
 
-    def test_section_16_3_a_stop_needs_no_reason(self) -> None:
+    def test_doc_3_a_stop_needs_no_reason(self) -> None:
         stop = request(
             "StopTransaction", b'{"meterStop":1,"timestamp":"2026-01-01T00:00:00Z","transactionId":1}'
         )
         assert isinstance(stop, StopTransaction)
         assert stop.reason is None
 
-    def test_section_16_11_trigger_answers_are_in_camel_case_on_the_wire(self) -> None:
+    def test_doc_11_trigger_answers_are_in_camel_case_on_the_wire(self) -> None:
         assert [str(status) for status in TriggerMessageStatus] == ["Accepted", "Rejected", "NotImplemented"]
 
     @pytest.mark.parametrize(
