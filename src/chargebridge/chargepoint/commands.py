@@ -215,6 +215,8 @@ def reconcile(charge_point: "ChargePoint") -> None:
     state, now_ms = charge_point.state, charge_point.now.utc_ms
     for asked in state.asked:
         command, expired = asked.command, asked.command.expires_ms <= now_ms
+        if asked.purpose is Purpose.LIMIT:
+            continue  # given anew below: of a number that was carried out, the charger may have forgotten it
         if asked.purpose in _LASTING and expired:
             _ask_anew(charge_point, asked)
         elif expired:
@@ -228,11 +230,14 @@ def reconcile(charge_point: "ChargePoint") -> None:
         end_session(charge_point)
     charger_settings.refresh(charge_point)
     kept_list.again(charge_point)
-    limits.refresh(charge_point)
+    limits.give_again(charge_point)
 
 
 def _ask_anew(charge_point: "ChargePoint", asked: Asked) -> None:
     """Ask once more for what is desired for good, as it is desired now."""
+    if asked.purpose is Purpose.LIMIT:
+        limits.give_again(charge_point)
+        return
     forget(charge_point, asked.purpose)
     command = asked.command
     if isinstance(command, SetAvailable):
@@ -241,8 +246,6 @@ def _ask_anew(charge_point: "ChargePoint", asked: Asked) -> None:
         charger_settings.refresh(charge_point)
     elif isinstance(command, StorePlan):
         limits.plan_perhaps_written(charge_point)
-        limits.refresh(charge_point)
-    else:
         limits.refresh(charge_point)
 
 

@@ -98,8 +98,13 @@ def in_force_ma(charge_point: "ChargePoint") -> int:
 # --- the charger ------------------------------------------------------------------------------------
 
 
-def refresh(charge_point: "ChargePoint") -> None:
-    """Bring the charger to what is in force, and look again when that changes."""
+def refresh(charge_point: "ChargePoint", *, again: bool = False) -> None:
+    """Bring the charger to what is in force, and look again when that changes.
+
+    Args:
+        charge_point: whose charger.
+        again: give the volatile limit even if the charger has confirmed the very same.
+    """
     state = charge_point.state
     if not (
         charge_point.profiles
@@ -117,7 +122,7 @@ def refresh(charge_point: "ChargePoint") -> None:
     if charge_point.reachable:
         if Capability.PLAN in charge_point.settings.capabilities:
             _refresh_plan(charge_point)
-        _refresh_limit(charge_point)
+        _refresh_limit(charge_point, again=again)
     change_ms = _next_change_ms(charge_point)
     if change_ms is None:
         charge_point.cancel_timer(Timer.LIMIT)
@@ -180,7 +185,7 @@ def plan_perhaps_written(charge_point: "ChargePoint") -> None:
     charge_point.state.plan_unknown = True
 
 
-def _refresh_limit(charge_point: "ChargePoint") -> None:
+def _refresh_limit(charge_point: "ChargePoint", *, again: bool) -> None:
     wanted_ma = in_force_ma(charge_point)
     wanted: tuple[int | None, int | None] = (None, None)
     if wanted_ma != _own_ma(charge_point):
@@ -188,7 +193,7 @@ def _refresh_limit(charge_point: "ChargePoint") -> None:
         wanted = (wanted_ma, None if change_ms is None else change_ms + GRACE_MS)
     asked = commands.outstanding(charge_point, Purpose.LIMIT)
     present = asked if isinstance(asked, SetLimit) else charge_point.state.limit
-    if wanted != ((None, None) if present is None else (present.limit_ma, present.until_ms)):
+    if again or wanted != ((None, None) if present is None else (present.limit_ma, present.until_ms)):
         commands.set_limit(charge_point, *wanted)
 
 
@@ -205,10 +210,16 @@ def _own_ma(charge_point: "ChargePoint") -> int | None:
 
 def lost(charge_point: "ChargePoint") -> None:
     """The charger has restarted, or another car has come: it may have forgotten what was volatile."""
-    state = charge_point.state
-    if state.limit is not None or state.overridden is not None:
-        state.limit = state.overridden = None
+    if charge_point.state.overridden is not None:
+        charge_point.state.overridden = None
         charge_point.changed()
+    give_again(charge_point)
+
+
+def give_again(charge_point: "ChargePoint") -> None:
+    """Give anew what is volatile: nobody knows whether the one before has arrived, and whether it is kept."""
+    asked = commands.outstanding(charge_point, Purpose.LIMIT)
+    refresh(charge_point, again=asked is not None or charge_point.state.limit is not None)
 
 
 def overridden(charge_point: "ChargePoint") -> None:
