@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from msgspec import DecodeError, Struct
+from msgspec import DecodeError, Struct, structs
 from msgspec.json import decode, encode
 
 from chargebridge.clock import format_utc
@@ -44,7 +44,7 @@ class ShownFrame:
 
 
 LONGEST_SHOWN: Final = 16_384
-"""Characters of a frame that are shown."""
+"""Characters of a frame that are shown, and bytes of it that are kept."""
 
 SECRET_KEYS: Final = frozenset({"authorizationkey"})
 """Written by a ChangeConfiguration; a GetConfiguration never returns it (CF-9)."""
@@ -60,12 +60,27 @@ _SECRET_VALUE: Final = re.compile(
 
 def redact(text: str) -> str:
     """Take the values of secret configuration keys out of a frame, however they are written."""
-    text = _SECRET_VALUE.sub(lambda found: f"{found[1] or found[2]}{_MASK}{found[3] or ''}", text)
+    return _redact_json(
+        _SECRET_VALUE.sub(lambda found: f"{found[1] or found[2]}{_MASK}{found[3] or ''}", text)
+    )
+
+
+def _redact_json(text: str) -> str:
     try:
         frame = decode(text)
         return encode(frame).decode() if _mask(frame) else text
     except (DecodeError, RecursionError):
         return text
+
+
+def _cut(frame: Frame) -> Frame:
+    """Keep the beginning of a long frame, without secrets that only its end would give away.
+
+    The search for secrets as they are nearly always written is left to the showing of what is left:
+    in a long hostile frame it would take for ever.
+    """
+    text = _redact_json(frame.data.decode(errors="replace"))
+    return structs.replace(frame, data=text.encode()[:LONGEST_SHOWN])
 
 
 def _mask(value: object) -> int:
@@ -106,6 +121,8 @@ class Traces:
 
     def add(self, frame: Frame) -> None:
         """Keep a frame, in the place of the oldest."""
+        if len(frame.data) > LONGEST_SHOWN:
+            frame = _cut(frame)
         self._frames.append(frame)
         if self._watchers:
             for watcher in tuple(self._watchers.get(frame.charge_point, ())):

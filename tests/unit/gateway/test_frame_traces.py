@@ -69,6 +69,29 @@ def test_a_huge_frame_is_shown_in_part():
     assert len(shown.text) == LONGEST_SHOWN
 
 
+def test_of_a_huge_frame_no_more_is_kept_than_is_shown():
+    traces = Traces(20_000)
+    traces.add(frame("é" * 500_000))
+    assert [len(kept.data) for kept in traces._frames] == [LONGEST_SHOWN]
+
+
+def test_a_secret_is_not_shown_because_the_frame_was_cut_before_its_key():
+    padding = "x" * LONGEST_SHOWN
+    traces = Traces(1)
+    traces.add(
+        frame(f'[2,"1","ChangeConfiguration",{{"value":"hunter2","x":"{padding}","key":"AuthorizationKey"}}]')
+    )
+    (text,) = texts(traces)
+    assert text.startswith('[2,"1","ChangeConfiguration",{"value":"***"')
+
+
+def test_a_hostile_frame_of_a_megabyte_is_shown_before_anybody_gets_tired():
+    traces = Traces(1)
+    traces.add(frame('[2,"x","y",{' + '"value":"",' * 90_000))
+    (text,) = texts(traces)
+    assert len(text) == LONGEST_SHOWN
+
+
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize(
     ("said", "shown"),
