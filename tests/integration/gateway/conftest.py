@@ -65,6 +65,8 @@ class Site:
         self.charge_points = [{"identity": "CP1"}]
         self.tables = {"api": {"enabled": False}, "state": {"directory": "state"}}
         self.log = folder / "gateway.log"
+        self.speed = SPEED
+        """Of gateways."""
         self.ahead_ms = 0
         """How much later it is for gateways than for central systems."""
 
@@ -83,7 +85,7 @@ class Site:
             for name, table in tables.items():
                 lines += [f"[{section}.{name}]", *_pairs(table)]
         clock = {
-            "speed": SPEED,
+            "speed": self.speed,
             "real_origin_ms": self.origin_ms,
             "simulated_origin_ms": self.origin_ms + self.ahead_ms,
         }

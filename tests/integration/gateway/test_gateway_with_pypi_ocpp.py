@@ -1,302 +1,323 @@
-"""Every message of the slice, exchanged with a central system that nobody here wrote: PyPI's `ocpp`.
+"""What a charge point says by itself, to a central system that nobody here wrote: PyPI's `ocpp`.
 
-It checks every payload, in and out, against its own copy of the official schemas.
+It checks every payload, in and out, against its own copy of the official schemas. What the central
+system asks for is in `test_calls_with_pypi_ocpp`.
 """
 
-import asyncio
-import contextlib
-import json
-
 import pytest
-from ocpp.exceptions import NotImplementedError as NotImplementedByPeer
-from ocpp.exceptions import NotSupportedError
-from ocpp.routing import on
-from ocpp.v16 import ChargePoint, call, call_result
-from ocpp.v16.enums import AuthorizationStatus, RegistrationStatus
-from websockets.asyncio.server import serve
-from websockets.exceptions import ConnectionClosed
+from ocpp.v16 import call
+from ocpp.v16.enums import RegistrationStatus
+
+from chargebridge.chargepoint.turn import NoticeKind
 
 pytestmark = pytest.mark.integration
 
-NOW = "2026-01-02T10:00:00Z"
-ACCEPTED = {"status": AuthorizationStatus.accepted}
+EASEE, EASEE_1_8, OCPP16 = "easee", "easee-1.8", "ocpp16"
+every_preset = pytest.mark.parametrize("preset", [EASEE, EASEE_1_8, OCPP16])
+FASTER = 600.0
+"""Simulated seconds in a real one, where minutes have to pass."""
+REGISTER = "Energy.Active.Import.Register"
+BLOCKED = {"id_tags": {"BAD": {"status": "Blocked"}}}
 
 
-class PypiSession(ChargePoint):
-    """One connection of a charge point, seen from the central system; `heard` keeps what it says."""
-
-    def __init__(self, identity, websocket, central_system):
-        super().__init__(identity, websocket, response_timeout=5)
-        self.central_system = central_system
-
-    def hear(self, action, **payload):
-        self.central_system.heard.append((action, payload))
-        self.central_system.news.set()
-
-    @on("BootNotification")
-    def on_boot(self, **payload):
-        self.hear("BootNotification", **payload)
-        answers = self.central_system.boot_answers
-        status = answers.pop(0) if answers else RegistrationStatus.accepted
-        interval = 300 if status is RegistrationStatus.accepted else 10
-        return call_result.BootNotification(current_time=NOW, interval=interval, status=status)
-
-    @on("StatusNotification")
-    def on_status(self, **payload):
-        self.hear("StatusNotification", **payload)
-        return call_result.StatusNotification()
-
-    @on("Heartbeat")
-    def on_heartbeat(self):
-        self.hear("Heartbeat")
-        return call_result.Heartbeat(current_time=NOW)
-
-    @on("Authorize")
-    def on_authorize(self, **payload):
-        self.hear("Authorize", **payload)
-        return call_result.Authorize(id_tag_info=ACCEPTED)
-
-    @on("StartTransaction")
-    def on_start(self, **payload):
-        self.hear("StartTransaction", **payload)
-        self.central_system.last_transaction += 1
-        return call_result.StartTransaction(
-            transaction_id=self.central_system.last_transaction, id_tag_info=ACCEPTED
-        )
-
-    @on("MeterValues")
-    def on_meter_values(self, **payload):
-        self.hear("MeterValues", **payload)
-        return call_result.MeterValues()
-
-    @on("StopTransaction")
-    def on_stop(self, **payload):
-        self.hear("StopTransaction", **payload)
-        return call_result.StopTransaction()
-
-    @on("FirmwareStatusNotification")
-    def on_firmware_status(self, **payload):
-        self.hear("FirmwareStatusNotification", **payload)
-        return call_result.FirmwareStatusNotification()
-
-    @on("DiagnosticsStatusNotification")
-    def on_diagnostics_status(self, **payload):
-        self.hear("DiagnosticsStatusNotification", **payload)
-        return call_result.DiagnosticsStatusNotification()
+async def change(pair, key, value):
+    assert (await pair.call(call.ChangeConfiguration(key=key, value=value))).status == "Accepted"
 
 
-class PypiCentralSystem:
-    """A central system made of the package `ocpp`, for one charge point."""
-
-    def __init__(self):
-        self.heard, self.boot_answers, self.last_transaction = [], [], 40
-        self.news = asyncio.Event()
-        self.session = None
-
-    async def serve_one(self, websocket):
-        assert websocket.subprotocol == "ocpp1.6"
-        self.session = PypiSession(websocket.request.path.rpartition("/")[2], websocket, self)
-        with contextlib.suppress(ConnectionClosed):
-            await self.session.start()
-
-    async def __aenter__(self):
-        self.server = await serve(self.serve_one, "127.0.0.1", 0, subprotocols=["ocpp1.6"])
-        self.url = f"ws://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/ocpp"
-        return self
-
-    async def __aexit__(self, *exception):
-        self.server.close()
-        await self.server.wait_closed()
-
-    async def hears(self, action, **where):
-        """Take the next message that fits, said already or awaited."""
-        async with asyncio.timeout(5):
-            while True:
-                for index, (said, payload) in enumerate(self.heard):
-                    if said == action and where.items() <= payload.items():
-                        del self.heard[index]
-                        return payload
-                self.news.clear()
-                await self.news.wait()
-
-    async def call(self, payload):
-        return await self.session.call(payload, suppress=False)
+def sampled(values):
+    """What a MeterValues tells: the contexts in it, and the measurands."""
+    told = [one for value in values["meter_value"] for one in value["sampled_value"]]
+    return {one["context"] for one in told}, {one["measurand"] for one in told}
 
 
-@contextlib.asynccontextmanager
-async def a_pair(site, *boot_answers):
-    async with PypiCentralSystem() as cs:
-        cs.boot_answers += boot_answers
-        async with site.reach(cs).gateway() as gateway:
-            yield cs, gateway
+# --- BootNotification, Heartbeat --------------------------------------------------------------------
 
 
-async def ready(cs):
-    await cs.hears("BootNotification")
-    await cs.hears("StatusNotification", connector_id=0, status="Available")
-    await cs.hears("StatusNotification", connector_id=1, status="Available")
-
-
-async def test_boot_pending_then_accepted(site):
-    async with a_pair(site, RegistrationStatus.pending) as (cs, gateway):
-        boot = await cs.hears("BootNotification")
+@pytest.mark.parametrize("first", [RegistrationStatus.pending, RegistrationStatus.rejected])
+async def test_nothing_but_boots_is_said_until_one_is_accepted(pypi, first):
+    async with pypi(central_system={"boot_answers": [first, first]}) as pair:
+        boot = await pair.hears("BootNotification")
         assert (boot["charge_point_vendor"], boot["charge_point_serial_number"]) == ("chargebridge", "CP1")
-        assert cs.heard == []
-        await ready(cs)
-        assert gateway.charge_point("CP1").registration == "Accepted"
+        await pair.hears("BootNotification")
+        assert pair.cs.heard == []
+        await pair.ready()
+        assert pair.gateway.charge_point("CP1").registration == "Accepted"
 
 
-async def test_a_session_at_the_charger(site):
-    site.charge_points = [{"identity": "CP1", "behaviour": "easee"}]
-    async with a_pair(site) as (cs, gateway):
-        await ready(cs)
-        await gateway.act("CP1", "plug_in", {})
-        await cs.hears("StatusNotification", connector_id=1, status="Preparing")
-        await gateway.act("CP1", "present_token", {"id_tag": "TAG"})
-        await cs.hears("Authorize", id_tag="TAG")
-        start = await cs.hears("StartTransaction", id_tag="TAG", connector_id=1)
-        await cs.hears("StatusNotification", connector_id=1, status="Charging")
-        values = await cs.hears("MeterValues", connector_id=1, transaction_id=41)
-        measurands = {one["measurand"] for one in values["meter_value"][0]["sampled_value"]}
-        assert {"Energy.Active.Import.Register", "Power.Active.Import", "Voltage"} <= measurands
-        await gateway.act("CP1", "unplug", {})
-        stop = await cs.hears("StopTransaction", transaction_id=41, reason="EVDisconnected")
-        register_wh = (await gateway.act("CP1", "view", {}))["register_wh"]
+async def test_heartbeats_follow_the_interval_of_the_boot_answer(pypi):
+    async with pypi(OCPP16, central_system={"interval_s": 20}) as pair:
+        await pair.ready()
+        interval = await pair.call(call.GetConfiguration(key=["HeartbeatInterval"]))
+        assert interval.configuration_key[0]["value"] == "20"
+        await pair.hears("Heartbeat")
+        await pair.hears("Heartbeat")
+
+
+@pytest.mark.parametrize("preset", [EASEE, EASEE_1_8])
+async def test_heartbeats_come_about_every_3_minutes_whatever_the_boot_answer_says(site, pypi, preset):
+    site.speed = FASTER
+    async with pypi(preset, central_system={"interval_s": 20}) as pair:
+        await pair.ready()
+        began_ms = pair.now_ms
+        await pair.hears("Heartbeat")
+        assert pair.now_ms - began_ms > 150_000
+
+
+async def test_heartbeats_follow_the_key_as_soon_as_it_is_written(pypi):
+    async with pypi(EASEE) as pair:
+        await pair.ready()
+        await change(pair, "HeartbeatInterval", "20")
+        await pair.hears("Heartbeat")
+        await pair.hears("Heartbeat")
+
+
+# --- Authorize, StartTransaction, StatusNotification, StopTransaction -------------------------------
+
+
+async def test_a_session_at_the_charger(pypi):
+    async with pypi(EASEE) as pair:
+        await pair.ready()
+        await pair.act("plug_in")
+        await pair.hears("StatusNotification", connector_id=1, status="Preparing")
+        await pair.act("present_token", id_tag="TAG")
+        await pair.hears("Authorize", id_tag="TAG")
+        start = await pair.hears("StartTransaction", id_tag="TAG", connector_id=1)
+        await pair.hears("StatusNotification", connector_id=1, status="Charging")
+        await pair.hears("MeterValues", connector_id=1, transaction_id=41)
+        await pair.act("unplug")
+        stop = await pair.hears("StopTransaction", transaction_id=41, reason="EVDisconnected")
+        register_wh = (await pair.act("view"))["register_wh"]
         assert stop["meter_stop"] - start["meter_start"] == register_wh > 0
 
 
-async def test_a_session_of_an_app(site):
-    async with a_pair(site) as (cs, gateway):
-        await ready(cs)
-        started = await cs.call(call.RemoteStartTransaction(id_tag="APP", connector_id=1))
-        assert started.status == "Accepted"
-        await gateway.act("CP1", "plug_in", {})
-        await cs.hears("StartTransaction", id_tag="APP")
-        await cs.hears("StatusNotification", connector_id=1, status="Charging")
-        await cs.hears("MeterValues", transaction_id=41)
-        stopped = await cs.call(call.RemoteStopTransaction(transaction_id=41))
-        assert stopped.status == "Accepted"
-        await cs.hears("StopTransaction", transaction_id=41, reason="Remote")
-        again = await cs.call(call.RemoteStopTransaction(transaction_id=41))
-        assert again.status == "Rejected"
+async def test_every_status_of_a_session_and_of_a_fault_is_told(pypi):
+    async with pypi(EASEE) as pair:
+        await pair.ready()
+        await pair.charging()
+        await pair.act("pause_car")
+        await pair.hears("StatusNotification", connector_id=1, status="SuspendedEV")
+        await pair.act("resume_car")
+        await pair.hears("StatusNotification", connector_id=1, status="Charging")
+        await pair.act("present_token", id_tag="TAG")
+        await pair.hears("StatusNotification", connector_id=1, status="Finishing")
+        await pair.hears("StopTransaction", id_tag="TAG")
+        await pair.act("raise_fault", fault="ground")
+        await pair.hears("StatusNotification", connector_id=1, status="Faulted", error_code="GroundFailure")
+        await pair.act("clear_fault")
+        await pair.act("unplug")
+        await pair.hears("StatusNotification", connector_id=1, status="Available", error_code="NoError")
 
 
-async def test_configuration(site):
-    async with a_pair(site) as (cs, _):
-        await ready(cs)
-        every = await cs.call(call.GetConfiguration())
-        assert {"HeartbeatInterval", "MeterValueSampleInterval", "NumberOfConnectors"} <= {
-            one["key"] for one in every.configuration_key
+async def test_a_token_that_is_refused_charges_nothing(pypi, wait_until):
+    async with pypi(EASEE, central_system=BLOCKED) as pair:
+        await pair.ready()
+        await pair.act("plug_in")
+        await pair.act("present_token", id_tag="BAD")
+        await pair.hears("Authorize", id_tag="BAD")
+        await wait_until(lambda: NoticeKind.AUTHORIZATION_REFUSED in pair.gateway.figures().notices)
+        await pair.act("present_token", id_tag="GOOD")
+        await pair.hears("StartTransaction", id_tag="GOOD")
+        assert pair.cs.said("StartTransaction", id_tag="BAD") == []
+
+
+async def test_a_token_of_the_same_parent_stops(pypi):
+    family = {"status": "Accepted", "parentIdTag": "FAMILY"}
+    async with pypi(EASEE, central_system={"id_tags": {"MUM": family, "DAD": family}}) as pair:
+        await pair.ready()
+        await pair.charging("MUM")
+        await pair.act("present_token", id_tag="DAD")
+        await pair.hears("Authorize", id_tag="DAD")
+        await pair.hears("StopTransaction", id_tag="DAD")
+
+
+async def test_a_transaction_whose_tag_is_refused_at_its_start_ends(pypi):
+    async with pypi(EASEE, configuration={"LocalPreAuthorize": "true"}) as pair:
+        await pair.ready()
+        await pair.charging("TAG")
+        await pair.over()
+        pair.cs.id_tags["TAG"] = {"status": "Expired"}
+        await pair.act("plug_in")
+        await pair.act("present_token", id_tag="TAG")
+        await pair.hears("StopTransaction", transaction_id=42, reason="DeAuthorized")
+
+
+async def test_or_goes_on_without_energy_where_that_is_configured(pypi):
+    configuration = {"LocalPreAuthorize": "true", "StopTransactionOnInvalidId": "false"}
+    async with pypi(EASEE, configuration=configuration) as pair:
+        await pair.ready()
+        await pair.charging("TAG")
+        await pair.over()
+        pair.cs.id_tags["TAG"] = {"status": "Expired"}
+        await pair.act("plug_in")
+        await pair.act("present_token", id_tag="TAG")
+        await pair.hears("StatusNotification", connector_id=1, status="SuspendedEVSE")
+        await pair.sees(power_w=0.0, current_offered_a=0.0)
+        assert (await pair.over())["transaction_id"] == 42
+
+
+async def test_the_tokens_of_cache_and_list_charge_while_the_central_system_cannot_be_asked(pypi, wait_until):
+    async with pypi(EASEE) as pair:
+        await pair.ready()
+        await pair.charging("CACHED")
+        await pair.over()
+        listed = [{"idTag": "LISTED", "idTagInfo": {"status": "Accepted"}}]
+        request = call.SendLocalList(list_version=1, update_type="Full", local_authorization_list=listed)
+        assert (await pair.call(request)).status == "Accepted"
+        pair.gateway.link_down("CP1")
+        await wait_until(lambda: pair.gateway.charge_point("CP1").link.state != "open")
+        for id_tag in ("CACHED", "LISTED"):
+            await pair.act("plug_in")
+            await pair.act("present_token", id_tag=id_tag)
+            await pair.sees(session={"id_tag": id_tag})
+            await pair.act("unplug")
+        await pair.act("present_token", id_tag="STRANGER")
+        await wait_until(lambda: NoticeKind.AUTHORIZATION_REFUSED in pair.gateway.figures().notices)
+        pair.gateway.link_up("CP1")
+        for id_tag in ("CACHED", "LISTED"):
+            await pair.hears("StartTransaction", id_tag=id_tag)
+            await pair.hears("StopTransaction", reason="EVDisconnected")
+
+
+# --- MeterValues ------------------------------------------------------------------------------------
+
+
+async def test_meter_values_are_forwarded_as_they_come(pypi):
+    async with pypi(EASEE, configuration={"MeterValueSampleInterval": "0"}) as pair:
+        await pair.ready()
+        transaction = await pair.charging()
+        values = await pair.hears("MeterValues", connector_id=1, transaction_id=transaction)
+        contexts, measurands = sampled(values)
+        assert contexts == {"Sample.Periodic"}
+        assert measurands == {
+            "Current.Import",
+            "Current.Offered",
+            REGISTER,
+            "Power.Active.Import",
+            "Voltage",
+            "Temperature",
         }
-        some = await cs.call(call.GetConfiguration(key=["ConnectionTimeOut", "Nonsense"]))
-        assert [(one["key"], one["value"]) for one in some.configuration_key] == [
-            ("ConnectionTimeOut", "120")
-        ]
-        assert some.unknown_key == ["Nonsense"]
-        for key, value, status in (
-            ("ConnectionTimeOut", "90", "Accepted"),
-            ("ConnectionTimeOut", "soon", "Rejected"),
-            ("NumberOfConnectors", "2", "Rejected"),
-            ("Nonsense", "1", "NotSupported"),
-        ):
-            answer = await cs.call(call.ChangeConfiguration(key=key, value=value))
-            assert (key, answer.status) == (key, status)
-        changed = await cs.call(call.GetConfiguration(key=["ConnectionTimeOut"]))
-        assert changed.configuration_key[0]["value"] == "90"
 
 
-async def test_availability(site):
-    async with a_pair(site) as (cs, _):
-        await ready(cs)
-        answer = await cs.call(call.ChangeAvailability(connector_id=0, type="Inoperative"))
-        assert answer.status == "Accepted"
-        await cs.hears("StatusNotification", connector_id=0, status="Unavailable")
-        await cs.hears("StatusNotification", connector_id=1, status="Unavailable")
-        answer = await cs.call(call.ChangeAvailability(connector_id=0, type="Operative"))
-        assert answer.status == "Accepted"
-        await cs.hears("StatusNotification", connector_id=1, status="Available")
+@pytest.mark.parametrize("preset", [EASEE_1_8, OCPP16])
+async def test_meter_values_are_sampled_at_the_interval_that_is_written(pypi, preset, wait_until):
+    async with pypi(preset, configuration={"MeterValueSampleInterval": "0"}) as pair:
+        await pair.ready()
+        transaction = await pair.charging()
+        await wait_until(lambda: (pair.gateway.charge_point("CP1").power_w or 0) > 0)
+        assert pair.cs.said("MeterValues") == []
+        await change(pair, "MeterValueSampleInterval", "30")
+        for _ in range(2):
+            values = await pair.hears("MeterValues", connector_id=1, transaction_id=transaction)
+            assert sampled(values) == ({"Sample.Periodic"}, {REGISTER})
 
 
-@pytest.mark.parametrize("kind", ["Soft", "Hard"])
-async def test_reset(site, kind):
-    async with a_pair(site) as (cs, _):
-        await ready(cs)
-        before = cs.session
-        answer = await cs.call(call.Reset(type=kind))
-        assert answer.status == "Accepted"
-        await ready(cs)
-        assert cs.session is not before
-
-
-async def test_triggered_messages(site):
-    async with a_pair(site) as (cs, gateway):
-        await ready(cs)
-        await gateway.act("CP1", "plug_in", {})
-        await gateway.act("CP1", "present_token", {"id_tag": "TAG"})
-        await cs.hears("MeterValues")
-        for wanted in (
-            "Heartbeat",
-            "StatusNotification",
-            "MeterValues",
-            "FirmwareStatusNotification",
-            "DiagnosticsStatusNotification",
-        ):
-            cs.heard.clear()
-            answer = await cs.call(call.TriggerMessage(requested_message=wanted, connector_id=1))
-            assert (wanted, answer.status) == (wanted, "Accepted")
-            await cs.hears(wanted)
-        refused = await cs.call(call.TriggerMessage(requested_message="BootNotification"))
-        assert refused.status == "Rejected"
-
-
-async def test_a_boot_notification_is_triggered_where_the_behaviour_has_it(site):
-    site.charge_points = [{"identity": "CP1", "behaviour": "easee"}]
-    async with a_pair(site) as (cs, _):
-        await ready(cs)
-        answer = await cs.call(call.TriggerMessage(requested_message="BootNotification"))
-        assert answer.status == "Accepted"
-        await cs.hears("BootNotification")
-
-
-async def test_unlock_clear_cache_and_data_transfer(site):
-    async with a_pair(site) as (cs, gateway):
-        await ready(cs)
-        unlocked = await cs.call(call.UnlockConnector(connector_id=1))
-        assert unlocked.status == "Unlocked"
-        assert (await gateway.act("CP1", "view", {}))["locked"] is False
-        nowhere = await cs.call(call.UnlockConnector(connector_id=2))
-        assert nowhere.status == "NotSupported"
-        assert (await cs.call(call.ClearCache())).status == "Rejected"
-        transferred = await cs.call(call.DataTransfer(vendor_id="com.example", data="x"))
-        assert transferred.status == "UnknownVendorId"
-
-
-async def test_what_is_not_supported_and_what_nobody_knows(site):
-    profile = {
-        "chargingProfileId": 1,
-        "stackLevel": 0,
-        "chargingProfilePurpose": "TxDefaultProfile",
-        "chargingProfileKind": "Relative",
-        "chargingSchedule": {
-            "chargingRateUnit": "A",
-            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10.0}],
-        },
+async def test_meter_values_are_sampled_by_the_clock_in_and_outside_transactions(pypi, wait_until):
+    configuration = {
+        "MeterValueSampleInterval": "0",
+        "ClockAlignedDataInterval": "60",
+        "MeterValuesAlignedData": f"{REGISTER},Voltage",
     }
-    async with a_pair(site) as (cs, _):
-        await ready(cs)
-        with pytest.raises(NotSupportedError):
-            await cs.call(call.SetChargingProfile(connector_id=1, cs_charging_profiles=profile))
-        # The package cannot call what it does not know.
-        await cs.session._send(json.dumps([2, "u1", "MakeCoffee", {}]))
-        error = await cs.session._get_specific_response("u1", 5)
-        with pytest.raises(NotImplementedByPeer):
-            raise error.to_exception()
+    async with pypi(OCPP16, configuration=configuration) as pair:
+        await pair.ready()
+        transaction = await pair.charging()
+        await wait_until(lambda: (pair.gateway.charge_point("CP1").power_w or 0) > 0)
+        await pair.settled()
+        pair.cs.heard.clear()
+        values = await pair.hears("MeterValues", connector_id=1, transaction_id=transaction)
+        assert sampled(values) == ({"Sample.Clock"}, {REGISTER, "Voltage"})
+        await pair.over()
+        pair.cs.heard.clear()
+        outside = await pair.hears("MeterValues", connector_id=1)
+        assert "transaction_id" not in outside
+        assert sampled(outside) == ({"Sample.Clock"}, {REGISTER, "Voltage"})
 
 
-async def test_heartbeats_come_by_themselves(site):
-    async with a_pair(site) as (cs, _):
-        await ready(cs)
-        answer = await cs.call(call.ChangeConfiguration(key="HeartbeatInterval", value="20"))
-        assert answer.status == "Accepted"
-        await cs.hears("Heartbeat")
-        await cs.hears("Heartbeat")
+async def test_meter_values_outside_transactions_where_the_endpoint_wants_them(site, pypi):
+    site.speed = FASTER
+    async with pypi(EASEE, overrides={"meter_values_outside_transactions": True}) as pair:
+        await pair.ready()
+        values = await pair.hears("MeterValues", connector_id=1)
+        assert "transaction_id" not in values
+
+
+@every_preset
+async def test_a_stop_tells_the_meter_at_begin_and_end_where_that_is_configured(pypi, preset):
+    async with pypi(preset, configuration={"StopTxnSampledData": REGISTER}) as pair:
+        await pair.ready()
+        await pair.charging()
+        stop = await pair.over()
+        begin, *_, end = [value["sampled_value"][0] for value in stop["transaction_data"]]
+        assert (begin["context"], begin["value"]) == ("Transaction.Begin", "0")
+        assert (end["context"], end["value"]) == ("Transaction.End", str(stop["meter_stop"]))
+
+
+# --- free charging ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", [EASEE, EASEE_1_8])
+class TestFreeCharging:
+    """Easee's keys freecharging and rfidtagfreecharging: a plugged-in car charges at once."""
+
+    async def begin(self, pair):
+        await pair.ready()
+        await change(pair, "freecharging", "True")
+        await change(pair, "rfidfreecharging", "FREE1")
+        await pair.sees(settings={"free_charging_tag": "FREE1", "authorization_required": False})
+
+    async def test_a_car_charges_at_once_with_the_tag(self, pypi, preset):
+        async with pypi(preset) as pair:
+            await self.begin(pair)
+            await pair.act("plug_in")
+            await pair.hears("StartTransaction", id_tag="FREE1")
+            await pair.hears("StatusNotification", connector_id=1, status="Charging")
+            assert pair.cs.said("Authorize") == []
+            await pair.over()
+
+    async def test_also_while_the_link_is_down(self, pypi, preset, wait_until):
+        async with pypi(preset) as pair:
+            await self.begin(pair)
+            pair.gateway.link_down("CP1")
+            await wait_until(lambda: pair.gateway.charge_point("CP1").link.state != "open")
+            await pair.act("plug_in")
+            await pair.sees(session={"id_tag": "FREE1"}, currents_a=[16.0, 16.0, 16.0])
+            pair.gateway.link_up("CP1")
+            await pair.hears("StartTransaction", id_tag="FREE1")
+            await pair.over()
+
+    async def test_also_while_the_charger_is_away_from_its_cloud(self, pypi, preset):
+        async with pypi(preset) as pair:
+            await self.begin(pair)
+            await pair.act("lose_cloud")
+            await pair.act("plug_in")
+            await pair.sees(session={"id_tag": "FREE1"}, currents_a=[16.0, 16.0, 16.0])
+            await pair.act("regain_cloud")
+            await pair.hears("StartTransaction", id_tag="FREE1")
+            await pair.over()
+
+    async def test_only_when_both_keys_are_set(self, pypi, preset):
+        async with pypi(preset) as pair:
+            await pair.ready()
+            await change(pair, "freecharging", "true")
+            await pair.act("plug_in")
+            await pair.hears("StatusNotification", connector_id=1, status="Preparing")
+            await pair.sees(session=None)
+            await change(pair, "rfidtagfreecharging", "FREE1")
+            await pair.hears("StartTransaction", id_tag="FREE1")
+
+    async def test_external_authorization_excludes_it(self, pypi, preset):
+        keys = ["freecharging", "ExternalAuthorizationRequired"]
+        async with pypi(preset) as pair:
+            await self.begin(pair)
+            read = await pair.call(call.GetConfiguration(key=keys))
+            assert [one["value"] for one in read.configuration_key] == ["true", "false"]
+            await change(pair, "ExternalAuthorizationRequired", "true")
+            read = await pair.call(call.GetConfiguration(key=keys))
+            assert [one["value"] for one in read.configuration_key] == ["false", "true"]
+            await pair.sees(settings={"free_charging_tag": None, "authorization_required": True})
+
+
+async def test_free_charging_is_no_key_of_the_standard(pypi):
+    async with pypi(OCPP16) as pair:
+        await pair.ready()
+        answer = await pair.call(call.ChangeConfiguration(key="freecharging", value="true"))
+        assert answer.status == "NotSupported"
