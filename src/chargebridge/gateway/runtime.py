@@ -48,6 +48,9 @@ from chargebridge.store.rows import SetAside
 
 REBUILD_PAUSE_S: Final = 1.0
 """Real seconds before a charge point whose commit failed is rebuilt and tries again."""
+MOST_UNCOMMITTED: Final = 256
+"""Turns of one charge point on their way to the disk, above which no frame is taken: its link is closed. A
+central system that waits for its answers is far below; one that floods would fill the memory."""
 LONGEST_SET_ASIDE: Final = 4096
 """Characters that are kept of an input that was set aside, and of why."""
 _TAKEN_AGAIN: Final = ChargerTold | CommandEnded | Described | Released | Assigned | OperatorAsked
@@ -127,7 +130,9 @@ class Runtime:
 
     def turn(self, binding: Binding, an_input: Input, receipt: Receipt | None = None) -> None:
         """Run one turn; what it leads to happens when it is durable."""
-        if binding.again is None and not self._stopped:
+        if type(an_input) is FrameReceived and binding.uncommitted >= MOST_UNCOMMITTED:
+            binding.link.close(an_input.epoch, "calls come faster than they can be made durable")
+        elif binding.again is None and not self._stopped:
             self._turn(binding, an_input, receipt, has_failed=False)
         elif binding.again is not None and isinstance(an_input, _TAKEN_AGAIN):
             binding.again.arrived.append(Again(an_input, receipt, has_failed=False))

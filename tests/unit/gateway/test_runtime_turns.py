@@ -23,6 +23,7 @@ from chargebridge.chargers.model import (
     StateChanged,
     TokenPresented,
 )
+from chargebridge.gateway.runtime import MOST_UNCOMMITTED
 from chargebridge.gateway.traces import Direction
 
 T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
@@ -49,6 +50,20 @@ def test_an_answer_leaves_only_after_what_it_promises_is_durable(bench):
     assert bench.link.said == []
     bench.journal.commit()
     assert bench.link.said == [[3, "c1", {"status": "Accepted"}]]
+
+
+def test_a_flood_of_calls_fills_no_memory_while_the_disk_is_slow(bench):
+    ready(bench)
+    for number in range(1000):
+        change = {"key": "ConnectionTimeOut", "value": str(100 + number)}
+        bench.link.receive(2, f"f{number}", "ChangeConfiguration", change)
+    assert len(bench.journal.entries) == MOST_UNCOMMITTED
+    assert bench.link.closed[0] == "calls come faster than they can be made durable"
+    bench.link.lose()
+    bench.settle()
+    bench.boot()
+    bench.link.receive(*GET)
+    assert [frame[:2] for frame in bench.link.said] == [[3, "g1"]]
 
 
 def test_a_turn_without_records_leaves_at_once(bench):
