@@ -23,8 +23,8 @@ from chargebridge.ocpp16.messages import SampledValue
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
 
-Latest = dict[tuple[Quantity, int], tuple[int, Reading]]
-"""The newest reading of each quantity and phase, and when it was measured, in UTC milliseconds."""
+Latest = dict[tuple[Quantity, int], Measured]
+"""What told last of each quantity and phase; none of it is of the future."""
 
 _UNITS: Final[Mapping[Quantity, tuple[Measurand, UnitOfMeasure]]] = {
     Quantity.ENERGY_WH: (Measurand.ENERGY_ACTIVE_IMPORT_REGISTER, UnitOfMeasure.WH),
@@ -79,13 +79,15 @@ def measured(charge_point: "ChargePoint", event: Measured) -> None:
     if latest is None:
         latest = charge_point.latest = {}
     # A charger's clock that was ahead must not silence it until then.
-    measured_ms = min(event.at_ms, charge_point.now.utc_ms)
+    now_ms = charge_point.now.utc_ms
+    told = event if event.at_ms <= now_ms else structs.replace(event, at_ms=now_ms)
+    measured_ms = told.at_ms
     for reading in event.readings:
         kind = reading.quantity, reading.phase
         if kind in _PERIODIC and isfinite(reading.value):
             known = latest.get(kind)
-            if known is None or known[0] <= measured_ms:
-                latest[kind] = measured_ms, reading
+            if known is None or known.at_ms <= measured_ms:
+                latest[kind] = told
     behaviour = charge_point.settings.behaviour
     if running is None or event.session != running.session:
         if behaviour.meter_values_outside_transactions and event.session is None:
@@ -93,7 +95,7 @@ def measured(charge_point: "ChargePoint", event: Measured) -> None:
     elif behaviour.meter_values_as_they_come:
         _forward(charge_point, running, event, measured_ms)
     else:
-        sampling.measured(charge_point, running, event, measured_ms)
+        sampling.measured(charge_point, running, told)
 
 
 def _forward(charge_point: "ChargePoint", running: Transaction, event: Measured, measured_ms: int) -> None:
@@ -135,8 +137,8 @@ def _forward_telemetry(charge_point: "ChargePoint", event: Measured) -> None:
 
 def newest(charge_point: "ChargePoint", quantity: Quantity) -> int | float | None:
     """Return what the charger has last told of a quantity, over all phases; None if nothing."""
-    known = (charge_point.latest or {}).get((quantity, 0))
-    return None if known is None else known[1].value
+    told = (charge_point.latest or {}).get((quantity, 0))
+    return None if told is None else _reading(told, (quantity, 0)).value
 
 
 def register_wh(charge_point: "ChargePoint") -> int | None:
@@ -157,11 +159,15 @@ def readings(charge_point: "ChargePoint", at_ms: int) -> list[Reading]:
     register = register_wh(charge_point)
     known = [] if register is None else [Reading(_ENERGY, register)]
     known += [
-        reading
-        for told_ms, reading in (charge_point.latest or {}).values()
-        if told_ms <= at_ms and reading.quantity is not _ENERGY
+        _reading(told, kind)
+        for kind, told in (charge_point.latest or {}).items()
+        if told.at_ms <= at_ms and kind[0] is not _ENERGY
     ]
     return known
+
+
+def _reading(told: Measured, kind: _Kind) -> Reading:
+    return next(one for one in told.readings if (one.quantity, one.phase) == kind and isfinite(one.value))
 
 
 def choose(readings: Iterable[Reading], wanted: Set[_Kind]) -> list[Reading]:

@@ -98,14 +98,13 @@ def _place(transaction: Transaction, at_ms: int, interval_ms: int) -> int:
     return (at_ms - transaction.started_ms) // interval_ms
 
 
-def measured(charge_point: "ChargePoint", running: Transaction, event: Measured, measured_ms: int) -> None:
+def measured(charge_point: "ChargePoint", running: Transaction, event: Measured) -> None:
     """Note what the charger told of the running session, and sample it if its interval has no sample.
 
     Args:
         charge_point: whose charger told it.
         running: its transaction.
-        event: what was told.
-        measured_ms: when that was measured, in UTC milliseconds, and not in the future.
+        event: what was told; its time is not in the future.
     """
     register_wh = max(running.register_wh, charge_point.unsampled_wh)
     readings: list[Reading] = []
@@ -122,8 +121,8 @@ def measured(charge_point: "ChargePoint", running: Transaction, event: Measured,
     if not interval_ms:
         return
     newest = _place(running, running.sampled_ms, interval_ms)
-    if _place(running, measured_ms, interval_ms) > newest:
-        _take(charge_point, running, _PERIODIC, measured_ms, readings)
+    if _place(running, event.at_ms, interval_ms) > newest:
+        _take(charge_point, running, _PERIODIC, event.at_ms, readings)
 
 
 # --- at the clock's intervals -----------------------------------------------------------------------
