@@ -340,11 +340,10 @@ SENSELESS = [
     *(("TriggerMessage", {"requestedMessage": "MeterValues", "connectorId": n}, REJECTED) for n in (-5, 99)),
     *(("SetChargingProfile", {"connectorId": n, "csChargingProfiles": PROFILE}, PROPERTY) for n in (-5, 99)),
     *(rejected_profile(stackLevel=n) for n in (-1, 9, MOST, LEAST)),
-    *(rejected_profile(duration=n) for n in (-1, LEAST, MOST, 10**11 + 1)),
+    *(rejected_profile(duration=n) for n in (-1, LEAST)),
     *(rejected_profile(numberPhases=n) for n in (-1, 0, 4, MOST)),
     *(rejected_profile(limit=n) for n in (-0.1, -(10**14))),
     *(rejected_profile(startPeriod=n) for n in (-1, 1, MOST)),
-    rejected_profile(chargingSchedulePeriod=[{"startPeriod": n, "limit": 6} for n in (0, 10**11 + 1)]),
     rejected_profile(chargingSchedulePeriod=[{"startPeriod": n, "limit": 6} for n in range(25)]),
     rejected_profile(chargingSchedulePeriod=[{"startPeriod": 0, "limit": 6}] * 2),
     rejected_profile(validFrom="9999-12-31T23:59:59Z", validTo="0001-01-01T00:00:00Z"),
@@ -387,13 +386,23 @@ class TestWhatMakesNoSense:
         assert_as_if_nothing_was(bench, untouched)
 
     @pytest.mark.parametrize("tag", ["\x00", "A\nB", "\x7f", "A" * 19 + "\t"])
-    def test_a_remote_start_of_a_tag_that_no_start_could_repeat_is_rejected(self, ready, tag):
+    def test_rs_1_a_tag_that_no_start_could_repeat_is_rejected(self, ready, tag):
         assert ready.ask("RemoteStartTransaction", {"idTag": tag}) == REJECTED
         assert ready.obey() == []
 
     def test_an_id_tag_may_be_all_that_can_be_printed(self, ready):
         tag = "".join(map(chr, range(33, 53)))
         assert ready.ask("RemoteStartTransaction", {"idTag": tag}) == {"status": "Accepted"}
+
+    @pytest.mark.parametrize("seconds", [10**11 + 1, MOST])
+    @pytest.mark.parametrize("overrides", [{}, {"plans_in_memory": False}], ids=["kept", "volatile"])
+    def test_sc_2_a_profile_longer_than_3000_years_is_rejected(self, new_bench, seconds, overrides):
+        bench = new_bench("easee", overrides).ready()
+        endless = [{"startPeriod": start, "limit": 6} for start in (0, seconds)]
+        for installed in (profile(("duration", seconds)), profile(("chargingSchedulePeriod", endless))):
+            asked = {"connectorId": 0, "csChargingProfiles": installed}
+            assert bench.ask("SetChargingProfile", asked) == REJECTED
+        assert bench.obey() == []
 
     @every_preset
     @pytest.mark.parametrize("kind", ["Absolute", "Recurring"])
