@@ -6,8 +6,9 @@ Smart charging has a module of its own.
 import json
 
 import pytest
+from ocpp.exceptions import FormationViolationError, NotSupportedError, OccurenceConstraintViolationError
 from ocpp.exceptions import NotImplementedError as NotImplementedByPeer
-from ocpp.exceptions import NotSupportedError, OccurenceConstraintViolationError
+from ocpp.messages import CallError
 from ocpp.v16 import call
 
 from chargebridge.clock import format_utc
@@ -545,11 +546,28 @@ async def test_what_is_known_and_not_built_is_not_supported(pypi, unsupported):
             await pair.call(unsupported)
 
 
+async def call_loosely(pair, action, payload):
+    """Call what the package would refuse to call; raises what the charge point answers as an error."""
+    await pair.cs.session._send(json.dumps([2, "u1", action, payload]))
+    answer = await pair.cs.session._get_specific_response("u1", 5)
+    if isinstance(answer, CallError):
+        raise answer.to_exception()
+    return answer.payload
+
+
 async def test_what_nobody_knows_is_not_implemented(pypi):
     async with pypi(EASEE) as pair:
         await pair.ready()
-        # The package cannot call what it does not know.
-        await pair.cs.session._send(json.dumps([2, "u1", "MakeCoffee", {}]))
-        error = await pair.cs.session._get_specific_response("u1", 5)
         with pytest.raises(NotImplementedByPeer):
-            raise error.to_exception()
+            await call_loosely(pair, "MakeCoffee", {})
+
+
+@every_preset
+async def test_fields_that_no_schema_knows_are_refused_unless_the_central_system_needs_them(pypi, preset):
+    async with pypi(preset) as pair:
+        await pair.ready()
+        with pytest.raises(FormationViolationError):
+            await call_loosely(pair, "ClearCache", {"customData": 1})
+    async with pypi(preset, compatibility=["extra-fields"]) as pair:
+        await pair.ready()
+        assert await call_loosely(pair, "ClearCache", {"customData": 1}) == {"status": "Accepted"}

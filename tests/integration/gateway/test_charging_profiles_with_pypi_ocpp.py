@@ -112,6 +112,33 @@ async def test_what_no_car_can_be_offered_pauses_the_transaction_until_a_later_l
         assert stop["transaction_id"] == transaction
 
 
+@every_preset
+async def test_a_car_that_comes_under_a_limit_of_nothing_waits_in_its_transaction(pypi, preset):
+    async with pypi(preset) as pair:
+        await pair.ready()
+        assert await set_profile(pair, profile(1, 0.0)) == "Accepted"
+        await pair.sees(limit_in_force_a=0.0)
+        await pair.act("plug_in")
+        await pair.act("present_token", id_tag="TAG")
+        await pair.hears("StartTransaction", id_tag="TAG")
+        await pair.hears("StatusNotification", connector_id=1, status="SuspendedEVSE")
+        assert await clear(pair) == "Accepted"
+        await pair.hears("StatusNotification", connector_id=1, status="Charging")
+        await pair.sees(currents_a=[16.0, 16.0, 16.0])
+
+
+async def test_what_is_set_while_the_charger_is_away_is_followed_when_it_is_back(pypi, wait_until):
+    async with pypi(EASEE) as pair:
+        await pair.ready()
+        await pair.charging()
+        await pair.act("lose_cloud")
+        await wait_until(lambda: not pair.gateway.charge_point("CP1").charger_reachable)
+        assert await set_profile(pair, profile(1, 10.0)) == "Accepted"
+        assert await set_profile(pair, profile(2, 7.0)) == "Accepted"
+        await pair.act("regain_cloud")
+        await pair.sees(currents_a=[7.0, 7.0, 7.0], plan_writes=1)
+
+
 async def test_a_schedule_is_followed_from_period_to_period(pypi):
     async with pypi(EASEE) as pair:
         await pair.ready()

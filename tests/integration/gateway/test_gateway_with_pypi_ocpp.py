@@ -198,9 +198,11 @@ async def test_meter_values_are_forwarded_as_they_come(pypi):
         }
 
 
-@pytest.mark.parametrize("preset", [EASEE_1_8, OCPP16])
-async def test_meter_values_are_sampled_at_the_interval_that_is_written(pypi, preset, wait_until):
-    async with pypi(preset, configuration={"MeterValueSampleInterval": "0"}) as pair:
+@pytest.mark.parametrize(
+    ("preset", "configuration"), [(EASEE_1_8, {}), (OCPP16, {"MeterValueSampleInterval": "0"})]
+)
+async def test_meter_values_are_sampled_once_an_interval_is_written(pypi, preset, configuration, wait_until):
+    async with pypi(preset, configuration=configuration) as pair:
         await pair.ready()
         transaction = await pair.charging()
         await wait_until(lambda: (pair.gateway.charge_point("CP1").power_w or 0) > 0)
@@ -293,6 +295,21 @@ class TestFreeCharging:
             await pair.act("regain_cloud")
             await pair.hears("StartTransaction", id_tag="FREE1")
             await pair.over()
+
+    async def test_what_was_stopped_on_purpose_does_not_begin_anew(self, pypi, preset):
+        async with pypi(preset) as pair:
+            await self.begin(pair)
+            await pair.act("plug_in")
+            await pair.hears("StartTransaction", id_tag="FREE1")
+            await pair.settled()
+            stop = call.RemoteStopTransaction(transaction_id=41)
+            assert (await pair.call(stop)).status == "Accepted"
+            await pair.hears("StopTransaction", transaction_id=41, reason="Remote")
+            await pair.hears("StatusNotification", connector_id=1, status="Finishing")
+            await pair.sees(session=None)
+            await pair.act("unplug")
+            await pair.act("plug_in")
+            await pair.hears("StartTransaction", id_tag="FREE1")
 
     async def test_only_when_both_keys_are_set(self, pypi, preset):
         async with pypi(preset) as pair:
