@@ -6,6 +6,7 @@ again whenever the charger can be reached and a newer desire replaces an older o
 its deadline.
 """
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
@@ -89,7 +90,7 @@ def end_session(charge_point: "ChargePoint") -> None:
             keep_locked=request is not None and request.reason is Reason.DE_AUTHORIZED,
         )
         _ask(charge_point, Purpose.AUTHORIZATION, command)
-        charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
+        _look_again(charge_point, RETRY_S * 2)
 
 
 def set_available(charge_point: "ChargePoint", *, available: bool) -> None:
@@ -113,7 +114,7 @@ def store_plan(charge_point: "ChargePoint", plan: Plan | None) -> None:
     """Have the charger keep this plan in its memory."""
     number, expires_ms = _stamp(charge_point, _LIMIT_VALID_MS)
     _ask(charge_point, Purpose.PLAN, StorePlan(number=number, expires_ms=expires_ms, plan=plan))
-    charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
+    _look_again(charge_point, RETRY_S * 2)
 
 
 def set_limit(charge_point: "ChargePoint", limit_ma: int | None, until_ms: int | None) -> None:
@@ -121,7 +122,7 @@ def set_limit(charge_point: "ChargePoint", limit_ma: int | None, until_ms: int |
     number, expires_ms = _stamp(charge_point, _LIMIT_VALID_MS)
     command = SetLimit(number=number, expires_ms=expires_ms, limit_ma=limit_ma, until_ms=until_ms)
     _ask(charge_point, Purpose.LIMIT, command)
-    charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
+    _look_again(charge_point, RETRY_S * 2)
 
 
 def keep_list(charge_point: "ChargePoint", version: int, tokens: tuple[ListedToken, ...]) -> int:
@@ -157,6 +158,15 @@ def unlock(charge_point: "ChargePoint") -> None:
     """Have the charger release the cable, once."""
     number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
     _ask(charge_point, Purpose.UNLOCK, Unlock(number=number, expires_ms=expires_ms))
+
+
+def _look_again(charge_point: "ChargePoint", seconds: float) -> None:
+    """Look in so many seconds whether what was asked has come true, or earlier if that is due already.
+
+    What is asked every few seconds must not put off what somebody has been waiting for.
+    """
+    due = charge_point.timers.get(Timer.COMMAND, inf)
+    charge_point.set_timer(Timer.COMMAND, min(seconds, due - charge_point.now.mono))
 
 
 def _stamp(charge_point: "ChargePoint", valid_ms: int) -> tuple[int, int]:
@@ -223,7 +233,7 @@ def reconcile(charge_point: "ChargePoint") -> None:
             forget(charge_point, asked.purpose)
         elif asked.purpose not in _ONE_SHOT:
             charge_point.let_out(CommandCharger(command))
-            charge_point.set_timer(Timer.COMMAND, RETRY_S * 2)
+            _look_again(charge_point, RETRY_S * 2)
     # Whoever was told that the session ends is owed its end, even after the command has expired.
     ending = state.stop_request is not None and charge_point.running is not None
     if ending and outstanding(charge_point, Purpose.AUTHORIZATION) is None:
@@ -267,7 +277,7 @@ def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
             f"{type(asked.command).__name__}: {outcome.outcome} {outcome.detail}".rstrip(),
         )
         if asked.purpose in _LASTING:
-            charge_point.set_timer(Timer.COMMAND, RETRY_S)
+            _look_again(charge_point, RETRY_S)
             return
     forget(charge_point, asked.purpose)
     if done:
@@ -275,7 +285,7 @@ def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
     if asked.purpose is Purpose.AUTHORIZATION:
         if isinstance(asked.command, EndSession):
             if charge_point.running is not None:
-                charge_point.set_timer(Timer.COMMAND, RETRY_S)
+                _look_again(charge_point, RETRY_S)
         elif isinstance(asked.command, Authorize) and not done:
             authorization.not_carried_out(charge_point)
     elif asked.purpose is Purpose.UNLOCK:
@@ -307,4 +317,14 @@ def try_again(charge_point: "ChargePoint") -> None:
         end_session(charge_point)
     for asked in charge_point.state.asked:
         if asked.purpose in _LASTING:
-            _ask_anew(charge_point, asked)  # the one before may have expired
+            early_s = RETRY_S - _age_s(charge_point, asked)
+            if early_s > 0:
+                _look_again(charge_point, min(early_s, RETRY_S))
+            else:
+                _ask_anew(charge_point, asked)  # the one before may have expired
+
+
+def _age_s(charge_point: "ChargePoint", asked: Asked) -> float:
+    """Return how long ago something lasting was asked."""
+    valid_ms = _LIMIT_VALID_MS if asked.purpose in {Purpose.PLAN, Purpose.LIMIT} else _LASTING_VALID_MS
+    return (charge_point.now.utc_ms - asked.command.expires_ms + valid_ms) / 1000

@@ -1,4 +1,4 @@
-"""Random lives of the limit in force: whatever happens, the charger keeps to what the composite schedule says.
+"""Random lives of the limit in force: whatever happens, the charger keeps to what it is told to.
 
 Profiles come and go, cars come and go, the charger reboots, its cloud is away, the gateway restarts, and
 answers of the charger get lost. Whenever the charger can be reached and has done all that was asked of it,
@@ -72,7 +72,14 @@ ARGUMENTS = {
 }
 WITHOUT = ["override", "reset", "power cut", "cloud away", "cloud back", "gateway restarts", "link breaks"]
 HANDS = ["plug in", "unplug", "start", "stop", "plug in and start", "plug in and start"]
-DELAYS = ["answer gets lost", "commands wait", "outcomes wait", "all goes on", "all goes on"]
+DELAYS = [
+    "answer gets lost",
+    "command gets lost",
+    "commands wait",
+    "outcomes wait",
+    "all goes on",
+    "all goes on",
+]
 UNSEEN = [
     "another car while the cloud is away",
     "another car while the gateway is down",
@@ -153,6 +160,8 @@ def act(world, what, argument):
             world.gateway_restarts()
         case "answer gets lost":
             world.answers_lost = 1
+        case "command gets lost":
+            world.commands_lost = 1
         case "commands wait":
             world.holding = True
         case "outcomes wait":
@@ -243,7 +252,125 @@ HOW = [
 ]
 
 
+# --- what it has found ----------------------------------------------------------------------------
+
+
+def limited(world, ampere, **fields):
+    """Install a profile from now on, by default a TxDefaultProfile."""
+    wanted = {
+        "connector": 1,
+        "id": 1,
+        "stack": 0,
+        "purpose": DEFAULT,
+        "kind": "Absolute",
+        "start": 0,
+    } | fields
+    nothing = dict.fromkeys(["recurrency", "duration", "valid_from", "valid_to"])
+    message = as_message(world, {"unit": "A", "periods": [(0, ampere)]} | nothing | wanted)
+    return world.ask("SetChargingProfile", message)["status"]
+
+
+def test_a_car_that_came_while_the_cloud_was_away_is_limited(new_world):
+    world = new_world("easee", ["evcc"]).charging()
+    limited(world, 10)
+    act(world, "another car while the cloud is away", None)
+    assert world.start() == "Accepted"
+    assert world.offered_a == 10
+
+
+def test_a_car_that_came_while_the_gateway_was_down_is_limited(new_world):
+    world = new_world("easee", ["evcc"]).charging()
+    limited(world, 10)
+    act(world, "another car while the gateway is down", None)
+    assert world.start() == "Accepted"
+    assert world.offered_a == 10
+
+
+def test_a_limit_that_was_carried_out_and_forgotten_is_not_taken_as_done(new_world):
+    world = new_world("easee", ["evcc"]).charging()
+    world.holding_outcomes = True
+    limited(world, 10)
+    world.holding_outcomes = False
+    act(world, "another car while the gateway is down", None)
+    check(world)
+
+
+def test_what_is_asked_all_the_time_does_not_put_off_what_was_not_answered(new_world):
+    world = new_world("easee").boot()
+    world.answers_lost = 1
+    limited(world, 10)
+    for n in range(20):
+        world.ask("ChangeConfiguration", key="DynamicChargerCurrent", value=f"{6 + n % 3}")
+        world.wait(5)
+    assert Purpose.PLAN not in outstanding(world)
+
+
+def test_what_is_asked_all_the_time_does_not_put_off_a_stop(new_world):
+    world = new_world("easee", ["evcc"]).charging()
+    world.commands_lost = 1
+    world.ask("RemoteStopTransaction", transactionId=1)
+    for n in range(14):
+        limited(world, 10 + n)
+        world.wait(5)
+    assert len(world.told("StopTransaction")) == 1
+
+
+# --- random lives ---------------------------------------------------------------------------------
+
+
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.sampled_from(HOW), st.lists(ACTS, max_size=12))
 def test_the_charger_keeps_to_what_the_composite_schedule_says(new_world, how, acts):
     live(new_world, how, acts)
+
+
+# --- what everybody relies on ---------------------------------------------------------------------
+
+every_preset = pytest.mark.parametrize("preset", ["easee", "easee-1.8", "ocpp16"])
+every_compatibility = pytest.mark.parametrize("compatibility", [(), ("evcc",)], ids=["", "evcc"])
+
+
+@every_preset
+@every_compatibility
+@pytest.mark.parametrize("purpose", [DEFAULT, MAXIMUM])
+def test_an_accepted_profile_is_in_force_within_5_seconds(new_world, preset, compatibility, purpose):
+    world = new_world(preset, compatibility).charging()
+    assert limited(world, 10, connector=0, purpose=purpose) == "Accepted"
+    world.wait(5)
+    assert (world.offered_a, world.status) == (10, "Charging")
+
+
+@every_preset
+@every_compatibility
+@pytest.mark.parametrize(
+    "event",
+    [
+        "reset",
+        "power cut",
+        "gateway restarts",
+        "another car while the cloud is away",
+        "another car while the gateway is down",
+        "power cut while the gateway is down",
+    ],
+)
+def test_it_survives(new_world, preset, compatibility, event):
+    world = new_world(preset, compatibility).charging()
+    limited(world, 10)
+    act(world, event, None)
+    world.wait(60)
+    world.start()
+    world.wait(5)
+    assert (world.limit_a, world.offered_a, world.status) == (10, 10, "Charging")
+
+
+@every_preset
+@pytest.mark.parametrize("ampere", [0, 0.1, 3, 5.9])
+def test_below_6_ampere_charging_pauses_and_goes_on_later(new_world, preset, ampere):
+    world = new_world(preset).charging()
+    limited(world, ampere)
+    world.wait(5)
+    assert (world.offered_a, world.status) == (0, "SuspendedEVSE")
+    limited(world, 6)
+    world.wait(5)
+    assert (world.offered_a, world.status) == (6, "Charging")
+    assert world.told("StopTransaction") == []
