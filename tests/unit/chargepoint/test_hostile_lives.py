@@ -10,6 +10,7 @@ from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.turn import SendFrame
 from chargebridge.chargers.model import ChargerState, Outcome, SessionEnd
 from chargebridge.emulators.central_system.validation import schema_error
+from chargebridge.ocpp16.actions import ACTIONS
 from chargebridge.ocpp16.frames import CallErrorCode
 
 pytestmark = pytest.mark.unit
@@ -146,7 +147,7 @@ class Life:
         """Note which actions an id stands for, by what is really sent."""
         try:
             match json.loads(data):
-                case [2, str(id), str(action), _]:
+                case [2, str(id), str(action), _] if action in ACTIONS:
                     self.calls.setdefault(id, set()).add(action)
         except ValueError:
             pass  # not even JSON any more
