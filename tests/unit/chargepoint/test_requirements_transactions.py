@@ -136,6 +136,15 @@ class TestUnpluggedAtTheCar:
         charging.ask("TriggerMessage", {"requestedMessage": "StatusNotification", "connectorId": 1})
         assert charging.statuses() == ["1 Finishing"]
 
+    def test_tx_14_nor_has_the_next_session_of_the_same_cable(self, charging):
+        charging.end(reason=SessionEnd.EV_DISCONNECTED)
+        charging.begin(session=2, register_wh=1500)
+        charging.settle()
+        charging.statuses()
+        charging.end(reason=SessionEnd.DEAUTHORIZED)
+        charging.settle()
+        assert charging.statuses() == ["1 Finishing"]
+
     def test_tx_14_it_is_said_again_after_a_reconnect(self, charging):
         charging.end(reason=SessionEnd.EV_DISCONNECTED)
         charging.settle()
