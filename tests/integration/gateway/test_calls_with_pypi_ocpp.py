@@ -27,6 +27,12 @@ async def away(pair, wait_until):
     await wait_until(lambda: not pair.gateway.charge_point("CP1").charger_reachable)
 
 
+async def obeyed(pair):
+    """Wait until the charger has done all that it was asked to: it obeys in order, and of this it tells."""
+    await change(pair, "UnlockConnectorOnEVSideDisconnect", "true")
+    await pair.sees(settings={"unlock_when_unplugged": True})
+
+
 # --- ChangeConfiguration, GetConfiguration ----------------------------------------------------------
 
 
@@ -204,9 +210,7 @@ async def test_clear_cache_reaches_the_charger_which_then_refuses_the_token_by_i
         await pair.act("regain_cloud")
         await pair.over()
         assert (await pair.call(call.ClearCache())).status == "Accepted"
-        # What is asked of the charger reaches it in order, and this can be seen.
-        await change(pair, "UnlockConnectorOnEVSideDisconnect", "true")
-        await pair.sees(settings={"unlock_when_unplugged": True})
+        await obeyed(pair)
         await away(pair, wait_until)
         with pytest.raises(ValueError, match="it does not know the token"):
             await pair.act("present_token", id_tag="TAG")
@@ -384,6 +388,20 @@ async def test_remote_start_and_remote_stop(pypi):
         stopped = await pair.call(call.RemoteStopTransaction(transaction_id=41))
         assert stopped.status == "Accepted"
         await pair.hears("StopTransaction", transaction_id=41, reason="Remote")
+
+
+async def test_a_remote_start_waits_for_its_car_for_connection_time_out(pypi):
+    async with pypi(EASEE, configuration={"ConnectionTimeOut": "30"}) as pair:
+        await pair.ready()
+        start = call.RemoteStartTransaction(id_tag="APP", connector_id=1)
+        assert (await pair.call(start)).status == "Accepted"
+        waits = await pair.hears("StatusNotification", connector_id=1, status="Preparing")
+        over = await pair.hears("StatusNotification", connector_id=1, status="Available")
+        assert parse_timestamp(over["timestamp"]) - parse_timestamp(waits["timestamp"]) >= 29_000
+        await obeyed(pair)
+        await pair.act("plug_in")
+        await pair.hears("StatusNotification", connector_id=1, status="Preparing")
+        await pair.sees(session=None)
 
 
 async def test_a_remote_start_is_authorized_where_that_is_configured(pypi):

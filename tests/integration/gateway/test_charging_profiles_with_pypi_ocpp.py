@@ -408,6 +408,16 @@ async def test_a_dynamic_current_of_no_ampere_pauses_for_its_seconds(pypi):
         assert read.configuration_key[0]["value"] == ""
 
 
+async def test_a_dynamic_current_that_the_charger_forgets_in_a_reset_is_given_anew(pypi):
+    async with pypi(EASEE) as pair:
+        await pair.ready()
+        await pair.call(call.ChangeConfiguration(key="DynamicChargerCurrent", value="9"))
+        await pair.sees(limit_ma=9000)
+        assert (await pair.call(call.Reset(type="Soft"))).status == "Accepted"
+        await pair.sees(limit_ma=None, reachable=False)
+        await pair.sees(limit_ma=9000, reachable=True)
+
+
 async def test_the_wear_of_the_chargers_memory_is_told(pypi):
     async with pypi(EASEE) as pair:
         await pair.ready()

@@ -178,6 +178,31 @@ async def test_the_tokens_of_cache_and_list_charge_while_the_central_system_cann
             await pair.hears("StopTransaction", reason="EVDisconnected")
 
 
+@pytest.mark.parametrize(
+    ("configuration", "id_tag", "charges"),
+    [
+        ({}, "TAG", True),
+        ({"LocalAuthorizeOffline": "false"}, "TAG", False),
+        ({}, "STRANGER", False),
+        ({"AllowOfflineTxForUnknownId": "true"}, "STRANGER", True),
+    ],
+)
+async def test_the_keys_say_who_charges_offline(pypi, wait_until, configuration, id_tag, charges):
+    async with pypi(EASEE, configuration=configuration) as pair:
+        await pair.ready()
+        await pair.charging("TAG")
+        await pair.over()
+        pair.gateway.link_down("CP1")
+        await wait_until(lambda: pair.gateway.charge_point("CP1").link.state != "open")
+        await pair.act("plug_in")
+        await pair.act("present_token", id_tag=id_tag)
+        if charges:
+            await pair.sees(session={"id_tag": id_tag})
+        else:
+            await wait_until(lambda: NoticeKind.AUTHORIZATION_REFUSED in pair.gateway.figures().notices)
+            await pair.sees(session=None)
+
+
 # --- MeterValues ------------------------------------------------------------------------------------
 
 
@@ -309,6 +334,19 @@ class TestFreeCharging:
             await pair.sees(session=None)
             await pair.act("unplug")
             await pair.act("plug_in")
+            await pair.hears("StartTransaction", id_tag="FREE1")
+
+    async def test_not_while_inoperative_whatever_is_reset_meanwhile(self, pypi, preset):
+        async with pypi(preset) as pair:
+            await self.begin(pair)
+            await pair.call(call.ChangeAvailability(connector_id=0, type="Inoperative"))
+            await pair.sees(available=False)
+            await pair.act("plug_in")
+            assert (await pair.call(call.Reset(type="Hard"))).status == "Accepted"
+            await pair.hears("StatusNotification", connector_id=1, status="Available", error_code="NoError")
+            await pair.hears("StatusNotification", connector_id=1, status="Unavailable", error_code="NoError")
+            await pair.sees(session=None)
+            await pair.call(call.ChangeAvailability(connector_id=0, type="Operative"))
             await pair.hears("StartTransaction", id_tag="FREE1")
 
     async def test_only_when_both_keys_are_set(self, pypi, preset):
