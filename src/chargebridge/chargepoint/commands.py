@@ -216,6 +216,7 @@ def session_over(charge_point: "ChargePoint") -> None:
     """What was to end has ended: asked again later, it would end the next session."""
     if isinstance(outstanding(charge_point, Purpose.AUTHORIZATION), EndSession):
         forget(charge_point, Purpose.AUTHORIZATION)
+    forget(charge_point, Purpose.OVERRIDE)
     if not any(asked.purpose in _LASTING for asked in charge_point.state.asked):
         charge_point.cancel_timer(Timer.COMMAND)
 
@@ -227,6 +228,8 @@ def reconcile(charge_point: "ChargePoint") -> None:
         command, expired = asked.command, asked.command.expires_ms <= now_ms
         if asked.purpose is Purpose.LIMIT:
             continue  # given anew below: of a number that was carried out, the charger may have forgotten it
+        if asked.purpose is Purpose.OVERRIDE:
+            limits.perhaps_overridden(charge_point)
         if asked.purpose in _LASTING and expired:
             _ask_anew(charge_point, asked)
         elif expired:
@@ -290,6 +293,8 @@ def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
             authorization.not_carried_out(charge_point)
     elif asked.purpose is Purpose.UNLOCK:
         remote_control.unlock_ended(charge_point, unlocked=done)
+    elif asked.purpose is Purpose.OVERRIDE and outcome.outcome is Outcome.UNKNOWN:
+        limits.perhaps_overridden(charge_point)
     elif asked.purpose is Purpose.REBOOT and outcome.outcome in _CERTAINLY_NOT_DONE:
         remote_control.reboot_failed(charge_point)
 

@@ -8,6 +8,8 @@ carries out alone.
 
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from chargebridge.chargepoint import commands, configuration, dynamic_currents, memory_wear
 from chargebridge.chargepoint.plans import plan_of
 from chargebridge.chargepoint.schedules import (
@@ -20,7 +22,11 @@ from chargebridge.chargepoint.schedules import (
 from chargebridge.chargepoint.state import Purpose
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargers.model import Capability, Plan, SetLimit
-from chargebridge.ocpp16.enums import AuthorizationStatus, ChargingProfilePurposeType
+from chargebridge.ocpp16.enums import (
+    AuthorizationStatus,
+    ChargingProfileKindType,
+    ChargingProfilePurposeType,
+)
 
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
@@ -35,16 +41,22 @@ _PURPOSE = ChargingProfilePurposeType
 
 def circumstances(charge_point: "ChargePoint", connector: int = 1) -> Circumstances:
     """Return what the installed profiles are seen against now."""
-    settings, running = charge_point.settings, charge_point.running
+    settings = charge_point.settings
     return Circumstances(
         merged=settings.behaviour.purposes_merged,
         one_place=settings.behaviour.connectors_are_one,
         connector=connector,
-        charging_since_ms=None if running is None else running.started_ms,
+        charging_since_ms=_charging_since_ms(charge_point),
         now_ms=charge_point.now.utc_ms,
         hardware_ma=settings.max_current_a * 1000,
         phases=settings.phases,
     )
+
+
+def _charging_since_ms(charge_point: "ChargePoint") -> int | None:
+    """Return when the running transaction began; None too if by a charger's clock that is ahead it has not."""
+    running = charge_point.running
+    return None if running is None or running.started_ms > charge_point.now.utc_ms else running.started_ms
 
 
 def in_question(charge_point: "ChargePoint") -> tuple[Installed, ...]:
@@ -131,13 +143,30 @@ def refresh(charge_point: "ChargePoint", *, again: bool = False) -> None:
 
 
 def _next_change_ms(charge_point: "ChargePoint") -> int | None:
-    now_ms, plan = charge_point.now.utc_ms, charge_point.state.plan
+    now_ms, plan, running = charge_point.now.utc_ms, charge_point.state.plan, charge_point.running
+    profiles, around = bounding(charge_point), circumstances(charge_point)
+    if around.charging_since_ms is None:
+        profiles = tuple(map(_waiting, profiles))
     changes = (
-        next_change_ms(bounding(charge_point), circumstances(charge_point), now_ms),
+        next_change_ms(profiles, around, now_ms),
+        running.started_ms if running is not None and running.started_ms > now_ms else None,
         dynamic_currents.next_change_ms(charge_point),
         None if plan is None else plan.next_change_ms(now_ms),
     )
     return min((change for change in changes if change is not None), default=None)
+
+
+def _waiting(installed: Installed) -> Installed:
+    """Return a profile as it is while nobody charges: what counts from the start stays at its beginning."""
+    profile = installed.profile
+    schedule = profile.charging_schedule
+    relative = profile.charging_profile_kind is ChargingProfileKindType.RELATIVE
+    if (schedule.start_schedule is not None and not relative) or schedule.duration == 0:
+        return installed
+    first = structs.replace(
+        schedule, charging_schedule_period=schedule.charging_schedule_period[:1], duration=None
+    )
+    return structs.replace(installed, profile=structs.replace(profile, charging_schedule=first))
 
 
 def _refresh_plan(charge_point: "ChargePoint") -> None:
@@ -198,10 +227,10 @@ def _refresh_limit(charge_point: "ChargePoint", *, again: bool) -> None:
 
 
 def _own_ma(charge_point: "ChargePoint") -> int | None:
-    """Return what the charger offers by itself; None if its memory is not known."""
-    state = charge_point.state
+    """Return what the charger offers by itself; None if that is not known."""
+    state, running = charge_point.state, charge_point.running
     hardware_ma = charge_point.settings.max_current_a * 1000
-    if state.plan_unknown:
+    if state.plan_unknown or (running is not None and state.override_unknown == running.session):
         return None
     plan = None if _overridden(charge_point) else state.plan
     planned = None if plan is None else plan.limit_ma(charge_point.now.utc_ms)
@@ -226,3 +255,11 @@ def overridden(charge_point: "ChargePoint") -> None:
     """The charger has set its plan aside for the running session."""
     running = charge_point.running
     charge_point.state.overridden = None if running is None else running.session
+    charge_point.state.override_unknown = None
+
+
+def perhaps_overridden(charge_point: "ChargePoint") -> None:
+    """Nobody has told whether the charger has set its plan aside: that it follows it is not relied upon."""
+    running = charge_point.running
+    charge_point.state.override_unknown = None if running is None else running.session
+    charge_point.changed()

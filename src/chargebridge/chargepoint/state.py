@@ -197,6 +197,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """The volatile limit that the charger has confirmed; None: none."""
     overridden: int | None = None
     """The session for which the stored plan is set aside."""
+    override_unknown: int | None = None
+    """The session for which nobody knows whether it is: the outcome was lost."""
     profile_writes: tuple[tuple[int, int], ...] = ()
     """(day since 1970, writes of a profile to the charger's memory), newest last."""
     memory_spared: bool = False

@@ -315,6 +315,22 @@ def test_what_is_asked_all_the_time_does_not_put_off_a_stop(new_world):
     assert len(world.told("StopTransaction")) == 1
 
 
+@pytest.mark.parametrize("lost", ["answer gets lost", "gateway restarts"])
+def test_an_override_of_which_nobody_knows_does_not_lift_a_limit(new_world, lost):
+    world = new_world("easee").charging()
+    if lost == "answer gets lost":
+        act(world, lost, None)
+        act(world, "override", None)
+    else:
+        world.holding_outcomes = True
+        act(world, "override", None)
+        world.holding_outcomes = False
+        act(world, lost, None)
+    limited(world, 10)
+    assert world.charger.record.limits.overridden
+    assert world.offered_a == 10
+
+
 # --- random lives ---------------------------------------------------------------------------------
 
 
