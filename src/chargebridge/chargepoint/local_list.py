@@ -6,7 +6,7 @@ it is empty (`LL-2`).
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from chargebridge.chargepoint import boot, configuration, kept_list, known_tokens
+from chargebridge.chargepoint import authorization, boot, configuration, kept_list, known_tokens
 from chargebridge.chargepoint.keys import MAX_LISTED, MAX_LISTED_AT_ONCE
 from chargebridge.chargepoint.records import ChangeLocalList, Token, TokenQuery, TokensFound
 from chargebridge.chargepoint.turn import NoticeKind, ReadStore, SendFrame
@@ -14,7 +14,7 @@ from chargebridge.ocpp16.datatypes import AuthorizationData
 from chargebridge.ocpp16.enums import AuthorizationStatus, UpdateStatus, UpdateType
 from chargebridge.ocpp16.frames import encode_result
 from chargebridge.ocpp16.messages import GetLocalListVersionResponse, SendLocalList, SendLocalListResponse
-from chargebridge.ocpp16.text import same_token, token_key
+from chargebridge.ocpp16.text import fit, same_token, token_key
 
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
@@ -94,7 +94,9 @@ def _refusal(charge_point: "ChargePoint", request: SendLocalList) -> UpdateStatu
         return UpdateStatus.VERSION_MISMATCH  # LL-4
     named_twice = len({token_key(one.id_tag) for one in entries}) < len(entries)
     incomplete = full and any(one.id_tag_info is None for one in entries)
-    if len(entries) > MAX_LISTED_AT_ONCE or named_twice or incomplete:
+    # No reader presents such a tag, and none of our messages could carry it.
+    unusable = any(not one.id_tag or fit(one.id_tag, authorization.ID_TAG_LIMIT) != one.id_tag for one in entries)
+    if len(entries) > MAX_LISTED_AT_ONCE or named_twice or incomplete or unusable:
         return UpdateStatus.FAILED  # LL-6
     if charge_point.held_list is not None:
         return UpdateStatus.FAILED  # one at a time: the one before is not in effect yet

@@ -142,6 +142,8 @@ class TestFailures:
             (differential(6, entry("NEW"), removed("new")), "Failed"),
             (full(6, *[entry(f"TAG{number}") for number in range(1001)]), "Failed"),
             (differential(6, *[removed(f"TAG{number}") for number in range(1001)]), "Failed"),
+            (full(6, entry("A\x00B")), "Failed"),
+            (differential(6, entry("")), "Failed"),
         ],
         ids=[
             "ll_4 same version",
@@ -155,6 +157,8 @@ class TestFailures:
             "ll_6 twice in a differential one",
             "ll_6 too many in a full one",
             "ll_6 too many in a differential one",
+            "ll_6 a tag with a control character",
+            "ll_6 a tag of nothing",
         ],
     )
     def test_ll_4_to_6(self, three, payload, status):
