@@ -153,7 +153,7 @@ def refresh(charge_point: "ChargePoint") -> None:
 def unplugged(charge_point: "ChargePoint") -> None:
     """A session ended at the car's side: Finishing is told even if the car is known to be gone (`TX-14`)."""
     last = charge_point.reported[1]
-    gone = charge_point.state.charger is ChargerState.DISCONNECTED
+    gone = not charge_point.state.finished
     if gone and charge_point.online and charge_point.reachable and last is not None and last.status in ACTIVE:
         _tell(charge_point, Reported(1, Status.FINISHING, info=EV_SIDE_DISCONNECTED))
 

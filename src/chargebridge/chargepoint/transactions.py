@@ -119,10 +119,7 @@ def session_ended(charge_point: "ChargePoint", event: SessionEnded) -> None:
             _keep_cable(charge_point, running, request)
         else:
             _stop(charge_point, running, event.at_ms, event.register_wh, _REASONS[event.reason])
-        state.finished = state.charger is not ChargerState.DISCONNECTED
-        if event.reason is SessionEnd.EV_DISCONNECTED:
-            state.unplugged = state.finished
-            status.unplugged(charge_point)
+        _leave_cable(charge_point, event)
         availability.apply_scheduled(charge_point, transaction_over=True)
         remote_control.session_over(charge_point)
         return
@@ -135,6 +132,18 @@ def session_ended(charge_point: "ChargePoint", event: SessionEnded) -> None:
     id_tag = fit(event.id_tag or charge_point.settings.tag_for_untagged, 20)
     transaction = _begin(charge_point, event.session, id_tag, at_ms, register_wh, None)
     _stop(charge_point, transaction, event.at_ms, event.register_wh, _REASONS[event.reason])
+
+
+def _leave_cable(charge_point: "ChargePoint", ended: SessionEnded) -> None:
+    """Work out whether the car of the ended session is still plugged in."""
+    state, unplugged = charge_point.state, ended.reason is SessionEnd.EV_DISCONNECTED
+    # A state that is newer than the unplugging is another car's.
+    of_another = unplugged and state.charger_ms > ended.at_ms
+    state.finished = state.charger is not ChargerState.DISCONNECTED and not of_another
+    state.unplugged = unplugged and state.finished
+    if unplugged:
+        status.unplugged(charge_point)
+        authorization.car_waits(charge_point)
 
 
 def _keep_cable(charge_point: "ChargePoint", ended: Transaction, request: StopRequest) -> None:

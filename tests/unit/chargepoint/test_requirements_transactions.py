@@ -121,6 +121,26 @@ class TestUnpluggedAtTheCar:
         charging.settle()
         assert charging.statuses() == ["1 Finishing EV side disconnected", "1 Available"]
 
+    def test_tx_14_another_car_that_has_come_meanwhile_prepares(self, charging):
+        began_ms = charging.utc_ms
+        charging.live(120)
+        charging.state(S.AWAITING_TOKEN)
+        charging.tell(
+            SessionEnded(
+                at_ms=charging.utc_ms - 60_000,
+                session=1,
+                id_tag="TAG1",
+                started_at_ms=began_ms,
+                start_register_wh=1000,
+                register_wh=1500,
+                reason=SessionEnd.EV_DISCONNECTED,
+            )
+        )
+        charging.settle()
+        assert charging.statuses() == ["1 Finishing EV side disconnected", "1 Preparing"]
+        charging.wait(120, answering=True)
+        assert charging.statuses() == ["1 Finishing"]
+
     def test_tx_14_any_other_end_finishes_without_a_word(self, charging):
         charging.end(reason=SessionEnd.DEAUTHORIZED)
         charging.settle()
