@@ -13,6 +13,7 @@ from chargebridge.chargers.model import (
     ListedToken,
     Outcome,
     Reachable,
+    Reboot,
     SessionEnd,
     SessionEnded,
     SessionStarted,
@@ -133,6 +134,15 @@ class TestFreeCharging:
             SessionStarted(at_ms=T0 + 30 * SECOND, session=2, id_tag="FREE", register_wh=0),
             StateChanged(at_ms=T0 + 30 * SECOND, state=ChargerState.CHARGING),
         ]
+
+    def test_a_charger_that_restarts_remembers_no_dismissal(self) -> None:
+        charger = a_charger()
+        configure(charger, authorization_required=False, free_charging_tag="FREE")
+        charger.plug_in(a_car(), T0)
+        end_session(charger, 2, T0)
+        assert charger.carry_out(Reboot(number=3, expires_ms=LATER), T0).outcome is Outcome.DONE
+        charger.advance(T0 + MINUTE)
+        assert running_tag(charger) == "FREE"
 
     def test_a_disabled_or_faulted_charger_charges_nobody(self) -> None:
         disabled, faulted = a_charger(), a_charger()

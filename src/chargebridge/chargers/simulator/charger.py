@@ -324,6 +324,7 @@ class SimulatedCharger:
             self.end_session(reason, now_ms)
         record.down_until_ms = now_ms + down_ms
         record.authorization = None
+        record.dismissed = False
         record.limits.forget_volatile()
         if was_reachable:
             self.telling.tell(Reachable(at_ms=now_ms, reachable=False))
