@@ -449,5 +449,5 @@ _TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
     Timer.LIMIT: limits.refresh,
     Timer.SAMPLE: sampling.interval_over,
     Timer.CLOCK: sampling.clock_due,
-    Timer.LIST: kept_list.again,
+    Timer.LIST: kept_list.retry,
 }

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 RETRY_S: Final = 30.0
 """Between attempts at something the charger did not do, while it can be reached."""
+SOON: Final = 4
+"""Attempts that follow each other so soon; a charger that goes on refusing is asked less and less often."""
+LONGEST_RETRY_S: Final = 3600.0
 _ONE_SHOT: Final = frozenset({Purpose.REBOOT, Purpose.UNLOCK, Purpose.CACHE, Purpose.OVERRIDE})
 _LASTING: Final = frozenset({Purpose.AVAILABILITY, Purpose.SETTINGS, Purpose.PLAN, Purpose.LIMIT})
 """Desired for good: asked until it is done."""
@@ -170,11 +173,20 @@ def _look_again(charge_point: "ChargePoint", seconds: float) -> None:
 
 
 def _stamp(charge_point: "ChargePoint", valid_ms: int) -> tuple[int, int]:
-    """Return the number of the next command, and the UTC moment from which on nobody wants it."""
-    state = charge_point.state
-    state.command_number += 1
+    """Return the number of the next command, and the UTC moment from which on nobody wants it.
+
+    Numbers go with the time: a charger that has come from another charge point knows that one's, and
+    would take a number that it has carried out for a repeat.
+    """
+    state, now_ms = charge_point.state, charge_point.now.utc_ms
+    state.command_number = max(state.command_number + 1, now_ms)
     charge_point.changed()
-    return state.command_number, charge_point.now.utc_ms + valid_ms
+    return state.command_number, now_ms + valid_ms
+
+
+def pause_s(failures: int) -> float:
+    """Return how long to wait before the next attempt at what has failed so often in a row."""
+    return min(RETRY_S * 2.0 ** min(max(failures - SOON, 0), 10), LONGEST_RETRY_S)
 
 
 def _ask(charge_point: "ChargePoint", purpose: Purpose, command: ChargerCommand) -> None:
@@ -206,6 +218,12 @@ def forget(charge_point: "ChargePoint", purpose: Purpose) -> None:
         charge_point.changed()
 
 
+def _replace(charge_point: "ChargePoint", known: Asked) -> None:
+    state = charge_point.state
+    state.asked = tuple(known if asked.purpose is known.purpose else asked for asked in state.asked)
+    charge_point.changed()
+
+
 def session_began(charge_point: "ChargePoint") -> None:
     """What was authorized has begun: asked again later, it would let the next car charge for free."""
     if isinstance(outstanding(charge_point, Purpose.AUTHORIZATION), Authorize | Withdraw):
@@ -230,8 +248,8 @@ def reconcile(charge_point: "ChargePoint") -> None:
             continue  # given anew below: of a number that was carried out, the charger may have forgotten it
         if asked.purpose is Purpose.OVERRIDE:
             limits.perhaps_overridden(charge_point)
-        if asked.purpose in _LASTING and expired:
-            _ask_anew(charge_point, asked)
+        if asked.purpose in _LASTING and (expired or asked.outcome is not None):
+            _ask_anew(charge_point, asked)  # a charger repeats how a number has ended
         elif expired:
             forget(charge_point, asked.purpose)
         elif asked.purpose not in _ONE_SHOT:
@@ -258,7 +276,8 @@ def _ask_anew(charge_point: "ChargePoint", asked: Asked) -> None:
     elif isinstance(command, Configure):
         charger_settings.refresh(charge_point)
     elif isinstance(command, StorePlan):
-        limits.plan_perhaps_written(charge_point)
+        if asked.outcome not in _CERTAINLY_NOT_DONE:
+            limits.plan_perhaps_written(charge_point)
         limits.refresh(charge_point)
 
 
@@ -280,7 +299,9 @@ def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
             f"{type(asked.command).__name__}: {outcome.outcome} {outcome.detail}".rstrip(),
         )
         if asked.purpose in _LASTING:
-            _look_again(charge_point, RETRY_S)
+            failed = structs.replace(asked, outcome=outcome.outcome, failures=asked.failures + 1)
+            _replace(charge_point, failed)
+            _look_again(charge_point, pause_s(failed.failures))
             return
     forget(charge_point, asked.purpose)
     if done:
@@ -322,14 +343,18 @@ def try_again(charge_point: "ChargePoint") -> None:
         end_session(charge_point)
     for asked in charge_point.state.asked:
         if asked.purpose in _LASTING:
-            early_s = RETRY_S - _age_s(charge_point, asked)
+            early_s = pause_s(asked.failures) - _age_s(charge_point, asked)
             if early_s > 0:
-                _look_again(charge_point, min(early_s, RETRY_S))
+                _look_again(charge_point, early_s)
             else:
                 _ask_anew(charge_point, asked)  # the one before may have expired
+                for anew in charge_point.state.asked:
+                    if anew.purpose is asked.purpose:
+                        _replace(charge_point, structs.replace(anew, failures=asked.failures))
 
 
 def _age_s(charge_point: "ChargePoint", asked: Asked) -> float:
-    """Return how long ago something lasting was asked."""
+    """Return how long ago something lasting was asked; for ever, if the host's clock was set back since."""
     valid_ms = _LIMIT_VALID_MS if asked.purpose in {Purpose.PLAN, Purpose.LIMIT} else _LASTING_VALID_MS
-    return (charge_point.now.utc_ms - asked.command.expires_ms + valid_ms) / 1000
+    age_ms = charge_point.now.utc_ms - asked.command.expires_ms + valid_ms
+    return inf if age_ms < 0 else age_ms / 1000

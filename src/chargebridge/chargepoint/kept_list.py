@@ -22,10 +22,17 @@ class Giving(NamedTuple):
     revision: int
     number: int | None = None
     """Of the command; None while the list is being read."""
+    failures: int = 0
+    """How often in a row the charger did not take it."""
 
 
-def synchronize(charge_point: "ChargePoint") -> None:
-    """Give the charger the list, if it has an older one and can be reached."""
+def synchronize(charge_point: "ChargePoint", failures: int = 0) -> None:
+    """Give the charger the list, if it has an older one and can be reached.
+
+    Args:
+        charge_point: whose charger.
+        failures: how often in a row the charger did not take it.
+    """
     state = charge_point.state
     if (
         Capability.LOCAL_LIST not in charge_point.settings.capabilities
@@ -34,11 +41,11 @@ def synchronize(charge_point: "ChargePoint") -> None:
         or charge_point.giving is not None  # what comes after it is seen when it has ended
     ):
         return
-    charge_point.giving = Giving(state.list_revision)
+    charge_point.giving = Giving(state.list_revision, failures=failures)
     if state.list_version and local_list.enabled(charge_point):
         charge_point.let_out(ReadStore(ListQuery()))
     else:
-        _give(charge_point, ())
+        _give(charge_point, (), failures)
 
 
 def list_read(charge_point: "ChargePoint", found: ListFound) -> None:
@@ -48,16 +55,16 @@ def list_read(charge_point: "ChargePoint", found: ListFound) -> None:
         return  # asked for before this charge point was rebuilt
     charge_point.giving = None
     if giving.revision == charge_point.state.list_revision and charge_point.reachable:
-        _give(charge_point, found.tokens)
+        _give(charge_point, found.tokens, giving.failures)
     else:
         synchronize(charge_point)
 
 
-def _give(charge_point: "ChargePoint", tokens: tuple[Token, ...]) -> None:
+def _give(charge_point: "ChargePoint", tokens: tuple[Token, ...], failures: int) -> None:
     state = charge_point.state
     version = state.list_version if tokens else 0
     number = commands.keep_list(charge_point, version, tuple(map(_listed, tokens)))
-    charge_point.giving = Giving(state.list_revision, number)
+    charge_point.giving = Giving(state.list_revision, number, failures)
     charge_point.set_timer(Timer.LIST, commands.RETRY_S * 2)
 
 
@@ -79,13 +86,22 @@ def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
         charge_point.notice(
             NoticeKind.COMMAND_FAILED, f"KeepList: {outcome.outcome} {outcome.detail}".rstrip()
         )
-        charge_point.set_timer(Timer.LIST, commands.RETRY_S)
+        failures = giving.failures + 1
+        charge_point.giving = giving._replace(failures=failures)
+        charge_point.set_timer(Timer.LIST, commands.pause_s(failures))
 
 
 def again(charge_point: "ChargePoint") -> None:
     """Wait no longer for what was given; begin anew if the charger still needs it."""
     forget(charge_point)
     synchronize(charge_point)
+
+
+def retry(charge_point: "ChargePoint") -> None:
+    """Give the list once more: less and less often to a charger that goes on refusing it."""
+    failures = 0 if charge_point.giving is None else charge_point.giving.failures
+    forget(charge_point)
+    synchronize(charge_point, failures)
 
 
 def forget(charge_point: "ChargePoint") -> None:

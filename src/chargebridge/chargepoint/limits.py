@@ -54,7 +54,7 @@ def circumstances(charge_point: "ChargePoint", connector: int = 1) -> Circumstan
 
 
 def _charging_since_ms(charge_point: "ChargePoint") -> int | None:
-    """Return when the running transaction began; None too if by a charger's clock that is ahead it has not."""
+    """Return when the running transaction began; None too if it has not yet, by a clock ahead."""
     running = charge_point.running
     return None if running is None or running.started_ms > charge_point.now.utc_ms else running.started_ms
 

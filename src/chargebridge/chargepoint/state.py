@@ -15,6 +15,7 @@ from chargebridge.chargers.model import (
     ChargerState,
     Configure,
     Fault,
+    Outcome,
     Plan,
     SetLimit,
 )
@@ -110,6 +111,10 @@ class Asked(Struct, frozen=True):
 
     purpose: Purpose
     command: ChargerCommand
+    outcome: Outcome | None = None
+    """How it ended, if it was not done and is to be asked again."""
+    failures: int = 0
+    """How often in a row what is desired for good was not done."""
 
 
 class DynamicCurrent(Struct, frozen=True):

@@ -1,0 +1,154 @@
+"""What is asked of a charger that refuses, forgets, has another time, or has had another charge point."""
+
+import pytest
+
+from chargebridge.chargers.model import (
+    ChargerState,
+    Configure,
+    KeepList,
+    Outcome,
+    SessionStarted,
+    SetLimit,
+    StorePlan,
+)
+from chargebridge.chargers.simulator.charger import SimulatedCharger
+from chargebridge.chargers.simulator.record import ChargerSettings
+
+pytestmark = pytest.mark.unit
+
+DAY_MS = 86_400_000
+
+
+def limit_to(bench, *periods, kind="Absolute", duration=None):
+    schedule = {
+        "chargingRateUnit": "A",
+        "chargingSchedulePeriod": [{"startPeriod": start, "limit": limit} for start, limit in periods],
+    }
+    profile = {
+        "chargingProfileId": 1,
+        "stackLevel": 0,
+        "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": kind,
+        "chargingSchedule": schedule | ({} if duration is None else {"duration": duration}),
+    }
+    asked = {"connectorId": 1, "csChargingProfiles": profile}
+    assert bench.ask("SetChargingProfile", asked) == {"status": "Accepted"}
+
+
+def configure(bench, key, value):
+    assert bench.ask("ChangeConfiguration", {"key": key, "value": value}) == {"status": "Accepted"}
+
+
+def value(bench, key):
+    (found,) = bench.ask("GetConfiguration", {"key": [key]})["configurationKey"]
+    return found["value"]
+
+
+def refused(bench, kind, seconds):
+    """Let time pass while the charger refuses one kind of command; return when it was asked."""
+    began, asked = bench.mono, []
+    while bench.mono < began + seconds:
+        for command in bench.asked():
+            if isinstance(command, kind):
+                asked.append(round(bench.mono - began))
+            bench.done(command, Outcome.REFUSED if isinstance(command, kind) else Outcome.DONE)
+        bench.live(10)
+    return asked
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def test_a_charger_that_goes_on_refusing_is_asked_less_and_less_often(new_bench):
+    bench = new_bench("easee").ready()
+    configure(bench, "LocalAuthorizeOffline", "false")
+    asked = refused(bench, Configure, 7200)
+    assert asked[:5] == [0, 30, 60, 90, 120]
+    assert len(asked) == 11
+
+
+def test_so_is_one_that_refuses_its_local_list(new_bench):
+    bench = new_bench("easee").ready()
+    entry = {"idTag": "A", "idTagInfo": {"status": "Accepted"}}
+    update = {"listVersion": 1, "updateType": "Full", "localAuthorizationList": [entry]}
+    assert bench.ask("SendLocalList", update) == {"status": "Accepted"}
+    asked = refused(bench, KeepList, 7200)
+    assert asked[:5] == [0, 30, 60, 90, 120]
+    assert len(asked) == 11
+
+
+def test_it_is_asked_at_once_when_it_is_back(new_bench):
+    bench = new_bench("easee").ready()
+    configure(bench, "LocalAuthorizeOffline", "false")
+    refused(bench, Configure, 3600)
+    bench.reachable(False)
+    bench.reachable()
+    (command,) = bench.asked(Configure)
+    bench.done(command)
+    assert bench.cp.state.asked == ()
+
+
+def test_a_plan_that_was_refused_has_worn_no_memory(new_bench):
+    bench = new_bench("easee").ready()
+    limit_to(bench, (0, 10))
+    assert len(refused(bench, StorePlan, 7200)) == 11
+    assert value(bench, "ProfileWritesRemaining") == "70"
+
+
+def test_a_plan_of_which_nobody_knows_whether_it_was_written_counts(new_bench):
+    bench = new_bench("easee").ready()
+    limit_to(bench, (0, 10))
+    (plan,) = bench.asked(StorePlan)
+    bench.done(plan, Outcome.UNKNOWN)
+    bench.live(31)
+    assert value(bench, "ProfileWritesRemaining") == "69"
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+def test_a_host_clock_that_was_set_back_keeps_nothing_from_being_asked_again(new_bench):
+    bench = new_bench("easee").ready()
+    configure(bench, "LocalAuthorizeOffline", "false")
+    (settings,) = bench.asked(Configure)
+    bench.utc_ms -= DAY_MS
+    bench.done(settings, Outcome.REFUSED)
+    bench.live(31)
+    assert len(bench.asked(Configure)) == 1
+
+
+def test_what_counts_from_the_start_of_charging_stands_still_until_then(ready):
+    limit_to(ready, (0, 10), (1, 12), (2, 16), kind="Relative", duration=3600)
+    assert [command.limit_ma for command in ready.asked(SetLimit)] == [10_000]
+    ready.live(7200)
+    ready.state(ChargerState.AWAITING_TOKEN)
+    ready.obey()
+    ready.state(ChargerState.READY)
+    assert ready.asked() == []
+
+
+def test_a_charger_whose_clock_is_ahead_is_limited_from_the_start_all_the_same(ready):
+    limit_to(ready, (0, 6), (1800, 10), kind="Relative")
+    ready.obey()
+    ahead_ms = ready.utc_ms + 3_600_000
+    ready.tell(SessionStarted(at_ms=ahead_ms, session=1, id_tag="TAG1", register_wh=1000))
+    ready.obey()
+    assert ready.cp.state.limit.limit_ma == 6000
+    ready.live(3600 + 1800)
+    assert [command.limit_ma for command in ready.asked(SetLimit)][-1] == 10_000
+
+
+# --- another charge point -------------------------------------------------------------------------
+
+
+def test_a_charger_of_another_charge_point_takes_no_command_for_one_that_it_has_carried_out(new_bench):
+    first, second = new_bench("easee").ready(), new_bench("easee").ready()
+    charger = SimulatedCharger.installed(ChargerSettings(serial="SIM1"), first.utc_ms)
+    limit_to(first, (0, 16))
+    for command in first.asked():
+        charger.carry_out(command, first.utc_ms)
+    second.wait(1)
+    limit_to(second, (0, 10))
+    for command in second.asked():
+        charger.carry_out(command, second.utc_ms)
+    assert charger.limit_in_force_ca == 1000
