@@ -337,6 +337,7 @@ class ChargePoint:
             if self.state.scheduled:
                 availability.apply_scheduled(self)
             status.refresh(self)
+            charger_settings.refresh(self)
             limits.refresh(self)
         if self.call is None and self.epoch:
             calls.advance(self)

@@ -10,6 +10,8 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from chargebridge.chargepoint.state import DynamicCurrent
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ def write(charge_point: "ChargePoint", key: str, value: str) -> None:
 
 
 def _holding(charge_point: "ChargePoint") -> tuple[DynamicCurrent, ...]:
+    if not charge_point.settings.behaviour.easee_extensions:
+        return ()  # by another behaviour than it was written under: nobody could end it any more
     now_ms = charge_point.now.utc_ms
     return tuple(
         current
@@ -86,11 +90,18 @@ def limit_ma(charge_point: "ChargePoint") -> int | None:
 
 
 def forget_what_is_over(charge_point: "ChargePoint") -> None:
-    """Keep only what holds."""
-    holding = _holding(charge_point)
-    if len(holding) < len(charge_point.state.dynamic):
+    """Keep only what holds, and none for longer than was written, if the host's clock was set back since."""
+    holding = tuple(_clamped(current, charge_point.now.utc_ms) for current in _holding(charge_point))
+    if holding != charge_point.state.dynamic:
         charge_point.state.dynamic = holding
         charge_point.changed()
+
+
+def _clamped(current: DynamicCurrent, now_ms: int) -> DynamicCurrent:
+    if current.until_ms is None:
+        return current
+    longest_ms = int(current.text.partition(";")[2]) * 1000
+    return structs.replace(current, until_ms=min(current.until_ms, now_ms + longest_ms))
 
 
 def next_change_ms(charge_point: "ChargePoint") -> int | None:

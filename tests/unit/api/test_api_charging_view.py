@@ -5,6 +5,7 @@ import json
 import pytest
 from msgspec import structs
 
+from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import StoredChargePoint, StoredProfile
 from chargebridge.chargepoint.state import DynamicCurrent, Settings, State, dump
@@ -33,7 +34,14 @@ INSTALLED = StoredProfile(7, 1, "TxDefaultProfile", 3, json.dumps(TEN_AMPERE).en
 
 
 def charge_point(state=None, profiles=(), capabilities=frozenset(Capability)):
-    settings = Settings(identity="CP1", vendor="V", model="M", capabilities=capabilities, max_current_a=25)
+    settings = Settings(
+        identity="CP1",
+        vendor="V",
+        model="M",
+        behaviour=behaviour("easee"),
+        capabilities=capabilities,
+        max_current_a=25,
+    )
     found = ChargePoint(settings, StoredChargePoint(dump(state or State()), profiles=profiles))
     found.resume(Instant(NOW_MS, 1000.0))
     return found
