@@ -145,6 +145,8 @@ def failed(charge_point: "ChargePoint", reason: str) -> None:
     message = charge_point.queue[0]
     attempts = message.attempts + 1
     if attempts >= max(configuration.integer(charge_point, "TransactionMessageAttempts"), 1):
+        # The last attempt counts too, for whoever reads the dead letter.
+        charge_point.record(Attempted(message.sequence, attempts, charge_point.now.utc_ms))
         _bury(charge_point, message, reason)
         return
     wait_s = _retry_interval_s(charge_point) * attempts

@@ -372,7 +372,7 @@ class TestRetries:
         assert ready.open_call[1] == "StartTransaction"
         ready.refuse()
         ((message, reason),) = ready.store.dead
-        assert (message.kind, reason) == ("start", "InternalError: no")
+        assert (message.kind, message.attempts, reason) == ("start", 3, "InternalError: no")
 
     def test_q_4_later_messages_still_flow(self, ready):
         ready.begin()
