@@ -35,7 +35,8 @@ def change_availability(
         state.scheduled = waiting
         charge_point.changed()
     present = state.connector_operative if request.connector_id else state.operative
-    if present != wanted:
+    disabled = state.charger is ChargerState.DISABLED  # perhaps by somebody else's word
+    if present != wanted or (wanted and disabled):
         charge_point.changed()
         if not wanted and not _idle(charge_point):
             state.scheduled = (*waiting, (request.connector_id, wanted))
@@ -70,11 +71,12 @@ def _apply(charge_point: "ChargePoint", number: int, wanted: bool) -> None:
 
 
 def described(charge_point: "ChargePoint") -> None:
-    """The charger is known now: if it was made inoperative before that, it is told."""
+    """The charger is known now: it is told if it was made inoperative before that, here or elsewhere."""
     state = charge_point.state
     usable = state.operative and state.connector_operative
-    if not usable and Capability.AVAILABILITY in charge_point.settings.capabilities:
-        commands.set_available(charge_point, available=False)
+    had_another = state.told is not None
+    if (had_another or not usable) and Capability.AVAILABILITY in charge_point.settings.capabilities:
+        commands.set_available(charge_point, available=usable)
 
 
 def begin_settling(charge_point: "ChargePoint") -> None:

@@ -14,12 +14,13 @@ from chargebridge.chargepoint import (
     configuration,
     kept_list,
     limits,
+    memory_wear,
     meter_values,
     remote_control,
     status,
     transactions,
 )
-from chargebridge.chargepoint.state import State, Told
+from chargebridge.chargepoint.state import Purpose, State, Told
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import Assigned, NoticeKind
 from chargebridge.chargers.model import (
@@ -122,6 +123,8 @@ def described(charge_point: "ChargePoint", info: ChargerInfo) -> None:
         return
     state.info = structs.replace(info, capabilities=_shared(info.capabilities))
     state.firmware = state.firmware or info.firmware
+    if state.plan is not None and Capability.PLAN not in info.capabilities:
+        state.plan_unknown = True  # nor is it known whether it still follows it
     charge_point.adopt(charge_point.configured)
     configuration.take_back_what_cannot_be(charge_point)
     availability.described(charge_point)
@@ -143,6 +146,8 @@ def released(charge_point: "ChargePoint") -> None:
     its time anew.
     """
     charge_point.reachable = False
+    if commands.outstanding(charge_point, Purpose.PLAN) is not None:
+        limits.plan_perhaps_written(charge_point)
     transactions.abandon(charge_point)
     remote_control.held_answer_overdue(charge_point)
     charge_point.authorizing = charge_point.latest = charge_point.telemetry = None
@@ -171,10 +176,11 @@ def assigned(charge_point: "ChargePoint", assigned: Assigned) -> None:
     charge_point.state.told = (
         Told(assigned.session, assigned.at_ms, assigned.register_wh) if assigned.session else None
     )
-    charge_point.state.profile_writes = assigned.profile_writes
-    charge_point.state.plan_unknown = bool(assigned.profile_writes)
+    charge_point.state.profile_writes = memory_wear.lately(charge_point, assigned.profile_writes)
+    # It may keep plan, limit and list of its last charge point.
+    charge_point.state.plan_unknown = bool(assigned.session or assigned.profile_writes)
     if assigned.session:
-        charge_point.state.list_revision += 1  # it may keep the list of its last charge point
+        charge_point.state.list_revision += 1
     charge_point.state.charger_name = charge_point.settings.charger
     charge_point.changed()
 

@@ -312,6 +312,8 @@ def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
                 _look_again(charge_point, RETRY_S)
         elif isinstance(asked.command, Authorize) and not done:
             authorization.not_carried_out(charge_point)
+            if outcome.outcome is Outcome.UNKNOWN:
+                withdraw(charge_point)  # else the next car might charge by it
     elif asked.purpose is Purpose.UNLOCK:
         remote_control.unlock_ended(charge_point, unlocked=done)
     elif asked.purpose is Purpose.OVERRIDE and outcome.outcome is Outcome.UNKNOWN:

@@ -27,6 +27,14 @@ def remaining(charge_point: "ChargePoint") -> int:
     return max(BUDGET - written, 0)
 
 
+def lately(
+    charge_point: "ChargePoint", profile_writes: tuple[tuple[int, int], ...]
+) -> tuple[tuple[int, int], ...]:
+    """Return those (day, writes) that are worth keeping in mind."""
+    since = charge_point.now.utc_ms // DAY_MS - DAYS_KEPT
+    return tuple((day, writes) for day, writes in profile_writes if day >= since)
+
+
 def count(charge_point: "ChargePoint") -> None:
     """A profile is written to the charger's memory."""
     state, today_ = charge_point.state, charge_point.now.utc_ms // DAY_MS

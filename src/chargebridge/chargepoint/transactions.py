@@ -20,7 +20,14 @@ from chargebridge.chargepoint import (
 from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Transaction, Unbury
 from chargebridge.chargepoint.state import SESSIONS_REMEMBERED, LockedCable, StopRequest
 from chargebridge.chargepoint.turn import NoticeKind
-from chargebridge.chargers.model import Capability, ChargerState, SessionEnd, SessionEnded, SessionStarted
+from chargebridge.chargers.model import (
+    Capability,
+    ChargerState,
+    Quantity,
+    SessionEnd,
+    SessionEnded,
+    SessionStarted,
+)
 from chargebridge.clock import format_utc
 from chargebridge.ocpp16.enums import AuthorizationStatus, Reason
 from chargebridge.ocpp16.messages import StartTransaction, StopTransaction
@@ -210,10 +217,22 @@ def _stop(
 
 
 def abandon(charge_point: "ChargePoint") -> None:
-    """End the running transaction with its newest sample: its charger will say nothing more."""
-    running = charge_point.running
-    if running is not None:
-        _stop(charge_point, running, running.sampled_ms, running.register_wh, Reason.OTHER)
+    """End the running transaction with the newest reading: its charger will say nothing more."""
+    known = as_far_as_known(charge_point)
+    if known is not None:
+        _stop(charge_point, known, known.sampled_ms, known.register_wh, Reason.OTHER)
+
+
+def as_far_as_known(charge_point: "ChargePoint") -> Transaction | None:
+    """Return the running transaction up to the newest reading, though no sample may have told that one."""
+    running, newest = charge_point.running, (charge_point.latest or {}).get((Quantity.ENERGY_WH, 0))
+    if running is None or newest is None or newest.session != running.session:
+        return running
+    return structs.replace(
+        running,
+        sampled_ms=max(running.sampled_ms, newest.at_ms),
+        register_wh=max(running.register_wh, charge_point.unsampled_wh),
+    )
 
 
 def request_stop(charge_point: "ChargePoint", reason: Reason, id_tag: str | None = None) -> None:

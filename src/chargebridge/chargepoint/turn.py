@@ -72,7 +72,7 @@ class Assigned(Struct, frozen=True):
     register_wh: int
     """Up to where it is told of: the newest reading in that transaction."""
     profile_writes: tuple[tuple[int, int], ...] = ()
-    """(day since 1970, writes): how often profiles were written to its memory lately."""
+    """(day since 1970, writes): how often profiles were written to its memory."""
 
 
 class Operation(StrEnum):

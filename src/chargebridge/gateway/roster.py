@@ -9,9 +9,9 @@ from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.memory_wear import DAY_MS, DAYS_KEPT
 from chargebridge.chargepoint.records import StoredChargePoint, Transaction
 from chargebridge.chargepoint.state import Settings
+from chargebridge.chargepoint.transactions import as_far_as_known
 from chargebridge.chargepoint.turn import Assigned, ChargerTold, Described, Released, Woken
 from chargebridge.chargers.model import ChargerInfo, Driver, SessionStarted
 from chargebridge.clock import Clock
@@ -214,12 +214,14 @@ class Roster:
         sink.driver.unwatch(settings.charger)
         del sink.bindings[settings.charger]
         binding.driver, binding.serial = None, ""
-        running = binding.charge_point.running
+        running = as_far_as_known(binding.charge_point)
         self.runtime.turn(binding, Released())
         return running
 
     def profile_writes(self, charger: str) -> tuple[tuple[int, int], ...]:
-        """Return how often profiles were written to a charger's memory lately, wherever it was.
+        """Return how often profiles were written to a charger's memory, wherever it was.
+
+        However long ago that was: a plan stays in it until another is written.
 
         Args:
             charger: see `charger_name`.
@@ -227,7 +229,7 @@ class Roster:
         Raises:
             StoreError: the store cannot be read.
         """
-        return self.store.profile_writes(charger, self._clock.now().utc_ms // DAY_MS - DAYS_KEPT)
+        return self.store.profile_writes(charger, since_day=0)
 
     def take_over(
         self,
