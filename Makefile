@@ -26,7 +26,7 @@ test: install  ## every test
 	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 unit: install  ## the inner loop: pure tests only
-	@$(BIN)/python -m pytest -n auto -m unit
+	@$(BIN)/python -m pytest -n auto -m "unit and not simulation"
 
 check: install  ## format, lint, types, import directions
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo

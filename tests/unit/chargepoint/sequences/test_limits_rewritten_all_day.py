@@ -9,7 +9,7 @@ import pytest
 from chargebridge.chargepoint.memory_wear import WINDOW_DAYS, WRITES_A_DAY
 from chargebridge.clock import format_utc
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.simulation]
 
 DAY_S = 86_400
 CLOUDS_A = (0, 6, 6.4, 7.1, 9.8, 13, 16, 14.2, 11, 8, 6.1, 0, 0, 6)
