@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 GRACE_MS = 60_000
 """How much longer a volatile limit is given than it holds, so that nothing slips through before the next."""
-LONGEST_TIMER_S = 30 * 86_400.0
+LONGEST_TIMER_S = 900.0
+"""The limit is looked at this often at least: the host's clock may be set meanwhile."""
 LOOK_AHEAD = 8
 """Changes to come among which the plan is looked for while no profile holds."""
 _PURPOSE = ChargingProfilePurposeType

@@ -117,6 +117,15 @@ def test_a_host_clock_that_was_set_back_keeps_nothing_from_being_asked_again(new
     assert len(bench.asked(Configure)) == 1
 
 
+def test_a_host_clock_that_is_set_forward_delays_no_limit_for_long(new_bench):
+    bench = new_bench("ocpp16", {"plans_in_memory": False}).ready().charging()
+    limit_to(bench, (0, 16), (36_000, 10), kind="Relative")
+    bench.obey()
+    bench.utc_ms += 36_000_000
+    bench.live(900)
+    assert [command.limit_ma for command in bench.asked(SetLimit)] == [10_000]
+
+
 def test_what_counts_from_the_start_of_charging_stands_still_until_then(ready):
     limit_to(ready, (0, 10), (1, 12), (2, 16), kind="Relative", duration=3600)
     assert [command.limit_ma for command in ready.asked(SetLimit)] == [10_000]
