@@ -95,7 +95,9 @@ def _refusal(charge_point: "ChargePoint", request: SendLocalList) -> UpdateStatu
     named_twice = len({token_key(one.id_tag) for one in entries}) < len(entries)
     incomplete = full and any(one.id_tag_info is None for one in entries)
     # No reader presents such a tag, and none of our messages could carry it.
-    unusable = any(not one.id_tag or fit(one.id_tag, authorization.ID_TAG_LIMIT) != one.id_tag for one in entries)
+    unusable = any(
+        not one.id_tag or fit(one.id_tag, authorization.ID_TAG_LIMIT) != one.id_tag for one in entries
+    )
     if len(entries) > MAX_LISTED_AT_ONCE or named_twice or incomplete or unusable:
         return UpdateStatus.FAILED  # LL-6
     if charge_point.held_list is not None:

@@ -330,5 +330,7 @@ class TestBehaviour:
         assert behaviour("easee", {"plans_in_memory": True}, ["evcc"]).plans_in_memory is True
 
     def test_an_unknown_compatibility_is_refused(self):
-        with pytest.raises(BehaviourError, match="compatibility 'steve': expected any of home-assistant, evcc"):
+        with pytest.raises(
+            BehaviourError, match="compatibility 'steve': expected any of home-assistant, evcc"
+        ):
             behaviour("easee", compatibility=["steve"])
