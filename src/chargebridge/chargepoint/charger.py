@@ -121,6 +121,7 @@ def described(charge_point: "ChargePoint", info: ChargerInfo) -> None:
     state = charge_point.state
     if info == state.info:
         return
+    newcomer = state.info is None
     state.info = structs.replace(info, capabilities=_shared(info.capabilities))
     state.firmware = state.firmware or info.firmware
     if state.plan is not None and Capability.PLAN not in info.capabilities:
@@ -128,6 +129,8 @@ def described(charge_point: "ChargePoint", info: ChargerInfo) -> None:
     charge_point.adopt(charge_point.configured)
     configuration.take_back_what_cannot_be(charge_point)
     availability.described(charge_point)
+    if newcomer and Capability.LIMIT in info.capabilities:
+        commands.set_limit(charge_point, None, None)  # it may keep one of its last charge point
     charge_point.changed()
     if charge_point.reachable:
         commands.reconcile(charge_point)
@@ -177,7 +180,7 @@ def assigned(charge_point: "ChargePoint", assigned: Assigned) -> None:
         Told(assigned.session, assigned.at_ms, assigned.register_wh) if assigned.session else None
     )
     charge_point.state.profile_writes = memory_wear.lately(charge_point, assigned.profile_writes)
-    # It may keep plan, limit and list of its last charge point.
+    # It may keep plan and list of its last charge point.
     charge_point.state.plan_unknown = bool(assigned.session or assigned.profile_writes)
     if assigned.session:
         charge_point.state.list_revision += 1

@@ -65,9 +65,11 @@ class TestComing:
         come(newcomer, Assigned(0, 0, 0, profile_writes=((TODAY - DAYS_AGO, 1),)))
         assert [command.plan for command in newcomer.asked(StorePlan)] == [None]
 
-    def test_a_new_charger_s_memory_is_not_worn(self, newcomer):
+    def test_a_new_charger_is_relieved_of_a_volatile_limit_but_its_memory_is_not_worn(self, newcomer):
         come(newcomer, Assigned(0, 0, 0))
-        assert newcomer.asked(StorePlan, SetLimit) == []
+        commands = newcomer.obey()
+        assert [command.limit_ma for command in commands if isinstance(command, SetLimit)] == [None]
+        assert not any(isinstance(command, StorePlan) for command in commands)
 
     def test_one_that_was_made_unavailable_elsewhere_can_be_used_here(self, newcomer):
         come(newcomer, Assigned(3, newcomer.utc_ms, 1000))
