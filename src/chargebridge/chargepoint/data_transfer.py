@@ -142,8 +142,8 @@ def _override_schedule(charge_point: "ChargePoint", request: DataTransfer) -> Da
 def sessions_read(charge_point: "ChargePoint", query: SessionQuery, found: SessionsFound) -> None:
     """Answer the DataTransfer that waited for these sessions."""
     held = charge_point.held_transfer
-    if held is None or held.query != query:
-        return  # asked for on a connection that is gone
+    if held is None or held.query is not query:
+        return  # asked for on a connection that is gone, even if in the same words
     charge_point.held_transfer = None
     if boot.silent(charge_point):
         return

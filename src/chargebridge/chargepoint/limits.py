@@ -91,12 +91,12 @@ def _overridden(charge_point: "ChargePoint") -> bool:
 
 def _refused(charge_point: "ChargePoint") -> bool:
     """Whether the running transaction goes on without energy (`TX-4`)."""
-    running = charge_point.running
-    return (
-        running is not None
-        and running.id_tag_status not in {None, AuthorizationStatus.ACCEPTED.value}
-        and not configuration.boolean(charge_point, "StopTransactionOnInvalidId")
-    )
+    running, limit = charge_point.running, charge_point.state.limit
+    if running is None or running.id_tag_status in {None, AuthorizationStatus.ACCEPTED.value}:
+        return False
+    # One that idles gets nothing for the time that its end takes either, if it is to end after all.
+    idles = limit is not None and limit.limit_ma == 0
+    return idles or not configuration.boolean(charge_point, "StopTransactionOnInvalidId")
 
 
 def in_force_ma(charge_point: "ChargePoint") -> int:

@@ -108,7 +108,7 @@ def _refusal(charge_point: "ChargePoint", request: SendLocalList) -> UpdateStatu
 def tokens_read(charge_point: "ChargePoint", query: TokenQuery, found: TokensFound) -> None:
     """Answer the Differential update, and judge the verdicts, that waited for these tokens."""
     held = charge_point.held_list
-    if held is not None and held.query == query:
+    if held is not None and held.query is query:  # one in the same words may be older than the list
         charge_point.held_list = None
         if not boot.silent(charge_point):  # else it cannot be answered, and is as good as unsaid
             status = _amend(charge_point, held.request, found)

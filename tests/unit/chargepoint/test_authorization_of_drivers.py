@@ -458,6 +458,15 @@ class TestRefusedAfterTheStart:
         change(ready, "StopTransactionOnInvalidId", "true")
         assert verdicts(ready) == ["end 1"]
 
+    def test_az_1_nor_does_it_get_energy_for_the_time_that_its_end_takes(self, ready):
+        change(ready, "StopTransactionOnInvalidId", "false")
+        refused(ready)
+        ready.obey()
+        change(ready, "StopTransactionOnInvalidId", "true")
+        assert ready.asked(SetLimit) == []
+        ready.end()
+        assert [limit.limit_ma for limit in ready.asked(SetLimit)] == [None]
+
     def test_tx_4_its_own_tag_gets_the_cable_back(self, new_bench):
         bench = locked(new_bench)
         bench.token("tag1")

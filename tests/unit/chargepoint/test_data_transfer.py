@@ -143,6 +143,17 @@ class TestListing:
         easee.boot()
         assert read(transfer(easee, "ListEaseeSessions", DAY)) == []
 
+    def test_what_was_read_for_a_connection_that_is_gone_answers_nothing_on_the_next(self, easee):
+        easee.hold_pages = True
+        transfer(easee, "ImportEaseeSessions", DAY)
+        easee.link_down()
+        easee.boot()
+        transfer(easee, "ImportEaseeSessions", DAY)
+        easee.turn(easee.pages.pop(0))
+        assert easee.reply("cs2") is None
+        easee.deliver_pages()
+        assert read(easee.reply("cs2")) == {"imported": 0, "alreadyAnswered": 0, "waiting": 0}
+
 
 class TestImporting:
     @staticmethod

@@ -207,6 +207,16 @@ class TestHeldAnswer:
         assert "cs2" not in three.answers
         assert (version(three), len(listed(three))) == (5, 3)
 
+    def test_what_was_read_before_the_list_changed_counts_for_nothing(self, three):
+        three.hold_pages = True
+        send(three, differential(6, {"idTag": "A"}))
+        three.link_down()
+        three.boot()
+        assert send(three, full(7)) == ACCEPTED
+        send(three, differential(8, {"idTag": "A"}))
+        three.deliver_pages()
+        assert (version(three), listed(three)) == (0, {})
+
     def test_boot_6_it_is_as_good_as_unsaid_when_the_registration_is_rejected_meanwhile(self, three):
         three.hold_pages = True
         send(three, differential(6, entry("NEW")))
