@@ -124,13 +124,16 @@ def described(charge_point: "ChargePoint", info: ChargerInfo) -> None:
     newcomer = state.info is None
     state.info = structs.replace(info, capabilities=_shared(info.capabilities))
     state.firmware = state.firmware or info.firmware
-    if state.plan is not None and Capability.PLAN not in info.capabilities:
-        state.plan_unknown = True  # nor is it known whether it still follows it
+    if Capability.PLAN not in info.capabilities:
+        state.plan_unknown = state.plan is not None  # does it still follow what it has?
     charge_point.adopt(charge_point.configured)
     configuration.take_back_what_cannot_be(charge_point)
     availability.described(charge_point)
-    if newcomer and Capability.LIMIT in info.capabilities:
-        commands.set_limit(charge_point, None, None)  # it may keep one of its last charge point
+    if newcomer:
+        # It may keep list and limit of whoever had it before.
+        state.list_revision += 1
+        if Capability.LIMIT in info.capabilities:
+            commands.set_limit(charge_point, None, None)
     charge_point.changed()
     if charge_point.reachable:
         commands.reconcile(charge_point)
@@ -180,10 +183,8 @@ def assigned(charge_point: "ChargePoint", assigned: Assigned) -> None:
         Told(assigned.session, assigned.at_ms, assigned.register_wh) if assigned.session else None
     )
     charge_point.state.profile_writes = memory_wear.lately(charge_point, assigned.profile_writes)
-    # It may keep plan and list of its last charge point.
+    # It may keep the plan of its last charge point; to be rid of one that is not there wears its memory.
     charge_point.state.plan_unknown = bool(assigned.session or assigned.profile_writes)
-    if assigned.session:
-        charge_point.state.list_revision += 1
     charge_point.state.charger_name = charge_point.settings.charger
     charge_point.changed()
 

@@ -71,6 +71,13 @@ class TestComing:
         assert [command.limit_ma for command in commands if isinstance(command, SetLimit)] == [None]
         assert not any(isinstance(command, StorePlan) for command in commands)
 
+    def test_one_without_a_memory_for_plans_is_not_limited_for_good(self, newcomer):
+        newcomer.turn(Assigned(3, newcomer.utc_ms, 1000))
+        newcomer.turn(Described(structs.replace(INFO, capabilities=frozenset({Capability.LIMIT}))))
+        newcomer.reachable()
+        newcomer.obey()
+        assert newcomer.cp.state.limit is None
+
     def test_one_that_was_made_unavailable_elsewhere_can_be_used_here(self, newcomer):
         come(newcomer, Assigned(3, newcomer.utc_ms, 1000))
         assert [command.available for command in newcomer.asked(SetAvailable)] == [True]

@@ -3,8 +3,8 @@
 import pytest
 
 from chargebridge.chargepoint.records import ListFound, ListQuery, PutCached, Token
-from chargebridge.chargepoint.turn import Assigned, NoticeKind, ReadStore, Released, StoreRead
-from chargebridge.chargers.model import Authorize, Capability, KeepList, ListedToken
+from chargebridge.chargepoint.turn import Described, NoticeKind, ReadStore, Released, StoreRead
+from chargebridge.chargers.model import Authorize, Capability, ChargerInfo, KeepList, ListedToken
 
 pytestmark = pytest.mark.unit
 
@@ -357,9 +357,10 @@ class TestCopyOfTheCharger:
         (command,) = three.asked(KeepList)
         assert command.version == 5
 
-    def test_a_charger_with_a_past_is_rid_of_the_list_it_had_elsewhere(self, ready):
+    def test_a_charger_that_comes_is_rid_of_the_list_it_had_elsewhere(self, ready):
         ready.turn(Released())
-        ready.turn(Assigned(session=3, at_ms=ready.utc_ms, register_wh=100))
+        capabilities = frozenset({Capability.LOCAL_LIST})
+        ready.turn(Described(ChargerInfo("EH9", "Easee", "Home", capabilities=capabilities)))
         ready.reachable()
         (command,) = ready.asked(KeepList)
         assert (command.version, command.tokens) == (0, ())
