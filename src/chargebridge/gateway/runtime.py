@@ -338,7 +338,7 @@ class Runtime:
             return
         identity = binding.charge_point.settings.identity
         try:
-            charge_point = ChargePoint(binding.charge_point.settings, self._journal.load(binding.key))
+            charge_point = ChargePoint(binding.charge_point.configured, self._journal.load(binding.key))
         except (StoreError, DecodeError) as error:
             _log.error("a charge point cannot be read back", charge_point=identity, reason=str(error))
             self._rebuild_later(binding)

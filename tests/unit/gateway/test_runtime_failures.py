@@ -5,6 +5,7 @@ import pytest
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.turn import (
     ChargerTold,
+    Described,
     FrameReceived,
     LinkOpened,
     Operation,
@@ -12,6 +13,7 @@ from chargebridge.chargepoint.turn import (
     Woken,
 )
 from chargebridge.chargers.model import (
+    ChargerInfo,
     Measured,
     Quantity,
     Reachable,
@@ -87,6 +89,17 @@ class TestRaising:
         assert bench.binding.again is None
         assert bench.driver.acknowledged == ["r1"]
         assert sessions(bench) == [1]
+
+    def test_what_the_driver_says_of_the_charger_is_not_taken_for_configured_after_it(self, bench, break_turns):
+        ready(bench)
+        bench.tell(Described(ChargerInfo("EH1", "V", "M")))
+        bench.settle()
+        break_turns(1, a_session)
+        bench.tell(started(1), token="r1")
+        bench.clock.advance(REBUILD_PAUSE_S)
+        bench.settle()
+        bench.tell(Described(ChargerInfo("EH2", "V", "M")))
+        assert bench.binding.charge_point.settings.serial == "EH2"
 
     def test_twice_is_set_aside_acknowledged_and_counted(self, bench, break_turns):
         ready(bench)
