@@ -90,7 +90,9 @@ class TestRaising:
         assert bench.driver.acknowledged == ["r1"]
         assert sessions(bench) == [1]
 
-    def test_what_the_driver_says_of_the_charger_is_not_taken_for_configured_after_it(self, bench, break_turns):
+    def test_what_the_driver_says_of_the_charger_is_not_taken_for_configured_after_it(
+        self, bench, break_turns
+    ):
         ready(bench)
         bench.tell(Described(ChargerInfo("EH1", "V", "M")))
         bench.settle()
