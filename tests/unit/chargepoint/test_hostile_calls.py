@@ -113,7 +113,7 @@ CALLS = {
 FORMATION = "FormationViolation"
 PROPERTY = "PropertyConstraintViolation"
 NOT_TEXT = ("7", "1.5", "true", "[]", "{}")
-DEEP = ("[" * 3000 + "]" * 3000, '{"a":' * 3000 + "1" + "}" * 3000)
+DEEP = ("[" * 20_000 + "]" * 20_000, '{"a":' * 20_000 + "1" + "}" * 20_000)
 NO_JSON = ("NaN", "-Infinity", "01", "-", "'x'", '"\\ud800"', '"\t"', '"\\x"')
 WRONG = {
     "string": NOT_TEXT,
