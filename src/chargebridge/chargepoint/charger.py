@@ -121,7 +121,7 @@ def described(charge_point: "ChargePoint", info: ChargerInfo) -> None:
     state = charge_point.state
     if info == state.info:
         return
-    newcomer = state.info is None
+    comes_from_elsewhere = state.info is None and state.told is not None
     state.info = structs.replace(info, capabilities=_shared(info.capabilities))
     state.firmware = state.firmware or info.firmware
     if Capability.PLAN not in info.capabilities:
@@ -129,7 +129,7 @@ def described(charge_point: "ChargePoint", info: ChargerInfo) -> None:
     charge_point.adopt(charge_point.configured)
     configuration.take_back_what_cannot_be(charge_point)
     availability.described(charge_point)
-    if newcomer:
+    if comes_from_elsewhere:
         # It may keep list and limit of whoever had it before.
         state.list_revision += 1
         if Capability.LIMIT in info.capabilities:

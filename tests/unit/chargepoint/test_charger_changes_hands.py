@@ -65,11 +65,9 @@ class TestComing:
         come(newcomer, Assigned(0, 0, 0, profile_writes=((TODAY - DAYS_AGO, 1),)))
         assert [command.plan for command in newcomer.asked(StorePlan)] == [None]
 
-    def test_a_new_charger_is_relieved_of_a_volatile_limit_but_its_memory_is_not_worn(self, newcomer):
+    def test_a_new_charger_is_left_in_peace(self, newcomer):
         come(newcomer, Assigned(0, 0, 0))
-        commands = newcomer.obey()
-        assert [command.limit_ma for command in commands if isinstance(command, SetLimit)] == [None]
-        assert not any(isinstance(command, StorePlan) for command in commands)
+        assert newcomer.asked(StorePlan, SetLimit, SetAvailable) == []
 
     def test_one_without_a_memory_for_plans_is_not_limited_for_good(self, newcomer):
         newcomer.turn(Assigned(3, newcomer.utc_ms, 1000))

@@ -3,7 +3,7 @@
 import pytest
 
 from chargebridge.chargepoint.records import ListFound, ListQuery, PutCached, Token
-from chargebridge.chargepoint.turn import Described, NoticeKind, ReadStore, Released, StoreRead
+from chargebridge.chargepoint.turn import Assigned, Described, NoticeKind, ReadStore, Released, StoreRead
 from chargebridge.chargers.model import Authorize, Capability, ChargerInfo, KeepList, ListedToken
 
 pytestmark = pytest.mark.unit
@@ -359,6 +359,7 @@ class TestCopyOfTheCharger:
 
     def test_a_charger_that_comes_is_rid_of_the_list_it_had_elsewhere(self, ready):
         ready.turn(Released())
+        ready.turn(Assigned(session=3, at_ms=ready.utc_ms, register_wh=100))
         capabilities = frozenset({Capability.LOCAL_LIST})
         ready.turn(Described(ChargerInfo("EH9", "Easee", "Home", capabilities=capabilities)))
         ready.reachable()
