@@ -52,7 +52,7 @@ _REFUSAL_SHOWN_MS: Final = 60_000
 _ONE_SHOT_VALID_MS: Final = 60_000
 _END_VALID_MS: Final = 600_000
 _LIMIT_VALID_MS: Final = 600_000
-_LIST_VALID_MS: Final = 600_000
+LIST_VALID_S: Final = 600.0
 _LASTING_VALID_MS: Final = 30 * 86_400_000
 
 
@@ -133,7 +133,7 @@ def keep_list(charge_point: "ChargePoint", version: int, tokens: tuple[ListedTok
 
     Not remembered among what was asked, since it may be long: `kept_list` sees to it that it arrives.
     """
-    number, expires_ms = _stamp(charge_point, _LIST_VALID_MS)
+    number, expires_ms = _stamp(charge_point, round(LIST_VALID_S * 1000))
     command = KeepList(number=number, expires_ms=expires_ms, version=version, tokens=tokens)
     charge_point.let_out(CommandCharger(command))
     return number
@@ -348,6 +348,10 @@ def try_again(charge_point: "ChargePoint") -> None:
             early_s = pause_s(asked.failures) - _age_s(charge_point, asked)
             if early_s > 0:
                 _look_again(charge_point, early_s)
+            elif asked.outcome is None and asked.command.expires_ms > charge_point.now.utc_ms:
+                # Under the same number: what a slow cloud says of it counts, and nothing is done twice.
+                charge_point.let_out(CommandCharger(asked.command))
+                _look_again(charge_point, RETRY_S * 2)
             else:
                 _ask_anew(charge_point, asked)  # the one before may have expired
                 for anew in charge_point.state.asked:

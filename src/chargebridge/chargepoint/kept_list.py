@@ -65,7 +65,8 @@ def _give(charge_point: "ChargePoint", tokens: tuple[Token, ...], failures: int)
     version = state.list_version if tokens else 0
     number = commands.keep_list(charge_point, version, tuple(map(_listed, tokens)))
     charge_point.giving = Giving(state.list_revision, number, failures)
-    charge_point.set_timer(Timer.LIST, commands.RETRY_S * 2)
+    # Not before: what a slow cloud says of it counts, and the list may be long.
+    charge_point.set_timer(Timer.LIST, commands.LIST_VALID_S)
 
 
 def _listed(token: Token) -> ListedToken:

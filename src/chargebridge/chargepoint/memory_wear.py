@@ -22,7 +22,8 @@ DAYS_KEPT: Final = 31
 
 def remaining(charge_point: "ChargePoint") -> int:
     """Return how many profiles may still be written now."""
-    since = charge_point.now.utc_ms // DAY_MS - WINDOW_DAYS
+    # One day more, since any seven times 24 hours lie in eight days of the calendar.
+    since = charge_point.now.utc_ms // DAY_MS - WINDOW_DAYS - 1
     written = sum(writes for day, writes in charge_point.state.profile_writes if day > since)
     return max(BUDGET - written, 0)
 

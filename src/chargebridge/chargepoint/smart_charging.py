@@ -33,7 +33,7 @@ from chargebridge.ocpp16.timestamps import parse_timestamp
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
 
-LONGEST_COMPOSITE_S: Final = 31 * 86_400
+LONGEST_COMPOSITE_S: Final = 7 * 86_400
 """A composite schedule ends after this, however much was asked for: its answer has to fit into a message."""
 
 LONGEST_SCHEDULE_S: Final = 10**11

@@ -424,7 +424,7 @@ class TestWhatMakesNoSense:
         bench.charging()
         bench.frame(b'[2,"c","GetCompositeSchedule",{"connectorId":1,"duration":9223372036854775807}]')
         assert_valid("GetCompositeSchedule", bench.answers["c"])
-        assert bench.answers["c"][2]["chargingSchedule"]["duration"] == 31 * 86_400
+        assert bench.answers["c"][2]["chargingSchedule"]["duration"] == 7 * 86_400
         bench.live(4000)
         bench.restart()
         bench.boot()

@@ -278,10 +278,18 @@ class TestCopyOfTheCharger:
         ready.done(again)
         assert ready.cp.state.list_kept == ready.cp.state.list_revision
 
-    def test_so_is_one_that_says_nothing(self, ready):
+    def test_a_slow_cloud_has_ten_minutes_to_say_what_became_of_it(self, ready):
         send(ready, full(5, entry("GOOD")))
         (command,) = ready.asked(KeepList)
-        ready.wait(60)
+        ready.live(590)
+        assert ready.asked(KeepList) == []
+        ready.done(command)
+        assert ready.cp.state.list_kept == ready.cp.state.list_revision
+
+    def test_one_that_says_nothing_until_then_is_given_it_again(self, ready):
+        send(ready, full(5, entry("GOOD")))
+        (command,) = ready.asked(KeepList)
+        ready.live(601)
         (again,) = ready.asked(KeepList)
         ready.done(command)
         assert ready.cp.state.list_kept < ready.cp.state.list_revision
