@@ -21,13 +21,13 @@ from chargebridge.chargepoint import (
     central_system,
     charger,
     charger_settings,
-    commands,
     configuration,
     data_transfer,
     delivery,
     kept_list,
     limits,
     local_list,
+    outcomes,
     remote_control,
     sampling,
     smart_charging,
@@ -298,7 +298,7 @@ class ChargePoint:
             case StoreRead():
                 self._store_read(an_input)
             case CommandEnded():
-                commands.ended(self, an_input.outcome)
+                outcomes.ended(self, an_input.outcome)
             case LinkOpened():
                 calls.link_opened(self, an_input.epoch)
             case LinkClosed():
@@ -446,7 +446,7 @@ _TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
     Timer.SETTLE: availability.settled,
     Timer.RESET: remote_control.reset_overdue,
     Timer.REBOOT: remote_control.reboot_again,
-    Timer.COMMAND: commands.try_again,
+    Timer.COMMAND: outcomes.try_again,
     Timer.LIMIT: limits.refresh,
     Timer.SAMPLE: sampling.interval_over,
     Timer.CLOCK: sampling.clock_due,

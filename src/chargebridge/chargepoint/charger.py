@@ -16,6 +16,7 @@ from chargebridge.chargepoint import (
     limits,
     memory_wear,
     meter_values,
+    outcomes,
     remote_control,
     status,
     transactions,
@@ -103,14 +104,14 @@ def _state_changed(charge_point: "ChargePoint", event: StateChanged) -> None:
 def _reachable(charge_point: "ChargePoint", event: Reachable) -> None:
     if event.reachable == charge_point.reachable:
         if event.reachable:
-            commands.reconcile(charge_point)
+            outcomes.reconcile(charge_point)
         return
     # No look at its time: a driver that comes back tells since when, which may be long before it left.
     charge_point.reachable = event.reachable
     if event.reachable:
         availability.begin_settling(charge_point)
         status.refresh(charge_point)
-        commands.reconcile(charge_point)
+        outcomes.reconcile(charge_point)
         boot.schedule_heartbeat(charge_point)
     else:
         charge_point.heartbeat_due = False
@@ -136,7 +137,7 @@ def described(charge_point: "ChargePoint", info: ChargerInfo) -> None:
             commands.set_limit(charge_point, None, None)
     charge_point.changed()
     if charge_point.reachable:
-        commands.reconcile(charge_point)
+        outcomes.reconcile(charge_point)
 
 
 @lru_cache(maxsize=64)

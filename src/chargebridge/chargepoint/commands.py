@@ -1,9 +1,9 @@
-"""Asking things of the charger, and keeping at it until the outcome is known.
+"""Asking things of the charger, and remembering what was asked until its outcome is known.
 
 What is *desired* (an authorization, the end of a session, availability, settings, limits) is asked
 again whenever the charger can be reached and a newer desire replaces an older one. What is *one-shot*
 (reboot, unlock, clearing its cache, overriding its schedule) is never repeated: a restart leaves it to
-its deadline.
+its deadline. What becomes of it all is in `outcomes`.
 """
 
 from math import inf
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from chargebridge.chargepoint import authorization, charger_settings, kept_list, limits, remote_control
 from chargebridge.chargepoint.state import Asked, Purpose
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import CommandCharger, NoticeKind
@@ -19,12 +18,10 @@ from chargebridge.chargers.model import (
     Authorize,
     ChargerCommand,
     ClearCache,
-    CommandOutcome,
     Configure,
     EndSession,
     KeepList,
     ListedToken,
-    Outcome,
     OverrideSchedule,
     Plan,
     Reboot,
@@ -44,10 +41,9 @@ RETRY_S: Final = 30.0
 SOON: Final = 4
 """Attempts that follow each other so soon; a charger that goes on refusing is asked less and less often."""
 LONGEST_RETRY_S: Final = 3600.0
-_ONE_SHOT: Final = frozenset({Purpose.REBOOT, Purpose.UNLOCK, Purpose.CACHE, Purpose.OVERRIDE})
-_LASTING: Final = frozenset({Purpose.AVAILABILITY, Purpose.SETTINGS, Purpose.PLAN, Purpose.LIMIT})
+ONE_SHOT: Final = frozenset({Purpose.REBOOT, Purpose.UNLOCK, Purpose.CACHE, Purpose.OVERRIDE})
+LASTING: Final = frozenset({Purpose.AVAILABILITY, Purpose.SETTINGS, Purpose.PLAN, Purpose.LIMIT})
 """Desired for good: asked until it is done."""
-_CERTAINLY_NOT_DONE: Final = frozenset({Outcome.REFUSED, Outcome.EXPIRED})
 _REFUSAL_SHOWN_MS: Final = 60_000
 _ONE_SHOT_VALID_MS: Final = 60_000
 _END_VALID_MS: Final = 600_000
@@ -93,7 +89,6 @@ def end_session(charge_point: "ChargePoint") -> None:
             keep_locked=request is not None and request.reason is Reason.DE_AUTHORIZED,
         )
         _ask(charge_point, Purpose.AUTHORIZATION, command)
-        _look_again(charge_point, RETRY_S * 2)
 
 
 def set_available(charge_point: "ChargePoint", *, available: bool) -> None:
@@ -117,7 +112,6 @@ def store_plan(charge_point: "ChargePoint", plan: Plan | None) -> None:
     """Have the charger keep this plan in its memory."""
     number, expires_ms = _stamp(charge_point, _LIMIT_VALID_MS)
     _ask(charge_point, Purpose.PLAN, StorePlan(number=number, expires_ms=expires_ms, plan=plan))
-    _look_again(charge_point, RETRY_S * 2)
 
 
 def set_limit(charge_point: "ChargePoint", limit_ma: int | None, until_ms: int | None) -> None:
@@ -125,7 +119,6 @@ def set_limit(charge_point: "ChargePoint", limit_ma: int | None, until_ms: int |
     number, expires_ms = _stamp(charge_point, _LIMIT_VALID_MS)
     command = SetLimit(number=number, expires_ms=expires_ms, limit_ma=limit_ma, until_ms=until_ms)
     _ask(charge_point, Purpose.LIMIT, command)
-    _look_again(charge_point, RETRY_S * 2)
 
 
 def keep_list(charge_point: "ChargePoint", version: int, tokens: tuple[ListedToken, ...]) -> int:
@@ -163,7 +156,7 @@ def unlock(charge_point: "ChargePoint") -> None:
     _ask(charge_point, Purpose.UNLOCK, Unlock(number=number, expires_ms=expires_ms))
 
 
-def _look_again(charge_point: "ChargePoint", seconds: float) -> None:
+def look_again(charge_point: "ChargePoint", seconds: float) -> None:
     """Look in so many seconds whether what was asked has come true, or earlier if that is due already.
 
     What is asked every few seconds must not put off what somebody has been waiting for.
@@ -193,9 +186,17 @@ def _ask(charge_point: "ChargePoint", purpose: Purpose, command: ChargerCommand)
     """Ask, and remember it until its outcome is known; replaces what was asked before for this purpose."""
     forget(charge_point, purpose)
     charge_point.state.asked = (*charge_point.state.asked, Asked(purpose, command))
-    if charge_point.reachable or purpose in _ONE_SHOT:
+    if purpose in ONE_SHOT:
         charge_point.let_out(CommandCharger(command))
-    # What is desired of a charger that is away is asked when it is back.
+    elif charge_point.reachable:
+        # What is desired of a charger that is away is asked when it is back.
+        give(charge_point, command)
+
+
+def give(charge_point: "ChargePoint", command: ChargerCommand) -> None:
+    """Give the charger something that is desired, and see in a while what has become of it."""
+    charge_point.let_out(CommandCharger(command))
+    look_again(charge_point, RETRY_S * 2)
 
 
 # --- remembering ------------------------------------------------------------------------------------
@@ -218,7 +219,8 @@ def forget(charge_point: "ChargePoint", purpose: Purpose) -> None:
         charge_point.changed()
 
 
-def _replace(charge_point: "ChargePoint", known: Asked) -> None:
+def replace(charge_point: "ChargePoint", known: Asked) -> None:
+    """Remember this instead of what was asked for its purpose."""
     state = charge_point.state
     state.asked = tuple(known if asked.purpose is known.purpose else asked for asked in state.asked)
     charge_point.changed()
@@ -235,131 +237,11 @@ def session_over(charge_point: "ChargePoint") -> None:
     if isinstance(outstanding(charge_point, Purpose.AUTHORIZATION), EndSession):
         forget(charge_point, Purpose.AUTHORIZATION)
     forget(charge_point, Purpose.OVERRIDE)
-    if not any(asked.purpose in _LASTING for asked in charge_point.state.asked):
+    if not any(asked.purpose in LASTING for asked in charge_point.state.asked):
         charge_point.cancel_timer(Timer.COMMAND)
 
 
-def reconcile(charge_point: "ChargePoint") -> None:
-    """Ask again, under the same number, what is desired and not yet done."""
-    state, now_ms = charge_point.state, charge_point.now.utc_ms
-    for asked in state.asked:
-        command, expired = asked.command, asked.command.expires_ms <= now_ms
-        if asked.purpose is Purpose.LIMIT:
-            continue  # given anew below: of a number that was carried out, the charger may have forgotten it
-        if asked.purpose is Purpose.OVERRIDE:
-            limits.perhaps_overridden(charge_point)
-        if asked.purpose in _LASTING and (expired or asked.outcome is not None):
-            _ask_anew(charge_point, asked)  # a charger repeats how a number has ended
-        elif expired:
-            forget(charge_point, asked.purpose)
-        elif asked.purpose not in _ONE_SHOT:
-            charge_point.let_out(CommandCharger(command))
-            _look_again(charge_point, RETRY_S * 2)
-    # Whoever was told that the session ends is owed its end, even after the command has expired.
-    ending = state.stop_request is not None and charge_point.running is not None
-    if ending and outstanding(charge_point, Purpose.AUTHORIZATION) is None:
-        end_session(charge_point)
-    charger_settings.refresh(charge_point)
-    kept_list.again(charge_point)
-    limits.give_again(charge_point)
-
-
-def _ask_anew(charge_point: "ChargePoint", asked: Asked) -> None:
-    """Ask once more for what is desired for good, as it is desired now."""
-    if asked.purpose is Purpose.LIMIT:
-        limits.give_again(charge_point)
-        return
-    forget(charge_point, asked.purpose)
-    command = asked.command
-    if isinstance(command, SetAvailable):
-        set_available(charge_point, available=command.available)
-    elif isinstance(command, Configure):
-        charger_settings.refresh(charge_point)
-    elif isinstance(command, StorePlan):
-        if asked.outcome not in _CERTAINLY_NOT_DONE:
-            limits.plan_perhaps_written(charge_point)
-        limits.refresh(charge_point)
-
-
-# --- what became of it ------------------------------------------------------------------------------
-
-
-def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
-    """Take the outcome of a command; one of a command that was replaced means nothing."""
-    for asked in charge_point.state.asked:
-        if asked.command.number == outcome.number:
-            break
-    else:
-        kept_list.ended(charge_point, outcome)
-        return
-    done = outcome.outcome is Outcome.DONE
-    if not done:
-        charge_point.notice(
-            NoticeKind.COMMAND_FAILED,
-            f"{type(asked.command).__name__}: {outcome.outcome} {outcome.detail}".rstrip(),
-        )
-        if asked.purpose in _LASTING:
-            failed = structs.replace(asked, outcome=outcome.outcome, failures=asked.failures + 1)
-            _replace(charge_point, failed)
-            _look_again(charge_point, pause_s(failed.failures))
-            return
-    forget(charge_point, asked.purpose)
-    if done:
-        _done(charge_point, asked.command)
-    if asked.purpose is Purpose.AUTHORIZATION:
-        if isinstance(asked.command, EndSession):
-            if charge_point.running is not None:
-                _look_again(charge_point, RETRY_S)
-        elif isinstance(asked.command, Authorize) and not done:
-            authorization.not_carried_out(charge_point)
-            if outcome.outcome is Outcome.UNKNOWN:
-                withdraw(charge_point)  # else the next car might charge by it
-    elif asked.purpose is Purpose.UNLOCK:
-        remote_control.unlock_ended(charge_point, unlocked=done)
-    elif asked.purpose is Purpose.OVERRIDE and outcome.outcome is Outcome.UNKNOWN:
-        limits.perhaps_overridden(charge_point)
-    elif asked.purpose is Purpose.REBOOT and outcome.outcome in _CERTAINLY_NOT_DONE:
-        remote_control.reboot_failed(charge_point)
-
-
-def _done(charge_point: "ChargePoint", command: ChargerCommand) -> None:
-    """Note what the charger is like now."""
-    if isinstance(command, Configure):
-        charge_point.state.configured = command
-    elif isinstance(command, StorePlan):
-        limits.plan_written(charge_point, command.plan)
-    elif isinstance(command, SetLimit):
-        charge_point.state.limit = None if command.limit_ma is None else command
-    elif isinstance(command, OverrideSchedule):
-        limits.overridden(charge_point)
-    else:
-        return
-    charge_point.changed()
-
-
-def try_again(charge_point: "ChargePoint") -> None:
-    """Ask again for what has not come true: the end of the session, and what is desired for good."""
-    if not charge_point.reachable:
-        return  # reconciled as soon as it can be reached
-    if charge_point.state.stop_request is not None and charge_point.running is not None:
-        end_session(charge_point)
-    for asked in charge_point.state.asked:
-        if asked.purpose in _LASTING:
-            early_s = pause_s(asked.failures) - _age_s(charge_point, asked)
-            if early_s > 0:
-                _look_again(charge_point, early_s)
-            elif asked.outcome is None and asked.command.expires_ms > charge_point.now.utc_ms:
-                # Under the same number: what a slow cloud says of it counts, and nothing is done twice.
-                charge_point.let_out(CommandCharger(asked.command))
-                _look_again(charge_point, RETRY_S * 2)
-            else:
-                _ask_anew(charge_point, asked)  # the one before may have expired
-                for anew in charge_point.state.asked:
-                    if anew.purpose is asked.purpose:
-                        _replace(charge_point, structs.replace(anew, failures=asked.failures))
-
-
-def _age_s(charge_point: "ChargePoint", asked: Asked) -> float:
+def age_s(charge_point: "ChargePoint", asked: Asked) -> float:
     """Return how long ago something lasting was asked; for ever, if the host's clock was set back since."""
     valid_ms = _LIMIT_VALID_MS if asked.purpose in {Purpose.PLAN, Purpose.LIMIT} else _LASTING_VALID_MS
     age_ms = charge_point.now.utc_ms - asked.command.expires_ms + valid_ms
