@@ -26,6 +26,7 @@ from chargebridge.ocpp16.frames import (
     decode_request,
     encode_error,
     encode_result,
+    encode_result_raw,
 )
 from chargebridge.ocpp16.messages import (
     ChangeAvailability,
@@ -80,7 +81,9 @@ def _answer(charge_point: "ChargePoint", call: Call) -> None:
         charge_point.notice(NoticeKind.FRAME_REFUSED, f"{error.code}: {error.description}")
         _send(charge_point, encode_error(call.id, error.code, error.description))
         return
-    if response is not None:
+    if isinstance(response, bytes):
+        _send(charge_point, encode_result_raw(call.id, response))
+    elif response is not None:
         _send(charge_point, encode_result(call.id, response))
 
 
@@ -88,8 +91,8 @@ def _send(charge_point: "ChargePoint", frame: bytes) -> None:
     charge_point.let_out(SendFrame(charge_point.epoch, frame))
 
 
-def _handle(charge_point: "ChargePoint", call: Call, request: Request) -> Response | None:
-    """Answer a call, or return None where the answer is held until the charger has spoken."""
+def _handle(charge_point: "ChargePoint", call: Call, request: Request) -> Response | bytes | None:
+    """Answer a call, if need be as JSON, or return None where the answer is held until others have spoken."""
     match request:
         case GetConfiguration():
             return configuration.get_configuration(charge_point, request)

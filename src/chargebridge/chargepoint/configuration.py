@@ -1,6 +1,6 @@
 """Reading and writing configuration keys (`CF-*`, OCPP 1.6 §5.3, §5.8)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from chargebridge.chargepoint.keys import (
 )
 from chargebridge.chargepoint.records import SetConfiguration
 from chargebridge.chargers.model import Quantity
+from chargebridge.ocpp16.codec import ENCODER
 from chargebridge.ocpp16.enums import ConfigurationStatus
 from chargebridge.ocpp16.frames import CallErrorCode, PayloadError
 from chargebridge.ocpp16.messages import (
@@ -48,12 +49,14 @@ class Offer(Struct, frozen=True):
     """By lower-case name."""
     defaults: Mapping[str, str]
     """By name: what is not computed."""
-    unwritten: tuple[KeyValue, ...]
-    """What is reported of each key while nobody has written it."""
+    openings: tuple[bytes, ...]
+    """The JSON of each key up to its value."""
+    unwritten: tuple[bytes, ...]
+    """The JSON of each key while nobody has written it; empty for those that are computed."""
     places: Mapping[str, int]
-    """By name, in `unwritten`."""
-    computed: tuple[str, ...]
-    """Names of the keys whose value takes a look at the charge point."""
+    """By name, in `openings` and `unwritten`."""
+    computed: tuple[tuple[int, Callable[["ChargePoint"], str]], ...]
+    """Where those keys are whose value takes a look at the charge point, and the look."""
 
 
 @lru_cache(maxsize=64)
@@ -65,13 +68,23 @@ def offer(behaviour: Behaviour, capabilities: Capabilities) -> Offer:
         for key in keys.values()
         if key.default is not None
     }
+    empty = (
+        KeyValue(key=key.name, readonly=not _writable(key, behaviour), value="") for key in keys.values()
+    )
+    openings = tuple(ENCODER.encode(one).removesuffix(b'""}') for one in empty)
     unwritten = tuple(
-        KeyValue(key=key.name, readonly=not _writable(key, behaviour), value=defaults.get(key.name))
-        for key in keys.values()
+        _value(opening, defaults[key.name]) if key.name in defaults else b""
+        for key, opening in zip(keys.values(), openings, strict=True)
     )
     places = {key.name: place for place, key in enumerate(keys.values())}
-    computed = tuple(key.name for key in keys.values() if key.computed is not None)
-    return Offer(keys, defaults, unwritten, places, computed)
+    computed = tuple(
+        (place, key.computed) for place, key in enumerate(keys.values()) if key.computed is not None
+    )
+    return Offer(keys, defaults, openings, unwritten, places, computed)
+
+
+def _value(opening: bytes, value: str) -> bytes:
+    return opening + ENCODER.encode(value) + b"}"
 
 
 def _writable(key: Key, behaviour: Behaviour) -> bool:
@@ -130,10 +143,15 @@ def readings_wanted(items: str) -> frozenset[tuple[Quantity, int]]:
 # --- GetConfiguration -------------------------------------------------------------------------------
 
 
-def get_configuration(charge_point: "ChargePoint", request: GetConfiguration) -> GetConfigurationResponse:
-    """Answer GetConfiguration: all keys, or the known and the unknown of those asked for (`CF-1`)."""
+def get_configuration(
+    charge_point: "ChargePoint", request: GetConfiguration
+) -> GetConfigurationResponse | bytes:
+    """Answer GetConfiguration: all keys, or the known and the unknown of those asked for (`CF-1`).
+
+    The answer of all keys is written already: some central systems ask a whole fleet for it at once.
+    """
     if not request.key:
-        return GetConfigurationResponse(configuration_key=_report_all(charge_point))
+        return _report_all(charge_point)
     if len(request.key) > MAX_KEYS_ASKED:
         raise PayloadError(
             CallErrorCode.OCCURENCE_CONSTRAINT_VIOLATION,
@@ -153,13 +171,16 @@ def get_configuration(charge_point: "ChargePoint", request: GetConfiguration) ->
     )
 
 
-def _report_all(charge_point: "ChargePoint") -> tuple[KeyValue, ...]:
+def _report_all(charge_point: "ChargePoint") -> bytes:
     own = charge_point.offer
     reports = list(own.unwritten)
-    for name in (*own.computed, *charge_point.configuration):
-        if name in own.places:  # a store may hold a key that is not there any more
-            reports[own.places[name]] = _report(charge_point, own.keys[name.lower()])
-    return tuple(reports)
+    for place, look in own.computed:
+        reports[place] = _value(own.openings[place], look(charge_point))
+    for name, value in charge_point.configuration.items():
+        written = own.places.get(name)
+        if written is not None:  # a store may hold a key that is not there any more
+            reports[written] = _value(own.openings[written], value)
+    return b'{"configurationKey":[%b]}' % b",".join(reports)
 
 
 def _report(charge_point: "ChargePoint", key: Key, name: str | None = None) -> KeyValue:

@@ -71,6 +71,8 @@ def write(charge_point: "ChargePoint", key: str, value: str) -> None:
 def _holding(charge_point: "ChargePoint") -> tuple[DynamicCurrent, ...]:
     if not charge_point.settings.behaviour.easee_extensions:
         return ()  # by another behaviour than it was written under: nobody could end it any more
+    if not charge_point.state.dynamic:
+        return ()
     now_ms = charge_point.now.utc_ms
     return tuple(
         current

@@ -22,6 +22,8 @@ DAYS_KEPT: Final = 31
 
 def remaining(charge_point: "ChargePoint") -> int:
     """Return how many profiles may still be written now."""
+    if not charge_point.state.profile_writes:
+        return BUDGET
     # One day more, since any seven times 24 hours lie in eight days of the calendar.
     since = charge_point.now.utc_ms // DAY_MS - WINDOW_DAYS - 1
     written = sum(writes for day, writes in charge_point.state.profile_writes if day > since)
@@ -69,6 +71,8 @@ def room_again(charge_point: "ChargePoint") -> None:
 
 def today(charge_point: "ChargePoint") -> str:
     """Return how many profiles were written today (UTC), for a configuration key."""
+    if not charge_point.state.profile_writes:
+        return "0"
     return str(dict(charge_point.state.profile_writes).get(charge_point.now.utc_ms // DAY_MS, 0))
 
 

@@ -151,6 +151,11 @@ def encode_result(message_id: str, response: Response) -> bytes:
     return _encode((3, message_id, response))
 
 
+def encode_result_raw(message_id: str, payload: bytes) -> bytes:
+    """Write a CALLRESULT whose payload is encoded already."""
+    return _encode((3, message_id, Raw(payload)))
+
+
 def encode_error(
     message_id: str, code: CallErrorCode, description: str = "", details: Mapping[str, object] | None = None
 ) -> bytes:
