@@ -36,7 +36,7 @@ def numbers(output: str, row: str) -> list[str]:
 
 
 def test_a_scripted_run_reconciles():
-    ran = demo("--charge-points", "25", "--duration", "12", "--speed", "600", "--seed", "5")
+    ran = demo("--charge-points", "25", "--duration", "18", "--speed", "600", "--seed", "5")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     chargers, central_system = numbers(ran.stdout, "energy (Wh)")
     assert chargers == central_system
