@@ -131,8 +131,9 @@ def described(charge_point: "ChargePoint", info: ChargerInfo) -> None:
     configuration.take_back_what_cannot_be(charge_point)
     availability.described(charge_point)
     if comes_from_elsewhere:
-        # It may keep list and limit of whoever had it before.
+        # It may keep list, cache and limit of whoever had it before.
         state.list_revision += 1
+        state.foreign_cache = Capability.CACHE in info.capabilities
         if Capability.LIMIT in info.capabilities:
             commands.set_limit(charge_point, None, None)
     charge_point.changed()

@@ -17,6 +17,7 @@ from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
     Authorize,
     ChargerCommand,
+    ClearCache,
     CommandOutcome,
     Configure,
     EndSession,
@@ -52,6 +53,8 @@ def reconcile(charge_point: "ChargePoint") -> None:
     ending = state.stop_request is not None and charge_point.running is not None
     if ending and commands.outstanding(charge_point, Purpose.AUTHORIZATION) is None:
         commands.end_session(charge_point)
+    if state.foreign_cache and commands.outstanding(charge_point, Purpose.CACHE) is None:
+        commands.clear_cache(charge_point)
     charger_settings.refresh(charge_point)
     kept_list.again(charge_point)
     limits.give_again(charge_point)
@@ -122,6 +125,8 @@ def _done(charge_point: "ChargePoint", command: ChargerCommand) -> None:
         charge_point.state.limit = None if command.limit_ma is None else command
     elif isinstance(command, OverrideSchedule):
         limits.overridden(charge_point)
+    elif isinstance(command, ClearCache):
+        charge_point.state.foreign_cache = False
     else:
         return
     charge_point.changed()

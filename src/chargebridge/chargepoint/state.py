@@ -193,6 +193,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """The revision that the charger has confirmed."""
     list_conflict: str | None = None
     """The idTag on which the central system has contradicted its list; until the list changes (`LL-9`)."""
+    foreign_cache: bool = False
+    """The charger may know tokens of a former charge point, and let them charge while its cloud is away."""
     dynamic: tuple[DynamicCurrent, ...] = ()
     plan: Plan | None = None
     """What the charger keeps in its memory, as far as is known."""

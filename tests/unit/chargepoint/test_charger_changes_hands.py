@@ -9,6 +9,7 @@ from chargebridge.chargers.model import (
     Capability,
     ChargerInfo,
     ChargerState,
+    ClearCache,
     Outcome,
     SetAvailable,
     SetLimit,
@@ -67,7 +68,17 @@ class TestComing:
 
     def test_a_new_charger_is_left_in_peace(self, newcomer):
         come(newcomer, Assigned(0, 0, 0))
-        assert newcomer.asked(StorePlan, SetLimit, SetAvailable) == []
+        assert newcomer.asked(StorePlan, SetLimit, SetAvailable, ClearCache) == []
+
+    def test_it_forgets_the_tokens_that_were_accepted_elsewhere(self, newcomer):
+        come(newcomer, Assigned(3, newcomer.utc_ms, 1000))
+        (clear,) = newcomer.asked(ClearCache)
+        newcomer.done(clear, Outcome.REFUSED)
+        newcomer.restart()
+        (again,) = newcomer.asked(ClearCache)
+        newcomer.done(again)
+        newcomer.restart()
+        assert newcomer.asked(ClearCache) == []
 
     def test_one_without_a_memory_for_plans_is_not_limited_for_good(self, newcomer):
         newcomer.turn(Assigned(3, newcomer.utc_ms, 1000))
