@@ -408,7 +408,6 @@ class ChargePoint:
             sampling.schedule(self)
         elif name == "StopTransactionOnInvalidId":
             transactions.heed_refusal(self)
-            limits.refresh(self)
         else:
             charger_settings.refresh(self)
 

@@ -45,7 +45,6 @@ def circumstances(charge_point: "ChargePoint", connector: int = 1) -> Circumstan
     settings = charge_point.settings
     return Circumstances(
         merged=settings.behaviour.purposes_merged,
-        one_place=settings.behaviour.connectors_are_one,
         connector=connector,
         charging_since_ms=_charging_since_ms(charge_point),
         now_ms=charge_point.now.utc_ms,

@@ -51,8 +51,6 @@ class Circumstances(Struct, frozen=True, gc=False):
     merged: bool
     """The standard takes the lower one of transaction profile and ChargePointMaxProfile. If False, an active
     TxDefaultProfile overrides the ChargePointMaxProfile; an active TxProfile only ever lowers the outcome."""
-    one_place: bool
-    """In the standard connector 0 is the whole charge point. If True, all connectors are the same place."""
     connector: int
     """The connector looked at. 0 gives what connector 1 does: a charge point has one connector (`SC-23`)."""
     charging_since_ms: int | None
@@ -201,7 +199,7 @@ def _stacks(profiles: Sequence[Installed], circumstances: Circumstances) -> _Sta
     }
     # The higher level goes first; at the same level the connector's own goes before the one of all (`SC-4`).
     for installed in sorted(profiles, key=lambda each: (-each.profile.stack_level, -each.connector)):
-        if circumstances.one_place or installed.connector in here:
+        if installed.connector in here:
             purpose = installed.profile.charging_profile_purpose
             stacks[purpose].append(_timetable(installed, circumstances))
     return stacks

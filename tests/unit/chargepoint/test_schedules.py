@@ -41,9 +41,7 @@ X_MS = parse_timestamp(X)
 LONG_AGO = "2024-01-01T00:00:00Z"
 DAY_S = 86_400
 
-STANDARD = Circumstances(
-    merged=True, one_place=False, connector=1, charging_since_ms=None, now_ms=X_MS, hardware_ma=80_000
-)
+STANDARD = Circumstances(merged=True, connector=1, charging_since_ms=None, now_ms=X_MS, hardware_ma=80_000)
 OVERRIDING = structs.replace(STANDARD, merged=False)
 
 
@@ -238,22 +236,6 @@ class TestPurposes:
 
 
 class TestConnectors:
-    def test_in_one_place_it_does_not_matter_for_which_connector_a_profile_was_set(self) -> None:
-        of_one = profile((0, "10"), connector=1)
-        for connector in (0, 1):
-            place = structs.replace(STANDARD, one_place=True, connector=connector)
-            assert composite([of_one], 60, circumstances=place) == "[0:10.0]"
-            assert composite([profile((0, "16"))], 60, circumstances=place) == "[0:16.0]"
-
-    def test_in_one_place_no_connector_is_another_one(self) -> None:
-        place = structs.replace(STANDARD, one_place=True)
-        assert composite([profile((0, "10"), connector=2)], 60, circumstances=place) == "[0:10.0]"
-
-    def test_in_one_place_the_maximum_may_be_set_for_connector_1(self) -> None:
-        place = structs.replace(STANDARD, one_place=True, connector=0)
-        maximum = profile((0, "13"), purpose=MAX, connector=1)
-        assert composite([maximum], 60, circumstances=place) == "[0:13.0]"
-
     def test_in_the_standard_a_profile_of_another_connector_is_none_of_this_one(self) -> None:
         assert composite([profile((0, "10"), connector=2)], 60) == "[0:80.0]"
 

@@ -109,7 +109,6 @@ days_later = st.sampled_from((0, 1, 7, 8)).map(lambda days: days * DAY_S * 1000)
 circumstances_of = st.builds(
     Circumstances,
     merged=st.booleans(),
-    one_place=st.booleans(),
     connector=st.integers(0, 2),
     charging_since_ms=st.none() | half_seconds,
     now_ms=half_seconds,
@@ -150,7 +149,7 @@ def highest(profiles, circumstances, purpose, at_ms):
     for installed in profiles:
         if installed.profile.charging_profile_purpose is not purpose:
             continue
-        if not circumstances.one_place and installed.connector not in (0, connector):
+        if installed.connector not in (0, connector):
             continue
         period = active(installed.profile, circumstances, at_ms)
         rank = (installed.profile.stack_level, installed.connector)
