@@ -22,6 +22,7 @@ from contextlib import closing
 from pathlib import Path
 
 from chargebridge.chargepoint.records import Query, Record
+from chargebridge.store.committing import Job, JournalListener, Read, Recovered, transact
 from chargebridge.store.connection import open_reader, open_writer
 from chargebridge.store.errors import (
     REFUSALS,
@@ -32,7 +33,7 @@ from chargebridge.store.errors import (
 )
 from chargebridge.store.reader import StoreReader
 from chargebridge.store.rows import Pair, SetAside
-from chargebridge.store.writer import Job, JournalListener, Read, Recovered, Writer, transact
+from chargebridge.store.writer import Writer
 
 STORE_FILE = "store.sqlite3"
 """The file's name in the state directory."""

@@ -8,11 +8,11 @@ import pytest
 
 from chargebridge.chargepoint.records import Found, Query, Record
 from chargebridge.store.batch import Batch
+from chargebridge.store.committing import transact
 from chargebridge.store.connection import open_writer
 from chargebridge.store.journal import STORE_FILE
 from chargebridge.store.queries import answer
 from chargebridge.store.reader import StoreReader
-from chargebridge.store.writer import transact
 
 
 class Written:

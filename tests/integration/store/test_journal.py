@@ -39,6 +39,7 @@ from chargebridge.chargepoint.records import (
     Unbury,
 )
 from chargebridge.store.batch import Batch
+from chargebridge.store.committing import transact
 from chargebridge.store.connection import open_writer
 from chargebridge.store.errors import (
     EarlierTurnFailedError,
@@ -49,7 +50,6 @@ from chargebridge.store.errors import (
 )
 from chargebridge.store.journal import SqliteStore
 from chargebridge.store.rows import SetAside
-from chargebridge.store.writer import transact
 
 pytestmark = pytest.mark.integration
 
