@@ -226,8 +226,7 @@ def fail(charge_point: "ChargePoint", call: OpenCall, reason: str) -> None:
     elif call.kind is CallKind.BOOT:
         boot.unanswered(charge_point)
     elif call.kind is CallKind.STATUS:
-        # Told again with the next heartbeat: often enough to be right, too seldom to flood.
-        charge_point.reported = (None, None)
+        status.not_told(charge_point)
 
 
 def _nothing_to_do(charge_point: "ChargePoint", payload: Raw) -> None:

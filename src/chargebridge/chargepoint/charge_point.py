@@ -131,6 +131,7 @@ class ChargePoint:
         "settings",
         "settled",
         "state",
+        "status_failed",
         "statuses",
         "telemetry",
         "timers",
@@ -183,6 +184,8 @@ class ChargePoint:
         # What is to be said when its turn comes. Shared empty values: idle costs nothing.
         self.statuses: list[Reported] = _EMPTY
         self.reported: tuple[Reported | None, Reported | None] = (None, None)
+        self.status_failed = False
+        """The central system did not take a status: the present ones are told again."""
         self.triggered: list[Triggered] = _EMPTY
         self.telemetry: bytes | None = None
         """A MeterValues of no transaction."""

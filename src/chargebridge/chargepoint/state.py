@@ -213,7 +213,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     locked: LockedCable | None = None
 
 
-_encode = msgspec.json.Encoder().encode
+# Sets in one order: the same inputs lead to the same records, byte for byte.
+_encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(State).decode
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CHARGER_OFFLINE: Final = "charger offline"
 EV_SIDE_DISCONNECTED: Final = "EV side disconnected"
 MOST_UNTOLD: Final = 16
-"""Changes that wait to be told; above that the oldest are left out, the newest never."""
+"""Changes that wait to be told; above that ways round are left out, oldest first."""
 
 _ERRORS: Final[Mapping[Fault, ErrorCode]] = {
     Fault.CONNECTOR_LOCK: ErrorCode.CONNECTOR_LOCK_FAILURE,
@@ -141,13 +141,22 @@ def refresh(charge_point: "ChargePoint") -> None:
         return  # nothing unprompted while the charger is unknown
     for number in (0, 1):
         report, last = _known(charge_point, number), charge_point.reported[number]
-        if report == last:
+        if report == last and not charge_point.status_failed:
             continue
         if charge_point.online and last is not None:
             detour = _DETOURS.get((last.status, report.status))
             if detour is not None:
                 _tell(charge_point, Reported(number, detour))
         _tell(charge_point, report)
+    charge_point.status_failed = False
+
+
+def not_told(charge_point: "ChargePoint") -> None:
+    """The central system failed to take a status: all are told again, with the next heartbeat or change.
+
+    Often enough to be right, too seldom to flood. The walk goes on from what was meant to be told.
+    """
+    charge_point.status_failed = True
 
 
 def unplugged(charge_point: "ChargePoint") -> None:
@@ -170,7 +179,27 @@ def _tell(charge_point: "ChargePoint", report: Reported) -> None:
     whole, outlet = charge_point.reported
     charge_point.reported = (whole, report) if report.connector else (report, outlet)
     if charge_point.online:
-        charge_point.statuses = [*charge_point.statuses[-(MOST_UNTOLD - 1) :], report]
+        charge_point.statuses = _without_detours([*charge_point.statuses, report])
+
+
+def _without_detours(reports: list[Reported]) -> list[Reported]:
+    """Shorten what waits to be told, if it is too much: the walk stays legal, and ends where it did.
+
+    What lies between a status and the same one again is left out. There are nine statuses, so among
+    so many reports one comes back.
+    """
+    while len(reports) > MOST_UNTOLD:
+        seen: dict[tuple[int, Status], int] = {}
+        for place, report in enumerate(reports):
+            first = seen.setdefault((report.connector, report.status), place)
+            if first != place:
+                reports = [
+                    other
+                    for at, other in enumerate(reports)
+                    if not first <= at < place or other.connector != report.connector
+                ]
+                break
+    return reports
 
 
 def notification(charge_point: "ChargePoint", report: Reported) -> StatusNotification:

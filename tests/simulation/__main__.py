@@ -1,0 +1,45 @@
+"""`python -m tests.simulation`: one seed, or as many as it takes for so many steps."""
+
+import argparse
+import sys
+
+import structlog
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from tests.simulation.campaign import Tally, run
+from tests.simulation.trace import Broken
+
+
+def main():
+    arguments = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    arguments.add_argument("--seed", type=int, default=1, help="the first seed")
+    arguments.add_argument("--worlds", type=int, default=1, help="how many seeds, one after the other")
+    arguments.add_argument("--steps", type=int, default=0, help="go on until so many steps were taken")
+    arguments.add_argument("--charge-points", type=int, default=8, help="in each world")
+    arguments.add_argument("--hours", type=float, default=24.0, help="of faults, in each world")
+    options = arguments.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    console, tally = Console(), Tally()
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    seed = options.seed
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        while tally.worlds < options.worlds or tally.steps < options.steps:
+            progress.update(task, description=f"seed {seed}: {tally}")
+            try:
+                run(tally, seed, options.charge_points, options.hours)
+            except Broken as broken:
+                progress.stop()
+                console.print("\n".join(broken.__notes__), markup=False, highlight=False, soft_wrap=True)
+                console.print(f"\n{broken}", markup=False, style="red", soft_wrap=True)
+                return 1
+            seed += 1
+    for table in tally.tables():
+        console.print(table)
+    console.print(str(tally))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Running worlds from seeds, and what came of it."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from rich.table import Table
+
+from tests.simulation.faults import Kind
+from tests.simulation.trace import Broken
+from tests.simulation.world import REST_HOURS, World
+
+
+@dataclass
+class Tally:
+    """What some runs had to go through, and what was looked at in them."""
+
+    worlds: int = 0
+    charge_point_hours: float = 0.0
+    steps: int = 0
+    kills: int = 0
+    transactions: int = 0
+    struck: Counter = field(default_factory=Counter)
+    checks: Counter = field(default_factory=Counter)
+
+    def add(self, world, charge_points, hours):
+        """Count one world that has come to rest."""
+        self.worlds += 1
+        self.charge_point_hours += charge_points * (hours + REST_HOURS)
+        self.steps += world.steps
+        self.kills += world.kills
+        self.transactions += len(world.central.ledger.transactions())
+        self.struck += world.faults.struck
+        self.checks += world.watch.checks
+
+    @property
+    def never_struck(self):
+        """Kinds of faults that have not been seen: a run without them proves too little."""
+        return [kind.value for kind in Kind if not self.struck[kind]]
+
+    def tables(self):
+        """Return what struck how often, and what was checked how often."""
+        faults = Table("fault", "struck", title="What went wrong")
+        for kind in Kind:
+            faults.add_row(kind.value, f"{self.struck[kind]:,}")
+        checks = Table("invariant", "looked at", title="What held all along")
+        for invariant, times in sorted(self.checks.items()):
+            checks.add_row(invariant, f"{times:,}")
+        return faults, checks
+
+    def __str__(self):
+        return (
+            f"{self.worlds:,} worlds, {self.charge_point_hours:,.0f} charge-point-hours, {self.steps:,} steps,"
+            f" {self.transactions:,} transactions, {self.kills:,} kills of the gateway"
+        )
+
+
+def run(tally, seed, charge_points=8, hours=24.0):
+    """Let one world storm and come to rest.
+
+    Raises:
+        Broken: an invariant does not hold; its notes are the way there, and the command that repeats it.
+    """
+    world = World(seed, charge_points, pace="busy" if seed % 3 else "calm", wild=True)
+    try:
+        world.let_it_storm(hours)
+        world.come_to_rest()
+    except Exception as error:
+        identity = error.identity if isinstance(error, Broken) else ""
+        for line in world.trace.of(identity):
+            error.add_note(line)
+        error.add_note(
+            f"\nAgain with: .venv/bin/python -m tests.simulation --seed {seed} --charge-points {charge_points}"
+            f" --hours {hours:g}"
+        )
+        raise
+    tally.add(world, charge_points, hours)

@@ -1,0 +1,203 @@
+"""The central system of the simulation: the bundled one's business, with all that can be wrong with it."""
+
+import json
+
+from chargebridge.clock import Instant, format_utc
+from chargebridge.emulators.central_system.ledger import Ledger
+from chargebridge.emulators.central_system.policy import Policy
+from chargebridge.emulators.central_system.reception import Reception
+from chargebridge.emulators.central_system.responder import Responder
+from chargebridge.emulators.central_system.scripting import (
+    AS_USUAL,
+    NOTHING,
+    CallRefused,
+    Delayed,
+    Lost,
+    Raw,
+)
+from chargebridge.emulators.central_system.session import Session
+from chargebridge.emulators.central_system.transcript import Transcript
+from chargebridge.ocpp16.enums import RegistrationStatus
+from chargebridge.ocpp16.frames import Call, decode_frame
+from chargebridge.ocpp16.messages import BootNotificationResponse
+from tests.simulation.faults import Kind
+from tests.simulation.network import Connection
+
+_ACTIONS = (
+    "Authorize",
+    "BootNotification",
+    "Heartbeat",
+    "MeterValues",
+    "StartTransaction",
+    "StatusNotification",
+    "StopTransaction",
+)
+
+
+class _Admitting(Responder):
+    """Who may say what is watched where it is said: here frames may have been lost before."""
+
+    def admit(self, session, action, now, report):
+        pass
+
+
+class _TrueClock:
+    speed = 1.0
+
+    def __init__(self, timeline):
+        self._timeline = timeline
+
+    def now(self):
+        return Instant(self._timeline.now_ms, self._timeline.now_ms / 1000)
+
+
+class CentralSystem:
+    """Answers, records, asks; away, deaf, refusing or mistaken when the faults want it.
+
+    Args:
+        world: it lives in.
+    """
+
+    def __init__(self, world):
+        self._world = world
+        self._faults = world.faults
+        self.ledger = Ledger()
+        self.away = self.deaf = self.refuses_all = False
+        self.boot_says = RegistrationStatus.ACCEPTED
+        self.answers = {}
+        """What was answered to calls of the central system, by their ids."""
+        self._responder = _Admitting(self.ledger, Policy(), 300)
+        self._reception = Reception(self._responder, _TrueClock(world.timeline), validate=False)
+        for action in _ACTIONS:
+            self._reception.handlers[action, None] = self._decide(action)
+        self._sessions = {}
+        self._asked = {}
+        self._number = 0
+
+    # --- connections
+
+    def connect(self, link, process):
+        """Take a handshake, or refuse it."""
+        connection = Connection(self._world, link, process)
+
+        def decide():
+            if not process.alive:
+                return
+            if self.away:
+                link.refused()
+                return
+            session = self._session(link.identity)
+            if session.connection is not None:
+                session.connection.cut()
+            session.connection = connection
+            link.opened(connection)
+
+        self._world.timeline.after(0.1, decide)
+
+    def lost(self, connection):
+        session = self._session(connection.identity)
+        if session.connection is connection:
+            session.connection = None
+
+    def leave(self):
+        """Be away: every connection breaks, and nobody gets a new one."""
+        self.away = True
+        for session in self._sessions.values():
+            if session.connection is not None:
+                session.connection.cut()
+
+    def process_died(self):
+        for session in self._sessions.values():
+            if session.connection is not None:
+                session.connection.process_died()
+
+    def _session(self, identity):
+        session = self._sessions.get(identity)
+        if session is None:
+            session = self._sessions[identity] = Session(identity, Transcript(1), 30.0)
+        return session
+
+    # --- what charge points say
+
+    def received(self, connection, data, *, again):
+        """Take a frame; `again`: the network has doubled it."""
+        session = self._session(connection.identity)
+        if session.connection is not connection or self.deaf:
+            return
+        frame = decode_frame(data)
+        if not isinstance(frame, Call):
+            if not again:
+                self.answers.setdefault(frame.id, []).append(json.loads(data))
+            return
+
+        def report(finding):
+            self._world.watch.objected(connection.identity, finding, data)
+
+        verdict = self._reception.take(session, frame, report)
+        for reply in verdict.replies:
+            if verdict.delay_s:
+                self._world.timeline.after(
+                    verdict.delay_s, lambda frame=reply.frame: connection.to_charge_point(frame)
+                )
+            else:
+                connection.to_charge_point(reply.frame)
+
+    def _decide(self, action):
+        faults = self._faults
+
+        def handler(identity, request):
+            if action == "BootNotification" and self.boot_says is not RegistrationStatus.ACCEPTED:
+                pending = self.boot_says is RegistrationStatus.PENDING
+                faults.note(Kind.BOOT_PENDING if pending else Kind.BOOT_REJECTED)
+                return BootNotificationResponse(
+                    status=self.boot_says,
+                    current_time=format_utc(self._world.timeline.now_ms),
+                    interval=120,
+                )
+            transactional = action in {"StartTransaction", "MeterValues", "StopTransaction"}
+            if self.refuses_all and transactional:
+                faults.note(Kind.REFUSES_ALL)
+                return CallRefused("InternalError", "the database is away")
+            if faults.strikes(Kind.ANSWER_MISSING):
+                return Lost()
+            if faults.strikes(Kind.MESSAGE_IGNORED):
+                return NOTHING
+            if faults.strikes(Kind.ANSWER_LATE):
+                return Delayed(faults.seconds(2, 200))
+            if faults.strikes(Kind.ANSWER_ERROR):
+                return CallRefused(faults.random.choice(("GenericError", "InternalError", "Nonsense")))
+            if faults.strikes(Kind.ANSWER_WRONG):
+                # A StartTransaction answered like that has not been understood; all else has been taken.
+                if action == "StartTransaction":
+                    return Raw(self._nonsense(identity))
+                self._session(identity).connection.to_charge_point(self._nonsense(identity))
+                return Lost()
+            return AS_USUAL
+
+        return handler
+
+    def _nonsense(self, identity):
+        """An answer to what is open, with a payload that nobody understands."""
+        open_id = self._world.watch.open_call(identity)
+        return json.dumps([3, open_id or "?", {"status": 7, "transactionId": "seven"}]).encode()
+
+    # --- what it asks
+
+    def ask(self, identity, action, payload):
+        """Send a CALL, if the charge point is connected; return its id."""
+        connection = self._session(identity).connection
+        if connection is None or self.away or self.deaf:
+            return None
+        self._number += 1
+        id = f"cs{self._number}"
+        self._asked[id] = (identity, action, payload)
+        connection.to_charge_point(json.dumps([2, id, action, payload]).encode())
+        return id
+
+    def asked(self, id):
+        return self._asked.get(id)
+
+    def open_transaction(self, identity):
+        """Return the id of the transaction that it believes to run, or None."""
+        latest = self.ledger.latest_transaction(identity, 1)
+        return latest.id if latest is not None and latest.is_open else None

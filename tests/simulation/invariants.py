@@ -1,0 +1,416 @@
+"""What has to hold all along, watched from outside; and the account at the end.
+
+Each invariant has a name, by which `Broken` tells which one does not hold.
+"""
+
+import json
+import re
+from collections import Counter, defaultdict, deque
+
+import msgspec
+
+from chargebridge.chargepoint import configuration, status
+from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.state import dump
+from chargebridge.chargepoint.turn import SendFrame
+from chargebridge.emulators.central_system import conformance
+from chargebridge.emulators.central_system.violations import Rule
+from chargebridge.ocpp16.enums import ChargePointStatus
+from tests.simulation.trace import Broken
+
+ENERGY = "every Wh is in exactly one transaction, with the charger's own edges"
+ORDER = "order holds"
+ONE_CALL = "at most one CALL of ours is unanswered"
+BOOT_FIRST = "nothing before registration but what it allows"
+KEPT = "nothing visible is forgotten by a restart"
+REGISTER = "meter readings never run backwards"
+LIMIT = "the current never exceeds the plan in force for longer than its delay"
+DRAINS = "after the last fault everything comes to rest"
+WIRE = "what is said is OCPP"
+
+CALL_TIMEOUT_S = 30.0
+LIMIT_DELAY_S = 300.0
+"""How long a charger may go on offering more than is in force while nothing disturbs: two attempts at a
+command that nobody answered (60 s each), and what the vendor's cloud takes."""
+
+_SEVERITY = {
+    Rule.METER_BACKWARDS: REGISTER,
+    Rule.OVERLAP: ORDER,
+    Rule.AFTER_STOP: ORDER,
+    Rule.STOP_CHANGED: ENERGY,
+    Rule.UNKNOWN_TRANSACTION: ORDER,
+    Rule.BOOT_FIRST: BOOT_FIRST,
+    Rule.REJECTED_SILENCE: BOOT_FIRST,
+}
+_WATCHED_HERE = frozenset({Rule.STATUS, Rule.BOOT_INTERVAL, Rule.BOOT_FIRST, Rule.MESSAGE_ID})
+
+
+class _Speaker:
+    """What is known from outside of one charge point's side of the conversation."""
+
+    def __init__(self):
+        self.registration = None
+        """The newest answer to a BootNotification that has reached it in this life."""
+        self.open_call = None
+        """(id, action, since when in ms)."""
+        self.boot_ids = set()
+        self.asked = set()
+        """Ids of the central system's calls on this connection, as they have arrived."""
+        self.used = set()
+        self.garbled = False
+        """A spoilt frame has arrived on this connection: it may have had any id."""
+        self.statuses = {}
+        self.triggered = False
+
+
+class Watch:
+    """Watches a world.
+
+    Args:
+        world: the one that is watched.
+    """
+
+    def __init__(self, world):
+        self._world = world
+        self._speakers = defaultdict(_Speaker)
+        self._visible = {}
+        """By charge point: how it was at the end of the newest turn of which anything was let go."""
+        self._turns = defaultdict(deque)
+        """By charge point: (token, how it was) of the turns behind that, which nobody has seen yet."""
+        self._exceeds_since_ms = {}
+        self._disturbed_ms = defaultdict(int)
+        self._decided_ms = {}
+        """By frame that waits for the disk: when it was decided to send it."""
+        self.promised = defaultdict(dict)
+        """By charge point: what its central system was told `Accepted`, by name."""
+        self.checks = Counter()
+
+    def require(self, invariant, identity, holds, text):
+        """Break off unless something holds."""
+        self.checks[invariant] += 1
+        if not holds:
+            raise Broken(invariant, identity, text)
+
+    # --- nothing visible is forgotten ----------------------------------------------------------------
+
+    def turn_ended(self, key, token):
+        self._turns[key].append((token, snapshot(token.binding.charge_point)))
+        for output in token.outputs:
+            if isinstance(output, SendFrame):
+                # A time-out runs from the turn; the frame leaves when the disk has taken it.
+                self._decided_ms[output.data] = self._world.timeline.now_ms
+
+    def turn_durable(self, token):
+        turns = self._turns[token.binding.key] if hasattr(token, "binding") else None
+        while turns:
+            past, image = turns.popleft()
+            self._visible[token.binding.key] = image
+            if past is token:
+                break
+
+    def turns_failed(self, tokens):
+        failed = {id(token) for token in tokens}
+        for turns in self._turns.values():
+            kept = [turn for turn in turns if id(turn[0]) not in failed]
+            turns.clear()
+            turns.extend(kept)
+
+    def taken_up(self, key, charge_point):
+        """A new process has loaded a charge point."""
+        loaded = snapshot(charge_point)
+        identity = charge_point.settings.identity
+        candidates = [self._visible[key]] if key in self._visible else []
+        candidates += [image for _, image in self._turns.pop(key, ())]
+        if candidates:
+            differences = [_difference(candidate, loaded) for candidate in candidates]
+            self.require(
+                KEPT, identity, "" in differences, f"what is stored is not what was: {differences[-1]}"
+            )
+        self._visible[key] = loaded
+        for name, value in self.promised[identity].items():
+            self._check_promise(charge_point, name, value)
+        self._speakers[identity].registration = None
+
+    def _check_promise(self, charge_point, name, value):
+        identity = charge_point.settings.identity
+        kind, _, which = name.partition(" ")
+        match kind:
+            case "key":
+                now = configuration.text(charge_point, which)
+                self.require(KEPT, identity, now == value, f"{which} is {now!r} and was set to {value!r}")
+            case "profile":
+                kept = {installed.profile.charging_profile_id for installed in charge_point.profiles}
+                self.require(
+                    KEPT, identity, (int(which) in kept) is value, f"profiles {kept}, not {name}: {value}"
+                )
+            case "list":
+                now = charge_point.state.list_version
+                self.require(KEPT, identity, now == value, f"the list's version is {now}, not {value}")
+
+    # --- what is said ---------------------------------------------------------------------------------
+
+    def link_opened(self, identity):
+        speaker = self._speakers[identity]
+        speaker.open_call = None
+        speaker.used.clear()
+        speaker.boot_ids.clear()
+        speaker.asked.clear()
+        speaker.garbled = False
+        speaker.statuses.clear()
+        speaker.triggered = False
+
+    def open_call(self, identity):
+        open_call = self._speakers[identity].open_call
+        return open_call[0] if open_call is not None else None
+
+    def said(self, identity, data):
+        """A frame leaves the gateway."""
+        frame = json.loads(data)
+        decided_ms = self._decided_ms.pop(data, None)
+        speaker = self._speakers[identity]
+        if frame[0] != 2:
+            self.require(
+                WIRE,
+                identity,
+                speaker.garbled or frame[1] in speaker.asked,
+                f"an answer to {frame[1]!r}, which nobody asked",
+            )
+            self._note_promise(identity, frame)
+            return
+        _, id, action, payload = frame
+        now_ms = decided_ms if decided_ms is not None else self._world.timeline.now_ms
+        open_call = speaker.open_call
+        if open_call is not None:
+            age_s = (now_ms - open_call[2]) / 1000
+            self.require(
+                ONE_CALL, identity, age_s >= CALL_TIMEOUT_S, f"{open_call[1]} waits for {age_s:.1f} s"
+            )
+        self.require(WIRE, identity, id not in speaker.used, f"the id {id} is used twice (RPC-3)")
+        speaker.used.add(id)
+        speaker.open_call = (id, action, now_ms)
+        if action == "BootNotification":
+            speaker.boot_ids.add(id)
+        else:
+            allowed = speaker.registration == "Accepted" or (
+                speaker.registration == "Pending" and speaker.triggered
+            )
+            self.require(BOOT_FIRST, identity, allowed, f"{action} while {speaker.registration}")
+        if action == "StatusNotification":
+            connector, now = payload["connectorId"], ChargePointStatus(payload["status"])
+            for finding in conformance.status_findings(connector, speaker.statuses.get(connector), now):
+                raise Broken(WIRE, identity, finding.text)
+            speaker.statuses[connector] = now
+
+    def heard(self, identity, data):
+        """A frame reaches the gateway."""
+        speaker = self._speakers[identity]
+        try:
+            frame = json.loads(data)
+        except ValueError:
+            return
+        if isinstance(frame, list) and len(frame) > 1 and isinstance(frame[1], str):
+            speaker.asked.add(frame[1])
+        match frame:
+            case [2, str(), "TriggerMessage", _]:
+                speaker.triggered = True
+            case [2, str(), str(action), dict(payload)]:
+                self._doubt_promises(identity, action, payload)
+            case [3, str(id), payload]:
+                if id in speaker.boot_ids and isinstance(payload, dict):
+                    said = payload.get("status")
+                    if said in {"Accepted", "Pending", "Rejected"}:
+                        speaker.statuses.clear()  # a boot begins anew
+                        speaker.registration = said
+                self._answered(speaker, id)
+            case [4, str(id), *_]:
+                self._answered(speaker, id)
+
+    def garbled(self, identity):
+        """A spoilt frame is on its way to a charge point."""
+        self._speakers[identity].garbled = True
+
+    @staticmethod
+    def _answered(speaker, id):
+        if speaker.open_call is not None and speaker.open_call[0] == id:
+            speaker.open_call = None
+
+    def _doubt_promises(self, identity, action, payload):
+        """Another change is asked for: until it is answered, the old and the new may be true."""
+        promised = self.promised[identity]
+        doubted = {
+            "ChangeConfiguration": f"key {payload.get('key')}",
+            "SetChargingProfile": "profile ",
+            "ClearChargingProfile": "profile ",
+            "SendLocalList": "list ",
+        }.get(action)
+        for name in [name for name in promised if doubted is not None and name.startswith(doubted)]:
+            del promised[name]
+
+    def _note_promise(self, identity, frame):
+        asked = self._world.central.asked(frame[1])
+        if asked is None or frame[0] != 3:
+            return
+        _, action, payload = asked
+        promised, status = self.promised[identity], frame[2].get("status")
+        match action, status:
+            case "ChangeConfiguration", "Accepted":
+                promised[f"key {payload['key']}"] = payload["value"]
+            case "SetChargingProfile", "Accepted":
+                promised[f"profile {payload['csChargingProfiles']['chargingProfileId']}"] = True
+                self._world.limit_changed(identity, payload["csChargingProfiles"]["chargingSchedule"])
+            case "ClearChargingProfile", "Accepted":
+                promised["profile 1"] = False
+                self._world.limit_changed(identity, None)
+            case "SendLocalList", "Accepted":
+                promised["list "] = payload["listVersion"]
+        # A change that was asked for twice, by a doubled frame or again, is answered each time.
+
+    def objected(self, identity, finding, data):
+        """The central system has something to object to."""
+        if finding.rule in _WATCHED_HERE or self._excused(identity, finding, data):
+            return
+        raise Broken(_SEVERITY.get(finding.rule, WIRE), identity, f"{finding.rule.value}: {finding.text}")
+
+    def _excused(self, identity, finding, data):
+        """Some things cannot be otherwise, and are not our doing."""
+        dead = self._world.dead_letters(identity)
+        match finding.rule:
+            case Rule.METER_BACKWARDS if _told_again(finding):
+                return True
+            case Rule.OVERLAP:
+                return "stop" in dead  # its Stop was given up: the central system never heard of the end
+            case Rule.UNKNOWN_TRANSACTION:
+                return "start" in dead  # -1 stands for what was given up (TX-6)
+            case Rule.METER_BACKWARDS:
+                return b"StartTransaction" in data and self._world.is_late(identity, data)
+        return False
+
+    # --- the limit ------------------------------------------------------------------------------------
+
+    def disturbed(self, identity):
+        """Something is wrong with this charger or the way to it: it may take longer now."""
+        self._disturbed_ms[identity] = self._world.timeline.now_ms
+
+    def look_at_limits(self):
+        """Compare what chargers offer with what is in force."""
+        world, now_ms = self._world, self._world.timeline.now_ms
+        process = world.process
+        quiet = process is not None and process.alive and world.vendor.stream_up and not world.disk_is_full
+        for identity, outlet in world.outlets():
+            allowed_a = world.allowed_a(identity)
+            charger = outlet.charger
+            offered_a = charger.record.outlet.offered_ca / 100
+            undisturbed = quiet and charger.reachable and world.host_clock.offset_ms == 0
+            if not undisturbed:
+                self.disturbed(identity)
+            if offered_a <= allowed_a + 0.05:
+                self._exceeds_since_ms.pop(identity, None)
+                self.checks[LIMIT] += offered_a > 0 and allowed_a < 32
+                continue
+            since_ms = self._exceeds_since_ms.setdefault(identity, now_ms)
+            since_ms = max(since_ms, self._disturbed_ms[identity])
+            late_s = (now_ms - since_ms) / 1000
+            text = f"offers {offered_a} A for {late_s:.0f} s while {allowed_a} A are allowed"
+            self.require(LIMIT, identity, late_s <= LIMIT_DELAY_S, text)
+
+    # --- the account ----------------------------------------------------------------------------------
+
+    def settle_accounts(self):
+        """Everything has come to rest: compare what chargers did with what was told of it."""
+        for identity, outlet in self._world.outlets():
+            self._rested(identity, outlet)
+            self._reconcile(identity, outlet)
+
+    def _rested(self, identity, outlet):
+        world = self._world
+        charge_point = world.process.bindings[identity].charge_point
+        for name, is_at_rest in {
+            "it is registered": charge_point.online,
+            "the queue is empty": not charge_point.queue,
+            "no transaction runs": charge_point.running is None,
+            "nothing more is asked of the charger": not charge_point.state.asked,
+            "the charger is reachable": charge_point.reachable,
+        }.items():
+            self.require(
+                DRAINS, identity, is_at_rest, f"not so: {name}: {charge_point} {charge_point.state.asked}"
+            )
+        self.require(DRAINS, identity, outlet.charger.record.car is None, "a car is still there")
+        usable = charge_point.state.operative and charge_point.state.connector_operative
+        self.require(
+            DRAINS, identity, outlet.charger.record.available is usable, "the charger's availability"
+        )
+        for connector in (0, 1):
+            now = status.current(charge_point, connector).status
+            told = world.central.ledger.connector(identity, connector)
+            text = f"connector {connector} is {now}, and {told.status} was told"
+            self.require(DRAINS, identity, told.status == now, text)
+
+    def _reconcile(self, identity, outlet):
+        delivered = [
+            (one.id_tag, one.started_at_ms, one.start_register_wh, one.at_ms, one.register_wh)
+            for one in outlet.finished
+        ]
+        told = [
+            (one.id_tag, one.started_at_ms, one.meter_start_wh, one.stopped_at_ms, one.meter_stop_wh)
+            for one in self._world.central.ledger.transactions()
+            if one.identity == identity
+        ]
+        given_up = self._world.given_up(identity)
+        told = [edges for edges in told if edges[:3] not in {one[:3] for one in given_up}]
+        untold = Counter(delivered) - Counter(told) - Counter(given_up)
+        invented = Counter([*told, *given_up]) - Counter(delivered)
+        self.require(
+            ENERGY,
+            identity,
+            not untold and not invented,
+            f"not told: {list(untold)}; told too much: {list(invented)}",
+        )
+        previous_wh = 0
+        for one in sorted(outlet.finished, key=lambda one: one.session):
+            gap = one.start_register_wh - previous_wh
+            self.require(ENERGY, identity, gap == 0, f"{gap} Wh before session {one.session}")
+            previous_wh = one.register_wh
+        register_wh = outlet.charger.record.outlet.register_wh
+        self.require(ENERGY, identity, register_wh == previous_wh, "energy after the last session")
+
+
+def _told_again(finding):
+    """Whether a higher reading is of an earlier moment than one that was told before.
+
+    Samples at intervals tell the last values again when the charger has said nothing new; if its word
+    was late, the truth about an earlier moment follows. What was told is never taken back.
+    """
+    numbers = re.match(r"([\d.e+]+) Wh at (\d+) ms does not fit to ([\d.e+]+) Wh at (\d+) ms", finding.text)
+    return numbers is not None and int(numbers[2]) < int(numbers[4]) and float(numbers[1]) > float(numbers[3])
+
+
+def snapshot(charge_point: ChargePoint):
+    """Return all that must outlive the process."""
+    return (
+        dump(charge_point.state),
+        dict(charge_point.configuration),
+        charge_point.profiles,
+        charge_point.next_transaction,
+        charge_point.running,
+        charge_point.samples,
+        tuple(charge_point.queue),
+    )
+
+
+_PARTS = ("state", "configuration", "profiles", "next transaction", "running", "samples", "queue")
+
+
+def _difference(was, now):
+    """Say what differs, in short; empty if nothing does."""
+    for part, one, other in zip(_PARTS, was, now, strict=True):
+        if part == "queue":
+            # The head of it: how much of it is in memory hangs on what has been read.
+            shorter = min(len(one), len(other))
+            one, other = one[:shorter], other[:shorter]  # noqa: PLW2901
+        if one != other:
+            if part == "state":
+                one, other = msgspec.json.decode(one), msgspec.json.decode(other)
+                names = [name for name in one | other if one.get(name) != other.get(name)]
+                one, other = ({name: side.get(name) for name in names} for side in (one, other))
+            return f"{part}: {str(one)[:600]} became {str(other)[:600]}"
+    return ""

@@ -1,0 +1,258 @@
+"""Simulated chargers with cars, the vendor's cloud that keeps their events, and the driver's way to it."""
+
+from msgspec import structs
+
+from chargebridge.chargers.model import (
+    CommandOutcome,
+    Fault,
+    Outcome,
+    Reachable,
+)
+from chargebridge.chargers.simulator.bay import Bay
+from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
+from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.traffic import PACES, Traffic, Visitor
+from tests.simulation.faults import Kind
+
+_MEASURE_EVERY_S = 180
+
+
+class Outlet:
+    """One charger with its visitors, and the channel on which the driver hears of it."""
+
+    def __init__(self, serial, bay):
+        self.serial = serial
+        self.bay = bay
+        self.watcher = None
+        """The process that wants to hear of it."""
+        self.listener = None
+        """The same, once it has been greeted."""
+        self.channel = 0
+        """Rises when the channel breaks: what is under way on the old one is lost."""
+        self.arrives_ms = 0
+        self.wakes_ms = None
+        self.finished = []
+        """Every session that has ended, as the charger accounts for it."""
+
+    @property
+    def charger(self):
+        return self.bay.charger
+
+
+class Vendor:
+    """All chargers, and the cloud between them and the gateway.
+
+    Args:
+        world: they live in.
+        serials: of the chargers.
+        pace: of the traffic, or None: only hands from outside bring cars.
+        seed: of the traffic.
+    """
+
+    def __init__(self, world, serials, pace, seed):
+        self._world = world
+        self._faults = world.faults
+        self._timeline = world.timeline
+        self.stream_up = True
+        self.outlets = {}
+        traffic = Traffic(seed, PACES[pace]) if pace else None
+        for serial in serials:
+            settings = ChargerSettings(serial=serial, measure_every_s=_MEASURE_EVERY_S)
+            charger = SimulatedCharger.installed(settings, self._timeline.now_ms)
+            visitor = Visitor(traffic, charger, None) if traffic else None
+            self.outlets[serial] = Outlet(serial, Bay(charger, visitor, {}, 0))
+            self.settle(self.outlets[serial])
+
+    # --- the chargers' own life
+
+    def settle(self, outlet):
+        """Take what a charger has to tell, and wake it when it wants to do something."""
+        for kept in outlet.bay.collect()[0]:
+            self._pass_on(outlet, kept)
+        outlet.finished += outlet.charger.take_finished()
+        due_ms = outlet.bay.due_ms
+        if outlet.wakes_ms is None or due_ms < outlet.wakes_ms:
+            outlet.wakes_ms = due_ms
+            self._timeline.at(due_ms, lambda: self._wake(outlet, due_ms))
+
+    def _wake(self, outlet, due_ms):
+        if outlet.wakes_ms == due_ms:
+            outlet.wakes_ms = None
+            outlet.bay.advance(self._timeline.now_ms)
+            self.settle(outlet)
+
+    def act(self, serial, name, *arguments):
+        """Let something happen to a charger; returns whether it was possible."""
+        outlet = self.outlets[serial]
+        outlet.bay.advance(self._timeline.now_ms)
+        try:
+            getattr(outlet.charger, name)(*arguments, self._timeline.now_ms)
+        except NotPossibleError:
+            return False
+        finally:
+            outlet.bay.reacted()
+            self.settle(outlet)
+        self._world.trace.add(self._world.identity_of(serial), "!!", f"charger: {name}")
+        return True
+
+    def trouble(self, outlet, kind):
+        """Let something befall a charger, and end after a while where it does not end by itself."""
+        self._faults.note(kind)
+        self._world.watch.disturbed(self._world.identity_of(outlet.serial))
+        if kind is Kind.CHARGER_AWAY:
+            self.act(outlet.serial, "lose_cloud")
+            long = self._faults.random.random() < 0.1
+            hours = self._faults.seconds(6, 40) if long else self._faults.seconds(0.01, 4)
+            self._timeline.after(hours * 3600, lambda: self.act(outlet.serial, "regain_cloud"))
+        elif kind is Kind.CHARGER_POWER:
+            self.act(outlet.serial, "power_cycle")
+        else:
+            fault = self._faults.random.choice((Fault.GROUND, Fault.OVER_CURRENT, Fault.WEAK_SIGNAL))
+            self.act(outlet.serial, "raise_fault", fault)
+            self._timeline.after(
+                self._faults.seconds(30, 7200), lambda: self.act(outlet.serial, "clear_fault")
+            )
+
+    # --- the stream
+
+    def _pass_on(self, outlet, kept):
+        process = outlet.listener
+        if process is None or not self.stream_up:
+            return  # what is kept comes with the next greeting
+        faults = self._faults
+        if faults.strikes(Kind.EVENT_LOST):
+            self._world.trace.add(self._world.identity_of(outlet.serial), "::", f"lost: {kept.event}")
+            return
+        if faults.strikes(Kind.EVENT_REORDERED):
+            self._deliver_later(outlet, process, kept, faults.seconds(1, 7200), overtaken=True)
+            return
+        seconds = faults.seconds(5, 600) if faults.strikes(Kind.EVENT_LATE) else faults.random.uniform(0.1, 1)
+        self._deliver_later(outlet, process, kept, seconds)
+        if faults.strikes(Kind.EVENT_DOUBLED):
+            self._deliver_later(outlet, process, kept, faults.seconds(0.1, 3600), overtaken=True)
+
+    def _deliver_later(self, outlet, process, kept, seconds, *, overtaken=False):
+        channel, now_ms = outlet.channel, self._timeline.now_ms
+        at_ms = now_ms + round(seconds * 1000)
+        if not overtaken:
+            at_ms = outlet.arrives_ms = max(at_ms, outlet.arrives_ms)
+        self._timeline.at(
+            at_ms,
+            lambda: outlet.channel == channel and process.alive and process.heard(outlet.serial, kept),
+        )
+
+    def break_stream(self):
+        """The connection to the cloud breaks; the driver notices after a while."""
+        self.stream_up = False
+        for outlet in self.outlets.values():
+            self._break_channel(outlet)
+        process = self._world.process
+        self._timeline.after(self._faults.seconds(0.1, 60), lambda: self._tell_loss(process))
+
+    def _tell_loss(self, process):
+        if process is None or not process.alive or self.stream_up:
+            return
+        now_ms = self._world.host_clock.now().utc_ms
+        for outlet in self.outlets.values():
+            process.heard_nothing(outlet.serial, Reachable(at_ms=now_ms, reachable=False))
+
+    def restore_stream(self):
+        self.stream_up = True
+        for outlet in self.outlets.values():
+            if outlet.watcher is not None:
+                self._greet_soon(outlet)
+
+    @staticmethod
+    def _break_channel(outlet):
+        outlet.channel += 1
+
+    # --- the driver
+
+    def watch(self, serial, process):
+        """Tell this process of a charger from now on, beginning with what is known of it."""
+        self.outlets[serial].watcher = process
+        self._greet_soon(self.outlets[serial])
+
+    def unwatch(self, serial):
+        outlet = self.outlets[serial]
+        self._break_channel(outlet)
+        outlet.watcher = outlet.listener = None
+
+    def _greet_soon(self, outlet):
+        self._break_channel(outlet)
+        outlet.listener = None
+        channel, process = outlet.channel, outlet.watcher
+        self._timeline.after(
+            self._faults.random.uniform(0.1, 2), lambda: self._greet(outlet, process, channel)
+        )
+
+    def _greet(self, outlet, process, channel):
+        if not process.alive or outlet.channel != channel:
+            return
+        outlet.listener = process
+        if not self.stream_up:
+            return
+        outlet.arrives_ms = self._timeline.now_ms
+        for kept in outlet.bay.greeting():
+            self._deliver_later(outlet, process, kept, 0.0)
+        process.sink.charger_known(outlet.charger.settings.info)
+
+    def process_died(self):
+        for serial in self.outlets:
+            self.unwatch(serial)
+
+    def acknowledge(self, serial, number):
+        if not self._faults.strikes(Kind.RECEIPT_LOST):
+            self.outlets[serial].bay.acknowledge(number)
+
+    def command(self, serial, command, process):
+        """Have a command carried out, unless it gets lost; its expiry is by the host's clock."""
+        faults, world = self._faults, self._world
+        outlet, identity = self.outlets[serial], world.identity_of(serial)
+        world.trace.add(identity, "=>", command)
+        if not self.stream_up:
+            self._end(process, serial, CommandOutcome(command.number, Outcome.REFUSED, "no stream"), 0.1)
+            return
+        host_ms = world.host_clock.now().utc_ms
+        own = structs.replace(command, expires_ms=command.expires_ms - (host_ms - self._timeline.now_ms))
+        if faults.strikes(Kind.COMMAND_LOST):
+            world.watch.disturbed(identity)
+            if faults.random.random() < 0.5:
+                self._end(process, serial, CommandOutcome(command.number, Outcome.UNKNOWN), 30)
+            return
+        seconds = faults.random.uniform(0.1, 2)
+        if faults.strikes(Kind.COMMAND_LATE):
+            world.watch.disturbed(identity)
+            seconds = faults.seconds(10, 1200)
+        tells = not faults.strikes(Kind.OUTCOME_LOST)
+        if not tells:
+            world.watch.disturbed(identity)
+        self._timeline.after(seconds, lambda: self._carry_out(outlet, own, process, tells=tells))
+        if faults.strikes(Kind.COMMAND_DOUBLED):
+            again = seconds + faults.seconds(0.1, 100)
+            self._timeline.after(again, lambda: self._carry_out(outlet, own, process, tells=False))
+
+    def _carry_out(self, outlet, command, process, *, tells):
+        outlet.bay.advance(self._timeline.now_ms)
+        outcome = outlet.charger.carry_out(command, self._timeline.now_ms)
+        outlet.bay.reacted()
+        self.settle(outlet)
+        self._world.trace.add(self._world.identity_of(outlet.serial), "=|", outcome)
+        if tells:
+            self._end(process, outlet.serial, outcome, 0.1)
+        elif self._faults.random.random() < 0.5:
+            unknown = CommandOutcome(command.number, Outcome.UNKNOWN)
+            self._end(process, outlet.serial, unknown, 30)
+
+    def _end(self, process, serial, outcome, seconds):
+        self._timeline.after(seconds, lambda: process.alive and process.sink.command_outcome(serial, outcome))
+
+    # --- coming to rest
+
+    def stop_arrivals(self):
+        for outlet in self.outlets.values():
+            if outlet.bay.visitor is not None:
+                outlet.bay.advance(self._timeline.now_ms)
+                outlet.bay.visitor.stop_arrivals(self._timeline.now_ms)
+                outlet.wakes_ms = None
+                self.settle(outlet)

@@ -1,0 +1,285 @@
+"""A whole installation: chargers, vendor's cloud, gateway, central system, and what befalls them."""
+
+import json
+from collections import Counter
+from random import Random
+
+from chargebridge.chargepoint.behaviour import behaviour
+from chargebridge.chargepoint.state import Settings
+from chargebridge.ocpp16.enums import RegistrationStatus
+from chargebridge.ocpp16.timestamps import parse_timestamp
+from tests.simulation.acts import Acts
+from tests.simulation.central import CentralSystem
+from tests.simulation.disk import Disk
+from tests.simulation.faults import MEAN_HOURS, MEAN_HOURS_EACH, Faults, Kind
+from tests.simulation.invariants import Watch
+from tests.simulation.process import Process
+from tests.simulation.timeline import HOUR_MS, HostClock, PowerCut, Timeline
+from tests.simulation.trace import Trace
+from tests.simulation.vendor import Vendor
+
+PRESETS = ("easee", "easee-1.8", "ocpp16")
+REST_HOURS = 8
+"""How long everything may take to come to rest after the last fault."""
+_STEPS = {
+    Kind.CRASH_BEFORE_COMMIT,
+    Kind.CRASH_AFTER_COMMIT,
+    Kind.CRASH_AT_OUTPUT,
+    Kind.CRASH_IN_TURN,
+}
+
+
+class World:
+    """Everything, from one seed.
+
+    Args:
+        seed: of all dice.
+        charge_points: how many there are.
+        pace: of the traffic; None: cars only come by hand.
+        wild: whether anything goes wrong by the dice.
+        presets: of the charge points, in turn.
+        configuration: keys that charge points begin with.
+    """
+
+    def __init__(self, seed, charge_points=1, *, pace=None, wild=False, presets=PRESETS, configuration=None):
+        self.seed = seed
+        self.timeline = Timeline()
+        self.host_clock = HostClock(self.timeline)
+        self.trace = Trace(self.timeline)
+        self.faults = Faults(Random(f"{seed}/faults"), wild=wild)
+        self.watch = Watch(self)
+        self.settings = {}
+        self._limits = {}
+        identities = [f"CP{number:03}" for number in range(1, charge_points + 1)]
+        for key, identity in enumerate(identities, 1):
+            self.settings[key] = Settings(
+                identity=identity,
+                charger=f"sim/{self.serial_of(identity)}",
+                behaviour=behaviour(presets[key % len(presets)]),
+                configuration={"AllowOfflineTxForUnknownId": "true", **(configuration or {})},
+                tag_for_untagged="NOTAG",
+                software="simulated",
+            )
+        self.disk = Disk([(identity, "main") for identity in identities])
+        self.disk_is_full = False
+        self.vendor = Vendor(self, [self.serial_of(identity) for identity in identities], pace, seed)
+        self.central = CentralSystem(self)
+        self.acts = Acts(self, Random(f"{seed}/acts"))
+        self.process = None
+        self.steps = 0
+        """Moments so far at which the power could have been cut."""
+        self.cut_at = None
+        """The step at which it is cut; for those who cut it at every one."""
+        self.keeps = None
+        """How much of what is on its way reaches the disk when the power is cut: 0, 1, or None: by the dice."""
+        self.kills = 0
+        self._life = 0
+        self.start_process()
+
+    @staticmethod
+    def serial_of(identity):
+        return f"EH{identity[2:]}"
+
+    @staticmethod
+    def identity_of(serial):
+        return f"CP{serial[2:]}"
+
+    def outlets(self):
+        return [(self.identity_of(serial), outlet) for serial, outlet in self.vendor.outlets.items()]
+
+    # --- time
+
+    def run(self, hours):
+        """Let so many hours pass."""
+        self.timeline.run(self.timeline.now_ms + round(hours * HOUR_MS), self.power_cut)
+
+    def step(self, kind):
+        """Something is about to become durable or visible: cut the power now, or not."""
+        self.steps += 1
+        if self.steps == self.cut_at:
+            raise PowerCut
+        if self.faults.strikes(kind):
+            raise PowerCut
+
+    # --- the gateway
+
+    def start_process(self):
+        self.trace.add("", "##", "the gateway starts")
+        self._life += 1
+        self.process = Process(self)
+        self.timeline.after(0.0, self.process.start)
+
+    def power_cut(self):
+        """The process is gone, and comes back after a while."""
+        self.trace.add("", "##", "the power is cut")
+        self._end_process()
+        self._start_again(self.faults.seconds(1, 600) if self.faults.wild else 5)
+
+    def stay_down(self, hours):
+        """Kill the gateway and let nobody notice for so long."""
+        if self.process is not None:
+            self.faults.note(Kind.DOWN_LONG)
+            self._end_process()
+            self._start_again(hours * 3600)
+
+    def _end_process(self):
+        self.kills += 1
+        process, self.process = self.process, None
+        process.die()
+        self.vendor.process_died()
+        self.central.process_died()
+
+    def _start_again(self, seconds):
+        life = self._life
+        self.timeline.after(seconds, lambda: life == self._life and self.start_process())
+
+    # --- what is known of limits, without asking the charge point
+
+    def limit_changed(self, identity, schedule):
+        self._limits[identity] = schedule and (
+            parse_timestamp(schedule["startSchedule"]),
+            [(period["startPeriod"], period["limit"]) for period in schedule["chargingSchedulePeriod"]],
+        )
+
+    def allowed_a(self, identity):
+        """Return what the central system's newest profile allows now, in A per phase."""
+        schedule = self._limits.get(identity)
+        if schedule is None:
+            return 32.0
+        start_ms, periods = schedule
+        gone_s = (self.timeline.now_ms - start_ms) / 1000
+        return min([limit for start_s, limit in periods if start_s <= gone_s][-1], 32.0)
+
+    # --- what the store knows
+
+    def dead_letters(self, identity):
+        """Return which kinds of messages of a charge point were given up, and how many of each."""
+        letters = self.disk.dead_letters(limit=1000)
+        return Counter(letter.message.kind.value for letter in letters if letter.identity == identity)
+
+    def given_up(self, identity):
+        """Return the edges of a charge point's transactions whose Start or Stop is a dead letter."""
+        return [
+            (one.id_tag, one.started_ms, one.meter_start_wh, one.stopped_ms, one.meter_stop_wh)
+            for row in self.disk.transactions(limit=100_000, identity=identity)
+            if "dead" in {(one := row.transaction).start.value, one.stop.value}
+        ]
+
+    def is_late(self, identity, start):
+        """Say whether this StartTransaction is of a session older than one that was told already."""
+        payload = json.loads(start)[3]
+        started_ms = parse_timestamp(payload["timestamp"])
+        return any(
+            one.identity == identity and one.started_at_ms > started_ms
+            for one in self.central.ledger.transactions()
+        )
+
+    # --- what befalls everything
+
+    def let_it_storm(self, hours):
+        """Let all that can go wrong go wrong for so long, with everybody busy."""
+        until_ms = self.timeline.now_ms + round(hours * HOUR_MS)
+        for kind, mean in MEAN_HOURS.items():
+            self._again(until_ms, mean, lambda kind=kind: self._trouble(kind))
+        for outlet in self.vendor.outlets.values():
+            for kind, mean in MEAN_HOURS_EACH.items():
+                self._again(
+                    until_ms, mean, lambda outlet=outlet, kind=kind: self.vendor.trouble(outlet, kind)
+                )
+        self.acts.begin(until_ms)
+        self._watch_limits()
+        self.run(hours)
+
+    def _again(self, until_ms, mean, trouble):
+        at_ms = self.timeline.now_ms + round(self.faults.hours_to(mean) * HOUR_MS)
+
+        def strike():
+            trouble()
+            self._again(until_ms, mean, trouble)
+
+        if at_ms < until_ms:
+            self.timeline.at(at_ms, strike)
+
+    def _trouble(self, kind):
+        faults, after = self.faults, self.timeline.after
+        self.trace.add("", "##", kind.value)
+        match kind:
+            case Kind.CENTRAL_AWAY | Kind.CENTRAL_AWAY_LONG:
+                faults.note(kind)
+                long = kind is Kind.CENTRAL_AWAY_LONG
+                self.central.leave()
+                after(
+                    faults.seconds(86_400, 3 * 86_400) if long else faults.seconds(2, 7200),
+                    self._central_back,
+                )
+            case Kind.CENTRAL_DEAF:
+                faults.note(kind)
+                self.central.deaf = True
+                after(faults.seconds(20, 7200), lambda: setattr(self.central, "deaf", False))
+            case Kind.REFUSES_ALL:
+                self.central.refuses_all = True
+                after(faults.seconds(20, 7200), lambda: setattr(self.central, "refuses_all", False))
+            case Kind.BOOT_PENDING | Kind.BOOT_REJECTED:
+                pending = kind is Kind.BOOT_PENDING
+                self.central.boot_says = (
+                    RegistrationStatus.PENDING if pending else RegistrationStatus.REJECTED
+                )
+                if self.process is not None:
+                    self.power_cut()  # charge points boot when the gateway does
+                after(faults.seconds(120, 7200), self._accept_again)
+            case Kind.STREAM_DOWN:
+                faults.note(kind)
+                self.vendor.break_stream()
+                after(faults.seconds(5, 14_400), self.vendor.restore_stream)
+            case Kind.DISK_FULL:
+                faults.note(kind)
+                self.disk_is_full = True
+                self.disk.fill()
+                after(faults.seconds(30, 7200), self._make_room)
+            case Kind.CLOCK_BACK | Kind.CLOCK_FORWARD:
+                faults.note(kind)
+                seconds = faults.seconds(1, 86_400)
+                self.host_clock.offset_ms += round(seconds * 1000 * (1 if kind is Kind.CLOCK_FORWARD else -1))
+                after(faults.seconds(60, 14_400), self._set_clock_right)
+            case Kind.DOWN_LONG:
+                self.stay_down(faults.seconds(1, 30))
+
+    def _central_back(self):
+        self.central.away = False
+
+    def _accept_again(self):
+        self.central.boot_says = RegistrationStatus.ACCEPTED
+
+    def _make_room(self):
+        self.disk_is_full = False
+        self.disk.make_room()
+
+    def _set_clock_right(self):
+        self.host_clock.offset_ms = 0
+
+    def _watch_limits(self):
+        self.watch.look_at_limits()
+        self.timeline.after(60, self._watch_limits)
+
+    # --- coming to rest
+
+    def come_to_rest(self, hours=REST_HOURS):
+        """End all faults, let the cars leave, and settle the accounts after so long."""
+        self.trace.add("", "##", "the last fault is over")
+        self.faults.wild = False
+        self._central_back()
+        self._accept_again()
+        self._make_room()
+        self._set_clock_right()
+        self.central.deaf = self.central.refuses_all = False
+        for outlet in self.vendor.outlets.values():
+            self.vendor.act(outlet.serial, "regain_cloud")
+            self.vendor.act(outlet.serial, "clear_fault")
+        self.vendor.stop_arrivals()
+        if self.process is None:
+            self.start_process()
+        self.run(hours / 8)
+        self.vendor.break_stream()
+        self.vendor.restore_stream()
+        self.run(hours)
+        self.watch.settle_accounts()
