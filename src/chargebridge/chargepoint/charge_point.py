@@ -134,6 +134,7 @@ class ChargePoint:
         "status_failed",
         "statuses",
         "telemetry",
+        "tight_through",
         "timers",
         "transactions",
         "triggered",
@@ -225,6 +226,8 @@ class ChargePoint:
             self.queue[-1].sequence if self.queue and stored.queue.more else stored.next_sequence - 1
         )
         self.reading_queue = False
+        self.tight_through = 0
+        """The end of the queue when a sample was last left out for its length."""
 
         self._records: list[Record] = []
         self._outputs: list[Output] = []

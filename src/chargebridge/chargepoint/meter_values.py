@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from chargebridge.chargepoint import configuration, delivery, sampling, transactions
+from chargebridge.chargepoint import configuration, delivery, queue_limit, sampling, transactions
 from chargebridge.chargepoint.records import MessageKind, SendState, Transaction
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import Measured, Quantity, Reading
@@ -105,6 +105,7 @@ def _forward(charge_point: "ChargePoint", running: Transaction, event: Measured,
     wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
     register_wh = max(running.register_wh, charge_point.unsampled_wh)
     sampled: list[str] = []
+    tells_register = False
     for reading in event.readings:
         value, kind = reading.value, (reading.quantity, reading.phase)
         if not isfinite(value):
@@ -112,13 +113,21 @@ def _forward(charge_point: "ChargePoint", running: Transaction, event: Measured,
         if reading.quantity is _ENERGY:
             if value < register_wh:
                 continue  # a register never runs backwards (MV-9)
-            register_wh = int(value)
+            register_wh, tells_register = int(value), True
         if kind in wanted:
             sampled.append(_sampled_value(value, _PERIODIC[kind]))
     if not sampled:
         charge_point.unsampled_wh = register_wh
         return
+    if not tells_register and (_ENERGY, 0) in wanted and queue_limit.is_tight(charge_point):
+        queue_limit.left_out(charge_point)  # there is room for few, and those are to tell the energy
+        return
+    has_room = queue_limit.leaves_room_for(charge_point, running, measured_ms)
     running = structs.replace(running, sampled_ms=measured_ms, register_wh=register_wh)
+    if not has_room:
+        transactions.put(charge_point, running)
+        queue_limit.left_out(charge_point)
+        return
     charge_point.running = charge_point.transactions[running.number] = running
     payload = f"[{_meter_value(sampled, event.at_ms)}]".encode()
     delivery.enqueue(charge_point, MessageKind.METER_VALUES, running, payload, measured_ms, register_wh)

@@ -52,7 +52,7 @@ class Transaction(Struct, frozen=True):
     """The central system's verdict in its answer to the Start."""
     parent_id_tag: str | None = None
     sampled_ms: int = 0
-    """When the newest queued sample was taken; older ones are repeats."""
+    """When the newest sample was taken, queued or left out for want of room; older ones are repeats."""
     register_wh: int = 0
     """The newest register reading known of this transaction."""
     stopped_ms: int | None = None

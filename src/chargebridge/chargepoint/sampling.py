@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import structs
 
-from chargebridge.chargepoint import configuration, delivery, meter_values, transaction_data, transactions
+from chargebridge.chargepoint import (
+    configuration,
+    delivery,
+    meter_values,
+    queue_limit,
+    transaction_data,
+    transactions,
+)
 from chargebridge.chargepoint.records import MessageKind, Transaction
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargers.model import Measured, Quantity, Reading
@@ -172,6 +179,12 @@ def _take(
     kept = _chosen(charge_point, occasion.measurands_at_stop, readings)
     if not told and not kept:
         return
+    if occasion is _PERIODIC:
+        has_room = queue_limit.leaves_room_for(charge_point, running, at_ms)
+    else:
+        has_room = queue_limit.leaves_room_at(
+            charge_point, at_ms % _DAY_MS, _interval_ms(charge_point, occasion)
+        )
     running = structs.replace(
         running,
         sampled_ms=at_ms if occasion is _PERIODIC else running.sampled_ms,
@@ -181,12 +194,14 @@ def _take(
     if kept:
         sample = transaction_data.Sample(at_ms, occasion.context, tuple(kept))
         transaction_data.keep(charge_point, running, sample)
-    if told:
+    if told and has_room:
         payload = f"[{meter_values.meter_value(occasion.context, at_ms, told)}]".encode()
         noted = running.sampled_ms, running.register_wh
         delivery.enqueue(charge_point, MessageKind.METER_VALUES, running, payload, *noted)
-    else:
-        transactions.put(charge_point, running)
+        return
+    transactions.put(charge_point, running)
+    if told:
+        queue_limit.left_out(charge_point)
 
 
 def _chosen(charge_point: "ChargePoint", key: str, readings: list[Reading]) -> list[Reading]:

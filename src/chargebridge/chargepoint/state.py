@@ -53,6 +53,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     phases: int = 3
     """Of its charger, as `max_current_a` in A per phase."""
     max_current_a: int = 32
+    queue_limit: int = 5000
+    """Messages in the queue that no MeterValues crosses; Start and Stop are queued always (`Q-7`)."""
 
 
 class Origin(StrEnum):

@@ -167,6 +167,9 @@ class NoticeKind(StrEnum):
     MEMORY_SPARED = "memory_spared"
     """Profiles come too often for the charger's memory: they are carried out by the volatile limit now."""
     LOCAL_LIST_CONFLICT = "local_list_conflict"
+    QUEUE_TIGHT = "queue_tight"
+    """So many messages wait that samples are left out from now on."""
+    SAMPLE_LEFT_OUT = "sample_left_out"
 
 
 class Notice(NamedTuple):

@@ -218,6 +218,8 @@ class StateSettings(Table):
     """Folder of the store; relative to the configuration file. Made when it is missing."""
     transactions_keep_days: Annotated[int, Field(ge=1, le=36_500)] = 90
     """Delivered transactions are forgotten after this long; undelivered ones never."""
+    queue_limit: Annotated[int, Field(ge=100, le=1_000_000)] = 5000
+    """Messages that may wait for a central system, of each charge point, with its MeterValues (`Q-7`)."""
     trace_frames: Annotated[int, Field(ge=0, le=1_000_000)] = 20_000
     """Newest frames to keep in memory, of all charge points together, for the API."""
 

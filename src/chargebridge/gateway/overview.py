@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chargebridge.chargepoint import charger_settings, meter_values, status
+from chargebridge.chargepoint import charger_settings, meter_values, queue_limit, status
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import Transaction
 from chargebridge.chargers.model import Capability, Quantity
@@ -158,6 +158,4 @@ def local_list_view(charge_point: ChargePoint) -> LocalListView:
 
 def waiting_messages(binding: Binding) -> int:
     """Return how long the queue of a charge point is, in memory and in the store."""
-    charge_point = binding.charge_point
-    first = charge_point.queue[0].sequence if charge_point.queue else charge_point.loaded_through + 1
-    return charge_point.next_sequence - first
+    return queue_limit.waiting(binding.charge_point)

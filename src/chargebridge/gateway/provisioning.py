@@ -17,7 +17,12 @@ from chargebridge.clock import Clock, ScaledClock, SystemClock
 from chargebridge.config import Configuration, ConfigurationError, Problem, load
 from chargebridge.config.charge_points import ChargePointSettings
 from chargebridge.config.lines import key_lines, line_of
-from chargebridge.config.sections import CentralSystemSettings, ClockSettings, DriverSettings
+from chargebridge.config.sections import (
+    CentralSystemSettings,
+    ClockSettings,
+    DriverSettings,
+    StateSettings,
+)
 from chargebridge.link import Backoff, Endpoint, client_ssl_context
 
 DRIVER_GROUP: Final = "chargebridge.drivers"
@@ -172,7 +177,10 @@ def charger_name(charge_point: ChargePointSettings) -> str:
 
 
 def make_settings(
-    charge_point: ChargePointSettings, central_system: CentralSystemSettings, clock: Clock
+    charge_point: ChargePointSettings,
+    central_system: CentralSystemSettings,
+    state: StateSettings,
+    clock: Clock,
 ) -> Settings:
     """Return what a charge point needs to know of its configuration, before its charger is known."""
     return Settings(
@@ -189,6 +197,7 @@ def make_settings(
         charger=charger_name(charge_point),
         tag_for_untagged=charge_point.tag_for_untagged,
         software=__version__,
+        queue_limit=state.queue_limit,
     )
 
 

@@ -134,8 +134,12 @@ class Roster:
 
     def own_settings(self, settings: ChargePointSettings) -> Settings:
         """Return what a charge point is told of its configuration; those of a fleet share all they can."""
+        configuration = self.configuration
         own = make_settings(
-            settings, self.configuration.central_systems[settings.central_system], self._clock
+            settings,
+            configuration.central_systems[settings.central_system],
+            configuration.state,
+            self._clock,
         )
         shared = self._configurations.setdefault(settings.configuration, own.configuration)
         return structs.replace(own, configuration=shared)

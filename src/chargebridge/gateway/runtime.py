@@ -62,6 +62,7 @@ _LOGGED: Final = frozenset(
         NoticeKind.BOOT_NOT_ACCEPTED,
         NoticeKind.MEMORY_SPARED,
         NoticeKind.LOCAL_LIST_CONFLICT,
+        NoticeKind.QUEUE_TIGHT,
     }
 )
 # Needed for each frame; reaching a member through its class takes longer.

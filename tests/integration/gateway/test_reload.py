@@ -255,6 +255,17 @@ async def test_the_number_of_traced_frames_takes_effect_at_once(three, visitor):
         assert sum(len(gateway.frames(identity, 100)) for identity in gateway.identities()) == 2
 
 
+async def test_q_7_the_limit_of_queues_takes_effect_at_once(three, visitor):
+    three.tables["state"]["queue_limit"] = 1000
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        await visitor(gateway, cs).ready()
+        assert gateway._binding("CP1").charge_point.settings.queue_limit == 1000
+        three.tables["state"]["queue_limit"] = 100
+        changes = await gateway.reload(three.read())
+        assert changes.live == ("state.queue_limit",)
+        assert gateway._binding("CP1").charge_point.settings.queue_limit == 100
+
+
 async def test_only_simulated_chargers_can_be_acted_upon(three):
     async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
         gateway._binding("CP1").driver = None
