@@ -31,6 +31,7 @@ from chargebridge.chargepoint.records import (
     Transaction,
     Unbury,
 )
+from chargebridge.store.bounds import forget_dead_meter_values, forget_set_aside
 from chargebridge.store.bulk import Bulk, Value, deletion
 from chargebridge.store.rows import SetAside
 from chargebridge.store.tokens import TokenRecord, change_tokens
@@ -235,6 +236,10 @@ class Batch:
         for charge_point, record in self._tokens:
             change_tokens(connection, charge_point, record)
         _SET_ASIDE.execute(connection, self._set_aside)
+        if self._buried:
+            forget_dead_meter_values(connection, {charge_point for charge_point, _ in self._buried})
+        if self._set_aside:
+            forget_set_aside(connection)
 
 
 def transaction_values(transaction: Transaction) -> tuple[Value, ...]:
