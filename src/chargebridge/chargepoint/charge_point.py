@@ -76,6 +76,10 @@ from chargebridge.chargepoint.turn import (
 )
 from chargebridge.clock import Instant
 from chargebridge.ocpp16.enums import RegistrationStatus
+from chargebridge.ocpp16.text import fit
+
+LONGEST_DETAIL: Final = 300
+"""Characters of a notice: what others say goes into it, such as why a charger has refused something."""
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _FRESH: Final = StoredChargePoint()
@@ -372,8 +376,8 @@ class ChargePoint:
         self._outputs.append(output)
 
     def notice(self, kind: NoticeKind, detail: str) -> None:
-        """Tell the operator's side; never carries secrets."""
-        self._outputs.append(Notice(kind, detail))
+        """Tell the operator's side; never carries secrets, and no more than fits into a line of a log."""
+        self._outputs.append(Notice(kind, fit(detail, LONGEST_DETAIL)))
 
     def changed(self) -> None:
         """The durable state is not what it was; it is saved at the end of the turn."""

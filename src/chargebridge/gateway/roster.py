@@ -74,6 +74,7 @@ class Roster:
     def put(self, configuration: Configuration) -> None:
         """Go by this configuration from now on."""
         self.configuration = configuration
+        self._configurations = {}
         self.settings = {
             (settings.central_system, settings.identity): settings for settings in configuration.charge_points
         }

@@ -45,6 +45,8 @@ class ShownFrame:
 
 LONGEST_SHOWN: Final = 16_384
 """Characters of a frame that are shown, and bytes of it that are kept."""
+BYTES_EACH: Final = 2048
+"""Of all frames that are kept, on average; most have a few hundred."""
 
 SECRET_KEYS: Final = frozenset({"authorizationkey"})
 """Written by a ChangeConfiguration; a GetConfiguration never returns it (CF-9)."""
@@ -111,22 +113,31 @@ class Traces:
     """
 
     def __init__(self, frames: int) -> None:
-        self._frames: deque[Frame] = deque(maxlen=frames)
+        self._frames: deque[Frame] = deque()
+        self._bytes = 0
+        self._most = frames
         self._watchers: dict[int, list[Callable[[ShownFrame], None]]] = {}
 
     def keep(self, frames: int) -> None:
         """Keep so many frames from now on, of all charge points together."""
-        if frames != self._frames.maxlen:
-            self._frames = deque(self._frames, maxlen=frames)
+        self._most = frames
+        self._make_room()
 
     def add(self, frame: Frame) -> None:
-        """Keep a frame, in the place of the oldest."""
+        """Keep a frame, in the place of the oldest; of several, if it is longer than they were."""
         if len(frame.data) > LONGEST_SHOWN:
             frame = _cut(frame)
         self._frames.append(frame)
+        self._bytes += len(frame.data)
+        self._make_room()
         if self._watchers:
             for watcher in tuple(self._watchers.get(frame.charge_point, ())):
                 watcher(show(frame))
+
+    def _make_room(self) -> None:
+        most_bytes = max(self._most * BYTES_EACH, LONGEST_SHOWN)
+        while len(self._frames) > self._most or self._bytes > most_bytes:
+            self._bytes -= len(self._frames.popleft().data)
 
     def recent(self, charge_point: int, limit: int) -> list[ShownFrame]:
         """Return the newest frames of one charge point, oldest first."""

@@ -255,6 +255,18 @@ async def test_the_number_of_traced_frames_takes_effect_at_once(three, visitor):
         assert sum(len(gateway.frames(identity, 100)) for identity in gateway.identities()) == 2
 
 
+async def test_what_charge_points_shared_is_forgotten_when_they_share_something_else(three, visitor):
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        await visitor(gateway, cs).ready()
+        for seconds in ("60", "61", "62"):
+            for table in three.charge_points:
+                table["configuration"] = {"ConnectionTimeOut": seconds}
+            await gateway.reload(three.read())
+        assert [dict(shared) for shared in gateway.roster._configurations.values()] == [
+            {"ConnectionTimeOut": "62"}
+        ]
+
+
 async def test_q_7_the_limit_of_queues_takes_effect_at_once(three, visitor):
     three.tables["state"]["queue_limit"] = 1000
     async with three.central_system() as cs, three.reach(cs).gateway() as gateway:

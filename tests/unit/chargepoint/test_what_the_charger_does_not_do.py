@@ -2,8 +2,10 @@
 
 import pytest
 
+from chargebridge.chargepoint.turn import CommandEnded, Notice, NoticeKind
 from chargebridge.chargers.model import (
     ChargerState,
+    CommandOutcome,
     Configure,
     KeepList,
     Outcome,
@@ -75,6 +77,14 @@ def test_so_is_one_that_refuses_its_local_list(new_bench):
     asked = refused(bench, KeepList, 7200)
     assert asked[:5] == [0, 30, 60, 90, 120]
     assert len(asked) == 11
+
+
+def test_why_it_refuses_is_told_in_one_line_of_a_log(ready):
+    limit_to(ready, (0, 10))
+    (command,) = ready.asked(StorePlan)
+    ready.turn(CommandEnded(CommandOutcome(command.number, Outcome.REFUSED, "no\n" + 5000 * "x")))
+    (notice,) = [output for output in ready.outputs if isinstance(output, Notice)]
+    assert notice == (NoticeKind.COMMAND_FAILED, "StorePlan: refused no " + 278 * "x")
 
 
 def test_it_is_asked_at_once_when_it_is_back(new_bench):

@@ -41,6 +41,22 @@ def test_the_bound_can_change_while_it_runs():
     assert texts(traces) == ["[1]", "[2]", "[3]"]
 
 
+def test_long_frames_take_the_place_of_several():
+    traces = Traces(100)  # 204,800 bytes
+    for number in range(30):
+        traces.add(frame(f"[{number:02}]" + 9_996 * " "))
+    assert [text[:4] for text in texts(traces)] == [f"[{number}]" for number in range(10, 30)]
+    for number in range(100):
+        traces.add(frame(f"[{number}]"))
+    assert texts(traces) == [f"[{number}]" for number in range(100)]
+
+
+def test_one_frame_has_room_however_long_it_is():
+    traces = Traces(1)
+    traces.add(frame("[" + 100_000 * " " + "]"))
+    assert [len(text) for text in texts(traces)] == [LONGEST_SHOWN]
+
+
 def test_none_are_kept_if_none_are_wanted():
     traces = Traces(0)
     traces.add(frame("[2]"))
