@@ -120,6 +120,10 @@ class Vendor:
         if process is None or not self.stream_up:
             return  # what is kept comes with the next greeting
         faults = self._faults
+        if isinstance(kept.event, Reachable):
+            # The driver's own word, which it keeps in order (see `Reachable`).
+            self._deliver_later(outlet, process, kept, faults.random.uniform(0.1, 1))
+            return
         if faults.strikes(Kind.EVENT_LOST):
             self._world.trace.add(self._world.identity_of(outlet.serial), "::", f"lost: {kept.event}")
             return

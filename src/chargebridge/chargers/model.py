@@ -159,7 +159,11 @@ class Event(Struct, frozen=True, tag=True, kw_only=True):
 
 
 class Reachable(Event, frozen=True, tag=True, kw_only=True):
-    """The charger's connection to its cloud came (`True`), went (`False`)."""
+    """The charger's connection to its cloud came (`True`), went (`False`).
+
+    A driver tells these in order, and the latest one told is true, whatever its time: when the way to the
+    cloud comes back, the charger's own connection may be older than its loss.
+    """
 
     reachable: bool
 
