@@ -9,8 +9,10 @@ from chargebridge.chargepoint import (
     availability,
     commands,
     configuration,
+    heard,
     known_tokens,
     local_list,
+    sessions,
     transactions,
 )
 from chargebridge.chargepoint.known_tokens import Known
@@ -18,7 +20,7 @@ from chargebridge.chargepoint.records import TokenQuery, TokensFound
 from chargebridge.chargepoint.state import Intent, Origin
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import NoticeKind, ReadStore
-from chargebridge.chargers.model import ChargerState, TokenPresented
+from chargebridge.chargers.model import ChargerState, SessionStarted, TokenPresented
 from chargebridge.ocpp16.enums import AuthorizationStatus, Reason
 from chargebridge.ocpp16.frames import PayloadError, decode_response
 from chargebridge.ocpp16.messages import Authorize, AuthorizeResponse
@@ -74,11 +76,13 @@ def may_start(charge_point: "ChargePoint") -> bool:
 def token_presented(charge_point: "ChargePoint", event: TokenPresented) -> None:
     """Decide what a token at the reader does: start, stop, cancel, release, or nothing."""
     state = charge_point.state
-    if event.at_ms <= state.token_ms or _stale(charge_point, event.at_ms):
+    if _is_replay(charge_point, event.at_ms) or _is_late(charge_point, event.at_ms):
         charge_point.notice(NoticeKind.EVENT_IGNORED, "token presented: a replay")
         return
-    state.token_ms = min(event.at_ms, charge_point.now.utc_ms)  # a clock ahead must not silence it
+    state.tokens = state.tokens.with_event(event.at_ms, charge_point.now.utc_ms)
+    heard.note(charge_point, event.at_ms)
     charge_point.changed()
+    sessions.wait_no_longer(charge_point)  # it is meant for whoever charges now
     id_tag = fit(event.id_tag, ID_TAG_LIMIT)
     running, intent = charge_point.running, state.intent
     if charge_point.authorizing is not None:
@@ -105,9 +109,17 @@ def token_presented(charge_point: "ChargePoint", event: TokenPresented) -> None:
         _look_up(charge_point, Authorizing(id_tag, Wish.START, Origin.READER))
 
 
-def _stale(charge_point: "ChargePoint", at_ms: int) -> bool:
-    age_ms = charge_point.now.utc_ms - at_ms
-    return age_ms > 1000 * max(configuration.integer(charge_point, "ConnectionTimeOut"), 60)
+def _is_replay(charge_point: "ChargePoint", at_ms: int) -> bool:
+    tokens = charge_point.state.tokens
+    return tokens.repeats(at_ms) or tokens.is_later_than(at_ms, charge_point.now.utc_ms)
+
+
+def _is_late(charge_point: "ChargePoint", at_ms: int) -> bool:
+    """Whether nobody stands at the reader any more, or a session has begun or ended since by that token."""
+    state, now_ms = charge_point.state, charge_point.now.utc_ms
+    patience_ms = 1000 * max(configuration.integer(charge_point, "ConnectionTimeOut"), 60)
+    since = any(at_ms < held.at_ms for held in state.held if isinstance(held, SessionStarted))
+    return now_ms - at_ms > patience_ms or since or state.edges.is_later_than(at_ms, now_ms)
 
 
 def authorize_remote(charge_point: "ChargePoint", id_tag: str, profile: bytes | None) -> None:

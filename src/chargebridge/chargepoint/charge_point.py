@@ -30,6 +30,7 @@ from chargebridge.chargepoint import (
     outcomes,
     remote_control,
     sampling,
+    sessions,
     smart_charging,
     status,
     transaction_data,
@@ -97,6 +98,7 @@ class ChargePoint:
         "_changed",
         "_outputs",
         "_records",
+        "abandoned",
         "authorizing",
         "boot_due",
         "boot_interval_s",
@@ -118,6 +120,7 @@ class ChargePoint:
         "late_call",
         "latest",
         "loaded_through",
+        "measured_ms",
         "next_sequence",
         "next_transaction",
         "now",
@@ -216,8 +219,12 @@ class ChargePoint:
             key=lambda transaction: transaction.number,
             default=None,
         )
+        self.abandoned: Transaction | None = None
+        """How far the newest session was told of when its charger was given up; it may go on elsewhere."""
         self.unsampled_wh = 0
         """The newest register reading of the running one, where no sample has told it yet."""
+        self.measured_ms = 0
+        """When the newest values that were forwarded as they came were measured, by the charger's clock."""
         self.samples = transaction_data.load(stored.samples)
         """What the StopTransaction of the running one will tell, so far (`MV-7`)."""
         self.clock_due_ms = 0
@@ -282,6 +289,7 @@ class ChargePoint:
             self.let_out(SetPing(configuration.integer(self, "WebSocketPingInterval")))
         authorization.resume(self)
         remote_control.resume(self)
+        sessions.resume(self)
         delivery.resume(self)
         sampling.schedule(self)
         limits.refresh(self)
@@ -460,4 +468,6 @@ _TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
     Timer.SAMPLE: sampling.interval_over,
     Timer.CLOCK: sampling.clock_due,
     Timer.LIST: kept_list.retry,
+    Timer.SESSION_END: sessions.wait_no_longer,
+    Timer.RESTART: remote_control.restart_overdue,
 }

@@ -1,7 +1,7 @@
 """What the charger tells: each event to the concern it is for."""
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -12,6 +12,7 @@ from chargebridge.chargepoint import (
     calls,
     commands,
     configuration,
+    heard,
     kept_list,
     limits,
     memory_wear,
@@ -41,58 +42,42 @@ from chargebridge.chargers.model import (
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
 
-EARLIEST_MS: Final = 946_684_800_000
-"""The year 2000: no charger of today has lived before."""
-FUTURE_MS: Final = 2 * 86_400_000
-"""How far ahead a charger's clock may be and still be believed."""
-
 
 def told(charge_point: "ChargePoint", event: ChargerEvent) -> None:
     """Take one event; the driver may repeat it, and may be late with it."""
-    event = _at_a_possible_time(charge_point, event)
-    match event:
-        case Measured():
+    match heard.believed(charge_point, event):
+        case None:
+            charge_point.notice(NoticeKind.EVENT_IGNORED, f"{type(event).__name__}: a replay")
+        case Measured() as event:
             meter_values.measured(charge_point, event)
-        case StateChanged():
+        case StateChanged() as event:
             _state_changed(charge_point, event)
-        case SessionStarted():
+        case SessionStarted() as event:
             transactions.session_started(charge_point, event)
-        case SessionEnded():
+        case SessionEnded() as event:
             transactions.session_ended(charge_point, event)
-        case TokenPresented():
+        case TokenPresented() as event:
             authorization.token_presented(charge_point, event)
-        case Reachable():
+        case Reachable() as event:
             _reachable(charge_point, event)
-        case Restarted():
+        case Restarted() as event:
             remote_control.charger_restarted(charge_point, event)
-
-
-def _at_a_possible_time(charge_point: "ChargePoint", event: ChargerEvent) -> ChargerEvent:
-    """A charger that does not know the time must lose no energy by it: now stands in for the impossible.
-
-    Timestamps of 1970 or of the far future would be refused by any central system.
-    """
-    latest_ms = charge_point.now.utc_ms + FUTURE_MS
-    if not EARLIEST_MS <= event.at_ms <= latest_ms:
-        charge_point.notice(NoticeKind.IMPOSSIBLE_TIME, type(event).__name__)
-        event = structs.replace(event, at_ms=charge_point.now.utc_ms)
-    if isinstance(event, SessionEnded) and not EARLIEST_MS <= event.started_at_ms <= event.at_ms:
-        event = structs.replace(event, started_at_ms=event.at_ms)
-    return event
 
 
 def _state_changed(charge_point: "ChargePoint", event: StateChanged) -> None:
     state = charge_point.state
-    if event.at_ms < state.charger_ms:
+    now_ms, newest = charge_point.now.utc_ms, event.at_ms == state.states.newest_ms
+    if state.states.is_later_than(event.at_ms, now_ms) or (state.states.repeats(event.at_ms) and not newest):
         charge_point.notice(NoticeKind.EVENT_IGNORED, "state: older than the last")
         return
     same = (event.state, event.reason, event.fault) == (state.charger, state.reason, state.fault)
-    if same and state.charger_ms:
+    if same:
         return
     if state.charger is ChargerState.DISCONNECTED:
         limits.lost(charge_point)  # by a newly plugged-in car
-    # A charger's clock that was ahead must not silence it until then.
-    state.charger, state.charger_ms = event.state, min(event.at_ms, charge_point.now.utc_ms)
+    state.states = state.states.with_event(event.at_ms, now_ms)
+    heard.note(charge_point, event.at_ms)
+    state.charger = event.state
     state.reason, state.fault = event.reason, event.fault
     if event.state is ChargerState.DISCONNECTED:
         state.finished = state.unplugged = False
@@ -162,7 +147,15 @@ def released(charge_point: "ChargePoint") -> None:
     calls.disown_authorize(charge_point)
     charge_point.heartbeat_due = False
     kept_list.forget(charge_point)
-    for timer in (Timer.CONNECTION, Timer.COMMAND, Timer.RESET, Timer.REBOOT, Timer.LIMIT):
+    for timer in (
+        Timer.CONNECTION,
+        Timer.COMMAND,
+        Timer.RESET,
+        Timer.REBOOT,
+        Timer.LIMIT,
+        Timer.SESSION_END,
+        Timer.RESTART,
+    ):
         charge_point.cancel_timer(timer)
     state = charge_point.state
     charge_point.state = State(
@@ -188,6 +181,7 @@ def assigned(charge_point: "ChargePoint", assigned: Assigned) -> None:
     # It may keep the plan of its last charge point; to be rid of one that is not there wears its memory.
     charge_point.state.plan_unknown = bool(assigned.session or assigned.profile_writes)
     charge_point.state.charger_name = charge_point.settings.charger
+    charge_point.abandoned = None
     charge_point.changed()
 
 

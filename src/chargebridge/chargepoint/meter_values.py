@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from chargebridge.chargepoint import configuration, delivery, queue_limit, sampling, transactions
+from chargebridge.chargepoint import configuration, delivery, heard, queue_limit, sampling, transactions
 from chargebridge.chargepoint.records import MessageKind, SendState, Transaction
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import Measured, Quantity, Reading
@@ -99,9 +99,12 @@ def measured(charge_point: "ChargePoint", event: Measured) -> None:
 
 
 def _forward(charge_point: "ChargePoint", running: Transaction, event: Measured, measured_ms: int) -> None:
-    if event.at_ms <= running.sampled_ms:
+    # Of what is ahead of the host's clock the charger's own tells the order.
+    ahead = event.at_ms > charge_point.now.utc_ms + heard.SKEW_MS
+    if event.at_ms <= running.sampled_ms or (ahead and event.at_ms <= charge_point.measured_ms):
         charge_point.notice(NoticeKind.EVENT_IGNORED, "measured: older than the last")
         return
+    charge_point.measured_ms = event.at_ms
     wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
     register_wh = max(running.register_wh, charge_point.unsampled_wh)
     sampled: list[str] = []
@@ -119,6 +122,7 @@ def _forward(charge_point: "ChargePoint", running: Transaction, event: Measured,
     if not sampled:
         charge_point.unsampled_wh = register_wh
         return
+    measured_ms = max(measured_ms, running.sampled_ms)  # the host's clock may have been set back
     if not tells_register and (_ENERGY, 0) in wanted and queue_limit.is_tight(charge_point):
         queue_limit.left_out(charge_point)  # there is room for few, and those are to tell the energy
         return
@@ -165,12 +169,15 @@ def readings(charge_point: "ChargePoint", at_ms: int) -> list[Reading]:
 
     The register comes first. It has no phases: one register tells of the energy.
     """
-    register = register_wh(charge_point)
+    register, running = register_wh(charge_point), charge_point.running
     known = [] if register is None else [Reading(_ENERGY, register)]
     known += [
         _reading(told, kind)
         for kind, told in (charge_point.latest or {}).items()
-        if told.at_ms <= at_ms and kind[0] is not _ENERGY
+        if told.at_ms <= at_ms
+        and kind[0] is not _ENERGY
+        # A newer session waits until the end of the running one has been told.
+        and (running is None or told.session is None or told.session <= running.session)
     ]
     return known
 

@@ -2,17 +2,21 @@
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from msgspec import structs
+
 from chargebridge.chargepoint import (
     authorization,
     boot,
     commands,
     configuration,
+    heard,
     limits,
+    sessions,
     smart_charging,
     transactions,
 )
 from chargebridge.chargepoint.records import MessageKind
-from chargebridge.chargepoint.state import Origin, Purpose
+from chargebridge.chargepoint.state import LastReset, Origin, Purpose
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import NoticeKind, Operation, OperatorAnswered, OperatorAsked, SendFrame
 from chargebridge.chargers.model import Capability, Restarted
@@ -44,8 +48,12 @@ HELD_ANSWER_S: Final = 10.0
 """The central system waits no longer than this for an answer that the charger decides."""
 RESET_WAIT_S: Final = 30.0
 """A reset waits this long for the session to end and its Stop to be answered."""
-_RESTART_EXPECTED_MS: Final = 600_000
+RESTART_EXPECTED_S: Final = 600.0
+"""After a reset the charger's next restart is ours for so long."""
 _REASONS: Final = {ResetType.SOFT: Reason.SOFT_RESET, ResetType.HARD: Reason.HARD_RESET}
+RESETS: Final = frozenset(_REASONS.values())
+_CLOCKS_APART_MS: Final = 60_000
+"""The charger's clock, which tells when a session ended, may be so far from the host's."""
 
 
 class HeldUnlock(NamedTuple):
@@ -125,6 +133,7 @@ def unlock_connector(
 def _begin_unlock(charge_point: "ChargePoint", call_id: str, ask: int) -> bool:
     if charge_point.held is not None or not charge_point.reachable:
         return False
+    sessions.wait_no_longer(charge_point)  # whoever charges now is to end
     running = charge_point.running is not None
     charge_point.held = HeldUnlock(call_id, ask, waits_for_session=running)
     charge_point.set_timer(Timer.HELD_ANSWER, HELD_ANSWER_S)
@@ -200,6 +209,7 @@ def _begin_reset(charge_point: "ChargePoint", kind: ResetType) -> bool:
         charge_point.changed()
         if state.intent is not None:
             authorization.give_up_intent(charge_point)
+        sessions.wait_no_longer(charge_point)  # whoever charges now is to end
         if charge_point.running is not None:
             transactions.request_stop(charge_point, _REASONS[kind])
     return True
@@ -215,11 +225,14 @@ def proceed_with_reset(charge_point: "ChargePoint") -> None:
     over = Timer.RESET not in charge_point.timers
     if not over and (charge_point.running is not None or stop_waits or talks):
         return
-    state = charge_point.state
+    state, now_ms = charge_point.state, charge_point.now.utc_ms
+    assert state.reset is not None
+    state.last_reset = LastReset(state.reset, now_ms)
     state.reset = None
     state.reset_failed = False
     state.reset_retries = 0
-    state.restart_expected_ms = charge_point.now.utc_ms + _RESTART_EXPECTED_MS
+    state.restart_expected_ms = now_ms + round(RESTART_EXPECTED_S * 1000)
+    charge_point.set_timer(Timer.RESTART, RESTART_EXPECTED_S)
     charge_point.cancel_timer(Timer.RESET)
     commands.reboot(charge_point)
     boot.restart(charge_point)
@@ -241,9 +254,27 @@ def reboot_failed(charge_point: "ChargePoint") -> None:
         state.reboot_again_ms = charge_point.now.utc_ms + round(commands.RETRY_S * 1000)
         charge_point.set_timer(Timer.REBOOT, commands.RETRY_S)
     else:
-        state.restart_expected_ms = 0
+        restart_overdue(charge_point)
         state.reset_failed = True
     charge_point.changed()
+
+
+def restart_overdue(charge_point: "ChargePoint") -> None:
+    """A restart of the charger is not the one that was asked for any more."""
+    charge_point.state.restart_expected_ms = 0
+    charge_point.cancel_timer(Timer.RESTART)
+    charge_point.changed()
+
+
+def reset_at(charge_point: "ChargePoint", at_ms: int) -> Reason | None:
+    """Return the reason of a session that ended with a restart at this moment, if that was our reset's."""
+    reset = charge_point.state.last_reset
+    if reset is None:
+        return None
+    until_ms = reset.restarted_ms
+    if until_ms is None:
+        until_ms = reset.asked_ms + round(RESTART_EXPECTED_S * 1000)
+    return _REASONS[reset.kind] if reset.asked_ms - _CLOCKS_APART_MS <= at_ms <= until_ms else None
 
 
 def reboot_again(charge_point: "ChargePoint") -> None:
@@ -254,20 +285,23 @@ def reboot_again(charge_point: "ChargePoint") -> None:
 
 def charger_restarted(charge_point: "ChargePoint", event: Restarted) -> None:
     """The charger has booted: so does the charge point, unless its own reset was the cause."""
-    state = charge_point.state
-    if event.at_ms <= state.restarted_ms:
+    state, now_ms = charge_point.state, charge_point.now.utc_ms
+    if state.restarts.repeats(event.at_ms) or state.restarts.is_later_than(event.at_ms, now_ms):
         charge_point.notice(NoticeKind.EVENT_IGNORED, "restart: a repeat")
         return
-    state.restarted_ms = min(event.at_ms, charge_point.now.utc_ms)
+    state.restarts = state.restarts.with_event(event.at_ms, now_ms)
+    heard.note(charge_point, event.at_ms)
     state.firmware = event.firmware or state.firmware
     state.reset_failed = False
     state.reboot_again_ms = None
     charge_point.cancel_timer(Timer.REBOOT)
     limits.lost(charge_point)
-    expected, state.restart_expected_ms = state.restart_expected_ms, 0
-    charge_point.changed()
-    if charge_point.now.utc_ms > expected:
+    expected = Timer.RESTART in charge_point.timers
+    restart_overdue(charge_point)
+    if not expected:
         boot.restart(charge_point)
+    elif state.last_reset is not None:
+        state.last_reset = structs.replace(state.last_reset, restarted_ms=event.at_ms)
 
 
 def resume(charge_point: "ChargePoint") -> None:
@@ -276,6 +310,9 @@ def resume(charge_point: "ChargePoint") -> None:
         charge_point.set_timer_until(Timer.RESET, charge_point.state.reset_until_ms, RESET_WAIT_S)
     if charge_point.state.reboot_again_ms is not None:
         charge_point.set_timer_until(Timer.REBOOT, charge_point.state.reboot_again_ms, commands.RETRY_S)
+    if charge_point.state.restart_expected_ms:
+        until_ms = charge_point.state.restart_expected_ms
+        charge_point.set_timer_until(Timer.RESTART, until_ms, RESTART_EXPECTED_S)
 
 
 # --- the operator -----------------------------------------------------------------------------------

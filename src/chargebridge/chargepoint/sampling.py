@@ -24,6 +24,7 @@ from chargebridge.chargepoint import (
     delivery,
     meter_values,
     queue_limit,
+    sessions,
     transaction_data,
     transactions,
 )
@@ -59,7 +60,7 @@ INTERVALS: Final = frozenset({_PERIODIC.interval, _CLOCK.interval})
 
 def begin(charge_point: "ChargePoint") -> None:
     """A transaction has begun: nothing is measured of it yet."""
-    charge_point.unsampled_wh = 0
+    charge_point.unsampled_wh = charge_point.measured_ms = 0
     _schedule_periodic(charge_point)
 
 
@@ -80,7 +81,7 @@ def _interval_ms(charge_point: "ChargePoint", occasion: _Occasion) -> int:
 
 def _schedule_periodic(charge_point: "ChargePoint") -> None:
     running, interval_ms = charge_point.running, _interval_ms(charge_point, _PERIODIC)
-    if running is None or not interval_ms:
+    if running is None or not interval_ms or sessions.succeeded(charge_point):
         charge_point.cancel_timer(Timer.SAMPLE)
         return
     gone_ms = (charge_point.now.utc_ms - running.started_ms) % interval_ms
@@ -137,7 +138,7 @@ def measured(charge_point: "ChargePoint", running: Transaction, event: Measured)
 
 def _schedule_clock(charge_point: "ChargePoint") -> None:
     interval_ms = _interval_ms(charge_point, _CLOCK)
-    if not interval_ms:
+    if not interval_ms or sessions.succeeded(charge_point):
         charge_point.cancel_timer(Timer.CLOCK)
         return
     now_ms = charge_point.now.utc_ms

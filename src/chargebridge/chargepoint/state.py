@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from chargebridge.chargepoint.behaviour import Behaviour
+from chargebridge.chargepoint.heard import Heard
 from chargebridge.chargers.model import (
     Capability,
     ChargerCommand,
@@ -17,12 +17,11 @@ from chargebridge.chargers.model import (
     Fault,
     Outcome,
     Plan,
+    SessionEnded,
+    SessionStarted,
     SetLimit,
 )
 from chargebridge.ocpp16.enums import Reason, ResetType
-
-SESSIONS_REMEMBERED: Final = 16
-"""Ended sessions whose repeats are recognised without asking the store."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -81,6 +80,16 @@ class StopRequest(Struct, frozen=True):
 
     reason: Reason
     id_tag: str | None = None
+
+
+class LastReset(Struct, frozen=True):
+    """A restart of the charger that we asked for: sessions that ended by it have its kind as their reason."""
+
+    kind: ResetType
+    asked_ms: int
+    """UTC, by the host's clock."""
+    restarted_ms: int | None = None
+    """By the charger's clock; None until it has told."""
 
 
 class Told(Struct, frozen=True):
@@ -145,8 +154,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """What the driver last said of the charger: a charge point is the same while its driver is away."""
     charger: ChargerState | None = None
     """None: never seen."""
-    charger_ms: int = 0
-    """When the charger was in that state; older reports are replays."""
+    states: Heard = Heard()
+    """When it told of its states; older reports are replays."""
     reason: str = ""
     fault: Fault | None = None
     finished: bool = False
@@ -155,10 +164,20 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """It ended because the car's side was unplugged: said with Finishing (`TX-14`)."""
     preparing_until_ms: int | None = None
     """UTC; when a car that nobody authorizes has waited for ConnectionTimeOut."""
-    token_ms: int = 0
-    """When a token was last presented; the same or older presentations are replays."""
-    sessions: tuple[int, ...] = ()
-    """The newest ended sessions."""
+    tokens: Heard = Heard()
+    """When tokens were presented; the same or older presentations are replays."""
+    timeless_tokens: tuple[int, ...] = ()
+    """The newest impossible times at which tokens were presented, by a charger that did not know the time."""
+    told_sessions: tuple[tuple[int, int], ...] = ()
+    """Sessions that have ended and are told of: runs of numbers, from first to last."""
+    edges: Heard = Heard()
+    """When sessions began and ended; older presentations of tokens are late."""
+    held: tuple[SessionStarted | SessionEnded, ...] = ()
+    """What is told of other sessions than the running one, by session: it waits for that to end."""
+    held_until_ms: int | None = None
+    """UTC; until then the end of the running session is waited for, though a newer one is known."""
+    newest_ms: int = 0
+    """The latest time that the charger has told: the host's clock may be further behind."""
     charger_name: str = ""
     """Whose sessions, register and times these are: `Settings.charger` as it was then."""
     told: Told | None = None
@@ -181,8 +200,9 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """How often the last reset was tried again (`RE-4`)."""
     reboot_again_ms: int | None = None
     """UTC; when a charger that refused to restart is asked once more."""
-    restarted_ms: int = 0
-    """When the charger last told of a restart; the same or older ones are replays."""
+    last_reset: LastReset | None = None
+    restarts: Heard = Heard()
+    """When the charger told of restarts; the same or older ones are replays."""
     command_number: int = 0
     asked: tuple[Asked, ...] = ()
     configured: Configure | None = None

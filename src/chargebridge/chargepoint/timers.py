@@ -33,3 +33,7 @@ class Timer(IntEnum):
     """MeterValueSampleInterval is over (`MV-3`)."""
     CLOCK = auto()
     """The next clock-aligned sample (`MV-4`)."""
+    SESSION_END = auto()
+    """The end of a session that a newer one has followed is waited for no longer."""
+    RESTART = auto()
+    """A restart of the charger is no longer the one that our own reset asked for."""

@@ -11,14 +11,17 @@ from chargebridge.chargepoint import (
     commands,
     configuration,
     delivery,
+    heard,
+    meter_values,
     remote_control,
     sampling,
+    sessions,
     smart_charging,
     status,
     transaction_data,
 )
 from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Transaction, Unbury
-from chargebridge.chargepoint.state import SESSIONS_REMEMBERED, LockedCable, StopRequest
+from chargebridge.chargepoint.state import LockedCable, StopRequest
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
     Capability,
@@ -49,20 +52,27 @@ _REASONS: Final[Mapping[SessionEnd, Reason]] = {
     SessionEnd.FAULT: Reason.OTHER,
     SessionEnd.OTHER: Reason.OTHER,
 }
-_OURS: Final = frozenset({SessionEnd.DEAUTHORIZED, SessionEnd.REBOOT, SessionEnd.OTHER})
-"""Ends that may be our own doing; a pulled cable or a power cut never is."""
+_OURS: Final = frozenset({SessionEnd.DEAUTHORIZED, SessionEnd.OTHER})
+"""Ends that may be what we asked for; a pulled cable or a power cut never is."""
 
 
 def session_started(charge_point: "ChargePoint", event: SessionStarted) -> None:
-    """Begin the transaction of a session (`TX-8`); a repeat begins nothing."""
-    running = charge_point.running
-    newest = max((*charge_point.state.sessions, running.session if running else 0), default=0)
-    if event.session <= newest or _told_elsewhere(charge_point, event.session):
+    """Begin the transaction of a session (`TX-8`), when its turn comes; a repeat begins nothing."""
+    if event.session <= sessions.newest(charge_point) or _is_known(charge_point, event):
+        # Of an older one that nobody has heard of, too: it is over, and its end tells all of it.
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"start of session {event.session}: a repeat")
-        return
-    if running is not None:
-        # Its end has not reached us and cannot be later than this.
-        _stop(charge_point, running, event.at_ms, event.register_wh, Reason.OTHER)
+    elif charge_point.running is not None:
+        sessions.hold(charge_point, event)
+    else:
+        begin(charge_point, event)
+
+
+def _is_known(charge_point: "ChargePoint", event: SessionStarted | SessionEnded) -> bool:
+    return sessions.is_told(charge_point, event.session) or sessions.is_held(charge_point, event)
+
+
+def begin(charge_point: "ChargePoint", event: SessionStarted) -> None:
+    """Begin the transaction of a session; no other is running."""
     intent = charge_point.state.intent
     id_tag = fit(event.id_tag or (intent.id_tag if intent else charge_point.settings.tag_for_untagged), 20)
     parent = intent.parent_id_tag if intent and same_token(intent.id_tag, id_tag) else None
@@ -91,7 +101,7 @@ def _begin(
     transaction = Transaction(
         number=charge_point.next_transaction,
         session=session,
-        charger=charge_point.settings.charger,
+        charger=charge_point.state.charger_name or charge_point.settings.charger,
         connector=CONNECTOR,
         id_tag=id_tag,
         started_ms=at_ms,
@@ -103,49 +113,88 @@ def _begin(
     charge_point.next_transaction += 1
     put(charge_point, transaction)
     delivery.enqueue(charge_point, MessageKind.START, transaction)
-    charge_point.state.register_wh = register_wh
-    charge_point.changed()
+    state = charge_point.state
+    is_newest = session >= sessions.newest(charge_point)
+    state.register_wh = register_wh if is_newest else max(state.register_wh or 0, register_wh)
+    _note_edge(charge_point, at_ms)
     charge_point.notice(NoticeKind.TRANSACTION_STARTED, "")
     return transaction
 
 
 def session_ended(charge_point: "ChargePoint", event: SessionEnded) -> None:
-    """End the transaction of a session, or tell of one that began and ended unseen."""
-    state, running = charge_point.state, charge_point.running
-    if (
-        event.session in state.sessions
-        or _forgotten(charge_point, event.session)
-        or _told_elsewhere(charge_point, event.session)
-    ):
+    """End the transaction of a session, or tell of one that began and ended unseen, when its turn comes."""
+    running = charge_point.running
+    if _is_known(charge_point, event):
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: a repeat")
-        return
+    elif running is not None and event.session != running.session:
+        sessions.hold(charge_point, event)
+    else:
+        end(charge_point, event)
+        sessions.take_held(charge_point)
+        if charge_point.running is None:
+            is_over(charge_point)
+
+
+def end(charge_point: "ChargePoint", event: SessionEnded) -> None:
+    """End the transaction of the running session, or begin and end that of another one."""
+    running = charge_point.running
     if running is not None and event.session == running.session:
-        request = state.stop_request
-        if request is not None and event.reason in _OURS:
-            _stop(charge_point, running, event.at_ms, event.register_wh, request.reason, request.id_tag)
+        request = charge_point.state.stop_request
+        reason, asked_for = _reason(charge_point, event, request)
+        if request is not None and asked_for:
+            _stop(charge_point, running, event.at_ms, event.register_wh, reason, request.id_tag)
             _keep_cable(charge_point, running, request)
         else:
-            _stop(charge_point, running, event.at_ms, event.register_wh, _REASONS[event.reason])
+            _stop(charge_point, running, event.at_ms, event.register_wh, reason)
         _leave_cable(charge_point, event)
-        availability.apply_scheduled(charge_point, transaction_over=True)
-        remote_control.session_over(charge_point)
         return
-    if running is not None and event.session > running.session:
-        _stop(charge_point, running, event.started_at_ms, event.start_register_wh, Reason.OTHER)
     at_ms, register_wh = _untold(charge_point, event.session, event.started_at_ms, event.start_register_wh)
     if at_ms > event.started_at_ms and event.register_wh <= register_wh:
+        sessions.note_told(charge_point, event.session)  # its start may come yet
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: all of it is told")
         return
     id_tag = fit(event.id_tag or charge_point.settings.tag_for_untagged, 20)
     transaction = _begin(charge_point, event.session, id_tag, at_ms, register_wh, None)
-    _stop(charge_point, transaction, event.at_ms, event.register_wh, _REASONS[event.reason])
+    reason, _ = _reason(charge_point, event, None)
+    _stop(charge_point, transaction, event.at_ms, event.register_wh, reason)
+
+
+def end_unseen(charge_point: "ChargePoint", transaction: Transaction, at_ms: int, register_wh: int) -> None:
+    """End the running transaction where the next session began: its own end has not reached us."""
+    request = charge_point.state.stop_request
+    if request is None:
+        _stop(charge_point, transaction, at_ms, register_wh, Reason.OTHER)
+    else:
+        _stop(charge_point, transaction, at_ms, register_wh, request.reason, request.id_tag)
+
+
+def is_over(charge_point: "ChargePoint") -> None:
+    """Do what has waited for the end of the transaction: none is running any more."""
+    availability.apply_scheduled(charge_point, transaction_over=True)
+    remote_control.session_over(charge_point)
+
+
+def _reason(
+    charge_point: "ChargePoint", event: SessionEnded, request: StopRequest | None
+) -> tuple[Reason, bool]:
+    """Return why a session ended (`TX-10`), and whether that is what we asked the charger for."""
+    if event.reason is SessionEnd.REBOOT:
+        # By the reset that ended it, whatever was asked for before; else the charger restarted by itself.
+        asked = request is not None and request.reason in remote_control.RESETS
+        reset = remote_control.reset_at(charge_point, event.at_ms)
+        if reset is not None and not asked:
+            return reset, False
+        return (request.reason, True) if request is not None and asked else (Reason.REBOOT, False)
+    if request is not None and event.reason in _OURS:
+        return request.reason, True
+    return _REASONS[event.reason], False
 
 
 def _leave_cable(charge_point: "ChargePoint", ended: SessionEnded) -> None:
     """Work out whether the car of the ended session is still plugged in."""
     state, unplugged = charge_point.state, ended.reason is SessionEnd.EV_DISCONNECTED
     # A state that is newer than the unplugging is another car's.
-    of_another = unplugged and state.charger_ms > ended.at_ms
+    of_another = unplugged and state.states.newest_ms > ended.at_ms
     state.finished = state.charger is not ChargerState.DISCONNECTED and not of_another
     state.unplugged = unplugged and state.finished
     if unplugged:
@@ -161,24 +210,12 @@ def _keep_cable(charge_point: "ChargePoint", ended: Transaction, request: StopRe
         charge_point.state.locked = LockedCable(ended.id_tag, ended.parent_id_tag)
 
 
-def _told_elsewhere(charge_point: "ChargePoint", session: int) -> bool:
-    """Whether a session was told of before the charger came to this charge point."""
-    told = charge_point.state.told
-    return told is not None and session < told.session
-
-
 def _untold(charge_point: "ChargePoint", session: int, at_ms: int, register_wh: int) -> tuple[int, int]:
     """Return where the part of a session begins that nobody has been told of."""
     told = charge_point.state.told
     if told is None or session != told.session:
         return at_ms, register_wh
     return max(at_ms, told.at_ms), max(register_wh, told.register_wh)
-
-
-def _forgotten(charge_point: "ChargePoint", session: int) -> bool:
-    """Whether a session is older than all that are remembered: a vendor's history, told once more."""
-    sessions = charge_point.state.sessions
-    return len(sessions) >= SESSIONS_REMEMBERED and session < min(sessions)
 
 
 def _stop(
@@ -202,9 +239,9 @@ def _stop(
     put(charge_point, stopped)
     delivery.enqueue(charge_point, MessageKind.STOP, stopped, transaction_data.end(charge_point, stopped))
     state = charge_point.state
-    state.sessions = (*state.sessions[-(SESSIONS_REMEMBERED - 1) :], transaction.session)
+    sessions.note_told(charge_point, transaction.session)
     state.register_wh = max(state.register_wh or 0, meter_stop)
-    charge_point.changed()
+    _note_edge(charge_point, at_ms)
     if charge_point.running is not None and charge_point.running.number == transaction.number:
         charge_point.running = None
         sampling.schedule(charge_point)
@@ -216,11 +253,44 @@ def _stop(
     charge_point.notice(NoticeKind.TRANSACTION_STOPPED, reason.value)
 
 
+def _note_edge(charge_point: "ChargePoint", at_ms: int) -> None:
+    """A session began or ended then: what the driver did before that is known by it."""
+    state = charge_point.state
+    state.edges = state.edges.with_event(at_ms, charge_point.now.utc_ms)
+    heard.note(charge_point, at_ms)
+    charge_point.changed()
+
+
 def abandon(charge_point: "ChargePoint") -> None:
-    """End the running transaction with the newest reading: its charger will say nothing more."""
+    """End the running transaction with the newest reading: its charger will say nothing more.
+
+    What waited for it is told, too.
+    """
+    newest = charge_point.state.held[-1] if sessions.succeeded(charge_point) else None
+    while sessions.succeeded(charge_point):
+        sessions.wait_no_longer(charge_point)
     known = as_far_as_known(charge_point)
     if known is not None:
         _stop(charge_point, known, known.sampled_ms, known.register_wh, Reason.OTHER)
+        charge_point.abandoned = known
+    elif isinstance(newest, SessionEnded):
+        charge_point.abandoned = _record(charge_point, newest)
+    sessions.take_held(charge_point)
+
+
+def _record(charge_point: "ChargePoint", ended: SessionEnded) -> Transaction:
+    """Return an ended session as its transaction tells of it, without a number."""
+    return Transaction(
+        number=0,
+        session=ended.session,
+        charger=charge_point.state.charger_name or charge_point.settings.charger,
+        connector=CONNECTOR,
+        id_tag=fit(ended.id_tag or charge_point.settings.tag_for_untagged, 20),
+        started_ms=ended.started_at_ms,
+        meter_start_wh=ended.start_register_wh,
+        register_wh=ended.register_wh,
+        stopped_ms=ended.at_ms,
+    )
 
 
 def as_far_as_known(charge_point: "ChargePoint") -> Transaction | None:
@@ -228,10 +298,12 @@ def as_far_as_known(charge_point: "ChargePoint") -> Transaction | None:
     running, newest = charge_point.running, (charge_point.latest or {}).get((Quantity.ENERGY_WH, 0))
     if running is None or newest is None or newest.session != running.session:
         return running
+    # It may have been measured while the session waited for the one before to end.
+    measured_wh = int(meter_values.newest(charge_point, Quantity.ENERGY_WH) or 0)
     return structs.replace(
         running,
         sampled_ms=max(running.sampled_ms, newest.at_ms),
-        register_wh=max(running.register_wh, charge_point.unsampled_wh),
+        register_wh=max(running.register_wh, charge_point.unsampled_wh, measured_wh),
     )
 
 

@@ -213,7 +213,12 @@ class Roster:
         sink.bindings[settings.charger] = binding
 
     def give_up_charger(self, settings: ChargePointSettings) -> Transaction | None:
-        """Part a charge point and its charger; returns the transaction that this has ended, if any."""
+        """Part a charge point and its charger.
+
+        Returns:
+            The transaction that this has ended, as far as it was known, if any. One that has ended by
+            itself, of a session that waited, is the newest that was told of.
+        """
         binding = self.bindings[settings.central_system, settings.identity]
         sink = self.sinks[settings.driver]
         sink.driver.unwatch(settings.charger)
@@ -221,7 +226,7 @@ class Roster:
         binding.driver, binding.serial = None, ""
         running = as_far_as_known(binding.charge_point)
         self.runtime.turn(binding, Released())
-        return running
+        return binding.charge_point.abandoned or running
 
     def profile_writes(self, charger: str) -> tuple[tuple[int, int], ...]:
         """Return how often profiles were written to a charger's memory, wherever it was.
@@ -252,6 +257,8 @@ class Roster:
                 with the newest sample, and there this one begins.
             profile_writes: of the charger, see `Assigned`.
         """
+        if rest is not None and rest.stopped_ms is not None:
+            rest = None  # its end had waited until the charger was given up
         if told is None:
             self.runtime.turn(binding, Assigned(0, 0, 0, profile_writes))
         else:
@@ -305,6 +312,9 @@ class Roster:
             self.leaving[pair] = binding, settings
             self.runtime.resume(binding)
             self.runtime.turn(binding, Released())
+            abandoned = binding.charge_point.abandoned
+            if abandoned is not None:
+                ended[abandoned.charger] = abandoned  # of a newer session, if one had waited
             binding.link.up()
         return ended
 

@@ -1,0 +1,162 @@
+"""Which sessions of the charger are told of, and which wait for their turn (`TX-8`, `Q-1`).
+
+A charger that was away from its cloud tells of its sessions late, several at once, in any order, and more
+than once. Its sessions have numbers that rise, so each becomes one transaction whatever the order:
+
+* What is told of a *newer* session than the running one shows that the running one is over. Its own end is
+  on its way, and only that knows when and why; so the newer one waits for it, but no longer than
+  `END_AWAITED_S`. If nothing comes until then, the running one ends where the newer one began.
+* An *older* session than the running one waits until that has ended, however long it takes: transactions
+  of one connector never overlap at the central system.
+
+What waits is part of the durable state, since the driver has been told that it is taken.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from chargebridge.chargepoint import sampling, transactions
+from chargebridge.chargepoint.timers import Timer
+from chargebridge.chargers.model import SessionEnded, SessionStarted
+
+if TYPE_CHECKING:
+    from chargebridge.chargepoint.charge_point import ChargePoint
+
+END_AWAITED_S: Final = 180.0
+"""The end of a session that a newer one has followed is waited for so long."""
+HELD_AT_MOST: Final = 64
+"""Events that wait; above it the oldest session is told of at once, or the running one ends at once."""
+RUNS_REMEMBERED: Final = 64
+"""Runs of session numbers that are remembered as told; see `note_told`."""
+
+
+# --- what is told of --------------------------------------------------------------------------------
+
+
+def newest(charge_point: "ChargePoint") -> int:
+    """Return the highest number of a session that is told of or running; 0 for none."""
+    told, running = charge_point.state.told_sessions, charge_point.running
+    return max(told[-1][1] if told else 0, running.session if running is not None else 0)
+
+
+def is_told(charge_point: "ChargePoint", session: int) -> bool:
+    """Whether a session that is over is told of: here, or before the charger came to this charge point."""
+    told = charge_point.state.told
+    return (told is not None and session < told.session) or any(
+        first <= session <= last for first, last in charge_point.state.told_sessions
+    )
+
+
+def note_told(charge_point: "ChargePoint", session: int) -> None:
+    """Remember that a session is told of, for ever.
+
+    Sessions that follow each other are one run, so a whole history takes hardly any room. If there are too
+    many runs, the lowest gap is closed: who has told of so many later ones will hardly tell of those.
+    """
+    first = last = session
+    apart: list[tuple[int, int]] = []
+    for run in charge_point.state.told_sessions:
+        if run[1] + 1 < session or session < run[0] - 1:
+            apart.append(run)
+        else:
+            first, last = min(first, run[0]), max(last, run[1])
+    runs = sorted((*apart, (first, last)))
+    if len(runs) > RUNS_REMEMBERED:
+        runs[:2] = [(runs[0][0], runs[1][1])]
+    charge_point.state.told_sessions = tuple(runs)
+    charge_point.changed()
+
+
+# --- what waits -------------------------------------------------------------------------------------
+
+
+def is_held(charge_point: "ChargePoint", event: SessionStarted | SessionEnded) -> bool:
+    """Whether the same was told before, and waits."""
+    key = _order(event)
+    return any(_order(held) == key for held in charge_point.state.held)
+
+
+def _order(event: SessionStarted | SessionEnded) -> tuple[int, bool]:
+    return event.session, isinstance(event, SessionEnded)
+
+
+def succeeded(charge_point: "ChargePoint") -> bool:
+    """Whether a newer session than the running one is known, so that the running one is over."""
+    held, running = charge_point.state.held, charge_point.running
+    return bool(held) and running is not None and held[-1].session > running.session
+
+
+def hold(charge_point: "ChargePoint", event: SessionStarted | SessionEnded) -> None:
+    """Keep what is told of another session than the running one until its turn comes."""
+    state, was_succeeded = charge_point.state, succeeded(charge_point)
+    state.held = tuple(sorted((*state.held, event), key=_order))
+    charge_point.changed()
+    if succeeded(charge_point) and not was_succeeded:
+        _await_end(charge_point)
+    if len(state.held) > HELD_AT_MOST:
+        running = charge_point.running
+        if running is not None and state.held[0].session > running.session:
+            wait_no_longer(charge_point)
+        else:
+            _take(charge_point, state.held[0])
+
+
+def _await_end(charge_point: "ChargePoint") -> None:
+    """Wait for the end of the running session, from now on if a newer one is known."""
+    state, waits = charge_point.state, succeeded(charge_point)
+    if waits:
+        state.held_until_ms = charge_point.now.utc_ms + round(END_AWAITED_S * 1000)
+        charge_point.set_timer(Timer.SESSION_END, END_AWAITED_S)
+    else:
+        state.held_until_ms = None
+        charge_point.cancel_timer(Timer.SESSION_END)
+    sampling.schedule(charge_point)  # of a session that is over no samples are taken
+
+
+def take_held(charge_point: "ChargePoint") -> None:
+    """A session has ended: take what waited for it, in the order of the sessions."""
+    if not charge_point.state.held:
+        return
+    while (ready := _ready(charge_point)) is not None:
+        _take(charge_point, ready)
+    _await_end(charge_point)
+
+
+def _ready(charge_point: "ChargePoint") -> SessionStarted | SessionEnded | None:
+    """Return the first of what waits that concerns the running session, or the first if none is running."""
+    running = charge_point.running
+    return next(
+        (event for event in charge_point.state.held if running is None or event.session == running.session),
+        None,
+    )
+
+
+def _take(charge_point: "ChargePoint", event: SessionStarted | SessionEnded) -> None:
+    state = charge_point.state
+    state.held = tuple(held for held in state.held if held is not event)
+    charge_point.changed()
+    if isinstance(event, SessionStarted):
+        transactions.begin(charge_point, event)
+    else:
+        transactions.end(charge_point, event)
+
+
+def wait_no_longer(charge_point: "ChargePoint") -> None:
+    """End a session whose end did not come: that cannot be later than the beginning of the next one."""
+    running = charge_point.running
+    if running is None or not succeeded(charge_point):
+        return
+    following = next(event for event in charge_point.state.held if event.session > running.session)
+    if isinstance(following, SessionStarted):
+        transactions.end_unseen(charge_point, running, following.at_ms, following.register_wh)
+    else:
+        transactions.end_unseen(charge_point, running, following.started_at_ms, following.start_register_wh)
+    take_held(charge_point)
+    if charge_point.running is None:
+        transactions.is_over(charge_point)
+
+
+def resume(charge_point: "ChargePoint") -> None:
+    """After a restart: wait on for the end of the running session."""
+    until_ms = charge_point.state.held_until_ms
+    if until_ms is not None:
+        charge_point.set_timer_until(Timer.SESSION_END, until_ms, END_AWAITED_S)

@@ -1,0 +1,460 @@
+"""Sessions that are told late, several at once, out of order, repeated: each becomes one transaction."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from chargebridge.chargepoint.sessions import HELD_AT_MOST, RUNS_REMEMBERED
+from chargebridge.chargepoint.timers import Timer
+from chargebridge.chargepoint.turn import Assigned, Released, SendFrame
+from chargebridge.chargers.model import (
+    ChargerState,
+    EndSession,
+    Measured,
+    Quantity,
+    Reading,
+    Restarted,
+    SessionEnd,
+    SessionEnded,
+    SessionStarted,
+    StateChanged,
+    TokenPresented,
+)
+from chargebridge.clock import format_utc
+
+pytestmark = pytest.mark.unit
+
+T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z, when a bench begins
+MINUTE_MS = 60_000
+S = ChargerState
+
+
+def edges(session):
+    """When and where the charger's session of this number began and ended: eight minutes of every ten."""
+    started_ms = T0_MS + session * 10 * MINUTE_MS
+    return started_ms, 1000 + session * 100, started_ms + 8 * MINUTE_MS, 1090 + session * 100
+
+
+def started(session):
+    started_ms, start_wh, _, _ = edges(session)
+    return SessionStarted(at_ms=started_ms, session=session, id_tag=f"TAG{session}", register_wh=start_wh)
+
+
+def ended(session, reason=SessionEnd.EV_DISCONNECTED):
+    started_ms, start_wh, at_ms, stop_wh = edges(session)
+    return SessionEnded(
+        at_ms=at_ms,
+        session=session,
+        id_tag=f"TAG{session}",
+        started_at_ms=started_ms,
+        start_register_wh=start_wh,
+        register_wh=stop_wh,
+        reason=reason,
+    )
+
+
+def begun(session):
+    started_ms, start_wh, _, _ = edges(session)
+    return f"TAG{session}", format_utc(started_ms), start_wh
+
+
+def whole(session, reason="EVDisconnected"):
+    _, _, stopped_ms, stop_wh = edges(session)
+    return *begun(session), format_utc(stopped_ms), stop_wh, reason
+
+
+def account(bench):
+    """Return the transactions as told so far, and see that none begins before the last one has ended."""
+    transactions = []
+    for output in bench.outputs:
+        frame = json.loads(output.data) if isinstance(output, SendFrame) else [0]
+        if frame[0] == 2 and frame[2] == "StartTransaction":
+            assert not transactions or len(transactions[-1]) == 6, "one transaction at a time (TX-8)"
+            transactions.append((frame[3]["idTag"], frame[3]["timestamp"], frame[3]["meterStart"]))
+        elif frame[0] == 2 and frame[2] == "StopTransaction":
+            assert len(transactions[-1]) == 3, "Start before Stop"
+            transactions[-1] += (frame[3]["timestamp"], frame[3]["meterStop"], frame[3]["reason"])
+    return transactions
+
+
+def tell(bench, *events):
+    for event in events:
+        bench.tell(event)
+        bench.settle()
+    return account(bench)
+
+
+@pytest.fixture
+def away(new_bench):
+    """The charger has lived through 1000 minutes of which nobody has been told."""
+    bench = new_bench("easee").ready()
+    bench.utc_ms = T0_MS + 1000 * MINUTE_MS
+    return bench
+
+
+class TestBeforeTheEndOfTheRunningOne:
+    @pytest.mark.parametrize("newer", [started(2), ended(2)], ids=["started", "ended"])
+    def test_tx_8_the_running_one_ends_with_its_own_end(self, away, newer):
+        assert tell(away, started(1), newer) == [begun(1)]
+        (first, second) = tell(away, ended(1, SessionEnd.POWER_LOSS))
+        assert first == whole(1, "PowerLoss")
+        assert second == (begun(2) if newer == started(2) else whole(2))
+
+    def test_tx_8_so_it_does_after_a_restart(self, away):
+        tell(away, started(1), started(2))
+        away.restart()
+        away.boot()
+        assert tell(away, started(2), ended(1), ended(2)) == [whole(1), whole(2)]
+
+    def test_where_no_end_comes_it_ends_where_the_next_one_begins(self, away):
+        tell(away, started(1), started(2))
+        away.live(179)
+        assert account(away) == [begun(1)]
+        away.live(1)
+        start_ms, register_wh, _, _ = edges(2)
+        assert account(away) == [(*begun(1), format_utc(start_ms), register_wh, "Other"), begun(2)]
+        assert tell(away, ended(1), ended(2))[1:] == [whole(2)]
+
+    def test_the_wait_goes_on_over_a_restart(self, away):
+        tell(away, started(1), ended(2))
+        away.wait(100)
+        away.restart()
+        away.boot()
+        away.live(79)
+        assert account(away) == [begun(1)]
+        away.live(1)
+        assert account(away)[1:] == [whole(2)]
+
+    def test_each_of_several_is_waited_for(self, away):
+        tell(away, started(1), started(3), started(2))
+        away.live(170)
+        assert tell(away, ended(1)) == [whole(1), begun(2)]
+        away.live(170)
+        assert tell(away, ended(2)) == [whole(1), whole(2), begun(3)]
+        assert Timer.SESSION_END not in away.cp.timers
+        assert away.cp.state.held_until_ms is None
+
+    def test_az_2_who_stands_at_the_reader_does_not_wait(self, away):
+        tell(away, started(1), started(2))
+        away.token("TAG2")
+        assert [command.session for command in away.asked(EndSession)] == [2]
+
+    @pytest.mark.parametrize(
+        "call", [("Reset", {"type": "Soft"}), ("UnlockConnector", {"connectorId": 1})], ids=lambda c: c[0]
+    )
+    def test_nor_does_who_ends_whatever_runs(self, away, call):
+        tell(away, started(1), started(2))
+        away.ask(*call)
+        assert [command.session for command in away.asked(EndSession)] == [2]
+
+    def test_a_remote_stop_of_the_one_that_is_over_does_not_end_the_next(self, away):
+        tell(away, started(1), started(2))
+        away.ask("RemoteStopTransaction", {"transactionId": 7})
+        assert [command.session for command in away.asked(EndSession)] == [1]
+        tell(away, ended(1))
+        assert away.asked(EndSession) == []
+
+    def test_av_1_what_was_scheduled_waits_for_the_last_of_them(self, away):
+        tell(away, started(1), started(2))
+        change = {"connectorId": 1, "type": "Inoperative"}
+        assert away.ask("ChangeAvailability", change) == {"status": "Scheduled"}
+        tell(away, ended(1))
+        assert away.cp.state.connector_operative
+        tell(away, ended(2))
+        assert not away.cp.state.connector_operative
+
+
+class TestValuesOfOneThatWaits:
+    def test_as_they_come_they_are_in_no_wrong_transaction(self, away):
+        tell(away, started(1), started(2))
+        values = (Reading(Quantity.ENERGY_WH, 1250), Reading(Quantity.POWER_W, 3680.0))
+        away.said()
+        tell(away, Measured(at_ms=edges(2)[0] + 1000, readings=values, session=2))
+        assert away.said() == []
+        assert tell(away, ended(1)) == [whole(1), begun(2)]
+
+    def test_at_intervals_no_more_samples_are_taken_of_the_one_before(self, new_bench):
+        bench = new_bench().ready().charging()
+        bench.measure(Reading(Quantity.ENERGY_WH, 1050), Reading(Quantity.POWER_W, 1000.0))
+        bench.live(30)
+        first = bench._session
+        bench.begin(session=2, register_wh=1100)
+        bench.measure(Reading(Quantity.ENERGY_WH, 1150), Reading(Quantity.POWER_W, 2000.0), session=2)
+        assert [action for action, _ in bench.live(120) if action == "MeterValues"] == []
+        bench.ask("TriggerMessage", {"requestedMessage": "MeterValues", "connectorId": 1})
+        (triggered,) = [payload for action, payload in bench.serve() if action == "MeterValues"]
+        values = [sample["value"] for sample in triggered["meterValue"][0]["sampledValue"]]
+        assert values == ["1050"]
+        bench._session = first
+        bench.end(1100)
+        bench.serve()
+        bench.measure(Reading(Quantity.ENERGY_WH, 1200), Reading(Quantity.POWER_W, 2000.0), session=2)
+        (sample,) = [payload for action, payload in bench.serve() if action == "MeterValues"]
+        assert sample["meterValue"][0]["sampledValue"][0]["value"] == "1200"
+        assert "MeterValues" in [action for action, _ in bench.live(60)]
+
+
+class TestOlderThanTheRunningOne:
+    def test_tx_8_it_is_told_when_the_running_one_has_ended(self, away):
+        assert tell(away, started(5), ended(3), ended(2)) == [begun(5)]
+        assert tell(away, ended(5)) == [whole(5), whole(2), whole(3)]
+
+    def test_it_waits_for_days_and_through_restarts(self, away):
+        tell(away, started(5), ended(3))
+        away.live(3 * 86_400)
+        away.restart()
+        away.boot()
+        assert account(away) == [begun(5)]
+        assert tell(away, ended(3), ended(5), ended(3)) == [whole(5), whole(3)]
+
+    def test_its_start_alone_starts_nothing(self, away):
+        tell(away, started(5), started(3), ended(5), started(4))
+        assert account(away) == [whole(5)]
+        assert tell(away, ended(3), started(3), ended(4)) == [whole(5), whole(3), whole(4)]
+
+    def test_the_register_of_the_charger_does_not_run_backwards(self, away):
+        tell(away, started(5), ended(3), ended(5))
+        assert away.cp.state.register_wh == edges(5)[3]
+        tell(away, ended(2))
+        assert away.cp.state.register_wh == edges(5)[3]
+
+    def test_above_the_bound_the_oldest_is_told_at_once(self, away):
+        for session in range(1, HELD_AT_MOST + 3):
+            away.tell(started(90)) if session == 1 else None
+            away.tell(ended(session))
+        assert len(away.cp.state.held) == HELD_AT_MOST
+        away.tell(ended(90))
+        away.settle()
+        stops = [transaction.session for _, transaction in sorted(away.store.transactions.items())]
+        assert stops == [90, *range(1, HELD_AT_MOST + 3)]
+        assert away.store.transactions[2].stopped_ms == edges(1)[2]
+
+    def test_above_the_bound_the_end_of_the_running_one_is_not_awaited(self, away):
+        away.tell(started(1))
+        for session in range(2, HELD_AT_MOST + 3):
+            away.tell(ended(session))
+        away.settle()
+        assert account(away)[1:] == [whole(session) for session in range(2, HELD_AT_MOST + 3)]
+
+
+class TestRemembering:
+    def test_of_several_dozen_in_any_order_none_is_lost_or_doubled(self, away):
+        numbers = [number * 37 % 61 for number in range(1, 61)]
+        for number in numbers:
+            tell(away, ended(number))
+        away.restart()
+        away.boot()
+        for number in numbers:
+            tell(away, started(number), ended(number))
+        assert account(away) == [whole(number) for number in numbers]
+
+    @pytest.mark.parametrize("apart", [1, 7], ids=["numbered in a row", "with gaps"])
+    def test_nor_of_a_long_history_told_from_its_end_to_its_beginning(self, away, apart):
+        history = [ended(number * apart) for number in range(200, 0, -1)]
+        for event in (*history, *history, *reversed(history)):
+            away.utc_ms = max(away.utc_ms, event.at_ms)
+            tell(away, event)
+        assert len(account(away)) == 200
+
+    def test_a_late_one_does_not_let_a_newer_one_be_forgotten(self, away):
+        tell(away, ended(50))
+        for number in range(1, 40):
+            tell(away, ended(number))
+        tell(away, started(50), ended(50))
+        assert len(account(away)) == 40
+
+    def test_what_is_remembered_is_bounded(self, away):
+        for number in range(2, 2 * RUNS_REMEMBERED + 10, 2):
+            away.utc_ms = max(away.utc_ms, edges(number)[2])
+            tell(away, ended(number))
+        assert len(away.cp.state.told_sessions) == RUNS_REMEMBERED
+        assert away.cp.state.told_sessions[0][0] == 2
+
+    @settings(max_examples=150, deadline=None, derandomize=True)
+    @given(st.data())
+    def test_any_order_with_repeats_and_restarts_gives_each_once(self, new_bench, data):
+        sessions = range(1, data.draw(st.integers(1, 8), "sessions") + 1)
+        events = [event for session in sessions for event in (started(session), ended(session))]
+        repeats = data.draw(st.lists(st.sampled_from(events), max_size=8), "repeats")
+        order = data.draw(st.permutations([*events, *repeats]), "order")
+        restarts = data.draw(st.sets(st.integers(0, len(order))), "restarts")
+        bench = new_bench(data.draw(st.sampled_from(["easee", "ocpp16"]), "preset")).ready()
+        bench.utc_ms = T0_MS + 1000 * MINUTE_MS
+        for number, event in enumerate(order):
+            if number in restarts:
+                bench.restart()
+                bench.boot()
+            tell(bench, event)
+        assert sorted(account(bench)) == [whole(session) for session in sessions]
+        assert (bench.cp.running, bench.cp.state.held, bench.store.queue) == (None, (), {})
+
+
+class TestAnotherCharger:
+    def test_what_waits_is_told_before_the_charger_goes(self, away):
+        tell(away, started(5), ended(3), started(6))
+        tell(
+            away,
+            Measured(at_ms=edges(6)[0] + 1000, readings=(Reading(Quantity.ENERGY_WH, 1650),), session=6),
+        )
+        away.turn(Released())
+        away.settle()
+        begins_ms, begins_wh, _, _ = edges(6)
+        assert account(away) == [
+            (*begun(5), format_utc(begins_ms), begins_wh, "Other"),
+            whole(3),
+            (*begun(6), format_utc(begins_ms + 1000), 1650, "Other"),
+        ]
+        assert away.cp.state.held == ()
+        assert away.cp.abandoned.session == 6
+
+    def test_the_newest_may_be_over(self, away):
+        tell(away, started(5), ended(6))
+        away.turn(Released())
+        away.settle()
+        assert account(away)[1:] == [whole(6)]
+        assert (away.cp.abandoned.session, away.cp.abandoned.stopped_ms) == (6, edges(6)[2])
+
+    def test_one_put_there_while_nothing_ran_does_not_get_them(self, away):
+        tell(away, started(5), ended(3), started(6))
+        away.settings = structs.replace(away.settings, charger="sim/OTHER")
+        away.restart()
+        away.boot()
+        assert [transaction.charger for transaction in away.store.transactions.values()] == ["sim/SIM1"] * 3
+        assert away.cp.state.told_sessions == ()
+
+    def test_what_was_told_elsewhere_is_told_once(self, away):
+        away.turn(Assigned(5, edges(5)[2], edges(5)[3]))
+        assert tell(away, ended(4), ended(5), started(5), ended(6)) == [whole(6)]
+
+
+class TestLateAndRepeatedDrivers:
+    """Events of a driver that come late or again start and stop nothing."""
+
+    def test_a_token_that_comes_after_the_session_it_began(self, new_bench):
+        bench = new_bench("easee").ready()
+        bench.utc_ms += 20_000
+        presented_ms = bench.utc_ms - 5_000
+        bench.begin(id_tag="TAG1")
+        bench.serve()
+        bench.tell(TokenPresented(at_ms=presented_ms, id_tag="TAG1"))
+        assert bench.asked(EndSession) == []
+
+    def test_a_token_that_comes_after_the_end_it_asked_for(self, charging):
+        charging.wait(20)
+        presented_ms = charging.utc_ms - 5_000
+        charging.end()
+        charging.serve()
+        charging.asked()
+        charging.tell(TokenPresented(at_ms=presented_ms, id_tag="TAG1"))
+        assert charging.serve() == []
+        assert charging.asked() == []
+
+    def test_a_token_that_began_the_session_which_waits(self, away):
+        away.utc_ms = edges(2)[0] + 10_000
+        tell(away, started(1), started(2))
+        away.tell(TokenPresented(at_ms=edges(2)[0] - 5_000, id_tag="TAG2"))
+        assert account(away) == [begun(1)]
+        assert away.asked(EndSession) == []
+
+    def test_states_and_tokens_of_an_hour_told_once_more(self, new_bench):
+        bench = new_bench("easee").ready()
+        events = []
+        for state in (S.AWAITING_TOKEN, S.READY, S.CHARGING, S.AWAITING_TOKEN, S.DISCONNECTED):
+            bench.wait(20)
+            events.append(StateChanged(at_ms=bench.utc_ms, state=state))
+            bench.tell(events[-1])
+            if state is S.AWAITING_TOKEN:
+                events.append(TokenPresented(at_ms=bench.utc_ms, id_tag="TAG1"))
+                bench.tell(events[-1])
+            bench.settle()
+        bench.reachable(False)
+        bench.reachable()
+        bench.serve()
+        bench.asked()
+        for event in (*events, *reversed(events)):
+            bench.tell(event)
+        assert bench.serve() == []
+        assert bench.asked() == []
+
+
+class TestReasons:
+    """`TX-10`, `TX-17`: whoever ended it, and however late that is told."""
+
+    def reset(self, bench, kind):
+        bench.ask("Reset", {"type": kind})
+        bench.obey()
+
+    def ends(self, bench, reason):
+        bench.end(reason=reason)
+        if not bench.linked:
+            bench.link_up()
+        bench.settle()
+        return account(bench)[-1][5]
+
+    @pytest.mark.parametrize(("kind", "reason"), [("Soft", "SoftReset"), ("Hard", "HardReset")])
+    @pytest.mark.parametrize("end", [SessionEnd.DEAUTHORIZED, SessionEnd.REBOOT])
+    def test_re_2_our_own_reset(self, charging, kind, reason, end):
+        self.reset(charging, kind)
+        assert self.ends(charging, end) == reason
+
+    @pytest.mark.parametrize(("kind", "reason"), [("Soft", "SoftReset"), ("Hard", "HardReset")])
+    def test_re_2_told_late_after_restarts_of_the_charger_and_of_the_process(self, charging, kind, reason):
+        self.reset(charging, kind)
+        charging.wait(40)
+        charging.obey()
+        charging.wait(20)
+        ended_ms = charging.utc_ms
+        charging.wait(30)
+        charging.charger_restarts()
+        charging.restart()
+        charging.live(3600)
+        charging.utc_ms = ended_ms
+        assert self.ends(charging, SessionEnd.REBOOT) == reason
+
+    @pytest.mark.parametrize(("kind", "reason"), [("Soft", "SoftReset"), ("Hard", "HardReset")])
+    def test_re_2_a_session_that_nobody_knew_of(self, away, kind, reason):
+        self.reset(away, kind)
+        away.live(1)
+        away.obey()
+        ended_ms = away.utc_ms + 5_000
+        away.wait(30)
+        away.charger_restarts()
+        away.restart()
+        away.boot()
+        tell(away, structs.replace(ended(1, SessionEnd.REBOOT), at_ms=ended_ms))
+        assert account(away)[0][5] == reason
+        tell(away, structs.replace(ended(2, SessionEnd.REBOOT), at_ms=away.utc_ms + 60_000))
+        assert account(away)[1][5] == "Reboot"
+
+    def test_tx_10_the_charger_restarted_by_itself(self, charging):
+        assert self.ends(charging, SessionEnd.REBOOT) == "Reboot"
+
+    def test_tx_10_so_it_did_though_somebody_had_asked_for_the_end(self, charging):
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        assert self.ends(charging, SessionEnd.REBOOT) == "Reboot"
+
+    def test_re_2_what_did_not_end_as_asked_was_ended_by_the_reset(self, charging):
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        self.reset(charging, "Hard")
+        charging.wait(31)
+        charging.obey()
+        assert self.ends(charging, SessionEnd.REBOOT) == "HardReset"
+
+    @pytest.mark.parametrize(
+        ("end", "reason"), [(SessionEnd.REBOOT, "Reboot"), (SessionEnd.POWER_LOSS, "PowerLoss")]
+    )
+    def test_tx_17_told_whole_late_and_after_a_restart(self, away, end, reason):
+        tell(away, started(1), started(2))
+        away.tell(Restarted(at_ms=edges(2)[0]))
+        away.restart()
+        away.boot()
+        tell(away, ended(3, end), ended(1, end), ended(2, end))
+        assert account(away) == [whole(number, reason) for number in (1, 2, 3)]
+
+    @pytest.mark.parametrize("kind", ["Soft", "Hard"])
+    def test_tx_17_a_power_cut_is_one_even_if_a_reset_was_asked_for(self, charging, kind):
+        self.reset(charging, kind)
+        assert self.ends(charging, SessionEnd.POWER_LOSS) == "PowerLoss"
