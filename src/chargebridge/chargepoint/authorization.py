@@ -82,8 +82,22 @@ def token_presented(charge_point: "ChargePoint", event: TokenPresented) -> None:
     state.tokens = state.tokens.with_event(event.at_ms, charge_point.now.utc_ms)
     heard.note(charge_point, event.at_ms)
     charge_point.changed()
-    sessions.wait_no_longer(charge_point)  # it is meant for whoever charges now
-    id_tag = fit(event.id_tag, ID_TAG_LIMIT)
+    if sessions.succeeded(charge_point):
+        # It is meant for the newer session, whose turn has not come.
+        state.held_token = event
+        sessions.hurry(charge_point)
+    else:
+        _decide(charge_point, fit(event.id_tag, ID_TAG_LIMIT))
+
+
+def held_token(charge_point: "ChargePoint", event: TokenPresented) -> None:
+    """The sessions that a token came in between of are sorted out: do what it was presented for."""
+    if not _is_late(charge_point, event.at_ms):
+        _decide(charge_point, fit(event.id_tag, ID_TAG_LIMIT))
+
+
+def _decide(charge_point: "ChargePoint", id_tag: str) -> None:
+    state = charge_point.state
     running, intent = charge_point.running, state.intent
     if charge_point.authorizing is not None:
         return  # one token at a time; its answer is on the way

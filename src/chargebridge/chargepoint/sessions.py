@@ -14,7 +14,7 @@ What waits is part of the durable state, since the driver has been told that it 
 
 from typing import TYPE_CHECKING, Final
 
-from chargebridge.chargepoint import sampling, transactions
+from chargebridge.chargepoint import authorization, sampling, transactions
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargers.model import SessionEnded, SessionStarted
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 END_AWAITED_S: Final = 180.0
 """The end of a session that a newer one has followed is waited for so long."""
+END_HURRIED_S: Final = 5.0
+"""Not longer than this while somebody stands at the reader."""
 HELD_AT_MOST: Final = 64
 """Events that wait; above it the oldest session is told of at once, or the running one ends at once."""
 RUNS_REMEMBERED: Final = 64
@@ -110,6 +112,17 @@ def _await_end(charge_point: "ChargePoint") -> None:
         state.held_until_ms = None
         charge_point.cancel_timer(Timer.SESSION_END)
     sampling.schedule(charge_point)  # of a session that is over no samples are taken
+    token, state.held_token = state.held_token, None
+    if token is not None:
+        authorization.held_token(charge_point, token)
+
+
+def hurry(charge_point: "ChargePoint") -> None:
+    """Somebody stands at the reader: wait no longer than a moment for the end of the running session."""
+    left_s = charge_point.timers.get(Timer.SESSION_END, 0.0) - charge_point.now.mono
+    if left_s > END_HURRIED_S:
+        charge_point.state.held_until_ms = charge_point.now.utc_ms + round(END_HURRIED_S * 1000)
+        charge_point.set_timer(Timer.SESSION_END, END_HURRIED_S)
 
 
 def take_held(charge_point: "ChargePoint") -> None:

@@ -20,6 +20,7 @@ from chargebridge.chargers.model import (
     SessionEnded,
     SessionStarted,
     SetLimit,
+    TokenPresented,
 )
 from chargebridge.ocpp16.enums import Reason, ResetType
 
@@ -174,6 +175,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """When sessions began and ended; older presentations of tokens are late."""
     held: tuple[SessionStarted | SessionEnded, ...] = ()
     """What is told of other sessions than the running one, by session: it waits for that to end."""
+    held_token: TokenPresented | None = None
+    """Presented meanwhile."""
     held_until_ms: int | None = None
     """UTC; until then the end of the running session is waited for, though a newer one is known."""
     newest_ms: int = 0

@@ -266,6 +266,7 @@ def abandon(charge_point: "ChargePoint") -> None:
 
     What waited for it is told, too.
     """
+    charge_point.state.held_token = None
     newest = charge_point.state.held[-1] if sessions.succeeded(charge_point) else None
     while sessions.succeeded(charge_point):
         sessions.wait_no_longer(charge_point)

@@ -137,15 +137,35 @@ class TestBeforeTheEndOfTheRunningOne:
         assert Timer.SESSION_END not in away.cp.timers
         assert away.cp.state.held_until_ms is None
 
-    def test_az_2_who_stands_at_the_reader_does_not_wait(self, away):
+    @pytest.mark.parametrize("restart", [False, True], ids=["", "with a restart"])
+    def test_az_2_who_stands_at_the_reader_waits_for_a_moment(self, away, restart):
         tell(away, started(1), started(2))
         away.token("TAG2")
+        assert away.asked(EndSession) == []
+        if restart:
+            away.restart()
+            away.boot()
+        away.live(5)
         assert [command.session for command in away.asked(EndSession)] == [2]
+
+    def test_az_2_or_not_even_that_if_the_end_comes(self, away):
+        tell(away, started(1), started(2))
+        away.token("TAG2")
+        assert tell(away, ended(1)) == [whole(1), begun(2)]
+        assert [command.session for command in away.asked(EndSession)] == [2]
+
+    def test_az_2_whose_session_is_over_by_then_has_nothing_to_end(self, away):
+        away.utc_ms = edges(2)[2]
+        tell(away, started(1), started(2))
+        away.token("TAG2")
+        away.utc_ms += 1
+        tell(away, structs.replace(ended(2), at_ms=away.utc_ms), ended(1))
+        assert away.asked() == []
 
     @pytest.mark.parametrize(
         "call", [("Reset", {"type": "Soft"}), ("UnlockConnector", {"connectorId": 1})], ids=lambda c: c[0]
     )
-    def test_nor_does_who_ends_whatever_runs(self, away, call):
+    def test_who_ends_whatever_runs_does_not_wait(self, away, call):
         tell(away, started(1), started(2))
         away.ask(*call)
         assert [command.session for command in away.asked(EndSession)] == [2]

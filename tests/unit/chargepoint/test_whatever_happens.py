@@ -84,6 +84,7 @@ OPS = st.one_of(
     st.tuples(st.just("outcome"), st.sampled_from(list(Outcome))),
     st.tuples(st.just("end"), st.sampled_from(list(SessionEnd))),
     st.tuples(st.just("operator"), st.sampled_from(list(Operation))),
+    st.tuples(st.just("events come"), st.integers(0, 9)),
     st.tuples(
         st.sampled_from(
             [
@@ -101,6 +102,7 @@ OPS = st.one_of(
                 "hold pages",
                 "deliver pages",
                 "late answer",
+                "events wait",
             ]
         ),
         st.none(),
@@ -123,6 +125,7 @@ class World:
         self.running = None
         self.sessions = []
         self.told = []
+        self.waiting = None
         self.boot_says = self.start_says = "Accepted"
         self.ids = {}
         self.started = []
@@ -133,8 +136,18 @@ class World:
     # --- the charger
 
     def tell(self, event):
-        self.told.append(event)
-        self.bench.tell(event)
+        if self.waiting is not None:
+            self.waiting.append(event)
+        else:
+            self.told.append(event)
+            self.bench.tell(event)
+
+    def tell_what_waits(self, order):
+        """The cloud is back, and tells what happened meanwhile in any order."""
+        waiting, self.waiting = self.waiting or [], None
+        Random(order).shuffle(waiting)
+        for event in waiting:
+            self.tell(event)
 
     @property
     def now(self):
@@ -178,6 +191,10 @@ class World:
                 bench.tell(self.told[-1 - argument % len(self.told)])
             case "outcome" if bench.commands:
                 bench.done(bench.commands.pop(0), argument)
+            case "events wait":
+                self.waiting = self.waiting or []
+            case "events come":
+                self.tell_what_waits(argument)
             case "operator":
                 bench.turn(OperatorAsked(1, argument))
             case "wait":
@@ -328,6 +345,7 @@ def come_to_rest(world):
     bench = world.bench
     world.boot_says = world.start_says = "Accepted"
     world.act("deliver pages", None)
+    world.tell_what_waits(0)
     bench._pass(1)
     world.act("reachable", None)
     if world.running is not None:
@@ -355,7 +373,7 @@ def check_account(world):
         )
         for number, (_, timestamp, start_wh) in enumerate(world.started, 1)
     ]
-    assert told == world.sessions
+    assert sorted(told) == world.sessions
     assert world.bench.store.queue == {}
     assert world.bench.store.dead == []
     cp = world.bench.cp
@@ -403,6 +421,7 @@ LIKELY = [
     *[(what, None) for what in ("begin", "begin", "unseen session", "reachable", "unreachable")],
     *[(what, None) for what in ("measure", "measure", "measure", "measure much", "charger restarts")],
     *[(what, None) for what in ("link up", "link up", "link up", "link down", "serve", "serve")],
+    *[("events wait", None), ("events come", 1), ("events come", 2)],
     *[(what, None) for what in ("process restarts", "hold pages", "deliver pages", "late answer")],
 ]
 
