@@ -3,6 +3,8 @@
 import pytest
 
 from chargebridge.chargepoint import meter_values
+from chargebridge.chargepoint.turn import ChargerTold
+from chargebridge.chargers.model import SessionStarted
 from chargebridge.gateway.gateway import NotSimulatedError, UnknownChargePointError
 from chargebridge.gateway.provisioning import ProvisioningError
 from chargebridge.ocpp16.messages import GetConfiguration
@@ -126,6 +128,34 @@ async def test_a_charge_point_that_moves_ends_its_transaction_here_and_begins_on
             told = [*old.ledger.transactions(), *new.ledger.transactions()]
             assert sum(one.energy_wh for one in told) == register_wh
             assert stay(gateway, "CP2") == before
+            assert old.violations == new.violations == []
+
+
+async def test_a_session_that_waits_for_the_end_of_another_moves_too(three, visitor, wait_until):
+    async with three.central_system() as old, three.central_system() as new:
+        three.reach(old, "old").reach(new, "new")
+        three.charge_points = [{"identity": "CP1", "central_system": "old"}]
+        async with three.gateway() as gateway:
+            someone = visitor(gateway, old)
+            await someone.ready()
+            await someone.begin_session()
+            await someone.settled()
+            binding = gateway._binding("CP1")
+            before = binding.charge_point.running
+            following = SessionStarted(
+                at_ms=gateway.clock.now().utc_ms,
+                session=before.session + 1,
+                id_tag="NEXT",
+                register_wh=before.register_wh + 1000,
+            )
+            gateway.runtime.turn(binding, ChargerTold(following))
+            three.charge_points[0]["central_system"] = "new"
+            await gateway.reload(three.read())
+            start = await visitor(gateway, new).expect("StartTransaction")
+            assert (start["idTag"], start["meterStart"]) == ("NEXT", before.register_wh + 1000)
+            await wait_until(lambda: len(old.ledger.transactions()) == 2)
+            await wait_until(lambda: all(not one.is_open for one in old.ledger.transactions()))
+            assert [one.id_tag for one in old.ledger.transactions()] == ["TAG", "NEXT"]
             assert old.violations == new.violations == []
 
 
