@@ -1,5 +1,6 @@
 """Registration with the central system, and heartbeats (`BOOT-*`, `HB-*`, OCPP 1.6 §4.2, §4.6)."""
 
+from math import floor
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
@@ -108,7 +109,10 @@ def silent(charge_point: "ChargePoint") -> bool:
 
 
 def schedule_heartbeat(charge_point: "ChargePoint") -> None:
-    """Set the next heartbeat from now; an interval of 0 means none (`HB-2`, `HB-3`)."""
+    """Set the next heartbeat from now; an interval of 0 means none (`HB-2`, `HB-3`).
+
+    It may come early, never late: some central systems give a silent link up after just that time.
+    """
     interval = charge_point.heartbeat_interval_s
     if interval > 0 and charge_point.accepted:
         _set_heartbeat(charge_point, charge_point.jitter(interval))
@@ -120,7 +124,7 @@ def _set_heartbeat(charge_point: "ChargePoint", seconds: float) -> None:
     if seconds >= COARSE_HEARTBEAT_S:
         # On whole seconds, all heartbeats of an idle fleet are one wake-up a second.
         mono = charge_point.now.mono
-        seconds = round(mono + seconds) - mono
+        seconds = floor(mono + seconds) - mono
     charge_point.set_timer(Timer.HEARTBEAT, seconds)
 
 

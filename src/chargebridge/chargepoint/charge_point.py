@@ -404,9 +404,9 @@ class ChargePoint:
         self.timers.pop(timer, None)
 
     def jitter(self, seconds: float) -> float:
-        """Spread a duration by a tenth either way, so that a fleet does not act in step."""
+        """Shorten a duration by a tenth at most, so that a fleet does not act in step."""
         spread = crc32(f"{self.settings.identity}/{self.call_number}".encode()) / 2**32
-        return seconds * (0.9 + 0.2 * spread)
+        return seconds * (0.9 + 0.1 * spread)
 
     def drop_link(self, reason: str) -> None:
         """Close the connection once what was said before is written; it comes back by itself."""

@@ -11,6 +11,7 @@ from chargebridge.chargepoint.behaviour import Behaviour
 from chargebridge.chargepoint.keys import (
     ALIASES,
     KEYS,
+    LONGEST_VALUE,
     MAX_KEYS_ASKED,
     MEASURANDS,
     Access,
@@ -257,6 +258,10 @@ def check(name: str, value: str) -> tuple[str, str]:
     if key.access is Access.ALWAYS_READ_ONLY:
         raise InvalidValueError(f"configuration key {key.name} describes the charge point and cannot be set")
     try:
-        return key.name, key.normalize(value)
+        normalized = key.normalize(value)
     except InvalidValueError as error:
         raise InvalidValueError(f"configuration key {key.name}: expected {error}") from None
+    if len(normalized) > LONGEST_VALUE:
+        # What a central system writes is as short by its schema.
+        raise InvalidValueError(f"configuration key {key.name}: expected at most {LONGEST_VALUE} characters")
+    return key.name, normalized

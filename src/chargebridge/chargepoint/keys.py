@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_KEYS_ASKED: Final = 50
 """GetConfigurationMaxKeys: limits the keys asked for, not an answer to an empty request (`CF-2`)."""
+LONGEST_VALUE: Final = 500
+"""Characters of a value in a message (`VAL-6`)."""
 MAX_MEASURANDS: Final = 20
 MAX_LISTED: Final = 10_000
 """LocalAuthListMaxLength."""

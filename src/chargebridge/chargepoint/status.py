@@ -160,7 +160,12 @@ def not_told(charge_point: "ChargePoint") -> None:
 
 
 def unplugged(charge_point: "ChargePoint") -> None:
-    """A session ended at the car's side: Finishing is told even if the car is known to be gone (`TX-14`)."""
+    """A session ended at the car's side: Finishing is told even if the car is known to be gone (`TX-14`).
+
+    Not where Unavailable has waited for that end: then it is told at once (`AV-1`).
+    """
+    if any(not operative for _, operative in charge_point.state.scheduled):
+        return
     last = charge_point.reported[1]
     gone = not charge_point.state.finished
     if gone and charge_point.online and charge_point.reachable and last is not None and last.status in ACTIVE:

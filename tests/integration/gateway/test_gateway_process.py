@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sqlite3
 
 import pytest
 
@@ -11,6 +12,7 @@ from chargebridge.chargers.simulator.record import ChargerSettings
 from chargebridge.chargers.simulator.server import CloudServer
 from chargebridge.chargers.simulator.world import World
 from chargebridge.emulators.central_system import Lost
+from chargebridge.store.journal import STORE_FILE
 
 pytestmark = pytest.mark.integration
 
@@ -20,8 +22,8 @@ CHARGING = {"connectorId": 1, "status": "Charging"}
 class Outside:
     """The chargers and their cloud, which live on whatever happens to the gateway."""
 
-    def __init__(self, cloud):
-        self.cloud = cloud
+    def __init__(self, cloud, world):
+        self.cloud, self.world = cloud, world
 
     async def act(self, serial, action, arguments):
         return self.cloud.act(serial, action, arguments)
@@ -42,7 +44,7 @@ async def outside(site):
         }
     }
     try:
-        yield Outside(cloud)
+        yield Outside(cloud, world)
     finally:
         await server.stop()
         cloud.stop()
@@ -113,6 +115,51 @@ async def test_killed_while_answers_are_lost_and_sessions_end_and_begin(site, vi
             await reconciled(someone, cs, 2, wait_until)
             first, second = cs.ledger.transactions()
             assert (first.id_tag, first.start_repeats, second.id_tag) == ("TAG", 1, "OTHER")
+
+
+def stored(site):
+    """When each transaction stopped, as far as the gateway has written it down."""
+    with contextlib.closing(sqlite3.connect(site.folder / "state" / STORE_FILE)) as store:
+        return store.execute("SELECT stopped_ms FROM transactions").fetchall()
+
+
+async def test_field_2_a_session_offline_with_a_kill_in_between_is_delivered_once_as_it_was(
+    site, visitor, wait_until, kill
+):
+    site.charge_points[0]["configuration"] = {"AllowOfflineTxForUnknownId": "true"}
+    async with outside(site) as chargers, site.central_system() as cs:
+        put_up_chargers(chargers, "CP1")
+        site.reach(cs)
+        someone = visitor(chargers, cs)
+        async with site.process() as process:
+            await cs.wait_connected("CP1", timeout_s=20)
+            await someone.ready()
+            await cs.stop(abort=True)
+            await someone.act("plug_in")
+            await someone.act("present_token", id_tag="TAG")
+            await wait_until(lambda: stored(site) == [(None,)])
+            await kill(process)
+        async with site.process() as process:
+            await someone.act("unplug")
+            await wait_until(lambda: stored(site) not in ([], [(None,)]))
+            await kill(process)
+        async with site.process() as process:
+            await cs.start()
+            await cs.wait_connected("CP1", timeout_s=20)
+            await reconciled(someone, cs, 1, wait_until)
+            (told,), (done,) = cs.ledger.transactions(), chargers.world.finished_sessions()
+            assert (told.id_tag, told.started_at_ms, told.meter_start_wh) == (
+                done.id_tag,
+                done.started_at_ms,
+                done.start_register_wh,
+            )
+            assert (told.stopped_at_ms, told.meter_stop_wh, told.start_repeats, told.stop_repeats) == (
+                done.stopped_at_ms,
+                done.stop_register_wh,
+                0,
+                0,
+            )
+            assert told.meter_stop_wh > told.meter_start_wh
 
 
 async def test_a_hangup_reloads_and_a_bad_file_changes_nothing(site, visitor, wait_until):

@@ -205,11 +205,9 @@ class Bench:
     def __init__(self, preset="ocpp16", overrides=None, capabilities=frozenset(Capability), **settings):
         self.settings = Settings(
             charger="sim/SIM1",
-            identity="CP1",
-            serial="EH1",
             behaviour=behaviour(preset, overrides),
             capabilities=capabilities,
-            **{"vendor": "Maker", "model": "Home", **settings},
+            **{"identity": "CP1", "serial": "EH1", "vendor": "Maker", "model": "Home", **settings},
         )
         self.utc_ms, self.mono = T0_MS, 1000.0
         self.store = MemoryStore()

@@ -488,11 +488,14 @@ class TestRetries:
         ready.restart()
         ready.said()
         said = of_transactions(ready.boot())
-        assert [(action, payload.get("timestamp")) for action, payload in said] == [
-            ("StartTransaction", "2026-01-02T10:00:00.000Z"),
-            ("MeterValues", None),
-            ("StopTransaction", "2026-01-02T10:02:00.000Z"),
-        ]
+        assert [action for action, _ in said] == ["StartTransaction", "MeterValues", "StopTransaction"]
+        (_, start), (_, values), (_, stop) = said
+        (value,) = values["meterValue"]
+        assert (start["timestamp"], start["meterStart"]) == ("2026-01-02T10:00:00.000Z", 100)
+        assert (value["timestamp"], value["sampledValue"][0]["value"]) == ("2026-01-02T10:01:00.000Z", "150")
+        assert (stop["timestamp"], stop["meterStop"]) == ("2026-01-02T10:02:00.000Z", 200)
+        assert start["idTag"] == "TAG1"
+        assert values["transactionId"] == stop["transactionId"] == 7
         ready.restart()
         assert of_transactions(ready.boot()) == []
 
