@@ -1,19 +1,18 @@
-"""docs/behaviour.md names tests that are there, and those of a field's rows fail when it is flipped."""
+"""The documents name tests that are there, and those of a field's rows fail when it is flipped."""
 
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from chargebridge.chargepoint.behaviour import Behaviour
+from documents import ROOT, document, named
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
-DOCUMENT = (ROOT / "docs" / "behaviour.md").read_text(encoding="utf-8")
+DOCUMENT = document("behaviour.md")
 
 
 def run_pytest(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -30,20 +29,16 @@ def run_pytest(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def named(text: str) -> list[str]:
-    """The ids of the tests that a text links to, each once."""
-    found = re.findall(r"\[`(?P<file>\S+?\.py)::(\S+?)`\]\(\.\./tests/(?P=file)\)", text)
-    return list(dict.fromkeys(f"tests/{file}::{name}" for file, name in found))
-
-
 def shown_by(field: str) -> list[str]:
     """The tests of all rows that name this field, and no other, in their last but one column."""
     return named("".join(re.findall(rf"^\|.*\| `{field}` \|(.*)\|$", DOCUMENT, re.MULTILINE)))
 
 
-def test_every_test_that_is_named_is_collected() -> None:
-    assert named(DOCUMENT)
-    ran = run_pytest("--collect-only", *named(DOCUMENT))
+@pytest.mark.parametrize("page", ["behaviour.md", "reliability.md"])
+def test_every_test_that_is_named_is_collected(page: str) -> None:
+    tests = named(document(page))
+    assert tests
+    ran = run_pytest("--collect-only", *tests)
     assert ran.returncode == pytest.ExitCode.OK, ran.stdout + ran.stderr
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from msgspec import structs
@@ -11,15 +10,12 @@ from chargebridge.chargepoint.behaviour import COMPATIBILITY, PRESETS, Behaviour
 from chargebridge.chargepoint.configuration import offer
 from chargebridge.chargepoint.keys import KEYS
 from chargebridge.chargers.model import Capability
+from documents import LINKS, document, rows, tables
 
 pytestmark = pytest.mark.unit
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "behaviour.md").read_text(encoding="utf-8")
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split("|")]
-    for line in DOCUMENT.splitlines()
-    if line.startswith("|")
-]
+DOCUMENT = document("behaviour.md")
+ROWS = rows(DOCUMENT)
 BY_NAME = {cells[0].strip("`"): cells[1:] for cells in ROWS if cells[0].startswith("`")}
 SHOWN = [cells for cells in ROWS if len(cells) == 4 and cells[3] not in {"shown by", "---"}]
 
@@ -36,7 +32,7 @@ def written(value: object) -> str:
             return f"{value:g}"
 
 
-@pytest.mark.parametrize("table", re.findall(r"(?:^\|.*\n)+", DOCUMENT, re.MULTILINE))
+@pytest.mark.parametrize("table", tables(DOCUMENT))
 def test_every_row_has_the_columns_of_its_table(table: str) -> None:
     header, *rows = (line.count("|") for line in table.splitlines())
     assert set(rows) == {header}
@@ -58,7 +54,7 @@ def test_every_field_decides_a_row_and_nothing_else_does() -> None:
 
 @pytest.mark.parametrize("row", SHOWN, ids=lambda row: row[0])
 def test_a_row_links_tests_that_show_it_and_nothing_else(row: list[str]) -> None:
-    assert re.fullmatch(r"(\[`(\S+?\.py)::\S+?`\]\(\.\./tests/\2\) ?)+", row[3])
+    assert LINKS.fullmatch(row[3])
 
 
 @pytest.mark.parametrize("name", COMPATIBILITY)
