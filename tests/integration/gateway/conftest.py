@@ -217,9 +217,9 @@ def _fits(exchange, where):
     return (where or {}).items() <= exchange.payload.items()
 
 
-async def until(condition):
+async def until(condition, timeout_s=10):
     """Look at a state that nothing announces, as often as the loop comes round."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - nothing announces it
             # Gives way to the loop and its timers; no test depends on how long it takes.
             await asyncio.sleep(0.01)

@@ -141,7 +141,7 @@ async def test_field_2_a_session_offline_with_a_kill_in_between_is_delivered_onc
             await kill(process)
         async with site.process() as process:
             await someone.act("unplug")
-            await wait_until(lambda: stored(site) not in ([], [(None,)]))
+            await wait_until(lambda: stored(site) not in ([], [(None,)]), timeout_s=20)
             await kill(process)
         async with site.process() as process:
             await cs.start()
