@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from chargebridge.chargepoint.behaviour import Behaviour
-from documents import ROOT, document, named
+from tests.documents import ROOT, document, named
 
 pytestmark = pytest.mark.integration
 

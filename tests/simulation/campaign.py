@@ -49,8 +49,8 @@ class Tally:
 
     def __str__(self):
         return (
-            f"{self.worlds:,} worlds, {self.charge_point_hours:,.0f} charge-point-hours, {self.steps:,} steps,"
-            f" {self.transactions:,} transactions, {self.kills:,} kills of the gateway"
+            f"{self.worlds:,} worlds, {self.charge_point_hours:,.0f} charge-point-hours,"
+            f" {self.steps:,} steps, {self.transactions:,} transactions, {self.kills:,} kills of the gateway"
         )
 
 
@@ -69,8 +69,8 @@ def run(tally, seed, charge_points=8, hours=24.0):
         for line in world.trace.of(identity):
             error.add_note(line)
         error.add_note(
-            f"\nAgain with: .venv/bin/python -m tests.simulation --seed {seed} --charge-points {charge_points}"
-            f" --hours {hours:g}"
+            f"\nAgain with: .venv/bin/python -m tests.simulation --seed {seed}"
+            f" --charge-points {charge_points} --hours {hours:g}"
         )
         raise
     tally.add(world, charge_points, hours)

@@ -112,7 +112,7 @@ class SimulatedJournal:
         outcome.tell(self.listener)
 
     def lose_power(self, kept):
-        """Of what was submitted and not committed, the first `kept` entries have reached the disk all the same."""
+        """Of what was submitted and not committed, the first `kept` entries have reached the disk."""
         self._committer.settle(self._entries[:kept])
 
     @property

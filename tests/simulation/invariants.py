@@ -409,8 +409,11 @@ def _difference(was, now):
             one, other = one[:shorter], other[:shorter]  # noqa: PLW2901
         if one != other:
             if part == "state":
-                one, other = msgspec.json.decode(one), msgspec.json.decode(other)
-                names = [name for name in one | other if one.get(name) != other.get(name)]
-                one, other = ({name: side.get(name) for name in names} for side in (one, other))
+                return _in_state(msgspec.json.decode(one), msgspec.json.decode(other))
             return f"{part}: {str(one)[:600]} became {str(other)[:600]}"
     return ""
+
+
+def _in_state(was, now):
+    names = [name for name in was | now if was.get(name) != now.get(name)]
+    return "; ".join(f"{name}: {was.get(name)} became {now.get(name)}" for name in names)[:1200]

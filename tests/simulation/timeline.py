@@ -29,7 +29,7 @@ class Timeline:
         self.at(self.now_ms + ceil(seconds * 1000), act)
 
     def run(self, until_ms, power_cut):
-        """Let everything happen up to a moment; `power_cut` is called when the gateway's process ends in it."""
+        """Let everything happen up to a moment; `power_cut` is told when the gateway's process ends in it."""
         heap = self._heap
         while heap and heap[0][0] <= until_ms:
             self.now_ms, _, act = heapq.heappop(heap)

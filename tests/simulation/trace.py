@@ -10,7 +10,7 @@ _KEPT = 400
 _LONGEST = 220
 
 
-class Broken(AssertionError):
+class Broken(AssertionError):  # noqa: N818 - a promise that was broken, no fault of the simulation
     """An invariant does not hold.
 
     Args:

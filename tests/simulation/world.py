@@ -71,7 +71,7 @@ class World:
         self.cut_at = None
         """The step at which it is cut; for those who cut it at every one."""
         self.keeps = None
-        """How much of what is on its way reaches the disk when the power is cut: 0, 1, or None: by the dice."""
+        """How much of what is on its way reaches the disk at a power cut: 0, 1, or None: by the dice."""
         self.kills = 0
         self._life = 0
         self.start_process()

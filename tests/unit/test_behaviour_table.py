@@ -10,7 +10,7 @@ from chargebridge.chargepoint.behaviour import COMPATIBILITY, PRESETS, Behaviour
 from chargebridge.chargepoint.configuration import offer
 from chargebridge.chargepoint.keys import KEYS
 from chargebridge.chargers.model import Capability
-from documents import LINKS, document, rows, tables
+from tests.documents import LINKS, document, rows, tables
 
 pytestmark = pytest.mark.unit
 

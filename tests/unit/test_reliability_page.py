@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from documents import LINKS, all_tests, document, named, named_after, rows, tables
+from tests.documents import LINKS, all_tests, document, named, named_after, rows, tables
 
 pytestmark = pytest.mark.unit
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from documents import ROOT, document, named_after
+from tests.documents import ROOT, document, named_after
 
 pytestmark = pytest.mark.unit
 

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from benchmarks import turn
 
 pytestmark = pytest.mark.integration

@@ -1,0 +1,265 @@
+"""A test of the tests: the shipped code is broken on purpose, and the simulation has to notice.
+
+Each mutation breaks one promise in one place. A world that does not find it within a few seeds would not
+find a real defect of that kind either.
+"""
+
+import pytest
+from msgspec import structs
+
+from chargebridge.chargepoint import boot, calls, commands, delivery, limits, meter_values, transactions
+from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.open_call import CallKind
+from chargebridge.chargepoint.records import Enqueue, MessageKind, SaveState, SetConfiguration
+from chargebridge.gateway.runtime import Runtime
+from chargebridge.ocpp16.messages import Heartbeat
+from chargebridge.store.batch import Batch
+from tests.simulation import invariants
+from tests.simulation.trace import Broken
+from tests.simulation.world import World
+
+pytestmark = pytest.mark.simulation
+
+SEEDS = 12
+CHARGE_POINTS = 4
+HOURS = 10
+
+
+def caught():
+    """Let worlds storm until an invariant breaks; return which."""
+    for seed in range(SEEDS):
+        world = World(seed, CHARGE_POINTS, pace="busy", wild=True)
+        try:
+            world.let_it_storm(HOURS)
+            world.come_to_rest()
+        except Broken as broken:
+            return broken.invariant
+    return None
+
+
+def stop_tells_the_start(patch):
+    """A StopTransaction says what the register was at the start: energy is lost."""
+    original = transactions.stop_request
+
+    def stop_request(transaction):
+        return original(structs.replace(transaction, meter_stop_wh=transaction.meter_start_wh))
+
+    patch.setattr(transactions, "stop_request", stop_request)
+
+
+def every_eighth_stop_is_forgotten(patch):
+    """Now and then an ended transaction is not queued."""
+    original, seen = delivery.enqueue, [0]
+
+    def enqueue(charge_point, kind, *arguments, **named):
+        if kind is MessageKind.STOP:
+            seen[0] += 1
+            if seen[0] % 8 == 0:
+                return
+        original(charge_point, kind, *arguments, **named)
+
+    patch.setattr(delivery, "enqueue", enqueue)
+
+
+def repeats_begin_sessions(patch):
+    """A session that is told of again begins again: it is doubled."""
+    original = transactions.session_started
+
+    def session_started(charge_point, event):
+        charge_point.state.sessions = ()
+        original(charge_point, event)
+
+    patch.setattr(transactions, "session_started", session_started)
+
+
+def retries_say_now(patch):
+    """A repeated StartTransaction says when it is sent, not when the session began."""
+    original = delivery.head
+
+    def head(charge_point):
+        message = charge_point.queue[0]
+        if message.kind is MessageKind.START and message.attempts:
+            number = message.transaction
+            late = structs.replace(
+                charge_point.transactions[number], started_ms=charge_point.transactions[number].started_ms + 1
+            )
+            charge_point.transactions[number] = late
+        return original(charge_point)
+
+    patch.setattr(delivery, "head", head)
+
+
+def the_newest_goes_first(patch):
+    """The queue is a stack."""
+    original = ChargePoint.handle
+
+    def handle(self, an_input, now):
+        effects = original(self, an_input, now)
+        if self.call is None and len(self.queue) > 1:
+            self.queue = [self.queue[-1], *self.queue[:-1]]
+        return effects
+
+    patch.setattr(ChargePoint, "handle", handle)
+
+
+def nobody_waits_for_answers(patch):
+    """A CALL is sent although another one is unanswered."""
+    original = calls.send_raw
+
+    def send_raw(charge_point, kind, action, payload):
+        original(charge_point, kind, action, payload)
+        if action == "StopTransaction":
+            calls.send(charge_point, CallKind.HEARTBEAT, Heartbeat())
+
+    patch.setattr(calls, "send_raw", send_raw)
+
+
+def registered_by_itself(patch):
+    """A charge point takes itself for accepted without being asked."""
+    patch.setattr(ChargePoint, "accepted", property(lambda self: self.registration != "Rejected"))
+
+
+def pending_is_accepted(patch):
+    """Pending is taken for Accepted."""
+    original = boot.answered
+
+    def answered(charge_point, payload):
+        original(charge_point, bytes(payload).replace(b"Pending", b"Accepted"))
+
+    patch.setattr(boot, "answered", answered)
+
+
+def visible_before_durable(patch):
+    """Outputs leave before their records are committed."""
+    original = Runtime._take
+
+    def take(self, binding, effects, an_input, receipt, **named):
+        self._let_go(binding, effects.outputs, receipt)
+        original(self, binding, effects._replace(outputs=[]), an_input, None, **named)
+
+    patch.setattr(Runtime, "_take", take)
+
+
+def keys_are_not_stored(patch):
+    """A configuration key is changed in memory only."""
+    original = Batch._sort
+
+    def sort(self, charge_point, record):
+        if not isinstance(record, SetConfiguration):
+            original(self, charge_point, record)
+
+    patch.setattr(Batch, "_sort", sort)
+
+
+def states_are_not_stored(patch):
+    """One state in ten does not reach the store."""
+    original, seen = Batch._sort, [0]
+
+    def sort(self, charge_point, record):
+        if isinstance(record, SaveState):
+            seen[0] += 1
+            if seen[0] % 10 == 0:
+                return
+        original(self, charge_point, record)
+
+    patch.setattr(Batch, "_sort", sort)
+
+
+def queued_messages_are_not_stored(patch):
+    """One MeterValues in five is in memory only."""
+    original, seen = Batch._enqueue, [0]
+
+    def enqueue(self, charge_point, record):
+        assert isinstance(record, Enqueue)
+        seen[0] += record.message.kind is MessageKind.METER_VALUES
+        if seen[0] % 5 or record.message.kind is not MessageKind.METER_VALUES:
+            original(self, charge_point, record)
+
+    patch.setattr(Batch, "_enqueue", enqueue)
+
+
+def registers_run_backwards(patch):
+    """Now and then a sample tells less than the one before."""
+    original, seen = meter_values._sampled_value, [0]
+
+    def sampled_value(value, rest):
+        seen[0] += 1
+        return original(value - 50 if seen[0] % 40 == 0 else value, rest)
+
+    patch.setattr(meter_values, "_sampled_value", sampled_value)
+
+
+def limits_are_not_given(patch):
+    """A charging profile is accepted, and the charger never hears of it."""
+    patch.setattr(commands, "store_plan", lambda charge_point, plan: None)
+    patch.setattr(commands, "set_limit", lambda charge_point, limit_ma, until_ms: None)
+
+
+def limits_end_too_early(patch):
+    """What bounds the charger is looked up as if it were an hour later."""
+
+    def later(charge_point):
+        around, hence_ms = limits.circumstances(charge_point), charge_point.now.utc_ms + 3_600_000
+        return limits.limit_ma(limits.bounding(charge_point), around, hence_ms)
+
+    patch.setattr(limits, "in_force_ma", later)
+    patch.setattr(limits, "_wanted_plan", lambda charge_point: None)
+
+
+def nothing_is_tried_again(patch):
+    """A message that failed waits for ever."""
+    original = delivery.failed
+
+    def failed(charge_point, reason):
+        original(charge_point, reason)
+        for timer in list(charge_point.timers):
+            if timer.name == "RETRY":
+                charge_point.timers[timer] = charge_point.now.mono + 10**9
+
+    patch.setattr(delivery, "failed", failed)
+
+
+def the_queue_ends_with_the_page(patch):
+    """What lies behind the head of a long queue is never read."""
+    patch.setattr(delivery, "read_on", lambda charge_point: None)
+
+
+MUTATIONS = {
+    stop_tells_the_start: {invariants.ENERGY, invariants.REGISTER},
+    every_eighth_stop_is_forgotten: {invariants.ENERGY, invariants.ORDER},
+    repeats_begin_sessions: {invariants.ENERGY, invariants.ORDER, invariants.REGISTER},
+    retries_say_now: {invariants.ENERGY, invariants.ORDER, invariants.REGISTER},
+    the_newest_goes_first: {invariants.ORDER, invariants.REGISTER, invariants.ENERGY, invariants.KEPT},
+    nobody_waits_for_answers: {invariants.ONE_CALL},
+    registered_by_itself: {invariants.BOOT_FIRST},
+    pending_is_accepted: {invariants.BOOT_FIRST},
+    visible_before_durable: {invariants.KEPT, invariants.ENERGY, invariants.ORDER, invariants.DRAINS},
+    keys_are_not_stored: {invariants.KEPT},
+    states_are_not_stored: {invariants.KEPT},
+    queued_messages_are_not_stored: {invariants.KEPT},
+    registers_run_backwards: {invariants.REGISTER},
+    limits_are_not_given: {invariants.LIMIT, invariants.DRAINS},
+    limits_end_too_early: {invariants.LIMIT},
+    nothing_is_tried_again: {invariants.DRAINS, invariants.ENERGY},
+    the_queue_ends_with_the_page: {invariants.DRAINS},
+}
+EVERY_INVARIANT = {
+    invariants.ENERGY,
+    invariants.ORDER,
+    invariants.ONE_CALL,
+    invariants.BOOT_FIRST,
+    invariants.KEPT,
+    invariants.REGISTER,
+    invariants.LIMIT,
+    invariants.DRAINS,
+}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
+def test_the_simulation_notices(mutation, monkeypatch):
+    mutation(monkeypatch)
+    assert caught() in MUTATIONS[mutation]
+
+
+def test_each_invariant_is_broken_by_some_mutation():
+    assert set().union(*MUTATIONS.values()) == EVERY_INVARIANT
