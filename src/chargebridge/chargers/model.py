@@ -400,7 +400,9 @@ class EventSink(Protocol):
     def charger_event(self, serial: str, event: ChargerEvent, receipt: object) -> None:
         """Take an event. `Driver.acknowledge(receipt)` follows once it is durable.
 
-        An event that is never acknowledged must be delivered again after a reconnect or restart.
+        An event that is never acknowledged must be delivered again after a reconnect or restart, and
+        whenever its charger is watched anew: while the disk is slow or full, events beyond a bound are not
+        taken. A receipt of None means that the driver keeps no such event, since only the present counts.
         """
 
     def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:
@@ -423,13 +425,19 @@ class Driver(Protocol):
         """Connect, and keep connected until `stop`; returns at once, never raises for absence."""
 
     async def stop(self) -> None:
-        """Disconnect; nothing is delivered afterwards."""
+        """Disconnect; nothing is delivered afterwards. It is not waited for longer than a few seconds."""
 
     def watch(self, serial: str) -> None:
-        """Deliver the events of this charger from now on, beginning with what is known of it."""
+        """Deliver the events of this charger from now on, beginning with what is known of it.
+
+        That is: what it is (`EventSink.charger_known`), whether it is reachable, its state, then every
+        event that nobody has acknowledged, in order. If the cloud is away, that follows when it is back.
+        The gateway calls `unwatch` and `watch`, one right after the other, for a charger of which it
+        could not take every event.
+        """
 
     def unwatch(self, serial: str) -> None:
-        """Deliver nothing of this charger any more."""
+        """Deliver nothing of this charger any more; what is on its way to the sink is dropped."""
 
     def acknowledge(self, receipt: object) -> None:
         """The event of this receipt is durable and may be forgotten."""

@@ -131,6 +131,24 @@ GREETING = [
 ]
 
 
+async def watched_anew(driver: SimulatorDriver, sink: Sink) -> None:
+    """Of four events the first is acknowledged; the others come again, behind the greeting, in order."""
+    await sink.until(lambda: len(sink.events) == 2)
+    for number in range(1, 4):
+        await driver.act(SERIAL, "present_token", {"id_tag": f"TAG0000{number}"})
+    await sink.until(lambda: len(sink.events) == 5)
+    driver.acknowledge(sink.receipts[2])
+    sink.events.clear()
+    sink.receipts.clear()
+    driver.unwatch(SERIAL)
+    driver.watch(SERIAL)
+    await driver.act(SERIAL, "present_token", {"id_tag": "TAG00004"})
+    await sink.until(lambda: Receipt(SERIAL, 4) in sink.receipts)
+    assert sink.events[:2] == GREETING
+    assert sink.receipts[2:] == [Receipt(SERIAL, number) for number in (2, 3, 4)]
+    assert len(sink.infos) == 2
+
+
 class TestInThisProcess:
     def test_a_watched_charger_introduces_itself(self) -> None:
         async def scenario() -> None:
@@ -186,6 +204,14 @@ class TestInThisProcess:
                 driver.unwatch(SERIAL)
                 await driver.act(SERIAL, "plug_in", {})
                 assert sink.events == GREETING
+
+        asyncio.run(scenario())
+
+    def test_a_charger_watched_anew_tells_all_that_nobody_has_acknowledged(self) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with local_driver(sink) as driver:
+                await watched_anew(driver, sink)
 
         asyncio.run(scenario())
 
@@ -382,6 +408,48 @@ class TestBehindASocket:
                 await sink.until(lambda: len(sink.events) == 4)
                 assert sink.events[3] == StateChanged(at_ms=T0, state=ChargerState.AWAITING_TOKEN)
                 assert [info.serial for info in sink.infos] == [SERIAL, SERIAL]
+
+        asyncio.run(scenario())
+
+    def test_a_charger_watched_anew_tells_all_that_nobody_has_acknowledged(self) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with a_cloud() as server, remote_driver(sink, server.port) as driver:
+                await watched_anew(driver, sink)
+
+        asyncio.run(scenario())
+
+    def test_what_was_on_its_way_when_a_charger_is_watched_anew_comes_in_its_turn_only(self) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with a_cloud() as server, remote_driver(sink, server.port) as driver:
+                await sink.until(lambda: len(sink.events) == 2)
+                cloud = server._cloud
+                cloud.act(SERIAL, "present_token", {"id_tag": "TAG00001"})
+                await sink.until(lambda: len(sink.events) == 3)
+                # Written by the cloud, and not read here yet.
+                cloud.act(SERIAL, "present_token", {"id_tag": "TAG00002"})
+                sink.receipts.clear()
+                for _ in range(3):
+                    driver.unwatch(SERIAL)
+                    driver.watch(SERIAL)
+                await sink.until(lambda: Receipt(SERIAL, 2) in sink.receipts)
+                assert sink.receipts == [Receipt(SERIAL, number) for number in (0, 0, 1, 2)]
+
+        asyncio.run(scenario())
+
+    def test_a_cloud_that_goes_before_it_has_told_anew_means_unreachable(self) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with a_cloud() as server:
+                driver_context = remote_driver(sink, server.port)
+                driver = await driver_context.__aenter__()
+                await sink.until(lambda: len(sink.events) == 2)
+                driver.unwatch(SERIAL)
+                driver.watch(SERIAL)
+                await server.stop()
+            await sink.until(lambda: sink.events[-1] == Reachable(at_ms=T0, reachable=False))
+            await driver_context.__aexit__(None, None, None)
 
         asyncio.run(scenario())
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
@@ -42,6 +43,9 @@ class CloudClient:
         self._clock = clock
         self._serials: set[str] = set()
         self._known: set[str] = set()
+        self._unheard: Counter[str] = Counter()
+        """How often a charger was unsubscribed and the cloud has not said so yet: what it says before that
+        is of a time when nobody listened."""
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
         self._receipts: list[tuple[str, int]] = []
@@ -69,8 +73,9 @@ class CloudClient:
     def unsubscribe(self, serial: str) -> None:
         """Listen to a charger no more."""
         self._serials.discard(serial)
-        self._known.discard(serial)
-        self._send(wire.Unsubscribe([serial]))
+        if self._writer is not None:
+            self._unheard[serial] += 1
+            self._send(wire.Unsubscribe([serial]))
 
     def acknowledge(self, serial: str, number: int) -> None:
         """Let the cloud forget an event; without a connection it will repeat the event instead."""
@@ -145,6 +150,7 @@ class CloudClient:
         writer, self._writer = self._writer, None
         self._receipts.clear()
         self._lines.clear()
+        self._unheard.clear()
         for answer in self._requests.values():
             if not answer.done():
                 answer.set_exception(ActError("the connection to the simulated cloud was lost"))
@@ -154,7 +160,7 @@ class CloudClient:
     def _tell_loss(self) -> None:
         known, self._known = self._known, set()
         now_ms = self._clock.now().utc_ms
-        for serial in sorted(known):
+        for serial in sorted(known & self._serials):
             self._subscriber.heard(serial, 0, Reachable(at_ms=now_ms, reachable=False))
         orders, self._orders = self._orders, set()
         for serial, number in sorted(orders):
@@ -163,12 +169,15 @@ class CloudClient:
     def _take(self, message: wire.FromCloud) -> None:
         match message:
             case wire.Known(info=info):
-                if info.serial in self._serials:
+                if self._listens(info.serial):
                     self._known.add(info.serial)
                     self._subscriber.known(info)
             case wire.Happened(serial=serial, number=number, event=event):
-                if serial in self._serials:
+                if self._listens(serial):
                     self._subscriber.heard(serial, number, event)
+            case wire.Unsubscribed(serials=serials):
+                self._unheard.subtract(serials)
+                self._unheard = +self._unheard
             case wire.Ended(serial=serial, outcome=outcome):
                 self._orders.discard((serial, outcome.number))
                 self._subscriber.done(serial, outcome)
@@ -183,11 +192,15 @@ class CloudClient:
                 if answer is not None and not answer.done():
                     answer.set_exception(ActError(error))
 
+    def _listens(self, serial: str) -> bool:
+        return serial in self._serials and serial not in self._unheard
+
     # --- writing ---------------------------------------------------------------------------------
 
     def _send(self, message: wire.FromClient) -> None:
         if self._writer is not None:
             self._flush_soon()
+            self._acknowledge_all()
             self._lines.append(wire.line(message))
 
     def _flush_soon(self) -> None:
@@ -195,12 +208,16 @@ class CloudClient:
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
-        for receipts in _chunks(self._receipts, wire.RECEIPTS_A_LINE):
-            self._lines.append(wire.line(wire.Acknowledge(receipts)))
+        self._acknowledge_all()
         if self._writer is not None and self._lines:
             self._writer.write(b"".join(self._lines))
-        self._receipts.clear()
         self._lines.clear()
+
+    def _acknowledge_all(self) -> None:
+        """Before whatever is said next: who is watched anew need not repeat what was acknowledged."""
+        for receipts in _chunks(self._receipts, wire.RECEIPTS_A_LINE):
+            self._lines.append(wire.line(wire.Acknowledge(receipts)))
+        self._receipts.clear()
 
 
 def _chunks(items: list[_Item], size: int) -> list[list[_Item]]:

@@ -67,6 +67,10 @@ class SimulatedCloud:
         self._newcomers: dict[str, Subscriber] = {}
         self._commands: list[tuple[str, ChargerCommand, Subscriber]] = []
         self._askers: dict[tuple[str, int], Subscriber] = {}
+        self._unwritten = False
+        """The last step could not be written down."""
+        self._stands_still = False
+        """That was said; it is said once."""
 
     def start(self) -> None:
         """Let the world move with the clock, within the running event loop."""
@@ -131,6 +135,7 @@ class SimulatedCloud:
             ActError: unknown charger or action, wrong arguments, or it is not possible now.
             sqlite3.Error: it could not be written down.
         """
+        self._write_rest()
         try:
             return self.world.act(serial, action, arguments, self._clock.now().utc_ms)
         finally:
@@ -151,6 +156,7 @@ class SimulatedCloud:
         Raises:
             sqlite3.Error: the world could not be written down, and nothing was told.
         """
+        self._write_rest()
         now_ms = self._clock.now().utc_ms
         done = self.world.advance(now_ms, CHARGERS_A_STEP)
         commands, self._commands = self._commands, []
@@ -166,8 +172,15 @@ class SimulatedCloud:
         self._deliver()
         return done
 
+    def _write_rest(self) -> None:
+        """Let nothing more happen, and nothing more be kept for that, while it cannot be written down."""
+        if self._unwritten:
+            self._deliver()
+
     def _deliver(self) -> None:
+        self._unwritten = True
         events, outcomes = self.world.commit() if self.world.staged else ([], [])
+        self._unwritten = False
         for serial, item in events:
             listener = self._subscribers.get(serial)
             if listener is not None:
@@ -209,7 +222,13 @@ class SimulatedCloud:
             done = self.step()
             delay_s = self._seconds_to_next() if done else 0.0
         except sqlite3.Error as error:
-            _log.warning("the simulated world could not be written down, trying again", error=str(error))
+            if not self._stands_still:
+                self._stands_still = True
+                _log.error("the simulated world stands still: it cannot be written down", error=str(error))
+        else:
+            if self._stands_still:
+                self._stands_still = False
+                _log.warning("the simulated world moves again")
         finally:
             self._wake(delay_s)
 

@@ -120,6 +120,7 @@ class _Connection:
                 for serial in serials:
                     self._cloud.unsubscribe(serial, self)
                 self._serials.difference_update(serials)
+                self._send(wire.Unsubscribed(serials))
             case wire.Acknowledge(receipts=receipts):
                 for serial, number in receipts:
                     self._cloud.acknowledge(serial, number)

@@ -69,6 +69,12 @@ class Unknown(Struct, frozen=True, tag=True):
     serials: list[str]
 
 
+class Unsubscribed(Struct, frozen=True, tag=True):
+    """Cloud: `Unsubscribe` is heard. What is told of these chargers behind it answers a later `Subscribe`."""
+
+    serials: list[str]
+
+
 class Happened(Struct, frozen=True, tag=True):
     """Cloud: an event of a charger."""
 
@@ -99,7 +105,7 @@ class Failure(Struct, frozen=True, tag=True):
 
 
 FromClient = Hello | Subscribe | Unsubscribe | Acknowledge | Order | Request
-FromCloud = Known | Unknown | Happened | Ended | Response | Failure
+FromCloud = Known | Unknown | Unsubscribed | Happened | Ended | Response | Failure
 
 _encoder = msgspec.json.Encoder()
 from_client: Final[msgspec.json.Decoder[FromClient]] = msgspec.json.Decoder(FromClient)
