@@ -19,7 +19,7 @@ class Health(BaseModel):
 
 
 def _check(gateway: Gateway) -> Health:
-    failing = gateway.store.failing
+    failing = gateway.failing
     if failing is not None:
         raise RefusedError(503, f"nothing can be made durable: {failing}")
     return Health()
@@ -28,7 +28,7 @@ def _check(gateway: Gateway) -> Health:
 @router.get(
     "/health",
     summary="Is the program well?",
-    responses=answers(service_unavailable="The last commit has failed; says why."),
+    responses=answers(service_unavailable="The store fails; says why."),
 )
 async def health(gateway: TheGateway) -> Health:
     """Answers while the process runs and can make durable what happens. Needs no token."""
@@ -38,7 +38,7 @@ async def health(gateway: TheGateway) -> Health:
 @router.get(
     "/ready",
     summary="Is it ready for work?",
-    responses=answers(service_unavailable="The last commit has failed; says why."),
+    responses=answers(service_unavailable="The store fails; says why."),
 )
 async def ready(gateway: TheGateway) -> Health:
     """Answers from when drivers and links are started; before that nobody listens. Needs no token.

@@ -107,6 +107,11 @@ class GatewayCollector(Collector):
             "Events of chargers that no charge point shows.",
             figures.unknown_charger_events,
         )
+        yield _counter(
+            "events_not_taken",
+            "Events of chargers for which there was no room; their drivers are asked to tell anew.",
+            figures.events_not_taken,
+        )
         yield _gauge("pending_turns", "Turns on their way to the disk.", figures.pending_turns)
         notices = CounterMetricFamily(
             "chargebridge_notices", "Things worth an operator's attention, by kind.", labels=["kind"]
@@ -117,7 +122,14 @@ class GatewayCollector(Collector):
 
     def _store(self) -> Iterator[Metric]:
         yield _gauge(
-            "store_failing", "1 if the last commit has failed.", self._figures.store_failing is not None
+            "store_failing",
+            "1 if the last commit has failed, or charge points still wait for the store.",
+            self._figures.store_failing is not None,
+        )
+        yield _gauge(
+            "charge_points_waiting_for_store",
+            "Charge points that stand still because the store has failed them.",
+            self._figures.waiting_for_store,
         )
         stored = self._stored
         yield _gauge("store_readable", "1 if the store could be read just now.", stored is not None)

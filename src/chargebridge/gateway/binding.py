@@ -6,17 +6,26 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.turn import FrameReceived, Input, LinkClosed, LinkOpened, Output
-from chargebridge.chargers.model import Driver
+from chargebridge.chargepoint.turn import (
+    CommandEnded,
+    Described,
+    FrameReceived,
+    Input,
+    LinkClosed,
+    LinkOpened,
+    Output,
+)
+from chargebridge.chargers.model import Driver, Reachable
 from chargebridge.gateway.wheel import NEVER
 from chargebridge.link.link import Link
 
 
 class Receipt(Struct, frozen=True):
-    """What a driver wants acknowledged once the event is durable."""
+    """Comes with what a driver tells, which it can be asked to tell anew."""
 
     driver: Driver
     token: object
+    """What it wants acknowledged once the event is durable; None: nothing."""
 
 
 class Again(NamedTuple):
@@ -28,12 +37,56 @@ class Again(NamedTuple):
     """By its own fault: its turn raised, or had a record that can never be stored."""
 
 
-class Backlog(NamedTuple):
-    """What a charge point takes when it is rebuilt: first `undone`, then `arrived`."""
+class Backlog:
+    """What a charge point takes when it is rebuilt: first what was undone, then what has arrived since.
 
-    undone: list[Again]
-    """Whose turn did not become durable; they came before the others."""
-    arrived: list[Again]
+    What comes again and again however long that takes is kept once: how a command ended, what a charger is.
+    """
+
+    __slots__ = ("_arrived", "_undone")
+
+    def __init__(self) -> None:
+        self._undone: list[Again] = []
+        self._arrived: list[Again] = []
+
+    def __len__(self) -> int:
+        """Return how many inputs wait."""
+        return len(self._undone) + len(self._arrived)
+
+    @property
+    def inputs(self) -> list[Again]:
+        """All of them, in the order in which they are to be taken."""
+        return [*self._undone, *self._arrived]
+
+    def undo(self, again: Again) -> None:
+        """Keep an input whose turn did not become durable; they came before the others."""
+        self._keep(again, self._undone)
+
+    def arrive(self, again: Again) -> None:
+        """Keep an input that has not had its turn."""
+        self._keep(again, self._arrived)
+
+    def drop(self, unwanted: Callable[[Input], bool]) -> None:
+        """Forget inputs that nobody wants to be taken any more."""
+        for kept in (self._undone, self._arrived):
+            kept[:] = [again for again in kept if not unwanted(again.an_input)]
+
+    def _keep(self, again: Again, kept: list[Again]) -> None:
+        if isinstance(again.an_input, Described):
+            self.drop(lambda an_input: isinstance(an_input, Described))
+        elif isinstance(again.an_input, CommandEnded) and self._has(again.an_input):
+            return
+        kept.append(again)
+
+    def _has(self, an_input: Input) -> bool:
+        return any(again.an_input == an_input for again in self.inputs)
+
+
+class Missed(Struct):
+    """What a charge point knows of the events of its charger that it has not taken."""
+
+    reachable: Reachable | None = None
+    """The newest of its kind: a driver whose cloud is away by now has nothing to tell anew."""
 
 
 class PendingTurn(Struct, frozen=True):
@@ -68,6 +121,7 @@ class Binding:
         "driver",
         "key",
         "link",
+        "missed",
         "serial",
         "slot",
         "uncommitted",
@@ -93,6 +147,9 @@ class Binding:
         """Turns on their way to the disk."""
         self.again: Backlog | None = None
         """Not None from a turn that failed until the charge point is rebuilt: what it takes then."""
+        self.missed: Missed | None = None
+        """Not None from an event that was not taken until the driver is asked to tell anew. In between none
+        is taken: a later one must not come before an earlier one."""
         self.slot = NEVER
         self._turn = turn
 

@@ -23,7 +23,7 @@ from chargebridge.gateway.runtime import Runtime
 from chargebridge.gateway.traces import ShownFrame, Traces
 from chargebridge.gateway.wheel import Cancellable
 from chargebridge.link import Fleet, LinkState
-from chargebridge.store.errors import StoreError
+from chargebridge.store.errors import StoreError, StoreUnavailableError
 from chargebridge.store.journal import SqliteStore
 from chargebridge.store.state_dir import StateDirectory
 
@@ -69,6 +69,10 @@ class Figures:
     unknown_charger_events: int
     pending_turns: int
     store_failing: str | None
+    waiting_for_store: int
+    """Charge points that stand still because the store has failed them."""
+    events_not_taken: int
+    """Events of chargers for which there was no room; their drivers are asked to tell anew."""
     notices: Mapping[NoticeKind, int]
     link_states: Mapping[str, int]
 
@@ -108,6 +112,11 @@ class Gateway:
     def configuration(self) -> Configuration:
         """The one in force."""
         return self.roster.configuration
+
+    @property
+    def failing(self) -> str | None:
+        """Why nothing can be made durable, or some charge points still wait for that; None if all is well."""
+        return self.store.failing or self.runtime.outage.reason
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -153,7 +162,13 @@ class Gateway:
         _log.info("stopped")
 
     async def reload(self, configuration: Configuration) -> Difference:
-        """Put a new configuration into effect; see `chargebridge.gateway.reload`."""
+        """Put a new configuration into effect; see `chargebridge.gateway.reload`.
+
+        Raises:
+            StoreUnavailableError: the store fails; what chargers hand on to each other must be durable.
+        """
+        if self.failing is not None:
+            raise StoreUnavailableError(f"nothing can be made durable: {self.failing}")
         changes = await reload(self.roster, configuration)
         self.traces.keep(configuration.state.trace_frames)
         return changes
@@ -300,7 +315,9 @@ class Gateway:
             inputs_set_aside=self.runtime.set_aside,
             unknown_charger_events=sum(sink.unknown for sink in self.roster.sinks.values()),
             pending_turns=self.store.pending,
-            store_failing=self.store.failing,
+            store_failing=self.failing,
+            waiting_for_store=len(self.runtime.outage),
+            events_not_taken=self.runtime.intake.missed,
             notices=dict(self.runtime.notices),
             link_states=dict(states),
         )

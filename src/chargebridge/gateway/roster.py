@@ -224,6 +224,7 @@ class Roster:
         sink.driver.unwatch(settings.charger)
         del sink.bindings[settings.charger]
         binding.driver, binding.serial = None, ""
+        binding.missed = None  # whoever watches the charger next hears of it
         running = as_far_as_known(binding.charge_point)
         self.runtime.turn(binding, Released())
         return binding.charge_point.abandoned or running

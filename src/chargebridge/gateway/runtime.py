@@ -2,7 +2,7 @@
 
 The outputs of a turn leave only after its records are committed, and in turn order. A turn that
 raises, or whose commit fails, leaves no trace: the charge point is rebuilt from the store and takes
-its charger's events again.
+its charger's events again. So many of them are kept for that; what is beyond, its driver tells anew.
 """
 
 from collections import Counter
@@ -39,18 +39,17 @@ from chargebridge.chargepoint.turn import (
 from chargebridge.chargers.model import ChargerCommand
 from chargebridge.clock import Clock
 from chargebridge.gateway.binding import Again, Backlog, Binding, PendingTurn, Receipt
+from chargebridge.gateway.intake import MOST_UNCOMMITTED, Intake
+from chargebridge.gateway.outage import LONGEST_PAUSE_S, Outage
 from chargebridge.gateway.traces import Direction, Frame, Traces
 from chargebridge.gateway.wheel import CallLater, TimerWheel
 from chargebridge.link import LinkState
 from chargebridge.ocpp16.frames import Call, CallErrorCode, FrameError, decode_frame, encode_error
-from chargebridge.store.errors import RecordRefusedError, StoreError
+from chargebridge.store.errors import EarlierTurnFailedError, RecordRefusedError, StoreError
 from chargebridge.store.rows import SetAside
 
 REBUILD_PAUSE_S: Final = 1.0
-"""Real seconds before a charge point whose commit failed is rebuilt and tries again."""
-MOST_UNCOMMITTED: Final = 256
-"""Turns of one charge point on their way to the disk, above which no frame is taken: its link is closed. A
-central system that waits for its answers is far below; one that floods would fill the memory."""
+"""Real seconds before a charge point whose turn raised is rebuilt and tries again."""
 LONGEST_SET_ASIDE: Final = 4096
 """Characters that are kept of an input that was set aside, and of why."""
 _TAKEN_AGAIN: Final = ChargerTold | CommandEnded | Described | Released | Assigned | OperatorAsked
@@ -107,6 +106,8 @@ class Runtime:
         self._call_later = call_later
         self._traces = traces
         self._wheel: TimerWheel[Binding] = TimerWheel(clock, call_later, self._wake)
+        self.outage: Outage[Binding] = Outage(call_later, self._rebuild)
+        self.intake = Intake(clock)
         self._asks: dict[int, Callable[[bool, str], None]] = {}
         self._next_ask = 1
         self._stopped = False
@@ -130,13 +131,23 @@ class Runtime:
         self._take(binding, effects, Woken(), None)
 
     def turn(self, binding: Binding, an_input: Input, receipt: Receipt | None = None) -> None:
-        """Run one turn; what it leads to happens when it is durable."""
+        """Run one turn; what it leads to happens when it is durable.
+
+        A frame, or an event that comes with a receipt, is not taken if too much of this charge point is
+        not durable yet: the link is closed, the driver is asked later to tell anew.
+        """
+        if self._stopped:
+            return
         if type(an_input) is FrameReceived and binding.uncommitted >= MOST_UNCOMMITTED:
             binding.link.close(an_input.epoch, "calls come faster than they can be made durable")
-        elif binding.again is None and not self._stopped:
+        elif type(an_input) is ChargerTold and receipt is not None and not self.intake.has_room(binding):
+            self.intake.miss(binding, an_input.event)
+        elif binding.again is None:
             self._turn(binding, an_input, receipt, has_failed=False)
-        elif binding.again is not None and isinstance(an_input, _TAKEN_AGAIN):
-            binding.again.arrived.append(Again(an_input, receipt, has_failed=False))
+        elif isinstance(an_input, _TAKEN_AGAIN):
+            if isinstance(an_input, OperatorAsked):
+                binding.again.drop(self._nobody_waits)
+            binding.again.arrive(Again(an_input, receipt, has_failed=False))
 
     def _turn(self, binding: Binding, an_input: Input, receipt: Receipt | None, *, has_failed: bool) -> None:
         now = self._clock.now()
@@ -181,17 +192,32 @@ class Runtime:
 
     def committed(self, tokens: list[object]) -> None:
         """Let go what these turns wanted: they are durable."""
+        if self._stopped:
+            return  # drivers and links have ended; what is unacknowledged comes again at the next start
+        behind: list[Binding] = []
         for token in tokens:
             assert isinstance(token, PendingTurn)
             binding = token.binding
             binding.uncommitted -= 1
             self._let_go(binding, token.outputs, token.receipt)
-            if binding.again is not None and not binding.uncommitted:
-                self._rebuild(binding)
+            if not binding.uncommitted:
+                if binding.again is not None:
+                    self._rebuild(binding)
+                elif self.outage.reason is not None:
+                    self.outage.settled(binding)
+            if binding.missed is not None:
+                behind.append(binding)
+        for binding in behind:
+            self._catch_up(binding)
 
     def commit_failed(self, tokens: list[object], error: StoreError) -> None:
         """None of these turns has happened."""
-        _log.error("turns could not be made durable", turns=len(tokens), reason=str(error))
+        refused = isinstance(error, RecordRefusedError)
+        follows = isinstance(error, EarlierTurnFailedError)
+        if refused:
+            _log.error("turns could not be made durable", turns=len(tokens), reason=str(error))
+        elif tokens and not follows:
+            self.outage.begin(str(error))
         for token in tokens:
             # All of them, before the first of their links is closed.
             if isinstance(token, PendingTurn):
@@ -206,7 +232,9 @@ class Runtime:
                 binding = token.binding
                 binding.uncommitted -= 1
                 self._undone(token, error)
-            if not binding.uncommitted:
+            if self.outage.reason is not None and not refused:
+                self.outage.wait(binding, has_failed=not follows)
+            elif not binding.uncommitted:
                 self._rebuild_later(binding)
 
     def _undone(self, turn: PendingTurn, error: StoreError) -> None:
@@ -219,7 +247,7 @@ class Runtime:
         if refused and turn.has_failed and not turn.sets_aside:
             self._set_aside(binding, again, error)
         elif isinstance(turn.an_input, _TAKEN_AGAIN):
-            backlog.undone.append(again)
+            backlog.undo(again)
 
     def answered(self, token: object, query: Query, found: Found) -> None:
         """Give a charge point what it asked of the store."""
@@ -262,6 +290,8 @@ class Runtime:
 
     @staticmethod
     def _acknowledge(receipt: Receipt) -> None:
+        if receipt.token is None:
+            return
         try:
             receipt.driver.acknowledge(receipt.token)
         except Exception:  # noqa: BLE001 - the event comes again, and is known by its content
@@ -295,7 +325,7 @@ class Runtime:
         if again.has_failed:
             self._set_aside(binding, again, error)
         elif isinstance(again.an_input, _TAKEN_AGAIN):
-            backlog.arrived.append(again._replace(has_failed=True))
+            backlog.arrive(again._replace(has_failed=True))
         if not binding.uncommitted:
             self._rebuild_later(binding)
 
@@ -304,7 +334,7 @@ class Runtime:
         """From here on the object is not to be trusted; nor is what is said on its connection."""
         binding.link.close(binding.link.epoch, "internal failure")
         if binding.again is None:
-            binding.again = Backlog([], [])
+            binding.again = Backlog()
         return binding.again
 
     def _refuse_call(self, binding: Binding, an_input: Input) -> None:
@@ -330,26 +360,38 @@ class Runtime:
         binding.uncommitted += 1
         self._journal.put_aside(binding.key, entry, PendingTurn(binding, [], *again, sets_aside=True))
 
-    def _rebuild_later(self, binding: Binding) -> None:
-        self._call_later(REBUILD_PAUSE_S, lambda: self._rebuild(binding))
+    def _rebuild_later(self, binding: Binding, pause_s: float = REBUILD_PAUSE_S) -> None:
+        """Rebuild a charge point that waits for nothing but a moment of peace."""
+        self.outage.settled(binding)
+        self._call_later(pause_s, lambda: self._rebuild(binding))
 
     def _rebuild(self, binding: Binding) -> None:
-        backlog = binding.again
-        if backlog is None or binding.uncommitted or self._stopped:
-            return
+        if binding.again is None or self._stopped:
+            self.outage.settled(binding)
+        elif not binding.uncommitted:
+            self._rebuild_now(binding, binding.again)
+            if binding.again is None and not binding.uncommitted:
+                self.outage.settled(binding)
+                self._catch_up(binding)
+
+    def _rebuild_now(self, binding: Binding, backlog: Backlog) -> None:
         identity = binding.charge_point.settings.identity
         try:
             charge_point = ChargePoint(binding.charge_point.configured, self._journal.load(binding.key))
-        except (StoreError, DecodeError) as error:
+        except StoreError as error:
+            self.outage.begin(str(error))
+            self.outage.wait(binding)
+            return
+        except DecodeError as error:
             _log.error("a charge point cannot be read back", charge_point=identity, reason=str(error))
-            self._rebuild_later(binding)
+            self._rebuild_later(binding, LONGEST_PAUSE_S)
             return
         self._journal.recovered(binding.key)
         # The driver has told this once, and will not because of us tell it again.
         charge_point.reachable = binding.charge_point.reachable
         binding.charge_point, binding.again = charge_point, None
         self.resume(binding)
-        inputs = [*backlog.undone, *backlog.arrived]
+        inputs = backlog.inputs
         if binding.link.state is LinkState.OPEN:
             inputs.insert(0, Again(LinkOpened(binding.link.epoch), None, has_failed=False))
         for again in inputs:
@@ -357,14 +399,26 @@ class Runtime:
 
     def _take_again(self, binding: Binding, again: Again) -> None:
         an_input = again.an_input
-        if isinstance(an_input, OperatorAsked) and an_input.ask not in self._asks:
-            return  # nobody waits for it any more; late, it would surprise somebody
+        if self._nobody_waits(an_input):
+            return  # late, it would surprise somebody
         if binding.again is None:
             self._turn(binding, an_input, again.receipt, has_failed=again.has_failed)
         elif isinstance(an_input, _TAKEN_AGAIN):
-            binding.again.arrived.append(again)
+            binding.again.arrive(again)
+
+    def _nobody_waits(self, an_input: Input) -> bool:
+        return isinstance(an_input, OperatorAsked) and an_input.ask not in self._asks
+
+    def _catch_up(self, binding: Binding) -> None:
+        if self._stopped or not self.intake.may_catch_up(binding):
+            return
+        reachable = self.intake.caught_up(binding)
+        if reachable is not None:
+            self.turn(binding, ChargerTold(reachable))
+        self.intake.have_told_anew(binding)
 
     def stop(self) -> None:
         """Take nothing in any more, and wake nobody."""
         self._stopped = True
         self._wheel.stop()
+        self.outage.stop()

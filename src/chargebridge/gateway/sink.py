@@ -23,26 +23,32 @@ class Sink:
         self._known = known
         self.bindings: dict[str, Binding] = {}
         self.unknown = 0
+        self._closed = False
+
+    def close(self) -> None:
+        """Take nothing any more, whatever a driver goes on telling after its stop."""
+        self._closed = True
 
     def charger_event(self, serial: str, event: ChargerEvent, receipt: object) -> None:
         """Give an event to the charge point of its charger."""
+        if self._closed:
+            return
         binding = self.bindings.get(serial)
         if binding is None:
             self.unknown += 1
             if receipt is not None:
                 self.driver.acknowledge(receipt)
             return
-        wanted = None if receipt is None else Receipt(self.driver, receipt)
-        self._runtime.turn(binding, ChargerTold(event), wanted)
+        self._runtime.turn(binding, ChargerTold(event), Receipt(self.driver, receipt))
 
     def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:
         """Give the end of a command to the charge point that gave it."""
         binding = self.bindings.get(serial)
-        if binding is not None:
+        if binding is not None and not self._closed:
             self._runtime.turn(binding, CommandEnded(outcome))
 
     def charger_known(self, info: ChargerInfo) -> None:
         """What the charger is goes into the boot; then its link may come up."""
         binding = self.bindings.get(info.serial)
-        if binding is not None:
+        if binding is not None and not self._closed:
             self._known(binding, info)

@@ -25,6 +25,8 @@ FIGURES = Figures(
     unknown_charger_events=4,
     pending_turns=5,
     store_failing=None,
+    waiting_for_store=18,
+    events_not_taken=19,
     notices={NoticeKind.DEAF_LINK: 8, NoticeKind.PROFILE_WRITTEN: 14, NoticeKind.LOCAL_LIST_CONFLICT: 16},
     link_states={"open": 7, "waiting": 3},
 )
@@ -67,6 +69,8 @@ def test_every_figure_is_there():
         "notices_total/profile_written": 14,
         "notices_total/local_list_conflict": 16,
         "store_failing": 0,
+        "charge_points_waiting_for_store": 18,
+        "events_not_taken_total": 19,
         "store_readable": 1,
         "oldest_unsent_transaction_message_age_seconds": 1.5,
         "dead_letters": 11,

@@ -302,7 +302,13 @@ class MemoryDriver:
     """A driver that takes everything down."""
 
     def __init__(self):
-        self.acknowledged, self.commands = [], []
+        self.acknowledged, self.commands, self.watched = [], [], []
+
+    def watch(self, serial):
+        self.watched.append(("watch", serial))
+
+    def unwatch(self, serial):
+        self.watched.append(("unwatch", serial))
 
     def acknowledge(self, receipt):
         self.acknowledged.append(receipt)

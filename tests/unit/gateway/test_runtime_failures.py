@@ -22,6 +22,7 @@ from chargebridge.chargers.model import (
     SessionEnded,
     SessionStarted,
 )
+from chargebridge.gateway.outage import LONGEST_PAUSE_S
 from chargebridge.gateway.runtime import REBUILD_PAUSE_S
 from chargebridge.link import LinkState
 from chargebridge.store.errors import RecordRefusedError
@@ -339,7 +340,7 @@ class TestFailedCommit:
         bench.tell(started(1), token="r1")
         for _ in range(50):
             bench.journal.fail()
-            bench.clock.advance(REBUILD_PAUSE_S)
+            bench.clock.advance(LONGEST_PAUSE_S)
             bench.link.lose()
             bench.link.open()
         assert len(bench.journal.entries) < 10
@@ -369,7 +370,7 @@ class TestFailedCommit:
         bench.tell(started(1), token="r1")
         for _ in range(5):
             bench.journal.fail()
-            bench.clock.advance(REBUILD_PAUSE_S)
+            bench.clock.advance(LONGEST_PAUSE_S)
         bench.settle()
         assert bench.journal.set_aside == []
         assert bench.driver.acknowledged == ["r1"]
@@ -382,7 +383,7 @@ class TestFailedCommit:
         bench.clock.advance(10 * REBUILD_PAUSE_S)
         assert bench.journal.entries == []
         bench.journal.unreadable = False
-        bench.clock.advance(REBUILD_PAUSE_S)
+        bench.clock.advance(LONGEST_PAUSE_S)
         bench.settle()
         assert bench.driver.acknowledged == ["r1"]
 
