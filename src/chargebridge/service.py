@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,13 +23,22 @@ from chargebridge.store.errors import StoreError
 if TYPE_CHECKING:
     from chargebridge.api import ApiServer
 
-STOP_TIMEOUT_S: Final = 10.0
+END_BY_FORCE_S: Final = 55.0
+"""Real seconds from being told to stop to the end at most: the API, `Gateway.stop`, and a few more for a loop
+that is held up, or threads that hang at a disk. Ended by force, it loses what a kill loses: nothing."""
 SWITCH_INTERVAL_S: Final = 0.001
 """How long the event loop may keep the journal's thread waiting."""
 GC_THRESHOLDS: Final = (20_000, 20, 50)
 """With Python's 700, the collector looks again and again at what lives until the commit of its turn."""
 
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
+
 _log = structlog.get_logger()
+
+
+def _end_by_force() -> None:
+    _log.critical("did not stop in time, and is ended by force; nothing is lost", waited_s=END_BY_FORCE_S)
+    os._exit(1)
 
 
 class Service:
@@ -53,8 +63,8 @@ class Service:
                 this one along.
         """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop.set)
+        for number in _ENDING:
+            loop.add_signal_handler(number, self._begin_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         if until_stdin_closes:
             loop.add_reader(sys.stdin, self._stdin_readable)
@@ -70,12 +80,24 @@ class Service:
         finally:
             if api is not None:
                 await api.stop()
-            await self._gateway.stop(STOP_TIMEOUT_S)
+            await self._gateway.stop()
+
+    def _begin_to_stop(self) -> None:
+        """Stop, once: a second signal changes nothing."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        last_resort = threading.Timer(END_BY_FORCE_S, _end_by_force)
+        last_resort.daemon = True
+        # Signals are for the loop alone: a thread takes over who may have them from where it is started.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        last_resort.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _stdin_readable(self) -> None:
         if not os.read(sys.stdin.fileno(), 4096):
             asyncio.get_running_loop().remove_reader(sys.stdin)
-            self._stop.set()
+            self._begin_to_stop()
 
     async def _start_api(self) -> "ApiServer | None":
         settings = self._gateway.configuration.api
@@ -132,6 +154,10 @@ def run(path: Path, configuration: Configuration, *, until_stdin_closes: bool = 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
     async def main() -> None:
-        await Service(path, configuration).run(until_stdin_closes=until_stdin_closes)
+        try:
+            await Service(path, configuration).run(until_stdin_closes=until_stdin_closes)
+        finally:
+            # All is done: a signal that comes yet must not make an exit code of its own.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
 
     uvloop.run(main())

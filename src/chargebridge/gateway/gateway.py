@@ -16,20 +16,31 @@ from chargebridge.config.configuration import Configuration, Difference
 from chargebridge.gateway.binding import Binding
 from chargebridge.gateway.limits import allow_links
 from chargebridge.gateway.overview import ChargePointView, charge_point_view, waiting_messages
-from chargebridge.gateway.provisioning import make_clock, make_random, start_driver, stop_driver
+from chargebridge.gateway.provisioning import (
+    CANCEL_S,
+    DRIVER_STOP_S,
+    make_clock,
+    make_random,
+    start_driver,
+    stop_driver,
+)
 from chargebridge.gateway.reload import reload
 from chargebridge.gateway.roster import Roster
 from chargebridge.gateway.runtime import Runtime
 from chargebridge.gateway.traces import ShownFrame, Traces
 from chargebridge.gateway.wheel import Cancellable
-from chargebridge.link import Fleet, LinkState
+from chargebridge.link import ABORT_TIMEOUT_S, Fleet, LinkState
 from chargebridge.store.errors import StoreError, StoreUnavailableError
-from chargebridge.store.journal import SqliteStore
+from chargebridge.store.journal import STOP_S, SqliteStore
 from chargebridge.store.state_dir import StateDirectory
 
 HOUSEKEEPING_S: Final = 5.0
 PRUNE_EVERY_S: Final = 3600.0
 OPERATOR_WAITS_S: Final = 20.0
+LINKS_STOP_S: Final = 10.0
+"""Real seconds that central systems have to answer the close frames at the end."""
+LONGEST_STOP_S: Final = DRIVER_STOP_S + CANCEL_S + LINKS_STOP_S + ABORT_TIMEOUT_S + STOP_S
+"""Real seconds that `Gateway.stop` takes at most: drivers, then links, then the journal."""
 
 _log = structlog.get_logger()
 
@@ -145,18 +156,32 @@ class Gateway:
             "started", charge_points=len(self.roster.bindings), central_systems=len(self.roster.endpoints)
         )
 
-    async def stop(self, timeout_s: float = 10.0) -> None:
-        """Stop taking in, commit what was taken in, close the links; bounded by the time-out."""
+    async def stop(self, links_s: float = LINKS_STOP_S) -> None:
+        """Stop taking in, close the links, commit what was taken in.
+
+        Takes `LONGEST_STOP_S` at most, whatever a driver, a central system or the disk does. What was not
+        taken in, or not committed, was not acknowledged: the next start goes on from there.
+
+        Args:
+            links_s: real seconds that central systems have to answer the close frames.
+
+        Raises:
+            StoreUnavailableError: the disk did not answer in time; the last turns may be lost.
+        """
         self.roster.stop()
         if self._housekeeping is not None:
             self._housekeeping.cancel()
             await asyncio.wait([self._housekeeping])
         try:
-            for name, sink in self.roster.sinks.items():
-                await stop_driver(name, sink.driver)
-            await self._fleet.stop(timeout_s)
+            await asyncio.gather(
+                *(stop_driver(name, sink.driver) for name, sink in self.roster.sinks.items())
+            )
+            for sink in self.roster.sinks.values():
+                sink.close()
+            await self._fleet.stop(links_s)
         finally:
             self.runtime.stop()
+            # If it raises the directory stays locked: the journal's thread may yet write there.
             await self.store.stop()
             self._directory.release()
         _log.info("stopped")

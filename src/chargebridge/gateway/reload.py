@@ -147,6 +147,7 @@ async def _replace_drivers(roster: Roster, sinks: dict[str, Sink], changes: Diff
     for name in changes.drivers.removed | changes.drivers.changed:
         gone = roster.sinks.pop(name)
         await stop_driver(name, gone.driver)
+        gone.close()
         if name in sinks:
             sinks[name].bindings = gone.bindings
     roster.sinks.update(sinks)

@@ -7,11 +7,12 @@ are not supported.
 
 from chargebridge.link.backoff import Backoff
 from chargebridge.link.endpoint import AuthorizationKeyFormat, Endpoint
-from chargebridge.link.fleet import Fleet
+from chargebridge.link.fleet import ABORT_TIMEOUT_S, Fleet
 from chargebridge.link.link import Link, LinkOwner, LinkState
 from chargebridge.link.tls import client_ssl_context
 
 __all__ = [
+    "ABORT_TIMEOUT_S",
     "AuthorizationKeyFormat",
     "Backoff",
     "Endpoint",

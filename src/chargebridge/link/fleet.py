@@ -9,7 +9,8 @@ from chargebridge.link.endpoint import AuthorizationKeyFormat, Endpoint
 from chargebridge.link.link import Link, LinkOwner
 from chargebridge.link.pacing import Pacer
 
-_ABORT_TIMEOUT_S: Final = 1.0
+ABORT_TIMEOUT_S: Final = 1.0
+"""Seconds that connections have to end after they were dropped."""
 
 
 class Fleet:
@@ -90,7 +91,7 @@ class Fleet:
         if not await self._all_down(timeout_s):
             for link in list(self._dispatcher.awake):
                 link.abort()
-            await self._all_down(_ABORT_TIMEOUT_S)
+            await self._all_down(ABORT_TIMEOUT_S)
         self._dispatcher.stop()
 
     async def _all_down(self, timeout_s: float) -> bool:

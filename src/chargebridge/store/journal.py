@@ -38,7 +38,8 @@ from chargebridge.store.writer import Writer
 STORE_FILE = "store.sqlite3"
 """The file's name in the state directory."""
 
-_STOP_S = 30.0
+STOP_S = 30.0
+"""Seconds that the disk has to commit what was submitted before `stop`."""
 _PRUNED_AT_ONCE = 500
 _PROFILE_WRITES_KEPT_DAYS = 400
 _DAY_MS = 86_400_000
@@ -94,10 +95,10 @@ class SqliteStore(StoreReader):
             with self._direct:
                 self._writer.stop()
             try:
-                async with asyncio.timeout(_STOP_S):
+                async with asyncio.timeout(STOP_S):
                     await self._writer.ended.wait()
             except TimeoutError as error:
-                raise StoreUnavailableError(f"{self.path} did not answer within {_STOP_S:.0f} s") from error
+                raise StoreUnavailableError(f"{self.path} did not answer within {STOP_S:.0f} s") from error
         self.close()
 
     def close(self) -> None:
