@@ -1,11 +1,28 @@
 """Logging, set up once for the whole program."""
 
+import contextlib
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
 from chargebridge.config.sections import LogFormat, LogSettings
+
+
+class _Stream:
+    """Standard error that never raises: where a log cannot be written, everything else goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # a full disk, a reader that has gone: nobody is left to tell
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def set_up(settings: LogSettings) -> None:
@@ -35,6 +52,6 @@ def set_up(settings: LogSettings) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Stream(sys.stderr))),
         cache_logger_on_first_use=False,
     )

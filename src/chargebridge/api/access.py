@@ -83,5 +83,6 @@ def _make(path: Path) -> str:
             os.fsync(file.fileno())
         new.rename(path)
     except OSError as error:
+        new.unlink(missing_ok=True)
         raise TokenFileError(f"{path} cannot be written ({error.strerror}); check the disk") from error
     return token

@@ -1,12 +1,13 @@
 """The directory that holds a gateway's state: private to its user, and to one process at a time."""
 
+import errno
 import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from chargebridge.store.errors import StateDirectoryInUseError, StoreUnavailableError
+from chargebridge.store.errors import StateDirectoryInUseError, StoreFullError, StoreUnavailableError
 
 _LOCK = "lock"
 
@@ -19,6 +20,7 @@ class StateDirectory:
 
     Raises:
         StateDirectoryInUseError: another process holds it; the message names that process.
+        StoreFullError: there is no room for the lock.
         StoreUnavailableError: it cannot be created or written.
     """
 
@@ -40,8 +42,16 @@ class StateDirectory:
             raise StateDirectoryInUseError(
                 f"state directory {path} is in use by process {holder}; stop it or name another directory"
             ) from error
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._lock)
+            if error.errno != errno.ENOSPC:
+                raise StoreUnavailableError(
+                    f"{path / _LOCK} cannot be written ({error.strerror}); check the disk"
+                ) from error
+            raise StoreFullError(f"no room to write {path / _LOCK}; free disk space") from error
 
     def release(self) -> None:
         """Let another process have the directory; to be called once."""

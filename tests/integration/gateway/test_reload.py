@@ -8,6 +8,7 @@ from chargebridge.chargers.model import SessionStarted
 from chargebridge.gateway.gateway import NotSimulatedError, UnknownChargePointError
 from chargebridge.gateway.provisioning import ProvisioningError
 from chargebridge.ocpp16.messages import GetConfiguration
+from chargebridge.store.errors import StoreUnavailableError
 
 pytestmark = pytest.mark.integration
 
@@ -313,3 +314,13 @@ async def test_only_simulated_chargers_can_be_acted_upon(three):
         gateway._binding("CP1").driver = None
         with pytest.raises(NotSimulatedError, match="'CP1' is not simulated"):
             await gateway.act("CP1", "plug_in", {})
+
+
+async def test_while_the_store_fails_nothing_is_reloaded(site, visitor):
+    async with site.central_system() as cs, site.reach(cs).gateway() as gateway:
+        await visitor(gateway, cs).ready()
+        gateway.runtime.outage.begin("the disk is full")
+        site.charge_points.append({"identity": "CP2"})
+        with pytest.raises(StoreUnavailableError, match="nothing can be made durable: the disk is full"):
+            await gateway.reload(site.read())
+        assert gateway.identities() == ["CP1"]

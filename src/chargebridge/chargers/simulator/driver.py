@@ -1,6 +1,7 @@
 """The driver for simulated chargers: in this process, or in another one that `CloudServer` serves."""
 
 import ipaddress
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -240,7 +241,10 @@ class _LocalChargers:
     async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
         if self.cloud is None:
             raise ActError("the simulated chargers are not started")
-        return self.cloud.act(serial, action, arguments)
+        try:
+            return self.cloud.act(serial, action, arguments)
+        except sqlite3.Error as error:
+            raise ActError(f"{self._path} could not be written: {error}; free disk space") from error
 
     def _listen(self, cloud: SimulatedCloud, serial: str) -> None:
         settings = self._settings
