@@ -8,6 +8,7 @@ from msgspec import Raw
 from chargebridge.chargepoint import (
     authorization,
     boot,
+    data_transfer,
     delivery,
     local_list,
     meter_values,
@@ -53,9 +54,10 @@ def link_lost(charge_point: "ChargePoint") -> None:
     charge_point.probe_due = charge_point.heartbeat_due = False
     charge_point.statuses = []
     charge_point.triggered = []
-    charge_point.telemetry = charge_point.held_transfer = None
+    charge_point.telemetry = None
     charge_point.cancel_timer(Timer.CALL)
     authorization.link_lost(charge_point)
+    data_transfer.link_lost(charge_point)
     local_list.link_lost(charge_point)
     remote_control.link_lost(charge_point)
 
@@ -89,7 +91,7 @@ def advance(charge_point: "ChargePoint") -> None:
         send(charge_point, CallKind.AUTHORIZE, authorization.request(charge_point))
     elif charge_point.triggered:
         _send_triggered(charge_point)
-    elif charge_point.queue and delivery.may_send(charge_point):
+    elif delivery.ready(charge_point):
         action, payload = delivery.head(charge_point)
         send_raw(charge_point, CallKind.QUEUE, action, payload)
     elif charge_point.heartbeat_due:

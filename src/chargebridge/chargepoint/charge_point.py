@@ -23,6 +23,7 @@ from chargebridge.chargepoint import (
     charger_settings,
     configuration,
     data_transfer,
+    dead_letters,
     delivery,
     kept_list,
     limits,
@@ -39,6 +40,8 @@ from chargebridge.chargepoint import (
 from chargebridge.chargepoint.meter_values import Latest
 from chargebridge.chargepoint.open_call import OpenCall
 from chargebridge.chargepoint.records import (
+    LettersFound,
+    LettersQuery,
     ListFound,
     QueuedMessage,
     QueuePage,
@@ -135,6 +138,7 @@ class ChargePoint:
         "restarted",
         "running",
         "samples",
+        "sending_again",
         "settings",
         "settled",
         "state",
@@ -239,6 +243,7 @@ class ChargePoint:
         self.reading_queue = False
         self.tight_through = 0
         """The end of the queue when a sample was last left out for its length."""
+        self.sending_again: dead_letters.SendingAgain | None = None
 
         self._records: list[Record] = []
         self._outputs: list[Output] = []
@@ -340,6 +345,8 @@ class ChargePoint:
         elif isinstance(read.query, TokenQuery) and isinstance(read.found, TokensFound):
             authorization.tokens_read(self, read.query, read.found)
             local_list.tokens_read(self, read.query, read.found)
+        elif isinstance(read.query, LettersQuery) and isinstance(read.found, LettersFound):
+            dead_letters.letters_read(self, read.query, read.found)
         elif isinstance(read.found, ListFound):
             kept_list.list_read(self, read.found)
 
@@ -383,9 +390,9 @@ class ChargePoint:
         """Let this out once the turn is durable."""
         self._outputs.append(output)
 
-    def notice(self, kind: NoticeKind, detail: str) -> None:
+    def notice(self, kind: NoticeKind, detail: str, times: int = 1) -> None:
         """Tell the operator's side; never carries secrets, and no more than fits into a line of a log."""
-        self._outputs.append(Notice(kind, fit(detail, LONGEST_DETAIL)))
+        self._outputs.append(Notice(kind, fit(detail, LONGEST_DETAIL), times))
 
     def changed(self) -> None:
         """The durable state is not what it was; it is saved at the end of the turn."""

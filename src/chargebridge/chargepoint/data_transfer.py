@@ -5,13 +5,13 @@ strictly.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from chargebridge.chargepoint import boot, commands, delivery, limits, transactions
+from chargebridge.chargepoint import boot, commands, dead_letters, delivery, limits
 from chargebridge.chargepoint.records import (
     SendState,
     SessionQuery,
@@ -52,6 +52,8 @@ class HeldTransfer(NamedTuple):
     call_id: str
     wanted: Wanted
     query: SessionQuery
+    found: SessionsFound | None = None
+    """While what was given up of them is being read."""
 
 
 class RangeError(ValueError):
@@ -140,20 +142,59 @@ def _override_schedule(charge_point: "ChargePoint", request: DataTransfer) -> Da
 
 
 def sessions_read(charge_point: "ChargePoint", query: SessionQuery, found: SessionsFound) -> None:
-    """Answer the DataTransfer that waited for these sessions."""
+    """Answer the DataTransfer that waited for these sessions, or read on what was given up of them."""
     held = charge_point.held_transfer
     if held is None or held.query is not query:
         return  # asked for on a connection that is gone, even if in the same words
-    charge_point.held_transfer = None
     if boot.silent(charge_point):
+        charge_point.held_transfer = None
         return
     if found.more:
-        response = _refuse(f"more than {MOST_SESSIONS} sessions: choose a shorter time")
+        _answer(charge_point, held, _refuse(f"more than {MOST_SESSIONS} sessions: choose a shorter time"))
+    elif held.wanted is Wanted.LIST:
+        _answer(charge_point, held, _told(_list(found)))
+    elif charge_point.sending_again is not None:
+        _answer(charge_point, held, _refuse("what was given up is being sent again already; ask again"))
     else:
-        told = _list(found) if held.wanted is Wanted.LIST else _import(charge_point, found)
-        data = _write(told).decode()
-        response = DataTransferResponse(status=DataTransferStatus.ACCEPTED, data=data)
-    charge_point.let_out(SendFrame(charge_point.epoch, encode_result(held.call_id, response)))
+        charge_point.held_transfer = held._replace(found=found)
+        wanted = tuple(transaction.number for transaction in found.transactions)
+        dead_letters.begin(charge_point, wanted, ask=None)
+
+
+def sent_again(charge_point: "ChargePoint", imported: Set[int]) -> None:
+    """Answer the DataTransfer that had these transactions, by number, sent again."""
+    held = charge_point.held_transfer
+    assert held is not None
+    assert held.found is not None
+    counts = {"imported": 0, "alreadyAnswered": 0, "waiting": 0}
+    for read in held.found.transactions:
+        transaction = charge_point.transactions.get(read.number, read)
+        if read.number in imported:
+            counts["imported"] += 1
+        elif SendState.QUEUED in {transaction.start, transaction.stop}:
+            counts["waiting"] += 1
+        else:
+            counts["alreadyAnswered"] += 1
+    _answer(charge_point, held, _told(counts))
+
+
+def link_lost(charge_point: "ChargePoint") -> None:
+    """Forget a DataTransfer that waits: it dies with its link."""
+    held = charge_point.held_transfer
+    charge_point.held_transfer = None
+    if held is not None and held.found is not None:
+        charge_point.sending_again = None
+        delivery.forget_delivered(charge_point)
+
+
+def _answer(charge_point: "ChargePoint", held: HeldTransfer, response: DataTransferResponse) -> None:
+    charge_point.held_transfer = None
+    if not boot.silent(charge_point):
+        charge_point.let_out(SendFrame(charge_point.epoch, encode_result(held.call_id, response)))
+
+
+def _told(what: object) -> DataTransferResponse:
+    return DataTransferResponse(status=DataTransferStatus.ACCEPTED, data=_write(what).decode())
 
 
 def _list(found: SessionsFound) -> object:
@@ -169,20 +210,3 @@ def _list(found: SessionsFound) -> object:
         }
         for transaction in found.transactions
     ]
-
-
-def _import(charge_point: "ChargePoint", found: SessionsFound) -> object:
-    """Queue again what was given up; what is answered or waits is only counted."""
-    counts = {"imported": 0, "alreadyAnswered": 0, "waiting": 0}
-    for read in found.transactions:
-        transaction = charge_point.transactions.get(read.number, read)
-        states = {transaction.start, transaction.stop}
-        if SendState.QUEUED in states:
-            counts["waiting"] += 1
-        elif SendState.DEAD in states:
-            transactions.send_again(charge_point, transaction)
-            counts["imported"] += 1
-        else:
-            counts["alreadyAnswered"] += 1
-    delivery.forget_delivered(charge_point)
-    return counts

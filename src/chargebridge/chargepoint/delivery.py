@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Raw, structs
 
 from chargebridge.chargepoint import configuration, known_tokens, local_list, transactions
+from chargebridge.chargepoint.open_call import CallKind
 from chargebridge.chargepoint.records import (
+    Attempt,
     Attempted,
     Bury,
+    DeadTransaction,
     Dequeue,
     Enqueue,
     MessageKind,
+    PutSamples,
     QueuedMessage,
     QueuePage,
     QueueQuery,
+    Requeue,
     SendState,
     Transaction,
+    Unbury,
 )
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import NoticeKind, ReadStore
@@ -32,6 +38,9 @@ if TYPE_CHECKING:
 
 PAGE: Final = 16
 """Messages of a queue that are in memory at most."""
+_FIRST_KEPT: Final = 2
+_NEWEST_KEPT: Final = 8
+"""Of the attempts of a message; there may be as many as TransactionMessageAttempts says."""
 
 
 def enqueue(
@@ -62,9 +71,14 @@ def resume(charge_point: "ChargePoint") -> None:
         charge_point.set_timer_until(Timer.RETRY, head.not_before_ms, longest)
 
 
-def may_send(charge_point: "ChargePoint") -> bool:
-    """Whether the head of the queue is not waiting for its retry."""
-    return Timer.RETRY not in charge_point.timers
+def ready(charge_point: "ChargePoint") -> bool:
+    """Whether the head of the queue can be sent: there is one, and it does not wait for its retry.
+
+    What was queued before its own Start, since that is sent again, goes behind it first.
+    """
+    while charge_point.queue and _precedes_its_start(charge_point, charge_point.queue[0]):
+        _go_behind(charge_point, charge_point.queue[0])
+    return bool(charge_point.queue) and Timer.RETRY not in charge_point.timers
 
 
 def head(charge_point: "ChargePoint") -> tuple[str, bytes]:
@@ -88,7 +102,9 @@ def head(charge_point: "ChargePoint") -> tuple[str, bytes]:
 def answered(charge_point: "ChargePoint", payload: Raw) -> None:
     """The central system has the message: go on with the next."""
     message = charge_point.queue[0]
-    if message.kind is MessageKind.METER_VALUES:
+    if _precedes_its_start(charge_point, message):
+        _go_behind(charge_point, message)
+    elif message.kind is MessageKind.METER_VALUES:
         _drop_head(charge_point)
     elif message.kind is MessageKind.START:
         _start_answered(charge_point, message, payload)
@@ -97,6 +113,9 @@ def answered(charge_point: "ChargePoint", payload: Raw) -> None:
         transaction = charge_point.transactions[message.transaction]
         if transaction.stop_tag is not None:
             _learn_of_stop_tag(charge_point, transaction.stop_tag, payload)
+        if transaction.start is SendState.DEAD:
+            # It has told nothing, and is sent again with its Start: as it was.
+            charge_point.record(PutSamples(transaction.number, message.payload))
         transactions.put(charge_point, structs.replace(transaction, stop=SendState.ANSWERED))
         _drop_head(charge_point)
 
@@ -143,32 +162,46 @@ def _learn(charge_point: "ChargePoint", id_tag: str, info: IdTagInfo) -> None:
 def failed(charge_point: "ChargePoint", reason: str) -> None:
     """The central system failed to process the message: try again later, or give it up (`Q-4`)."""
     message = charge_point.queue[0]
+    if _precedes_its_start(charge_point, message):
+        _go_behind(charge_point, message)
+        return
     attempts = message.attempts + 1
+    history = _remember(message, Attempt(attempts, charge_point.now.utc_ms, reason))
     if attempts >= max(configuration.integer(charge_point, "TransactionMessageAttempts"), 1):
         # The last attempt counts too, for whoever reads the dead letter.
-        charge_point.record(Attempted(message.sequence, attempts, charge_point.now.utc_ms))
-        _bury(charge_point, message, reason)
+        charge_point.record(Attempted(message.sequence, attempts, charge_point.now.utc_ms, history))
+        _bury(charge_point, message, attempts, reason)
         return
     wait_s = _retry_interval_s(charge_point) * attempts
     not_before_ms = charge_point.now.utc_ms + wait_s * 1000
-    charge_point.record(Attempted(message.sequence, attempts, not_before_ms))
-    waiting = structs.replace(message, attempts=attempts, not_before_ms=not_before_ms)
+    charge_point.record(Attempted(message.sequence, attempts, not_before_ms, history))
+    waiting = structs.replace(message, attempts=attempts, not_before_ms=not_before_ms, history=history)
     charge_point.queue = [waiting, *charge_point.queue[1:]]
     charge_point.set_timer(Timer.RETRY, wait_s)
+
+
+def _remember(message: QueuedMessage, attempt: Attempt) -> tuple[Attempt, ...]:
+    history = (*message.history, attempt)
+    if len(history) <= _FIRST_KEPT + _NEWEST_KEPT:
+        return history
+    return history[:_FIRST_KEPT] + history[-_NEWEST_KEPT:]
 
 
 def _retry_interval_s(charge_point: "ChargePoint") -> int:
     return configuration.integer(charge_point, "TransactionMessageRetryInterval")
 
 
-def _bury(charge_point: "ChargePoint", message: QueuedMessage, reason: str) -> None:
+def _bury(charge_point: "ChargePoint", message: QueuedMessage, attempts: int, reason: str) -> None:
     transaction = charge_point.transactions[message.transaction]
     if message.kind is MessageKind.START:
         transactions.put(charge_point, structs.replace(transaction, start=SendState.DEAD))
     elif message.kind is MessageKind.STOP:
         transactions.put(charge_point, structs.replace(transaction, stop=SendState.DEAD))
     charge_point.record(Bury(message.sequence, charge_point.now.utc_ms, reason))
-    charge_point.notice(NoticeKind.DEAD_LETTER, f"{message.kind}: {reason}")
+    told = f"{message.kind} of transaction {transaction.number}, after {attempts} attempts: {reason}"
+    charge_point.notice(NoticeKind.DEAD_LETTER, told)
+    if charge_point.sending_again is not None:
+        charge_point.sending_again = charge_point.sending_again._replace(outdated=True)
     _take_head(charge_point)
 
 
@@ -185,12 +218,59 @@ def _take_head(charge_point: "ChargePoint") -> None:
     forget_delivered(charge_point)
 
 
+# --- sending again ----------------------------------------------------------------------------------
+
+
+def send_again(charge_point: "ChargePoint", letters: DeadTransaction) -> None:
+    """Queue the dead letters of a transaction once more, behind what waits.
+
+    What waits of the same transaction follows them: all of it where the Start is among them, else the Stop.
+    """
+    number = letters.transaction.number
+    charge_point.record(Unbury(number, letters.through, charge_point.next_sequence))
+    charge_point.next_sequence += letters.messages
+    for message in charge_point.queue[_under_way(charge_point) :]:
+        if message.transaction == number and (letters.start or message.kind is MessageKind.STOP):
+            _go_behind(charge_point, message)
+    if not charge_point.queue:
+        read_on(charge_point)
+
+
+def _under_way(charge_point: "ChargePoint") -> int:
+    """Return how many messages the central system has not answered yet: the head, or none."""
+    calls = charge_point.call, charge_point.late_call
+    return int(any(call is not None and call.kind is CallKind.QUEUE for call in calls))
+
+
+def _precedes_its_start(charge_point: "ChargePoint", message: QueuedMessage) -> bool:
+    """Whether the Start of a message is behind it: it was given up, and is sent again.
+
+    Such a message has no id to carry but -1 (`TX-6`), so whatever became of it, it told nothing.
+    """
+    start = charge_point.transactions[message.transaction].start
+    return start is SendState.QUEUED and message.kind is not MessageKind.START
+
+
+def _go_behind(charge_point: "ChargePoint", message: QueuedMessage) -> None:
+    """Move a message that is in memory behind all others."""
+    charge_point.record(Requeue(message.sequence, charge_point.next_sequence))
+    charge_point.next_sequence += 1
+    if message is charge_point.queue[0]:
+        charge_point.cancel_timer(Timer.RETRY)
+    charge_point.queue = [other for other in charge_point.queue if other is not message]
+    if not charge_point.queue:
+        read_on(charge_point)
+
+
+# --- what is in memory ------------------------------------------------------------------------------
+
+
 def forget_delivered(charge_point: "ChargePoint") -> None:
     """Keep in memory only the running transaction and those of the messages at the head."""
     if len(charge_point.transactions) == 1 and charge_point.running is not None:
         return
-    if charge_point.reading_queue:
-        return  # a page on its way may need, and be older than, what is here
+    if charge_point.reading_queue or charge_point.sending_again is not None:
+        return  # what is being read may need, and be older than, what is here
     wanted = {message.transaction for message in charge_point.queue}
     if charge_point.running is not None:
         wanted.add(charge_point.running.number)

@@ -62,6 +62,16 @@ class Transaction(Struct, frozen=True):
     stop: SendState = SendState.NONE
 
 
+class Attempt(Struct, frozen=True):
+    """A transmission of a message that the central system failed to process."""
+
+    attempt: int
+    """From 1 each time that the message is queued; numbers that are missing have been left out."""
+    at_ms: int
+    """UTC; when it was known to have failed."""
+    reason: str
+
+
 class QueuedMessage(Struct, frozen=True):
     """One transaction-related message that the central system has not answered yet."""
 
@@ -76,6 +86,8 @@ class QueuedMessage(Struct, frozen=True):
     """Transmissions so far that the central system failed to process (`Q-4`)."""
     not_before_ms: int | None = None
     """UTC; a retry waits until then."""
+    history: tuple[Attempt, ...] = ()
+    """Why it was not processed so far: the first attempts and the newest."""
 
 
 class StoredProfile(Struct, frozen=True):
@@ -142,6 +154,8 @@ class Attempted(Struct, frozen=True):
     sequence: int
     attempts: int
     not_before_ms: int
+    history: tuple[Attempt, ...] = ()
+    """Of the message, this attempt included."""
 
 
 class Dequeue(Struct, frozen=True, gc=False):
@@ -151,7 +165,7 @@ class Dequeue(Struct, frozen=True, gc=False):
 
 
 class Bury(Struct, frozen=True):
-    """Move a message from the queue to the dead letters (`Q-4`)."""
+    """Move a message from the queue to the dead letters, with its history (`Q-4`)."""
 
     sequence: int
     at_ms: int
@@ -159,13 +173,31 @@ class Bury(Struct, frozen=True):
 
 
 class Unbury(Struct, frozen=True):
-    """Forget the dead letters of a transaction's Start and Stop: they are in the queue again."""
+    """Move dead letters of a transaction into the queue again: Start, samples in their order, Stop.
+
+    Their attempts count from zero, their history stays.
+    """
 
     transaction: int
+    through: int
+    """The newest of them, by its number in the store; later ones stay dead."""
+    first_sequence: int
+    """Where the first of them goes; the others follow one by one."""
+
+
+class Requeue(Struct, frozen=True):
+    """Move a waiting message behind all others; its attempts count from zero, its history stays."""
+
+    sequence: int
+    new_sequence: int
 
 
 class PutSamples(Struct, frozen=True):
-    """What the StopTransaction of the running transaction will say in transactionData; None: nothing."""
+    """What the StopTransaction of a transaction says in transactionData; None: forget it.
+
+    While it runs, the samples so far. Afterwards, what a Stop has said that was answered without its
+    Start, in case both are sent again.
+    """
 
     transaction: int
     document: bytes | None
@@ -224,6 +256,7 @@ Record = (
     | Dequeue
     | Bury
     | Unbury
+    | Requeue
     | PutSamples
     | PutProfile
     | DropProfile
@@ -284,7 +317,39 @@ class SessionsFound(Struct, frozen=True):
     more: bool = False
 
 
-Query = QueueQuery | TokenQuery | ListQuery | SessionQuery
+class LettersQuery(Struct, frozen=True):
+    """Transactions with dead letters, by number; answered by `LettersFound`."""
+
+    after: int
+    """Only those with a greater number."""
+    limit: int
+    transactions: tuple[int, ...] | None = None
+    """Only these, by number; None: all."""
+
+
+class DeadTransaction(Struct, frozen=True):
+    """A transaction of which messages were given up."""
+
+    transaction: Transaction
+    messages: int
+    """How many, of all kinds."""
+    through: int
+    """The newest of them, by its number in the store."""
+    start: bool
+    """Whether its Start is among them."""
+    stop: bool
+    stop_data: bytes | None = None
+    """As put by `PutSamples`."""
+
+
+class LettersFound(Struct, frozen=True):
+    """What was asked for; `more` if the limit cut it."""
+
+    transactions: tuple[DeadTransaction, ...] = ()
+    more: bool = False
+
+
+Query = QueueQuery | TokenQuery | ListQuery | SessionQuery | LettersQuery
 """A question to the store, answered after everything that was made durable before it was asked."""
 
 
@@ -297,7 +362,7 @@ class QueuePage(Struct, frozen=True):
     """There are messages behind these."""
 
 
-Found = QueuePage | TokensFound | ListFound | SessionsFound
+Found = QueuePage | TokensFound | ListFound | SessionsFound | LettersFound
 """The answer to a `Query`."""
 
 

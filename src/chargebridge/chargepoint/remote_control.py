@@ -9,6 +9,7 @@ from chargebridge.chargepoint import (
     boot,
     commands,
     configuration,
+    dead_letters,
     heard,
     limits,
     sessions,
@@ -321,6 +322,9 @@ def resume(charge_point: "ChargePoint") -> None:
 def operator_asked(charge_point: "ChargePoint", asked: OperatorAsked) -> None:
     """Do what an operator asks by way of the API, with the same care as for the central system."""
     accepted, detail = True, "asked of the charger"
+    if asked.operation is Operation.SEND_AGAIN:
+        dead_letters.operator_asked(charge_point, asked)
+        return  # answered when the store has told of them
     if not charge_point.reachable:
         accepted, detail = False, "the charger cannot be reached"
     elif asked.operation is Operation.STOP_TRANSACTION:

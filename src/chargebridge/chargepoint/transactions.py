@@ -20,7 +20,7 @@ from chargebridge.chargepoint import (
     status,
     transaction_data,
 )
-from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Transaction, Unbury
+from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Transaction
 from chargebridge.chargepoint.state import LockedCable, StopRequest
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
@@ -330,22 +330,6 @@ def heed_refusal(charge_point: "ChargePoint") -> None:
         charge_point.changed()  # the limit is looked at again
     else:
         request_stop(charge_point, Reason.DE_AUTHORIZED)
-
-
-def send_again(charge_point: "ChargePoint", transaction: Transaction) -> None:
-    """Queue an ended transaction once more whose Start or Stop was given up.
-
-    A Stop that was answered under the id -1 told the central system nothing: it follows its Start.
-    """
-    charge_point.record(Unbury(transaction.number))
-    if transaction.start is SendState.DEAD:
-        transaction = structs.replace(transaction, start=SendState.QUEUED, transaction_id=None)
-        delivery.enqueue(charge_point, MessageKind.START, transaction)
-    transaction = structs.replace(transaction, stop=SendState.QUEUED)
-    put(charge_point, transaction)
-    delivery.enqueue(
-        charge_point, MessageKind.STOP, transaction, transaction_data.edges(charge_point, transaction)
-    )
 
 
 def put(charge_point: "ChargePoint", transaction: Transaction) -> None:

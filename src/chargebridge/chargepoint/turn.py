@@ -81,6 +81,8 @@ class Operation(StrEnum):
     STOP_TRANSACTION = "stop_transaction"
     RESET = "reset"
     UNLOCK = "unlock"
+    SEND_AGAIN = "send_again"
+    """Queue once more what was given up."""
 
 
 class OperatorAsked(Struct, frozen=True):
@@ -88,6 +90,8 @@ class OperatorAsked(Struct, frozen=True):
 
     ask: int
     operation: Operation
+    transaction: int | None = None
+    """For SEND_AGAIN: of which transaction, by `Transaction.number`; None: of all."""
 
 
 Input = (
@@ -156,6 +160,8 @@ class NoticeKind(StrEnum):
     DEAF_LINK = "deaf_link"
     BOOT_NOT_ACCEPTED = "boot_not_accepted"
     DEAD_LETTER = "dead_letter"
+    SENT_AGAIN = "sent_again"
+    """Dead letters are queued once more, for somebody has asked for it."""
     TRANSACTION_STARTED = "transaction_started"
     TRANSACTION_STOPPED = "transaction_stopped"
     AUTHORIZATION_REFUSED = "authorization_refused"
@@ -177,6 +183,8 @@ class Notice(NamedTuple):
 
     kind: NoticeKind
     detail: str
+    times: int = 1
+    """How often it has happened."""
 
 
 Output = SendFrame | CloseLink | SetPing | CommandCharger | ReadStore | OperatorAnswered | Notice

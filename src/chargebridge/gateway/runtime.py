@@ -302,7 +302,7 @@ class Runtime:
             self._traces.add(Frame(binding.key, self._clock.now().utc_ms, _SENT, data))
 
     def _notice(self, binding: Binding, notice: Notice) -> None:
-        self.notices[notice.kind] += 1
+        self.notices[notice.kind] += notice.times
         log = _log.warning if notice.kind in _LOGGED else _log.debug
         log(notice.kind.value, charge_point=binding.charge_point.settings.identity, detail=notice.detail)
 

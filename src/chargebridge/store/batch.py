@@ -2,7 +2,8 @@
 
 Within a batch the order between tables is of no consequence, and where the order within a table
 is, the last record of a kind wins, as it would one by one. Where that is not enough, as with the
-local list and the cache, records keep their order.
+local list and the cache, records keep their order; and a record that moves messages parts those
+before it from those behind it.
 """
 
 # SQL is put together from our own names only; values are always parameters.
@@ -10,6 +11,8 @@ local list and the cache, records keep their order.
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from chargebridge.chargepoint.records import (
     Attempted,
@@ -25,6 +28,7 @@ from chargebridge.chargepoint.records import (
     PutSamples,
     PutTransaction,
     Record,
+    Requeue,
     SaveState,
     SetConfiguration,
     StoredProfile,
@@ -76,21 +80,30 @@ _ENQUEUE = Bulk(
     "(?, ?, ?, ?, ?, ?, ?, ?)",
 )
 _ATTEMPTED = Bulk(
-    "UPDATE queue SET attempts = column3, not_before_ms = column4 FROM (VALUES {rows})"
+    "UPDATE queue SET attempts = column3, not_before_ms = column4, history = column5 FROM (VALUES {rows})"
     " WHERE charge_point = column1 AND sequence = column2",
-    "(?, ?, ?, ?)",
+    "(?, ?, ?, ?, CAST(? AS TEXT))",
 )
 _BURY = Bulk(
-    "INSERT INTO dead_letters"
-    " (charge_point, sequence, kind, transaction_number, payload, attempts, at_ms, reason)"
-    " SELECT charge_point, sequence, kind, transaction_number, payload, attempts, column3, column4"
-    " FROM (VALUES {rows}) JOIN queue ON charge_point = column1 AND sequence = column2",
+    "INSERT INTO dead_letters (charge_point, sequence, kind, transaction_number, payload, attempts,"
+    " sampled_ms, at_ms, reason, history)"
+    " SELECT charge_point, sequence, kind, transaction_number, payload, attempts, sampled_ms, column3,"
+    " column4, history FROM (VALUES {rows}) JOIN queue ON charge_point = column1 AND sequence = column2"
+    " ORDER BY charge_point, sequence",
     "(?, ?, ?, ?)",
 )
-_UNBURY = deletion("dead_letters", "charge_point", "transaction_number", only="kind IN ('start', 'stop')")
-_UNBURY_NEW = deletion(
-    "dead_letters", "charge_point", "transaction_number", "sequence", only="kind IN ('start', 'stop')"
-)
+# Samples in the order in which they were taken, whenever each was given up.
+_UNBURY = """
+    INSERT INTO queue
+        (charge_point, sequence, kind, transaction_number, payload, attempts, sampled_ms, history)
+    SELECT charge_point,
+        ? - 1 + row_number() OVER (ORDER BY kind = 'stop', kind = 'meter_values', sampled_ms, id),
+        kind, transaction_number, payload, 0, sampled_ms, history
+    FROM dead_letters WHERE charge_point = ? AND transaction_number = ? AND id <= ?"""
+_UNBURIED = "DELETE FROM dead_letters WHERE charge_point = ? AND transaction_number = ? AND id <= ?"
+_REQUEUE = """
+    UPDATE queue SET sequence = ?, attempts = 0, not_before_ms = NULL
+    WHERE charge_point = ? AND sequence = ?"""
 _DEQUEUE = deletion("queue", "charge_point", "sequence")
 _PUT_SAMPLES = Bulk(
     "INSERT OR REPLACE INTO transaction_samples (charge_point, transaction_number, document) VALUES {rows}",
@@ -110,6 +123,9 @@ _PUT_PROFILE_WRITES = Bulk(
 _SET_ASIDE = Bulk("INSERT INTO set_aside (charge_point, at_ms, input, error) VALUES {rows}", "(?, ?, ?, ?)")
 
 
+_write_history = msgspec.json.Encoder().encode
+
+
 class Batch:
     """The records of some turns, sorted by what happens to which table.
 
@@ -118,33 +134,57 @@ class Batch:
     """
 
     def __init__(self, turns: Iterable[Turn]) -> None:
+        self._before: list[tuple[_Part, int, Unbury | Requeue]] = []
+        """What comes before the last move of a message, and each move."""
+        self._part = _Part()
+        # Enqueue and Dequeue are nearly all there is; they are told apart first and here.
+        part = self._part
+        for charge_point, records, _ in turns:
+            for record in records:
+                if type(record) is Enqueue:
+                    part.enqueue(charge_point, record)
+                elif type(record) is Dequeue:
+                    part.dequeued += (charge_point, record.sequence)
+                elif isinstance(record, Unbury | Requeue):
+                    self._before.append((part, charge_point, record))
+                    part = self._part = _Part()
+                else:
+                    part.sort(charge_point, record)
+
+    def apply(self, connection: sqlite3.Connection) -> None:
+        """Write everything, inside the transaction that the caller has begun."""
+        for part, charge_point, move in self._before:
+            part.apply(connection)
+            if isinstance(move, Requeue):
+                connection.execute(_REQUEUE, (move.new_sequence, charge_point, move.sequence))
+            else:
+                letters = (charge_point, move.transaction, move.through)
+                connection.execute(_UNBURY, (move.first_sequence, *letters))
+                connection.execute(_UNBURIED, letters)
+        self._part.apply(connection)
+
+
+class _Part:
+    """Records between two moves of messages, in any order."""
+
+    def __init__(self) -> None:
         self._states: dict[int, bytes] = {}
         self._configuration: dict[tuple[int, str], tuple[Value, ...] | None] = {}
         self._transactions: list[Value] = []
         self._samples: dict[tuple[int, int], tuple[int, int]] = {}
         self._last_transactions: dict[int, int] = {}
         self._enqueued: list[Value] = []
-        self._attempted: dict[tuple[int, int], tuple[int, int]] = {}
+        self._attempted: dict[tuple[int, int], tuple[int, int, bytes]] = {}
         self._buried: dict[tuple[int, int], tuple[int, str]] = {}
-        self._unburied: list[Value] = []
-        self._unburied_new: list[Value] = []
-        self._dequeued: list[Value] = []
+        self.dequeued: list[Value] = []
         self._stop_samples: dict[tuple[int, int], tuple[Value, ...] | None] = {}
         self._profiles: dict[tuple[int, int], tuple[Value, ...] | None] = {}
         self._profile_writes: dict[tuple[str, int], int] = {}
         self._tokens: list[tuple[int, TokenRecord]] = []
         self._set_aside: list[Value] = []
-        # Enqueue and Dequeue are nearly all there is; they are told apart first and here.
-        for charge_point, records, _ in turns:
-            for record in records:
-                if type(record) is Enqueue:
-                    self._enqueue(charge_point, record)
-                elif type(record) is Dequeue:
-                    self._dequeued += (charge_point, record.sequence)
-                else:
-                    self._sort(charge_point, record)
 
-    def _enqueue(self, charge_point: int, record: Enqueue) -> None:
+    def enqueue(self, charge_point: int, record: Enqueue) -> None:
+        """Take the most frequent record."""
         message = record.message
         sequence, number, sampled_ms = message.sequence, message.transaction, record.sampled_ms
         self._enqueued += (
@@ -160,7 +200,8 @@ class Batch:
         if sampled_ms:
             self._samples[charge_point, number] = (sampled_ms, record.register_wh)
 
-    def _sort(self, charge_point: int, record: Record | SetAside) -> None:
+    def sort(self, charge_point: int, record: Record | SetAside) -> None:
+        """Take any other record that moves no message."""
         match record:
             case SaveState():
                 self._states[charge_point] = record.document
@@ -170,12 +211,14 @@ class Batch:
             case PutTransaction():
                 self._put(charge_point, record.transaction)
             case Attempted():
-                self._attempted[charge_point, record.sequence] = (record.attempts, record.not_before_ms)
+                self._attempted[charge_point, record.sequence] = (
+                    record.attempts,
+                    record.not_before_ms,
+                    _write_history(record.history),
+                )
             case Bury():
                 self._buried.setdefault((charge_point, record.sequence), (record.at_ms, record.reason))
-                self._dequeued += (charge_point, record.sequence)
-            case Unbury():
-                self._unbury(charge_point, record.transaction)
+                self.dequeued += (charge_point, record.sequence)
             case PutSamples():
                 document = record.document
                 samples = None if document is None else (document,)
@@ -202,16 +245,8 @@ class Batch:
         if transaction.number > self._last_transactions.get(charge_point, 0):
             self._last_transactions[charge_point] = transaction.number
 
-    def _unbury(self, charge_point: int, transaction: int) -> None:
-        # Whose messages the new dead letters are is known only when they are written; one that is
-        # buried after this stays.
-        self._unburied += (charge_point, transaction)
-        for owner, sequence in self._buried:
-            if owner == charge_point:
-                self._unburied_new += (charge_point, transaction, sequence)
-
     def apply(self, connection: sqlite3.Connection) -> None:
-        """Write everything, inside the transaction that the caller has begun."""
+        """Write these records."""
         _SAVE_STATE.execute(connection, _flat(self._states.items()))
         changed, removed = _split(self._configuration.items())
         _SET_CONFIGURATION.execute(connection, changed)
@@ -221,10 +256,8 @@ class Batch:
         _LAST_TRANSACTION.execute(connection, _flat(self._last_transactions.items()))
         _ENQUEUE.execute(connection, self._enqueued)
         _ATTEMPTED.execute(connection, _flat(key + attempt for key, attempt in self._attempted.items()))
-        _UNBURY.execute(connection, self._unburied)
         _BURY.execute(connection, _flat(key + grave for key, grave in self._buried.items()))
-        _UNBURY_NEW.execute(connection, self._unburied_new)
-        _DEQUEUE.execute(connection, self._dequeued)
+        _DEQUEUE.execute(connection, self.dequeued)
         changed, removed = _split(self._stop_samples.items())
         _PUT_SAMPLES.execute(connection, changed)
         _DROP_SAMPLES.execute(connection, removed)

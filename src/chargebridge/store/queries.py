@@ -7,8 +7,14 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from chargebridge.chargepoint.records import (
+    Attempt,
+    DeadTransaction,
     Found,
+    LettersFound,
+    LettersQuery,
     ListQuery,
     MessageKind,
     Query,
@@ -24,10 +30,12 @@ from chargebridge.chargepoint.records import (
 from chargebridge.store.batch import TRANSACTION_COLUMNS
 from chargebridge.store.tokens import find_tokens, read_list
 
-MESSAGE = "sequence, kind, transaction_number, payload, attempts, not_before_ms"
+MESSAGE = "sequence, kind, transaction_number, payload, attempts, not_before_ms, history"
 """The columns that `message_of` takes."""
 TRANSACTION = ", ".join(f"t.{column}" for column in TRANSACTION_COLUMNS)
 """The columns that `transaction_of` takes; `t` is the table."""
+
+_read_history = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 
 
 def answer(connection: sqlite3.Connection, charge_point: int, query: Query) -> Found:
@@ -41,6 +49,8 @@ def answer(connection: sqlite3.Connection, charge_point: int, query: Query) -> F
             return read_list(connection, charge_point)
         case SessionQuery():
             return _read_sessions(connection, charge_point, query)
+        case LettersQuery():
+            return _read_letters(connection, charge_point, query)
 
 
 def read_page(connection: sqlite3.Connection, charge_point: int, query: QueueQuery) -> QueuePage:
@@ -70,10 +80,35 @@ def _read_sessions(connection: sqlite3.Connection, charge_point: int, query: Ses
     return SessionsFound(tuple(map(transaction_of, rows[: query.limit])), more=len(rows) > query.limit)
 
 
+def _read_letters(connection: sqlite3.Connection, charge_point: int, query: LettersQuery) -> LettersFound:
+    # By one condition on the number or the other: given both, SQLite walks through all behind `after`.
+    wanted, numbers = "d.transaction_number > ?", [query.after]
+    if query.transactions is not None:
+        numbers = [number for number in query.transactions if number > query.after]
+        wanted = f"d.transaction_number IN ({', '.join('?' * len(numbers))})"
+    rows = connection.execute(
+        "SELECT count(*), max(d.id), max(kind = 'start'), max(kind = 'stop'),"
+        " (SELECT CAST(document AS BLOB) FROM transaction_samples AS s"
+        "  WHERE s.charge_point = d.charge_point AND s.transaction_number = d.transaction_number),"
+        f" {TRANSACTION} FROM dead_letters AS d"
+        " CROSS JOIN transactions AS t"
+        "  ON t.charge_point = d.charge_point AND t.number = d.transaction_number"
+        f" WHERE d.charge_point = ? AND {wanted}"
+        " GROUP BY d.transaction_number ORDER BY d.transaction_number LIMIT ?",
+        (charge_point, *numbers, query.limit + 1),
+    ).fetchall()
+    found = [
+        DeadTransaction(transaction_of(row), messages, through, bool(start), bool(stop), stop_data)
+        for messages, through, start, stop, stop_data, *row in rows[: query.limit]
+    ]
+    return LettersFound(tuple(found), more=len(rows) > query.limit)
+
+
 def message_of(row: Sequence[Any]) -> QueuedMessage:
     """Make a message of a row of `MESSAGE`."""
-    sequence, kind, number, payload, attempts, not_before_ms = row
-    return QueuedMessage(sequence, MessageKind(kind), number, payload, attempts, not_before_ms)
+    sequence, kind, number, payload, attempts, not_before_ms, history = row
+    attempted = () if history is None else _read_history(history)
+    return QueuedMessage(sequence, MessageKind(kind), number, payload, attempts, not_before_ms, attempted)
 
 
 def transaction_of(row: Sequence[Any]) -> Transaction:

@@ -5,9 +5,10 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from chargebridge.chargepoint.records import (
     QueuedMessage,
@@ -40,6 +41,10 @@ _SAMPLES = (
     " ON t.charge_point = s.charge_point AND t.number = s.transaction_number AND t.stopped_ms IS NULL"
 )
 _OWNED = "FROM {table} AS t JOIN charge_points AS c ON c.id = t.charge_point"
+_LETTERS = (
+    f"SELECT at_ms, reason, t.id, identity, central_system, {MESSAGE}"
+    f" {_OWNED.format(table='(SELECT *, NULL AS not_before_ms FROM dead_letters)')}"
+)
 # The first messages of every queue, up to and with the one that as many as `?` precede.
 _HEADS = (
     "FROM charge_points AS c CROSS JOIN queue AS q ON q.charge_point = c.id AND q.sequence <= coalesce("
@@ -244,15 +249,16 @@ class StoreReader:
         """Return messages that were given up, the latest first; `before` is the `id` to continue behind."""
         with self._snapshot() as connection:
             rows = connection.execute(
-                f"SELECT t.id, identity, central_system, {MESSAGE}, at_ms, reason"
-                f" {_OWNED.format(table='(SELECT *, NULL AS not_before_ms FROM dead_letters)')}"
-                " WHERE :before IS NULL OR t.id < :before ORDER BY t.id DESC LIMIT :limit",
+                f"{_LETTERS} WHERE :before IS NULL OR t.id < :before ORDER BY t.id DESC LIMIT :limit",
                 {"before": before, "limit": limit},
             ).fetchall()
-        return [
-            DeadLetter(row[0], row[1], row[2], message_of(row[3:9]), at_ms=row[9], reason=row[10])
-            for row in rows
-        ]
+        return [_letter_of(row) for row in rows]
+
+    def dead_letter(self, letter: int) -> DeadLetter | None:
+        """Return the dead letter of this `id`, if there is one."""
+        with self._snapshot() as connection:
+            row = connection.execute(f"{_LETTERS} WHERE t.id = ?", (letter,)).fetchone()
+        return None if row is None else _letter_of(row)
 
     def set_aside(self, *, limit: int, before: int | None = None) -> list[SetAsideRow]:
         """Return inputs that were set aside, the latest first; `before` is the `id` to continue behind."""
@@ -317,6 +323,11 @@ class StoreReader:
             connection.close()
             raise
         self._idle.append(connection)
+
+
+def _letter_of(row: Sequence[Any]) -> DeadLetter:
+    at_ms, reason, letter, identity, central_system, *message = row
+    return DeadLetter(letter, identity, central_system, message_of(message), at_ms=at_ms, reason=reason)
 
 
 def _read_heads(connection: sqlite3.Connection) -> dict[int, QueuePage]:

@@ -22,6 +22,11 @@ def _iso(column: str) -> str:
     return f"strftime('%Y-%m-%dT%H:%M:%fZ', {column} / 1000.0, 'unixepoch')"
 
 
+# A line for each attempt in a `history`, as in `readable_dead_letters`.
+_ATTEMPTS = f"""(SELECT group_concat(
+                json_extract(value, '$.attempt') || '. ' || {_iso("json_extract(value, '$.at_ms')")}
+                || ' ' || json_extract(value, '$.reason'), char(10)) FROM json_each(history))"""
+
 # The document is apart from `charge_points` so that the counters, which change with every message,
 # stay on few pages.
 _VERSION_1 = (
@@ -192,20 +197,85 @@ _VERSION_1 = (
         FROM set_aside JOIN charge_points ON charge_points.id = charge_point""",
 )
 
+# An id of a dead letter is never given again: an operator may still have the old one in hand.
+_VERSION_2 = (
+    "ALTER TABLE queue ADD COLUMN history TEXT",
+    "DROP VIEW readable_queue",
+    "DROP VIEW readable_dead_letters",
+    "ALTER TABLE dead_letters RENAME TO dead_letters_of_version_1",
+    """CREATE TABLE dead_letters (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        charge_point INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('start', 'meter_values', 'stop')),
+        transaction_number INTEGER NOT NULL,
+        payload BLOB NOT NULL,
+        attempts INTEGER NOT NULL,
+        sampled_ms INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        history TEXT,
+        FOREIGN KEY (charge_point, transaction_number) REFERENCES transactions (charge_point, number)
+    )""",
+    """INSERT INTO dead_letters
+        SELECT id, charge_point, sequence, kind, transaction_number, payload, attempts, 0, at_ms, reason, NULL
+        FROM dead_letters_of_version_1 ORDER BY id""",
+    "DROP TABLE dead_letters_of_version_1",
+    "CREATE INDEX dead_letters_by_transaction ON dead_letters (charge_point, transaction_number)",
+    f"""CREATE VIEW readable_queue AS
+        SELECT identity, central_system, sequence, kind, transaction_number, CAST(payload AS TEXT) AS payload,
+            attempts, {_iso("not_before_ms")} AS not_before, {_iso("nullif(sampled_ms, 0)")} AS sampled,
+            {_ATTEMPTS} AS history
+        FROM queue JOIN charge_points ON charge_points.id = charge_point""",
+    f"""CREATE VIEW readable_dead_letters AS
+        SELECT dead_letters.id, identity, central_system, kind, transaction_number,
+            CAST(payload AS TEXT) AS payload, attempts, {_iso("at_ms")} AS at, reason, {_ATTEMPTS} AS history
+        FROM dead_letters JOIN charge_points ON charge_points.id = charge_point""",
+)
+
 Step = Sequence[str]
 """Statements that lead from one version to the next; they are committed together."""
 
-STEPS: tuple[Step, ...] = (_VERSION_1,)
-"""Step n leads to version n + 1. Steps are only ever appended."""
+STEPS: tuple[Step, ...] = (_VERSION_1, _VERSION_2)
+"""Step n leads to version n + 1. Steps are only ever appended: stores of each version are in use."""
 
 
 def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = STEPS) -> None:
     """Bring a store, or an empty file, to the version that `steps` lead to.
 
+    Each step is done whole or not at all: an interrupted migration goes on at the next start.
+
     Args:
         connection: open, in autocommit.
         path: the file, for messages.
         steps: step n leads to version n + 1.
+
+    Raises:
+        NotAStoreError, StoreTooNewError: see `version_of`.
+    """
+    version = version_of(connection, path, steps)
+    for reached, step in enumerate(steps[version:], start=version + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in step:
+                connection.execute(statement)
+            # A PRAGMA takes no parameters; both numbers are our own.
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {reached}")
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def version_of(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = STEPS) -> int:
+    """Return the version of a store, 0 for an empty file; only looks at it.
+
+    Args:
+        connection: open.
+        path: the file, for messages.
+        steps: as for `migrate`.
 
     Raises:
         NotAStoreError: the file is an SQLite database of something else.
@@ -223,19 +293,7 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = 
             f"{path} has schema version {version}, this chargebridge knows up to {len(steps)}; "
             f"run a newer chargebridge, or restore a backup made before the upgrade"
         )
-    for reached, step in enumerate(steps[version:], start=version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in step:
-                connection.execute(statement)
-            # A PRAGMA takes no parameters; both numbers are our own.
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {reached}")
-            connection.execute("COMMIT")
-        except sqlite3.Error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+    return version
 
 
 def _marks(connection: sqlite3.Connection) -> tuple[int, int]:

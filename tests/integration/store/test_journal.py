@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chargebridge.chargepoint.records import (
+    Attempt,
     Attempted,
     Bury,
     Dequeue,
@@ -28,6 +29,7 @@ from chargebridge.chargepoint.records import (
     QueuePage,
     QueueQuery,
     Record,
+    Requeue,
     SaveState,
     SendState,
     SetConfiguration,
@@ -468,6 +470,7 @@ plans = st.lists(
                         "drop",
                         "bury",
                         "unbury",
+                        "requeue",
                         "samples",
                         "no samples",
                         "profile",
@@ -489,6 +492,8 @@ def turns_of(plan: Sequence[tuple[int, list[tuple[str, int, int]]]]) -> list[tup
     """Make turns in which messages are of known transactions and leave the queue once."""
     known: dict[int, set[int]] = {1: set(), 2: set()}
     queued: dict[int, list[int]] = {1: [], 2: []}
+    buried: dict[int, list[tuple[int, int]]] = {1: [], 2: []}
+    owner: dict[tuple[int, int], int] = {}
     sequence = {1: 0, 2: 0}
     turns: list[tuple[int, list[Record], None]] = []
     for charge_point, steps in plan:
@@ -510,16 +515,31 @@ def turns_of(plan: Sequence[tuple[int, list[tuple[str, int, int]]]]) -> list[tup
                     queued[charge_point].append(sequence[charge_point])
                     kind = MessageKind.START if value % 2 else MessageKind.METER_VALUES
                     message = QueuedMessage(sequence[charge_point], kind, which)
+                    owner[charge_point, message.sequence] = which
                     carried = value if what == "sample" else 0
                     records.append(Enqueue(message, carried, carried))
                 case "attempt" if head:
-                    records.append(Attempted(head[0], value, value))
+                    records.append(Attempted(head[0], value, value, (Attempt(value, value, "r"),)))
                 case "drop" if head:
                     records.append(Dequeue(queued[charge_point].pop(0)))
                 case "bury" if head:
-                    records.append(Bury(queued[charge_point].pop(0), value, "r"))
-                case "unbury":
-                    records.append(Unbury(which))
+                    grave = queued[charge_point].pop(0)
+                    buried[charge_point].append((owner[charge_point, grave], grave))
+                    records.append(Bury(grave, value, "r"))
+                case "unbury" if which in known[charge_point]:
+                    risen = [one for one in buried[charge_point] if one[0] == which]
+                    records.append(Unbury(which, 2**62, sequence[charge_point] + 1))
+                    for _ in risen:
+                        sequence[charge_point] += 1
+                        queued[charge_point].append(sequence[charge_point])
+                        owner[charge_point, sequence[charge_point]] = which
+                    buried[charge_point] = [one for one in buried[charge_point] if one[0] != which]
+                case "requeue" if head:
+                    sequence[charge_point] += 1
+                    moved = queued[charge_point].pop(0)
+                    owner[charge_point, sequence[charge_point]] = owner[charge_point, moved]
+                    queued[charge_point].append(sequence[charge_point])
+                    records.append(Requeue(moved, sequence[charge_point]))
                 case "samples" | "no samples" if which in known[charge_point]:
                     records.append(PutSamples(which, b"%d" % value if what == "samples" else None))
                 case "profile":
@@ -557,7 +577,10 @@ def contents(
         found: list[list[object]] = [
             connection.execute(f"SELECT * FROM {t} ORDER BY 1, 2").fetchall() for t in tables
         ]
-        letters = "SELECT charge_point, sequence, attempts, at_ms, reason FROM dead_letters ORDER BY 1, 2"
+        letters = (
+            "SELECT charge_point, sequence, kind, transaction_number, attempts, sampled_ms, at_ms, reason,"
+            " history FROM dead_letters ORDER BY 1, 2"
+        )
         return [*found, connection.execute(letters).fetchall()]
 
 

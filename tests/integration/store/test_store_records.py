@@ -3,18 +3,26 @@
 from contextlib import closing
 
 import pytest
+from msgspec import structs
 
 from chargebridge.chargepoint.records import (
+    Attempt,
+    Attempted,
     Bury,
+    DeadTransaction,
     Dequeue,
     DropProfile,
     Enqueue,
+    LettersFound,
+    LettersQuery,
     MessageKind,
     PutProfile,
     PutProfileWrites,
     PutSamples,
     PutTransaction,
     QueuedMessage,
+    QueueQuery,
+    Requeue,
     SendState,
     SessionQuery,
     SessionsFound,
@@ -130,8 +138,8 @@ def test_pruning_forgets_writes_of_more_than_400_days_ago(written, tmp_path):
 # --- dead letters that are taken up again ---------------------------------------------------------
 
 
-def enqueue(sequence, kind, transaction=1):
-    return Enqueue(QueuedMessage(sequence, kind, transaction))
+def enqueue(sequence, kind, transaction=1, payload=b"", sampled_ms=0):
+    return Enqueue(QueuedMessage(sequence, kind, transaction, payload), sampled_ms, sampled_ms)
 
 
 def dead(written):
@@ -141,27 +149,80 @@ def dead(written):
     )
 
 
+def queued(written, charge_point=1):
+    page = written.ask(QueueQuery(0, 99), charge_point)
+    return [(one.sequence, one.transaction, one.kind.value, one.payload) for one in page.messages]
+
+
 def bury_a_whole_transaction(written):
     written.commit(PutTransaction(opened(1)), PutTransaction(opened(2)))
     written.commit(
         enqueue(1, MessageKind.START),
-        enqueue(2, MessageKind.METER_VALUES),
-        enqueue(3, MessageKind.STOP),
-        enqueue(4, MessageKind.START, 2),
+        enqueue(2, MessageKind.METER_VALUES, payload=b"[1]", sampled_ms=10),
+        enqueue(3, MessageKind.METER_VALUES, payload=b"[2]", sampled_ms=20),
+        enqueue(4, MessageKind.STOP, payload=b"[3]"),
+        enqueue(5, MessageKind.START, 2),
     )
-    written.commit(*(Bury(sequence, sequence, "refused") for sequence in (1, 2, 3, 4)))
+    written.commit(*(Bury(sequence, sequence, "refused") for sequence in (1, 2, 3, 4, 5)))
 
 
-def test_start_and_stop_that_are_queued_again_are_dead_letters_no_longer(written):
+WHOLE = [
+    (6, 1, "start", b""),
+    (7, 1, "meter_values", b"[1]"),
+    (8, 1, "meter_values", b"[2]"),
+    (9, 1, "stop", b"[3]"),
+]
+
+
+def test_all_of_a_transaction_is_queued_again_in_order_and_nothing_else(written):
     bury_a_whole_transaction(written)
-    written.commit(Unbury(1), enqueue(5, MessageKind.START), enqueue(6, MessageKind.STOP))
-    assert dead(written) == [(1, "meter_values", 2), (2, "start", 4)]
+    written.commit(Unbury(1, 99, 6))
+    assert queued(written) == WHOLE
+    assert dead(written) == [(2, "start", 5)]
 
 
-def test_what_is_given_up_again_is_a_dead_letter_again(written):
+def test_samples_are_queued_again_in_the_order_in_which_they_were_taken(written):
+    written.commit(PutTransaction(opened(1)))
+    written.commit(
+        enqueue(1, MessageKind.METER_VALUES, payload=b"[2]", sampled_ms=20),
+        enqueue(2, MessageKind.STOP),
+        enqueue(3, MessageKind.METER_VALUES, payload=b"[1]", sampled_ms=10),
+        enqueue(4, MessageKind.START),
+    )
+    for sequence in (1, 2, 3, 4):
+        written.commit(Bury(sequence, sequence, "refused"))
+    written.commit(Unbury(1, 99, 5))
+    assert [message[2:] for message in queued(written)] == [
+        ("start", b""),
+        ("meter_values", b"[1]"),
+        ("meter_values", b"[2]"),
+        ("stop", b""),
+    ]
+
+
+def test_what_was_given_up_later_than_was_known_stays_dead(written):
     bury_a_whole_transaction(written)
-    written.commit(Unbury(1), enqueue(5, MessageKind.START), Bury(5, 50, "refused again"))
-    assert dead(written) == [(1, "meter_values", 2), (1, "start", 50), (2, "start", 4)]
+    written.commit(Unbury(1, 2, 6))
+    assert queued(written) == WHOLE[:2]
+    assert dead(written) == [(1, "meter_values", 3), (1, "stop", 4), (2, "start", 5)]
+
+
+def test_another_charge_points_letters_stay_dead(written):
+    bury_a_whole_transaction(written)
+    written.commit(Unbury(1, 99, 6), charge_point=2)
+    assert queued(written) == queued(written, 2) == []
+    assert len(dead(written)) == 5
+
+
+def test_what_is_given_up_again_is_a_dead_letter_again_with_another_id(written):
+    bury_a_whole_transaction(written)
+    (newest, *_) = written.reader.dead_letters(limit=99)
+    written.commit(Unbury(2, 99, 6), Bury(6, 60, "refused again"))
+    (again, *_) = written.reader.dead_letters(limit=99)
+    assert (again.message.transaction, again.at_ms) == (2, 60)
+    assert again.id == newest.id + 1
+    assert written.reader.dead_letter(newest.id) is None
+    assert written.reader.dead_letter(again.id) == again
 
 
 def test_given_up_queued_again_and_given_up_once_more_in_one_commit(written):
@@ -171,12 +232,66 @@ def test_given_up_queued_again_and_given_up_once_more_in_one_commit(written):
         enqueue(2, MessageKind.START, 2),
         Bury(1, 1, "refused"),
         Bury(2, 2, "refused"),
-        Unbury(1),
-        enqueue(3, MessageKind.START),
+        Unbury(1, 1, 3),
         enqueue(4, MessageKind.STOP),
-        Bury(4, 4, "refused"),
+        Bury(3, 3, "refused"),
+        Dequeue(4),
     )
-    assert dead(written) == [(1, "stop", 4), (2, "start", 2)]
+    assert dead(written) == [(1, "start", 3), (2, "start", 2)]
+    assert queued(written) == []
+
+
+def test_a_message_goes_behind_the_others_with_all_it_has(written):
+    history = (Attempt(1, 5, "refused"),)
+    written.commit(PutTransaction(opened(1)))
+    written.commit(enqueue(1, MessageKind.METER_VALUES, payload=b"[1]", sampled_ms=10))
+    written.commit(enqueue(2, MessageKind.STOP), Attempted(1, 1, 99, history), Requeue(1, 3))
+    assert written.ask(QueueQuery(0, 9)).messages == (
+        QueuedMessage(2, MessageKind.STOP, 1),
+        QueuedMessage(3, MessageKind.METER_VALUES, 1, b"[1]", history=history),
+    )
+
+
+def test_a_message_keeps_its_history_wherever_it_goes(written):
+    first, second = Attempt(1, 5, "InternalError: no"), Attempt(2, 6, "no answer in time")
+    written.commit(PutTransaction(opened(1)), enqueue(1, MessageKind.START))
+    written.commit(Attempted(1, 1, 99, (first,)))
+    (waiting,) = both_loads(written).queue.messages
+    assert waiting == QueuedMessage(1, MessageKind.START, 1, b"", 1, 99, (first,))
+    written.commit(Attempted(1, 2, 99, (first, second)), Bury(1, 7, "no answer in time"))
+    (letter,) = written.reader.dead_letters(limit=9)
+    assert letter.message == QueuedMessage(1, MessageKind.START, 1, b"", 2, None, (first, second))
+    written.commit(Unbury(1, letter.id, 2))
+    (again,) = both_loads(written).queue.messages
+    assert again == QueuedMessage(2, MessageKind.START, 1, b"", 0, None, (first, second))
+
+
+# --- asking for dead letters ----------------------------------------------------------------------
+
+
+def test_transactions_with_dead_letters_are_found_by_number(written):
+    bury_a_whole_transaction(written)
+    written.commit(PutTransaction(ended(3)), PutSamples(1, b"[9]"))
+    whole = DeadTransaction(opened(1), 4, 4, start=True, stop=True, stop_data=b"[9]")
+    second = DeadTransaction(opened(2), 1, 5, start=True, stop=False)
+    # The newest sample is the transaction's.
+    whole = structs.replace(
+        whole, transaction=structs.replace(whole.transaction, sampled_ms=20, register_wh=20)
+    )
+    assert written.ask(LettersQuery(0, 9)) == LettersFound((whole, second))
+    assert written.ask(LettersQuery(0, 9, (2, 3))) == LettersFound((second,))
+    assert written.ask(LettersQuery(1, 9)) == LettersFound((second,))
+    assert written.ask(LettersQuery(0, 1)) == LettersFound((whole,), more=True)
+    assert written.ask(LettersQuery(0, 9, ())) == LettersFound()
+    assert written.ask(LettersQuery(0, 9), 2) == LettersFound()
+
+
+def test_a_stop_that_said_nothing_of_samples_is_told_from_one_of_which_nothing_is_known(written):
+    written.commit(PutTransaction(ended(1)), PutTransaction(ended(2)), PutSamples(1, b""))
+    written.commit(enqueue(1, MessageKind.START), enqueue(2, MessageKind.START, 2))
+    written.commit(Bury(1, 1, "refused"), Bury(2, 2, "refused"))
+    found = written.ask(LettersQuery(0, 9)).transactions
+    assert [one.stop_data for one in found] == [b"", None]
 
 
 # --- sessions -------------------------------------------------------------------------------------
@@ -224,7 +339,34 @@ def test_a_fleets_transactions_do_not_slow_down_the_search_for_one_charge_points
     assert steps_of(written, lambda: written.ask(SessionQuery(2000, 2003, 9))) < 20
 
 
+def test_a_fleets_dead_letters_do_not_slow_down_the_search_for_one_transactions(written):
+    for charge_point in (2, 1):
+        written.commit(
+            *(PutTransaction(opened(number)) for number in range(1, 2001)), charge_point=charge_point
+        )
+        numbers = range(1, 2001)
+        written.commit(*(enqueue(n, MessageKind.START, n) for n in numbers), charge_point=charge_point)
+        written.commit(*(Bury(n, n, "refused") for n in numbers), charge_point=charge_point)
+    assert steps_of(written, lambda: written.ask(LettersQuery(0, 9, (1500,)))) < 20
+    assert steps_of(written, lambda: written.ask(LettersQuery(1500, 9))) < 20
+    assert steps_of(written, lambda: written.commit(Unbury(1500, 9999, 2001))) < 20
+
+
 # --- for people -----------------------------------------------------------------------------------
+
+
+def test_the_views_show_every_attempt_on_a_line_of_its_own(written):
+    history = (
+        Attempt(1, 1_767_348_000_000, "InternalError: no"),
+        Attempt(2, 1_767_348_060_000, "no answer in time"),
+    )
+    written.commit(PutTransaction(opened(1)), enqueue(1, MessageKind.START))
+    written.commit(enqueue(2, MessageKind.STOP), Attempted(1, 2, 9, history))
+    lines = "1. 2026-01-02T10:00:00.000Z InternalError: no\n2. 2026-01-02T10:01:00.000Z no answer in time"
+    show = "SELECT history FROM readable_{}".format
+    assert written.connection.execute(show("queue")).fetchall() == [(lines,), (None,)]
+    written.commit(Bury(1, 1_767_348_060_000, "no answer in time"))
+    assert written.connection.execute(show("dead_letters")).fetchall() == [(lines,)]
 
 
 def test_the_views_show_whose_profiles_and_samples_they_are_and_which_day_it_was(written):

@@ -13,9 +13,12 @@ from chargebridge.chargepoint.records import (
     Bury,
     ChangeLocalList,
     ClearTokenCache,
+    DeadTransaction,
     Dequeue,
     DropProfile,
     Enqueue,
+    LettersFound,
+    LettersQuery,
     ListFound,
     ListQuery,
     PutCached,
@@ -25,6 +28,7 @@ from chargebridge.chargepoint.records import (
     PutTransaction,
     QueuePage,
     QueueQuery,
+    Requeue,
     SaveState,
     SessionQuery,
     SessionsFound,
@@ -86,6 +90,7 @@ class MemoryStore:
         self.transactions = {}
         self.queue = {}
         self.dead = []
+        self.letters, self.numbers = 0, []
         self.next_sequence = 1
         self.profiles = {}
         self.profile_writes = {}
@@ -112,20 +117,20 @@ class MemoryStore:
                             sampled_ms=sampled_ms,
                             register_wh=register_wh,
                         )
-                case Attempted(sequence, attempts, not_before_ms):
+                case Attempted(sequence, attempts, not_before_ms, history):
                     self.queue[sequence] = structs.replace(
-                        self.queue[sequence], attempts=attempts, not_before_ms=not_before_ms
+                        self.queue[sequence], attempts=attempts, not_before_ms=not_before_ms, history=history
                     )
                 case Dequeue(sequence):
                     del self.queue[sequence]
                 case Bury(sequence, _, reason):
                     self.dead.append((self.queue.pop(sequence), reason))
-                case Unbury(transaction):
-                    self.dead = [
-                        (message, reason)
-                        for message, reason in self.dead
-                        if message.transaction != transaction or message.kind == "meter_values"
-                    ]
+                    self.letters += 1
+                    self.numbers.append(self.letters)
+                case Unbury(transaction, through, first_sequence):
+                    self.unbury(transaction, through, first_sequence)
+                case Requeue(sequence, new_sequence):
+                    self.queue_again(self.queue.pop(sequence), new_sequence)
                 case PutSamples(transaction, document):
                     self.samples[transaction] = document
                 case PutProfile(profile):
@@ -141,6 +146,42 @@ class MemoryStore:
                         self.cached[token.id_tag.lower()] = token
                 case ClearTokenCache():
                     self.cached = {}
+
+    def queue_again(self, message, sequence):
+        assert sequence == self.next_sequence
+        self.next_sequence += 1
+        fresh = structs.replace(message, sequence=sequence, attempts=0, not_before_ms=None)
+        self.queue[sequence] = fresh
+
+    def unbury(self, transaction, through, first_sequence):
+        letters = list(zip(self.numbers, self.dead, strict=True))
+        risen = [one for one in letters if one[0] <= through and one[1][0].transaction == transaction]
+        self.numbers = [number for number, _ in letters if number not in dict(risen)]
+        self.dead = [letter for number, letter in letters if number not in dict(risen)]
+        order = ("start", "meter_values", "stop")
+        messages = sorted((message for _, (message, _) in risen), key=lambda m: order.index(m.kind))
+        for sequence, message in enumerate(messages, first_sequence):
+            self.queue_again(message, sequence)
+
+    def letters_of(self, number):
+        letters = zip(self.numbers, self.dead, strict=True)
+        return [(letter, message) for letter, (message, _) in letters if message.transaction == number]
+
+    def find_letters(self, query):
+        wanted = self.transactions if query.transactions is None else query.transactions
+        dead = [
+            DeadTransaction(
+                transaction=self.transactions[number],
+                messages=len(letters),
+                through=max(letter for letter, _ in letters),
+                start=any(message.kind == "start" for _, message in letters),
+                stop=any(message.kind == "stop" for _, message in letters),
+                stop_data=self.samples.get(number),
+            )
+            for number in sorted(wanted)
+            if number > query.after and (letters := self.letters_of(number))
+        ]
+        return LettersFound(tuple(dead[: query.limit]), more=len(dead) > query.limit)
 
     def change_list(self, full, put, drop):
         kept = {} if full else self.listed
@@ -167,6 +208,8 @@ class MemoryStore:
                     cached=tuple(self.cached[key] for key in keys if key in self.cached),
                     list_length=len(self.listed),
                 )
+            case LettersQuery():
+                return self.find_letters(query)
             case ListQuery():
                 return ListFound(tuple(token for _, token in sorted(self.listed.items())))
         raise AssertionError(query)
