@@ -8,6 +8,7 @@ from chargebridge import __version__
 from chargebridge.api import (
     backup,
     charge_points,
+    dead_letters,
     frames,
     health,
     metrics,
@@ -33,6 +34,7 @@ Whatever goes wrong, the body is `{"error": …, "remedy": …}`, the latter whe
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "charge points", "description": "What they are doing now, and their links."},
     {"name": "transactions", "description": "What was and what is to be delivered."},
+    {"name": "dead letters", "description": "What was given up, and how it is sent again."},
     {"name": "frames", "description": "What is said with the central system; secrets are taken out."},
     {"name": "operations", "description": "What an operator can do to a charge point."},
     {"name": "simulated chargers", "description": "What a driver, a car or bad luck does to a charger."},
@@ -65,6 +67,7 @@ def create_app(gateway: Gateway, token: str) -> FastAPI:
         charge_points.router,
         operations.router,
         transactions.router,
+        dead_letters.router,
         frames.router,
         simulated.router,
         metrics.router,

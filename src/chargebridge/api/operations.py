@@ -24,11 +24,23 @@ class Accepted(BaseModel):
     detail: str = Field(description="A word on it; may be empty.")
 
 
-async def _ask(gateway: Gateway, identity: str, operation: Operation) -> Accepted:
-    accepted, detail = await gateway.ask(identity, operation)
+def accepted_or_refused(answer: tuple[bool, str]) -> Accepted:
+    """Answer as a charge point has answered.
+
+    Args:
+        answer: whether it was accepted, and a word on it.
+
+    Raises:
+        RefusedError: it was not.
+    """
+    accepted, detail = answer
     if not accepted:
         raise RefusedError(409, detail or "the charge point has refused")
     return Accepted(detail=detail)
+
+
+async def _ask(gateway: Gateway, identity: str, operation: Operation) -> Accepted:
+    return accepted_or_refused(await gateway.ask(identity, operation))
 
 
 @router.post("/stop-transaction", summary="Stop the transaction", responses=_RESPONSES)

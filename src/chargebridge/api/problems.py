@@ -10,7 +10,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from chargebridge.gateway.gateway import NotSimulatedError, UnknownChargePointError
+from chargebridge.gateway.gateway import (
+    LetterOfNobodyError,
+    NotSimulatedError,
+    UnknownChargePointError,
+    UnknownDeadLetterError,
+)
 from chargebridge.store.errors import StoreError
 
 
@@ -61,6 +66,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(UnknownChargePointError)
     async def unknown(_: Request, error: UnknownChargePointError) -> JSONResponse:
         return _answer(404, str(error), "GET /charge-points lists them")
+
+    @app.exception_handler(UnknownDeadLetterError)
+    async def no_letter(_: Request, error: UnknownDeadLetterError) -> JSONResponse:
+        return _answer(404, str(error), "GET /dead-letters lists them; what was sent again has left the list")
+
+    @app.exception_handler(LetterOfNobodyError)
+    async def nobodys(_: Request, error: LetterOfNobodyError) -> JSONResponse:
+        return _answer(409, str(error), error.remedy)
 
     @app.exception_handler(NotSimulatedError)
     async def not_simulated(_: Request, error: NotSimulatedError) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Transactions with the send-state of their Start and Stop, and messages that were given up."""
+"""Transactions with the send-state of their Start and Stop."""
 
 import asyncio
 import csv
@@ -15,10 +15,9 @@ from pydantic import AwareDatetime
 
 from chargebridge.api.charge_points import UNKNOWN
 from chargebridge.api.parameters import Identity, TheGateway
-from chargebridge.clock import format_utc
 from chargebridge.gateway.gateway import Gateway
 from chargebridge.gateway.overview import TransactionView, transaction_view
-from chargebridge.store.rows import Cursor, DeadLetter, TransactionRow
+from chargebridge.store.rows import Cursor, TransactionRow
 
 router = APIRouter(tags=["transactions"])
 
@@ -49,31 +48,6 @@ class TransactionPage:
     items: list[ListedTransaction]
     next: str | None
     """The `cursor` of the next page; null if this is the last one."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedDeadLetter:
-    """A transaction-related message that the central system failed to process again and again."""
-
-    id: int
-    charge_point: str
-    central_system: str
-    kind: str
-    """start, meter_values or stop."""
-    transaction: int
-    """The `number` of its transaction."""
-    attempts: int
-    given_up_at: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetterPage:
-    """Some of the dead letters, the latest first."""
-
-    items: list[ListedDeadLetter]
-    next: int | None
-    """The `before` of the next page; null if this is the last one."""
 
 
 CSV_COLUMNS: Final = ("charge_point", "central_system", *(field.name for field in fields(TransactionView)))
@@ -234,36 +208,3 @@ def _listed(row: TransactionRow) -> ListedTransaction:
 
 def _cursor(row: TransactionRow) -> str:
     return f"{row.cursor.started_ms}.{row.cursor.charge_point}.{row.cursor.number}"
-
-
-@router.get("/dead-letters", summary="List dead letters")
-async def list_dead_letters(
-    gateway: TheGateway,
-    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many.")] = 100,
-    before: Annotated[
-        int | None, Query(ge=1, le=2**63 - 1, description="`next` of the previous page.")
-    ] = None,
-) -> DeadLetterPage:
-    """List transaction-related messages that were given up, the latest first.
-
-    The central system answered them with an error as often as the charge point's configuration
-    allows; their transactions are kept until they are dealt with by hand.
-    """
-    letters = await asyncio.to_thread(gateway.store.dead_letters, limit=limit, before=before)
-    return DeadLetterPage(
-        items=[_letter(letter) for letter in letters],
-        next=letters[-1].id if len(letters) == limit else None,
-    )
-
-
-def _letter(letter: DeadLetter) -> ListedDeadLetter:
-    return ListedDeadLetter(
-        id=letter.id,
-        charge_point=letter.identity,
-        central_system=letter.central_system,
-        kind=letter.message.kind.value,
-        transaction=letter.message.transaction,
-        attempts=letter.message.attempts,
-        given_up_at=format_utc(letter.at_ms),
-        reason=letter.reason,
-    )

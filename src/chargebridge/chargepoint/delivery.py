@@ -198,7 +198,7 @@ def _bury(charge_point: "ChargePoint", message: QueuedMessage, attempts: int, re
     elif message.kind is MessageKind.STOP:
         transactions.put(charge_point, structs.replace(transaction, stop=SendState.DEAD))
     charge_point.record(Bury(message.sequence, charge_point.now.utc_ms, reason))
-    told = f"{message.kind} of transaction {transaction.number}, after {attempts} attempts: {reason}"
+    told = f"{message.kind} of transaction {transaction.number}, at attempt {attempts}: {reason}"
     charge_point.notice(NoticeKind.DEAD_LETTER, told)
     if charge_point.sending_again is not None:
         charge_point.sending_again = charge_point.sending_again._replace(outdated=True)

@@ -32,6 +32,7 @@ from chargebridge.gateway.wheel import Cancellable
 from chargebridge.link import ABORT_TIMEOUT_S, Fleet, LinkState
 from chargebridge.store.errors import StoreError, StoreUnavailableError
 from chargebridge.store.journal import STOP_S, SqliteStore
+from chargebridge.store.rows import DeadLetter
 from chargebridge.store.state_dir import StateDirectory
 
 HOUSEKEEPING_S: Final = 5.0
@@ -47,6 +48,28 @@ _log = structlog.get_logger()
 
 class UnknownChargePointError(LookupError):
     """There is no charge point of this identity."""
+
+
+class UnknownDeadLetterError(LookupError):
+    """There is no dead letter of this id."""
+
+
+class LetterOfNobodyError(LookupError):
+    """A dead letter cannot be sent: its charge point is not configured, or not at that central system.
+
+    Args:
+        letter: the dead letter.
+        now_at: the central system that a charge point of this identity belongs to now, if there is one.
+    """
+
+    def __init__(self, letter: DeadLetter, now_at: str | None) -> None:
+        whose = f"charge point {letter.identity!r} at central system {letter.central_system!r}"
+        now = "is not configured" if now_at is None else f"is configured at {now_at!r} now"
+        super().__init__(f"dead letter {letter.id} is of {whose}, which {now}")
+        self.remedy = (
+            f"configure {whose} again, reload, and send it again; or enter the transaction there by hand:"
+            " GET /transactions shows it"
+        )
 
 
 class NotSimulatedError(LookupError):
@@ -275,7 +298,31 @@ class Gateway:
         Raises:
             UnknownChargePointError: there is none of this identity.
         """
-        binding = self._binding(identity)
+        return await self._ask(self._binding(identity), operation)
+
+    async def send_again(self, letter: int) -> tuple[bool, str]:
+        """Have a dead letter sent again, with all of its transaction; returns like `ask`.
+
+        Args:
+            letter: its `id`.
+
+        Raises:
+            UnknownDeadLetterError: there is none of this id.
+            LetterOfNobodyError: its charge point is not configured any more.
+            StoreError: the store cannot be read.
+        """
+        found = await asyncio.to_thread(self.store.dead_letter, letter)
+        if found is None:
+            raise UnknownDeadLetterError(f"there is no dead letter {letter}")
+        binding = self.roster.bindings.get((found.central_system, found.identity))
+        if binding is None:
+            present = self.roster.by_identity.get(found.identity)
+            raise LetterOfNobodyError(found, present.central_system if present else None)
+        return await self._ask(binding, Operation.SEND_AGAIN, found.message.transaction)
+
+    async def _ask(
+        self, binding: Binding, operation: Operation, transaction: int | None = None
+    ) -> tuple[bool, str]:
         answer: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
 
         def answered(accepted: bool, detail: str) -> None:
@@ -283,7 +330,7 @@ class Gateway:
                 answer.set_result((accepted, detail))
 
         number = self.runtime.await_operator(answered)
-        self.runtime.turn(binding, OperatorAsked(number, operation))
+        self.runtime.turn(binding, OperatorAsked(number, operation, transaction))
         try:
             async with asyncio.timeout(OPERATOR_WAITS_S):
                 return await answer

@@ -1,10 +1,11 @@
 """What the outside may know of a charge point: plain data, read from the live object."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chargebridge.chargepoint import charger_settings, meter_values, queue_limit, status
 from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.records import Transaction
+from chargebridge.chargepoint.records import Attempt, Transaction
 from chargebridge.chargers.model import Capability, Quantity
 from chargebridge.clock import format_utc
 from chargebridge.gateway.binding import Binding
@@ -23,6 +24,31 @@ class LinkView:
     sent: int
     """Messages since the program started."""
     received: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """A transmission that the central system failed to process."""
+
+    attempt: int
+    """From 1 each time that the message is queued; numbers that are missing have been left out."""
+    at: str
+    """When it was known to have failed."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryView:
+    """The first message of a queue, if the central system has failed to process it."""
+
+    kind: str
+    """start, meter_values or stop."""
+    transaction: int
+    """The `number` of its transaction."""
+    attempts: int
+    next_at: str
+    """When it is sent again, or was."""
+    history: list[AttemptView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +115,8 @@ class ChargePointView:
     """The charger's import register."""
     waiting_messages: int
     """Transaction-related messages that the central system has not answered."""
+    retrying: RetryView | None
+    """The first of them, if it has failed before; null if not."""
     charging: ChargingView
     local_list: LocalListView
     free_charging: bool
@@ -142,11 +170,31 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
         power_w=float(power_w) if power_w is not None and running is not None else None,
         energy_wh=meter_values.register_wh(charge_point),
         waiting_messages=waiting_messages(binding),
+        retrying=retry_view(charge_point),
         charging=charging_view(charge_point),
         local_list=local_list_view(charge_point),
         free_charging=charger_settings.free_charging_tag(charge_point) is not None,
         outstanding_commands=[asked.purpose.value for asked in state.asked],
     )
+
+
+def retry_view(charge_point: ChargePoint) -> RetryView | None:
+    """Show the message that waits for its retry, if one does."""
+    head = charge_point.queue[0] if charge_point.queue else None
+    if head is None or head.not_before_ms is None:
+        return None
+    return RetryView(
+        kind=head.kind.value,
+        transaction=head.transaction,
+        attempts=head.attempts,
+        next_at=format_utc(head.not_before_ms),
+        history=history_view(head.history),
+    )
+
+
+def history_view(history: Iterable[Attempt]) -> list[AttemptView]:
+    """Show attempts."""
+    return [AttemptView(one.attempt, format_utc(one.at_ms), one.reason) for one in history]
 
 
 def local_list_view(charge_point: ChargePoint) -> LocalListView:

@@ -57,6 +57,7 @@ _TAKEN_AGAIN: Final = ChargerTold | CommandEnded | Described | Released | Assign
 _LOGGED: Final = frozenset(
     {
         NoticeKind.DEAD_LETTER,
+        NoticeKind.SENT_AGAIN,
         NoticeKind.COMMAND_FAILED,
         NoticeKind.BOOT_NOT_ACCEPTED,
         NoticeKind.MEMORY_SPARED,

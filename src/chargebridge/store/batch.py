@@ -145,7 +145,7 @@ class Batch:
                     part.enqueue(charge_point, record)
                 elif type(record) is Dequeue:
                     part.dequeued += (charge_point, record.sequence)
-                elif isinstance(record, Unbury | Requeue):
+                elif type(record) is Unbury or type(record) is Requeue:
                     self._before.append((part, charge_point, record))
                     part = self._part = _Part()
                 else:

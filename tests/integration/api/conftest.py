@@ -1,7 +1,7 @@
 """A real gateway with simulated chargers, a central system, and the API on a real port."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from chargebridge.api import ApiServer
 from chargebridge.chargepoint.behaviour import PRESETS
+from chargebridge.chargepoint.records import Found, Query, Record
 from chargebridge.clock import SystemClock
 from chargebridge.config import (
     ApiSettings,
@@ -24,6 +25,8 @@ from chargebridge.config import (
 )
 from chargebridge.emulators.central_system import CentralSystem
 from chargebridge.gateway.gateway import Gateway
+from chargebridge.store.errors import StoreError
+from chargebridge.store.journal import SqliteStore
 
 TOKEN = "the token of these tests"
 
@@ -133,3 +136,39 @@ def at_site(tmp_path: Path) -> Callable[..., None]:
         asyncio.run(played())
 
     return play
+
+
+class _Listener:
+    """Waits for one commit."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+    def committed(self, tokens: list[object]) -> None:
+        self.done.set_result(tokens)
+
+    def commit_failed(self, tokens: list[object], error: StoreError) -> None:
+        self.done.set_exception(error)
+
+    def answered(self, token: object, query: Query, found: Found) -> None:
+        raise AssertionError("nobody has asked")
+
+
+@pytest.fixture
+def remember(tmp_path: Path) -> Callable[..., None]:
+    """Write a past into the store of the site, before there is a gateway."""
+
+    def remember(identity: str, records: Sequence[Record], central_system: str = "csms") -> None:
+        async def write() -> None:
+            (tmp_path / "state").mkdir(exist_ok=True)
+            store = SqliteStore(tmp_path / "state")
+            numbers = store.register([(identity, central_system)])
+            listener = _Listener()
+            store.start(asyncio.get_running_loop(), listener)
+            store.submit(numbers[identity, central_system], records, "the past")
+            await listener.done
+            await store.stop()
+
+        asyncio.run(write())
+
+    return remember

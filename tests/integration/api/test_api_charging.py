@@ -113,13 +113,6 @@ def test_csv_of_no_transactions_has_its_columns(at_site):
     at_site(scenario)
 
 
-def test_message_that_was_given_up_is_a_dead_letter(at_site):
-    async def scenario(site):
-        assert await site.get("/dead-letters") == {"items": [], "next": None}
-
-    at_site(scenario)
-
-
 def test_charger_is_unlocked_and_says_so(at_site):
     async def scenario(site):
         await site.post("/charge-points/CP-1/charger/plug-in")

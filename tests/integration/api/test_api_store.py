@@ -7,16 +7,8 @@ import sqlite3
 
 import pytest
 
-from chargebridge.chargepoint.records import (
-    Bury,
-    Enqueue,
-    MessageKind,
-    PutTransaction,
-    QueuedMessage,
-    SendState,
-    Transaction,
-)
-from chargebridge.store.journal import STORE_FILE, SqliteStore
+from chargebridge.chargepoint.records import PutTransaction, SendState, Transaction
+from chargebridge.store.journal import STORE_FILE
 
 pytestmark = pytest.mark.integration
 
@@ -24,39 +16,7 @@ HOUR_MS = 3_600_000
 DAY_MS = 1_800_000_000_000
 
 
-class Listener:
-    """Waits for one commit."""
-
-    def __init__(self):
-        self.done = asyncio.get_running_loop().create_future()
-
-    def committed(self, tokens):
-        self.done.set_result(tokens)
-
-    def commit_failed(self, tokens, error):
-        self.done.set_exception(error)
-
-    def answered(self, token, query, found):
-        raise AssertionError("nobody has asked")
-
-
-def remember(state_dir, identity, records):
-    """Write a past into a store that no gateway has used yet."""
-
-    async def write():
-        state_dir.mkdir()
-        store = SqliteStore(state_dir)
-        numbers = store.register([(identity, "csms")])
-        listener = Listener()
-        store.start(asyncio.get_running_loop(), listener)
-        store.submit(numbers[identity, "csms"], records, "the past")
-        await listener.done
-        await store.stop()
-
-    asyncio.run(write())
-
-
-def delivered(number, start=SendState.ANSWERED):
+def delivered(number):
     started_ms = DAY_MS + number * HOUR_MS
     return Transaction(
         number=number,
@@ -65,7 +25,7 @@ def delivered(number, start=SendState.ANSWERED):
         id_tag="04A1B2C3",
         started_ms=started_ms,
         meter_start_wh=number,
-        start=start,
+        start=SendState.ANSWERED,
         transaction_id=number,
         stopped_ms=started_ms + 60_000,
         meter_stop_wh=number + 1,
@@ -74,9 +34,9 @@ def delivered(number, start=SendState.ANSWERED):
     )
 
 
-def test_table_of_many_pages_has_every_transaction_once(at_site, tmp_path):
+def test_table_of_many_pages_has_every_transaction_once(at_site, remember):
     numbers = range(1, 2502)
-    remember(tmp_path / "state", "CP-1", [PutTransaction(delivered(number)) for number in numbers])
+    remember("CP-1", [PutTransaction(delivered(number)) for number in numbers])
 
     async def scenario(site):
         answer = await site.client.get("/transactions", params={"format": "csv"})
@@ -84,35 +44,6 @@ def test_table_of_many_pages_has_every_transaction_once(at_site, tmp_path):
         assert [int(row["number"]) for row in rows] == sorted(numbers, reverse=True)
         few = await site.client.get("/transactions", params={"format": "csv", "limit": 3})
         assert few.text.count("\r\n") == 4
-
-    at_site(scenario)
-
-
-def test_dead_letters_say_what_was_given_up_and_why(at_site, tmp_path):
-    transaction = delivered(1, start=SendState.DEAD)
-    records = [PutTransaction(transaction)]
-    for sequence in (1, 2):
-        message = QueuedMessage(sequence, MessageKind.START, transaction=1, attempts=3)
-        records += [Enqueue(message), Bury(sequence, DAY_MS + sequence * 1000, "InternalError")]
-    remember(tmp_path / "state", "CP-1", records)
-
-    async def scenario(site):
-        page = await site.get("/dead-letters", limit=1)
-        assert page["items"] == [
-            {
-                "id": 2,
-                "charge_point": "CP-1",
-                "central_system": "csms",
-                "kind": "start",
-                "transaction": 1,
-                "attempts": 3,
-                "given_up_at": "2027-01-15T08:00:02.000Z",
-                "reason": "InternalError",
-            }
-        ]
-        (earlier,) = (await site.get("/dead-letters", before=page["next"]))["items"]
-        assert earlier["id"] == 1
-        assert "chargebridge_dead_letters 2.0" in (await site.client.get("/metrics")).text
 
     at_site(scenario)
 

@@ -6,9 +6,11 @@ import inspect
 import json
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -22,6 +24,7 @@ from chargebridge.clock import ScaledClock
 from chargebridge.emulators.central_system import CentralSystem, Kind
 from chargebridge.gateway.gateway import Gateway
 from chargebridge.gateway.provisioning import read
+from chargebridge.store.journal import STORE_FILE
 
 SPEED = 60.0
 """Simulated seconds in a real one."""
@@ -418,6 +421,24 @@ class PypiPair:
     async def settled(self):
         """Wait until everything is delivered."""
         await until(lambda: self.gateway.charge_point("CP1").waiting_messages == 0)
+
+
+@pytest.fixture
+def pypi_central_system():
+    return PypiCentralSystem
+
+
+@pytest.fixture
+def former_store(site):
+    """Give the site a store as a former version of its schema left it."""
+
+    def write(version):
+        (site.folder / "state").mkdir(mode=0o700)
+        rows = Path(__file__).parents[1] / "store" / "versions" / f"version_{version}.sql"
+        with contextlib.closing(sqlite3.connect(site.folder / "state" / STORE_FILE)) as connection:
+            connection.executescript(rows.read_text(encoding="utf-8"))
+
+    return write
 
 
 _NOW = "2026-01-02T10:00:00Z"

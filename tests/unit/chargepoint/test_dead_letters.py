@@ -127,7 +127,7 @@ class TestHistory:
             for output in patient.outputs
             if isinstance(output, Notice) and output.kind is NoticeKind.DEAD_LETTER
         ]
-        assert told.detail.startswith("start of transaction 1, after 12 attempts: InternalError")
+        assert told.detail.startswith("start of transaction 1, at attempt 12: InternalError")
 
     def test_a_message_that_is_sent_again_has_its_attempts_from_zero_and_keeps_its_history(self, ready):
         session(ready, 1500, refusing=["StopTransaction"])

@@ -43,3 +43,20 @@ def test_what_goes_well_is_no_warning(bench):
         bench.tell(ChargerTold(SessionStarted(at_ms=T0_MS, session=1, id_tag="TAG", register_wh=500)))
         bench.settle()
     assert [(entry["event"], entry["log_level"]) for entry in log] == [("transaction_started", "debug")]
+
+
+def test_a_message_that_is_given_up_is_a_warning_with_its_transaction_and_reason(bench):
+    bench.boot()
+    setting = {"key": "TransactionMessageAttempts", "value": "1"}
+    bench.link.receive(2, "x", "ChangeConfiguration", setting)
+    bench.settle()
+    bench.link.said.clear()
+    bench.tell(ChargerTold(SessionStarted(at_ms=T0_MS, session=1, id_tag="TAG", register_wh=500)))
+    bench.settle()
+    with capture_logs() as log:
+        (id,) = (frame[1] for frame in bench.link.said if frame[2] == "StartTransaction")
+        bench.link.receive(4, id, "InternalError", "no database", {})
+        bench.settle()
+    (warning,) = (entry for entry in log if entry["log_level"] == "warning")
+    assert (warning["event"], warning["charge_point"]) == ("dead_letter", "CP1")
+    assert warning["detail"] == "start of transaction 1, at attempt 1: InternalError: no database"
