@@ -23,7 +23,7 @@ _SHORTEST_MS: Final = 60_000
 
 
 def waiting(charge_point: "ChargePoint") -> int:
-    """Return how long the queue is: in memory, and behind that in the store, where sequences leave no gaps."""
+    """Return how long the queue is: what is in memory, and behind that in the store without gaps."""
     return len(charge_point.queue) + charge_point.next_sequence - 1 - charge_point.loaded_through
 
 
