@@ -114,8 +114,8 @@ def _forward(charge_point: "ChargePoint", running: Transaction, event: Measured,
         if not isfinite(value):
             continue
         if reading.quantity is _ENERGY:
-            if value < register_wh:
-                continue  # a register never runs backwards (MV-9)
+            if reading.phase or value < register_wh:
+                continue  # one register, which never runs backwards (MV-9)
             register_wh, tells_register = int(value), True
         if kind in wanted:
             sampled.append(_sampled_value(value, _PERIODIC[kind]))

@@ -5,7 +5,9 @@ than once. Its sessions have numbers that rise, so each becomes one transaction 
 
 * What is told of a *newer* session than the running one shows that the running one is over. Its own end is
   on its way, and only that knows when and why; so the newer one waits for it, but no longer than
-  `END_AWAITED_S`. If nothing comes until then, the running one ends where the newer one began.
+  `END_AWAITED_S`. If nothing comes until then, its end is assumed: where the newer one began if that is the
+  very next one, else at the newest reading known, since there may be others in between. If its record comes
+  after all, and tells of more energy, that becomes a transaction of its own.
 * An *older* session than the running one waits until that has ended, however long it takes: transactions
   of one connector never overlap at the central system.
 
@@ -15,18 +17,21 @@ What waits is part of the durable state, since the driver has been told that it 
 from typing import TYPE_CHECKING, Final
 
 from chargebridge.chargepoint import authorization, sampling, transactions
+from chargebridge.chargepoint.state import Told
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargers.model import SessionEnded, SessionStarted
 
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
 
-END_AWAITED_S: Final = 180.0
-"""The end of a session that a newer one has followed is waited for so long."""
+END_AWAITED_S: Final = 3600.0
+"""The end of a session that a newer one has followed is waited for so long; a driver owes it for good."""
 END_HURRIED_S: Final = 5.0
 """Not longer than this while somebody stands at the reader."""
 HELD_AT_MOST: Final = 64
 """Events that wait; above it the oldest session is told of at once, or the running one ends at once."""
+ASSUMED_AT_MOST: Final = 8
+"""Sessions whose end was assumed and that are remembered until their record comes."""
 RUNS_REMEMBERED: Final = 64
 """Runs of session numbers that are remembered as told; see `note_told`."""
 
@@ -154,18 +159,44 @@ def _take(charge_point: "ChargePoint", event: SessionStarted | SessionEnded) -> 
 
 
 def wait_no_longer(charge_point: "ChargePoint") -> None:
-    """End a session whose end did not come: that cannot be later than the beginning of the next one."""
+    """Assume the end of a session whose end did not come: not later than the next one's beginning."""
     running = charge_point.running
     if running is None or not succeeded(charge_point):
         return
     following = next(event for event in charge_point.state.held if event.session > running.session)
     if isinstance(following, SessionStarted):
-        transactions.end_unseen(charge_point, running, following.at_ms, following.register_wh)
+        at_ms, register_wh = following.at_ms, following.register_wh
     else:
-        transactions.end_unseen(charge_point, running, following.started_at_ms, following.start_register_wh)
+        at_ms, register_wh = following.started_at_ms, following.start_register_wh
+    if following.session > running.session + 1:
+        # Energy of a session in between, unheard of yet, must not be told twice.
+        known = transactions.as_far_as_known(charge_point) or running
+        at_ms, register_wh = min(at_ms, known.sampled_ms), known.register_wh
+    transactions.assume_end(charge_point, running, at_ms, register_wh)
     take_held(charge_point)
     if charge_point.running is None:
         transactions.is_over(charge_point)
+
+
+def note_assumed(charge_point: "ChargePoint", session: int, at_ms: int, register_wh: int) -> None:
+    """Remember up to where a session is told of whose record has not come yet."""
+    assumed = (*charge_point.state.assumed, Told(session, at_ms, register_wh))
+    charge_point.state.assumed = assumed[-ASSUMED_AT_MOST:]
+    charge_point.changed()
+
+
+def assumed(charge_point: "ChargePoint", session: int) -> Told | None:
+    """Return up to where a session is told of whose end was assumed; None for any other."""
+    return next((told for told in charge_point.state.assumed if told.session == session), None)
+
+
+def record_came(charge_point: "ChargePoint", session: int) -> None:
+    """The record of a session is told of in full now: its repeats are repeats."""
+    state = charge_point.state
+    kept = tuple(told for told in state.assumed if told.session != session)
+    if len(kept) < len(state.assumed):
+        state.assumed = kept
+        charge_point.changed()
 
 
 def resume(charge_point: "ChargePoint") -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -179,6 +180,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """Presented meanwhile."""
     held_until_ms: int | None = None
     """UTC; until then the end of the running session is waited for, though a newer one is known."""
+    assumed: tuple[Told, ...] = ()
+    """Sessions whose end was assumed, up to where they are told of: their records may tell of more."""
     newest_ms: int = 0
     """The latest time that the charger has told: the host's clock may be further behind."""
     charger_name: str = ""
@@ -243,15 +246,43 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(State).decode
 
 
+class _Former(Struct):
+    """What states said of sessions and times before replays were told by the charger's clock."""
+
+    sessions: tuple[int, ...] = ()
+    """The newest ended ones, 16 at most; older than all of these were repeats."""
+    charger_ms: int = 0
+    token_ms: int = 0
+    restarted_ms: int = 0
+
+
+_FORMER_SESSIONS: Final = 16
+_decode_former = msgspec.json.Decoder(_Former).decode
+
+
+def _take_over(state: State, former: _Former) -> None:
+    sessions = sorted(former.sessions)
+    if len(sessions) >= _FORMER_SESSIONS:
+        state.told_sessions = ((0, sessions[0]), *((number, number) for number in sessions[1:]))
+    else:
+        state.told_sessions = tuple((number, number) for number in sessions)
+    state.states = Heard(former.charger_ms)
+    state.tokens = Heard(former.token_ms)
+    state.restarts = Heard(former.restarted_ms)
+
+
 def dump(state: State) -> bytes:
     """Write a state as the JSON document the store keeps."""
     return _encode(state)
 
 
 def load(document: bytes) -> State:
-    """Read a state back.
+    """Read a state back, also one that a former version has written.
 
     Raises:
         msgspec.DecodeError: the document is not one of ours.
     """
-    return _decode(document)
+    state = _decode(document)
+    if b'"charger_ms"' in document or b'"sessions"' in document:
+        _take_over(state, _decode_former(document))
+    return state

@@ -68,6 +68,8 @@ def session_started(charge_point: "ChargePoint", event: SessionStarted) -> None:
 
 
 def _is_known(charge_point: "ChargePoint", event: SessionStarted | SessionEnded) -> bool:
+    if isinstance(event, SessionEnded) and sessions.assumed(charge_point, event.session) is not None:
+        return sessions.is_held(charge_point, event)  # its record may tell of more
     return sessions.is_told(charge_point, event.session) or sessions.is_held(charge_point, event)
 
 
@@ -149,6 +151,7 @@ def end(charge_point: "ChargePoint", event: SessionEnded) -> None:
         _leave_cable(charge_point, event)
         return
     at_ms, register_wh = _untold(charge_point, event.session, event.started_at_ms, event.start_register_wh)
+    sessions.record_came(charge_point, event.session)
     if at_ms > event.started_at_ms and event.register_wh <= register_wh:
         sessions.note_told(charge_point, event.session)  # its start may come yet
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: all of it is told")
@@ -159,8 +162,11 @@ def end(charge_point: "ChargePoint", event: SessionEnded) -> None:
     _stop(charge_point, transaction, event.at_ms, event.register_wh, reason)
 
 
-def end_unseen(charge_point: "ChargePoint", transaction: Transaction, at_ms: int, register_wh: int) -> None:
-    """End the running transaction where the next session began: its own end has not reached us."""
+def assume_end(charge_point: "ChargePoint", transaction: Transaction, at_ms: int, register_wh: int) -> None:
+    """End the running transaction here, since its own end has not reached us and somebody else charges."""
+    register_wh = max(register_wh, transaction.register_wh)
+    charge_point.notice(NoticeKind.END_ASSUMED, f"session {transaction.session} at {register_wh} Wh")
+    sessions.note_assumed(charge_point, transaction.session, at_ms, register_wh)
     request = charge_point.state.stop_request
     if request is None:
         _stop(charge_point, transaction, at_ms, register_wh, Reason.OTHER)
@@ -212,7 +218,7 @@ def _keep_cable(charge_point: "ChargePoint", ended: Transaction, request: StopRe
 
 def _untold(charge_point: "ChargePoint", session: int, at_ms: int, register_wh: int) -> tuple[int, int]:
     """Return where the part of a session begins that nobody has been told of."""
-    told = charge_point.state.told
+    told = sessions.assumed(charge_point, session) or charge_point.state.told
     if told is None or session != told.session:
         return at_ms, register_wh
     return max(at_ms, told.at_ms), max(register_wh, told.register_wh)

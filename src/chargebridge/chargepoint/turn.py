@@ -167,6 +167,8 @@ class NoticeKind(StrEnum):
     AUTHORIZATION_REFUSED = "authorization_refused"
     COMMAND_FAILED = "command_failed"
     EVENT_IGNORED = "event_ignored"
+    END_ASSUMED = "end_assumed"
+    """A transaction was ended without the charger's word, since a newer session is known."""
     IMPOSSIBLE_TIME = "impossible_time"
     PROFILE_WRITTEN = "profile_written"
     """A profile went into the charger's memory, which wears it."""

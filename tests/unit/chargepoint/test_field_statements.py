@@ -300,6 +300,7 @@ def test_field_16_every_time_is_utc_with_a_z_and_of_this_century(new_bench, monk
         bench.settle()
         bench.wait(3600, answering=True)
         bench.measure(Reading(Q.POWER_W, 1))
+        bench.end()
         bench.tell(SessionStarted(at_ms=-5, session=2, id_tag="TAG1", register_wh=1000))
         bench._session = (2, "TAG1", 7, 1000)
         bench.end()

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from chargebridge.chargepoint.sessions import HELD_AT_MOST, RUNS_REMEMBERED
 from chargebridge.chargepoint.timers import Timer
-from chargebridge.chargepoint.turn import Assigned, Released, SendFrame
+from chargebridge.chargepoint.turn import Assigned, Notice, NoticeKind, Released, SendFrame
 from chargebridge.chargers.model import (
     ChargerState,
     EndSession,
@@ -54,6 +54,10 @@ def ended(session, reason=SessionEnd.EV_DISCONNECTED):
         register_wh=stop_wh,
         reason=reason,
     )
+
+
+def energy(session, at_ms, register_wh):
+    return Measured(at_ms=at_ms, readings=(Reading(Quantity.ENERGY_WH, register_wh),), session=session)
 
 
 def begun(session):
@@ -111,7 +115,7 @@ class TestBeforeTheEndOfTheRunningOne:
 
     def test_where_no_end_comes_it_ends_where_the_next_one_begins(self, away):
         tell(away, started(1), started(2))
-        away.live(179)
+        away.live(3599)
         assert account(away) == [begun(1)]
         away.live(1)
         start_ms, register_wh, _, _ = edges(2)
@@ -120,19 +124,50 @@ class TestBeforeTheEndOfTheRunningOne:
 
     def test_the_wait_goes_on_over_a_restart(self, away):
         tell(away, started(1), ended(2))
-        away.wait(100)
+        away.wait(2000)
         away.restart()
         away.boot()
-        away.live(79)
+        away.live(1599)
         assert account(away) == [begun(1)]
         away.live(1)
         assert account(away)[1:] == [whole(2)]
 
+    def test_where_sessions_may_be_missing_in_between_it_ends_as_far_as_known(self, away):
+        start_ms, start_wh, _, _ = edges(1)
+        tell(away, started(1))
+        away.tell(energy(1, start_ms + MINUTE_MS, start_wh + 30))
+        tell(away, started(3))
+        away.live(3600)
+        known = format_utc(start_ms + MINUTE_MS), start_wh + 30, "Other"
+        assert account(away) == [(*begun(1), *known), begun(3)]
+
+    @pytest.mark.parametrize("restart", [False, True], ids=["", "with a restart"])
+    def test_what_its_record_tells_more_in_the_end_is_a_transaction_of_its_own(self, away, restart):
+        start_ms, start_wh, stopped_ms, stop_wh = edges(1)
+        tell(away, started(1))
+        away.tell(energy(1, start_ms + MINUTE_MS, start_wh + 30))
+        tell(away, started(3))
+        away.live(3600)
+        if restart:
+            away.restart()
+            away.boot()
+        known = format_utc(start_ms + MINUTE_MS), start_wh + 30
+        rest = ("TAG1", *known, format_utc(stopped_ms), stop_wh, "EVDisconnected")
+        told = [(*begun(1), *known, "Other"), whole(3), rest, whole(2)]
+        assert tell(away, ended(2), ended(1), ended(1), ended(3)) == told
+        assert tell(away, ended(1), ended(2), ended(3)) == told
+
+    def test_an_end_that_was_assumed_is_said_in_the_log(self, away):
+        tell(away, started(1), started(2))
+        away.live(3600)
+        notices = [output for output in away.outputs if isinstance(output, Notice)]
+        assert [n.detail for n in notices if n.kind is NoticeKind.END_ASSUMED] == ["session 1 at 1200 Wh"]
+
     def test_each_of_several_is_waited_for(self, away):
         tell(away, started(1), started(3), started(2))
-        away.live(170)
+        away.live(3500)
         assert tell(away, ended(1)) == [whole(1), begun(2)]
-        away.live(170)
+        away.live(3500)
         assert tell(away, ended(2)) == [whole(1), whole(2), begun(3)]
         assert Timer.SESSION_END not in away.cp.timers
         assert away.cp.state.held_until_ms is None

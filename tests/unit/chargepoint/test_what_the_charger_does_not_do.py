@@ -84,7 +84,7 @@ def test_why_it_refuses_is_told_in_one_line_of_a_log(ready):
     (command,) = ready.asked(StorePlan)
     ready.turn(CommandEnded(CommandOutcome(command.number, Outcome.REFUSED, "no\n" + 5000 * "x")))
     (notice,) = [output for output in ready.outputs if isinstance(output, Notice)]
-    assert notice == (NoticeKind.COMMAND_FAILED, "StorePlan: refused no " + 278 * "x")
+    assert notice == (NoticeKind.COMMAND_FAILED, "StorePlan: refused no " + 278 * "x", 1)
 
 
 def test_it_is_asked_at_once_when_it_is_back(new_bench):

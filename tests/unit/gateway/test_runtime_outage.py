@@ -289,7 +289,7 @@ class TestBound:
 
     def test_a_slow_disk_takes_so_many_turns_of_a_charge_point(self, site):
         for session in range(1, 1001):
-            site.keeping.tell(started(session))
+            site.keeping.tell(ended(session))
         assert len(site.journal.entries) == MOST_UNCOMMITTED
         assert site.keeping.greetings == 0
         site.recover()
@@ -297,10 +297,10 @@ class TestBound:
         assert [session for session, _, _ in site.sessions] == list(range(1, 1001))
 
     def test_a_failing_one_so_many_inputs(self, site):
-        site.keeping.tell(started(1))
+        site.keeping.tell(ended(1))
         site.journal.fail()
         for session in range(2, 1001):
-            site.keeping.tell(started(session))
+            site.keeping.tell(ended(session))
         assert len(site.binding.again) == MOST_WAITING
         site.recover()
         assert site.keeping.kept == {}
@@ -308,18 +308,18 @@ class TestBound:
 
     def test_what_was_not_taken_is_not_acknowledged(self, site):
         for session in range(1, MOST_UNCOMMITTED + 3):
-            site.keeping.tell(started(session))
+            site.keeping.tell(ended(session))
         site.journal.commit()
         assert list(site.keeping.kept) == [MOST_UNCOMMITTED + 1, MOST_UNCOMMITTED + 2]
 
     def test_no_later_event_comes_before_one_that_was_not_taken(self, site):
         for session in range(1, MOST_UNCOMMITTED + 2):
-            site.keeping.tell(started(session))
+            site.keeping.tell(ended(session))
         site.journal.commit(MOST_UNCOMMITTED // 2)
-        site.keeping.tell(ended(MOST_UNCOMMITTED + 1))
+        site.keeping.tell(ended(MOST_UNCOMMITTED + 2))
         assert len(site.journal.entries) == MOST_UNCOMMITTED // 2
         site.recover()
-        assert site.sessions[-1] == (257, 25_700, 25_750)
+        assert site.sessions[-1] == (258, 25_800, 25_850)
 
     def test_the_driver_is_asked_again_only_when_there_is_room(self, site):
         for session in range(1, 1001):
