@@ -2,6 +2,7 @@
 
 from itertools import count
 
+from chargebridge.chargepoint.turn import Operation, OperatorAsked
 from chargebridge.clock import format_utc
 
 _MEAN_S = 900.0
@@ -81,6 +82,8 @@ class Acts:
                 central.ask(identity, "GetCompositeSchedule", {"connectorId": 1, "duration": 3600})
             case 15 if random.random() < 0.2:
                 central.ask(identity, "ClearCache", {})
+            case 15 if random.random() < 0.5:
+                self._send_again(identity)
 
     def limit(self, identity, limit_a):
         """Install a profile that gives this limit now, and another one in half an hour."""
@@ -102,6 +105,12 @@ class Acts:
         self._world.central.ask(
             identity, "SetChargingProfile", {"connectorId": 1, "csChargingProfiles": profile}
         )
+
+    def _send_again(self, identity):
+        """The operator has dead letters sent again, while everything goes on."""
+        process = self._world.process
+        if process is not None and identity in process.bindings:
+            process.runtime.turn(process.bindings[identity], OperatorAsked(0, Operation.SEND_AGAIN))
 
     def _send_list(self, identity):
         tags = [f"TAG{self._random.randrange(1, 501):05d}" for _ in range(20)]

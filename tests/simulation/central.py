@@ -73,6 +73,8 @@ class CentralSystem:
         self._sessions = {}
         self._asked = {}
         self._number = 0
+        self._at_hand = ""
+        """The id of the call that is being answered."""
 
     # --- connections
 
@@ -133,6 +135,7 @@ class CentralSystem:
         def report(finding):
             self._world.watch.objected(connection.identity, finding, data)
 
+        self._at_hand = frame.id
         verdict = self._reception.take(session, frame, report)
         for reply in verdict.replies:
             if verdict.delay_s:
@@ -169,17 +172,16 @@ class CentralSystem:
             if faults.strikes(Kind.ANSWER_WRONG):
                 # A StartTransaction answered like that has not been understood; all else has been taken.
                 if action == "StartTransaction":
-                    return Raw(self._nonsense(identity))
-                self._session(identity).connection.to_charge_point(self._nonsense(identity))
+                    return Raw(self._nonsense())
+                self._session(identity).connection.to_charge_point(self._nonsense())
                 return Lost()
             return AS_USUAL
 
         return handler
 
-    def _nonsense(self, identity):
-        """An answer to what is open, with a payload that nobody understands."""
-        open_id = self._world.watch.open_call(identity)
-        return json.dumps([3, open_id or "?", {"status": 7, "transactionId": "seven"}]).encode()
+    def _nonsense(self):
+        """An answer to the call at hand, with a payload that nobody understands."""
+        return json.dumps([3, self._at_hand, {"status": 7, "transactionId": "seven"}]).encode()
 
     # --- what it asks
 
@@ -196,6 +198,11 @@ class CentralSystem:
 
     def asked(self, id):
         return self._asked.get(id)
+
+    def edges(self, transaction_id):
+        """Return tag, start and register of a transaction."""
+        one = self.ledger.transaction(transaction_id)
+        return one.id_tag, one.started_at_ms, one.meter_start_wh
 
     def open_transaction(self, identity):
         """Return the id of the transaction that it believes to run, or None."""

@@ -67,7 +67,7 @@ class SimulatedJournal:
 
     def submit(self, charge_point, records, token):
         self._process.step(Kind.CRASH_IN_TURN)
-        self._process.watch.turn_ended(charge_point, token)
+        self._process.watch.turn_ended(charge_point, records, token)
         self._take((charge_point, records, token))
 
     def put_aside(self, charge_point, entry, token):

@@ -11,11 +11,13 @@ import msgspec
 
 from chargebridge.chargepoint import configuration, status
 from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.records import Bury, PutTransaction, SendState
 from chargebridge.chargepoint.state import dump
-from chargebridge.chargepoint.turn import SendFrame
+from chargebridge.chargepoint.turn import Notice, NoticeKind, SendFrame
 from chargebridge.emulators.central_system import conformance
 from chargebridge.emulators.central_system.violations import Rule
 from chargebridge.ocpp16.enums import ChargePointStatus
+from chargebridge.ocpp16.timestamps import parse_timestamp
 from tests.simulation.trace import Broken
 
 ENERGY = "every Wh is in exactly one transaction, with the charger's own edges"
@@ -79,6 +81,10 @@ class Watch:
         """By charge point: (token, how it was) of the turns behind that, which nobody has seen yet."""
         self._exceeds_since_ms = {}
         self._disturbed_ms = defaultdict(int)
+        self._ever_given_up = defaultdict(set)
+        """By charge point: kinds, and the edges of transactions whose Stop was given up."""
+        self._assumed = Counter()
+        """By charge point: sessions that were ended without the charger's word."""
         self._decided_ms = {}
         """By frame that waits for the disk: when it was decided to send it."""
         self.promised = defaultdict(dict)
@@ -93,9 +99,23 @@ class Watch:
 
     # --- nothing visible is forgotten ----------------------------------------------------------------
 
-    def turn_ended(self, key, token):
+    def turn_ended(self, key, records, token):
+        """A turn is on its way to the disk."""
+        identity = token.binding.charge_point.settings.identity
+        for record in records:
+            if isinstance(record, Bury):
+                self._ever_given_up[identity].add("message")
+            elif isinstance(record, PutTransaction):
+                one = record.transaction
+                edges = one.id_tag, one.started_ms, one.meter_start_wh
+                if one.start is SendState.DEAD:
+                    self._ever_given_up[identity] |= {"start", edges}
+                if one.stop is SendState.DEAD:
+                    self._ever_given_up[identity].add(edges)
         self._turns[key].append((token, snapshot(token.binding.charge_point)))
         for output in token.outputs:
+            if isinstance(output, Notice) and output.kind is NoticeKind.END_ASSUMED:
+                self._assumed[identity] += 1
             if isinstance(output, SendFrame):
                 # A time-out runs from the turn; the frame leaves when the disk has taken it.
                 self._decided_ms[output.data] = self._world.timeline.now_ms
@@ -158,10 +178,6 @@ class Watch:
         speaker.garbled = False
         speaker.statuses.clear()
         speaker.triggered = False
-
-    def open_call(self, identity):
-        open_call = self._speakers[identity].open_call
-        return open_call[0] if open_call is not None else None
 
     def said(self, identity, data):
         """A frame leaves the gateway."""
@@ -273,16 +289,20 @@ class Watch:
 
     def _excused(self, identity, finding, data):
         """Some things cannot be otherwise, and are not our doing."""
-        dead = self._world.dead_letters(identity)
+        given_up = self._ever_given_up[identity]
         match finding.rule:
             case Rule.METER_BACKWARDS if _told_again(finding):
                 return True
             case Rule.OVERLAP:
-                return "stop" in dead  # its Stop was given up: the central system never heard of the end
+                # Nobody had told of the end, as that was given up; or the operator has an old one sent again.
+                still_open = self._world.central.edges(int(finding.text.split()[1]))
+                return bool({still_open, start_edges(data)} & given_up)
             case Rule.UNKNOWN_TRANSACTION:
-                return "start" in dead  # -1 stands for what was given up (TX-6)
+                return "start" in given_up  # -1 stands for what was given up (TX-6)
+            case Rule.AFTER_STOP:
+                return "message" in given_up  # sent again by the operator, when the Stop had been told
             case Rule.METER_BACKWARDS:
-                return b"StartTransaction" in data and self._world.is_late(identity, data)
+                return b"StartTransaction" in data and self._world.is_late(identity, start_edges(data)[1])
         return False
 
     # --- the limit ------------------------------------------------------------------------------------
@@ -346,25 +366,44 @@ class Watch:
             self.require(DRAINS, identity, told.status == now, text)
 
     def _reconcile(self, identity, outlet):
-        delivered = [
+        delivered = Counter(
             (one.id_tag, one.started_at_ms, one.start_register_wh, one.at_ms, one.register_wh)
             for one in outlet.finished
-        ]
-        told = [
+        )
+        told = Counter(
             (one.id_tag, one.started_at_ms, one.meter_start_wh, one.stopped_at_ms, one.meter_stop_wh)
             for one in self._world.central.ledger.transactions()
             if one.identity == identity
-        ]
-        given_up = self._world.given_up(identity)
-        told = [edges for edges in told if edges[:3] not in {one[:3] for one in given_up}]
-        untold = Counter(delivered) - Counter(told) - Counter(given_up)
-        invented = Counter([*told, *given_up]) - Counter(delivered)
+        )
+        untold, invented = delivered - told, told - delivered
+        if self._assumed[identity]:
+            self._put_together(untold, invented)
         self.require(
             ENERGY,
             identity,
             not untold and not invented,
             f"not told: {list(untold)}; told too much: {list(invented)}",
         )
+        self._no_gaps(identity, outlet)
+
+    @staticmethod
+    def _put_together(untold, invented):
+        """A session whose end had to be assumed: its parts hold its energy, all of it and no more."""
+        for session in list(untold):
+            id_tag, at_ms, register_wh, _, stop_wh = session
+            parts = []
+            while register_wh < stop_wh or not parts:
+                part = next((p for p in invented if p[0] == id_tag and p[1:3] == (at_ms, register_wh)), None)
+                if part is None or part in parts:
+                    break
+                parts.append(part)
+                at_ms, register_wh = part[3:]
+            if register_wh == stop_wh:
+                del untold[session]
+                for part in parts:
+                    del invented[part]
+
+    def _no_gaps(self, identity, outlet):
         previous_wh = 0
         for one in sorted(outlet.finished, key=lambda one: one.session):
             gap = one.start_register_wh - previous_wh
@@ -372,6 +411,12 @@ class Watch:
             previous_wh = one.register_wh
         register_wh = outlet.charger.record.outlet.register_wh
         self.require(ENERGY, identity, register_wh == previous_wh, "energy after the last session")
+
+
+def start_edges(data):
+    """Return tag, start and register of a StartTransaction."""
+    payload = json.loads(data)[3]
+    return payload["idTag"], parse_timestamp(payload["timestamp"]), payload["meterStart"]
 
 
 def _told_again(finding):

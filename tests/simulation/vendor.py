@@ -15,6 +15,8 @@ from chargebridge.chargers.simulator.traffic import PACES, Traffic, Visitor
 from tests.simulation.faults import Kind
 
 _MEASURE_EVERY_S = 180
+_LATEST_S = 2400
+"""How late an event may be while the stream is up; the end of a session is waited for for an hour."""
 
 
 class Outlet:
@@ -126,14 +128,20 @@ class Vendor:
             return
         if faults.strikes(Kind.EVENT_LOST):
             self._world.trace.add(self._world.identity_of(outlet.serial), "::", f"lost: {kept.event}")
+            # A driver owes it: it notices in time that nobody has acknowledged, and asks its cloud anew.
+            self._timeline.after(faults.seconds(30, _LATEST_S), lambda: self._tell_anew(outlet, process))
             return
         if faults.strikes(Kind.EVENT_REORDERED):
-            self._deliver_later(outlet, process, kept, faults.seconds(1, 7200), overtaken=True)
+            self._deliver_later(outlet, process, kept, faults.seconds(1, _LATEST_S), overtaken=True)
             return
         seconds = faults.seconds(5, 600) if faults.strikes(Kind.EVENT_LATE) else faults.random.uniform(0.1, 1)
         self._deliver_later(outlet, process, kept, seconds)
         if faults.strikes(Kind.EVENT_DOUBLED):
             self._deliver_later(outlet, process, kept, faults.seconds(0.1, 3600), overtaken=True)
+
+    def _tell_anew(self, outlet, process):
+        if outlet.watcher is process and process.alive and self.stream_up:
+            self._greet_soon(outlet)
 
     def _deliver_later(self, outlet, process, kept, seconds, *, overtaken=False):
         channel, now_ms = outlet.channel, self._timeline.now_ms

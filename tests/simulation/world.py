@@ -1,18 +1,17 @@
 """A whole installation: chargers, vendor's cloud, gateway, central system, and what befalls them."""
 
-import json
-from collections import Counter
 from random import Random
 
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.state import Settings
+from chargebridge.chargepoint.turn import Operation, OperatorAsked
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.timestamps import parse_timestamp
 from tests.simulation.acts import Acts
 from tests.simulation.central import CentralSystem
 from tests.simulation.disk import Disk
 from tests.simulation.faults import MEAN_HOURS, MEAN_HOURS_EACH, Faults, Kind
-from tests.simulation.invariants import Watch
+from tests.simulation.invariants import ENERGY, Watch
 from tests.simulation.process import Process
 from tests.simulation.timeline import HOUR_MS, HostClock, PowerCut, Timeline
 from tests.simulation.trace import Trace
@@ -150,25 +149,8 @@ class World:
         gone_s = (self.timeline.now_ms - start_ms) / 1000
         return min([limit for start_s, limit in periods if start_s <= gone_s][-1], 32.0)
 
-    # --- what the store knows
-
-    def dead_letters(self, identity):
-        """Return which kinds of messages of a charge point were given up, and how many of each."""
-        letters = self.disk.dead_letters(limit=1000)
-        return Counter(letter.message.kind.value for letter in letters if letter.identity == identity)
-
-    def given_up(self, identity):
-        """Return the edges of a charge point's transactions whose Start or Stop is a dead letter."""
-        return [
-            (one.id_tag, one.started_ms, one.meter_start_wh, one.stopped_ms, one.meter_stop_wh)
-            for row in self.disk.transactions(limit=100_000, identity=identity)
-            if "dead" in {(one := row.transaction).start.value, one.stop.value}
-        ]
-
-    def is_late(self, identity, start):
-        """Say whether this StartTransaction is of a session older than one that was told already."""
-        payload = json.loads(start)[3]
-        started_ms = parse_timestamp(payload["timestamp"])
+    def is_late(self, identity, started_ms):
+        """Say whether a session that began then is older than one that was told already."""
         return any(
             one.identity == identity and one.started_at_ms > started_ms
             for one in self.central.ledger.transactions()
@@ -281,5 +263,10 @@ class World:
         self.run(hours / 8)
         self.vendor.break_stream()
         self.vendor.restore_stream()
-        self.run(hours)
+        self.run(hours / 2)
+        # The operator has everything sent again that was given up.
+        for binding in self.process.bindings.values():
+            self.process.runtime.turn(binding, OperatorAsked(0, Operation.SEND_AGAIN))
+        self.run(hours / 2)
+        self.watch.require(ENERGY, "", self.disk.counts().dead_letters == 0, "dead letters are left")
         self.watch.settle_accounts()
