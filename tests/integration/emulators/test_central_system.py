@@ -173,6 +173,30 @@ class TestConnecting:
                 await cs.wait_connected("CP-1")
 
     @on_loopback
+    async def test_the_subprotocol_is_left_out_on_demand(self):
+        async with CentralSystem(SystemClock()) as cs:
+            cs.agree_on_subprotocol(False)
+            async with link(cs) as websocket:
+                assert websocket.subprotocol is None
+                with pytest.raises(ConnectionClosed):
+                    await websocket.recv()
+            cs.agree_on_subprotocol(True)
+            async with link(cs):
+                await cs.wait_connected("CP-1")
+
+    @on_loopback
+    async def test_connections_and_calls_without_an_answer_are_counted(self):
+        async with booted() as (cs, peer):
+            assert (cs.connections, cs.unanswered) == (1, 0)
+            cs.answer("Heartbeat", lambda identity, request: NOTHING)
+            await peer.send("Heartbeat", {})
+            await cs.expect("CP-1", "Heartbeat")
+            assert (cs.connections, cs.unanswered) == (1, 1)
+            cs.abort("CP-1")
+            await cs.wait_disconnected("CP-1")
+            assert (cs.connections, cs.unanswered) == (0, 0)
+
+    @on_loopback
     async def test_a_new_connection_replaces_the_old_one(self):
         async with CentralSystem(SystemClock()) as cs, link(cs) as old, link(cs) as new:
             with pytest.raises(ConnectionClosed):
@@ -606,6 +630,19 @@ class TestScripting:
             cs.answer("StartTransaction", lambda identity, request: AS_USUAL)
             assert (await peer.call("StartTransaction", START))[0]["transactionId"] == 1
             assert [transaction.start_repeats for transaction in cs.ledger.transactions()] == [1]
+            assert cs.violations == []
+
+    @on_loopback
+    async def test_a_silent_one_takes_connections_and_neither_records_nor_answers(self):
+        async with booted(call_timeout_s=0.0) as (cs, peer):
+            cs.fall_silent(True)
+            await peer.send("StartTransaction", START)
+            await cs.expect("CP-1", "StartTransaction")
+            async with link(cs, "CP-2"):
+                await cs.wait_connected("CP-2")
+            assert cs.ledger.transactions() == []
+            cs.fall_silent(False)
+            assert (await peer.call("StartTransaction", START))[0]["transactionId"] == 1
             assert cs.violations == []
 
     @on_loopback

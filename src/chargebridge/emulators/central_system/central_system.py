@@ -111,11 +111,11 @@ class CentralSystem:
         self._random = random or Random()  # noqa: S311 - message ids are no secrets
         self._sessions: dict[str, Session] = {}
         self._refusals: dict[str | None, HTTPStatus] = {}
+        self._silent = False
         self._violations: deque[Violation] = deque(maxlen=VIOLATIONS_KEPT)
 
     def __repr__(self) -> str:
-        up = sum(session.connection is not None for session in self._sessions.values())
-        return f"<CentralSystem {self.url} connected={up} violations={len(self._violations)}>"
+        return f"<CentralSystem {self.url} connected={self.connections} violations={len(self._violations)}>"
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -152,6 +152,20 @@ class CentralSystem:
     def violations(self) -> list[Violation]:
         """Every rule broken by a charge point so far (the last 10,000)."""
         return list(self._violations)
+
+    @property
+    def connections(self) -> int:
+        """How many charge points are connected."""
+        return sum(session.connection is not None for session in self._sessions.values())
+
+    @property
+    def unanswered(self) -> int:
+        """How many CALLs of connected charge points have no answer yet."""
+        return sum(
+            session.discipline.unanswered
+            for session in self._sessions.values()
+            if session.connection is not None
+        )
 
     def connected(self, identity: str) -> bool:
         """Tell whether a charge point is connected."""
@@ -234,6 +248,17 @@ class CentralSystem:
             self._refusals.pop(identity, None)
         else:
             self._refusals[identity] = status
+
+    def agree_on_subprotocol(self, agree: bool) -> None:
+        """Answer handshakes with the subprotocol, or without it and close, as one of another version does."""
+        self._server.agrees_on_subprotocol = agree
+
+    def fall_silent(self, silent: bool) -> None:
+        """Take connections but neither record nor answer what is said, or do so again.
+
+        Pings are answered all the same: it is the program behind the connection that hangs.
+        """
+        self._silent = silent
 
     def close(self, identity: str, code: int = 1000, reason: str = "") -> None:
         """Start the closing handshake with a charge point.
@@ -342,7 +367,7 @@ class CentralSystem:
             return
         if isinstance(frame, Call):
             self._take_call(session, connection, frame, data)
-        else:
+        elif not self._silent:
             self._take_answer(session, frame, data)
 
     def _take_call(self, session: Session, connection: Connection, call: Call, data: bytes) -> None:
@@ -353,6 +378,10 @@ class CentralSystem:
         loop = asyncio.get_running_loop()
         for finding in session.discipline.receive(call.id, loop.time()):
             report(finding)
+        if self._silent:
+            session.discipline.withhold(call.id)
+            session.lost_starts |= call.action == "StartTransaction"
+            return
         verdict = self._reception.take(session, call, report)
         if not verdict.is_prompt:
             session.discipline.withhold(call.id)

@@ -45,6 +45,11 @@ class CallDiscipline:
         self._unanswered: dict[str, float] = {}
         self._withheld: dict[str, float] = {}
 
+    @property
+    def unanswered(self) -> int:
+        """How many CALLs have no answer."""
+        return len(self._unanswered) + len(self._withheld)
+
     def receive(self, message_id: str, real_s: float) -> Iterator[Finding]:
         """Take the id of a CALL that arrived at a real monotonic time."""
         if message_id in self._used:

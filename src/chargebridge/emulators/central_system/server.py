@@ -50,6 +50,8 @@ class WebSocketServer:
 
     def __init__(self, listener: Listener, tls: ssl.SSLContext | None = None) -> None:
         self.listener = listener
+        self.agrees_on_subprotocol = True
+        """Whether a new connection gets the subprotocol; without it, it is closed at once."""
         self._tls = tls
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
@@ -101,7 +103,8 @@ class Connection(asyncio.Protocol):
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the TCP connection has ended."""
         self._server = server
-        self._protocol = ServerProtocol(select_subprotocol=_select_subprotocol, max_size=2**20)
+        select = _select_subprotocol if server.agrees_on_subprotocol else _select_none
+        self._protocol = ServerProtocol(select_subprotocol=select, max_size=2**20)
         self._transport: asyncio.Transport
         self._fragments: list[bytes] = []
         self._opened = False
@@ -222,3 +225,7 @@ class Connection(asyncio.Protocol):
 
 def _select_subprotocol(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     return SUBPROTOCOL if SUBPROTOCOL in offered else None
+
+
+def _select_none(_: ServerProtocol, __: Sequence[Subprotocol]) -> Subprotocol | None:
+    return None
