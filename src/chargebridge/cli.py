@@ -196,7 +196,14 @@ def demo(
         Path | None, typer.Option(help="Folder that keeps everything, to go on from later.")
     ] = None,
     kill_gateway: Annotated[
-        int, typer.Option(min=0, max=100, help="How often to kill the gateway (SIGKILL) on the way.")
+        int, typer.Option(min=0, max=1000, help="How often to kill the gateway (SIGKILL) on the way.")
+    ] = 0,
+    stop_central_system: Annotated[
+        int,
+        typer.Option(min=0, max=1000, help="How often the central system is away, each time in another way."),
+    ] = 0,
+    cut_cloud: Annotated[
+        int, typer.Option(min=0, max=1000, help="How often the chargers' cloud is away.")
     ] = 0,
 ) -> None:
     """Chargers whose cars come and go, their charge points, and a central system, all on this machine.
@@ -204,7 +211,8 @@ def demo(
     With --duration it ends with a comparison of what the chargers delivered with what the central
     system was told, and fails if they differ in anything.
     """
-    from chargebridge.demo.demo import Demo, DemoError, Plan
+    from chargebridge.demo.demo import Demo, Plan
+    from chargebridge.demo.stage import DemoError
 
     plan = Plan(
         charge_points=charge_points,
@@ -213,6 +221,8 @@ def demo(
         seed=seed,
         state=state,
         kills=kill_gateway,
+        outages=stop_central_system,
+        cuts=cut_cloud,
         draw=sys.stdout.isatty(),
     )
     try:

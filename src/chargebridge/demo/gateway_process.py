@@ -5,12 +5,14 @@ import json
 import sys
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 STOP_TIMEOUT_S: Final = 20.0
 _REQUEST_TIMEOUT_S: Final = 5.0
+_ERRORS_SHOWN: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class GatewayPlan:
     simulated_origin_ms: int
     api_port: int
     api_token: str
+    call_timeout_s: float = 30.0
+    """Real seconds; what the standard counts in calls and answers does not get faster with the clock."""
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    """OCPP configuration keys to begin with."""
 
     def write(self) -> Path:
         """Write the configuration file, readable by its owner only."""
@@ -41,11 +47,14 @@ class GatewayPlan:
         # networks do not get faster.
         patience_s = max(round(120 * self.speed / 10), 120)
         heartbeat_s = max(round(self.speed * 30), 180)
+        configuration = {"ConnectionTimeOut": str(patience_s), **self.configuration}
+        keys = ", ".join(f"{key} = {json.dumps(value)}" for key, value in configuration.items())
         return f"""\
 [central_systems.bundled]
 url = {json.dumps(self.central_system_url)}
 reconnect_min_s = 0.5
 reconnect_max_s = 5.0
+call_timeout_s = {self.call_timeout_s}
 
 [drivers.simulated]
 type = "simulator"
@@ -57,7 +66,7 @@ identity = "CP{{n:05}}"
 charger = "SIM{{n:05}}"
 count = {self.charge_points}
 overrides = {{ heartbeat_interval_s = {heartbeat_s} }}
-configuration = {{ ConnectionTimeOut = "{patience_s}" }}
+configuration = {{ {keys} }}
 
 [state]
 directory = "gateway"
@@ -112,6 +121,11 @@ class GatewayProcess:
             )
 
     @property
+    def store(self) -> Path:
+        """Where its store is."""
+        return self._plan.folder / "gateway" / "store.sqlite3"
+
+    @property
     def ended(self) -> bool:
         """Whether it has ended by itself."""
         return self._process is not None and self._process.returncode is not None
@@ -120,11 +134,21 @@ class GatewayProcess:
         """Return the end of its log."""
         return self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
 
+    def errors(self) -> list[str]:
+        """Return the errors in its log, not too many: a gateway that is only killed has none."""
+        found = [
+            line
+            for line in self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+            if '"level":"error"' in line.replace(" ", "") or "Traceback" in line
+        ]
+        return [f"the gateway's log: {line}" for line in found[:_ERRORS_SHOWN]]
+
     async def kill(self) -> None:
         """SIGKILL, at once."""
         assert self._process is not None
-        self._process.kill()
-        await self._process.wait()
+        process, self._process = self._process, None
+        process.kill()
+        await process.wait()
 
     async def stop(self) -> None:
         """Ask it to stop, and see to it that it does."""
@@ -140,8 +164,11 @@ class GatewayProcess:
 
     async def charge_points(self, limit: int) -> list[dict[str, Any]]:
         """Return the first charge points as its API shows them; none while it cannot be asked."""
-        url = f"http://127.0.0.1:{self._plan.api_port}/charge-points?limit={limit}"
-        return await asyncio.to_thread(self._get, url)
+        return await self.listed(f"charge-points?limit={limit}")
+
+    async def listed(self, path: str) -> list[dict[str, Any]]:
+        """Return the items of a page of its API; none while it cannot be asked."""
+        return await asyncio.to_thread(self._get, f"http://127.0.0.1:{self._plan.api_port}/{path}")
 
     def _get(self, url: str) -> list[dict[str, Any]]:
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self._plan.api_token}"})  # noqa: S310 - loopback

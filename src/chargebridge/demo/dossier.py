@@ -1,0 +1,50 @@
+"""What is known of the charge points with which something is wrong, for whoever has to find out why."""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from chargebridge.demo.promises import copy_files
+from chargebridge.demo.stage import Stage, identity_of
+
+SHOWN: Final = 3
+"""Charge points at most."""
+_SESSIONS: Final = 5
+_TABLES: Final = ("readable_transactions", "readable_queue", "readable_dead_letters", "readable_set_aside")
+
+
+def dossier(stage: Stage, complaints: Iterable[str]) -> Iterator[str]:
+    """Say of the charge points that are complained of what they said, and what all sides have written down.
+
+    Args:
+        stage: where it happened, stopped.
+        complaints: lines that begin with the identity of a charge point; others are passed over.
+    """
+    named = {line.partition(":")[0]: None for line in complaints}
+    identities = [identity for identity in named if identity in stage.identities][:SHOWN]
+    with tempfile.TemporaryDirectory(prefix="chargebridge-") as folder:
+        store = copy_files(stage.gateway.store, Path(folder))
+        for identity in identities:
+            yield f"--- {identity}: what was said, the last {len(stage.central_system.exchanges(identity))}"
+            yield from map(str, stage.central_system.exchanges(identity))
+            yield f"--- {identity}: the charger's last sessions"
+            sessions = [one for one in stage.world.finished_sessions() if identity_of(one.serial) == identity]
+            yield from map(str, sessions[-_SESSIONS:])
+            yield f"--- {identity}: the central system's last transactions"
+            transactions = [one for one in stage.ledger.transactions() if one.identity == identity]
+            yield from map(str, transactions[-_SESSIONS:])
+            if store is not None:
+                yield from _records(store, identity)
+
+
+def _records(store: Path, identity: str) -> Iterator[str]:
+    """Return the newest rows of a charge point in the tables that a person can read."""
+    with closing(sqlite3.connect(store)) as database:
+        for table in _TABLES:
+            yield f"--- {identity}: {table}"
+            # The table's name is one of ours.
+            rows = database.execute(f"SELECT * FROM {table} WHERE identity = ?", (identity,))  # noqa: S608
+            yield from map(str, rows.fetchall()[-_SESSIONS:])

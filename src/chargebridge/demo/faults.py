@@ -1,0 +1,117 @@
+"""What befalls a demonstration, and when: from a seed, so that it can be had again."""
+
+import random
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+
+class Moment(StrEnum):
+    """When the gateway is killed."""
+
+    STARTING = "while it starts"
+    """Right after the kill before: at any moment from the first import to the last boot of the fleet."""
+    IDLE = "while nothing is said"
+    BUSY = "waiting for answers"
+    COMMITTING = "in the middle of commits"
+    """A moment after every charge point was asked for something that has to be durable."""
+
+
+class Outage(StrEnum):
+    """How the central system is away."""
+
+    CLOSED = "stops with close frames"
+    CUT = "cuts all connections, and answers get lost"
+    UNAUTHORIZED = "refuses handshakes with 401"
+    NOT_FOUND = "refuses handshakes with 404"
+    OVERLOADED = "refuses handshakes with 503"
+    NO_SUBPROTOCOL = "accepts connections without a subprotocol"
+    SILENT = "accepts connections and answers nothing"
+    PENDING = "answers boots with Pending"
+    REJECTED = "answers boots with Rejected"
+    ERRORS = "answers transaction messages with errors"
+
+
+class Kill(NamedTuple):
+    """One SIGKILL."""
+
+    at_s: float
+    """Real seconds since the beginning, at the earliest."""
+    moment: Moment
+
+
+class Away(NamedTuple):
+    """The central system is away for a while."""
+
+    at_s: float
+    lasts_s: float
+    outage: Outage
+
+
+class Cut(NamedTuple):
+    """The chargers' cloud is away for a while."""
+
+    at_s: float
+    lasts_s: float
+
+
+# The first ones are the hardest: who asks for one kill or three shall get those.
+_KILLS: Final = (
+    *(Moment.BUSY, Moment.COMMITTING, Moment.BUSY, Moment.STARTING, Moment.STARTING, Moment.BUSY),
+    *(Moment.COMMITTING, Moment.IDLE, Moment.BUSY, Moment.COMMITTING, Moment.STARTING, Moment.BUSY),
+)
+_SHORT_S: Final = (0.3, 3.0)
+_LONG_S: Final = (4.0, 10.0)
+"""In a run of 80 seconds or more; in a shorter one less."""
+_LONG_SHARE: Final = 0.3
+
+
+def plan_kills(seed: int, count: int, duration_s: float) -> list[Kill]:
+    """Return so many kills in order of time; one `STARTING` follows the kill before it at once."""
+    dice = _dice(seed, "kills")
+    times = _times(dice, count, duration_s)
+    kills: list[Kill] = []
+    moments: list[Moment] = []
+    for at_s in times:
+        if not moments:
+            moments = list(reversed(_KILLS)) if not kills else dice.sample(_KILLS, len(_KILLS))
+        moment = moments.pop()
+        at_once = moment is Moment.STARTING and kills
+        kills.append(Kill(kills[-1].at_s if at_once else at_s, moment))
+    return kills
+
+
+def plan_outages(seed: int, count: int, duration_s: float) -> list[Away]:
+    """Return so many outages of the central system; every kind comes before one comes again."""
+    dice = _dice(seed, "outages")
+    times = _times(dice, count, duration_s)
+    outages: list[Away] = []
+    kinds: list[Outage] = []
+    for at_s in times:
+        if not kinds:
+            kinds = dice.sample(list(Outage), len(Outage))
+        outages.append(Away(at_s, _length_s(dice, duration_s), kinds.pop()))
+    return outages
+
+
+def plan_cuts(seed: int, count: int, duration_s: float) -> list[Cut]:
+    """Return so many cuts of the connection to the chargers' cloud."""
+    dice = _dice(seed, "cuts")
+    return [Cut(at_s, _length_s(dice, duration_s)) for at_s in _times(dice, count, duration_s)]
+
+
+def _dice(seed: int, what: str) -> random.Random:
+    # A str seed is hashed by SHA-512: the same on every machine and Python.
+    return random.Random(f"{seed}/{what}")  # noqa: S311 - play, not secrecy
+
+
+def _times(dice: random.Random, count: int, duration_s: float) -> list[float]:
+    """Return moments that are spread over the run but for their last bit of chance."""
+    each_s = duration_s / (count + 1)
+    return [each_s * (number + dice.uniform(0.6, 1.4)) for number in range(count)]
+
+
+def _length_s(dice: random.Random, duration_s: float) -> float:
+    if dice.random() >= _LONG_SHARE:
+        return dice.uniform(*_SHORT_S)
+    shortest_s, longest_s = _LONG_S
+    return dice.uniform(shortest_s, max(shortest_s, min(longest_s, duration_s / 8)))

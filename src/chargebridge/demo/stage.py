@@ -1,0 +1,197 @@
+"""All that takes part: chargers, their cloud and a central system here, a gateway in its own process.
+
+One clock drives all of them.
+"""
+
+import json
+import secrets
+import socket
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from chargebridge.chargers.simulator.cloud import SimulatedCloud
+from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.server import CloudServer
+from chargebridge.chargers.simulator.traffic import PACES, Traffic
+from chargebridge.chargers.simulator.world import World
+from chargebridge.clock import ScaledClock
+from chargebridge.demo.gateway_process import GatewayPlan, GatewayProcess
+from chargebridge.demo.reconciliation import Reconciliation, reconcile
+from chargebridge.emulators.central_system import CentralSystem, Ledger
+
+PORTS: Final = range(20_000, 32_000)
+"""Below those that systems give to outgoing connections, so that no attempt of the gateway takes the
+port of a peer that is away for a while."""
+_HISTORY: Final = 60
+_SERIAL: Final = "SIM"
+
+
+class DemoError(Exception):
+    """The demonstration cannot be run: says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who takes part, and how they are set up."""
+
+    folder: Path
+    charge_points: int
+    speed: float
+    seed: int
+    call_timeout_s: float = 30.0
+    """Real seconds that the gateway waits for an answer."""
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    """OCPP configuration keys that the charge points begin with."""
+
+
+class Stage:
+    """Sets everything up, starts and stops it, and compares both sides.
+
+    Args:
+        cast: who takes part.
+
+    Raises:
+        DemoError: the folder belongs to another run.
+    """
+
+    def __init__(self, cast: Cast) -> None:
+        folder = cast.folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remember(folder, cast)
+        self.cast = cast
+        self.world = World(folder / "chargers.sqlite3", Traffic(cast.seed, PACES["busy"]))
+        self.ledger = Ledger(folder / "central-system.sqlite3")
+        self.clock = _clock(cast.speed, self.world, self.ledger)
+        self.cloud = SimulatedCloud(self.world, self.clock)
+        self.identities: list[str] = []
+        for number in range(1, cast.charge_points + 1):
+            serial = f"{_SERIAL}{number:05}"
+            self.cloud.add(ChargerSettings(serial=serial, measure_every_s=max(60, round(cast.speed))))
+            self.identities.append(identity_of(serial))
+        self.central_system = CentralSystem(
+            self.clock,
+            ledger=self.ledger,
+            port=_free_port(PORTS),
+            history=_HISTORY,
+            heartbeat_interval_s=max(300, round(cast.speed * 30)),
+        )
+        token_file = _secret_file(folder / "cloud-token")
+        self.cloud_server = CloudServer(self.cloud, token_file.read_text(), _free_port(PORTS))
+        self.gateway = GatewayProcess(
+            GatewayPlan(
+                folder=folder,
+                charge_points=cast.charge_points,
+                central_system_url=self.central_system.url,
+                cloud_port=self.cloud_server.port,
+                cloud_token_file=token_file,
+                speed=cast.speed,
+                real_origin_ms=self.clock.real_origin_ms,
+                simulated_origin_ms=self.clock.simulated_origin_ms,
+                api_port=_free_port(PORTS),
+                api_token=secrets.token_urlsafe(24),
+                call_timeout_s=cast.call_timeout_s,
+                configuration=cast.configuration,
+            )
+        )
+
+    async def start(self) -> None:
+        """Start all of it, the gateway last."""
+        await self.central_system.start()
+        await self.cloud_server.start()
+        self.cloud.start()
+        await self.gateway.start()
+
+    async def stop(self) -> None:
+        """Stop all of it, the gateway first."""
+        await self.gateway.stop()
+        await self.cloud_server.stop()
+        await self.central_system.stop()
+        self.cloud.stop()
+
+    def close(self) -> None:
+        """Close the files of the chargers and of the central system."""
+        self.world.close()
+        self.ledger.close()
+
+    @property
+    def told_of_everything(self) -> bool:
+        """Whether no session runs, and the central system knows as many that are over."""
+        sessions, transactions = self.world.finished_sessions(), self.ledger.transactions()
+        open_ones = any(transaction.is_open for transaction in transactions)
+        return not self.world.running_sessions() and not open_ones and len(sessions) <= len(transactions)
+
+    def fewest_sessions(self) -> int:
+        """Return how many sessions the least visited charger has had."""
+        had = Counter(one.serial for one in self.world.finished_sessions())
+        return min((had[serial] for serial in self.world), default=0)
+
+    def outcome(self) -> Reconciliation:
+        """Compare the chargers' accounts with what the central system was told."""
+        return reconcile(
+            identity_of,
+            self.world.finished_sessions(),
+            len(self.world.running_sessions()),
+            self.world.registers_wh(),
+            self.ledger.transactions(),
+            self.central_system.violations,
+        )
+
+
+def identity_of(serial: str) -> str:
+    """Return the identity of the charge point that shows a charger."""
+    return "CP" + serial.removeprefix(_SERIAL)
+
+
+def _clock(speed: float, world: World, ledger: Ledger) -> ScaledClock:
+    """Return a clock that goes on from whatever either side has seen."""
+    now_ms = time.time_ns() // 1_000_000
+    seen_ms = max(
+        (
+            world.latest_ms,
+            *(one.stopped_at_ms or one.started_at_ms for one in ledger.transactions()),
+        )
+    )
+    return ScaledClock(speed, now_ms, seen_ms + 1000 if seen_ms else now_ms)
+
+
+def _remember(folder: Path, cast: Cast) -> None:
+    """See that a folder is gone on with as it was begun."""
+    path = folder / "demo.json"
+    own = {"seed": cast.seed, "charge_points": cast.charge_points}
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if before != own:
+            raise DemoError(
+                f"{folder} belongs to a run with --seed {before.get('seed')} --charge-points"
+                f" {before.get('charge_points')}; give the same, or another --state"
+            )
+    else:
+        path.write_text(json.dumps(own), encoding="utf-8")
+
+
+def _secret_file(path: Path) -> Path:
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(secrets.token_urlsafe(24), encoding="utf-8")
+    return path
+
+
+def _free_port(ports: range) -> int:
+    """Return one that nobody listens on.
+
+    Raises:
+        DemoError: there is none.
+    """
+    for port in secrets.SystemRandom().sample(ports, 200):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise DemoError(f"no free port from {ports.start} to {ports.stop} on 127.0.0.1; end what uses them")

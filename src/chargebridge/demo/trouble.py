@@ -1,0 +1,345 @@
+"""Makes trouble: kills the gateway, takes the central system and the chargers' cloud away, and repairs it."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+from chargebridge.clock import format_utc
+from chargebridge.demo.asking import Asker
+from chargebridge.demo.faults import Away, Cut, Kill, Moment, Outage
+from chargebridge.demo.promises import Promises, read_memory
+from chargebridge.demo.stage import DemoError, Stage
+from chargebridge.emulators.central_system import (
+    AS_USUAL,
+    NOTHING,
+    CallRefused,
+    Delayed,
+    Lost,
+)
+from chargebridge.emulators.central_system.scripting import Answer
+from chargebridge.ocpp16.enums import RegistrationStatus
+from chargebridge.ocpp16.messages import BootNotificationResponse
+
+OPEN_AT_A_KILL: Final = 100
+"""Sessions that run when the gateway is killed, if there are four times as many charge points."""
+PATIENCE_S: Final = 20.0
+"""Real seconds to wait for the moment of a kill; then any moment will do."""
+DRAIN_TIMEOUT_S: Final = 20.0
+LISTEN_TIMEOUT_S: Final = 20.0
+HELD_S: Final = 5.0
+"""Real seconds after which a held answer is given if the kill has not come."""
+_LOOK_S: Final = 0.01
+_TRANSACTION_MESSAGES: Final = ("StartTransaction", "MeterValues", "StopTransaction")
+_REFUSED_WITH: Final = {
+    Outage.UNAUTHORIZED: HTTPStatus.UNAUTHORIZED,
+    Outage.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Outage.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+_NOT_ACCEPTED: Final = {
+    Outage.PENDING: RegistrationStatus.PENDING,
+    Outage.REJECTED: RegistrationStatus.REJECTED,
+}
+
+
+class Met(NamedTuple):
+    """What a kill met."""
+
+    moment: Moment
+    running: int
+    """Sessions at the chargers."""
+    unanswered: int
+    """CALLs of charge points without an answer."""
+    asked: int
+    """CALLs of the central system without an answer."""
+
+
+class Trouble:
+    """Makes trouble on a stage, and counts it.
+
+    Args:
+        stage: where; started by its owner.
+        say: takes a line for whoever watches.
+    """
+
+    def __init__(self, stage: Stage, say: Callable[[str], None]) -> None:
+        self.met: list[Met] = []
+        """What each kill met."""
+        self.outages: list[Outage] = []
+        """How the central system has been away."""
+        self.cuts = 0
+        """How often the chargers' cloud has been away."""
+        self.broken: list[str] = []
+        """What was accepted before a kill and is not so after it."""
+        self.promises = Promises()
+        self._stage = stage
+        self._say = say
+        self._dice = random.Random(f"{stage.cast.seed}/trouble")  # noqa: S311 - play, not secrecy
+        self._asker = Asker(
+            stage.central_system,
+            stage.identities,
+            self.promises,
+            random.Random(f"{stage.cast.seed}/asking"),  # noqa: S311 - play, not secrecy
+        )
+        self._holding = False
+        self._held = 0
+        self._failing = False
+        self._registration: RegistrationStatus | None = None
+        for action in _TRANSACTION_MESSAGES:
+            stage.central_system.answer(action, self._take)
+        stage.central_system.answer("BootNotification", self._take_boot)
+
+    async def run(self, kills: Sequence[Kill], outages: Sequence[Away], cuts: Sequence[Cut]) -> None:
+        """Make all of this trouble, each kind in its order, and leave everything running.
+
+        Raises:
+            DemoError: the gateway has ended by itself.
+        """
+        asking = asyncio.ensure_future(self._asker.run())
+        try:
+            async with asyncio.TaskGroup() as making:
+                making.create_task(_one_by_one(kills, self.kill))
+                making.create_task(_one_by_one(outages, self.take_central_system_away))
+                making.create_task(_one_by_one(cuts, self.take_cloud_away))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+        finally:
+            asking.cancel()
+            with suppress(asyncio.CancelledError):
+                await asking
+        await self._asker.give_back()
+
+    # --- the gateway ------------------------------------------------------------------------------
+
+    async def kill(self, kill: Kill) -> None:
+        """Wait for the moment, kill the gateway, look at what it has kept, and start it again.
+
+        Raises:
+            DemoError: it has ended by itself.
+        """
+        await self._wait_for(kill.moment)
+        await self.kill_now(kill.moment)
+
+    async def kill_now(self, moment: Moment) -> None:
+        """The same, whatever the moment is."""
+        stage, central_system = self._stage, self._stage.central_system
+        if stage.gateway.ended:
+            raise DemoError(f"the gateway has ended by itself; its last words:\n{stage.gateway.last_words()}")
+        running = len(stage.world.running_sessions())
+        met = Met(moment, running, central_system.unanswered, self._asker.unanswered)
+        await stage.gateway.kill()
+        self._holding = False
+        await self._drained()
+        await asyncio.to_thread(self._look, stage)
+        self.met.append(met)
+        self._say(
+            f"gateway killed {met.moment}, with {met.running} sessions running, {met.unanswered} calls"
+            f" unanswered, {met.asked} of the central system's"
+        )
+        await stage.gateway.start()
+
+    async def _wait_for(self, moment: Moment) -> None:
+        stage, dice = self._stage, self._dice
+        fleet = len(stage.identities)
+        central_system = stage.central_system
+        match moment:
+            case Moment.STARTING:
+                share = dice.random() * 1.5 - 0.5
+                if share <= 0:
+                    await asyncio.sleep(-share * 2)  # anywhere from the first import to the first connection
+                else:
+                    await _until(lambda: central_system.connections >= share * fleet)
+            case Moment.IDLE:
+                await _until(
+                    lambda: (
+                        central_system.connections == fleet
+                        and not central_system.unanswered
+                        and not self._asker.unanswered
+                    )
+                )
+            case Moment.BUSY:
+                await self._busy()
+                self._hold()
+                wanted = dice.randint(1, max(1, fleet // 4))
+                await _until(lambda: self._held >= wanted)
+            case Moment.COMMITTING:
+                await self._busy()
+                self._hold()
+                await _until(lambda: self._held > 0)
+                self._asker.ask(fleet)
+                await asyncio.sleep(dice.uniform(0.0, 0.03))
+
+    def _hold(self) -> None:
+        """Answer no transaction message in time, until the gateway is killed."""
+        self._holding, self._held = True, 0
+
+    async def _busy(self) -> None:
+        """Wait until many sessions run, and the fleet is connected."""
+        world, central_system, fleet = (
+            self._stage.world,
+            self._stage.central_system,
+            len(self._stage.identities),
+        )
+        wanted = min(OPEN_AT_A_KILL, fleet // 4)
+        await _until(
+            lambda: len(world.running_sessions()) >= wanted and central_system.connections > fleet // 2
+        )
+
+    async def _drained(self) -> None:
+        """Wait until everything that the killed process has said has been taken."""
+        async with asyncio.timeout(DRAIN_TIMEOUT_S):
+            for identity in self._stage.identities:
+                await self._stage.central_system.wait_disconnected(identity, DRAIN_TIMEOUT_S)
+            await self._asker.settled()
+
+    def _look(self, stage: Stage) -> None:
+        self.broken += self.promises.broken(read_memory(stage.gateway.store))
+
+    # --- the central system -----------------------------------------------------------------------
+
+    async def take_central_system_away(self, away: Away) -> None:
+        """Take the central system away for a while, in the way that is asked for."""
+        self.outages.append(away.outage)
+        self._say(f"the central system {away.outage} for {away.lasts_s:.1f} s")
+        await self._begin(away.outage)
+        try:
+            await asyncio.sleep(away.lasts_s)
+        finally:
+            await self._end(away.outage)
+
+    async def _begin(self, outage: Outage) -> None:
+        central_system = self._stage.central_system
+        match outage:
+            case Outage.CLOSED | Outage.CUT:
+                await central_system.stop(abort=outage is Outage.CUT)
+            case Outage.UNAUTHORIZED | Outage.NOT_FOUND | Outage.OVERLOADED:
+                central_system.refuse_handshakes(_REFUSED_WITH[outage])
+                await self._restart(abort=True)
+            case Outage.NO_SUBPROTOCOL:
+                central_system.agree_on_subprotocol(False)
+                await self._restart(abort=False)
+            case Outage.SILENT:
+                central_system.fall_silent(True)
+            case Outage.PENDING | Outage.REJECTED:
+                # An answer that is on its way would come from a charge point that is rejected by then.
+                self._asker.paused = True
+                await self._asker.settled()
+                self._registration = _NOT_ACCEPTED[outage]
+                self._asker.paused = False
+                self._asker.trigger_boots()
+                self._asker.paused = True
+            case Outage.ERRORS:
+                self._failing = True
+
+    async def _end(self, outage: Outage) -> None:
+        central_system = self._stage.central_system
+        match outage:
+            case Outage.CLOSED | Outage.CUT:
+                await self._listen()
+            case Outage.UNAUTHORIZED | Outage.NOT_FOUND | Outage.OVERLOADED:
+                central_system.refuse_handshakes(None)
+            case Outage.NO_SUBPROTOCOL:
+                central_system.agree_on_subprotocol(True)
+            case Outage.SILENT:
+                # One that hung is started anew: what was said to it meanwhile is lost.
+                await central_system.stop(abort=True)
+                central_system.fall_silent(False)
+                await self._listen()
+            case Outage.PENDING | Outage.REJECTED:
+                self._registration = None
+                self._asker.paused = False
+            case Outage.ERRORS:
+                self._failing = False
+
+    async def _restart(self, *, abort: bool) -> None:
+        await self._stage.central_system.stop(abort=abort)
+        await self._listen()
+
+    async def _listen(self) -> None:
+        async with asyncio.timeout(LISTEN_TIMEOUT_S):
+            while True:
+                try:
+                    return await self._stage.central_system.start()
+                except OSError:
+                    await asyncio.sleep(0.1)  # somebody has the port for a moment
+
+    def _take(self, _identity: str, _request: Any) -> Answer:
+        if self._failing:
+            return CallRefused("InternalError", "the database cannot be reached")
+        if not self._holding:
+            return AS_USUAL
+        self._held += 1
+        return self._dice.choice((Delayed(HELD_S), Lost(), NOTHING))
+
+    def _take_boot(self, _identity: str, _request: Any) -> Answer:
+        if self._registration is None:
+            return AS_USUAL
+        stage = self._stage
+        return BootNotificationResponse(
+            status=self._registration,
+            current_time=format_utc(stage.clock.now().utc_ms),
+            interval=max(1, round(stage.cast.speed)),
+        )
+
+    # --- the chargers' cloud ----------------------------------------------------------------------
+
+    async def take_cloud_away(self, cut: Cut) -> None:
+        """Take the chargers' cloud away for a while; the chargers themselves go on."""
+        self.cuts += 1
+        self._say(f"the chargers' cloud is away for {cut.lasts_s:.1f} s")
+        await self._stage.cloud_server.stop()
+        try:
+            await asyncio.sleep(cut.lasts_s)
+        finally:
+            await self._stage.cloud_server.start()
+
+    # --- afterwards -------------------------------------------------------------------------------
+
+    def summary(self) -> list[str]:
+        """Return what there was, in a few lines."""
+        lines: list[str] = []
+        if self.met:
+            kinds = ", ".join(
+                f"{count} {moment}"
+                for moment in Moment
+                if (count := sum(m.moment is moment for m in self.met))
+            )
+            met_running = sum(met.running > 0 for met in self.met)
+            met_unanswered = sum(met.unanswered > 0 for met in self.met)
+            met_both = sum(met.running > 0 and met.unanswered > 0 for met in self.met)
+            met_asked = sum(met.asked > 0 for met in self.met)
+            lines.append(
+                f"The gateway was killed {len(self.met)} times ({kinds}), with"
+                f" {sum(met.unanswered for met in self.met):,} calls unanswered. Of these kills,"
+                f" {met_running} met running sessions, {met_unanswered} unanswered calls, {met_both} both,"
+                f" {met_asked} unanswered calls of the central system."
+            )
+            lines.append(
+                f"What was accepted was looked for {self.promises.checked:,} times in the store of the"
+                f" killed process, and was not there {len(self.broken):,} times."
+            )
+        if self.outages:
+            kinds = "; ".join(
+                f"{count} x {outage}" for outage in Outage if (count := self.outages.count(outage))
+            )
+            lines.append(f"The central system was away {len(self.outages)} times: {kinds}.")
+        if self.cuts:
+            lines.append(f"The chargers' cloud was away {self.cuts} times.")
+        return lines
+
+
+async def _one_by_one(faults: Sequence[Any], make: Callable[[Any], Awaitable[None]]) -> None:
+    began = asyncio.get_running_loop().time()
+    for fault in faults:
+        await asyncio.sleep(max(0.0, began + fault.at_s - asyncio.get_running_loop().time()))
+        await make(fault)
+
+
+async def _until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+    """Wait for a condition; if it does not come about, any moment will do."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience_s
+    while not condition() and loop.time() < deadline:  # noqa: ASYNC110 - of chargers and of sockets alike
+        await asyncio.sleep(_LOOK_S)
