@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCK := requirements.lock
 STAMP := $(VENV)/.installed-$(shell cksum < $(LOCK) | cut -d' ' -f1)-$(shell cksum < pyproject.toml | cut -d' ' -f1)
 
-.PHONY: help install run test unit check bench lock clean
+.PHONY: help install run test unit nightly check bench lock clean
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -27,6 +27,9 @@ test: install  ## every test
 
 unit: install  ## the inner loop: pure tests only
 	@$(BIN)/python -m pytest -n auto -m "unit and not simulation"
+
+nightly: install  ## 200 kills of the gateway in a row
+	@CHARGEBRIDGE_KILLS=200 $(BIN)/python -m pytest -n 0 -s tests/integration/kills/test_gateway_killed_in_a_loop.py
 
 check: install  ## format, lint, types, import directions
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo

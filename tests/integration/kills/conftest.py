@@ -1,0 +1,128 @@
+"""A stage for trouble: chargers, cloud and central system here, the gateway in its own process."""
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from chargebridge.demo.dossier import dossier
+from chargebridge.demo.faults import Moment
+from chargebridge.demo.stage import Cast, Stage
+from chargebridge.demo.trouble import Trouble
+
+PATIENCE_S = 60.0
+"""Only a failure takes so long."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run coroutine functions on the loop that the program uses."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    uvloop.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
+
+
+class Act:
+    """What a test does on a stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.trouble = Trouble(stage, print)
+        self.ended_before = 0
+
+    @property
+    def central_system(self):
+        return self.stage.central_system
+
+    async def until(self, condition: Callable[[], Awaitable[bool] | bool], what: str) -> None:
+        """Wait for something to come about."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    found = condition()
+                    if (await found) if inspect.isawaitable(found) else found:
+                        return
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            self.show(self.stage.identities[:3])
+            raise AssertionError(f"not within {PATIENCE_S:g} s: {what}") from None
+
+    async def sessions_run(self, count: int = 3) -> None:
+        await self.until(lambda: len(self.stage.world.running_sessions()) >= count, f"{count} sessions run")
+        self.ended_before = len(self.stage.world.finished_sessions())
+
+    async def session_has_ended(self) -> None:
+        """Of those that ran, whoever knows of it."""
+        await self.until(
+            lambda: len(self.stage.world.finished_sessions()) > self.ended_before, "a session has ended"
+        )
+
+    async def killed_when_it_is_up(self) -> None:
+        """SIGKILL to a gateway that has taken up its store, whoever else is away."""
+
+        async def is_up() -> bool:
+            return await self.stage.gateway.listed("charge-points?limit=1") != []
+
+        await self.until(is_up, "the gateway shows its charge points")
+        await self.trouble.kill_now(Moment.IDLE)
+
+    async def all_delivered(self) -> None:
+        """Nothing waits in any queue of the gateway."""
+
+        async def is_empty() -> bool:
+            return await self.stage.gateway.listed("transactions?undelivered=true") == []
+
+        await self.until(is_empty, "nothing waits any more")
+
+    async def all_connected(self) -> None:
+        fleet = len(self.stage.identities)
+        await self.until(lambda: self.central_system.connections == fleet, "all are connected")
+
+    async def all_told(self) -> None:
+        """Let the last cars leave, and the central system hear of everything."""
+        self.stage.cloud.stop_arrivals()
+        await self.until(lambda: self.stage.told_of_everything, "the central system knows of everything")
+
+    async def dead_letters(self) -> list[dict[str, Any]]:
+        return await self.stage.gateway.listed("dead-letters?limit=500")
+
+    def reconciles(self) -> None:
+        """Both sides agree to the Wh, and nobody has anything to object to."""
+        outcome = self.stage.outcome()
+        wrong = [*outcome.complaints(), *self.trouble.broken, *self.stage.gateway.errors()]
+        self.show(wrong)
+        assert wrong == []
+        assert outcome.sessions > 0
+
+    def show(self, complaints) -> None:
+        print(f"seed {self.stage.cast.seed}", *complaints, sep="\n")
+        print(*dossier(self.stage, complaints), sep="\n")
+        print(self.stage.gateway.last_words())
+
+
+@pytest.fixture
+def act(tmp_path: Path):
+    @contextlib.asynccontextmanager
+    async def enter(charge_points=6, speed=300.0, seed=1, **cast):
+        configuration = {
+            "TransactionMessageAttempts": "1000",
+            "TransactionMessageRetryInterval": "15",
+            **cast.pop("configuration", {}),
+        }
+        stage = Stage(Cast(tmp_path, charge_points, speed, seed, configuration=configuration, **cast))
+        performed = Act(stage)
+        await stage.start()
+        try:
+            yield performed
+        finally:
+            await stage.stop()
+            stage.close()
+
+    return enter

@@ -1,0 +1,45 @@
+"""What a charge point has accepted is in the store of the killed process, and the look at it has teeth."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from chargebridge.demo.promises import CONFIGURATION_KEY, Promises, Subject, read_memory
+from chargebridge.ocpp16 import messages as m
+from chargebridge.ocpp16.enums import AvailabilityType, UpdateType
+
+pytestmark = pytest.mark.integration
+
+CP = "CP00001"
+KEY = (CP, Subject.CONFIGURATION)
+
+
+async def test_the_store_of_a_killed_process_holds_what_was_accepted(act):
+    async with act(charge_points=1) as stage:
+        await stage.all_connected()
+        await stage.central_system.expect(CP, "StatusNotification", timeout_s=30)
+
+        async def accepted(request):
+            return (await stage.central_system.call(CP, request)).status == "Accepted"
+
+        assert await accepted(m.ChangeConfiguration(key=CONFIGURATION_KEY, value="1234"))
+        assert await accepted(m.SendLocalList(list_version=7, update_type=UpdateType.FULL))
+        # Scheduled while somebody is there, which counts as well.
+        await stage.central_system.call(
+            CP, m.ChangeAvailability(connector_id=1, type=AvailabilityType.INOPERATIVE)
+        )
+        await stage.stage.gateway.kill()
+        store = stage.stage.gateway.store
+        memory = read_memory(store)
+        assert memory[KEY] == "1234"
+        assert memory[CP, Subject.AVAILABILITY] == "Inoperative"
+        promises = Promises()
+        promises.asked(*KEY, "1234")
+        promises.accepted(*KEY, "1234")
+        assert promises.broken(memory) == []
+        with closing(sqlite3.connect(store)) as database, database:
+            database.execute("UPDATE configuration SET value = '1233' WHERE key = ?", (CONFIGURATION_KEY,))
+        assert promises.broken(read_memory(store)) == [
+            f"{CP}: {CONFIGURATION_KEY} was accepted as 1234, and is 1233 after a kill"
+        ]
