@@ -97,7 +97,7 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path):
 
 @pytest.mark.timeout(300)
 def test_a_thousand_charge_points_reconcile_exactly():
-    ran = demo("--charge-points", "1000", "--duration", "30", "--speed", "400", "--seed", "7", timeout_s=280)
+    ran = demo("--charge-points", "1000", "--duration", "40", "--speed", "400", "--seed", "7", timeout_s=280)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
