@@ -20,6 +20,7 @@ from chargebridge.ocpp16.enums import ChargePointStatus
 from chargebridge.ocpp16.timestamps import parse_timestamp
 from tests.simulation.trace import Broken
 
+DURABLE = "nothing is visible before it is durable"
 ENERGY = "every Wh is in exactly one transaction, with the charger's own edges"
 ORDER = "order holds"
 ONE_CALL = "at most one CALL of ours is unanswered"
@@ -119,6 +120,18 @@ class Watch:
             if isinstance(output, SendFrame):
                 # A time-out runs from the turn; the frame leaves when the disk has taken it.
                 self._decided_ms[output.data] = self._world.timeline.now_ms
+
+    def about_to_show(self, identity):
+        """Something leaves the gateway for a charge point: what that has become was submitted before."""
+        binding = self._world.process.bindings.get(identity)
+        if binding is None or binding.again is not None:
+            return
+        now = snapshot(binding.charge_point)
+        turns = self._turns[binding.key]
+        latest = turns[-1][1] if turns else self._visible[binding.key]
+        self.require(
+            DURABLE, identity, _difference(latest, now) == "", f"unsaved: {_difference(latest, now)}"
+        )
 
     def turn_durable(self, token):
         turns = self._turns[token.binding.key] if hasattr(token, "binding") else None

@@ -63,6 +63,7 @@ class SimulatedLink:
         if epoch != self.epoch or self.state is not LinkState.OPEN:
             return False
         self._process.step(Kind.CRASH_AT_OUTPUT)
+        self._process.watch.about_to_show(self.identity)
         self._process.watch.said(self.identity, data)
         self._connection.to_central(data)
         return True

@@ -35,12 +35,16 @@ class _Driver:
         self._process.world.vendor.unwatch(serial)
 
     def acknowledge(self, receipt):
-        self._process.step(Kind.CRASH_AT_OUTPUT)
+        self._show(receipt[0])
         self._process.world.vendor.acknowledge(*receipt)
 
     def command(self, serial, command):
-        self._process.step(Kind.CRASH_AT_OUTPUT)
+        self._show(serial)
         self._process.world.vendor.command(serial, command, self._process)
+
+    def _show(self, serial):
+        self._process.step(Kind.CRASH_AT_OUTPUT)
+        self._process.watch.about_to_show(self._process.world.identity_of(serial))
 
 
 class Process:

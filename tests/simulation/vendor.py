@@ -31,7 +31,8 @@ class Outlet:
         """The same, once it has been greeted."""
         self.channel = 0
         """Rises when the channel breaks: what is under way on the old one is lost."""
-        self.arrives_ms = 0
+        self.arrives_ms = self.obeys_ms = 0
+        """When the last event arrives that keeps its place, and the last command: they keep their order."""
         self.wakes_ms = None
         self.finished = []
         """Every session that has ended, as the charger accounts for it."""
@@ -239,7 +240,8 @@ class Vendor:
         tells = not faults.strikes(Kind.OUTCOME_LOST)
         if not tells:
             world.watch.disturbed(identity)
-        self._timeline.after(seconds, lambda: self._carry_out(outlet, own, process, tells=tells))
+        outlet.obeys_ms = max(outlet.obeys_ms, self._timeline.now_ms + round(seconds * 1000))
+        self._timeline.at(outlet.obeys_ms, lambda: self._carry_out(outlet, own, process, tells=tells))
         if faults.strikes(Kind.COMMAND_DOUBLED):
             again = seconds + faults.seconds(0.1, 100)
             self._timeline.after(again, lambda: self._carry_out(outlet, own, process, tells=False))

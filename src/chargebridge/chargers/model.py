@@ -443,4 +443,7 @@ class Driver(Protocol):
         """The event of this receipt is durable and may be forgotten."""
 
     def command(self, serial: str, command: ChargerCommand) -> None:
-        """Have a command carried out; `EventSink.command_outcome` tells its end."""
+        """Have a command carried out; `EventSink.command_outcome` tells its end.
+
+        Commands to one charger keep their order: one that was given earlier is carried out before, or never.
+        """
