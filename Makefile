@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCK := requirements.lock
 STAMP := $(VENV)/.installed-$(shell cksum < $(LOCK) | cut -d' ' -f1)-$(shell cksum < pyproject.toml | cut -d' ' -f1)
 
-.PHONY: help install run test unit nightly check bench lock clean
+.PHONY: help install run test unit nightly simulate check bench lock clean
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -30,6 +30,9 @@ unit: install  ## the inner loop: pure tests only
 
 nightly: install  ## 200 kills of the gateway in a row
 	@CHARGEBRIDGE_KILLS=200 $(BIN)/python -m pytest -n 0 -s tests/integration/kills/test_gateway_killed_in_a_loop.py
+
+simulate: install  ## whole installations through all faults, for so many STEPS
+	@$(BIN)/python -m tests.simulation --steps $(or $(STEPS),1000000) --seed $(or $(SEED),1)
 
 check: install  ## format, lint, types, import directions
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
