@@ -266,6 +266,10 @@ class Watch:
     def _doubt_promises(self, identity, action, payload):
         """Another change is asked for: until it is answered, the old and the new may be true."""
         promised = self.promised[identity]
+        if action == "ClearChargingProfile":
+            self._world.limit_asked(identity, None)
+        elif action == "SetChargingProfile" and "csChargingProfiles" in payload:
+            self._world.limit_asked(identity, payload["csChargingProfiles"].get("chargingSchedule", ""))
         doubted = {
             "ChangeConfiguration": f"key {payload.get('key')}",
             "SetChargingProfile": "profile ",
@@ -286,10 +290,10 @@ class Watch:
                 promised[f"key {payload['key']}"] = payload["value"]
             case "SetChargingProfile", "Accepted":
                 promised[f"profile {payload['csChargingProfiles']['chargingProfileId']}"] = True
-                self._world.limit_changed(identity, payload["csChargingProfiles"]["chargingSchedule"])
+                self._world.limit_accepted(identity, payload["csChargingProfiles"]["chargingSchedule"])
             case "ClearChargingProfile", "Accepted":
                 promised["profile 1"] = False
-                self._world.limit_changed(identity, None)
+                self._world.limit_accepted(identity, None)
             case "SendLocalList", "Accepted":
                 promised["list "] = payload["listVersion"]
         # A change that was asked for twice, by a doubled frame or again, is answered each time.
@@ -333,7 +337,10 @@ class Watch:
             allowed_a = world.allowed_a(identity)
             charger = outlet.charger
             offered_a = charger.record.outlet.offered_ca / 100
-            undisturbed = quiet and charger.reachable and world.host_clock.offset_ms == 0
+            obeys = (
+                charger.reachable and outlet.obeys_ms <= now_ms + 5000
+            )  # no late command holds up the next
+            undisturbed = quiet and obeys and world.host_clock.offset_ms == 0
             if not undisturbed:
                 self.disturbed(identity)
             if offered_a <= allowed_a + 0.05:

@@ -63,7 +63,8 @@ class SimulatedLink:
         if epoch != self.epoch or self.state is not LinkState.OPEN:
             return False
         self._process.step(Kind.CRASH_AT_OUTPUT)
-        self._process.watch.about_to_show(self.identity)
+        if not data.startswith(b"[4"):  # a turn that failed is refused, and that is no news
+            self._process.watch.about_to_show(self.identity)
         self._process.watch.said(self.identity, data)
         self._connection.to_central(data)
         return True

@@ -134,15 +134,22 @@ class World:
 
     # --- what is known of limits, without asking the charge point
 
-    def limit_changed(self, identity, schedule):
-        self._limits[identity] = schedule and (
-            parse_timestamp(schedule["startSchedule"]),
-            [(period["startPeriod"], period["limit"]) for period in schedule["chargingSchedulePeriod"]],
-        )
+    def limit_asked(self, identity, schedule):
+        """Until it is answered, the old limit or the new one may hold."""
+        try:
+            asked = _read(schedule)
+        except (KeyError, TypeError, ValueError):
+            asked = None  # a frame that was spoilt on its way
+        self._limits.setdefault(identity, [None]).append(asked)
+
+    def limit_accepted(self, identity, schedule):
+        self._limits[identity] = [_read(schedule)]
 
     def allowed_a(self, identity):
-        """Return what the central system's newest profile allows now, in A per phase."""
-        schedule = self._limits.get(identity)
+        """Return what the central system's profile allows now, in A per phase; the most that may hold."""
+        return max(map(self._limit_a, self._limits.get(identity, [None])))
+
+    def _limit_a(self, schedule):
         if schedule is None:
             return 32.0
         start_ms, periods = schedule
@@ -270,3 +277,10 @@ class World:
         self.run(hours / 2)
         self.watch.require(ENERGY, "", self.disk.counts().dead_letters == 0, "dead letters are left")
         self.watch.settle_accounts()
+
+
+def _read(schedule):
+    return schedule and (
+        parse_timestamp(schedule["startSchedule"]),
+        [(period["startPeriod"], period["limit"]) for period in schedule["chargingSchedulePeriod"]],
+    )
