@@ -200,7 +200,8 @@ async def plain(directory: Path, turns: int) -> Cost:
         charge_point, sequence = i % CHARGE_POINTS + 1, i // CHARGE_POINTS + 2
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(
-            "INSERT INTO queue (charge_point, sequence, kind, transaction_number, payload, attempts, sampled_ms)"
+            "INSERT INTO queue"
+            " (charge_point, sequence, kind, transaction_number, payload, attempts, sampled_ms)"
             " VALUES (?, ?, 'meter_values', 1, ?, 0, ?)",
             (charge_point, sequence, PAYLOAD, AT_MS + sequence),
         )

@@ -306,6 +306,7 @@ class TestRemembering:
             tell(away, started(number), ended(number))
         assert account(away) == [whole(number) for number in numbers]
 
+    @pytest.mark.simulation
     @pytest.mark.parametrize("apart", [1, 7], ids=["numbered in a row", "with gaps"])
     def test_nor_of_a_long_history_told_from_its_end_to_its_beginning(self, away, apart):
         history = [ended(number * apart) for number in range(200, 0, -1)]

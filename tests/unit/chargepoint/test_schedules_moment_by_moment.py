@@ -30,7 +30,7 @@ from chargebridge.ocpp16.enums import (
     RecurrencyKindType,
 )
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.simulation]
 
 SUMMER_TIME = timezone(timedelta(hours=2))
 T0 = datetime(2024, 5, 14, 7, 30, tzinfo=UTC)
