@@ -10,14 +10,14 @@ import pytest
 from tests.simulation.campaign import Tally, run
 from tests.simulation.world import World
 
-pytestmark = pytest.mark.simulation
+pytestmark = [pytest.mark.simulation, pytest.mark.no_cover]  # measuring would double its time
 
 ROOT = Path(__file__).parents[2]
 WORLDS = 8
 """In each storm; every kind of fault has to strike among them."""
 
 
-@pytest.mark.parametrize("storm", range(12))
+@pytest.mark.parametrize("storm", range(10))
 def test_whatever_fails_no_transaction_is_lost_doubled_or_changed(storm):
     tally = Tally()
     for seed in range(storm * WORLDS, (storm + 1) * WORLDS):
