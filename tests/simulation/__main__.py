@@ -10,6 +10,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from tests.simulation.campaign import Tally, run
 from tests.simulation.trace import Broken
 
+ENOUGH_WORLDS = 8
+"""From so many on each kind of fault has to strike."""
+
 
 def main():
     arguments = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
@@ -38,6 +41,11 @@ def main():
     for table in tally.tables():
         console.print(table)
     console.print(str(tally))
+    if tally.never_struck and tally.worlds >= ENOUGH_WORLDS:
+        console.print(
+            f"never struck, so this proves too little: {', '.join(tally.never_struck)}", style="red"
+        )
+        return 1
     return 0
 
 

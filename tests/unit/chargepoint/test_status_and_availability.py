@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chargebridge.chargepoint.status import MOST_UNTOLD
 from chargebridge.chargers.model import (
     ChargerState,
     Fault,
@@ -65,6 +66,30 @@ class TestWalk:
         ready.state(S.CHARGING)
         ready.settle()
         assert ready.statuses() == ["1 Preparing", "1 Charging"]
+
+    def test_st_1_a_status_that_was_not_taken_does_not_make_the_walk_jump(self, charging):
+        charging.state(S.READY)
+        charging.refuse()
+        charging.end()
+        charging.state(S.AWAITING_TOKEN)
+        charging.settle()
+        assert charging.statuses() == ["1 SuspendedEV", "0 Available", "1 Finishing"]
+
+    def test_st_1_a_walk_that_is_too_long_to_wait_leaves_out_ways_round(self, charging):
+        charging.state(S.READY)  # its status waits for an answer that does not come
+        for _ in range(20):
+            charging.end(1000 + charging.cp.next_transaction)
+            charging.state(S.AWAITING_TOKEN)
+            charging.begin(session=charging.cp.next_transaction, register_wh=1000)
+            charging.state(S.CHARGING)
+        charging.end(2000)
+        charging.state(S.AWAITING_TOKEN)
+        assert len(charging.cp.statuses) <= MOST_UNTOLD
+        charging.settle()
+        walk = [words.split()[1] for words in charging.statuses() if words[0] == "1"]
+        assert walk[-1] == "Finishing"
+        for before, after in itertools.pairwise(walk):
+            assert after in LEGAL[before], walk
 
     def test_st_11_local_stop_then_unplug(self, charging):
         charging.token()
