@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from chargebridge.chargepoint.behaviour import Behaviour
 from chargebridge.chargepoint.heard import Heard
@@ -249,26 +249,27 @@ _decode = msgspec.json.Decoder(State).decode
 class _Former(Struct):
     """What states said of sessions and times before replays were told by the charger's clock."""
 
-    sessions: tuple[int, ...] = ()
+    sessions: tuple[int, ...] | UnsetType = UNSET
     """The newest ended ones, 16 at most; older than all of these were repeats."""
-    charger_ms: int = 0
-    token_ms: int = 0
-    restarted_ms: int = 0
+    charger_ms: int | UnsetType = UNSET
+    token_ms: int | UnsetType = UNSET
+    restarted_ms: int | UnsetType = UNSET
 
 
 _FORMER_SESSIONS: Final = 16
+_FORMER_KEYS: Final = tuple(f'"{key}"'.encode() for key in _Former.__struct_fields__)
 _decode_former = msgspec.json.Decoder(_Former).decode
 
 
 def _take_over(state: State, former: _Former) -> None:
-    sessions = sorted(former.sessions)
+    sessions = sorted(former.sessions or ())
     if len(sessions) >= _FORMER_SESSIONS:
         state.told_sessions = ((0, sessions[0]), *((number, number) for number in sessions[1:]))
     else:
         state.told_sessions = tuple((number, number) for number in sessions)
-    state.states = Heard(former.charger_ms)
-    state.tokens = Heard(former.token_ms)
-    state.restarts = Heard(former.restarted_ms)
+    state.states = Heard(former.charger_ms or 0)
+    state.tokens = Heard(former.token_ms or 0)
+    state.restarts = Heard(former.restarted_ms or 0)
 
 
 def dump(state: State) -> bytes:
@@ -283,6 +284,9 @@ def load(document: bytes) -> State:
         msgspec.DecodeError: the document is not one of ours.
     """
     state = _decode(document)
-    if b'"charger_ms"' in document or b'"sessions"' in document:
-        _take_over(state, _decode_former(document))
+    if any(key in document for key in _FORMER_KEYS):
+        former = _decode_former(document)
+        # The words alone prove nothing: somebody's idTag may be one of them.
+        if any(value is not UNSET for value in structs.astuple(former)):
+            _take_over(state, former)
     return state
