@@ -225,12 +225,14 @@ def send_again(charge_point: "ChargePoint", letters: DeadTransaction) -> None:
     """Queue the dead letters of a transaction once more, behind what waits.
 
     What waits of the same transaction follows them: all of it where the Start is among them, else the Stop.
+    That stays where it is if anything waits behind it: no other transaction may begin before it (`TX-8`).
     """
-    number = letters.transaction.number
+    number, last = letters.transaction.number, charge_point.next_sequence - 1
     charge_point.record(Unbury(number, letters.through, charge_point.next_sequence))
     charge_point.next_sequence += letters.messages
     for message in charge_point.queue[_under_way(charge_point) :]:
-        if message.transaction == number and (letters.start or message.kind is MessageKind.STOP):
+        is_last_stop = message.kind is MessageKind.STOP and message.sequence == last
+        if message.transaction == number and (letters.start or is_last_stop):
             _go_behind(charge_point, message)
     if not charge_point.queue:
         read_on(charge_point)

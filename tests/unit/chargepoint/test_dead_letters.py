@@ -323,6 +323,25 @@ class TestWhileTheTransactionRuns:
             1500,
         ]
 
+    def given_up_sample_and_waiting_stop(self, bench):
+        bench.begin()
+        bench.wait(1)
+        bench.energy(1100)
+        serve_refusing(bench, "MeterValues")
+        bench.link_down()
+        bench.end(1500)
+
+    def test_a_stop_that_waits_follows_a_sample_that_was_given_up(self, ready):
+        self.given_up_sample_and_waiting_stop(ready)
+        send_again(ready)
+        assert short(ready.boot()) == [("1100", 7), ("StopTransaction", 7)]
+
+    def test_tx_8_but_no_stop_goes_behind_the_start_of_the_next_transaction(self, ready):
+        self.given_up_sample_and_waiting_stop(ready)
+        ready.begin(session=2, register_wh=1500)
+        send_again(ready)
+        assert short(ready.boot()) == [("StopTransaction", 7), ("StartTransaction", None), ("1100", 7)]
+
     def test_what_waits_for_its_retry_goes_behind_its_start_at_once(self, new_bench):
         bench = new_bench(configuration={"TransactionMessageAttempts": "2"}).ready()
         bench.begin()
