@@ -1,11 +1,16 @@
 """A new configuration takes the place of the old one, without disturbing what did not change."""
 
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
 import structlog
 
 from chargebridge.chargepoint.configuration import integer
-from chargebridge.chargepoint.records import StoredChargePoint, Transaction
+from chargebridge.chargepoint.records import StoredChargePoint
 from chargebridge.config.charge_points import ChargePointSettings
 from chargebridge.config.configuration import Configuration, Difference, difference
+from chargebridge.gateway.binding import Binding
 from chargebridge.gateway.limits import allow_links
 from chargebridge.gateway.overview import waiting_messages
 from chargebridge.gateway.provisioning import (
@@ -18,6 +23,11 @@ from chargebridge.gateway.provisioning import (
 from chargebridge.gateway.roster import Roster, warn_of_undeliverable
 from chargebridge.gateway.sink import Sink
 from chargebridge.link import LinkState
+from chargebridge.store.errors import StoreUnavailableError
+
+SETTLED_S: Final = 3.0
+"""Real seconds that charge points have to make durable how far their chargers have been told of."""
+_LOOK_EVERY_S: Final = 0.01
 
 _log = structlog.get_logger()
 
@@ -36,7 +46,16 @@ async def reload(roster: Roster, configuration: Configuration) -> Difference:
         TooManyChargePointsError, StoreError: likewise.
     """
     changes = difference(roster.configuration, configuration)
+    moved = [(old, new) for old, new in changes.changed if charger_name(old) != charger_name(new)]
+    leaving = [
+        roster.bindings[old.central_system, old.identity]
+        for old in (*changes.removed, *(old for old, _ in moved))
+    ]
     # All that can fail comes first.
+    if not await _settled(leaving):
+        raise StoreUnavailableError(
+            "charge points that give up their chargers have turns that are not durable"
+        )
     allow_links(len(configuration.charge_points))
     renewed = changes.central_systems.added | changes.central_systems.changed
     # Of the others too: there may be new certificates in the files.
@@ -61,10 +80,12 @@ async def reload(roster: Roster, configuration: Configuration) -> Difference:
         if binding.central_system in endpoints.keys() - renewed:
             binding.link.endpoint = endpoints[binding.central_system]
     roster.endpoints = endpoints
-    running = {charger_name(settings): _remove(roster, settings) for settings in changes.removed}
-    moved = [(old, new) for old, new in changes.changed if charger_name(old) != charger_name(new)]
     # All of them give up their chargers before one takes another's.
-    running |= {charger_name(old): roster.give_up_charger(old) for old, _ in moved}
+    given_up = {charger_name(settings): _remove(roster, settings) for settings in changes.removed}
+    given_up |= {charger_name(old): roster.give_up_charger(old) for old, _ in moved}
+    # If that fails it is done once more, with what is durable by then; so nobody may build on it before.
+    await _settled(leaving)
+    running = {charger: binding.charge_point.abandoned for charger, binding in given_up.items()}
     await _replace_drivers(roster, sinks, changes)
     for settings in (*(new for _, new in changes.changed), *changes.kept):
         roster.renew(settings)
@@ -108,17 +129,28 @@ def _add_later(roster: Roster, settings: ChargePointSettings, key: int, stored: 
     binding.link.up()
 
 
-def _remove(roster: Roster, settings: ChargePointSettings) -> Transaction | None:
-    """Let a charge point go; returns the transaction that this has ended, if any."""
+async def _settled(bindings: Sequence[Binding]) -> bool:
+    """Wait until all that these charge points have taken is durable; say whether it is."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SETTLED_S
+    while any(binding.uncommitted or binding.again is not None for binding in bindings):
+        if loop.time() >= deadline:
+            return False
+        await asyncio.sleep(_LOOK_EVERY_S)
+    return True
+
+
+def _remove(roster: Roster, settings: ChargePointSettings) -> Binding:
+    """Let a charge point go; returns it."""
     pair = settings.central_system, settings.identity
-    running = roster.give_up_charger(settings)
-    binding = roster.bindings.pop(pair)
+    binding = roster.give_up_charger(settings)
+    del roster.bindings[pair]
     roster.leaving[pair] = binding, settings
     if settings.central_system not in roster.configuration.central_systems:
         binding.link.down("the central system is not configured any more")
         if waiting_messages(binding):
             warn_of_undeliverable(settings.identity, settings.central_system)
-    return running
+    return binding
 
 
 def _relink(roster: Roster, central_systems: frozenset[str]) -> None:

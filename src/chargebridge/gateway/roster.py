@@ -11,7 +11,6 @@ from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import StoredChargePoint, Transaction
 from chargebridge.chargepoint.state import Settings
-from chargebridge.chargepoint.transactions import as_far_as_known
 from chargebridge.chargepoint.turn import Assigned, ChargerTold, Described, Released, Woken
 from chargebridge.chargers.model import ChargerInfo, Driver, SessionStarted
 from chargebridge.clock import Clock
@@ -212,12 +211,11 @@ class Roster:
         binding.driver, binding.serial = sink.driver, settings.charger
         sink.bindings[settings.charger] = binding
 
-    def give_up_charger(self, settings: ChargePointSettings) -> Transaction | None:
-        """Part a charge point and its charger.
+    def give_up_charger(self, settings: ChargePointSettings) -> Binding:
+        """Part a charge point and its charger; returns the charge point.
 
-        Returns:
-            The transaction that this has ended, as far as it was known, if any. One that has ended by
-            itself, of a session that waited, is the newest that was told of.
+        Once that is durable its `abandoned` is the transaction that this has ended, as far as it was
+        known, if any. One that has ended by itself, of a session that waited, is the newest that was told of.
         """
         binding = self.bindings[settings.central_system, settings.identity]
         sink = self.sinks[settings.driver]
@@ -225,9 +223,8 @@ class Roster:
         del sink.bindings[settings.charger]
         binding.driver, binding.serial = None, ""
         binding.missed = None  # whoever watches the charger next hears of it
-        running = as_far_as_known(binding.charge_point)
         self.runtime.turn(binding, Released())
-        return binding.charge_point.abandoned or running
+        return binding
 
     def profile_writes(self, charger: str) -> tuple[tuple[int, int], ...]:
         """Return how often profiles were written to a charger's memory, wherever it was.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chargebridge.chargepoint import meter_values
+from chargebridge.chargepoint import meter_values, transactions
 from chargebridge.chargepoint.turn import ChargerTold
 from chargebridge.chargers.model import SessionStarted
 from chargebridge.gateway.gateway import NotSimulatedError, UnknownChargePointError
@@ -231,6 +231,39 @@ async def test_two_charge_points_swap_their_chargers(three, visitor, wait_until)
         await one.begin_session("OTHER")
         await one.end_session()
         await one.settled()
+
+
+@pytest.fixture
+def one_end_fails(monkeypatch):
+    """The turn of the next end of a session raises, once."""
+    real, times = transactions.end, iter([1])
+
+    def end(charge_point, event):
+        real(charge_point, event)
+        if next(times, 0):
+            raise RuntimeError("a defect")
+
+    monkeypatch.setattr(transactions, "end", end)
+
+
+async def test_a_charger_is_given_up_when_its_charge_point_has_recovered_from_a_failure(
+    three, visitor, wait_until, one_end_fails
+):
+    three.charge_points = [{"identity": "CP1", "charger": "A"}]
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        someone = visitor(gateway, cs)
+        await someone.ready()
+        await someone.begin_session()
+        await someone.expect("MeterValues")
+        await someone.act("unplug")
+        await wait_until(lambda: gateway._binding("CP1").again is not None)
+        register_wh = (await someone.act("view"))["register_wh"]
+        three.charge_points = [{"identity": "CP1", "charger": "B"}]
+        await gateway.reload(three.read())
+        await someone.expect("StopTransaction")
+        await someone.settled()
+        assert [one.energy_wh for one in cs.ledger.transactions()] == [register_wh]
+        assert cs.violations == []
 
 
 async def test_another_driver_for_the_same_charge_points(three, visitor):
