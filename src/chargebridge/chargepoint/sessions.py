@@ -14,10 +14,11 @@ than once. Its sessions have numbers that rise, so each becomes one transaction 
 What waits is part of the durable state, since the driver has been told that it is taken.
 """
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from chargebridge.chargepoint import authorization, sampling, transactions
-from chargebridge.chargepoint.state import Told
+from chargebridge.chargepoint.state import Run, Told
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargers.model import SessionEnded, SessionStarted
 
@@ -32,8 +33,10 @@ HELD_AT_MOST: Final = 64
 """Events that wait; above it the oldest session is told of at once, or the running one ends at once."""
 ASSUMED_AT_MOST: Final = 8
 """Sessions whose end was assumed and that are remembered until their record comes."""
-RUNS_REMEMBERED: Final = 64
-"""Runs of session numbers that are remembered as told; see `note_told`."""
+RUNS_REMEMBERED: Final = 16
+"""Runs of session numbers that are told; above it a gap counts as told in which no energy lies."""
+RUNS_AT_MOST: Final = 128
+"""Above it the lowest gap counts as told in any case."""
 
 
 # --- what is told of --------------------------------------------------------------------------------
@@ -42,35 +45,53 @@ RUNS_REMEMBERED: Final = 64
 def newest(charge_point: "ChargePoint") -> int:
     """Return the highest number of a session that is told of or running; 0 for none."""
     told, running = charge_point.state.told_sessions, charge_point.running
-    return max(told[-1][1] if told else 0, running.session if running is not None else 0)
+    return max(told[-1].last if told else 0, running.session if running is not None else 0)
 
 
 def is_told(charge_point: "ChargePoint", session: int) -> bool:
     """Whether a session that is over is told of: here, or before the charger came to this charge point."""
     told = charge_point.state.told
     return (told is not None and session < told.session) or any(
-        first <= session <= last for first, last in charge_point.state.told_sessions
+        run.first <= session <= run.last for run in charge_point.state.told_sessions
     )
 
 
-def note_told(charge_point: "ChargePoint", session: int) -> None:
-    """Remember that a session is told of, for ever.
+def note_told(charge_point: "ChargePoint", session: int, start_wh: int, stop_wh: int) -> None:
+    """Remember that a session is told of between two registers, for ever.
 
-    Sessions that follow each other are one run, so a whole history takes hardly any room. If there are too
-    many runs, the lowest gap is closed: who has told of so many later ones will hardly tell of those.
+    Sessions that follow each other are one run, so a whole history takes hardly any room. Where numbers have
+    gaps, registers that meet show that nothing is missing, so such gaps are closed first where runs are many.
+    Beyond that the lowest gap is: who has told of so many later ones will hardly tell of those.
     """
-    first = last = session
-    apart: list[tuple[int, int]] = []
-    for run in charge_point.state.told_sessions:
-        if run[1] + 1 < session or session < run[0] - 1:
-            apart.append(run)
+    runs: list[Run] = []
+    told = Run(session, session, start_wh, stop_wh)
+    for run in sorted((*charge_point.state.told_sessions, told), key=lambda run: run.first):
+        if runs and run.first <= runs[-1].last + 1:
+            runs[-1] = _joined(runs[-1], run)
         else:
-            first, last = min(first, run[0]), max(last, run[1])
-    runs = sorted((*apart, (first, last)))
+            runs.append(run)
     if len(runs) > RUNS_REMEMBERED:
-        runs[:2] = [(runs[0][0], runs[1][1])]
+        met = (n for n, (one, next_one) in enumerate(pairwise(runs)) if _meet(one, next_one))
+        lowest = next(met, 0 if len(runs) > RUNS_AT_MOST else None)
+        if lowest is not None:
+            runs[lowest : lowest + 2] = [_joined(*runs[lowest : lowest + 2])]
     charge_point.state.told_sessions = tuple(runs)
     charge_point.changed()
+
+
+def _meet(one: Run, next_one: Run) -> bool:
+    """Whether no energy lies between two runs."""
+    return one.stop_wh is not None and one.stop_wh == next_one.start_wh
+
+
+def _joined(one: Run, other: Run) -> Run:
+    """Return one run of two; the other begins behind the beginning of the one, or with it."""
+    start_wh, stop_wh = one.start_wh, one.stop_wh
+    if other.last > one.last:
+        stop_wh = other.stop_wh
+    elif other.last == one.last and other.stop_wh is not None:
+        stop_wh = max(one.stop_wh or 0, other.stop_wh)  # the rest of a session that was told in part
+    return Run(one.first, max(one.last, other.last), start_wh, stop_wh)
 
 
 # --- what waits -------------------------------------------------------------------------------------

@@ -105,6 +105,16 @@ class Told(Struct, frozen=True):
     register_wh: int
 
 
+class Run(Struct, frozen=True, array_like=True, gc=False):
+    """Sessions that are told of, from the first to the last number, and the registers at their edges."""
+
+    first: int
+    last: int
+    start_wh: int | None = None
+    """None: not known."""
+    stop_wh: int | None = None
+
+
 class Purpose(StrEnum):
     """What a command is for; there is at most one command of each purpose."""
 
@@ -170,8 +180,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """When tokens were presented; the same or older presentations are replays."""
     timeless_tokens: tuple[int, ...] = ()
     """The newest impossible times at which tokens were presented, by a charger that did not know the time."""
-    told_sessions: tuple[tuple[int, int], ...] = ()
-    """Sessions that have ended and are told of: runs of numbers, from first to last."""
+    told_sessions: tuple[Run, ...] = ()
+    """Sessions that have ended and are told of, as runs of numbers that follow each other."""
     edges: Heard = Heard()
     """When sessions began and ended; older presentations of tokens are late."""
     held: tuple[SessionStarted | SessionEnded, ...] = ()
@@ -264,9 +274,9 @@ _decode_former = msgspec.json.Decoder(_Former).decode
 def _take_over(state: State, former: _Former) -> None:
     sessions = sorted(former.sessions or ())
     if len(sessions) >= _FORMER_SESSIONS:
-        state.told_sessions = ((0, sessions[0]), *((number, number) for number in sessions[1:]))
+        state.told_sessions = (Run(0, sessions[0]), *(Run(number, number) for number in sessions[1:]))
     else:
-        state.told_sessions = tuple((number, number) for number in sessions)
+        state.told_sessions = tuple(Run(number, number) for number in sessions)
     state.states = Heard(former.charger_ms or 0)
     state.tokens = Heard(former.token_ms or 0)
     state.restarts = Heard(former.restarted_ms or 0)

@@ -153,7 +153,8 @@ def end(charge_point: "ChargePoint", event: SessionEnded) -> None:
     at_ms, register_wh = _untold(charge_point, event.session, event.started_at_ms, event.start_register_wh)
     sessions.record_came(charge_point, event.session)
     if at_ms > event.started_at_ms and event.register_wh <= register_wh:
-        sessions.note_told(charge_point, event.session)  # its start may come yet
+        # Its start may come yet.
+        sessions.note_told(charge_point, event.session, event.start_register_wh, event.register_wh)
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: all of it is told")
         return
     id_tag = fit(event.id_tag or charge_point.settings.tag_for_untagged, 20)
@@ -245,7 +246,7 @@ def _stop(
     put(charge_point, stopped)
     delivery.enqueue(charge_point, MessageKind.STOP, stopped, transaction_data.end(charge_point, stopped))
     state = charge_point.state
-    sessions.note_told(charge_point, transaction.session)
+    sessions.note_told(charge_point, transaction.session, transaction.meter_start_wh, meter_stop)
     state.register_wh = max(state.register_wh or 0, meter_stop)
     _note_edge(charge_point, at_ms)
     if charge_point.running is not None and charge_point.running.number == transaction.number:

@@ -317,7 +317,7 @@ def test_a_state_that_a_former_version_wrote_is_read_with_all_it_says(version: i
         # Replays are told by the charger's clock since version 2.
         for name, heard in (("charger_ms", "states"), ("token_ms", "tokens"), ("restarted_ms", "restarts")):
             assert read.get(heard, {}).get("until_ms", 0) == said.pop(name, 0)
-        told = [[number, number] for number in said.pop("sessions", ())]
+        told = [[number, number, None, None] for number in said.pop("sessions", ())]
         assert read.get("told_sessions", []) == told
         assert {name: read.get(name) for name in said} == said
 

@@ -1,13 +1,14 @@
 """Sessions that are told late, several at once, out of order, repeated: each becomes one transaction."""
 
 import json
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from chargebridge.chargepoint.sessions import HELD_AT_MOST, RUNS_REMEMBERED
+from chargebridge.chargepoint.sessions import HELD_AT_MOST, RUNS_AT_MOST, RUNS_REMEMBERED
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import Assigned, Notice, NoticeKind, Released, SendFrame
 from chargebridge.chargers.model import (
@@ -53,6 +54,18 @@ def ended(session, reason=SessionEnd.EV_DISCONNECTED):
         start_register_wh=start_wh,
         register_wh=stop_wh,
         reason=reason,
+    )
+
+
+def hundredth(number):
+    """A session that begins at the register where the one before has ended; numbers are hundreds."""
+    started_ms = T0_MS + number * MINUTE_MS
+    return structs.replace(
+        ended(100 * number),
+        at_ms=started_ms + 30_000,
+        started_at_ms=started_ms,
+        start_register_wh=1000 + number * 10,
+        register_wh=1010 + number * 10,
     )
 
 
@@ -323,11 +336,42 @@ class TestRemembering:
         assert len(account(away)) == 40
 
     def test_what_is_remembered_is_bounded(self, away):
-        for number in range(2, 2 * RUNS_REMEMBERED + 10, 2):
+        for number in range(2, 2 * RUNS_AT_MOST + 10, 2):
             away.utc_ms = max(away.utc_ms, edges(number)[2])
-            tell(away, ended(number))
+            away.tell(ended(number))
+            away.settle()
+        assert len(away.cp.state.told_sessions) == RUNS_AT_MOST
+        assert away.cp.state.told_sessions[0].first == 2
+
+    def test_where_numbers_have_gaps_registers_show_that_nothing_is_missing(self, away):
+        history = [hundredth(number) for number in range(1, 301)]
+        missing = history.pop(40)
+        for event in history:
+            away.tell(event)
+            away.settle()
         assert len(away.cp.state.told_sessions) == RUNS_REMEMBERED
-        assert away.cp.state.told_sessions[0][0] == 2
+        for event in (missing, *history):
+            away.tell(event)
+            away.settle()
+        assert len(account(away)) == 300
+
+    @pytest.mark.parametrize("gap", [1, 100])
+    @pytest.mark.parametrize("seed", range(3))
+    def test_hundreds_in_any_order_give_each_once_though_the_process_restarts(self, away, gap, seed):
+        dice = Random(seed)
+        history = [structs.replace(hundredth(number), session=gap * number) for number in range(1, 401)]
+        events = history * 2
+        dice.shuffle(events)
+        for event in events:
+            if dice.random() < 0.02:
+                away.restart()
+                away.boot()
+            away.tell(event)
+            away.settle()
+        told = sorted(account(away), key=lambda one: one[2])
+        assert [one[2:5:2] for one in told] == [
+            (event.start_register_wh, event.register_wh) for event in history
+        ]
 
     @settings(max_examples=150, deadline=None, derandomize=True)
     @given(st.data())
