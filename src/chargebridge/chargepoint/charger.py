@@ -19,10 +19,12 @@ from chargebridge.chargepoint import (
     meter_values,
     outcomes,
     remote_control,
+    sessions,
     status,
     transactions,
 )
-from chargebridge.chargepoint.state import Purpose, State, Told
+from chargebridge.chargepoint.records import Told
+from chargebridge.chargepoint.state import Purpose, State
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import Assigned, NoticeKind
 from chargebridge.chargers.model import (
@@ -177,6 +179,7 @@ def assigned(charge_point: "ChargePoint", assigned: Assigned) -> None:
     charge_point.state.told = (
         Told(assigned.session, assigned.at_ms, assigned.register_wh) if assigned.session else None
     )
+    sessions.told_elsewhere(charge_point, assigned.since_ms, assigned.lately)
     charge_point.state.profile_writes = memory_wear.lately(charge_point, assigned.profile_writes)
     # It may keep the plan of its last charge point; to be rid of one that is not there wears its memory.
     charge_point.state.plan_unknown = bool(assigned.session or assigned.profile_writes)

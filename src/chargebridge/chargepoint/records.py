@@ -62,6 +62,22 @@ class Transaction(Struct, frozen=True):
     stop: SendState = SendState.NONE
 
 
+class Told(Struct, frozen=True):
+    """How far a session of a charger has been told of, here or at another charge point."""
+
+    session: int
+    at_ms: int
+    register_wh: int
+
+
+class ToldSession(Struct, frozen=True):
+    """A session that transactions tell of, of whichever charge point, all of them together."""
+
+    start_wh: int
+    told: Told
+    """The last of their ends; up to the newest sample where one has not ended."""
+
+
 class Attempt(Struct, frozen=True):
     """A transmission of a message that the central system failed to process."""
 

@@ -18,7 +18,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from chargebridge.chargepoint import authorization, sampling, transactions
-from chargebridge.chargepoint.state import Run, Told
+from chargebridge.chargepoint.records import Told, ToldSession
+from chargebridge.chargepoint.state import Run
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargers.model import SessionEnded, SessionStarted
 
@@ -48,12 +49,33 @@ def newest(charge_point: "ChargePoint") -> int:
     return max(told[-1].last if told else 0, running.session if running is not None else 0)
 
 
-def is_told(charge_point: "ChargePoint", session: int) -> bool:
+def is_told(charge_point: "ChargePoint", event: SessionStarted | SessionEnded) -> bool:
     """Whether a session that is over is told of: here, or before the charger came to this charge point."""
-    told = charge_point.state.told
-    return (told is not None and session < told.session) or any(
-        run.first <= session <= run.last for run in charge_point.state.told_sessions
-    )
+    state, session = charge_point.state, event.session
+    if any(run.first <= session <= run.last for run in state.told_sessions):
+        return True
+    if state.told is None or session >= state.told.session:
+        return False
+    # Its record may not have come before the charger did; a start alone tells nothing (see `newest`).
+    since_ms = state.told_since_ms
+    return isinstance(event, SessionStarted) or since_ms is None or event.at_ms < since_ms
+
+
+def told_elsewhere(
+    charge_point: "ChargePoint", since_ms: int | None, lately: tuple[ToldSession, ...]
+) -> None:
+    """Take over what is told of a charger that comes: its sessions that were told of before the newest one.
+
+    Args:
+        charge_point: whose charger it is from now on.
+        since_ms: UTC; of sessions that ended later than that, all that were told of are among `lately`.
+        lately: by session, rising.
+    """
+    charge_point.state.told_since_ms = since_ms
+    for one in lately:
+        note_told(charge_point, one.told.session, one.start_wh, one.told.register_wh)
+    # Any of their ends may have been assumed, or be where the charger was given up.
+    charge_point.state.assumed = tuple(one.told for one in lately)[-ASSUMED_AT_MOST:]
 
 
 def note_told(charge_point: "ChargePoint", session: int, start_wh: int, stop_wh: int) -> None:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from chargebridge.chargepoint.behaviour import Behaviour
 from chargebridge.chargepoint.heard import Heard
+from chargebridge.chargepoint.records import Told
 from chargebridge.chargers.model import (
     Capability,
     ChargerCommand,
@@ -92,17 +93,6 @@ class LastReset(Struct, frozen=True):
     """UTC, by the host's clock."""
     restarted_ms: int | None = None
     """By the charger's clock; None until it has told."""
-
-
-class Told(Struct, frozen=True):
-    """How far a charger's sessions have been told of already, here or at another charge point.
-
-    Older sessions are repeats; of this one only what lies behind the edge is left to tell.
-    """
-
-    session: int
-    at_ms: int
-    register_wh: int
 
 
 class Run(Struct, frozen=True, array_like=True, gc=False):
@@ -197,7 +187,10 @@ class State(Struct, kw_only=True, omit_defaults=True):
     charger_name: str = ""
     """Whose sessions, register and times these are: `Settings.charger` as it was then."""
     told: Told | None = None
-    """Set when a charger comes that has had other charge points, or comes back."""
+    """Set when a charger comes that has had other charge points, or comes back: its newest session that was
+    told of there. Older ones are repeats; of this one only what lies behind the edge is left to tell."""
+    told_since_ms: int | None = None
+    """UTC; of the older ones that ended later than that, only those in `told_sessions` are repeats."""
     register_wh: int | None = None
     operative: bool = True
     connector_operative: bool = True

@@ -20,7 +20,7 @@ from chargebridge.chargepoint import (
     status,
     transaction_data,
 )
-from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Transaction
+from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Told, Transaction
 from chargebridge.chargepoint.state import LockedCable, StopRequest
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
@@ -70,7 +70,7 @@ def session_started(charge_point: "ChargePoint", event: SessionStarted) -> None:
 def _is_known(charge_point: "ChargePoint", event: SessionStarted | SessionEnded) -> bool:
     if isinstance(event, SessionEnded) and sessions.assumed(charge_point, event.session) is not None:
         return sessions.is_held(charge_point, event)  # its record may tell of more
-    return sessions.is_told(charge_point, event.session) or sessions.is_held(charge_point, event)
+    return sessions.is_told(charge_point, event) or sessions.is_held(charge_point, event)
 
 
 def begin(charge_point: "ChargePoint", event: SessionStarted) -> None:
@@ -150,9 +150,10 @@ def end(charge_point: "ChargePoint", event: SessionEnded) -> None:
             _stop(charge_point, running, event.at_ms, event.register_wh, reason)
         _leave_cable(charge_point, event)
         return
+    told = _told_in_part(charge_point, event.session)
     at_ms, register_wh = _untold(charge_point, event.session, event.started_at_ms, event.start_register_wh)
     sessions.record_came(charge_point, event.session)
-    if at_ms > event.started_at_ms and event.register_wh <= register_wh:
+    if told is not None and event.register_wh <= told.register_wh:
         # Its start may come yet.
         sessions.note_told(charge_point, event.session, event.start_register_wh, event.register_wh)
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: all of it is told")
@@ -219,10 +220,16 @@ def _keep_cable(charge_point: "ChargePoint", ended: Transaction, request: StopRe
 
 def _untold(charge_point: "ChargePoint", session: int, at_ms: int, register_wh: int) -> tuple[int, int]:
     """Return where the part of a session begins that nobody has been told of."""
-    told = sessions.assumed(charge_point, session) or charge_point.state.told
-    if told is None or session != told.session:
+    told = _told_in_part(charge_point, session)
+    if told is None:
         return at_ms, register_wh
     return max(at_ms, told.at_ms), max(register_wh, told.register_wh)
+
+
+def _told_in_part(charge_point: "ChargePoint", session: int) -> Told | None:
+    """Return how far a session is told of, if that may not be all of it."""
+    told = sessions.assumed(charge_point, session) or charge_point.state.told
+    return told if told is not None and told.session == session else None
 
 
 def _stop(

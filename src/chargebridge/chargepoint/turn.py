@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from chargebridge.chargepoint.records import Found, Query, Record
+from chargebridge.chargepoint.records import Found, Query, Record, ToldSession
 from chargebridge.chargers.model import ChargerCommand, ChargerEvent, ChargerInfo, CommandOutcome
 
 # --- inputs ---------------------------------------------------------------------------------------
@@ -73,6 +73,11 @@ class Assigned(Struct, frozen=True):
     """Up to where it is told of: the newest reading in that transaction."""
     profile_writes: tuple[tuple[int, int], ...] = ()
     """(day since 1970, writes): how often profiles were written to its memory."""
+    since_ms: int | None = None
+    """UTC; of the older sessions that ended later than that, those are told that are among `lately`.
+    None: all of them."""
+    lately: tuple[ToldSession, ...] = ()
+    """Older sessions that are told of, by number, rising."""
 
 
 class Operation(StrEnum):

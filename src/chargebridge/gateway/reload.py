@@ -20,10 +20,10 @@ from chargebridge.gateway.provisioning import (
     start_driver,
     stop_driver,
 )
-from chargebridge.gateway.roster import Roster, warn_of_undeliverable
+from chargebridge.gateway.roster import History, Roster, warn_of_undeliverable
 from chargebridge.gateway.sink import Sink
 from chargebridge.link import LinkState
-from chargebridge.store.errors import StoreUnavailableError
+from chargebridge.store.errors import StoreError, StoreUnavailableError
 
 SETTLED_S: Final = 3.0
 """Real seconds that charge points have to make durable how far their chargers have been told of."""
@@ -73,8 +73,7 @@ async def reload(roster: Roster, configuration: Configuration) -> Difference:
         for old, new in (*changes.changed, *((None, added) for added in changes.added))
         if old is None or charger_name(old) != charger_name(new)
     }
-    told = {charger: roster.store.last_transaction(charger) for charger in newcomers}
-    profile_writes = {charger: roster.profile_writes(charger) for charger in newcomers}
+    histories = {charger: roster.history(charger) for charger in newcomers}
     roster.put(configuration)
     for binding in roster.all():
         if binding.central_system in endpoints.keys() - renewed:
@@ -84,7 +83,10 @@ async def reload(roster: Roster, configuration: Configuration) -> Difference:
     given_up = {charger_name(settings): _remove(roster, settings) for settings in changes.removed}
     given_up |= {charger_name(old): roster.give_up_charger(old) for old, _ in moved}
     # If that fails it is done once more, with what is durable by then; so nobody may build on it before.
-    await _settled(leaving)
+    if await _settled(leaving):
+        histories |= {charger: _history_now(roster, charger, histories[charger]) for charger in newcomers}
+    else:
+        histories = {charger: _older_are_repeats(history) for charger, history in histories.items()}
     running = {charger: binding.charge_point.abandoned for charger, binding in given_up.items()}
     await _replace_drivers(roster, sinks, changes)
     for settings in (*(new for _, new in changes.changed), *changes.kept):
@@ -96,9 +98,8 @@ async def reload(roster: Roster, configuration: Configuration) -> Difference:
         _add_later(roster, settings, key, stored[key])
     for settings in (*(new for _, new in moved), *changes.added):
         charger = charger_name(settings)
-        rest = running.get(charger)
         binding = roster.bindings[settings.central_system, settings.identity]
-        roster.take_over(binding, rest or told[charger], rest, profile_writes[charger])
+        roster.take_over(binding, histories[charger], running.get(charger))
         roster.watch(binding)
     _relink(roster, renewed)
     if changes.central_systems.added:
@@ -138,6 +139,20 @@ async def _settled(bindings: Sequence[Binding]) -> bool:
             return False
         await asyncio.sleep(_LOOK_EVERY_S)
     return True
+
+
+def _history_now(roster: Roster, charger: str, before: History) -> History:
+    """Return what is known of a charger once it is given up: what had waited is told now."""
+    try:
+        return roster.history(charger)
+    except StoreError as error:
+        _log.error("it cannot be seen what is told of a charger", charger=charger, reason=str(error))
+        return _older_are_repeats(before)
+
+
+def _older_are_repeats(history: History) -> History:
+    # Rather one of them too few than one twice, where it is not known which are told.
+    return history._replace(since_ms=None)
 
 
 def _remove(roster: Roster, settings: ChargePointSettings) -> Binding:

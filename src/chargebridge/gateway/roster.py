@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.records import StoredChargePoint, Transaction
+from chargebridge.chargepoint.records import StoredChargePoint, ToldSession, Transaction
 from chargebridge.chargepoint.state import Settings
 from chargebridge.chargepoint.turn import Assigned, ChargerTold, Described, Released, Woken
 from chargebridge.chargers.model import ChargerInfo, Driver, SessionStarted
@@ -27,10 +27,30 @@ from chargebridge.store.journal import SqliteStore
 CHARGERS_KNOWN_S: Final = 3.0
 """Real seconds that links wait at the start for their drivers to tell what the chargers are."""
 
+LATE_DAYS: Final = 31
+"""So late a session may be told of, although its charger has come to another charge point since then."""
+SESSIONS_TOLD: Final = 1000
+"""Sessions of a charger that are looked at when it comes to another charge point."""
+
 _log = structlog.get_logger()
 
 Pair = tuple[str, str]
 """Central system and identity: what transactions and queue belong to."""
+
+
+class History(NamedTuple):
+    """What is known of a charger, wherever it was."""
+
+    newest: Transaction | None = None
+    """Of its newest session."""
+    sessions: tuple[ToldSession, ...] = ()
+    since_ms: int | None = None
+    """UTC; of sessions that ended later than that, all that were told of are among `sessions`."""
+    profile_writes: tuple[tuple[int, int], ...] = ()
+    """(day since 1970, writes)."""
+
+
+NOTHING_KNOWN: Final = History()
 
 
 class Roster:
@@ -106,16 +126,22 @@ class Roster:
         stored = self.store.load_all()
         self.store.start(asyncio.get_running_loop(), self.runtime)
         ended = self.take_up_leaving(stored)
+        newcomers = []
         for (central_system, identity), settings in self.settings.items():
             key = keys[identity, central_system]
             binding = self.add(settings, key, stored.get(key))
+            abandoned = binding.charge_point.abandoned
+            if abandoned is not None:
+                ended[abandoned.charger] = abandoned  # it has got another charger meanwhile
             if binding.charge_point.state.charger is None:
-                # Never seen here: it may have been seen at another charge point.
-                rest = ended.get(charger_name(settings))
-                told = rest or self.store.last_transaction(charger_name(settings))
-                profile_writes = self.profile_writes(charger_name(settings))
-                if told is not None or profile_writes:
-                    self.take_over(binding, told, rest, profile_writes)
+                newcomers.append((binding, charger_name(settings)))
+        if newcomers:
+            self.store.settle()
+        for binding, charger in newcomers:
+            # Never seen here: it may have been seen at another charge point.
+            history = self.history(charger)
+            if history != NOTHING_KNOWN or charger in ended:
+                self.take_over(binding, history, ended.get(charger))
 
     def stop(self) -> None:
         """Raise no links any more."""
@@ -226,10 +252,8 @@ class Roster:
         self.runtime.turn(binding, Released())
         return binding
 
-    def profile_writes(self, charger: str) -> tuple[tuple[int, int], ...]:
-        """Return how often profiles were written to a charger's memory, wherever it was.
-
-        However long ago that was: a plan stays in it until another is written.
+    def history(self, charger: str) -> History:
+        """Return what is known of a charger, wherever it was.
 
         Args:
             charger: see `charger_name`.
@@ -237,31 +261,40 @@ class Roster:
         Raises:
             StoreError: the store cannot be read.
         """
-        return self.store.profile_writes(charger, since_day=0)
+        keep_days = min(self.configuration.state.transactions_keep_days, LATE_DAYS)
+        since_ms = self._clock.now().utc_ms - keep_days * 86_400_000
+        sessions = self.store.told_sessions(charger, SESSIONS_TOLD)
+        if len(sessions) == SESSIONS_TOLD:
+            since_ms = max(since_ms, sessions[0].told.at_ms)
+        newest = self.store.last_transaction(charger)
+        # However long ago it was: a plan stays in its memory until another is written.
+        profile_writes = self.store.profile_writes(charger, since_day=0)
+        return History(newest, tuple(sessions), since_ms if sessions else None, profile_writes)
 
-    def take_over(
-        self,
-        binding: Binding,
-        told: Transaction | None,
-        rest: Transaction | None,
-        profile_writes: tuple[tuple[int, int], ...],
-    ) -> None:
-        """A charger comes to a charge point: no Wh of it is told of twice.
+    def take_over(self, binding: Binding, history: History, rest: Transaction | None) -> None:
+        """A charger comes to a charge point: no Wh of it is told of twice, and none is lost.
 
         Args:
             binding: of the charge point.
-            told: of the newest session that any charge point told of.
-            rest: the same if that session runs on: the old charge point has ended its transaction
-                with the newest sample, and there this one begins.
-            profile_writes: of the charger, see `Assigned`.
+            history: of the charger.
+            rest: of the newest session that any charge point told of, if that runs on: the old charge point
+                has ended its transaction with the newest sample, and there this one begins.
         """
+        told = rest or history.newest
         if rest is not None and rest.stopped_ms is not None:
             rest = None  # its end had waited until the charger was given up
         if told is None:
-            self.runtime.turn(binding, Assigned(0, 0, 0, profile_writes))
+            self.runtime.turn(binding, Assigned(0, 0, 0, history.profile_writes))
         else:
             edge_ms = told.sampled_ms if rest is not None or told.stopped_ms is None else told.stopped_ms
-            assigned = Assigned(told.session, edge_ms, told.register_wh, profile_writes)
+            assigned = Assigned(
+                told.session,
+                edge_ms,
+                told.register_wh,
+                history.profile_writes,
+                history.since_ms,
+                tuple(one for one in history.sessions if one.told.session < told.session),
+            )
             self.runtime.turn(binding, assigned)
         if rest is not None:
             begun = SessionStarted(

@@ -172,6 +172,18 @@ class SqliteStore(StoreReader):
         known = {(row.identity, row.central_system): row.id for row in self.charge_points()}
         return {pair: known[pair] for pair in pairs}
 
+    def settle(self) -> None:
+        """Wait until everything that was submitted is committed, or has failed.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+
+        def nothing(connection: sqlite3.Connection) -> None:
+            """Come behind everything else."""
+
+        self._write(nothing)
+
     def prune(self, delivered_before_ms: int, now_ms: int) -> int:
         """Delete transactions that the central system has had in full, and return how many.
 

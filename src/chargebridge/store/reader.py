@@ -16,6 +16,8 @@ from chargebridge.chargepoint.records import (
     QueueQuery,
     StoredChargePoint,
     StoredProfile,
+    Told,
+    ToldSession,
     Transaction,
 )
 from chargebridge.store.connection import open_reader
@@ -182,6 +184,24 @@ class StoreReader:
                 (charger,),
             ).fetchone()
         return None if row is None else transaction_of(row)
+
+    def told_sessions(self, charger: str, limit: int) -> list[ToldSession]:
+        """Return the newest sessions of a charger that transactions tell of, at whichever charge points.
+
+        Args:
+            charger: as in `Transaction.charger`.
+            limit: at most so many.
+
+        Returns:
+            By session, rising.
+        """
+        with self._snapshot() as connection:
+            rows = connection.execute(
+                "SELECT min(meter_start_wh), session, max(coalesce(stopped_ms, sampled_ms)), max(register_wh)"
+                " FROM transactions WHERE charger = ? GROUP BY session ORDER BY session DESC LIMIT ?",
+                (charger, limit),
+            ).fetchall()
+        return [ToldSession(start_wh, Told(*told)) for start_wh, *told in reversed(rows)]
 
     def profile_writes(self, charger: str, since_day: int) -> tuple[tuple[int, int], ...]:
         """Return how often profiles were written to a charger's memory, by day.

@@ -4,7 +4,7 @@ import pytest
 
 from chargebridge.chargepoint import meter_values, transactions
 from chargebridge.chargepoint.turn import ChargerTold
-from chargebridge.chargers.model import SessionStarted
+from chargebridge.chargers.model import SessionEnd, SessionEnded, SessionStarted
 from chargebridge.gateway.gateway import NotSimulatedError, UnknownChargePointError
 from chargebridge.gateway.provisioning import ProvisioningError
 from chargebridge.ocpp16.messages import GetConfiguration
@@ -158,6 +158,41 @@ async def test_a_session_that_waits_for_the_end_of_another_moves_too(three, visi
             await wait_until(lambda: all(not one.is_open for one in old.ledger.transactions()))
             assert [one.id_tag for one in old.ledger.transactions()] == ["TAG", "NEXT"]
             assert old.violations == new.violations == []
+
+
+async def test_a_record_that_comes_after_its_charger_has_moved_is_told_once(three, visitor, wait_until):
+    async with three.central_system() as old, three.central_system() as new:
+        three.reach(old, "old").reach(new, "new")
+        three.charge_points = [{"identity": "CP1", "central_system": "old"}]
+        async with three.gateway() as gateway:
+            someone = visitor(gateway, old)
+            await someone.ready()
+            now_ms = gateway.clock.now().utc_ms
+
+            def record(session):
+                return ChargerTold(
+                    SessionEnded(
+                        at_ms=now_ms - 3_000_000 + session * 1000,
+                        session=session,
+                        id_tag=f"TAG{session}",
+                        started_at_ms=now_ms - 3_000_000 + session * 1000 - 500,
+                        start_register_wh=session * 10,
+                        register_wh=session * 10 + 10,
+                        reason=SessionEnd.OTHER,
+                    )
+                )
+
+            for session in (1, 3):
+                gateway.runtime.turn(gateway._binding("CP1"), record(session))
+            three.charge_points[0]["central_system"] = "new"
+            await gateway.reload(three.read())
+            await visitor(gateway, new).ready()
+            for session in (1, 2, 3, 2):
+                gateway.runtime.turn(gateway._binding("CP1"), record(session))
+            await wait_until(lambda: len(new.ledger.transactions()) == 1)
+            await wait_until(lambda: gateway.figures().waiting_messages == 0)
+            assert [one.id_tag for one in old.ledger.transactions()] == ["TAG1", "TAG3"]
+            assert [one.id_tag for one in new.ledger.transactions()] == ["TAG2"]
 
 
 async def test_another_url_is_reached_over_a_new_link(three, visitor):

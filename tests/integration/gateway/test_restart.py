@@ -55,6 +55,32 @@ async def test_messages_wait_for_a_central_system_that_is_back_later(site, visit
             assert cs.violations == other.violations == []
 
 
+async def test_chargers_that_were_swapped_meanwhile_go_on_with_their_sessions(site, visitor):
+    site.charge_points = [{"identity": "CP1", "charger": "A"}, {"identity": "CP2", "charger": "B"}]
+    async with site.central_system() as cs:
+        site.reach(cs)
+        async with site.gateway() as gateway:
+            one, two = visitor(gateway, cs, "CP1"), visitor(gateway, cs, "CP2")
+            await two.ready()
+            await one.ready()
+            await one.begin_session()
+            await one.settled()
+        site.charge_points = [{"identity": "CP1", "charger": "B"}, {"identity": "CP2", "charger": "A"}]
+        one.skip()
+        two.skip()
+        async with site.gateway() as gateway:
+            one, two = visitor(gateway, cs, "CP1"), visitor(gateway, cs, "CP2")
+            await one.expect("StopTransaction")
+            await two.expect("StartTransaction")
+            await two.end_session()
+            await two.settled()
+            told = cs.ledger.transactions()
+            assert (
+                sum(transaction.energy_wh for transaction in told) == (await two.act("view"))["register_wh"]
+            )
+            assert cs.violations == []
+
+
 async def test_delivered_transactions_are_forgotten_in_time(site, visitor, wait_until, quick_housekeeping):
     site.tables["state"]["transactions_keep_days"] = 1
     async with site.central_system() as cs:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from chargebridge.chargepoint.records import Told, ToldSession
 from chargebridge.chargepoint.sessions import HELD_AT_MOST, RUNS_AT_MOST, RUNS_REMEMBERED
 from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import Assigned, Notice, NoticeKind, Released, SendFrame
@@ -55,6 +56,14 @@ def ended(session, reason=SessionEnd.EV_DISCONNECTED):
         register_wh=stop_wh,
         reason=reason,
     )
+
+
+def lately(session):
+    """A session as a store tells of it; of a number, as it was told whole."""
+    if isinstance(session, ToldSession):
+        return session
+    _, start_wh, stopped_ms, stop_wh = edges(session)
+    return ToldSession(start_wh, Told(session, stopped_ms, stop_wh))
 
 
 def hundredth(number):
@@ -428,6 +437,41 @@ class TestAnotherCharger:
     def test_what_was_told_elsewhere_is_told_once(self, away):
         away.turn(Assigned(5, edges(5)[2], edges(5)[3]))
         assert tell(away, ended(4), ended(5), started(5), ended(6)) == [whole(6)]
+
+    def moved(self, new_bench, away, *numbers):
+        """Move the charger to another charge point, where only the store knows what these have told of it."""
+        away.turn(Released())
+        away.settle()
+        other = new_bench("easee").ready()
+        other.utc_ms = away.utc_ms
+        *older, newest = (lately(number) for number in numbers)
+        edge = newest.told
+        other.turn(Assigned(edge.session, edge.at_ms, edge.register_wh, (), T0_MS, tuple(older)))
+        return other
+
+    def test_a_record_that_comes_after_it_has_moved_is_told_by_the_new_one(self, new_bench, away):
+        tell(away, ended(2), ended(4), ended(5))
+        other = self.moved(new_bench, away, 2, 4, 5)
+        repeats = [event(number) for number in (2, 4, 5) for event in (ended, started)]
+        assert tell(other, started(3), ended(3), *repeats, ended(1)) == [whole(3), whole(1)]
+        other.restart()
+        other.boot()
+        assert tell(other, *repeats, ended(3), ended(1)) == [whole(3), whole(1)]
+
+    def test_one_of_long_ago_is_not(self, new_bench, away):
+        other = self.moved(new_bench, away, 2, 5)
+        assert tell(other, structs.replace(ended(3), at_ms=T0_MS - 1, started_at_ms=T0_MS - 2)) == []
+
+    def test_a_record_that_tells_of_more_than_was_assumed_elsewhere_is_told_from_there_on(
+        self, new_bench, away
+    ):
+        tell(away, started(2), started(4))
+        away.live(3600)
+        (assumed, _) = account(away)
+        stopped, stop_wh = assumed[3:5]
+        other = self.moved(new_bench, away, ToldSession(1200, Told(2, edges(2)[0], stop_wh)), 4)
+        assert stop_wh < edges(2)[3]
+        assert tell(other, ended(2), ended(2)) == [("TAG2", stopped, stop_wh, *whole(2)[3:])]
 
 
 class TestLateAndRepeatedDrivers:
