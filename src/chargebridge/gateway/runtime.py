@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import structlog
-from msgspec import DecodeError
 
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import Found, Query, Record, StoredChargePoint
@@ -384,8 +383,8 @@ class Runtime:
             self.outage.begin(str(error))
             self.outage.wait(binding)
             return
-        except DecodeError as error:
-            _log.error("a charge point cannot be read back", charge_point=identity, reason=str(error))
+        except Exception:  # noqa: BLE001 - whatever is wrong with one of them must not hold up the others
+            _log.exception("a charge point cannot be read back", charge_point=identity)
             self._rebuild_later(binding, LONGEST_PAUSE_S)
             return
         self._journal.recovered(binding.key)

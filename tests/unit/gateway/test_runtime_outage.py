@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import DecodeError
 from structlog.testing import capture_logs
 
 from chargebridge.chargepoint.turn import ChargerTold, Described, Operation, OperatorAsked
@@ -174,6 +175,31 @@ class TestBackOff:
         assert max(portions) == MOST_AT_ONCE
         assert sorted(bench.driver.acknowledged) == list(range(2, 1001))
         assert bench.runtime.outage.reason is None
+
+    @pytest.mark.parametrize("error", [ValueError("no such state"), DecodeError("no document of ours")])
+    def test_one_that_cannot_be_rebuilt_holds_nobody_up_and_loses_nothing(self, bench, error, monkeypatch):
+        bindings = [bench.add(key) for key in range(2, 12)]
+        bench.settle()
+        for binding in bindings:
+            bench.tell(ChargerTold(started(1)), token=binding.key, binding=binding)
+        bench.journal.fail()
+        load, broken = bench.journal.load, {2, 7}
+
+        def load_or_break(key):
+            if key in broken:
+                raise error
+            return load(key)
+
+        monkeypatch.setattr(bench.journal, "load", load_or_break)
+        for _ in range(20):
+            bench.clock.advance(1)
+            bench.settle()
+        assert sorted(bench.driver.acknowledged) == [3, 4, 5, 6, 8, 9, 10, 11]
+        assert bench.runtime.outage.reason is None
+        broken.clear()
+        bench.clock.advance(LONGEST_PAUSE_S)
+        bench.settle()
+        assert sorted(bench.driver.acknowledged) == list(range(2, 12))
 
     def test_a_failure_on_the_way_makes_it_one_again_and_the_pause_longer(self, bench):
         others = [bench.add(key) for key in range(2, 101)]
