@@ -9,7 +9,7 @@ from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.records import StoredChargePoint, ToldSession, Transaction
+from chargebridge.chargepoint.records import StoredChargePoint, Told, ToldSession, Transaction
 from chargebridge.chargepoint.state import Settings
 from chargebridge.chargepoint.turn import Assigned, ChargerTold, Described, Released, Woken
 from chargebridge.chargers.model import ChargerInfo, Driver, SessionStarted
@@ -41,9 +41,8 @@ Pair = tuple[str, str]
 class History(NamedTuple):
     """What is known of a charger, wherever it was."""
 
-    newest: Transaction | None = None
-    """Of its newest session."""
     sessions: tuple[ToldSession, ...] = ()
+    """Those that transactions tell of, by number, rising."""
     since_ms: int | None = None
     """UTC; of sessions that ended later than that, all that were told of are among `sessions`."""
     profile_writes: tuple[tuple[int, int], ...] = ()
@@ -266,10 +265,9 @@ class Roster:
         sessions = self.store.told_sessions(charger, SESSIONS_TOLD)
         if len(sessions) == SESSIONS_TOLD:
             since_ms = max(since_ms, sessions[0].told.at_ms)
-        newest = self.store.last_transaction(charger)
         # However long ago it was: a plan stays in its memory until another is written.
         profile_writes = self.store.profile_writes(charger, since_day=0)
-        return History(newest, tuple(sessions), since_ms if sessions else None, profile_writes)
+        return History(tuple(sessions), since_ms if sessions else None, profile_writes)
 
     def take_over(self, binding: Binding, history: History, rest: Transaction | None) -> None:
         """A charger comes to a charge point: no Wh of it is told of twice, and none is lost.
@@ -280,22 +278,17 @@ class Roster:
             rest: of the newest session that any charge point told of, if that runs on: the old charge point
                 has ended its transaction with the newest sample, and there this one begins.
         """
-        told = rest or history.newest
-        if rest is not None and rest.stopped_ms is not None:
-            rest = None  # its end had waited until the charger was given up
-        if told is None:
-            self.runtime.turn(binding, Assigned(0, 0, 0, history.profile_writes))
-        else:
-            edge_ms = told.sampled_ms if rest is not None or told.stopped_ms is None else told.stopped_ms
-            assigned = Assigned(
-                told.session,
-                edge_ms,
-                told.register_wh,
-                history.profile_writes,
-                history.since_ms,
-                tuple(one for one in history.sessions if one.told.session < told.session),
-            )
-            self.runtime.turn(binding, assigned)
+        told = history.sessions[-1].told if history.sessions else Told(0, 0, 0)
+        if rest is not None:
+            edge_ms = rest.sampled_ms if rest.stopped_ms is None else rest.stopped_ms
+            told = Told(rest.session, edge_ms, rest.register_wh)
+            if rest.stopped_ms is not None:
+                rest = None  # its end had waited until the charger was given up
+        older = tuple(one for one in history.sessions if one.told.session < told.session)
+        assigned = Assigned(
+            told.session, told.at_ms, told.register_wh, history.profile_writes, history.since_ms, older
+        )
+        self.runtime.turn(binding, assigned)
         if rest is not None:
             begun = SessionStarted(
                 at_ms=rest.sampled_ms,

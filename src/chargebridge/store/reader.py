@@ -171,20 +171,6 @@ class StoreReader:
             ).fetchall()
         return [ChargePointRow(*row) for row in rows]
 
-    def last_transaction(self, charger: str) -> Transaction | None:
-        """Return the transaction of a charger's newest session, at whichever charge point, if any.
-
-        Args:
-            charger: as in `Transaction.charger`.
-        """
-        with self._snapshot() as connection:
-            row = connection.execute(
-                f"SELECT {TRANSACTION} FROM transactions AS t WHERE charger = ?"
-                " ORDER BY session DESC, started_ms DESC LIMIT 1",
-                (charger,),
-            ).fetchone()
-        return None if row is None else transaction_of(row)
-
     def told_sessions(self, charger: str, limit: int) -> list[ToldSession]:
         """Return the newest sessions of a charger that transactions tell of, at whichever charge points.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from chargebridge.chargepoint.records import (
     Attempt,
@@ -37,6 +38,8 @@ from chargebridge.chargepoint.records import (
     StoredProfile,
     TokenQuery,
     TokensFound,
+    Told,
+    ToldSession,
     Transaction,
     Unbury,
 )
@@ -381,16 +384,30 @@ def test_operators_see_dead_letters_counts_and_the_oldest_message(tmp_path: Path
     in_store(tmp_path, check)
 
 
-def test_the_newest_session_of_a_charger_is_found_at_whichever_charge_point(tmp_path: Path) -> None:
+def test_what_is_told_of_a_charger_is_found_at_whichever_charge_point(tmp_path: Path) -> None:
+    def part(number: int, session: int, charger: str, start_wh: int, stop_wh: int) -> Transaction:
+        begun = Transaction(
+            number, session, 1, "T", number * 10, start_wh, charger, sampled_ms=number * 10 + 1
+        )
+        if stop_wh < 0:
+            return begun
+        return structs.replace(begun, stopped_ms=number * 10 + 5, register_wh=stop_wh, meter_stop_wh=stop_wh)
+
     async def check(store: SqliteStore, recorder: Recorder) -> None:
-        for charge_point, charger, session in ((1, "sim/A", 7), (2, "sim/A", 9), (2, "sim/B", 12)):
-            transaction = Transaction(session, session, 1, "T", session, 0, charger)
-            store.submit(charge_point, [PutTransaction(transaction)], session)
-        await recorder.settled(7, 9, 12)
-        newest = store.last_transaction("sim/A")
-        assert newest is not None
-        assert (newest.session, newest.charger) == (9, "sim/A")
-        assert store.last_transaction("sim/C") is None
+        for charge_point, transaction in (
+            (1, part(1, 7, "sim/A", 0, 100)),
+            (1, part(2, 9, "sim/A", 100, 100)),
+            (2, part(3, 9, "sim/A", 100, 150)),
+            (2, part(4, 12, "sim/B", 0, 5)),
+            (2, part(5, 8, "sim/C", 3, -1)),
+        ):
+            store.submit(charge_point, [PutTransaction(transaction)], transaction.number)
+        await recorder.settled(1, 2, 3, 4, 5)
+        first, second = ToldSession(0, Told(7, 15, 100)), ToldSession(100, Told(9, 35, 150))
+        assert store.told_sessions("sim/A", 10) == [first, second]
+        assert store.told_sessions("sim/A", 1) == [second]
+        assert store.told_sessions("sim/C", 10) == [ToldSession(3, Told(8, 51, 0))]
+        assert store.told_sessions("sim/D", 10) == []
 
     in_store(tmp_path, check)
 
