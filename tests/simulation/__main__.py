@@ -21,6 +21,8 @@ def main():
     arguments.add_argument("--steps", type=int, default=0, help="go on until so many steps were taken")
     arguments.add_argument("--charge-points", type=int, default=8, help="in each world")
     arguments.add_argument("--hours", type=float, default=24.0, help="of faults, in each world")
+    narrow = "worlds in which room is scarce, turns raise, and nothing is tried twice"
+    arguments.add_argument("--narrow", action="store_true", help=narrow)
     options = arguments.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     console, tally = Console(), Tally()
@@ -31,7 +33,7 @@ def main():
         while tally.worlds < options.worlds or tally.steps < options.steps:
             progress.update(task, description=f"seed {seed}: {tally}")
             try:
-                run(tally, seed, options.charge_points, options.hours)
+                run(tally, seed, options.charge_points, options.hours, narrow=options.narrow)
             except Broken as broken:
                 progress.stop()
                 console.print("\n".join(broken.__notes__), markup=False, highlight=False, soft_wrap=True)

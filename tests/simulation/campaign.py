@@ -20,6 +20,7 @@ class Tally:
     kills: int = 0
     transactions: int = 0
     struck: Counter = field(default_factory=Counter)
+    possible: set = field(default_factory=set)
     checks: Counter = field(default_factory=Counter)
 
     def add(self, world, charge_points, hours):
@@ -30,12 +31,13 @@ class Tally:
         self.kills += world.kills
         self.transactions += len(world.central.ledger.transactions())
         self.struck += world.faults.struck
+        self.possible |= set(Kind) - world.faults.spared
         self.checks += world.watch.checks
 
     @property
     def never_struck(self):
         """Kinds of faults that have not been seen: a run without them proves too little."""
-        return [kind.value for kind in Kind if not self.struck[kind]]
+        return [kind.value for kind in Kind if kind in self.possible and not self.struck[kind]]
 
     def tables(self):
         """Return what struck how often, and what was checked how often."""
@@ -54,13 +56,29 @@ class Tally:
         )
 
 
-def run(tally, seed, charge_points=8, hours=24.0):
-    """Let one world storm and come to rest.
+NARROW = {
+    # Samples at intervals carry the host's time, so registers seem to run backwards when that is set.
+    "spared": frozenset({Kind.CLOCK_BACK, Kind.CLOCK_FORWARD}),
+    "number_gap": 1000,
+    "queue_limit": 12,
+    "configuration": {
+        "TransactionMessageAttempts": "1",
+        "StopTxnSampledData": "Energy.Active.Import.Register,Power.Active.Import",
+        "MeterValueSampleInterval": "120",
+    },
+}
+"""A world in which numbers of sessions have gaps, room is scarce, and nothing is tried twice."""
+
+
+def run(tally, seed, charge_points=8, hours=24.0, *, narrow=False):
+    """Let one world storm and come to rest; `narrow`: one of `NARROW`.
 
     Raises:
         Broken: an invariant does not hold; its notes are the way there, and the command that repeats it.
     """
-    world = World(seed, charge_points, pace="busy" if seed % 3 else "calm", wild=True)
+    world = World(
+        seed, charge_points, pace="busy" if seed % 3 else "calm", wild=True, **(NARROW if narrow else {})
+    )
     try:
         world.let_it_storm(hours)
         world.come_to_rest()
@@ -70,7 +88,7 @@ def run(tally, seed, charge_points=8, hours=24.0):
             error.add_note(line)
         error.add_note(
             f"\nAgain with: .venv/bin/python -m tests.simulation --seed {seed}"
-            f" --charge-points {charge_points} --hours {hours:g}"
+            f" --charge-points {charge_points} --hours {hours:g}{' --narrow' if narrow else ''}"
         )
         raise
     tally.add(world, charge_points, hours)

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
 
+from chargebridge.chargepoint.records import Dequeue
 from chargebridge.store.committing import Committer, Read, Recovered
 from chargebridge.store.errors import environment_error
 from chargebridge.store.reader import StoreReader
@@ -12,6 +13,7 @@ from tests.simulation.faults import Kind
 
 _PATH = Path("simulated.sqlite3")
 _LARGEST_BATCH = 64
+_UNSTORABLE = Dequeue(2**70)
 
 
 class Disk(StoreReader):
@@ -68,6 +70,8 @@ class SimulatedJournal:
     def submit(self, charge_point, records, token):
         self._process.step(Kind.CRASH_IN_TURN)
         self._process.watch.turn_ended(charge_point, records, token)
+        if records and not token.has_failed and self._faults.strikes(Kind.RECORD_REFUSED):
+            records = [*records, _UNSTORABLE]
         self._take((charge_point, records, token))
 
     def put_aside(self, charge_point, entry, token):

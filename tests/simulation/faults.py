@@ -46,6 +46,8 @@ class Kind(StrEnum):
     DISK_SLOW = "disk slow"
     CLOCK_BACK = "host's clock set back"
     CLOCK_FORWARD = "host's clock set forward"
+    TURN_RAISES = "a turn raises"
+    RECORD_REFUSED = "a record is refused by the store"
 
 
 RATES = {
@@ -73,6 +75,8 @@ RATES = {
     Kind.CRASH_AT_OUTPUT: 0.0002,
     Kind.CRASH_IN_TURN: 0.0002,
     Kind.DISK_SLOW: 0.002,
+    Kind.TURN_RAISES: 0.0005,
+    Kind.RECORD_REFUSED: 0.0005,
 }
 """Of things that can go wrong each time they happen: how probable that is."""
 
@@ -95,22 +99,30 @@ MEAN_HOURS_EACH = {Kind.CHARGER_AWAY: 6.0, Kind.CHARGER_POWER: 12.0, Kind.CHARGE
 """The same for each charger."""
 
 
+OUR_OWN = frozenset({Kind.TURN_RAISES, Kind.RECORD_REFUSED})
+"""Defects of our own: worlds are spared them, unless they ask for them."""
+
+
 class Faults:
     """Decides by the dice what goes wrong, and counts it.
 
     Args:
         random: the dice; nobody else throws them.
         wild: False: nothing ever goes wrong.
+        spared: what never goes wrong by the dice.
     """
 
-    def __init__(self, random: Random, *, wild: bool = True):
+    def __init__(self, random: Random, *, wild: bool = True, spared: frozenset[Kind] = OUR_OWN):
         self.random = random
+        self.spared = spared
         self.wild = wild
         self.struck: Counter[Kind] = Counter()
 
     def strikes(self, kind: Kind) -> bool:
         """Say whether this goes wrong now."""
-        return self.wild and self.random.random() < RATES[kind] and self.note(kind)
+        return (
+            self.wild and kind not in self.spared and self.random.random() < RATES[kind] and self.note(kind)
+        )
 
     def note(self, kind: Kind) -> bool:
         """Count one."""

@@ -2,7 +2,7 @@
 
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.turn import Described
-from chargebridge.gateway.binding import Binding
+from chargebridge.gateway.binding import Again, Binding
 from chargebridge.gateway.runtime import Runtime
 from chargebridge.gateway.sink import Sink
 from chargebridge.gateway.traces import Traces
@@ -47,6 +47,21 @@ class _Driver:
         self._process.watch.about_to_show(self._process.world.identity_of(serial))
 
 
+class _Runtime(Runtime):
+    """The one that ships, of which a turn may raise at its very end; never twice for the same input."""
+
+    def __init__(self, process, *ports):
+        super().__init__(*ports)
+        self._process = process
+
+    def _take(self, binding, effects, an_input, receipt, *, has_failed=False):
+        if not has_failed and self._process.world.faults.strikes(Kind.TURN_RAISES):
+            self._process.world.trace.add(binding.charge_point.settings.identity, "##", "the turn raises")
+            self._turn_raised(binding, Again(an_input, receipt, has_failed), RuntimeError("by the dice"))
+            return
+        super()._take(binding, effects, an_input, receipt, has_failed=has_failed)
+
+
 class Process:
     """The gateway from its start until its power is cut. Takes up every charge point as it was.
 
@@ -59,7 +74,7 @@ class Process:
         self.watch = world.watch
         self.alive = True
         self.journal = SimulatedJournal(self, world.disk)
-        self.runtime = Runtime(world.host_clock, self.journal, self.later, Traces(0))
+        self.runtime = _Runtime(self, world.host_clock, self.journal, self.later, Traces(0))
         self.journal.listener = self.runtime
         self.sink = Sink(self.runtime, self._known)
         self.driver = self.sink.driver = _Driver(self)

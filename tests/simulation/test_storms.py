@@ -29,6 +29,15 @@ def test_whatever_fails_no_transaction_is_lost_doubled_or_changed(storm):
     assert min(tally.checks.values()) > 0
 
 
+@pytest.mark.parametrize("storm", range(3))
+def test_nor_where_numbers_have_gaps_room_is_scarce_turns_raise_and_nothing_is_tried_twice(storm):
+    tally = Tally()
+    for seed in range(storm * WORLDS, (storm + 1) * WORLDS):
+        run(tally, seed, narrow=True)
+    assert tally.never_struck == []
+    assert min(tally.checks.values()) > 0
+
+
 def test_without_faults_nothing_is_given_up_and_nobody_objects():
     world = World(1, 6, pace="busy")
     world.run(12)

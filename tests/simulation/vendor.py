@@ -1,5 +1,7 @@
 """Simulated chargers with cars, the vendor's cloud that keeps their events, and the driver's way to it."""
 
+from random import Random
+
 from msgspec import structs
 
 from chargebridge.chargers.model import (
@@ -34,6 +36,8 @@ class Outlet:
         self.arrives_ms = self.obeys_ms = 0
         """When the last event arrives that keeps its place, and the last command: they keep their order."""
         self.wakes_ms = None
+        self.numbered = 0
+        """The newest session number that is taken, or left out."""
         self.finished = []
         """Every session that has ended, as the charger accounts for it."""
 
@@ -58,6 +62,7 @@ class Vendor:
         self._timeline = world.timeline
         self.stream_up = True
         self.outlets = {}
+        self._gaps = Random(f"{seed}/gaps")
         traffic = Traffic(seed, PACES[pace]) if pace else None
         for serial in serials:
             settings = ChargerSettings(serial=serial, measure_every_s=_MEASURE_EVERY_S)
@@ -73,10 +78,18 @@ class Vendor:
         for kept in outlet.bay.collect()[0]:
             self._pass_on(outlet, kept)
         outlet.finished += outlet.charger.take_finished()
+        self._skip_numbers(outlet)
         due_ms = outlet.bay.due_ms
         if outlet.wakes_ms is None or due_ms < outlet.wakes_ms:
             outlet.wakes_ms = due_ms
             self._timeline.at(due_ms, lambda: self._wake(outlet, due_ms))
+
+    def _skip_numbers(self, outlet):
+        """Where numbers have gaps: the next session's is one of many."""
+        record = outlet.charger.record
+        if self._world.number_gap > 1 and record.last_session != outlet.numbered:
+            record.last_session += self._gaps.randrange(self._world.number_gap)
+            outlet.numbered = record.last_session
 
     def _wake(self, outlet, due_ms):
         if outlet.wakes_ms == due_ms:

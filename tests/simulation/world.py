@@ -10,7 +10,7 @@ from chargebridge.ocpp16.timestamps import parse_timestamp
 from tests.simulation.acts import Acts
 from tests.simulation.central import CentralSystem
 from tests.simulation.disk import Disk
-from tests.simulation.faults import MEAN_HOURS, MEAN_HOURS_EACH, Faults, Kind
+from tests.simulation.faults import MEAN_HOURS, MEAN_HOURS_EACH, OUR_OWN, Faults, Kind
 from tests.simulation.invariants import ENERGY, Watch
 from tests.simulation.process import Process
 from tests.simulation.timeline import HOUR_MS, HostClock, PowerCut, Timeline
@@ -38,14 +38,30 @@ class World:
         wild: whether anything goes wrong by the dice.
         presets: of the charge points, in turn.
         configuration: keys that charge points begin with.
+        number_gap: each session's number is higher than the one before by this at most.
+        queue_limit: of the charge points.
+        spared: faults that do not come by the dice.
     """
 
-    def __init__(self, seed, charge_points=1, *, pace=None, wild=False, presets=PRESETS, configuration=None):
+    def __init__(
+        self,
+        seed,
+        charge_points=1,
+        *,
+        pace=None,
+        wild=False,
+        presets=PRESETS,
+        configuration=None,
+        number_gap=1,
+        queue_limit=5000,
+        spared=OUR_OWN,
+    ):
+        self.number_gap = number_gap
         self.seed = seed
         self.timeline = Timeline()
         self.host_clock = HostClock(self.timeline)
         self.trace = Trace(self.timeline)
-        self.faults = Faults(Random(f"{seed}/faults"), wild=wild)
+        self.faults = Faults(Random(f"{seed}/faults"), wild=wild, spared=spared)
         self.watch = Watch(self)
         self.settings = {}
         self._limits = {}
@@ -58,6 +74,7 @@ class World:
                 configuration={"AllowOfflineTxForUnknownId": "true", **(configuration or {})},
                 tag_for_untagged="NOTAG",
                 software="simulated",
+                queue_limit=queue_limit,
             )
         self.disk = Disk([(identity, "main") for identity in identities])
         self.disk_is_full = False
@@ -167,9 +184,11 @@ class World:
 
     def let_it_storm(self, hours):
         """Let all that can go wrong go wrong for so long, with everybody busy."""
+        spared = self.faults.spared
         until_ms = self.timeline.now_ms + round(hours * HOUR_MS)
         for kind, mean in MEAN_HOURS.items():
-            self._again(until_ms, mean, lambda kind=kind: self._trouble(kind))
+            if kind not in spared:
+                self._again(until_ms, mean, lambda kind=kind: self._trouble(kind))
         for outlet in self.vendor.outlets.values():
             for kind, mean in MEAN_HOURS_EACH.items():
                 self._again(
