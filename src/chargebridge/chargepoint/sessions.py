@@ -32,7 +32,7 @@ END_HURRIED_S: Final = 5.0
 """Not longer than this while somebody stands at the reader."""
 HELD_AT_MOST: Final = 64
 """Events that wait; above it the oldest session is told of at once, or the running one ends at once."""
-ASSUMED_AT_MOST: Final = 8
+ASSUMED_AT_MOST: Final = 64
 """Sessions whose end was assumed and that are remembered until their record comes."""
 RUNS_REMEMBERED: Final = 16
 """Runs of session numbers that are told; above it a gap counts as told in which no energy lies."""
@@ -74,8 +74,9 @@ def told_elsewhere(
     charge_point.state.told_since_ms = since_ms
     for one in lately:
         note_told(charge_point, one.told.session, one.start_wh, one.told.register_wh)
-    # Any of their ends may have been assumed, or be where the charger was given up.
-    charge_point.state.assumed = tuple(one.told for one in lately)[-ASSUMED_AT_MOST:]
+    # An end may have been assumed, or be where the charger was given up, if energy lies behind it.
+    in_part = [one.told for one, later in pairwise(lately) if one.told.register_wh < later.start_wh]
+    charge_point.state.assumed = (*in_part, *(one.told for one in lately[-1:]))[-ASSUMED_AT_MOST:]
 
 
 def note_told(charge_point: "ChargePoint", session: int, start_wh: int, stop_wh: int) -> None:

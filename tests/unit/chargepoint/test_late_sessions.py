@@ -78,6 +78,15 @@ def hundredth(number):
     )
 
 
+def start_of(event):
+    return SessionStarted(
+        at_ms=event.started_at_ms,
+        session=event.session,
+        id_tag=event.id_tag,
+        register_wh=event.start_register_wh,
+    )
+
+
 def energy(session, at_ms, register_wh):
     return Measured(at_ms=at_ms, readings=(Reading(Quantity.ENERGY_WH, register_wh),), session=session)
 
@@ -363,6 +372,50 @@ class TestRemembering:
             away.tell(event)
             away.settle()
         assert len(account(away)) == 300
+
+    def test_the_record_of_each_session_whose_end_was_assumed_tells_the_rest_of_it(self, away):
+        numbers = range(2, 82, 2)
+        for number in numbers:
+            away.tell(started(number))
+            away.live(3600)
+        tell(away, *map(ended, numbers), *map(ended, numbers))
+        rests = [(one.session, one.meter_stop_wh) for one in away.store.transactions.values()]
+        assert sorted(dict(rests).items()) == [(number, edges(number)[3]) for number in numbers]
+        assert len(rests) == 2 * len(numbers) - 1
+
+    @pytest.mark.parametrize("gap", [1, 100])
+    @pytest.mark.parametrize("seed", range(4))
+    def test_hundreds_of_starts_and_ends_in_any_order_lose_and_double_no_energy(self, new_bench, gap, seed):
+        dice, bench = Random(seed), new_bench("ocpp16").ready()
+        bench.utc_ms = T0_MS + 1000 * MINUTE_MS
+        history = [structs.replace(hundredth(number), session=gap * number) for number in range(1, 201)]
+        events = [*history, *(start_of(event) for event in history if dice.random() < 0.7)]
+        events += dice.choices(events, k=100)
+        dice.shuffle(events)
+        for event in events:
+            if dice.random() < 0.03:
+                bench.restart()
+                bench.boot()
+            if dice.random() < 0.02:
+                bench.live(3700)
+            bench.tell(event)
+            bench.settle()
+        for _ in range(2):
+            bench.live(2 * 3600)
+            for event in history:
+                bench.tell(event)
+                bench.settle()
+        parts = {
+            (one.session, one.meter_start_wh): one.meter_stop_wh
+            for one in bench.store.transactions.values()
+            if one.meter_stop_wh > one.meter_start_wh
+        }
+        for event in history:
+            register_wh = event.start_register_wh
+            while register_wh < event.register_wh:
+                register_wh = parts.pop((event.session, register_wh))
+            assert register_wh == event.register_wh
+        assert parts == {}
 
     @pytest.mark.parametrize("gap", [1, 100])
     @pytest.mark.parametrize("seed", range(3))
