@@ -73,13 +73,14 @@ def told_elsewhere(
     """
     charge_point.state.told_since_ms = since_ms
     for one in lately:
-        note_told(charge_point, one.told.session, one.start_wh, one.told.register_wh)
+        session = one.told.session
+        note_told(charge_point, Run(session, session, one.start_wh, one.told.register_wh))
     # An end may have been assumed, or be where the charger was given up, if energy lies behind it.
     in_part = [one.told for one, later in pairwise(lately) if one.told.register_wh < later.start_wh]
     charge_point.state.assumed = (*in_part, *(one.told for one in lately[-1:]))[-ASSUMED_AT_MOST:]
 
 
-def note_told(charge_point: "ChargePoint", session: int, start_wh: int, stop_wh: int) -> None:
+def note_told(charge_point: "ChargePoint", told: Run) -> None:
     """Remember that a session is told of between two registers, for ever.
 
     Sessions that follow each other are one run, so a whole history takes hardly any room. Where numbers have
@@ -87,7 +88,6 @@ def note_told(charge_point: "ChargePoint", session: int, start_wh: int, stop_wh:
     Beyond that the lowest gap is: who has told of so many later ones will hardly tell of those.
     """
     runs: list[Run] = []
-    told = Run(session, session, start_wh, stop_wh)
     for run in sorted((*charge_point.state.told_sessions, told), key=lambda run: run.first):
         if runs and run.first <= runs[-1].last + 1:
             runs[-1] = _joined(runs[-1], run)

@@ -21,7 +21,7 @@ from chargebridge.chargepoint import (
     transaction_data,
 )
 from chargebridge.chargepoint.records import MessageKind, PutTransaction, SendState, Told, Transaction
-from chargebridge.chargepoint.state import LockedCable, StopRequest
+from chargebridge.chargepoint.state import LockedCable, Run, StopRequest
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
     Capability,
@@ -155,7 +155,8 @@ def end(charge_point: "ChargePoint", event: SessionEnded) -> None:
     sessions.record_came(charge_point, event.session)
     if told is not None and event.register_wh <= told.register_wh:
         # Its start may come yet.
-        sessions.note_told(charge_point, event.session, event.start_register_wh, event.register_wh)
+        all_of_it = Run(event.session, event.session, event.start_register_wh, event.register_wh)
+        sessions.note_told(charge_point, all_of_it)
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: all of it is told")
         return
     id_tag = fit(event.id_tag or charge_point.settings.tag_for_untagged, 20)
@@ -253,7 +254,8 @@ def _stop(
     put(charge_point, stopped)
     delivery.enqueue(charge_point, MessageKind.STOP, stopped, transaction_data.end(charge_point, stopped))
     state = charge_point.state
-    sessions.note_told(charge_point, transaction.session, transaction.meter_start_wh, meter_stop)
+    session = transaction.session
+    sessions.note_told(charge_point, Run(session, session, transaction.meter_start_wh, meter_stop))
     state.register_wh = max(state.register_wh or 0, meter_stop)
     _note_edge(charge_point, at_ms)
     if charge_point.running is not None and charge_point.running.number == transaction.number:
