@@ -30,7 +30,7 @@ from tests.simulation import invariants
 from tests.simulation.trace import Broken
 from tests.simulation.world import World
 
-pytestmark = [pytest.mark.simulation, pytest.mark.no_cover]  # measuring would double its time
+pytestmark = pytest.mark.simulation
 
 SEEDS = 12
 CHARGE_POINTS = 4

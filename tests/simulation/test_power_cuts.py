@@ -9,7 +9,7 @@ import pytest
 from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
 from tests.simulation.world import World
 
-pytestmark = [pytest.mark.simulation, pytest.mark.no_cover]  # measuring would double its time
+pytestmark = pytest.mark.simulation
 
 MINUTE_S = 60
 

@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.campaign import Tally, run
 from tests.simulation.world import World
 
-pytestmark = [pytest.mark.simulation, pytest.mark.no_cover]  # measuring would double its time
+pytestmark = pytest.mark.simulation
 
 ROOT = Path(__file__).parents[2]
 WORLDS = 8
