@@ -122,6 +122,11 @@ def nobody_waits_for_answers(patch):
     patch.setattr(calls, "send_raw", send_raw)
 
 
+def message_ids_come_again(patch):
+    """Every CALL on a connection has one and the same id."""
+    patch.setattr(calls, "_next_id", lambda charge_point: f"{charge_point.call_prefix}1")
+
+
 def registered_by_itself(patch):
     """A charge point takes itself for accepted without being asked."""
     patch.setattr(ChargePoint, "accepted", property(lambda self: self.registration != "Rejected"))
@@ -234,6 +239,7 @@ MUTATIONS = {
     retries_say_now: {invariants.ENERGY, invariants.ORDER, invariants.REGISTER},
     the_newest_goes_first: {invariants.ORDER},
     nobody_waits_for_answers: {invariants.ONE_CALL},
+    message_ids_come_again: {invariants.WIRE},
     registered_by_itself: {invariants.BOOT_FIRST},
     pending_is_accepted: {invariants.BOOT_FIRST},
     visible_before_durable: {invariants.DURABLE},
@@ -256,6 +262,7 @@ EVERY_INVARIANT = {
     invariants.REGISTER,
     invariants.LIMIT,
     invariants.DRAINS,
+    invariants.WIRE,
 }
 
 
