@@ -1,0 +1,172 @@
+"""One charger at work in the driver: its twin, what nobody has acknowledged yet, and what is asked of it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from chargebridge.chargers.easee.twin import Twin
+from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.model import (
+    ChargerCommand,
+    ChargerEvent,
+    Measured,
+    Restarted,
+    SessionEnded,
+    SessionStarted,
+    StateChanged,
+    TokenPresented,
+)
+
+
+class Cause:
+    """An observation of which not all that it tells is acknowledged.
+
+    Args:
+        update: the observation.
+    """
+
+    __slots__ = ("deliveries", "key", "left")
+
+    def __init__(self, update: Update) -> None:
+        self.key = (update.id, update.at_ms, update.value)
+        self.deliveries = [] if update.delivery is None else [update.delivery]
+        self.left = 0
+        """Events of it that nobody has acknowledged."""
+
+
+def is_kept(event: ChargerEvent) -> bool:
+    """Whether an event has to arrive; of all others only the present counts."""
+    if isinstance(event, Measured):
+        return event.session is not None
+    return isinstance(event, SessionStarted | SessionEnded | TokenPresented | Restarted)
+
+
+class Charger:
+    """One charger.
+
+    Args:
+        twin: what is known of it.
+    """
+
+    __slots__ = (
+        "_causes",
+        "_number",
+        "commands",
+        "dirty",
+        "done",
+        "held",
+        "introduced",
+        "limit_due",
+        "pending",
+        "reachable",
+        "serial",
+        "silent",
+        "twin",
+        "watched",
+        "worker",
+    )
+
+    def __init__(self, twin: Twin) -> None:
+        self.serial = twin.serial
+        self.twin = twin
+        self.watched = False
+        self.introduced = False
+        """Whether the sink has been told what it is, since it is watched."""
+        self.reachable = False
+        """What the sink was told last."""
+        self.silent = False
+        """Nothing was heard of it for too long."""
+        self.dirty = False
+        """What is known of it has changed since it was written down."""
+        self.pending: dict[int, tuple[ChargerEvent, Cause | None]] = {}
+        """Events that nobody has acknowledged, by number, in order."""
+        self.held: Cause | None = None
+        """The end record of a session that waits for what shows why it ended."""
+        self.done: list[int] = []
+        """Deliveries that may be acknowledged to the broker as soon as the twin is written down."""
+        self.commands: deque[ChargerCommand] = deque()
+        """What is asked of it, in order; the first is being carried out."""
+        self.worker: asyncio.Task[None] | None = None
+        self.limit_due = False
+        """Somebody else has raised its volatile limit; it will be set again."""
+        self._causes: dict[tuple[int, int, str], Cause] = {}
+        self._number = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that its twin knows has been taken over by the sink for good."""
+        return not self.pending and self.held is None
+
+    def snapshot(self) -> bytes:
+        """Return what is known of it, to be written down."""
+        return msgspec.json.encode(self.twin.record)
+
+    def is_redelivered(self, update: Update) -> bool:
+        """Take note of an observation that came before and still waits to be acknowledged."""
+        cause = self._causes.get((update.id, update.at_ms, update.value))
+        if cause is None:
+            return False
+        if update.delivery is not None:
+            cause.deliveries.append(update.delivery)
+        return True
+
+    def keep(self, events: Iterable[ChargerEvent], cause: Cause) -> Iterator[tuple[ChargerEvent, int]]:
+        """Yield events with the numbers under which they are acknowledged; 0 for those that are not kept.
+
+        Args:
+            events: what an observation has told.
+            cause: that observation; an end that was held has its own.
+        """
+        for event in events:
+            if not is_kept(event):
+                yield event, 0
+                continue
+            own: Cause = cause
+            if isinstance(event, SessionEnded) and self.held is not None:
+                own, self.held = self.held, None
+            own.left += 1
+            self._number += 1
+            self._causes[own.key] = own
+            self.pending[self._number] = event, own
+            yield event, self._number
+
+    def hold(self, cause: Cause) -> None:
+        """Keep the cause of an end that is not told yet."""
+        self.held = cause
+        self._causes[cause.key] = cause
+
+    def finish(self, cause: Cause) -> None:
+        """Let an observation be forgotten if nothing of it waits any more."""
+        if cause.left == 0 and cause is not self.held:
+            self._causes.pop(cause.key, None)
+            self.done += cause.deliveries
+            cause.deliveries = []
+
+    def acknowledge(self, number: int) -> bool:
+        """Forget an event; False if it was forgotten before."""
+        found = self.pending.pop(number, None)
+        if found is None:
+            return False
+        _, cause = found
+        if cause is not None:
+            cause.left -= 1
+            self.finish(cause)
+        return True
+
+    def give_up(self) -> None:
+        """Forget everything that waits: nobody will ask for it."""
+        for _, cause in self.pending.values():
+            if cause is not None:
+                cause.left = 0
+                self.finish(cause)
+        self.pending.clear()
+        if self.held is not None:
+            cause, self.held = self.held, None
+            self.twin.settle()
+            self.finish(cause)
+
+    def state(self) -> StateChanged | None:
+        """Return its state as it was told last."""
+        return self.twin.state

@@ -1,0 +1,115 @@
+"""What the driver remembers over restarts: what is known of each charger, and the account's tokens.
+
+So a restart reads nothing from the cloud that it knew before, and logs in only if it has to.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from chargebridge.chargers.easee.records import TwinRecord
+
+SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE charger (serial TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE kept (name TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Memory:
+    """A small SQLite file; its methods may be called from any thread.
+
+    Args:
+        path: the file, made when it is missing, readable by its owner only;
+            None: nothing outlives this object.
+
+    Raises:
+        ValueError: it was written by another version.
+        OSError, sqlite3.Error: it cannot be used.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.chmod(0o600)
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(
+            path or ":memory:", timeout=5.0, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._prepare(path)
+        except Exception:
+            self._database.close()
+            raise
+
+    def _prepare(self, path: Path | None) -> None:
+        execute = self._database.execute
+        execute("PRAGMA journal_mode = WAL")
+        # The broker is told to forget only what is here, so it has to survive a power cut, too.
+        execute("PRAGMA synchronous = FULL")
+        (version,) = execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise ValueError(f"{path}: has schema version {version}, expected {SCHEMA_VERSION}")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._database.close()
+
+    def records(self) -> dict[str, TwinRecord]:
+        """Return what is known of every charger.
+
+        Raises:
+            ValueError: a record cannot be read; names the charger.
+        """
+        records: dict[str, TwinRecord] = {}
+        with self._lock:
+            rows = self._database.execute("SELECT serial, record FROM charger").fetchall()
+        for serial, text in rows:
+            try:
+                records[serial] = msgspec.json.decode(text, type=TwinRecord)
+            except msgspec.MsgspecError as error:
+                raise ValueError(f"what is remembered of charger {serial} cannot be read: {error}") from error
+        return records
+
+    def write(self, records: Iterable[tuple[str, bytes]]) -> None:
+        """Remember chargers, all of them or none; their records are JSON.
+
+        Raises:
+            sqlite3.Error: nothing was written.
+        """
+        with self._lock:
+            execute = self._database.execute
+            execute("BEGIN IMMEDIATE")
+            try:
+                self._database.executemany(
+                    "INSERT OR REPLACE INTO charger VALUES (?, ?)",
+                    ((serial, text.decode()) for serial, text in records),
+                )
+                execute("COMMIT")
+            except sqlite3.Error:
+                if self._database.in_transaction:
+                    execute("ROLLBACK")
+                raise
+
+    def kept(self, name: str) -> bytes | None:
+        """Return a document that was kept under a name; None: none was."""
+        with self._lock:
+            row = self._database.execute("SELECT document FROM kept WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0]).encode()
+
+    def keep(self, name: str, document: bytes) -> None:
+        """Keep a document under a name, instead of the one before.
+
+        Raises:
+            sqlite3.Error: it was not written.
+        """
+        with self._lock:
+            self._database.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, document.decode()))

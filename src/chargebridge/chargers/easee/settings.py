@@ -1,0 +1,81 @@
+"""The settings of the driver `easee`, as they stand in its table of the configuration."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta, Struct
+
+from chargebridge.chargers.easee.vocabulary import REMOTE_START_STATUS, RoutingKey
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One account at Easee, and the way in."""
+
+    way: Literal["account", "operator"]
+    """`account`: REST and the SignalR stream, for tens of chargers. `operator`: the operator's message queue
+    (AMQP) and REST, for thousands; it takes an integration account."""
+    user_name: Annotated[str, Meta(min_length=1, max_length=200)]
+    """E-mail address, or phone number with country code."""
+    password: Annotated[str, Meta(min_length=1, max_length=500)]
+    url: str = "https://api.easee.com"
+    """The REST API."""
+    stream_url: str = "https://streams.easee.com/hubs/chargers"
+    """The SignalR hub of chargers."""
+    missed_tag: Annotated[str, Meta(min_length=1, max_length=20)] = "MISSED"
+    """idTag of sessions that were missed, and rebuilt from the cloud's list of sessions."""
+    rebuild_after_s: Annotated[int, Meta(ge=0, le=7 * 86_400)] = 600
+    """Seconds that the record of a missed session is waited for before it is rebuilt."""
+    silent_after_s: Annotated[int, Meta(ge=300, le=86_400)] = 1500
+    """Seconds after which a charger that says nothing is unknown; idle ones say something every 15 min."""
+    requests_per_5_min: Annotated[int, Meta(ge=10, le=100_000)] = 500
+    """REST requests of this account in five minutes at most; Easee's own limit is not published."""
+    prefetch: Annotated[int, Meta(ge=10, le=65_535)] = 20_000
+    """Messages of the queue on their way to the disk at most."""
+    authorize_status: Annotated[int, Meta(ge=0, le=255)] = REMOTE_START_STATUS
+    """Inferred for tokens at the reader; documented for remote starts: what `AuthorizeCharging` says."""
+    observation_key: str = RoutingKey.OBSERVATION.value
+    """Inferred: routing key of an observation on the bus."""
+    command_key: str = RoutingKey.COMMAND.value
+    """Inferred: routing key of a command."""
+    response_key: str = RoutingKey.RESPONSE.value
+    """Inferred: routing key of what became of a command."""
+    pulse_key: str = RoutingKey.PULSE.value
+    """Inferred: routing key of a sign of life."""
+
+    def __repr__(self) -> str:
+        return f"Settings(way={self.way!r}, url={self.url!r})"
+
+
+def read_settings(settings: Mapping[str, object]) -> Settings:
+    """Check the table of the driver.
+
+    Raises:
+        ValueError: names the key and what is expected there; never holds the password.
+    """
+    try:
+        read = msgspec.convert(settings, Settings)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+    for key, url in (("url", read.url), ("stream_url", read.stream_url)):
+        _check_url(key, url)
+    for key in ("observation_key", "command_key", "response_key", "pulse_key"):
+        if "{serial}" not in getattr(read, key):
+            raise ValueError(f"expected a routing key with {{serial}} in it - at `$.{key}`")
+    return read
+
+
+def _check_url(key: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(f"expected a URL like https://HOST/PATH - at `$.{key}`") from None
+    local = parts.hostname in {"127.0.0.1", "::1", "localhost"}
+    if parts.hostname is None or parts.username or parts.query or parts.fragment:
+        raise ValueError(f"expected https://HOST/PATH without credentials, ? and # - at `$.{key}`")
+    if parts.scheme != "https" and not (local and parts.scheme == "http"):
+        raise ValueError(
+            f"expected a URL that begins with https:// (http:// on this machine only) - at `$.{key}`"
+        )

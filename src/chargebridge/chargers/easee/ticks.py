@@ -1,0 +1,60 @@
+"""Easee's notations of time and energy, exact: ticks of .NET, ISO times, kWh with six decimals.
+
+A tick count has 18 digits, more than a float holds; a register in kWh times 1000 is no whole number of Wh
+in binary. So nothing here ever becomes a float.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+TICKS_PER_MS: Final = 10_000
+_EPOCH_TICKS: Final = 621_355_968_000_000_000
+"""1970-01-01T00:00Z."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ISO: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})?", re.ASCII
+)
+_UWH_PER_KWH: Final = 1_000_000_000
+
+
+def ticks_of(utc_ms: int) -> int:
+    """Return a moment in UTC milliseconds as a .NET tick count."""
+    return _EPOCH_TICKS + utc_ms * TICKS_PER_MS
+
+
+def utc_ms_of_ticks(ticks: int) -> int:
+    """Return a .NET tick count as UTC milliseconds, rounded down."""
+    return (ticks - _EPOCH_TICKS) // TICKS_PER_MS
+
+
+def parse_time(text: str) -> int:
+    """Return an ISO 8601 time as UTC milliseconds, rounded down; without a zone it is UTC.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = _ISO.fullmatch(text)
+    if found is None:
+        raise ValueError(f"no ISO 8601 time: {text[:40]!r}")
+    seconds, fraction, zone = found.groups()
+    moment = datetime.fromisoformat(seconds + ("+00:00" if zone in (None, "Z") else zone))
+    whole_ms = (moment - _EPOCH) // timedelta(milliseconds=1)
+    return whole_ms + int((fraction or "0").ljust(3, "0")[:3])
+
+
+def format_time(utc_ms: int) -> str:
+    """Write a moment as Easee does in commands: ISO 8601 with seven decimals."""
+    seconds, ms = divmod(utc_ms, 1000)
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{ms:03}0000Z"
+
+
+def uwh_of_kwh(kwh: Decimal) -> int:
+    """Return an energy in kWh as whole microwatt-hours, rounded down; exact to nine decimals."""
+    return int(kwh * _UWH_PER_KWH)
+
+
+def wh_of_uwh(uwh: int) -> int:
+    """Return microwatt-hours as whole Wh: here, and nowhere else, a register is floored."""
+    return uwh // 1_000_000

@@ -1,0 +1,463 @@
+"""One charger as its observations tell of it: observations in, events out.
+
+Pure: no clock, no sockets. What is known is a `TwinRecord`, and can be written down at any moment. Whatever
+the cloud says twice, late or out of order is told once: an observation is news if it is newer than the last
+one of its id, a session by its id (`charging_sessions`). What a subscription replays starts and stops
+nothing: no token is presented by it, nothing is measured by it, and no session of before our time is told.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+import msgspec
+
+from chargebridge.chargers.easee import charging_sessions
+from chargebridge.chargers.easee.records import Authorized, Seen, TwinRecord
+from chargebridge.chargers.easee.ticks import uwh_of_kwh, wh_of_uwh
+from chargebridge.chargers.easee.vocabulary import (
+    REASON_NAMES,
+    GridType,
+    Observation,
+    OpMode,
+    ReasonForNoCurrent,
+    model_name,
+)
+from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.model import (
+    Capability,
+    ChargerEvent,
+    ChargerInfo,
+    ChargerState,
+    Fault,
+    Measured,
+    Quantity,
+    Reachable,
+    Reading,
+    Restarted,
+    SessionEnd,
+    StateChanged,
+    TokenPresented,
+)
+
+CAPABILITIES: Final = frozenset(
+    {
+        Capability.REBOOT,
+        Capability.AVAILABILITY,
+        Capability.TEMPERATURE,
+        Capability.LIMIT,
+        Capability.PLAN,
+        Capability.OVERRIDE,
+        Capability.SETTINGS,
+    }
+)
+"""What there are documented commands for: not for unlocking, a local list or clearing a cache."""
+DEFAULT_CURRENT_A: Final = 32
+_HIGHEST_VOLTAGE_V: Final = 260
+_SLACK_WH: Final = 100
+
+_O = Observation
+_FAULTS: Final[Mapping[int, Fault]] = {
+    OpMode.ERROR: Fault.OTHER,
+    OpMode.ERRATIC_EV: Fault.EV_COMMUNICATION,
+    OpMode.ERROR_TEMPERATURE_TOO_HIGH: Fault.HIGH_TEMPERATURE,
+    OpMode.ERROR_DEAD_POWERBOARD: Fault.INTERNAL,
+    OpMode.ERROR_OVERCURRENT: Fault.OVER_CURRENT,
+    OpMode.ERROR_PEN_FAULT: Fault.GROUND,
+}
+_WAITS_FOR_TOKEN: Final = frozenset(
+    {
+        OpMode.AWAITING_AUTHENTICATION,
+        OpMode.DEAUTHENTICATING,
+        OpMode.AWAITING_AUTHORIZATION,
+        OpMode.AUTHENTICATING,
+    }
+)
+_OFFERS: Final = frozenset({OpMode.COMPLETED, OpMode.READY_TO_CHARGE, OpMode.START_CHARGING})
+_OFFLINE: Final = frozenset({OpMode.OFFLINE, OpMode.OFFLINE_EXTENDED})
+_IT_GRIDS: Final = frozenset(
+    {
+        GridType.IT_3_PHASE,
+        GridType.IT_1_PHASE,
+        GridType.WARNING_IT_3_PHASE_GND_FAULT,
+        GridType.WARNING_IT_1_PHASE_GND_FAULT,
+        GridType.WARNING_IT_3_PHASE_GND_FAULT_L3,
+        GridType.WARNING_IT_1_PHASE_GND_FAULT_L3,
+    }
+)
+_ONE_PHASE: Final = frozenset(
+    {
+        GridType.TN_1_PHASE,
+        GridType.IT_1_PHASE,
+        GridType.WARNING_TN_1_PHASE_NEUTRAL_ON_PIN_3,
+        GridType.WARNING_IT_1_PHASE_GND_FAULT,
+        GridType.WARNING_IT_1_PHASE_GND_FAULT_L3,
+    }
+)
+_PHASES_TN: Final[Mapping[int, int]] = {
+    _O.IN_CURRENT_T3: 1,
+    _O.IN_CURRENT_T4: 2,
+    _O.IN_CURRENT_T5: 3,
+    _O.IN_VOLT_T2_T3: 1,
+    _O.IN_VOLT_T2_T4: 2,
+    _O.IN_VOLT_T2_T5: 3,
+}
+"""T2 is N, T3 to T5 are L1 to L3."""
+_PHASES_IT: Final[Mapping[int, int]] = {
+    _O.IN_CURRENT_T2: 1,
+    _O.IN_CURRENT_T3: 2,
+    _O.IN_CURRENT_T4: 3,
+    _O.IN_VOLT_T2_T3: 1,
+    _O.IN_VOLT_T3_T4: 2,
+    _O.IN_VOLT_T2_T4: 3,
+}
+"""T2 to T4 are L1 to L3, as the names of the output phases say; voltages are L1-L2, L2-L3, L3-L1."""
+_CURRENTS: Final = frozenset({_O.IN_CURRENT_T2, _O.IN_CURRENT_T3, _O.IN_CURRENT_T4, _O.IN_CURRENT_T5})
+_VOLTAGES: Final = frozenset(
+    {
+        _O.IN_VOLT_T2_T3,
+        _O.IN_VOLT_T2_T4,
+        _O.IN_VOLT_T2_T5,
+        _O.IN_VOLT_T3_T4,
+        _O.IN_VOLT_T3_T5,
+        _O.IN_VOLT_T4_T5,
+    }
+)
+_SINGLE: Final[Mapping[int, tuple[Quantity, int]]] = {
+    _O.TOTAL_POWER: (Quantity.POWER_W, 1000),
+    _O.OUTPUT_CURRENT: (Quantity.CURRENT_OFFERED_A, 1),
+    _O.TEMP_MAX: (Quantity.TEMPERATURE_C, 1),
+}
+"""What is measured for the whole charger, and the factor to our unit."""
+_MEASURED: Final = frozenset({*_SINGLE, *_CURRENTS, *_VOLTAGES})
+_STATE: Final = frozenset(
+    {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT, _O.IS_ENABLED, _O.AUTHORIZATION_REQUIRED}
+)
+INFO: Final = frozenset(
+    {_O.DETECTED_POWER_GRID_TYPE, _O.CIRCUIT_MAX_CURRENT_P1, _O.MAX_CHARGER_CURRENT, _O.SOFTWARE_RELEASE}
+)
+_SETTINGS: Final = frozenset({_O.LOCAL_AUTHORIZE_OFFLINE_ENABLED, _O.ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID})
+USED: Final = frozenset(
+    {
+        *_MEASURED,
+        *_SETTINGS,
+        *_STATE,
+        *INFO,
+        _O.CONNECTED_TO_CLOUD,
+        _O.USER_ID_TOKEN,
+        _O.SESSION_ENERGY,
+        _O.LIFETIME_ENERGY,
+        _O.DYNAMIC_CHARGER_CURRENT,
+        _O.CHARGING_SESSION,
+        _O.CHARGING_SESSION_START,
+    }
+)
+KNOWN: Final = frozenset(int(observation) for observation in Observation)
+
+
+class Twin:
+    """What is known of one charger.
+
+    Args:
+        serial: of the charger.
+        record: what was known when it was last written down; it is changed in place.
+    """
+
+    __slots__ = ("_measured_ms", "_told_state", "record", "serial")
+
+    def __init__(self, serial: str, record: TwinRecord) -> None:
+        self.serial = serial
+        self.record = record
+        self._measured_ms: dict[int, int] = {}
+        self._told_state: StateChanged | None = None
+
+    # --- what it is -----------------------------------------------------------------------------------
+
+    @property
+    def known(self) -> bool:
+        """Whether the charger has ever told in which state it is."""
+        return _O.CHARGER_OP_MODE in self.record.seen
+
+    @property
+    def connected(self) -> bool:
+        """Whether the cloud says that it can reach the charger."""
+        return self._flag(_O.CONNECTED_TO_CLOUD, True) and self._number(_O.CHARGER_OP_MODE) not in _OFFLINE
+
+    @property
+    def connected_ms(self) -> int:
+        """Since when that is so, by the cloud's clock; 0 if it has never said."""
+        seen = self.record.seen.get(_O.CONNECTED_TO_CLOUD)
+        return 0 if seen is None else seen.at_ms
+
+    @property
+    def authorization_required(self) -> bool:
+        """Whether a car needs a token to charge."""
+        return self._flag(_O.AUTHORIZATION_REQUIRED, True)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the charger may be used at all."""
+        return self._flag(_O.IS_ENABLED, True)
+
+    def setting(self, observation: Observation) -> bool | None:
+        """Return a setting as the charger says that it is; None: it has not said."""
+        seen = self.record.seen.get(observation)
+        return None if seen is None else _is_true(seen.value)
+
+    @property
+    def info(self) -> ChargerInfo:
+        """What the charger is and can do."""
+        grid = self._number(_O.DETECTED_POWER_GRID_TYPE)
+        limits = [self._decimal(one) for one in (_O.MAX_CHARGER_CURRENT, _O.CIRCUIT_MAX_CURRENT_P1)]
+        current_a = min((int(limit) for limit in limits if limit), default=DEFAULT_CURRENT_A)
+        firmware = self.record.seen.get(_O.SOFTWARE_RELEASE)
+        return ChargerInfo(
+            serial=self.serial,
+            vendor="Easee",
+            model=model_name(self.record.product),
+            firmware="" if firmware is None else firmware.value,
+            phases=1 if grid in _ONE_PHASE else 3,
+            max_current_a=current_a,
+            capabilities=CAPABILITIES,
+        )
+
+    @property
+    def state(self) -> StateChanged | None:
+        """The state that was told last, or is known from before; None: none is."""
+        return self._told_state or self._state(0)
+
+    @property
+    def dynamic_current_a(self) -> Decimal | None:
+        """The volatile limit that the charger says it has."""
+        return self._decimal(_O.DYNAMIC_CHARGER_CURRENT)
+
+    def authorized(self, tag: str, now_ms: int) -> None:
+        """Somebody is let charge with this token: a session that begins now without one is theirs."""
+        self.record.authorized = Authorized(tag, now_ms)
+
+    # --- what it tells ----------------------------------------------------------------------------------
+
+    def observe(self, update: Update, now_ms: int, *, live: bool = True) -> list[ChargerEvent]:
+        """Take an observation.
+
+        Args:
+            update: the observation, of this charger.
+            now_ms: UTC, by our clock.
+            live: it has happened while somebody listened; False: a subscription has replayed it.
+
+        Returns:
+            What is new by it, in order.
+
+        Raises:
+            ValueError: its value cannot be read; nothing has changed.
+        """
+        if update.id == _O.CHARGING_SESSION_START:
+            required = self.authorization_required
+            events = charging_sessions.started(
+                self.record, update.value, now_ms, authorization_required=required
+            )
+            return events + self._state_news(update.at_ms)
+        if update.id == _O.CHARGING_SESSION:
+            required = self.authorization_required
+            return charging_sessions.ended(self.record, update.value, now_ms, authorization_required=required)
+        if update.id not in USED or not self._is_news(update):
+            return []
+        return self._take(update, live=live)
+
+    def settle(self) -> list[ChargerEvent]:
+        """Wait no longer for what shows why a session ended."""
+        events = charging_sessions.settle(self.record)
+        return events + self._state_news(events[0].at_ms) if events else []
+
+    def _is_news(self, update: Update) -> bool:
+        if update.id in _MEASURED:
+            return update.at_ms > self._measured_ms.get(update.id, 0)
+        seen = self.record.seen.get(update.id)
+        if seen is None:
+            return True
+        # Several in one millisecond come in their order.
+        return update.at_ms > seen.at_ms or (update.at_ms == seen.at_ms and update.value != seen.value)
+
+    def _take(self, update: Update, *, live: bool) -> list[ChargerEvent]:
+        record, observation = self.record, update.id
+        if observation in _MEASURED:
+            reading = self._reading(update)
+            self._measured_ms[observation] = update.at_ms
+            return self._measured(update.at_ms, reading) if live and reading is not None else []
+        if observation in {_O.SESSION_ENERGY, _O.LIFETIME_ENERGY}:
+            return self._take_energy(update, live=live)
+        _check(observation, update.value)
+        before = record.seen.get(observation)
+        record.seen[observation] = Seen(update.at_ms, update.value)
+        if observation in _STATE:
+            return self._take_state(update)
+        if observation == _O.CONNECTED_TO_CLOUD:
+            return [Reachable(at_ms=update.at_ms, reachable=self.connected)]
+        if observation == _O.USER_ID_TOKEN:
+            return [TokenPresented(at_ms=update.at_ms, id_tag=update.value)] if live and update.value else []
+        if observation == _O.SOFTWARE_RELEASE and before is not None:
+            return [Restarted(at_ms=update.at_ms, firmware=update.value)]  # it is told at each boot
+        return []
+
+    # --- state ------------------------------------------------------------------------------------------
+
+    def _take_state(self, update: Update) -> list[ChargerEvent]:
+        events: list[ChargerEvent] = []
+        if update.id == _O.CHARGER_OP_MODE:
+            mode = int(update.value)
+            unplugged = mode == OpMode.DISCONNECTED
+            reason = SessionEnd.EV_DISCONNECTED if unplugged else _end_by(mode)
+            events += charging_sessions.settle(self.record, reason)
+            if mode == OpMode.CHARGING or mode in _OFFERS:
+                events += charging_sessions.tell_start(self.record)
+            if mode in _OFFLINE:
+                return [*events, Reachable(at_ms=update.at_ms, reachable=False)]
+        return events + self._state_news(update.at_ms)
+
+    def _state_news(self, at_ms: int) -> list[ChargerEvent]:
+        told = self._told_state
+        state = self._state(at_ms)
+        if state is None:
+            return []
+        if told is not None:
+            if (state.state, state.reason, state.fault) == (told.state, told.reason, told.fault):
+                return []
+            if state.at_ms < told.at_ms:
+                state = msgspec.structs.replace(state, at_ms=told.at_ms)
+        self._told_state = state
+        return [state]
+
+    def _state(self, at_ms: int) -> StateChanged | None:
+        seen = self.record.seen.get(_O.CHARGER_OP_MODE)
+        if seen is None:
+            return None
+        at_ms, mode = max(at_ms, seen.at_ms), int(seen.value)
+        reason_code = self._number(_O.REASON_FOR_NO_CURRENT)
+        if mode in _FAULTS:
+            return StateChanged(at_ms=at_ms, state=ChargerState.FAULTED, fault=_FAULTS[mode])
+        state = self._state_of(mode, reason_code)
+        if state is None:
+            return None
+        reason = ""
+        if state is ChargerState.AWAITING_START and reason_code:
+            reason = REASON_NAMES.get(reason_code, f"ReasonForNoCurrent {reason_code}")
+        return StateChanged(at_ms=at_ms, state=state, reason=reason)
+
+    def _state_of(self, mode: int, reason: int | None) -> ChargerState | None:
+        running = self.record.running
+        if mode == OpMode.CHARGING:
+            return ChargerState.CHARGING
+        if mode in _OFFLINE:
+            return None
+        disabled = not self.enabled or reason == ReasonForNoCurrent.CHARGER_DISABLED
+        if disabled and running is None:
+            return ChargerState.DISABLED
+        if mode == OpMode.DISCONNECTED:
+            return ChargerState.DISCONNECTED
+        unauthorized = reason == ReasonForNoCurrent.PENDING_AUTHORIZATION or (
+            self.authorization_required and not (running is not None and running.told)
+        )
+        if mode in _WAITS_FOR_TOKEN or unauthorized:
+            return ChargerState.AWAITING_TOKEN
+        return ChargerState.READY if mode in _OFFERS else ChargerState.AWAITING_START
+
+    # --- measurements -----------------------------------------------------------------------------------
+
+    def _reading(self, update: Update) -> Reading | None:
+        """Return what an observation measures; None: nothing that is asked for on this kind of mains."""
+        observation, value = update.id, _number_of(update.value)
+        if observation in _SINGLE:
+            quantity, factor = _SINGLE[observation]
+            return Reading(quantity, _plain(value * factor))
+        grid = self._number(_O.DETECTED_POWER_GRID_TYPE)
+        phase = (_PHASES_IT if grid in _IT_GRIDS else _PHASES_TN).get(observation)
+        if phase is None:
+            return None
+        quantity = Quantity.CURRENT_A if observation in _CURRENTS else Quantity.VOLTAGE_V
+        return Reading(quantity, _plain(value), phase)
+
+    def _take_energy(self, update: Update, *, live: bool) -> list[ChargerEvent]:
+        """Derive the register from the session's energy between its hourly values (never backwards)."""
+        record, running = self.record, self.record.running
+        uwh = uwh_of_kwh(_number_of(update.value))
+        record.seen[update.id] = Seen(update.at_ms, update.value)
+        if update.id == _O.SESSION_ENERGY:
+            if running is None or update.at_ms < running.started_ms:
+                return []
+            stale = record.ended is not None and uwh == record.ended.energy_uwh and uwh > 0
+            if stale or not self._is_possible(uwh, update.at_ms - running.started_ms):
+                return []
+            uwh += running.start_uwh
+        register_wh = wh_of_uwh(uwh)
+        if not live or register_wh < record.register_wh or record.held is not None:
+            return []
+        if running is None and record.ended is not None and update.at_ms < record.ended.at_ms:
+            return []
+        record.register_wh = register_wh
+        return self._measured(update.at_ms, Reading(Quantity.ENERGY_WH, register_wh))
+
+    def _is_possible(self, uwh: int, elapsed_ms: int) -> bool:
+        """Whether a session can have used so much by then: a stale repeat of the one before may not."""
+        power_w = self.info.max_current_a * self.info.phases * _HIGHEST_VOLTAGE_V
+        return uwh <= (power_w * elapsed_ms / 3_600_000 + _SLACK_WH) * 1_000_000
+
+    def _measured(self, at_ms: int, reading: Reading) -> list[ChargerEvent]:
+        running = self.record.running
+        within = running is not None and running.told and at_ms >= running.started_ms
+        session = running.id if running is not None and within else None
+        return [Measured(at_ms=at_ms, readings=(reading,), session=session)]
+
+    # --- values -----------------------------------------------------------------------------------------
+
+    def _flag(self, observation: Observation, otherwise: bool) -> bool:
+        seen = self.record.seen.get(observation)
+        return otherwise if seen is None else _is_true(seen.value)
+
+    def _number(self, observation: Observation) -> int | None:
+        seen = self.record.seen.get(observation)
+        return None if seen is None else int(_number_of(seen.value))
+
+    def _decimal(self, observation: Observation) -> Decimal | None:
+        seen = self.record.seen.get(observation)
+        return None if seen is None else _number_of(seen.value)
+
+
+_BOOLEANS: Final = frozenset({_O.CONNECTED_TO_CLOUD, _O.IS_ENABLED, _O.AUTHORIZATION_REQUIRED, *_SETTINGS})
+_TEXTS: Final = frozenset({_O.USER_ID_TOKEN, _O.SOFTWARE_RELEASE})
+
+
+def _check(observation: int, value: str) -> None:
+    """Raise ValueError if a value cannot be read."""
+    if observation in _BOOLEANS:
+        _is_true(value)
+    elif observation not in _TEXTS:
+        _number_of(value)
+        if observation in {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT}:
+            int(value)
+
+
+def _is_true(value: str) -> bool:
+    word = value.lower()
+    if word in {"1", "true", "on", "yes"}:
+        return True
+    if word in {"0", "false", "off", "no"}:
+        return False
+    raise ValueError(f"no boolean: {value[:40]!r}")
+
+
+def _number_of(value: str) -> Decimal:
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise ValueError(f"no number: {value[:40]!r}") from None
+    if not number.is_finite() or abs(number) >= 1_000_000_000:
+        raise ValueError(f"no number that can be: {value[:40]!r}")
+    return number
+
+
+def _plain(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _end_by(mode: int) -> SessionEnd:
+    return SessionEnd.FAULT if mode in _FAULTS else SessionEnd.OTHER
