@@ -112,6 +112,11 @@ class GatewayCollector(Collector):
             "Events of chargers for which there was no room; their drivers are asked to tell anew.",
             figures.events_not_taken,
         )
+        yield _counter(
+            "transactions_rebuilt",
+            "Transactions that were rebuilt, since the record of their session never came.",
+            figures.notices.get(NoticeKind.TRANSACTION_REBUILT, 0),
+        )
         yield _gauge("pending_turns", "Turns on their way to the disk.", figures.pending_turns)
         notices = CounterMetricFamily(
             "chargebridge_notices", "Things worth an operator's attention, by kind.", labels=["kind"]

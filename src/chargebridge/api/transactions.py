@@ -61,6 +61,7 @@ class _Selection:
     limit: int | None
     before: Cursor | None
     undelivered: bool
+    rebuilt: bool
     since_ms: int | None
 
 
@@ -74,6 +75,9 @@ async def _selection(
     ] = None,
     undelivered: Annotated[
         bool, Query(description="Only those whose Start or Stop the central system has not answered.")
+    ] = False,
+    rebuilt: Annotated[
+        bool, Query(description="Only those that were rebuilt, since their session's record never came.")
     ] = False,
     since: Annotated[
         AwareDatetime | None,
@@ -90,6 +94,7 @@ async def _selection(
         limit=limit,
         before=Cursor(*map(int, found.groups())) if found else None,
         undelivered=undelivered,
+        rebuilt=rebuilt,
         since_ms=None if since is None else round(since.timestamp() * 1000),
     )
 
@@ -160,6 +165,7 @@ async def _read(
         limit=limit,
         identity=charge_point,
         undelivered=selection.undelivered,
+        rebuilt=selection.rebuilt,
         since_ms=selection.since_ms,
         before=before,
     )
@@ -195,7 +201,8 @@ def _lines(rows: Sequence[Sequence[object]]) -> str:
 def _cells(row: TransactionRow) -> list[object]:
     view = transaction_view(row.transaction)
     values = (getattr(view, column) for column in CSV_COLUMNS[2:])
-    return [row.identity, row.central_system, *values]
+    # A truth value is written as in JSON.
+    return [row.identity, row.central_system, *(str(v).lower() if isinstance(v, bool) else v for v in values)]
 
 
 def _listed(row: TransactionRow) -> ListedTransaction:

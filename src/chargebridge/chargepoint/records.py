@@ -60,6 +60,9 @@ class Transaction(Struct, frozen=True):
     stop_reason: str | None = None
     stop_tag: str | None = None
     stop: SendState = SendState.NONE
+    rebuilt: bool = False
+    """Its end is told by a session that was rebuilt (`SessionEnded.rebuilt`): its energy is exact, the rest
+    need not be."""
 
 
 class Told(Struct, frozen=True):

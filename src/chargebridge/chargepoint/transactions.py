@@ -143,11 +143,10 @@ def end(charge_point: "ChargePoint", event: SessionEnded) -> None:
     if running is not None and event.session == running.session:
         request = charge_point.state.stop_request
         reason, asked_for = _reason(charge_point, event, request)
+        id_tag = request.id_tag if request is not None and asked_for else None
+        _stop(charge_point, running, event.at_ms, event.register_wh, reason, id_tag, rebuilt=event.rebuilt)
         if request is not None and asked_for:
-            _stop(charge_point, running, event.at_ms, event.register_wh, reason, request.id_tag)
             _keep_cable(charge_point, running, request)
-        else:
-            _stop(charge_point, running, event.at_ms, event.register_wh, reason)
         _leave_cable(charge_point, event)
         return
     told = _told_in_part(charge_point, event.session)
@@ -162,7 +161,7 @@ def end(charge_point: "ChargePoint", event: SessionEnded) -> None:
     id_tag = fit(event.id_tag or charge_point.settings.tag_for_untagged, 20)
     transaction = _begin(charge_point, event.session, id_tag, at_ms, register_wh, None)
     reason, _ = _reason(charge_point, event, None)
-    _stop(charge_point, transaction, event.at_ms, event.register_wh, reason)
+    _stop(charge_point, transaction, event.at_ms, event.register_wh, reason, rebuilt=event.rebuilt)
 
 
 def assume_end(charge_point: "ChargePoint", transaction: Transaction, at_ms: int, register_wh: int) -> None:
@@ -240,6 +239,8 @@ def _stop(
     register_wh: int,
     reason: Reason,
     id_tag: str | None = None,
+    *,
+    rebuilt: bool = False,
 ) -> None:
     meter_stop = max(register_wh, transaction.register_wh)  # TX-13
     stopped = structs.replace(
@@ -250,6 +251,7 @@ def _stop(
         stop_reason=reason.value,
         stop_tag=id_tag,
         stop=SendState.QUEUED,
+        rebuilt=rebuilt,
     )
     put(charge_point, stopped)
     delivery.enqueue(charge_point, MessageKind.STOP, stopped, transaction_data.end(charge_point, stopped))
@@ -267,6 +269,9 @@ def _stop(
     smart_charging.transaction_over(charge_point, transaction.number)
     delivery.forget_delivered(charge_point)
     charge_point.notice(NoticeKind.TRANSACTION_STOPPED, reason.value)
+    if rebuilt:
+        told_wh = meter_stop - transaction.meter_start_wh
+        charge_point.notice(NoticeKind.TRANSACTION_REBUILT, f"session {session}: {told_wh} Wh")
 
 
 def _note_edge(charge_point: "ChargePoint", at_ms: int) -> None:
@@ -307,6 +312,7 @@ def _record(charge_point: "ChargePoint", ended: SessionEnded) -> Transaction:
         meter_start_wh=ended.start_register_wh,
         register_wh=ended.register_wh,
         stopped_ms=ended.at_ms,
+        rebuilt=ended.rebuilt,
     )
 
 

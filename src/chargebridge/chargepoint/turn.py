@@ -169,6 +169,8 @@ class NoticeKind(StrEnum):
     """Dead letters are queued once more, for somebody has asked for it."""
     TRANSACTION_STARTED = "transaction_started"
     TRANSACTION_STOPPED = "transaction_stopped"
+    TRANSACTION_REBUILT = "transaction_rebuilt"
+    """It tells of a session whose record never came: its energy is exact, the rest need not be."""
     AUTHORIZATION_REFUSED = "authorization_refused"
     COMMAND_FAILED = "command_failed"
     EVENT_IGNORED = "event_ignored"

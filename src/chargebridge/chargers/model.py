@@ -201,6 +201,9 @@ class SessionEnded(Event, frozen=True, tag=True, kw_only=True):
     start_register_wh: int
     register_wh: int
     reason: SessionEnd
+    rebuilt: bool = False
+    """Its record never came: it was put together from what the vendor's list of sessions and the register
+    say. The energy is exact; tag and times need not be, and it may be several sessions, or part of one."""
 
 
 class Measured(Event, frozen=True, tag=True, kw_only=True):

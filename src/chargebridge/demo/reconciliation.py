@@ -1,13 +1,14 @@
 """What the chargers delivered against what the central system was told.
 
 Every Wh of every register has to lie in exactly one transaction, and every transaction has to have
-the charger's own start, stop, tag and readings.
+the charger's own start, stop, tag and readings. Of sessions that a driver had to rebuild only the energy
+can be right: their transactions are known by their tag, and held against the registers alone.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Final
 
 from rich.table import Table
@@ -40,6 +41,8 @@ class Reconciliation:
     meter_values: int
     differences: tuple[str, ...]
     violations: tuple[Violation, ...]
+    rebuilt: tuple[str, ...] = ()
+    """Transactions of the tag of rebuilt sessions: charge point, charger, energy and times, a line each."""
 
     @property
     def agrees(self) -> bool:
@@ -58,12 +61,17 @@ class Reconciliation:
         table.add_column("chargers", justify="right")
         table.add_column("central system", justify="right")
         table.add_column("")
+        ended = self.transactions - self.transactions_open
+        # A session may be rebuilt as several, and several as one: then their numbers say nothing.
+        says_nothing = self.rebuilt and self.sessions != ended
         table.add_row(
             "sessions / transactions",
             f"{self.sessions:,}",
-            f"{self.transactions - self.transactions_open:,}",
-            _mark(self.sessions == self.transactions - self.transactions_open),
+            f"{ended:,}",
+            "" if says_nothing else _mark(self.sessions == ended),
         )
+        if self.rebuilt:
+            table.add_row("rebuilt", "", f"{len(self.rebuilt):,}", "")
         table.add_row(
             "still running",
             f"{self.sessions_running:,}",
@@ -107,8 +115,13 @@ def reconcile(
     registers_wh: Mapping[str, int],
     transactions: Iterable[Transaction],
     violations: Iterable[Violation] = (),
+    rebuilt_tag: str | None = None,
 ) -> Reconciliation:
     """Compare the chargers' accounts with the central system's.
+
+    Where a transaction carries the tag of rebuilt sessions, neither its times nor the tag are compared, nor
+    how many there are. Each stretch of a charger's sessions that are told of by nothing else has to be
+    covered by such transactions: within its registers, none over another, and to the same Wh.
 
     Args:
         identity_of: the identity of the charge point that shows a charger, by its serial number.
@@ -117,6 +130,7 @@ def reconcile(
         registers_wh: each charger's register now, in Wh.
         transactions: what the central system was told.
         violations: what it had to object to.
+        rebuilt_tag: the tag of transactions that were rebuilt; None: there are none.
     """
     by_charger = defaultdict[str, list[FinishedSession]](list)
     for session in sessions:
@@ -126,11 +140,26 @@ def reconcile(
     for transaction in everything:
         told[transaction.identity].append(transaction)
     differences: list[str] = []
+    rebuilt: list[str] = []
     for serial, register_wh in registers_wh.items():
         own = sorted(by_charger[serial], key=lambda session: session.session)
         identity = identity_of(serial)
         differences += _gaps(identity, own, register_wh, complete=not running)
-        differences += _compare(identity, own, told.pop(identity, []), complete=not running)
+        of_it = told.pop(identity, [])
+        exact = [one for one in of_it if one.id_tag != rebuilt_tag]
+        approximate = [one for one in of_it if one.id_tag == rebuilt_tag]
+        lines, untold = _compare(identity, own, exact, complete=not running)
+        differences += lines
+        if rebuilt_tag is not None:
+            differences += _cover(identity, _stretches(own, untold), approximate, complete=not running)
+        elif not running:
+            differences += [
+                f"{identity}: a session was not told of: {_describe(_own(one))}" for one in untold
+            ]
+        rebuilt += [
+            f"{identity}: charger {serial}, {one.energy_wh} Wh: {_describe(_told(one))}"
+            for one in approximate
+        ]
     differences += [f"{identity}: transactions of no charger" for identity in told]
     finished = [session for own in by_charger.values() for session in own]
     return Reconciliation(
@@ -146,6 +175,7 @@ def reconcile(
         meter_values=sum(transaction.meter_values for transaction in everything),
         differences=tuple(differences),
         violations=tuple(violations),
+        rebuilt=tuple(rebuilt),
     )
 
 
@@ -165,43 +195,89 @@ def _gaps(identity: str, sessions: list[FinishedSession], register_wh: int, *, c
     return lines
 
 
-_Edges = tuple[str | None, int, int, int | None, int | None]
-
-
 def _compare(
     identity: str, sessions: list[FinishedSession], transactions: list[Transaction], *, complete: bool
-) -> list[str]:
-    """Say which sessions were not told of exactly once, as they were."""
-    untold = defaultdict[_Edges, int](int)
-    for one in sessions:
-        untold[
-            one.id_tag,
-            one.started_at_ms,
-            one.start_register_wh,
-            one.stopped_at_ms,
-            one.stop_register_wh,
-        ] += 1
+) -> tuple[list[str], list[FinishedSession]]:
+    """Say which transactions are no session as it was, and return the sessions that none tells of."""
+    left = Counter(map(_own, sessions))
     lines: list[str] = []
     for transaction in transactions:
         if transaction.is_open and not complete:
             continue
-        edges = (
-            transaction.id_tag,
-            transaction.started_at_ms,
-            transaction.meter_start_wh,
-            transaction.stopped_at_ms,
-            transaction.meter_stop_wh,
-        )
-        if untold[edges]:
-            untold[edges] -= 1
+        edges = _told(transaction)
+        if left[edges]:
+            left[edges] -= 1
         else:
             lines.append(f"{identity}: transaction {transaction.id} is no session: {_describe(edges)}")
+    return lines, [session for session in sessions if left[_own(session)]]
+
+
+def _stretches(sessions: list[FinishedSession], untold: list[FinishedSession]) -> list[list[FinishedSession]]:
+    """Return the untold ones among a charger's sessions, together what follows each other."""
+    numbers = {session.session for session in untold}
+    by_whether = groupby(sessions, lambda session: session.session in numbers)
+    return [list(stretch) for is_untold, stretch in by_whether if is_untold]
+
+
+def _cover(
+    identity: str, stretches: list[list[FinishedSession]], rebuilt: list[Transaction], *, complete: bool
+) -> list[str]:
+    """Say where rebuilt transactions do not tell of just the energy of the sessions that are missing."""
+    lines: list[str] = []
+    left = sorted(rebuilt, key=lambda one: (one.meter_start_wh, one.meter_stop_wh or 0))
+    if not complete:
+        left = [one for one in left if not one.is_open]
+    for stretch in stretches:
+        first, last = stretch[0], stretch[-1]
+        within = [one for one in left if _lies_within(one, first.start_register_wh, last.stop_register_wh)]
+        left = [one for one in left if one not in within]
+        lines += [
+            f"{identity}: transaction {after.id} lies over {before.id}: {_describe(_told(after))}"
+            for before, after in pairwise(within)
+            if after.meter_start_wh < (before.meter_stop_wh or 0)
+        ]
+        delivered_wh = sum(one.stop_register_wh - one.start_register_wh for one in stretch)
+        told_wh = sum(one.energy_wh or 0 for one in within)
+        if complete and told_wh != delivered_wh:
+            lines.append(
+                f"{identity}: of the {delivered_wh} Wh of sessions {first.session} to {last.session},"
+                f" from {first.start_register_wh} Wh on, {told_wh} Wh were told of"
+            )
     lines += [
-        f"{identity}: a session was not told of: {_describe(edges)}"
-        for edges, count in untold.items()
-        if count and complete
+        f"{identity}: transaction {one.id} was rebuilt beyond what is missing: {_describe(_told(one))}"
+        for one in left
     ]
     return lines
+
+
+def _lies_within(transaction: Transaction, start_wh: int, stop_wh: int) -> bool:
+    told_wh = transaction.meter_stop_wh
+    return told_wh is not None and start_wh <= transaction.meter_start_wh <= told_wh <= stop_wh
+
+
+_Edges = tuple[str | None, int, int, int | None, int | None]
+
+
+def _own(session: FinishedSession) -> _Edges:
+    """Return what the charger says of a session."""
+    return (
+        session.id_tag,
+        session.started_at_ms,
+        session.start_register_wh,
+        session.stopped_at_ms,
+        session.stop_register_wh,
+    )
+
+
+def _told(transaction: Transaction) -> _Edges:
+    """Return what the central system was told of one."""
+    return (
+        transaction.id_tag,
+        transaction.started_at_ms,
+        transaction.meter_start_wh,
+        transaction.stopped_at_ms,
+        transaction.meter_stop_wh,
+    )
 
 
 def _describe(edges: _Edges) -> str:

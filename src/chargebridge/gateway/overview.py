@@ -76,6 +76,8 @@ class TransactionView:
     """Send-state of the StopTransaction: none, queued, answered or dead."""
     register_wh: int
     """The newest reading known."""
+    rebuilt: bool
+    """Its session's record never came: the energy is exact, tag and times need not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ def transaction_view(transaction: Transaction) -> TransactionView:
         stop_id_tag=transaction.stop_tag,
         stop=transaction.stop.value,
         register_wh=transaction.register_wh,
+        rebuilt=transaction.rebuilt,
     )
 
 

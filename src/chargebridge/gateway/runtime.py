@@ -60,6 +60,7 @@ _LOGGED: Final = frozenset(
         NoticeKind.COMMAND_FAILED,
         NoticeKind.BOOT_NOT_ACCEPTED,
         NoticeKind.END_ASSUMED,
+        NoticeKind.TRANSACTION_REBUILT,
         NoticeKind.MEMORY_SPARED,
         NoticeKind.LOCAL_LIST_CONFLICT,
         NoticeKind.QUEUE_TIGHT,

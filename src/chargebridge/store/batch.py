@@ -296,6 +296,7 @@ def transaction_values(transaction: Transaction) -> tuple[Value, ...]:
         transaction.stop_reason,
         transaction.stop_tag,
         transaction.stop.value,
+        transaction.rebuilt,
     )
 
 

@@ -212,6 +212,7 @@ class StoreReader:
         limit: int,
         identity: str | None = None,
         undelivered: bool = False,
+        rebuilt: bool = False,
         since_ms: int | None = None,
         before: Cursor | None = None,
     ) -> list[TransactionRow]:
@@ -221,6 +222,7 @@ class StoreReader:
             limit: at most so many; the last one's cursor continues behind it.
             identity: only of the charge point of this identity, at whichever central system.
             undelivered: only those whose Start or Stop waits for its answer.
+            rebuilt: only those that were rebuilt.
             since_ms: only those started at or after this moment (UTC).
             before: where the previous page ended.
         """
@@ -231,6 +233,8 @@ class StoreReader:
             values.append(identity)
         if undelivered:
             conditions.append("(t.start = 'queued' OR t.stop = 'queued')")
+        if rebuilt:
+            conditions.append("t.rebuilt = 1")
         if since_ms is not None:
             conditions.append("t.started_ms >= ?")
             values.append(since_ms)

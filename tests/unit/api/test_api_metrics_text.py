@@ -27,7 +27,12 @@ FIGURES = Figures(
     store_failing=None,
     waiting_for_store=18,
     events_not_taken=19,
-    notices={NoticeKind.DEAF_LINK: 8, NoticeKind.PROFILE_WRITTEN: 14, NoticeKind.LOCAL_LIST_CONFLICT: 16},
+    notices={
+        NoticeKind.DEAF_LINK: 8,
+        NoticeKind.PROFILE_WRITTEN: 14,
+        NoticeKind.LOCAL_LIST_CONFLICT: 16,
+        NoticeKind.TRANSACTION_REBUILT: 20,
+    },
     link_states={"open": 7, "waiting": 3},
 )
 
@@ -68,6 +73,8 @@ def test_every_figure_is_there():
         "notices_total/deaf_link": 8,
         "notices_total/profile_written": 14,
         "notices_total/local_list_conflict": 16,
+        "notices_total/transaction_rebuilt": 20,
+        "transactions_rebuilt_total": 20,
         "store_failing": 0,
         "charge_points_waiting_for_store": 18,
         "events_not_taken_total": 19,

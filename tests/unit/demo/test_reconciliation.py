@@ -1,7 +1,13 @@
 """The comparison of chargers and central system: whatever differs is said."""
 
+import io
+from itertools import pairwise
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
+from rich.console import Console
 
 from chargebridge.chargers.model import SessionEnd
 from chargebridge.chargers.simulator.ledger import FinishedSession
@@ -52,9 +58,16 @@ def compare(
     running: int = 0,
     register_wh: int = 400,
     violations: tuple[Violation, ...] = (),
+    rebuilt_tag: str | None = None,
 ) -> Reconciliation:
     return reconcile(
-        lambda serial: "CP" + serial[3:], sessions, running, {"SIM1": register_wh}, transactions, violations
+        lambda serial: "CP" + serial[3:],
+        sessions,
+        running,
+        {"SIM1": register_wh},
+        transactions,
+        violations,
+        rebuilt_tag,
     )
 
 
@@ -121,3 +134,196 @@ def test_fewer_than_three_sessions_a_charge_point_prove_nothing():
     outcome = compare(SESSIONS[:2], TRANSACTIONS[:2], register_wh=351)
     assert outcome.agrees
     assert not outcome.proves_something
+
+
+# --- sessions that had to be rebuilt --------------------------------------------------------------
+
+AT, UNTIL = "MISSED, 1970-01-01T00:00:01.500Z at", "1970-01-01T00:00:01.600Z at"
+
+
+def rebuilt(start_wh: int, stop_wh: int, number: int = 7) -> Transaction:
+    """A transaction of which only the energy is right."""
+    return Transaction(
+        id=number,
+        identity="CP1",
+        connector_id=1,
+        id_tag="MISSED",
+        meter_start_wh=start_wh,
+        started_at_ms=1_500,
+        meter_stop_wh=stop_wh,
+        stopped_at_ms=1_600,
+    )
+
+
+def shown(outcome: Reconciliation) -> list[str]:
+    """Return the rows of the table, without white space."""
+    console = Console(width=200, file=io.StringIO(), record=True)
+    console.print(outcome.table())
+    return ["".join(line.replace("│", "|").split()) for line in console.export_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    "told_of_the_first_two",
+    [
+        [rebuilt(100, 350), rebuilt(350, 351, 8)],
+        [rebuilt(100, 351)],
+        [rebuilt(350, 351), rebuilt(100, 120, 8), rebuilt(120, 350, 9)],
+        [rebuilt(100, 351), rebuilt(100, 100, 8), rebuilt(351, 351, 9)],
+        [TRANSACTIONS[0], rebuilt(350, 351)],
+        [TRANSACTIONS[1], rebuilt(100, 349), rebuilt(349, 350, 8)],
+    ],
+    ids=["as they were", "as one", "split", "with some of no energy", "the second", "the first, split"],
+)
+def test_sessions_that_were_rebuilt_are_compared_by_their_energy_alone(
+    told_of_the_first_two: list[Transaction],
+) -> None:
+    transactions = [*told_of_the_first_two, TRANSACTIONS[2]]
+    outcome = compare(transactions=transactions, rebuilt_tag="MISSED")
+    assert outcome.complaints() == []
+    assert outcome.agrees
+    assert (outcome.delivered_wh, outcome.told_wh) == (300, 300)
+    assert not compare(transactions=transactions).agrees
+    assert not compare(transactions=transactions, rebuilt_tag="GUESSED").agrees
+
+
+@pytest.mark.parametrize(
+    ("told_of_the_first_two", "complaint"),
+    [
+        ([], "CP1: of the 251 Wh of sessions 1 to 2, from 100 Wh on, 0 Wh were told of"),
+        ([rebuilt(100, 350)], "CP1: of the 251 Wh of sessions 1 to 2, from 100 Wh on, 250 Wh were told of"),
+        (
+            [rebuilt(100, 340), rebuilt(339, 350, 8)],
+            f"CP1: transaction 8 lies over 7: {AT} 339 Wh to {UNTIL} 350 Wh",
+        ),
+        (
+            [TRANSACTIONS[0], rebuilt(349, 350)],
+            "CP1: of the 1 Wh of sessions 2 to 2, from 350 Wh on, 0 Wh were told of",
+        ),
+        (
+            [TRANSACTIONS[0], rebuilt(350, 352)],
+            "CP1: of the 1 Wh of sessions 2 to 2, from 350 Wh on, 0 Wh were told of",
+        ),
+        (
+            [*TRANSACTIONS[:2], rebuilt(100, 101)],
+            f"CP1: transaction 7 was rebuilt beyond what is missing: {AT} 100 Wh to {UNTIL} 101 Wh",
+        ),
+        (
+            [replace(rebuilt(100, 351), meter_stop_wh=None, stopped_at_ms=None)],
+            "CP1: of the 251 Wh of sessions 1 to 2, from 100 Wh on, 0 Wh were told of",
+        ),
+        (
+            [rebuilt(100, 361), rebuilt(361, 351)],
+            "CP1: of the 251 Wh of sessions 1 to 2, from 100 Wh on, 0 Wh were told of",
+        ),
+    ],
+    ids=[
+        "nothing",
+        "too little",
+        "twice",
+        "elsewhere",
+        "too much",
+        "of nothing that is missing",
+        "open",
+        "backwards",
+    ],
+)
+def test_rebuilt_energy_that_is_not_just_what_is_missing_is_a_difference(
+    told_of_the_first_two: list[Transaction], complaint: str
+) -> None:
+    outcome = compare(transactions=[*told_of_the_first_two, TRANSACTIONS[2]], rebuilt_tag="MISSED")
+    assert outcome.complaints()[0] == complaint
+    assert not outcome.agrees
+
+
+def test_a_rebuilt_transaction_over_a_session_that_is_told_of_is_a_difference():
+    outcome = compare(transactions=[TRANSACTIONS[1], rebuilt(100, 400)], rebuilt_tag="MISSED")
+    assert not outcome.agrees
+
+
+def test_a_session_that_is_not_as_it_was_is_none_that_was_rebuilt():
+    late = replace(TRANSACTIONS[0], stopped_at_ms=1_999)
+    assert not compare(transactions=[late, *TRANSACTIONS[1:]], rebuilt_tag="MISSED").agrees
+
+
+def test_while_sessions_run_what_is_not_rebuilt_yet_is_no_difference():
+    opened = replace(rebuilt(340, 350, 8), meter_stop_wh=None, stopped_at_ms=None)
+    told_so_far = [rebuilt(100, 340), opened]
+    assert compare(transactions=told_so_far, running=1, register_wh=450, rebuilt_tag="MISSED").agrees
+    twice = [rebuilt(100, 340), rebuilt(339, 340, 8)]
+    assert not compare(transactions=twice, running=1, register_wh=450, rebuilt_tag="MISSED").agrees
+
+
+def test_what_was_rebuilt_is_listed_and_counted_where_there_is_any():
+    outcome = compare(transactions=[rebuilt(100, 351), TRANSACTIONS[2]], rebuilt_tag="MISSED")
+    assert outcome.rebuilt == (f"CP1: charger SIM1, 251 Wh: {AT} 100 Wh to {UNTIL} 351 Wh",)
+    # Two for three is nothing wrong then.
+    assert {"|sessions/transactions|3|2||", "|rebuilt||1||"} <= set(shown(outcome))
+    nothing = compare(rebuilt_tag="MISSED")
+    assert nothing.rebuilt == ()
+    assert "|sessions/transactions|3|3|✓|" in shown(nothing)
+    assert [row for row in shown(nothing) if "rebuilt" in row] == []
+
+
+Account = tuple[list[FinishedSession], list[Transaction], list[Transaction]]
+
+
+@st.composite
+def rebuilt_accounts(draw: st.DrawFn) -> Account:
+    """A charger's sessions, the transactions of some of them, and what the others were rebuilt as."""
+    energies = draw(st.lists(st.integers(0, 50), min_size=1, max_size=12))
+    sessions = []
+    register_wh = 100
+    for number, energy_wh in enumerate(energies, 1):
+        sessions.append(
+            replace(
+                FIRST,
+                session=number,
+                started_at_ms=number * 1_000,
+                start_register_wh=register_wh,
+                stopped_at_ms=number * 1_000 + 500,
+                stop_register_wh=register_wh + energy_wh,
+            )
+        )
+        register_wh += energy_wh
+    missed = draw(st.sets(st.integers(1, len(sessions)), min_size=1))
+    exact = [told(one, one.session) for one in sessions if one.session not in missed]
+    ranges: list[tuple[int, int]] = []
+    stretches: list[tuple[int, int]] = []
+    for one in sessions:
+        if one.session in missed:
+            follows = stretches and one.session - 1 in missed
+            start_wh = stretches.pop()[0] if follows else one.start_register_wh
+            stretches.append((start_wh, one.stop_register_wh))
+    for start_wh, stop_wh in stretches:
+        cuts = draw(st.lists(st.integers(start_wh, stop_wh), max_size=4, unique=True))
+        ranges += pairwise(sorted({start_wh, *cuts, stop_wh}))
+    told_so = draw(st.permutations([rebuilt(*one, 100 + n) for n, one in enumerate(ranges)]))
+    return sessions, exact, told_so
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(rebuilt_accounts())
+def test_any_sessions_may_be_rebuilt_as_one_or_as_several(account: Account) -> None:
+    sessions, exact, approximate = account
+    outcome = compare(
+        sessions,
+        [*approximate, *exact],
+        register_wh=sessions[-1].stop_register_wh,
+        rebuilt_tag="MISSED",
+    )
+    assert outcome.complaints() == []
+    assert len(outcome.rebuilt) == len(approximate)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(rebuilt_accounts().filter(lambda account: account[2]), st.data())
+def test_one_wh_more_or_less_of_any_that_was_rebuilt_is_a_difference(
+    account: Account, data: st.DataObject
+) -> None:
+    sessions, exact, approximate = account
+    wrong = data.draw(st.sampled_from(approximate), "wrong")
+    edge = data.draw(st.sampled_from(["meter_start_wh", "meter_stop_wh"]), "edge")
+    moved = replace(wrong, **{edge: getattr(wrong, edge) + data.draw(st.sampled_from([-1, 1]), "by")})
+    transactions = [*exact, *(moved if one is wrong else one for one in approximate)]
+    register_wh = sessions[-1].stop_register_wh
+    assert not compare(sessions, transactions, register_wh=register_wh, rebuilt_tag="MISSED").agrees

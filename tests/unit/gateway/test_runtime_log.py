@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from chargebridge.chargepoint.turn import Assigned, ChargerTold
-from chargebridge.chargers.model import Reachable, SessionStarted
+from chargebridge.chargers.model import Reachable, SessionEnd, SessionEnded, SessionStarted
 
 T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
 TODAY = 20_455  # days since 1970
@@ -60,3 +60,24 @@ def test_a_message_that_is_given_up_is_a_warning_with_its_transaction_and_reason
     (warning,) = (entry for entry in log if entry["log_level"] == "warning")
     assert (warning["event"], warning["charge_point"]) == ("dead_letter", "CP1")
     assert warning["detail"] == "start of transaction 1, at attempt 1: InternalError: no database"
+
+
+def test_a_session_that_was_rebuilt_is_a_warning_with_its_charge_point_and_energy(bench):
+    bench.boot()
+    missed = SessionEnded(
+        at_ms=T0_MS,
+        session=4,
+        id_tag="MISSED",
+        started_at_ms=T0_MS - 1000,
+        start_register_wh=500,
+        register_wh=1750,
+        reason=SessionEnd.OTHER,
+        rebuilt=True,
+    )
+    with capture_logs() as log:
+        for _ in range(2):
+            bench.tell(ChargerTold(missed))
+            bench.settle()
+    (warning,) = (entry for entry in log if entry["log_level"] == "warning")
+    assert (warning["event"], warning["charge_point"]) == ("transaction_rebuilt", "CP1")
+    assert warning["detail"] == "session 4: 1250 Wh"
