@@ -197,7 +197,8 @@ def _wanted_plan(charge_point: "ChargePoint") -> Plan | None:
         for purpose in purposes:
             installed = prevailing(charge_point.profiles, around, purpose, at_ms)
             if installed is not None:
-                return plan_of(installed.profile, around)
+                plan = plan_of(installed.profile, around)
+                return None if plan == charge_point.state.plan_impossible else plan
         at_ms = next_change_ms(charge_point.profiles, around, at_ms)
     return None
 
@@ -206,6 +207,13 @@ def plan_written(charge_point: "ChargePoint", plan: Plan | None) -> None:
     """The charger keeps this plan now."""
     memory_wear.count(charge_point)
     charge_point.state.plan, charge_point.state.plan_unknown = plan, False
+
+
+def plan_impossible(charge_point: "ChargePoint", plan: Plan | None) -> None:
+    """The charger cannot keep this plan: it keeps none then, since an older one would bind it, too."""
+    charge_point.state.plan_impossible = plan
+    charge_point.changed()
+    refresh(charge_point)
 
 
 def plan_perhaps_written(charge_point: "ChargePoint") -> None:

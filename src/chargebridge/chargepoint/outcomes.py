@@ -31,7 +31,7 @@ from chargebridge.chargers.model import (
 if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
 
-_CERTAINLY_NOT_DONE: Final = frozenset({Outcome.REFUSED, Outcome.EXPIRED})
+_CERTAINLY_NOT_DONE: Final = frozenset({Outcome.REFUSED, Outcome.EXPIRED, Outcome.IMPOSSIBLE})
 
 
 def reconcile(charge_point: "ChargePoint") -> None:
@@ -91,6 +91,10 @@ def ended(charge_point: "ChargePoint", outcome: CommandOutcome) -> None:
             NoticeKind.COMMAND_FAILED,
             f"{type(asked.command).__name__}: {outcome.outcome} {outcome.detail}".rstrip(),
         )
+        if outcome.outcome is Outcome.IMPOSSIBLE and isinstance(asked.command, StorePlan):
+            commands.forget(charge_point, asked.purpose)
+            limits.plan_impossible(charge_point, asked.command.plan)
+            return
         if asked.purpose in commands.LASTING:
             failed = structs.replace(asked, outcome=outcome.outcome, failures=asked.failures + 1)
             commands.replace(charge_point, failed)

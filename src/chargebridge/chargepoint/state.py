@@ -229,6 +229,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     dynamic: tuple[DynamicCurrent, ...] = ()
     plan: Plan | None = None
     """What the charger keeps in its memory, as far as is known."""
+    plan_impossible: Plan | None = None
+    """A plan that the charger cannot keep: it is carried out without its memory."""
     plan_unknown: bool = False
     """Nobody knows what is in the charger's memory: it has had another life, or an answer was lost."""
     limit: SetLimit | None = None

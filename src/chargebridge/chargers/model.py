@@ -6,7 +6,7 @@ late, and the charge point tells by their content. All structs travel as JSON to
 """
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -346,6 +346,8 @@ class Outcome(StrEnum):
     DONE = "done"
     REFUSED = "refused"
     EXPIRED = "expired"
+    IMPOSSIBLE = "impossible"
+    """Refused, and it always will be: a charger can keep plans, say, but not this one."""
     UNKNOWN = "unknown"
     """It was handed over and nobody can tell what became of it."""
 
@@ -392,6 +394,18 @@ class ChargerInfo(Struct, frozen=True):
     max_current_a: int = 32
     """What it can offer per phase, as it is built and fused."""
     capabilities: frozenset[Capability] = frozenset()
+
+
+class FoundCharger(Struct, frozen=True):
+    """A charger that a driver has found, for whoever sets up charge points."""
+
+    serial: str
+    name: str = ""
+    """As its owner calls it."""
+    model: str = ""
+    site: str = ""
+    circuit: str = ""
+    """Where it is wired; chargers of one circuit share its fuse."""
 
 
 # --- the port ----------------------------------------------------------------------------------
@@ -449,4 +463,16 @@ class Driver(Protocol):
         """Have a command carried out; `EventSink.command_outcome` tells its end.
 
         Commands to one charger keep their order: one that was given earlier is carried out before, or never.
+        """
+
+
+@runtime_checkable
+class FindsChargers(Protocol):
+    """A driver that can tell which chargers there are; not every one can."""
+
+    async def find_chargers(self) -> list[FoundCharger]:
+        """Return the chargers that the driver's account can see, started or not.
+
+        Raises:
+            OSError: they cannot be asked for; says why, and what to do.
         """

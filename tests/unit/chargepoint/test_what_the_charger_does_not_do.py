@@ -105,6 +105,34 @@ def test_a_plan_that_was_refused_has_worn_no_memory(new_bench):
     assert value(bench, "ProfileWritesRemaining") == "70"
 
 
+def test_a_plan_that_a_charger_can_never_keep_is_carried_out_without_its_memory(new_bench):
+    bench = new_bench("easee").ready()
+    limit_to(bench, (0, 10))
+    plan, limit = bench.asked(StorePlan, SetLimit)
+    bench.done(limit)
+    bench.done(plan, Outcome.IMPOSSIBLE)
+    bench.live(7200)
+    assert bench.asked(StorePlan) == []
+    assert bench.cp.state.limit.limit_ma == 10_000
+    assert value(bench, "ProfileWritesRemaining") == "70"
+
+
+def test_an_older_plan_that_would_bind_it_is_cleared_then(new_bench):
+    bench = new_bench("easee").ready()
+    limit_to(bench, (0, 10))
+    bench.obey()
+    limit_to(bench, (0, 16))
+    plan, limit = bench.asked(StorePlan, SetLimit)
+    assert limit.limit_ma == 16_000
+    bench.done(limit)
+    bench.done(plan, Outcome.IMPOSSIBLE)
+    (cleared,) = bench.asked(StorePlan)
+    assert cleared.plan is None
+    bench.done(cleared)
+    assert bench.cp.state.limit.limit_ma == 16_000
+    assert bench.asked(StorePlan) == []
+
+
 def test_a_plan_of_which_nobody_knows_whether_it_was_written_counts(new_bench):
     bench = new_bench("easee").ready()
     limit_to(bench, (0, 10))
