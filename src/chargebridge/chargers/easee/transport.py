@@ -1,0 +1,198 @@
+"""HTTP to Easee's cloud: one request, one bounded answer, and what is certain when there is none."""
+
+import contextlib
+import ssl
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from chargebridge.chargers.easee.failures import DETAIL_LIMIT, NotFound, Refused
+from chargebridge.chargers.easee.secret import Secret
+
+CONNECT_TIMEOUT_S: Final = 15.0
+ANSWER_TIMEOUT_S: Final = 30.0
+"""Real seconds for the whole exchange, connecting included."""
+BODY_LIMIT: Final = 8 * 1024 * 1024
+"""Bytes of the longest answer that is read."""
+
+
+class Answer(Struct, frozen=True):
+    """What came back."""
+
+    status: int
+    body: bytes
+
+
+class Received(Struct, frozen=True):
+    """An answer with what matters of its headers."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None
+
+
+class UnreachableError(Exception):
+    """The request did not leave: no address, no connection, no TLS."""
+
+
+class LostError(Exception):
+    """The request left, and no answer came that could be read."""
+
+
+class Problem(Struct, frozen=True, rename="camel"):
+    """An error as Easee's cloud itself writes it, loosely after RFC 9457; all of it may be absent."""
+
+    error_code: int | None = None
+    error_code_name: str | None = None
+    title: str | None = None
+    detail: str | None = None
+    status: int | None = None
+
+
+_problem: Final = msgspec.json.Decoder(Problem, strict=False)
+
+
+class Transport:
+    """Requests to one cloud.
+
+    Args:
+        base_url: where its REST interface is, such as `https://api.easee.com`.
+        session: the connections.
+        user_agent: how this program names itself.
+        answer_timeout_s: real seconds for a whole exchange.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        session: aiohttp.ClientSession,
+        user_agent: str,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._session = session
+        # Nothing compressed: what is bounded is then what was sent, not what a few bytes unfold to.
+        self._headers = {
+            "User-Agent": user_agent,
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
+        self._timeout = aiohttp.ClientTimeout(
+            # Well within the whole, so that it is always clear which of the two ran out.
+            total=answer_timeout_s,
+            connect=min(CONNECT_TIMEOUT_S, answer_timeout_s / 2),
+        )
+
+    async def exchange(
+        self, method: str, path: str, body: object = None, token: Secret | None = None
+    ) -> Received:
+        """Send one request and read its answer.
+
+        Args:
+            method: of HTTP.
+            path: below the base URL, beginning with `/`; or a whole URL.
+            body: what is sent as JSON; None: no body.
+            token: to present.
+
+        Raises:
+            UnreachableError: it did not leave.
+            LostError: it left, and no answer could be read.
+        """
+        headers = dict(self._headers)
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = msgspec.json.encode(body)
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token.reveal()}"
+        url = path if path.startswith(("http://", "https://")) else self._base_url + path
+        try:
+            # A redirect would carry the token to wherever it points.
+            async with self._session.request(
+                method,
+                url,
+                data=data,
+                headers=headers,
+                allow_redirects=False,
+                auto_decompress=False,
+                timeout=self._timeout,
+            ) as response:
+                content = await _read(response)
+                return Received(response.status, content, response.headers.get("Retry-After"))
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+            raise UnreachableError(_name(error)) from None
+        except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as error:
+            raise LostError(_name(error)) from None
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > BODY_LIMIT:
+            response.close()
+            raise LostError(f"the answer is longer than {BODY_LIMIT} bytes")
+    return bytes(content)
+
+
+def _name(error: Exception) -> str:
+    """Say what happened in few words; the exception itself may know the headers."""
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return str(error)[:DETAIL_LIMIT]
+    return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+
+
+def refusal(received: Received) -> Refused:
+    """Read the body of a 4xx."""
+    problem = _read_problem(received.body)
+    if problem is None:
+        text = received.body[: 4 * DETAIL_LIMIT].decode(errors="replace")
+        problem = Problem(detail=" ".join(text.split()))
+    kind = NotFound if received.status == 404 else Refused
+    detail = problem.detail or problem.title or ""
+    return kind(received.status, problem.error_code, problem.error_code_name or "", detail)
+
+
+def is_gateway_refusal(received: Received) -> bool:
+    """Say whether a 403 comes from what stands in front of the cloud, not from the cloud itself.
+
+    The gateway says `{"message": "Forbidden"}`, or shows a page; the cloud writes a problem, or nothing.
+    """
+    if received.status != 403 or not received.body.strip():
+        return False
+    problem = _read_problem(received.body)
+    return problem is None or problem == Problem()
+
+
+def speaks_of_block(received: Received) -> bool:
+    """Say whether a 429 is the one that blocks an address for 24 hours."""
+    text = received.body[:4096].lower()
+    return b"block" in text or b"24 h" in text
+
+
+def retry_after_s(received: Received, now_ms: int) -> float | None:
+    """Return what `Retry-After` asks for, in seconds from now; None: it is absent or cannot be read.
+
+    Args:
+        received: the answer.
+        now_ms: the present, in UTC milliseconds.
+    """
+    text = (received.retry_after or "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text[:12])
+    with contextlib.suppress(ValueError, OverflowError):
+        moment = parsedate_to_datetime(text)
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return max(moment.timestamp() - now_ms / 1000, 0.0)
+    return None
+
+
+def _read_problem(body: bytes) -> Problem | None:
+    try:
+        return _problem.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
