@@ -1,0 +1,28 @@
+"""An emulated Easee Cloud: REST, the SignalR stream and AMQP, for simulated chargers.
+
+    cloud = EaseeCloud(chargers, clock, EaseeCloudSettings())
+    await cloud.start()
+    cloud.url, cloud.stream_url
+
+For anybody who writes an Easee integration; docs/easee-emulator.md tells how.
+"""
+
+from chargebridge.emulators.easee_cloud.cloud import EaseeCloud
+from chargebridge.emulators.easee_cloud.misbehaviour import Misbehaviour
+from chargebridge.emulators.easee_cloud.settings import (
+    Cadence,
+    EaseeCloudSettings,
+    RateLimits,
+    RoutingKeys,
+)
+from chargebridge.emulators.easee_cloud.statistics import Statistics
+
+__all__ = [
+    "Cadence",
+    "EaseeCloud",
+    "EaseeCloudSettings",
+    "Misbehaviour",
+    "RateLimits",
+    "RoutingKeys",
+    "Statistics",
+]

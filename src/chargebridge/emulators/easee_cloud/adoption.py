@@ -1,0 +1,178 @@
+"""Makes a simulated charger one of the account's: what it is, where it hangs, what it told long ago."""
+
+from collections.abc import Mapping
+from random import Random
+
+import msgspec
+
+from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.model import Configure, Plan, SessionEnded
+from chargebridge.chargers.simulator.cloud import SimulatedCloud
+from chargebridge.chargers.simulator.ledger import FinishedSession
+from chargebridge.clock import Clock
+from chargebridge.emulators.easee_cloud.charger import (
+    CONFIGURED_BEFORE_MS,
+    CloudCharger,
+    settings_of,
+    values_to_begin_with,
+)
+from chargebridge.emulators.easee_cloud.limits import ChargerLimits
+from chargebridge.emulators.easee_cloud.measuring import tell_lifetime_energy
+from chargebridge.emulators.easee_cloud.misbehaviour import Misbehaviour
+from chargebridge.emulators.easee_cloud.notation import boolean, midnight_ms
+from chargebridge.emulators.easee_cloud.observing import Observer
+from chargebridge.emulators.easee_cloud.report import Report
+from chargebridge.emulators.easee_cloud.roster import Roster
+from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
+from chargebridge.emulators.easee_cloud.shadow import Shadow, Value
+
+_Kind = tuple[int, int, bool, tuple[int, int, int]]
+
+
+class Adoption:
+    """Takes chargers in.
+
+    Args:
+        chargers: the simulated chargers.
+        roster: where they go.
+        observer: what tells of them.
+        settings: of the cloud.
+        misbehaviour: how many of them are on mains without a neutral.
+        clock: whose time counts.
+    """
+
+    def __init__(
+        self,
+        chargers: SimulatedCloud,
+        roster: Roster,
+        observer: Observer,
+        settings: EaseeCloudSettings,
+        misbehaviour: Misbehaviour,
+        clock: Clock,
+    ) -> None:
+        self._chargers = chargers
+        self._roster = roster
+        self._observer = observer
+        self._settings = settings
+        self._misbehaviour = misbehaviour
+        self._clock = clock
+        self._shared: dict[_Kind, dict[int, Value]] = {}
+        self._configured_ms = midnight_ms(clock.now().utc_ms) - CONFIGURED_BEFORE_MS
+        self._finished: dict[str, list[FinishedSession]] | None = None
+
+    def adopt(self, serial: str) -> None:
+        """Take in a charger as it is now."""
+        info = self._chargers.world.info(serial)
+        circuit = self._roster.layout.place(serial, info.max_current_a)
+        dice = Random(f"{self._settings.seed}/{serial}")  # noqa: S311 - play, not secrecy
+        it_grid = dice.random() < self._misbehaviour.it_grid
+        kind = (info.phases, info.max_current_a, it_grid, circuit.limits.maximum_a)
+        shared = self._shared.get(kind)
+        if shared is None:
+            shared = self._shared[kind] = values_to_begin_with(
+                info, circuit, self._settings, it_grid=it_grid, at_ms=self._configured_ms
+            )
+        rated_a = info.max_current_a
+        charger = CloudCharger(
+            serial=serial,
+            info=info,
+            circuit=circuit,
+            limits=ChargerLimits(rated_a=rated_a, maximum_a=rated_a, lasting_a=rated_a),
+            shadow=Shadow(shared),
+            it_grid=it_grid,
+            product_code=self._settings.product_code,
+        )
+        self._look_at(charger, self._chargers.act(serial, "view", {}))
+        for finished in self._sessions_of(serial):
+            charger.note_session(finished)
+        self._roster.add(charger)
+
+    def _look_at(self, charger: CloudCharger, view: Mapping[str, object]) -> None:
+        """Learn what a charger kept that has lived before this cloud did."""
+        seen = msgspec.convert(view, _View)
+        charger.car = seen.car is not None
+        charger.register_wh = seen.register_wh
+        charger.limits.plan = seen.plan
+        charger.limits.overridden = seen.plan_overridden
+        report = Report(charger.shadow, seen.at_ms)
+        tell_lifetime_energy(charger, seen.register_wh, report)
+        if seen.session is not None:
+            session = seen.session
+            charger.session = self._observer.session_of(
+                charger,
+                session.number,
+                session.id_tag,
+                session.started_at_ms,
+                session.start_register_wh,
+            )
+            charger.drew = seen.register_wh > session.start_register_wh
+        if seen.limit_ma is not None:
+            charger.limit_told_ma = seen.limit_ma
+            charger.limits.set_dynamic(seen.limit_ma // 1000, seen.limit_until_ms)
+            report.change(Observation.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
+        if seen.plan is not None:
+            report.say(Observation.CHARGING_SCHEDULE, msgspec.json.encode(seen.plan).decode())
+        report.change(Observation.IS_ENABLED, boolean(seen.available))
+        rules = seen.settings
+        charger.rules = Configure(
+            number=0,
+            expires_ms=0,
+            authorization_required=rules.authorization_required,
+            free_charging_tag=rules.free_charging_tag,
+            authorize_offline=rules.authorize_offline,
+            allow_unknown_offline=rules.allow_unknown_offline,
+            end_when_unplugged=rules.end_when_unplugged,
+            unlock_when_unplugged=rules.unlock_when_unplugged,
+        )
+        for id, text in settings_of(charger.rules).items():
+            report.change(id, text)
+
+    def _sessions_of(self, serial: str) -> list[SessionEnded]:
+        """Return the sessions that were over before; the world's whole list is read once."""
+        if self._finished is None:
+            self._finished = {}
+            for finished in self._chargers.world.finished_sessions():
+                self._finished.setdefault(finished.serial, []).append(finished)
+        return [
+            SessionEnded(
+                at_ms=one.stopped_at_ms,
+                session=one.session,
+                id_tag=one.id_tag,
+                started_at_ms=one.started_at_ms,
+                start_register_wh=one.start_register_wh,
+                register_wh=one.stop_register_wh,
+                reason=one.reason,
+            )
+            for one in self._finished.pop(serial, [])
+        ]
+
+
+class _SeenSession(msgspec.Struct, frozen=True):
+    number: int
+    id_tag: str | None
+    started_at_ms: int
+    start_register_wh: int
+
+
+class _SeenRules(msgspec.Struct, frozen=True):
+    authorization_required: bool
+    free_charging_tag: str | None
+    authorize_offline: bool
+    allow_unknown_offline: bool
+    end_when_unplugged: bool
+    unlock_when_unplugged: bool
+
+
+class _View(msgspec.Struct, frozen=True):
+    """A simulated charger's own view of itself, as far as it matters here."""
+
+    at_ms: int
+    register_wh: int
+    available: bool
+    car: object
+    session: _SeenSession | None
+    limit_ma: int | None
+    limit_until_ms: int | None
+    plan: Plan | None
+    plan_overridden: bool
+    settings: _SeenRules

@@ -1,0 +1,211 @@
+"""The life of a command: taken, carried out, answered; and what can be asked about it meanwhile."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from chargebridge.chargers.easee.ticks import ticks_of
+from chargebridge.chargers.easee.vocabulary import CommandId
+from chargebridge.clock import Clock, format_utc
+from chargebridge.emulators.easee_cloud.charger import CloudCharger
+from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
+from chargebridge.emulators.easee_cloud.notation import iso_of_ticks
+from chargebridge.emulators.easee_cloud.orders import Orders
+from chargebridge.emulators.easee_cloud.postponed import Postponed
+from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
+from chargebridge.emulators.easee_cloud.statistics import Statistics
+
+TICKETS_KEPT: Final = 20_000
+"""Commands that can be asked for; beyond that the oldest is forgotten."""
+SHORTEST_DELAY_S: Final = 0.02
+_OBSERVATIONS_LATER_S: Final = 0.05
+REJECTED: Final = 3
+"""The result code beside `wasAccepted` false; sources disagree on these numbers."""
+
+
+class Ticket(Struct):
+    """One command, as its status tells it."""
+
+    device: str
+    command: int
+    ticks: int
+    """When it was given, as a .NET tick count: its name."""
+    expires_ms: int
+    accepted: bool | None = None
+    delivered_ms: int | None = None
+    comment: str = ""
+    asked: int = 0
+    """How often its status was asked for."""
+
+
+Respond = Callable[[CloudCharger, Ticket, int], None]
+"""Sends a CommandResponse to whoever listens; the number is the ticks that it carries."""
+
+
+class Commands:
+    """Takes commands and answers them.
+
+    Args:
+        orders: what carries them out.
+        respond: sends the answers.
+        hold: holds the observations of a charger back for so many real seconds.
+        postponed: what does something later.
+        settings: of the cloud.
+        misbehaviour: what goes wrong.
+        dice: decides when.
+        statistics: counts.
+        clock: whose time counts.
+    """
+
+    def __init__(
+        self,
+        orders: Orders,
+        respond: Respond,
+        hold: Callable[[CloudCharger, float], None],
+        postponed: Postponed,
+        settings: EaseeCloudSettings,
+        misbehaviour: Misbehaviour,
+        dice: Dice,
+        statistics: Statistics,
+        clock: Clock,
+    ) -> None:
+        self._orders = orders
+        self._respond = respond
+        self._hold = hold
+        self._postponed = postponed
+        self._settings = settings
+        self._misbehaviour = misbehaviour
+        self._dice = dice
+        self._statistics = statistics
+        self._clock = clock
+        self._tickets: dict[tuple[str, int, int], Ticket] = {}
+        self._last_ticks = 0
+
+    def give(
+        self,
+        charger: CloudCharger,
+        command: int,
+        arguments: Sequence[str] = (),
+        *,
+        ticks: int | None = None,
+        expires_ms: int | None = None,
+    ) -> Ticket:
+        """Take a command; it is carried out now, and answered about a second later.
+
+        Args:
+            charger: whom it is for.
+            command: its number.
+            arguments: as texts.
+            ticks: its name; None: a new one.
+            expires_ms: from then on it is not carried out any more; None: after the usual time.
+
+        Raises:
+            ArgumentsError: its arguments are wrong; it is not taken.
+        """
+        now_ms = self._clock.now().utc_ms
+        if ticks is None:
+            ticks = self._last_ticks = max(self._last_ticks + 1, ticks_of(now_ms))
+        if expires_ms is None:
+            expires_ms = now_ms + round(self._settings.command_life_s * 1000)
+        ticket = Ticket(device=charger.serial, command=command, ticks=ticks, expires_ms=expires_ms)
+        lost = not charger.reachable or expires_ms <= now_ms or self._dice("lost", self._misbehaviour.lost)
+        executed = not lost or (
+            charger.reachable
+            and expires_ms > now_ms
+            and self._dice("lost_executed", self._misbehaviour.lost_executed)
+        )
+        if not lost and self._dice("rejected", self._misbehaviour.rejected):
+            self._file(ticket)
+            self._answer(charger, ticket, False, "rejected by the charger")
+        elif executed:
+            self._carry_out(charger, ticket, arguments, answered=not lost)
+        else:
+            self._file(ticket)
+            self._statistics.commands_lost += 1
+        return ticket
+
+    def reject(self, charger: CloudCharger, command: int, ticks: int, comment: str) -> None:
+        """Answer a command that cannot be understood."""
+        ticket = Ticket(device=charger.serial, command=command, ticks=ticks, expires_ms=0)
+        self._file(ticket)
+        self._answer(charger, ticket, False, comment)
+
+    def status(self, device: str, command: int, ticks: int) -> Ticket | None:
+        """Return a command; None: there is none, or its status is not there yet."""
+        ticket = self._tickets.get((device, command, ticks))
+        if ticket is None:
+            return None
+        ticket.asked += 1
+        return None if ticket.asked <= self._misbehaviour.status_missing else ticket
+
+    def _carry_out(
+        self, charger: CloudCharger, ticket: Ticket, arguments: Sequence[str], *, answered: bool
+    ) -> None:
+        delay_s = max(self._settings.command_delay_s / self._clock.speed, SHORTEST_DELAY_S)
+        if answered and self._dice("response_first", self._misbehaviour.response_first):
+            self._hold(charger, delay_s + _OBSERVATIONS_LATER_S)
+
+        def finish(accepted: bool | None, comment: str) -> None:
+            if accepted is None or not answered:
+                self._statistics.commands_lost += 1
+                return
+            self._answer(charger, ticket, accepted, comment)
+
+        self._orders.carry_out(charger, ticket.command, arguments, finish)
+        self._file(ticket)
+
+    def _file(self, ticket: Ticket) -> None:
+        self._statistics.commands[ticket.command] += 1
+        self._tickets[ticket.device, ticket.command, ticket.ticks] = ticket
+        while len(self._tickets) > TICKETS_KEPT:
+            del self._tickets[next(iter(self._tickets))]
+
+    def _answer(self, charger: CloudCharger, ticket: Ticket, accepted: bool, comment: str) -> None:
+        delay_s = max(self._settings.command_delay_s / self._clock.speed, SHORTEST_DELAY_S)
+
+        def send() -> None:
+            ticket.accepted = accepted
+            ticket.comment = comment
+            ticket.delivered_ms = self._clock.now().utc_ms + self._misbehaviour.delivered_skew_ms
+            ticks = ticket.ticks
+            if self._dice("odd_ticks", self._misbehaviour.odd_ticks):
+                ticks += 1 + self._dice.random.randrange(9999)
+            self._respond(charger, ticket, ticks)
+            if self._dice("foreign_responses", self._misbehaviour.foreign_responses):
+                self._send_foreign(charger)
+
+        self._postponed.later(delay_s, send)
+
+    def _send_foreign(self, charger: CloudCharger) -> None:
+        """Answer a command that the app, another client or the cloud itself seems to have given."""
+        now_ms = self._clock.now().utc_ms
+        command = self._dice.random.choice(
+            (CommandId.AUTHORIZE_CHARGING, CommandId.POLL_ALL, CommandId.SET_DYNAMIC_CHARGER_CURRENT)
+        )
+        ticks = ticks_of(now_ms) - self._dice.random.randrange(1, 10_000_000)
+        accepted = self._dice.random.random() < 0.5
+        foreign = Ticket(
+            device=charger.serial,
+            command=int(command),
+            ticks=ticks,
+            expires_ms=0,
+            accepted=accepted,
+            delivered_ms=now_ms,
+        )
+        self._respond(charger, foreign, ticks)
+
+
+def body_of(ticket: Ticket, ticks: int) -> dict[str, object]:
+    """Return a command as its status and its CommandResponse tell it; what is pending is null."""
+    result = None if ticket.accepted is None else (0 if ticket.accepted else REJECTED)
+    return {
+        "serialNumber": ticket.device,
+        "id": ticket.command,
+        "timestamp": iso_of_ticks(ticket.ticks),
+        "deliveredAt": None if ticket.delivered_ms is None else format_utc(ticket.delivered_ms),
+        "wasAccepted": ticket.accepted,
+        "resultCode": result,
+        "comment": ticket.comment,
+        "ticks": ticks,
+    }

@@ -1,0 +1,152 @@
+"""What chargers tell, on its way to whoever listens: streams, and the operator's bus."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from chargebridge.clock import Clock, format_utc
+from chargebridge.emulators.easee_cloud import signalr
+from chargebridge.emulators.easee_cloud.charger import CloudCharger
+from chargebridge.emulators.easee_cloud.commands import Ticket, body_of
+from chargebridge.emulators.easee_cloud.hub import Hub
+from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
+from chargebridge.emulators.easee_cloud.noise import noise
+from chargebridge.emulators.easee_cloud.postponed import Postponed
+from chargebridge.emulators.easee_cloud.shadow import Observed, data_type
+from chargebridge.emulators.easee_cloud.statistics import Statistics
+
+HELD_AT_MOST: Final = 1000
+"""Observations of one charger that are held back."""
+REORDERED_S: Final = (0.05, 0.3)
+"""By how much real time an observation is late that others overtake."""
+
+
+class Receipt:
+    """An event of a simulated charger that is out when all that was told of it is.
+
+    Args:
+        observations: how many there are.
+        out: called once when the last one is out.
+    """
+
+    __slots__ = ("_left", "_out")
+
+    def __init__(self, observations: int, out: Callable[[], None]) -> None:
+        self._left = observations
+        self._out = out
+        if not observations:
+            out()
+
+    def one_is_out(self) -> None:
+        """Count an observation that is out for good."""
+        self._left -= 1
+        if not self._left:
+            self._out()
+
+
+class Bus(Protocol):
+    """The operator's message bus."""
+
+    def observe(self, serial: str, observed: Observed, receipt: Receipt | None) -> None:
+        """Publish an observation, and tell the receipt when it is out."""
+
+    def respond(self, ticket: Ticket, ticks: int) -> None:
+        """Publish the answer to a command."""
+
+
+class Outgoing:
+    """Sends what chargers tell, in order, unless that misbehaves.
+
+    Args:
+        hub: the streams.
+        bus: the operator's bus, if there is one.
+        postponed: what does something later.
+        misbehaviour: what goes wrong.
+        dice: decides when.
+        statistics: counts.
+        clock: whose time counts.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        bus: Bus | None,
+        postponed: Postponed,
+        misbehaviour: Misbehaviour,
+        dice: Dice,
+        statistics: Statistics,
+        clock: Clock,
+    ) -> None:
+        self._hub = hub
+        self._bus = bus
+        self._postponed = postponed
+        self._misbehaviour = misbehaviour
+        self._dice = dice
+        self._statistics = statistics
+        self._clock = clock
+        self._held: dict[str, deque[tuple[Observed, Receipt | None]]] = {}
+
+    def tell(
+        self, charger: CloudCharger, observed: Sequence[Observed], receipt: Receipt | None = None
+    ) -> None:
+        """Send what a charger tells; the receipt counts each of it that is out."""
+        for one in observed:
+            self._statistics.updates += 1
+            self._pass_on(charger.serial, one, receipt)
+        if observed:
+            for one in noise(charger, observed, self._misbehaviour, self._dice, self._clock.now().utc_ms):
+                self._pass_on(charger.serial, one, None)
+
+    def hold(self, charger: CloudCharger, seconds: float) -> None:
+        """Hold back what a charger tells for so many real seconds; its CommandResponses go on."""
+        if charger.serial in self._held:
+            return
+        self._held[charger.serial] = deque()
+        self._postponed.later(seconds, lambda: self._release(charger.serial))
+
+    def respond(self, charger: CloudCharger, ticket: Ticket, ticks: int) -> None:
+        """Send a CommandResponse to everybody who listens to its charger."""
+        if self._hub.is_heard(charger.serial):
+            self._hub.respond(charger.serial, body_of(ticket, ticks))
+        if self._bus is not None:
+            self._bus.respond(ticket, ticks)
+
+    def _pass_on(self, serial: str, observed: Observed, receipt: Receipt | None) -> None:
+        held = self._held.get(serial)
+        if held is not None and len(held) < HELD_AT_MOST:
+            held.append((observed, receipt))
+        elif self._dice("reordered", self._misbehaviour.reordered):
+            late_s = self._dice.random.uniform(*REORDERED_S)
+            self._postponed.later(late_s, lambda: self._send(serial, observed, receipt))
+        else:
+            self._send(serial, observed, receipt)
+
+    def _release(self, serial: str) -> None:
+        for observed, receipt in self._held.pop(serial, ()):
+            self._send(serial, observed, receipt)
+
+    def _send(self, serial: str, observed: Observed, receipt: Receipt | None) -> None:
+        twice = self._dice("duplicates", self._misbehaviour.duplicates)
+        if self._hub.is_heard(serial):
+            message = update_message(serial, observed)
+            self._hub.update(serial, message)
+            if twice:
+                self._hub.update(serial, message)
+        if self._bus is not None:
+            self._bus.observe(serial, observed, receipt)
+            if twice:
+                self._bus.observe(serial, observed, None)
+        elif receipt is not None:
+            receipt.one_is_out()
+
+
+def update_message(serial: str, observed: Observed) -> bytes:
+    """Write an observation as streams carry it."""
+    return signalr.product_update(
+        serial, observed.id, int(data_type(observed.id)), format_utc(observed.at_ms), observed.text
+    )
+
+
+def replay(charger: CloudCharger) -> Iterable[bytes]:
+    """Write the last value of every observation, with its original time."""
+    return [update_message(charger.serial, observed) for observed in charger.shadow]

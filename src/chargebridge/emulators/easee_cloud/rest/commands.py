@@ -1,0 +1,256 @@
+"""Commands and settings, and what became of them.
+
+A command answers 202 with the name that its CommandResponse will carry. What has no effect answers 200, with
+0 for ticks or an empty list, and no CommandResponse follows.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from aiohttp import web
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from chargebridge.chargers.easee.vocabulary import AUTH_REASON_USER, CommandId, Observation
+from chargebridge.emulators.easee_cloud.charger import CloudCharger
+from chargebridge.emulators.easee_cloud.commands import Ticket, body_of
+from chargebridge.emulators.easee_cloud.notation import boolean
+from chargebridge.emulators.easee_cloud.observing import SCANNED_TOKEN_REASON
+from chargebridge.emulators.easee_cloud.orders import ArgumentsError
+from chargebridge.emulators.easee_cloud.problems import answer, bad_request, not_found
+from chargebridge.emulators.easee_cloud.rest import requests
+from chargebridge.emulators.easee_cloud.rest.context import Context, Route
+
+RESUMED_A: Final = 32
+"""What resuming sets the dynamic current to, whatever it was before."""
+_SINGLE_PHASE, _AUTO = "1", "2"
+
+_O = Observation
+_C = CommandId
+Amperes = Annotated[float, Meta(ge=0, le=500)]
+
+
+class DynamicCurrent(Struct, frozen=True):
+    """The body of `set_dynamic_charger_current`."""
+
+    amps: Amperes
+    minutes: Annotated[int, Meta(ge=0, le=366 * 24 * 60)] | None = None
+
+
+class LockState(Struct, frozen=True):
+    """The body of `lock_state`."""
+
+    state: bool
+
+
+class SmartCharging(Struct, frozen=True):
+    """The body of `smart_charging`."""
+
+    state: bool = True
+
+
+class Settings(Struct, frozen=True, rename="camel"):
+    """The body of `settings`; what is absent stays as it is."""
+
+    enabled: bool | UnsetType | None = UNSET
+    enable_idle_current: bool | UnsetType | None = UNSET
+    limit_to_single_phase_charging: bool | UnsetType | None = UNSET
+    lock_cable_permanently: bool | UnsetType | None = UNSET
+    smart_button_enabled: bool | UnsetType | None = UNSET
+    phase_mode: Annotated[int, Meta(ge=0, le=3)] | UnsetType | None = UNSET
+    smart_charging: bool | UnsetType | None = UNSET
+    local_pre_authorize_enabled: bool | UnsetType | None = UNSET
+    local_authorize_offline_enabled: bool | UnsetType | None = UNSET
+    allow_offline_tx_for_unknown_id: bool | UnsetType | None = UNSET
+    offline_charging_mode: Annotated[int, Meta(ge=0, le=2)] | UnsetType | None = UNSET
+    authorization_required: bool | UnsetType | None = UNSET
+    remote_start_required: bool | UnsetType | None = UNSET
+    led_strip_brightness: Annotated[int, Meta(ge=0, le=100)] | UnsetType | None = UNSET
+    max_charger_current: Amperes | UnsetType | None = UNSET
+    dynamic_charger_current: Amperes | UnsetType | None = UNSET
+
+
+_SETTINGS: Final[Mapping[str, tuple[int, Observation]]] = {
+    "enabled": (_C.SET_ENABLED, _O.IS_ENABLED),
+    "enable_idle_current": (_C.ENABLE_IDLE_CURRENT, _O.ENABLE_IDLE_CURRENT),
+    "lock_cable_permanently": (_C.SET_LOCK_CABLE_PERMANENTLY, _O.LOCK_CABLE_PERMANENTLY),
+    "smart_button_enabled": (_O.SMART_BUTTON_ENABLED, _O.SMART_BUTTON_ENABLED),
+    "phase_mode": (_C.SET_PHASE_MODE, _O.PHASE_MODE),
+    "smart_charging": (_C.SET_SMART_CHARGING, _O.SMART_CHARGING),
+    "local_pre_authorize_enabled": (_O.LOCAL_PRE_AUTHORIZE_ENABLED, _O.LOCAL_PRE_AUTHORIZE_ENABLED),
+    "local_authorize_offline_enabled": (
+        _O.LOCAL_AUTHORIZE_OFFLINE_ENABLED,
+        _O.LOCAL_AUTHORIZE_OFFLINE_ENABLED,
+    ),
+    "allow_offline_tx_for_unknown_id": (
+        _O.ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID,
+        _O.ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID,
+    ),
+    "offline_charging_mode": (_O.OFFLINE_CHARGING_MODE, _O.OFFLINE_CHARGING_MODE),
+    "authorization_required": (_O.AUTHORIZATION_REQUIRED, _O.AUTHORIZATION_REQUIRED),
+    "remote_start_required": (_O.REMOTE_START_REQUIRED, _O.REMOTE_START_REQUIRED),
+    "led_strip_brightness": (_C.SET_LED_STRIP_BRIGHTNESS, _O.LED_STRIP_BRIGHTNESS),
+    "max_charger_current": (_C.SET_MAX_CHARGER_CURRENT, _O.MAX_CHARGER_CURRENT),
+    "dynamic_charger_current": (_C.SET_DYNAMIC_CHARGER_CURRENT, _O.DYNAMIC_CHARGER_CURRENT),
+}
+"""Which command a setting is, and which observation tells it."""
+
+
+def routes(context: Context) -> list[Route]:
+    """Return the routes of this part."""
+    handlers = _Commands(context)
+    charger = "/api/chargers/{charger}"
+    return [
+        Route("POST", f"{charger}/commands/set_dynamic_charger_current", "command", handlers.set_dynamic),
+        Route("POST", f"{charger}/commands/lock_state", "command", handlers.lock),
+        Route("POST", f"{charger}/commands/smart_charging", "command", handlers.smart_charging),
+        Route("POST", f"{charger}/commands/{{name}}", "command", handlers.command),
+        Route("POST", f"{charger}/settings", "settings", handlers.settings),
+        Route("GET", "/api/commands/{charger}/{command}/{ticks}", "command_status", handlers.status),
+    ]
+
+
+class _Commands:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def command(self, request: web.Request) -> web.Response:
+        charger = self._context.roster.charger(request.match_info["charger"])
+        wanted = self._meant(charger, request.match_info["name"])
+        if wanted is None:
+            return _nothing_to_do(charger)
+        return self._give(charger, *wanted)
+
+    def _meant(self, charger: CloudCharger, name: str) -> tuple[int, Sequence[str]] | None:
+        """Return the command that a path means for a charger as it is; None: it would change nothing."""
+        match name:
+            case "start_charging":
+                return self._start(charger)
+            case "stop_charging":
+                return self._stop(charger)
+            case "pause_charging":
+                return _C.SET_DYNAMIC_CHARGER_CURRENT, ("0", "0")
+            case "resume_charging":
+                return _C.SET_DYNAMIC_CHARGER_CURRENT, (str(RESUMED_A), "0")
+            case "toggle_charging":
+                return self._toggle(charger)
+            case "override_schedule":
+                return _C.OVERRIDE_SCHEDULE, ()
+            case "reboot":
+                return _C.REBOOT, ()
+            case "update_firmware":
+                return _C.UPGRADE_FIRMWARE, ()
+            case "poll_all":
+                return _C.POLL_ALL, ()
+            case "poll_lifetimeenergy" | "poll_chargeropmode":
+                return _C.POLL_SINGLE, ()
+        raise not_found(f"There is no command {name[:40]}.")
+
+    def _start(self, charger: CloudCharger) -> tuple[int, Sequence[str]] | None:
+        """Authorize a charger that needs it: with the token that waits at its reader, or as the account."""
+        now_ms = self._context.clock.now().utc_ms
+        given = charger.given
+        authorized = charger.session is not None or (given is not None and now_ms < given.until_ms)
+        if not charger.authorization_required or authorized:
+            return None
+        presented, waits_ms = charger.presented, self._context.settings.token_waits_s * 1000
+        if presented is not None and now_ms - presented.at_ms <= waits_ms:
+            return _C.AUTHORIZE_CHARGING, (presented.id_tag, str(SCANNED_TOKEN_REASON))
+        return _C.AUTHORIZE_CHARGING, (str(self._context.settings.user_id), str(AUTH_REASON_USER))
+
+    def _stop(self, charger: CloudCharger) -> tuple[int, Sequence[str]] | None:
+        now_ms = self._context.clock.now().utc_ms
+        given = charger.given
+        authorized = charger.session is not None or (given is not None and now_ms < given.until_ms)
+        if not charger.authorization_required or not authorized:
+            return None
+        return _C.DEAUTHORIZE_CHARGING, ("", "0")
+
+    def _toggle(self, charger: CloudCharger) -> tuple[int, Sequence[str]] | None:
+        if charger.authorization_required:
+            return self._start(charger) if charger.session is None else self._stop(charger)
+        paused = charger.limits.dynamic_a == 0
+        return _C.SET_DYNAMIC_CHARGER_CURRENT, (str(RESUMED_A if paused else 0), "0")
+
+    async def set_dynamic(self, request: web.Request) -> web.Response:
+        charger = self._context.roster.charger(request.match_info["charger"])
+        wanted = await requests.body(request, DynamicCurrent)
+        arguments = (str(wanted.amps), str(wanted.minutes or 0))
+        return self._give(charger, _C.SET_DYNAMIC_CHARGER_CURRENT, arguments)
+
+    async def lock(self, request: web.Request) -> web.Response:
+        charger = self._context.roster.charger(request.match_info["charger"])
+        wanted = await requests.body(request, LockState)
+        return self._give(charger, _C.SET_LOCK_CABLE_PERMANENTLY, (boolean(wanted.state),))
+
+    async def smart_charging(self, request: web.Request) -> web.Response:
+        charger = self._context.roster.charger(request.match_info["charger"])
+        wanted = await requests.body(request, SmartCharging)
+        return self._give(charger, _C.SET_SMART_CHARGING, (boolean(wanted.state),))
+
+    async def settings(self, request: web.Request) -> web.Response:
+        charger = self._context.roster.charger(request.match_info["charger"])
+        wanted = await requests.body(request, Settings)
+        orders = [order for order in _orders(wanted) if not _is_so(charger, *order)]
+        if not orders or self._is_ignored():
+            return answer([])
+        tickets = [self._take(charger, command, arguments) for command, arguments, _ in orders]
+        if self._context.dice("empty_reply", self._context.misbehaviour.empty_reply):
+            return answer([])
+        return answer([_taken(ticket) for ticket in tickets], HTTPStatus.ACCEPTED)
+
+    async def status(self, request: web.Request) -> web.Response:
+        parts = request.match_info
+        device, command, ticks = parts["charger"], parts["command"], parts["ticks"]
+        if not (command.isdecimal() and ticks.isdecimal() and len(command) < 10 and len(ticks) < 20):
+            raise not_found("There is no such command.")
+        ticket = self._context.commands.status(device, int(command), int(ticks))
+        if ticket is None:
+            raise not_found("There is no such command.")
+        return answer(body_of(ticket, ticket.ticks))
+
+    def _give(self, charger: CloudCharger, command: int, arguments: Sequence[str]) -> web.Response:
+        if self._is_ignored():
+            return answer([])
+        ticket = self._take(charger, command, arguments)
+        if self._context.dice("empty_reply", self._context.misbehaviour.empty_reply):
+            return answer([])
+        return answer(_taken(ticket), HTTPStatus.ACCEPTED)
+
+    def _is_ignored(self) -> bool:
+        return self._context.dice("ignored", self._context.misbehaviour.ignored)
+
+    def _take(self, charger: CloudCharger, command: int, arguments: Sequence[str]) -> Ticket:
+        try:
+            return self._context.commands.give(charger, command, arguments)
+        except ArgumentsError as error:
+            raise bad_request(str(error)) from None
+
+
+def _orders(wanted: Settings) -> list[tuple[int, tuple[str, ...], Observation]]:
+    orders: list[tuple[int, tuple[str, ...], Observation]] = []
+    for name, (command, observation) in _SETTINGS.items():
+        value = getattr(wanted, name)
+        if value is not UNSET and value is not None:
+            text = boolean(value) if isinstance(value, bool) else str(value)
+            orders.append((command, (text,), observation))
+    single = wanted.limit_to_single_phase_charging
+    if isinstance(single, bool):
+        orders.append((_C.SET_PHASE_MODE, (_SINGLE_PHASE if single else _AUTO,), _O.PHASE_MODE))
+    return orders
+
+
+def _is_so(charger: CloudCharger, command: int, arguments: tuple[str, ...], observation: Observation) -> bool:
+    """Return whether a setting has its value already."""
+    if command == _C.SET_DYNAMIC_CHARGER_CURRENT and charger.limits.temporary_a is not None:
+        return False
+    told = charger.shadow.text(observation)
+    return told is not None and float(told) == int(float(arguments[0]))
+
+
+def _taken(ticket: Ticket) -> dict[str, object]:
+    return {"device": ticket.device, "commandId": ticket.command, "ticks": ticket.ticks}
+
+
+def _nothing_to_do(charger: CloudCharger) -> web.Response:
+    return answer({"device": charger.serial, "commandId": 0, "ticks": 0})

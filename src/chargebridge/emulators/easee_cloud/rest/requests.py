@@ -1,0 +1,49 @@
+"""What requests carry: their bodies and the parts of their paths, checked."""
+
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from chargebridge.chargers.easee.ticks import parse_time
+from chargebridge.emulators.easee_cloud.problems import bad_request
+
+BODY_LIMIT = 64 * 1024
+"""Bytes of a body at most."""
+
+Shape = TypeVar("Shape")
+
+
+async def body(request: web.Request, shape: type[Shape]) -> Shape:
+    """Return the JSON body of a request, as a struct; raises `ProblemError` (400) if it is none."""
+    data = await request.read()
+    try:
+        # Strings for numbers and the like are taken: the real API is as lenient.
+        return msgspec.json.decode(data or b"{}", type=shape, strict=False)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `")
+        field = where.rstrip("`").removeprefix("$.") or "$"
+        raise bad_request("One or more validation errors occurred.", {field: [text]}) from None
+    except (RecursionError, msgspec.DecodeError) as error:
+        raise bad_request(f"The body is no JSON: {error}") from None
+
+
+def moment(text: str) -> int:
+    """Return a time of a path in UTC milliseconds; a date alone is its midnight.
+
+    Raises:
+        ProblemError: 400, it is no time.
+    """
+    try:
+        if len(text) == len("2023-06-12"):
+            datetime.fromisoformat(text)
+            text += "T00:00:00Z"
+        return parse_time(text.replace(" ", "+"))
+    except ValueError:
+        raise bad_request(f"No time: {text[:40]}") from None
+
+
+def number(text: str, otherwise: int, most: int) -> int:
+    """Return a number of a query, at most so high; `otherwise` if there is none."""
+    return min(int(text), most) if text.isdecimal() and len(text) < 10 else otherwise

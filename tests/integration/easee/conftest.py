@@ -1,0 +1,51 @@
+"""Coroutine tests run on the program's loop; the broker is asked for where it is needed."""
+
+import asyncio
+import inspect
+import os
+import socket
+
+import pytest
+import uvloop
+
+from tests.integration.easee.stage import set_stage
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run coroutine functions on the loop that the program uses; what they leave behind is their fault."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    uvloop.run(_bounded(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})))
+    return True
+
+
+async def _bounded(test) -> None:
+    async with asyncio.timeout(90):
+        await test
+    # What ends with these rounds of the loop has ended.
+    for _ in range(5):
+        await asyncio.sleep(0)
+    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    assert left == []
+
+
+@pytest.fixture
+def stage():
+    """Makes stages: `async with stage(chargers=2) as site`."""
+    return set_stage
+
+
+@pytest.fixture
+def rabbitmq_url() -> str:
+    """The broker of this machine; without one the test is skipped, but not where everything has to run."""
+    url = os.environ.get("CHARGEBRIDGE_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/")
+    host, _, port = url.rpartition("@")[2].partition("/")[0].partition(":")
+    try:
+        socket.create_connection((host, int(port or 5672)), timeout=2).close()
+    except OSError as error:
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(f"RabbitMQ is not at {host}:{port or 5672}: {error}")
+        pytest.skip(f"RabbitMQ is not at {host}:{port or 5672}: {error}")
+    return url
