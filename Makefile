@@ -26,7 +26,7 @@ test: install  ## every test
 	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 unit: install  ## the inner loop: pure tests only
-	@$(BIN)/python -m pytest -n auto -m "unit and not simulation"
+	@$(BIN)/python -m pytest -n auto -m "unit and not simulation" tests/unit
 
 nightly: install  ## 200 kills of the gateway in a row
 	@CHARGEBRIDGE_KILLS=200 $(BIN)/python -m pytest -n 0 -s tests/integration/kills/test_gateway_killed_in_a_loop.py

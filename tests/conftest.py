@@ -1,4 +1,4 @@
-"""The option `--flip FIELD`, which asks of tests whether they depend on a field of `Behaviour`.
+"""The log of tests, and the option `--flip FIELD`: do tests depend on a field of `Behaviour`?
 
     .venv/bin/python -m pytest --flip power_limits tests/unit/chargepoint/test_mission_sentences.py
 
@@ -10,6 +10,7 @@ docs/behaviour.md names.
 from typing import Final
 
 import pytest
+import structlog
 from msgspec import structs
 
 ANOTHER_NUMBER: Final = 77
@@ -22,6 +23,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Tracebacks as the program writes them: to draw one takes longer than most tests that lead to one.
+    *others, _ = structlog.get_config()["processors"]
+    for_people = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*others, for_people])
     field: str | None = config.getoption("--flip")
     if field is None:
         return

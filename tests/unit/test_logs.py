@@ -26,8 +26,9 @@ class FullDisk:
 
 def test_a_log_that_cannot_be_written_stops_nobody(monkeypatch):
     monkeypatch.setattr(sys, "stderr", FullDisk())
+    before = structlog.get_config()
     try:
         logs.set_up(LogSettings())
         structlog.get_logger().error("the store fails")
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**before)

@@ -9,6 +9,7 @@ from chargebridge.chargepoint.records import Attempt
 from chargebridge.chargepoint.turn import Notice, NoticeKind, Operation, OperatorAnswered, OperatorAsked
 from chargebridge.chargers.model import SessionEnd
 from chargebridge.clock import format_utc
+from tests.seeds import seeds
 
 pytestmark = pytest.mark.unit
 
@@ -524,7 +525,7 @@ class Life:
             bench.wait(min(max(bench.cp.wake_at - bench.mono, 0), 10))
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", seeds(150, 30))
 def test_whatever_was_refused_is_told_once_with_its_own_edges(new_bench, seed):
     life = Life(new_bench, seed)
     for _ in range(150):

@@ -26,6 +26,7 @@ from chargebridge.chargers.model import (
     TokenPresented,
 )
 from chargebridge.clock import format_utc
+from tests.seeds import seeds
 
 pytestmark = pytest.mark.unit
 
@@ -384,7 +385,7 @@ class TestRemembering:
         assert len(rests) == 2 * len(numbers) - 1
 
     @pytest.mark.parametrize("gap", [1, 100])
-    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize("seed", seeds(4, 1))
     def test_hundreds_of_starts_and_ends_in_any_order_lose_and_double_no_energy(self, new_bench, gap, seed):
         dice, bench = Random(seed), new_bench("ocpp16").ready()
         bench.utc_ms = T0_MS + 1000 * MINUTE_MS
@@ -418,7 +419,7 @@ class TestRemembering:
         assert parts == {}
 
     @pytest.mark.parametrize("gap", [1, 100])
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", seeds(3, 1))
     def test_hundreds_in_any_order_give_each_once_though_the_process_restarts(self, away, gap, seed):
         dice = Random(seed)
         history = [structs.replace(hundredth(number), session=gap * number) for number in range(1, 401)]

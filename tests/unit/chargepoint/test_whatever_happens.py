@@ -34,6 +34,7 @@ from chargebridge.chargers.model import (
 )
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.timestamps import parse_timestamp
+from tests.seeds import seeds
 
 pytestmark = pytest.mark.unit
 
@@ -426,7 +427,7 @@ LIKELY = [
 ]
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", seeds(60, 15))
 def test_long_lives_are_accounted_for(new_bench, seed):
     random = Random(seed)
     preset = random.choice(["easee", "ocpp16"])
