@@ -234,4 +234,7 @@ async def eventually_letters(site, count):
 
 
 async def delivered(site, identity):
-    return (await site.get(f"/charge-points/{identity}"))["waiting_messages"] == 0
+    """Whether nothing waits, neither in memory nor, a commit later, in the store."""
+    if (await site.get(f"/charge-points/{identity}"))["waiting_messages"]:
+        return False
+    return (await site.get("/transactions", charge_point=identity, undelivered=True))["items"] == []
