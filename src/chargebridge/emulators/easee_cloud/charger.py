@@ -97,6 +97,8 @@ class CloudCharger:
     """The volatile limit that it was given last."""
     limits_under_way: int = 0
     """Limits given to it that it has not confirmed."""
+    restarted_ms: int = 0
+    """When it booted last."""
     reboots: bool = False
     """A reboot was ordered and has not been told of yet."""
     plans: dict[str, bytes] = field(default_factory=dict)

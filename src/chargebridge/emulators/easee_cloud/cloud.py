@@ -7,12 +7,14 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome
+from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome, Measured
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
 from chargebridge.emulators.easee_cloud.adoption import Adoption
 from chargebridge.emulators.easee_cloud.agenda import Agenda
+from chargebridge.emulators.easee_cloud.bus import OperatorBus
 from chargebridge.emulators.easee_cloud.commands import Commands
 from chargebridge.emulators.easee_cloud.current_control import CurrentControl
 from chargebridge.emulators.easee_cloud.gate import Gate
@@ -21,10 +23,11 @@ from chargebridge.emulators.easee_cloud.hub import Hub
 from chargebridge.emulators.easee_cloud.layout import Layout
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.observing import Observer
-from chargebridge.emulators.easee_cloud.orders import Orders
-from chargebridge.emulators.easee_cloud.outgoing import Outgoing, Receipt, replay
+from chargebridge.emulators.easee_cloud.orders import ArgumentsError, Orders
+from chargebridge.emulators.easee_cloud.outgoing import Outgoing, replay
 from chargebridge.emulators.easee_cloud.plan_keeping import PlanKeeping
 from chargebridge.emulators.easee_cloud.postponed import Postponed
+from chargebridge.emulators.easee_cloud.receipt import Receipt
 from chargebridge.emulators.easee_cloud.rest.context import Context
 from chargebridge.emulators.easee_cloud.rest.routes import routes
 from chargebridge.emulators.easee_cloud.roster import Roster
@@ -37,6 +40,12 @@ BODY_LIMIT: Final = 64 * 1024
 ADOPTED_AT_ONCE: Final = 100
 """After how many chargers others get their turn, when many are adopted."""
 SHUTDOWN_S: Final = 0.2
+_EVENTS: Final = {
+    int(Observation.USER_ID_TOKEN),
+    int(Observation.CHARGING_SESSION_START),
+    int(Observation.CHARGING_SESSION),
+}
+"""Observations each of which counts, not only the last one: simulated chargers repeat them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -67,8 +76,13 @@ class EaseeCloud:
         self._hub = Hub(self._replay, self.misbehaviour, dice, self.statistics, settings.seed)
         self._agenda = Agenda(clock)
         self._postponed = Postponed()
+        self._bus: OperatorBus | None = None
+        if settings.amqp_url is not None:
+            take = self._take_command
+            self._bus = OperatorBus(settings.amqp_url, settings, take, self.statistics, clock)
+            self._bus.on_room = self._hear_missed
         self._outgoing = Outgoing(
-            self._hub, None, self._postponed, self.misbehaviour, dice, self.statistics, clock
+            self._hub, self._bus, self._postponed, self.misbehaviour, dice, self.statistics, clock
         )
         self._observer = Observer(settings)
         self._hands = Hands(chargers, clock)
@@ -135,6 +149,8 @@ class EaseeCloud:
         self._runner = runner
         self.port = runner.addresses[0][1]
         self._agenda.start()
+        if self._bus is not None:
+            self._bus.start()
         for number, serial in enumerate(list(self._chargers.world), 1):
             self.adopt(serial)
             if number % ADOPTED_AT_ONCE == 0:
@@ -152,6 +168,8 @@ class EaseeCloud:
         self._postponed.do_all_now()
         self._hub.drop_all()
         await runner.cleanup()
+        if self._bus is not None:
+            await self._bus.stop()
 
     def adopt(self, serial: str) -> None:
         """Let a charger of the world belong to the account, and listen to it.
@@ -183,13 +201,23 @@ class EaseeCloud:
             self._untold.add((serial, number))
             receipt = Receipt(len(observed), partial(self._is_out, serial, number))
         self._outgoing.tell(charger, observed, receipt)
+        if isinstance(event, Measured) and event.session is None and self._settings.pulses:
+            self._outgoing.pulse(charger, event.at_ms)
         if charger.limits_due and charger.reachable:
             self._currents.apply(charger, again=True)
             self._plans.hand_over_owed(charger)
 
-    def _is_out(self, serial: str, number: int) -> None:
+    def _is_out(self, serial: str, number: int, told: bool) -> None:
         self._untold.discard((serial, number))
-        self._chargers.acknowledge(serial, number)
+        if told:
+            self._chargers.acknowledge(serial, number)
+
+    def _hear_missed(self) -> None:
+        """Listen again to chargers that the bus had no room for: they repeat what was not acknowledged."""
+        assert self._bus is not None
+        for serial, ids in self._bus.letters.take_missed():
+            self._outgoing.tell_again(self._roster[serial], ids - _EVENTS)
+            self._chargers.subscribe(serial, self._hands.subscriber)
 
     def ended(self, serial: str, outcome: CommandOutcome) -> None:
         """Take how a command to a simulated charger ended."""
@@ -206,6 +234,17 @@ class EaseeCloud:
             add(route.method, route.path, guard(route.kind, route.handler, public=route.public))
         add("*", "/{path:.*}", guard("unknown", _unknown))
         return application
+
+    def _take_command(
+        self, serial: str, command: int, arguments: list[str], ticks: int | None, expires_ms: int | None
+    ) -> None:
+        charger = self._roster.get(serial)
+        if charger is None:
+            raise ValueError("there is no such charger")
+        try:
+            self._commands.give(charger, command, arguments, ticks=ticks, expires_ms=expires_ms)
+        except ArgumentsError as error:
+            self._commands.reject(charger, command, ticks=ticks, comment=str(error))
 
     async def _negotiate(self, _: web.Request) -> web.Response:
         return self._hub.negotiate()

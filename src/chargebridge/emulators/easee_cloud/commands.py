@@ -104,8 +104,10 @@ class Commands:
             ArgumentsError: its arguments are wrong; it is not taken.
         """
         now_ms = self._clock.now().utc_ms
-        if ticks is None:
-            ticks = self._last_ticks = max(self._last_ticks + 1, ticks_of(now_ms))
+        given = None if ticks is None else self._tickets.get((charger.serial, command, ticks))
+        if given is not None:
+            return given  # the broker has delivered it twice
+        ticks = self._new_ticks(ticks)
         if expires_ms is None:
             expires_ms = now_ms + round(self._settings.command_life_s * 1000)
         ticket = Ticket(device=charger.serial, command=command, ticks=ticks, expires_ms=expires_ms)
@@ -125,11 +127,18 @@ class Commands:
             self._statistics.commands_lost += 1
         return ticket
 
-    def reject(self, charger: CloudCharger, command: int, ticks: int, comment: str) -> None:
+    def reject(self, charger: CloudCharger, command: int, *, ticks: int | None, comment: str) -> None:
         """Answer a command that cannot be understood."""
-        ticket = Ticket(device=charger.serial, command=command, ticks=ticks, expires_ms=0)
+        ticket = Ticket(device=charger.serial, command=command, ticks=self._new_ticks(ticks), expires_ms=0)
         self._file(ticket)
         self._answer(charger, ticket, False, comment)
+
+    def _new_ticks(self, given: int | None) -> int:
+        """Return the name of a new command: the given one, or the time, which no two share."""
+        if given is not None:
+            return given
+        self._last_ticks = max(self._last_ticks + 1, ticks_of(self._clock.now().utc_ms))
+        return self._last_ticks
 
     def status(self, device: str, command: int, ticks: int) -> Ticket | None:
         """Return a command; None: there is none, or its status is not there yet."""

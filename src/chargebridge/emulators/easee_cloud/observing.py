@@ -232,13 +232,16 @@ class Observer:
     def _tell_restart(self, charger: CloudCharger, report: Report) -> None:
         cause = _REBOOT_ORDERED if charger.reboots else _BROWNOUT
         charger.reboots = False
-        charger.given = charger.presented = None
-        charger.limits_due = True
-        charger.limit_told_ma = None
         report.say(_O.SOFTWARE_RELEASE, str(self._settings.firmware))
         report.say(_O.REBOOT_REASON, str(cause))
         grid = charger.shadow.text(_O.DETECTED_POWER_GRID_TYPE)
         report.say(_O.DETECTED_POWER_GRID_TYPE, grid or "0")
+        if report.at_ms <= charger.restarted_ms:
+            return  # told again, since it was not acknowledged
+        charger.restarted_ms = report.at_ms
+        charger.given = charger.presented = None
+        charger.limits_due = True
+        charger.limit_told_ma = None
         report.say(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.reset_dynamic()))
         if charger.is_master:
             charger.circuit.limits.restart()

@@ -1,7 +1,7 @@
 """What chargers tell, on its way to whoever listens: streams, and the operator's bus."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from chargebridge.clock import Clock, format_utc
@@ -12,6 +12,7 @@ from chargebridge.emulators.easee_cloud.hub import Hub
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.noise import noise
 from chargebridge.emulators.easee_cloud.postponed import Postponed
+from chargebridge.emulators.easee_cloud.receipt import Receipt
 from chargebridge.emulators.easee_cloud.shadow import Observed, data_type
 from chargebridge.emulators.easee_cloud.statistics import Statistics
 
@@ -19,29 +20,6 @@ HELD_AT_MOST: Final = 1000
 """Observations of one charger that are held back."""
 REORDERED_S: Final = (0.05, 0.3)
 """By how much real time an observation is late that others overtake."""
-
-
-class Receipt:
-    """An event of a simulated charger that is out when all that was told of it is.
-
-    Args:
-        observations: how many there are.
-        out: called once when the last one is out.
-    """
-
-    __slots__ = ("_left", "_out")
-
-    def __init__(self, observations: int, out: Callable[[], None]) -> None:
-        self._left = observations
-        self._out = out
-        if not observations:
-            out()
-
-    def one_is_out(self) -> None:
-        """Count an observation that is out for good."""
-        self._left -= 1
-        if not self._left:
-            self._out()
 
 
 class Bus(Protocol):
@@ -52,6 +30,9 @@ class Bus(Protocol):
 
     def respond(self, ticket: Ticket, ticks: int) -> None:
         """Publish the answer to a command."""
+
+    def pulse(self, serial: str, at_ms: int) -> None:
+        """Publish a sign of life."""
 
 
 class Outgoing:
@@ -96,6 +77,20 @@ class Outgoing:
         if observed:
             for one in noise(charger, observed, self._misbehaviour, self._dice, self._clock.now().utc_ms):
                 self._pass_on(charger.serial, one, None)
+
+    def pulse(self, charger: CloudCharger, at_ms: int) -> None:
+        """Send a sign of life, which only the bus carries."""
+        if self._bus is not None:
+            self._bus.pulse(charger.serial, at_ms)
+
+    def tell_again(self, charger: CloudCharger, ids: Iterable[int]) -> None:
+        """Publish the last values of observations that the bus had no room for."""
+        if self._bus is None:
+            return
+        for id in sorted(ids):
+            value = charger.shadow.get(id)
+            if value is not None:
+                self._bus.observe(charger.serial, Observed(id, value.at_ms, value.text), None)
 
     def hold(self, charger: CloudCharger, seconds: float) -> None:
         """Hold back what a charger tells for so many real seconds; its CommandResponses go on."""

@@ -1,0 +1,128 @@
+"""An operator's end of the bus, and a way to a broker that can be cut."""
+
+import asyncio
+import contextlib
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aio_pika
+
+from chargebridge.chargers.easee.ticks import format_time
+
+
+def new_operator() -> str:
+    """A name that no other test has."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@dataclass
+class Operator:
+    """Reads an operator's queue and gives commands."""
+
+    channel: aio_pika.abc.AbstractChannel
+    operator_id: str
+    messages: list[aio_pika.abc.AbstractIncomingMessage] = field(default_factory=list)
+
+    async def consume(self) -> None:
+        queue = await self.channel.declare_queue(f"Operator_{self.operator_id}.Q", durable=True, passive=True)
+
+        async def take(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+            self.messages.append(message)
+            await message.ack()
+
+        await queue.consume(take)
+
+    async def command(
+        self, serial: str, command: int, *arguments: str, ticks: int, expires_ms: int, body: object = None
+    ) -> None:
+        exchange = await self.channel.get_exchange(f"Operator_{self.operator_id}.C.X", ensure=False)
+        told = body or {
+            "Id": command,
+            "ExpiresAt": format_time(expires_ms),
+            "Arguments": [{"Id": number, "Value": text} for number, text in enumerate(arguments, 1)],
+        }
+        message = aio_pika.Message(json.dumps(told).encode(), content_type="application/json")
+        await exchange.publish(message, f"{serial}.C.{command}.{ticks}")
+
+    def bodies(self, kind: str, serial: str = "EH000001") -> list[tuple[str, dict[str, object]]]:
+        """Everything of one kind so far: what follows the kind in the routing key, and the body."""
+        prefix = f"{serial}.{kind}"
+        return [
+            (message.routing_key.removeprefix(prefix).removeprefix("."), json.loads(message.body))
+            for message in self.messages
+            if f"{message.routing_key}.".startswith(f"{prefix}.")
+        ]
+
+    @property
+    def observations(self) -> list[tuple[int, str]]:
+        return [(int(id), body["Value"]) for id, body in self.bodies("O")]
+
+
+@asynccontextmanager
+async def operator_of(url: str, operator_id: str) -> AsyncIterator[Operator]:
+    """Be the operator, and take down what there is of the bus in the end."""
+    connection = await aio_pika.connect(url)
+    async with connection:
+        channel = await connection.channel()
+        # As the cloud declares it, so that nothing depends on who comes first.
+        await channel.declare_queue(f"Operator_{operator_id}.Q", durable=True)
+        operator = Operator(channel, operator_id)
+        await operator.consume()
+        try:
+            yield operator
+        finally:
+            for name in (f"Operator_{operator_id}.Q", f"Operator_{operator_id}.C.Q"):
+                await channel.queue_delete(name)
+            for name in (f"Operator_{operator_id}.C.X", f"Operator_{operator_id}.O.X"):
+                await channel.exchange_delete(name)
+
+
+class Cable:
+    """A TCP connection to a broker through this process, which can be cut."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.port = 0
+        self.whole = True
+        self._to = (host, port)
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> "Cable":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.cut()
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+        await asyncio.sleep(0.05)
+
+    def cut(self) -> None:
+        """Let no connection live, nor come."""
+        self.whole = False
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def mend(self) -> None:
+        self.whole = True
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.whole:
+            writer.transport.abort()
+            return
+        there_reader, there = await asyncio.open_connection(*self._to)
+        self._writers |= {writer, there}
+        await asyncio.gather(self._pump(reader, there), self._pump(there_reader, writer))
+        self._writers -= {writer, there}
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()
