@@ -1,16 +1,19 @@
 """The command line."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from chargebridge import __version__
 
 if TYPE_CHECKING:
+    from chargebridge.chargers.model import FoundCharger
     from chargebridge.config import ConfigurationError
 
 app = typer.Typer(
@@ -119,6 +122,69 @@ def config_check(file: Annotated[Path, typer.Argument(help="The configuration fi
 
 
 @app.command()
+def discover(
+    config: ConfigFile,
+    driver: Annotated[
+        str | None, typer.Option(help="Name of the driver; needed only if there are several.")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Add a charge point to the file for each that has none.")
+    ] = False,
+    central_system: Annotated[
+        str | None, typer.Option(help="Where to show them; needed only if there are several.")
+    ] = None,
+) -> None:
+    """Show the chargers of an account with their sites and circuits, and write charge points for them."""
+    import asyncio
+
+    from chargebridge.config import ConfigurationError
+    from chargebridge.config.appending import append, charge_point_tables
+    from chargebridge.gateway.provisioning import ProvisioningError, find_chargers, read
+
+    try:
+        configuration = read(config)
+        name = _one_of("driver", driver, configuration.drivers)
+        system = _one_of("central-system", central_system, configuration.central_systems)
+        found = asyncio.run(find_chargers(configuration, name))
+        shown = {one.charger: one.identity for one in configuration.charge_points if one.driver == name}
+        _show_chargers(found, shown)
+        new = [one for one in found if one.serial not in shown]
+        if write and new:
+            tables = charge_point_tables(
+                new,
+                driver=name if len(configuration.drivers) > 1 else None,
+                central_system=system if len(configuration.central_systems) > 1 else None,
+            )
+            append(config, tables)
+            print(f"{len(new)} charge points added to {config}")
+    except ConfigurationError as error:
+        _show_problems(error)
+        raise typer.Exit(2) from None
+    except (ProvisioningError, OSError) as error:
+        raise _fail(str(error)) from None
+
+
+def _one_of(option: str, name: str | None, known: Mapping[str, object]) -> str:
+    if name is None and len(known) == 1:
+        return next(iter(known))
+    if name is None or name not in known:
+        said = "is needed" if name is None else f"{name!r} is not in the configuration"
+        raise _fail(f"--{option} {said}; one of: {', '.join(sorted(known))}", code=2)
+    return name
+
+
+def _show_chargers(found: "Sequence[FoundCharger]", shown: Mapping[str, str]) -> None:
+    console = Console()
+    table = Table(title=f"{len(found)} chargers", title_justify="left")
+    for heading in ("site", "circuit", "charger", "name", "model", "charge point"):
+        table.add_column(heading, overflow="fold")
+    for one in found:
+        row = (one.site, one.circuit, one.serial, one.name, one.model, shown.get(one.serial, "-"))
+        table.add_row(*(escape(cell) for cell in row))
+    console.print(table)
+
+
+@app.command()
 def backup(
     config: ConfigFile,
     target: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],
@@ -205,6 +271,20 @@ def demo(
     cut_cloud: Annotated[
         int, typer.Option(min=0, max=1000, help="How often the chargers' cloud is away.")
     ] = 0,
+    cloud: Annotated[
+        str,
+        typer.Option(
+            help="What the chargers are behind: simulator, easee-account (an emulated Easee Cloud), or"
+            " easee-operator (the same by a message queue; needs RabbitMQ)."
+        ),
+    ] = "simulator",
+    misbehave: Annotated[
+        float,
+        typer.Option(min=0, max=2, help="How much goes wrong at an emulated Easee Cloud; 1 is a bad day."),
+    ] = 0.0,
+    amqp_url: Annotated[
+        str, typer.Option(help="The RabbitMQ for easee-operator.")
+    ] = "amqp://guest:guest@127.0.0.1:5672/",
 ) -> None:
     """Chargers whose cars come and go, their charge points, and a central system, all on this machine.
 
@@ -213,7 +293,10 @@ def demo(
     """
     from chargebridge.demo.demo import Demo, Plan
     from chargebridge.demo.stage import DemoError
+    from chargebridge.demo.vendors import VendorKind
 
+    if cloud not in set(VendorKind):
+        raise _fail(f"--cloud {cloud!r} is not known; one of: {', '.join(VendorKind)}", code=2)
     plan = Plan(
         charge_points=charge_points,
         duration_s=duration,
@@ -224,6 +307,9 @@ def demo(
         outages=stop_central_system,
         cuts=cut_cloud,
         draw=sys.stdout.isatty(),
+        vendor=VendorKind(cloud),
+        misbehave=misbehave,
+        amqp_url=amqp_url,
     )
     try:
         code = Demo(plan).run()

@@ -13,7 +13,15 @@ import structlog
 
 from chargebridge import __version__
 from chargebridge.chargepoint.state import Settings
-from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome, Driver, EventSink
+from chargebridge.chargers.model import (
+    ChargerEvent,
+    ChargerInfo,
+    CommandOutcome,
+    Driver,
+    EventSink,
+    FindsChargers,
+    FoundCharger,
+)
 from chargebridge.clock import Clock, ScaledClock, SystemClock
 from chargebridge.config import Configuration, ConfigurationError, Problem, load
 from chargebridge.config.charge_points import ChargePointSettings
@@ -154,6 +162,21 @@ def make_driver(
     except ValueError as error:
         raise ProvisioningError(f"drivers.{name}: {error}") from error
     return driver
+
+
+async def find_chargers(configuration: Configuration, name: str) -> list[FoundCharger]:
+    """Return the chargers that a driver of a configuration can find.
+
+    Raises:
+        ProvisioningError: it cannot find chargers, or cannot be made.
+        OSError: they cannot be asked for; says why.
+    """
+    clock = make_clock(configuration.clock)
+    settings = configuration.drivers[name]
+    driver = make_driver(name, settings, _Nobody(), clock, configuration.state.directory)
+    if not isinstance(driver, FindsChargers):
+        raise ProvisioningError(f"drivers.{name}: a driver {settings.type!r} cannot find chargers")
+    return await driver.find_chargers()
 
 
 async def start_driver(name: str, driver: Driver) -> None:

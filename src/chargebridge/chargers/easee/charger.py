@@ -15,7 +15,6 @@ from chargebridge.chargers.model import (
     Restarted,
     SessionEnded,
     SessionStarted,
-    StateChanged,
     TokenPresented,
 )
 
@@ -54,7 +53,6 @@ class Charger:
         "_causes",
         "_number",
         "commands",
-        "dirty",
         "done",
         "held",
         "introduced",
@@ -78,8 +76,6 @@ class Charger:
         """What the sink was told last."""
         self.silent = False
         """Nothing was heard of it for too long."""
-        self.dirty = False
-        """What is known of it has changed since it was written down."""
         self.pending: dict[int, tuple[ChargerEvent, Cause | None]] = {}
         """Events that nobody has acknowledged, by number, in order."""
         self.held: Cause | None = None
@@ -166,7 +162,3 @@ class Charger:
             cause, self.held = self.held, None
             self.twin.settle()
             self.finish(cause)
-
-    def state(self) -> StateChanged | None:
-        """Return its state as it was told last."""
-        return self.twin.state

@@ -1,0 +1,276 @@
+"""The driver for chargers behind Easee's cloud: by an account's stream, or an operator's message queue."""
+
+import random
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+import msgspec
+
+from chargebridge.chargers.easee.account import Account, keep_nothing, nothing_kept
+from chargebridge.chargers.easee.charger import Charger
+from chargebridge.chargers.easee.discovery import find_chargers
+from chargebridge.chargers.easee.executor import Executor
+from chargebridge.chargers.easee.failures import NoAnswer, NotSent, Refused
+from chargebridge.chargers.easee.fleet import Fleet, Receipt
+from chargebridge.chargers.easee.memory import Memory
+from chargebridge.chargers.easee.notebook import Notebook
+from chargebridge.chargers.easee.reading import Reader
+from chargebridge.chargers.easee.records import Gap
+from chargebridge.chargers.easee.secret import Tokens
+from chargebridge.chargers.easee.settings import Settings, read_settings
+from chargebridge.chargers.easee.wire import Response
+from chargebridge.chargers.model import ChargerCommand, EventSink, FoundCharger
+from chargebridge.clock import Clock
+
+if TYPE_CHECKING:
+    from chargebridge.chargers.easee.bus import Bus
+    from chargebridge.chargers.easee.stream import Stream
+
+_TOKENS: Final = "tokens"
+
+
+class EaseeDriver:
+    """A `Driver` for chargers behind Easee's cloud.
+
+    Args:
+        name: of this driver in the configuration; also of its file.
+        settings: see `settings.Settings`.
+        sink: where events go.
+        clock: whose time chargers and tokens live in.
+        state_dir: where `<name>.easee.sqlite3` remembers what is known; None: nowhere.
+
+    Raises:
+        ValueError: a setting is wrong; the text names driver, key and what is expected.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Mapping[str, object],
+        sink: EventSink,
+        clock: Clock,
+        state_dir: Path | None,
+    ) -> None:
+        try:
+            self._settings = read_settings(settings)
+        except ValueError as error:
+            raise ValueError(f"driver {name!r}: {error}") from None
+        self._name = name
+        self._sink = sink
+        self._clock = clock
+        self._path = state_dir / f"{name}.easee.sqlite3" if state_dir else None
+        self._connection: _Connection | None = None
+        self.fleet = Fleet(self._settings, sink, clock)
+
+    async def start(self) -> None:
+        """Connect, and keep connected until `stop`.
+
+        Raises:
+            ValueError, OSError, sqlite3.Error: its file cannot be used.
+        """
+        memory = Memory(self._path)
+        try:
+            records = memory.records()
+        except Exception:
+            memory.close()
+            raise
+        self._connection = _Connection(self.fleet, memory, self._settings, self._sink, self._clock)
+        self.fleet.open(self._connection, records)
+        await self._connection.start()
+
+    async def stop(self) -> None:
+        """Disconnect; nothing is delivered afterwards.
+
+        Raises:
+            sqlite3.Error: what is known could not be written down.
+        """
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self.fleet.close()
+            await connection.stop()
+
+    def watch(self, serial: str) -> None:
+        """Listen to a charger; begins with what is known of it."""
+        self.fleet.watch(serial)
+
+    def unwatch(self, serial: str) -> None:
+        """Listen to a charger no more; what is on its way is dropped."""
+        self.fleet.unwatch(serial)
+
+    def acknowledge(self, receipt: object) -> None:
+        """Forget the event with this receipt."""
+        if not isinstance(receipt, Receipt):
+            raise TypeError(f"not a receipt of this driver: {receipt!r}")
+        self.fleet.acknowledge(receipt)
+
+    def command(self, serial: str, command: ChargerCommand) -> None:
+        """Have a command carried out; the sink hears how it ended."""
+        self.fleet.command(serial, command)
+
+    async def find_chargers(self) -> list[FoundCharger]:
+        """Return the chargers that the account can see.
+
+        Raises:
+            OSError: they cannot be asked for; says why.
+        """
+        # Tokens of its own: to renew those that are kept would burn them for a driver at work.
+        async with aiohttp.ClientSession() as session:
+            account = make_account(self._settings, session, self._clock)
+            try:
+                return await find_chargers(account)
+            except (NotSent, Refused, NoAnswer, msgspec.MsgspecError) as error:
+                raise ConnectionError(f"driver {self._name!r}: {error}") from error
+            finally:
+                await account.close()
+
+
+def make_account(
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    clock: Clock,
+    *,
+    load: Callable[[], Tokens | None] = nothing_kept,
+    save: Callable[[Tokens], None] = keep_nothing,
+) -> Account:
+    """Return the way to the REST API that settings describe."""
+    return Account(
+        settings.url,
+        settings.user_name,
+        settings.password,
+        session=session,
+        clock=clock,
+        random=random.Random(),  # noqa: S311 - nothing secret hangs on jitter
+        load=load,
+        save=save,
+        requests_per_5_min=settings.requests_per_5_min,
+    )
+
+
+class _Connection:
+    """All that there is between `start` and `stop`: what the fleet needs of the cloud (`fleet.Cloud`).
+
+    Args:
+        fleet: who listens.
+        memory: what is remembered.
+        settings: of the driver.
+        sink: who hears how commands end.
+        clock: whose time counts.
+    """
+
+    def __init__(
+        self, fleet: Fleet, memory: Memory, settings: Settings, sink: EventSink, clock: Clock
+    ) -> None:
+        self.replays = settings.way == "account"
+        self._memory = memory
+        self._session = aiohttp.ClientSession()
+        self._account = make_account(settings, self._session, clock, load=self._load, save=self._save)
+        dice = random.Random()  # noqa: S311 - nothing secret hangs on jitter
+        self._stream: Stream | None = None
+        self._bus: Bus | None = None
+        # Each way needs libraries that are dear to import, and nobody needs both.
+        if self.replays:
+            from chargebridge.chargers.easee.stream import SUBSCRIBES_A_SECOND  # noqa: PLC0415
+            from chargebridge.chargers.easee.stream import Stream as TheStream  # noqa: PLC0415
+
+            self._stream = TheStream(
+                settings.stream_url,
+                self._account,
+                fleet,
+                clock,
+                dice,
+                subscribes_a_second=SUBSCRIBES_A_SECOND * clock.speed,
+            )
+        else:
+            from chargebridge.chargers.easee.bus import Bus as TheBus  # noqa: PLC0415
+            from chargebridge.chargers.easee.bus import Patterns  # noqa: PLC0415
+
+            patterns = Patterns(
+                observation=settings.observation_key,
+                command=settings.command_key,
+                response=settings.response_key,
+                pulse=settings.pulse_key,
+            )
+            self._bus = TheBus(self._account, patterns, fleet, clock, dice, settings.prefetch)
+        self._notebook = Notebook(memory, self.acknowledge)
+        self._executor = Executor(
+            self._account, self._bus, clock, settings.authorize_status, sink.command_outcome
+        )
+        self._reader = Reader(self._account, clock, fleet, settings.missed_tag)
+
+    async def start(self) -> None:
+        """Connect, and stay connected."""
+        self._reader.start()
+        for way in (self._stream, self._bus):
+            if way is not None:
+                await way.start()
+
+    async def stop(self) -> None:
+        """Disconnect, and write down the rest."""
+        await self._executor.stop()
+        await self._reader.stop()
+        try:
+            await self._notebook.stop()
+        finally:
+            for way in (self._stream, self._bus):
+                if way is not None:
+                    await way.stop()
+            await self._account.close()
+            await self._session.close()
+            self._memory.close()
+
+    # --- what the fleet needs -----------------------------------------------------------------------
+
+    def follow(self, charger: Charger) -> bool:
+        """See `fleet.Cloud`."""
+        if charger.twin.record.product is None:
+            self._reader.read_products()
+        if self._stream is not None:
+            self._stream.subscribe(charger.serial)
+            return True
+        if not charger.twin.known:
+            self._reader.read_state(charger)
+        return False
+
+    def unfollow(self, charger: Charger) -> None:
+        """See `fleet.Cloud`."""
+        if self._stream is not None:
+            self._stream.unsubscribe(charger.serial)
+
+    def give(self, charger: Charger, command: ChargerCommand) -> None:
+        """See `fleet.Cloud`."""
+        self._executor.give(charger, command)
+
+    def responded(self, response: Response) -> None:
+        """See `fleet.Cloud`."""
+        self._executor.responded(response)
+
+    def rebuild(self, charger: Charger, gap: Gap) -> None:
+        """See `fleet.Cloud`."""
+        self._reader.rebuild(charger, gap)
+
+    def note(self, charger: Charger) -> None:
+        """See `fleet.Cloud`."""
+        self._notebook.note(charger)
+
+    def acknowledge(self, deliveries: list[int]) -> None:
+        """See `fleet.Cloud`."""
+        if self._bus is not None:
+            self._bus.acknowledge(deliveries)
+
+    # --- tokens -------------------------------------------------------------------------------------
+
+    def _load(self) -> Tokens | None:
+        document = self._memory.kept(_TOKENS)
+        try:
+            return None if document is None else msgspec.json.decode(document, type=Tokens)
+        except msgspec.MsgspecError:
+            return None  # signing in does as well
+
+    def _save(self, tokens: Tokens) -> None:
+        try:
+            self._memory.keep(_TOKENS, msgspec.json.encode(tokens))
+        except sqlite3.Error as error:
+            raise OSError(str(error)) from error

@@ -1,0 +1,331 @@
+"""Carries out what is asked of chargers, each command to an outcome in bounded time.
+
+A command goes by its life cycle: handed over to the cloud, which gives it a ticket; about a second later the
+charger's response, or none. Responses of other clients' commands reach us too, so a response counts only with
+the ticket's own ticks. Where none comes, what the charger shows by its observations counts, then what the
+cloud knows of the ticket; if nobody can tell, the outcome is unknown.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+import structlog
+
+from chargebridge.chargers.easee.account import Account
+from chargebridge.chargers.easee.budget import Kind
+from chargebridge.chargers.easee.charger import Charger
+from chargebridge.chargers.easee.failures import NoAnswer, NotFound, NotSent, Refused
+from chargebridge.chargers.easee.orders import (
+    Call,
+    NotPossibleError,
+    Order,
+    Telegram,
+    limit_in_amperes,
+    orders_for,
+    shown_by_observations,
+)
+from chargebridge.chargers.easee.ticks import ticks_of
+from chargebridge.chargers.easee.wire import Response
+from chargebridge.chargers.model import (
+    Authorize,
+    ChargerCommand,
+    CommandOutcome,
+    Configure,
+    EndSession,
+    Outcome,
+    SetAvailable,
+    SetLimit,
+    StorePlan,
+)
+from chargebridge.clock import Clock
+
+HAND_OVER_S: Final = 20.0
+"""Real seconds that handing a command over may take, waiting for the budget included."""
+RESPONSE_S: Final = 3.0
+"""Real seconds after which a response is late: most take one."""
+ASK_AFTER_S: Final = (3.0, 8.0, 18.0)
+"""Real seconds after which the cloud is asked what became of a ticket."""
+GIVE_UP_S: Final = 25.0
+_LOOK_S: Final = 0.25
+_EARLY_RESPONSES: Final = 1024
+_SUPERSEDED: Final = (SetLimit, SetAvailable, Configure, StorePlan)
+"""Of these the newest counts."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Ticket(NamedTuple):
+    """What the cloud gives for a command: the response will carry the same."""
+
+    serial: str
+    command: int
+    ticks: int
+
+
+class _Status(msgspec.Struct, frozen=True, rename="camel"):
+    """What the cloud knows of a ticket."""
+
+    was_accepted: bool | None = None
+    comment: str | None = None
+
+
+class _Ticket(msgspec.Struct, frozen=True, rename="camel"):
+    device: str = ""
+    command_id: int = 0
+    ticks: int = 0
+
+
+class Sender(Protocol):
+    """The operator's bus."""
+
+    async def send(
+        self, serial: str, command_id: int, ticks: int, expires_ms: int, arguments: Sequence[str]
+    ) -> None:
+        """Hand a command over to the broker; raises `NotSent` or `NoAnswer`."""
+
+
+class Executor:
+    """Carries out commands, those to one charger one after the other.
+
+    Args:
+        account: the way to the REST API.
+        bus: the operator's bus, if commands can go by it.
+        clock: whose time commands expire by.
+        authorize_status: see `orders.orders_for`.
+        tell: who hears how a command ended.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        bus: Sender | None,
+        clock: Clock,
+        authorize_status: int,
+        tell: Callable[[str, CommandOutcome], None],
+    ) -> None:
+        self.foreign = 0
+        """Responses to commands that were not ours."""
+        self._account = account
+        self._bus = bus
+        self._clock = clock
+        self._authorize_status = authorize_status
+        self._tell = tell
+        self._waiting: dict[tuple[str, int], asyncio.Future[Response]] = {}
+        self._early: OrderedDict[tuple[str, int], Response] = OrderedDict()
+        self._last_ticks = 0
+        self._warned = False
+        self._workers: set[asyncio.Task[None]] = set()
+
+    def give(self, charger: Charger, command: ChargerCommand) -> None:
+        """Have a command carried out after those that were given to this charger before."""
+        queue = charger.commands
+        if command.number and any(command.number == waiting.number for waiting in queue):
+            return  # given again: its outcome is still to come
+        if isinstance(command, _SUPERSEDED):
+            # The first is being carried out.
+            for old in [one for one in list(queue)[1:] if type(one) is type(command)]:
+                queue.remove(old)
+                self._ended(charger, old, Outcome.REFUSED, "a later one took its place")
+        queue.append(command)
+        if charger.worker is None:
+            task = asyncio.get_running_loop().create_task(self._work(charger))
+            charger.worker = task
+            self._workers.add(task)
+            task.add_done_callback(self._workers.discard)
+
+    def responded(self, response: Response) -> None:
+        """Take a response of a charger, to whomever it is."""
+        key = response.serial, response.ticks
+        waiting = self._waiting.get(key)
+        if waiting is not None:
+            if not waiting.done():
+                waiting.set_result(response)
+            return
+        self.foreign += 1
+        # Ours can come before the answer that names its ticket.
+        self._early[key] = response
+        if len(self._early) > _EARLY_RESPONSES:
+            self._early.popitem(last=False)
+
+    async def stop(self) -> None:
+        """Leave everything as it is; nothing is told afterwards."""
+        workers = list(self._workers)
+        for worker in workers:
+            worker.cancel()
+        if workers:
+            await asyncio.wait(workers)
+
+    # --- one command ------------------------------------------------------------------------------------
+
+    async def _work(self, charger: Charger) -> None:
+        try:
+            while charger.commands:
+                command = charger.commands[0]
+                try:
+                    outcome, detail = await self._carry_out(charger, command)
+                except Exception as error:  # noqa: BLE001 - whatever a cloud says, the next command goes on
+                    _log.exception("a command failed", charger=charger.serial, command=type(command).__name__)
+                    outcome, detail = Outcome.UNKNOWN, type(error).__name__
+                charger.commands.popleft()
+                self._ended(charger, command, outcome, detail)
+        finally:
+            charger.worker = None
+
+    def _ended(self, charger: Charger, command: ChargerCommand, outcome: Outcome, detail: str) -> None:
+        if command.number:
+            self._tell(charger.serial, CommandOutcome(command.number, outcome, detail))
+
+    async def _carry_out(self, charger: Charger, command: ChargerCommand) -> tuple[Outcome, str]:
+        now_ms = self._clock.now().utc_ms
+        if command.expires_ms <= now_ms:
+            return Outcome.EXPIRED, ""
+        if not charger.reachable:
+            return Outcome.REFUSED, "the charger cannot be reached"
+        twin = charger.twin
+        try:
+            orders = orders_for(
+                command,
+                twin,
+                now_ms,
+                bus=self._bus is not None,
+                authorize_status=self._authorize_status,
+            )
+        except NotPossibleError as error:
+            return Outcome.IMPOSSIBLE, str(error)
+        self._note(charger, command, now_ms)
+        for order in orders:
+            outcome, detail = await self._perform(charger, command, order, now_ms)
+            if outcome is not Outcome.DONE:
+                return outcome, detail
+        return Outcome.DONE, ""
+
+    def _note(self, charger: Charger, command: ChargerCommand, now_ms: int) -> None:
+        """Remember what decides how later observations are to be read."""
+        record = charger.twin.record
+        if isinstance(command, Authorize) and command.accepted:
+            charger.twin.authorized(command.id_tag, now_ms)
+        elif isinstance(command, EndSession):
+            record.ending = command.session
+        elif isinstance(command, SetLimit):
+            limited = command.limit_ma is not None
+            record.limit_a = limit_in_amperes(command, charger.twin) if limited else None
+            record.limit_until_ms = command.until_ms if limited else None
+            if limited and not self._warned:
+                self._warned = True
+                _log.warning(
+                    "a limit is volatile: unless it is renewed, the charger goes back to what it may offer by"
+                    " itself (docs/easee.md, Limits); said once",
+                    charger=charger.serial,
+                    limit_a=record.limit_a,
+                    without_us_a=charger.twin.info.max_current_a,
+                )
+
+    async def _perform(
+        self, charger: Charger, command: ChargerCommand, order: Order, since_ms: int
+    ) -> tuple[Outcome, str]:
+        try:
+            tickets = await self._hand_over(charger, command, order)
+        except NotFound as error:
+            if isinstance(order, Call) and order.method == "DELETE":
+                return Outcome.DONE, ""
+            return Outcome.REFUSED, str(error)
+        except (NotSent, Refused) as error:
+            return Outcome.REFUSED, str(error)
+        except NoAnswer as error:
+            shown = await self._shown(charger, command, since_ms, RESPONSE_S)
+            return (Outcome.DONE, "") if shown else (Outcome.UNKNOWN, str(error))
+        for ticket in tickets:
+            outcome, detail = await self._verdict(charger, command, ticket, since_ms)
+            if outcome is not Outcome.DONE:
+                return outcome, detail
+        return Outcome.DONE, ""
+
+    async def _hand_over(self, charger: Charger, command: ChargerCommand, order: Order) -> Sequence[Ticket]:
+        if isinstance(order, Telegram):
+            assert self._bus is not None
+            ticket = Ticket(charger.serial, order.command, self._next_ticks())
+            await self._bus.send(
+                ticket.serial, ticket.command, ticket.ticks, command.expires_ms, order.arguments
+            )
+            return (ticket,)
+        answer = await self._account.request(
+            order.method,
+            order.path,
+            order.body,
+            kind=Kind.COMMAND,
+            patience_s=HAND_OVER_S * self._clock.speed,
+        )
+        return tuple(_tickets(answer.status, answer.body, charger.serial))
+
+    def _next_ticks(self) -> int:
+        self._last_ticks = max(self._last_ticks + 1, ticks_of(self._clock.now().utc_ms))
+        return self._last_ticks
+
+    async def _verdict(
+        self, charger: Charger, command: ChargerCommand, ticket: Ticket, since_ms: int
+    ) -> tuple[Outcome, str]:
+        key = ticket.serial, ticket.ticks
+        early = self._early.pop(key, None)
+        if early is not None:
+            self.foreign -= 1
+            return _outcome(early.accepted, early.comment)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        response = self._waiting[key] = loop.create_future()
+        try:
+            for ask_after_s in ASK_AFTER_S:
+                await asyncio.wait({response}, timeout=began + ask_after_s - loop.time())
+                if response.done():
+                    return _outcome(response.result().accepted, response.result().comment)
+                if shown_by_observations(command, charger.twin, since_ms):
+                    return Outcome.DONE, ""
+                status = await self._ask(ticket)
+                if status is not None and status.was_accepted is not None:
+                    return _outcome(status.was_accepted, status.comment or "")
+            await asyncio.wait({response}, timeout=began + GIVE_UP_S - loop.time())
+            if response.done():
+                return _outcome(response.result().accepted, response.result().comment)
+        finally:
+            del self._waiting[key]
+        if shown_by_observations(command, charger.twin, since_ms):
+            return Outcome.DONE, ""
+        return Outcome.UNKNOWN, "the charger has not answered"
+
+    async def _ask(self, ticket: Ticket) -> _Status | None:
+        """Ask the cloud what it knows of a ticket; None: nothing, or it cannot be asked."""
+        path = f"/api/commands/{ticket.serial}/{ticket.command}/{ticket.ticks}"
+        with suppress(NotSent, Refused, NoAnswer, msgspec.MsgspecError):
+            answer = await self._account.request("GET", path, kind=Kind.READ, patience_s=self._clock.speed)
+            return msgspec.json.decode(answer.body, type=_Status)
+        return None
+
+    async def _shown(
+        self, charger: Charger, command: ChargerCommand, since_ms: int, patience_s: float
+    ) -> bool:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience_s
+        while not (shown := shown_by_observations(command, charger.twin, since_ms)):
+            if loop.time() >= deadline:
+                break
+            await asyncio.sleep(_LOOK_S)
+        return shown
+
+
+def _tickets(status: int, body: bytes, serial: str) -> Iterable[Ticket]:
+    """Yield the tickets of an answer: one object, an array, or nothing to wait for."""
+    if status != 202 or not body.strip():
+        return
+    answered = msgspec.json.decode(body, type=_Ticket | list[_Ticket] | None)
+    for one in [answered] if isinstance(answered, _Ticket) else answered or []:
+        if one.ticks:
+            yield Ticket(one.device or serial, one.command_id, one.ticks)
+
+
+def _outcome(accepted: bool, comment: str) -> tuple[Outcome, str]:
+    if accepted:
+        return Outcome.DONE, ""
+    return Outcome.REFUSED, comment[:200] or "the charger refuses"

@@ -1,0 +1,402 @@
+"""All chargers of the driver: what the cloud says goes to their twins, and what is new by it to the sink."""
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+import structlog
+
+from chargebridge.chargers.easee.charger import Cause, Charger
+from chargebridge.chargers.easee.records import Gap, TwinRecord
+from chargebridge.chargers.easee.settings import Settings
+from chargebridge.chargers.easee.twin import INFO, KNOWN, Twin
+from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.chargers.model import ChargerCommand, ChargerEvent, EventSink, Reachable, SetLimit
+from chargebridge.clock import Clock
+
+SETTLE_S: Final = 2.0
+"""Seconds that a replay takes, and that the end of a session waits for what shows why."""
+SHORTEST_SETTLE_S: Final = 0.3
+"""Real seconds, if the clock runs fast: networks do not."""
+SWEEP_S: Final = 60.0
+"""Seconds between two looks for chargers that have fallen silent."""
+FORGET_S: Final = 5.0
+"""Real seconds after which nobody is expected to listen to a charger again."""
+LIMIT_AGAIN_S: Final = 30.0
+"""Seconds before a volatile limit that somebody else has raised is set again."""
+_LIMIT_VALID_MS: Final = 60_000
+
+_log = structlog.get_logger(__name__)
+
+
+class Receipt(NamedTuple):
+    """What an event is acknowledged with."""
+
+    serial: str
+    number: int
+
+
+class Cloud(Protocol):
+    """What the fleet needs of the way to Easee's cloud."""
+
+    replays: bool
+    """Whether it begins each time with all that is known of a charger."""
+
+    def follow(self, charger: Charger) -> bool:
+        """See that observations of a charger come; returns whether a replay will come first."""
+
+    def unfollow(self, charger: Charger) -> None:
+        """Let nothing come of a charger any more."""
+
+    def give(self, charger: Charger, command: ChargerCommand) -> None:
+        """Have a command carried out."""
+
+    def responded(self, response: Response) -> None:
+        """Take what became of a command, whosever it is."""
+
+    def rebuild(self, charger: Charger, gap: Gap) -> None:
+        """Find out what was missed."""
+
+    def note(self, charger: Charger) -> None:
+        """Write down what is new of a charger, and let the broker forget what it came by."""
+
+    def acknowledge(self, deliveries: list[int]) -> None:
+        """Let the broker forget messages that told nothing."""
+
+
+class Fleet:
+    """The chargers, by serial. Listens to the stream or the bus.
+
+    Args:
+        settings: of the driver.
+        sink: where events go.
+        clock: whose time chargers live in.
+    """
+
+    def __init__(self, settings: Settings, sink: EventSink, clock: Clock) -> None:
+        self.chargers: dict[str, Charger] = {}
+        self.counts: Counter[str] = Counter()
+        """What could not be used, by why: `unknown id`, `unknown serial`, `unreadable`."""
+        self.records: dict[str, TwinRecord] = {}
+        """What was known of chargers when it was last written down."""
+        self._settings = settings
+        self._sink = sink
+        self._clock = clock
+        self._settle_s = max(SETTLE_S / clock.speed, SHORTEST_SETTLE_S)
+        self._cloud: Cloud | None = None
+        self._open = False
+        """Whether the way to the cloud is open."""
+        self._subscribed: dict[str, int] = {}
+        """Since when each charger is subscribed on this connection, UTC milliseconds."""
+        self._heard: OrderedDict[str, float] = OrderedDict()
+        """When each charger was heard last, by the clock's monotonic seconds; the longest silent first."""
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    def open(self, cloud: Cloud, records: dict[str, TwinRecord]) -> None:
+        """Begin to work: what the cloud says comes from now on."""
+        self._cloud, self.records = cloud, records
+        for charger in self.chargers.values():
+            charger.twin = self._twin(charger.serial)
+            self._follow(cloud, charger)
+        self._later(SWEEP_S / self._clock.speed, self._sweep)
+
+    def close(self) -> None:
+        """Tell nothing any more."""
+        self._cloud, self._open = None, False
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    # --- who is listened to -------------------------------------------------------------------------
+
+    def charger(self, serial: str) -> Charger:
+        """Return a charger, a new one if need be."""
+        charger = self.chargers.get(serial)
+        if charger is None:
+            charger = self.chargers[serial] = Charger(self._twin(serial))
+        return charger
+
+    def watch(self, serial: str) -> None:
+        """Tell the sink of a charger, beginning with what is known of it."""
+        charger = self.charger(serial)
+        charger.watched, charger.introduced = True, False
+        if self._cloud is not None:
+            self._follow(self._cloud, charger)
+
+    def unwatch(self, serial: str) -> None:
+        """Tell nothing of a charger; what waits is kept for a moment, in case somebody else listens then."""
+        charger = self.chargers.get(serial)
+        if charger is not None:
+            charger.watched = charger.introduced = charger.reachable = False
+            if self._cloud is not None:
+                self._later(FORGET_S, lambda: self._forget(charger))
+
+    def acknowledge(self, receipt: Receipt) -> None:
+        """An event is durable at the sink."""
+        charger = self.chargers.get(receipt.serial)
+        if charger is not None and charger.acknowledge(receipt.number) and self._cloud is not None:
+            self._cloud.note(charger)
+
+    def command(self, serial: str, command: ChargerCommand) -> None:
+        """Have a command carried out."""
+        charger = self.charger(serial)
+        if self._cloud is not None:
+            charger.limit_due = charger.limit_due and not isinstance(command, SetLimit)
+            self._cloud.give(charger, command)
+
+    def _follow(self, cloud: Cloud, charger: Charger) -> None:
+        replay_follows = charger.watched and cloud.follow(charger)
+        if charger.watched and not (replay_follows and charger.serial not in self._subscribed):
+            asyncio.get_running_loop().call_soon(self._introduce, charger)
+
+    def _forget(self, charger: Charger) -> None:
+        if charger.watched or self._cloud is None:
+            return
+        charger.give_up()
+        self._cloud.unfollow(charger)
+        self._subscribed.pop(charger.serial, None)
+        self._heard.pop(charger.serial, None)
+        self._cloud.note(charger)
+
+    def _twin(self, serial: str) -> Twin:
+        record = self.records.get(serial)
+        if record is None:
+            # The queue keeps what happened before we came; of an account that is somebody else's.
+            since_ms = 0 if self._settings.way == "operator" else self._clock.now().utc_ms
+            record = self.records[serial] = TwinRecord(since_ms=since_ms)
+        return Twin(serial, record)
+
+    # --- what the cloud says ------------------------------------------------------------------------
+
+    def stream_opened(self) -> None:
+        """The way is open: by the bus comes all that waits, by the stream what is subscribed."""
+        self._open = True
+        mono = self._clock.now().mono
+        for serial, charger in self.chargers.items():
+            self._heard[serial], charger.silent = mono, False
+            self._tell_reachable(charger)
+
+    def stream_lost(self, reason: str) -> None:
+        """The way is closed: of no charger anything is known any more."""
+        if self._open:
+            _log.warning("Easee's cloud is away", reason=reason)
+        self._open = False
+        self._subscribed.clear()
+        for charger in self.chargers.values():
+            self._tell_reachable(charger)
+
+    def subscribed(self, serial: str) -> None:
+        """A charger's replay is on its way; what it changes is told when it has come."""
+        self._subscribed[serial] = self._clock.now().utc_ms
+        self._later(self._settle_s, lambda: self._replayed(serial))
+
+    def updated(self, update: Update) -> None:
+        """Take an observation of a charger."""
+        cloud, charger = self._cloud, self.chargers.get(update.serial)
+        if cloud is None:
+            return
+        if charger is None or not charger.watched:
+            self.counts["unknown serial"] += 1
+            if update.delivery is not None:
+                cloud.acknowledge([update.delivery])
+            return
+        if charger.is_redelivered(update):
+            return
+        now = self._clock.now()
+        live = self._is_live(cloud, update)
+        if live:
+            self._heard_of(charger, now.mono)
+        if update.id not in KNOWN:
+            self.counts["unknown id"] += 1
+            self._discard(cloud, charger, update)
+            return
+        held = charger.twin.record.held
+        try:
+            events = charger.twin.observe(update, now.utc_ms, live=live)
+        except (ValueError, msgspec.MsgspecError) as error:
+            self.counts["unreadable"] += 1
+            _log.info("unreadable observation", charger=update.serial, id=update.id, error=str(error)[:200])
+            self._discard(cloud, charger, update)
+            return
+        cause = Cause(update)
+        self._deliver(charger, events, cause)
+        if charger.twin.record.held is not None and charger.twin.record.held is not held:
+            charger.hold(cause)
+            self._later(self._settle_s, lambda: self._settle(charger, cause))
+        charger.finish(cause)
+        cloud.note(charger)
+        if update.id in INFO and charger.introduced:
+            self._sink.charger_known(charger.twin.info)
+        if update.id == Observation.DYNAMIC_CHARGER_CURRENT and live:
+            self._look_at_limit(charger)
+
+    def responded(self, response: Response) -> None:
+        """Take what became of a command, whosever it is."""
+        if self._cloud is not None:
+            if response.delivery is not None:
+                self._cloud.acknowledge([response.delivery])
+            self._cloud.responded(response)
+
+    def rebuilt(self, charger: Charger, events: list[ChargerEvent]) -> None:
+        """Tell of sessions that were missed, as they were put together."""
+        if self._cloud is not None and events:
+            cause = Cause(Update(charger.serial, 0, events[0].at_ms, "rebuilt"))
+            self._deliver(charger, events, cause)
+            charger.finish(cause)
+            self._cloud.note(charger)
+
+    def products_read(self, products: dict[str, int]) -> None:
+        """Take what kinds of chargers there are."""
+        for serial, product in products.items():
+            charger = self.chargers.get(serial)
+            if charger is not None and charger.twin.record.product != product and self._cloud is not None:
+                charger.twin.record.product = product
+                self._cloud.note(charger)
+                if charger.introduced:
+                    self._sink.charger_known(charger.twin.info)
+
+    def _is_live(self, cloud: Cloud, update: Update) -> bool:
+        """Whether an observation has happened while somebody listened: no replay, and not read."""
+        if not cloud.replays:
+            return update.delivery is not None
+        since_ms = self._subscribed.get(update.serial)
+        return since_ms is not None and update.at_ms >= since_ms
+
+    def _discard(self, cloud: Cloud, charger: Charger, update: Update) -> None:
+        """An observation tells nothing; the broker may forget it."""
+        if update.delivery is not None:
+            charger.done.append(update.delivery)
+            cloud.note(charger)
+
+    # --- telling ------------------------------------------------------------------------------------
+
+    def _deliver(self, charger: Charger, events: list[ChargerEvent], cause: Cause) -> None:
+        for event, number in charger.keep(events, cause):
+            if isinstance(event, Reachable):
+                self._tell_reachable(charger)
+            elif charger.introduced:
+                receipt = Receipt(charger.serial, number) if number else None
+                self._sink.charger_event(charger.serial, event, receipt)
+        if not charger.introduced and self._cloud is not None and not self._cloud.replays:
+            self._introduce(charger)
+
+    def _introduce(self, charger: Charger) -> None:
+        """Tell all that is known of a charger, to somebody who has begun to listen."""
+        if not charger.watched or charger.introduced or not charger.twin.known or self._cloud is None:
+            return
+        charger.introduced = True
+        now = self._clock.now()
+        self._heard.setdefault(charger.serial, now.mono)
+        self._sink.charger_known(charger.twin.info)
+        charger.reachable = self._is_reachable(charger)
+        reachable = Reachable(at_ms=now.utc_ms, reachable=charger.reachable)
+        self._sink.charger_event(charger.serial, reachable, None)
+        self._tell_state(charger)
+        for number, (event, _) in list(charger.pending.items()):
+            self._sink.charger_event(charger.serial, event, Receipt(charger.serial, number))
+
+    def _replayed(self, serial: str) -> None:
+        charger = self.chargers.get(serial)
+        if charger is None or serial not in self._subscribed:
+            return
+        if charger.introduced:
+            self._sink.charger_known(charger.twin.info)
+            self._tell_reachable(charger)
+        else:
+            self._introduce(charger)
+
+    def _is_reachable(self, charger: Charger) -> bool:
+        return (
+            self._cloud is not None
+            and self._open
+            and (not self._cloud.replays or charger.serial in self._subscribed)
+            and charger.twin.connected
+            and not charger.silent
+        )
+
+    def _tell_reachable(self, charger: Charger) -> None:
+        reachable = self._is_reachable(charger)
+        if charger.introduced and reachable != charger.reachable:
+            charger.reachable = reachable
+            event = Reachable(at_ms=self._clock.now().utc_ms, reachable=reachable)
+            self._sink.charger_event(charger.serial, event, None)
+            if reachable:
+                self._tell_state(charger)
+
+    def _tell_state(self, charger: Charger) -> None:
+        state = charger.twin.state
+        if state is not None:
+            self._sink.charger_event(charger.serial, state, None)
+
+    def _settle(self, charger: Charger, cause: Cause) -> None:
+        if charger.held is cause and self._cloud is not None:
+            self._deliver(charger, charger.twin.settle(), cause)
+            charger.finish(cause)
+            self._cloud.note(charger)
+
+    # --- silence, and what was missed ---------------------------------------------------------------
+
+    def _heard_of(self, charger: Charger, mono: float) -> None:
+        self._heard[charger.serial] = mono
+        self._heard.move_to_end(charger.serial)
+        if charger.silent:
+            charger.silent = False
+            self._tell_reachable(charger)
+
+    def _sweep(self) -> None:
+        """See which chargers have said nothing for too long, and which gaps nothing has filled."""
+        self._later(SWEEP_S / self._clock.speed, self._sweep)
+        if self._cloud is None or not self._open:
+            return
+        now = self._clock.now()
+        for serial, mono in list(self._heard.items()):
+            if mono > now.mono - self._settings.silent_after_s:
+                break
+            del self._heard[serial]
+            charger = self.chargers.get(serial)
+            if charger is not None:
+                charger.silent = True
+                self._tell_reachable(charger)
+        due_ms = now.utc_ms - self._settings.rebuild_after_s * 1000
+        for charger in self.chargers.values():
+            for gap in charger.twin.record.gaps:
+                if gap.noticed_ms <= due_ms and charger.watched:
+                    self._cloud.rebuild(charger, gap)
+
+    # --- the volatile limit -------------------------------------------------------------------------
+
+    def _look_at_limit(self, charger: Charger) -> None:
+        """Somebody else may have raised the limit: a driver with the app, or a car that was plugged in."""
+        if not charger.limit_due and self._limit_is_exceeded(charger):
+            charger.limit_due = True
+            self._later(LIMIT_AGAIN_S / self._clock.speed, lambda: self._limit_again(charger))
+
+    def _limit_is_exceeded(self, charger: Charger) -> bool:
+        record, shown = charger.twin.record, charger.twin.dynamic_current_a
+        if record.limit_a is None or shown is None or shown <= record.limit_a:
+            return False
+        return record.limit_until_ms is None or record.limit_until_ms > self._clock.now().utc_ms
+
+    def _limit_again(self, charger: Charger) -> None:
+        due, charger.limit_due = charger.limit_due, False
+        limit_a = charger.twin.record.limit_a
+        if not due or limit_a is None or self._cloud is None or not self._limit_is_exceeded(charger):
+            return
+        again = SetLimit(
+            number=0,
+            expires_ms=self._clock.now().utc_ms + _LIMIT_VALID_MS,
+            limit_ma=limit_a * 1000,
+            until_ms=charger.twin.record.limit_until_ms,
+        )
+        self._cloud.give(charger, again)
+
+    def _later(self, delay_s: float, act: Callable[[], None]) -> None:
+        def run() -> None:
+            self._timers.discard(handle)
+            act()
+
+        handle = asyncio.get_running_loop().call_later(delay_s, run)
+        self._timers.add(handle)

@@ -1,0 +1,191 @@
+"""The few things that are read by REST: what a charger is, its state at first contact, missed sessions.
+
+One after the other in the background, as the account's budget allows; whatever cannot be read now is read
+later. All else comes by stream or queue.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from chargebridge.chargers.easee import charging_sessions
+from chargebridge.chargers.easee.account import Account
+from chargebridge.chargers.easee.budget import Kind
+from chargebridge.chargers.easee.charger import Charger
+from chargebridge.chargers.easee.charging_sessions import ListedSession
+from chargebridge.chargers.easee.failures import NoAnswer, NotSent, Refused
+from chargebridge.chargers.easee.records import Gap
+from chargebridge.chargers.easee.ticks import format_time, parse_time, uwh_of_kwh, wh_of_uwh
+from chargebridge.chargers.easee.twin import USED
+from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.model import ChargerEvent
+from chargebridge.clock import Clock
+
+RETRY_S: Final = 60.0
+"""Seconds before what could not be read is tried again."""
+PATIENCE_S: Final = 600.0
+"""Seconds that a read waits for the budget."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Owner(Protocol):
+    """Who wants to know."""
+
+    def updated(self, update: Update) -> None:
+        """Take an observation that was read."""
+
+    def rebuilt(self, charger: Charger, events: list[ChargerEvent]) -> None:
+        """Tell of missed sessions."""
+
+    def products_read(self, products: dict[str, int]) -> None:
+        """Take the product codes of chargers by serial."""
+
+
+class _Observation(msgspec.Struct, frozen=True, rename="camel"):
+    id: int
+    timestamp: str
+    value: bool | int | float | str | None = None
+
+
+class _Observations(msgspec.Struct, frozen=True):
+    observations: list[_Observation]
+
+
+class _Listed(msgspec.Struct, frozen=True, rename="camel"):
+    car_connected: str | None = None
+    car_disconnected: str | None = None
+    kilo_watt_hours: Decimal | None = None
+
+
+class _Product(msgspec.Struct, frozen=True, rename="camel"):
+    id: str
+    product_code: int | None = None
+
+
+class Reader:
+    """Reads in the background.
+
+    Args:
+        account: the way to the REST API.
+        clock: whose time the cloud lives in.
+        owner: who wants to know.
+        missed_tag: what sessions carry that were missed.
+    """
+
+    def __init__(self, account: Account, clock: Clock, owner: Owner, missed_tag: str) -> None:
+        self._account = account
+        self._clock = clock
+        self._owner = owner
+        self._missed_tag = missed_tag
+        self._states: dict[str, Charger] = {}
+        self._gaps: dict[tuple[str, Gap], Charger] = {}
+        self._products_wanted = False
+        self._work = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to read what is wanted."""
+        self._task = asyncio.get_running_loop().create_task(self._read_all())
+
+    async def stop(self) -> None:
+        """Read no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    def read_state(self, charger: Charger) -> None:
+        """Read the state of a charger that nothing is known of."""
+        self._states[charger.serial] = charger
+        self._work.set()
+
+    def read_products(self) -> None:
+        """Read what kinds of chargers the account has."""
+        self._products_wanted = True
+        self._work.set()
+
+    def rebuild(self, charger: Charger, gap: Gap) -> None:
+        """Put sessions together that were missed."""
+        self._gaps[charger.serial, gap] = charger
+        self._work.set()
+
+    async def _read_all(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                await self._read_what_is_wanted()
+            except (NotSent, NoAnswer) as error:
+                _log.info("reading from Easee's cloud has to wait", reason=str(error))
+            except (msgspec.MsgspecError, ValueError) as error:
+                _log.warning("Easee's cloud answers in a way that cannot be read", error=str(error)[:200])
+            else:
+                continue
+            await asyncio.sleep(max(RETRY_S / self._clock.speed, 1.0))
+            self._work.set()
+
+    async def _read_what_is_wanted(self) -> None:
+        while self._gaps:
+            (serial, gap), charger = next(iter(self._gaps.items()))
+            if gap in charger.twin.record.gaps:  # else its record has come
+                listed = await self._listed(serial, gap)
+                record = charger.twin.record
+                if gap in record.gaps:
+                    events = charging_sessions.rebuilt(record, gap, listed, self._missed_tag)
+                    self._owner.rebuilt(charger, events)
+            del self._gaps[serial, gap]
+        if self._products_wanted:
+            await self._read_products()
+            self._products_wanted = False
+        while self._states:
+            serial, charger = next(iter(self._states.items()))
+            if not charger.twin.known and charger.watched:
+                await self._read_state(serial)
+            self._states.pop(serial, None)
+
+    async def _listed(self, serial: str, gap: Gap) -> Sequence[ListedSession]:
+        """Return the cloud's sessions around a gap; none if it knows of none."""
+        path = f"/api/sessions/charger/{serial}/sessions/{format_time(gap.from_ms)}/{format_time(gap.to_ms)}"
+        try:
+            answer = await self._account.request("GET", path, kind=Kind.SESSIONS, patience_s=PATIENCE_S)
+        except Refused as error:
+            _log.warning("no list of sessions", charger=serial, reason=str(error))
+            return ()
+        listed: list[ListedSession] = []
+        for one in msgspec.json.decode(answer.body, type=list[_Listed] | None) or ():
+            if one.car_connected and one.car_disconnected and one.kilo_watt_hours is not None:
+                energy_wh = wh_of_uwh(uwh_of_kwh(one.kilo_watt_hours))
+                listed.append(
+                    ListedSession(parse_time(one.car_connected), parse_time(one.car_disconnected), energy_wh)
+                )
+        return listed
+
+    async def _read_products(self) -> None:
+        try:
+            answer = await self._account.request(
+                "GET", "/api/chargers", kind=Kind.READ, patience_s=PATIENCE_S
+            )
+        except Refused as error:
+            _log.warning("no list of chargers", reason=str(error))
+            return
+        products = msgspec.json.decode(answer.body, type=list[_Product])
+        self._owner.products_read(
+            {one.id: one.product_code for one in products if one.product_code is not None}
+        )
+
+    async def _read_state(self, serial: str) -> None:
+        ids = ",".join(str(number) for number in sorted(USED))
+        path = f"/state/{serial}/observations?ids={ids}"
+        try:
+            answer = await self._account.request("GET", path, kind=Kind.READ, patience_s=PATIENCE_S)
+        except Refused as error:
+            _log.warning("a charger's state cannot be read", charger=serial, reason=str(error))
+            return
+        for one in msgspec.json.decode(answer.body, type=_Observations).observations:
+            if one.value is not None:
+                text = one.value if isinstance(one.value, str) else msgspec.json.encode(one.value).decode()
+                self._owner.updated(Update(serial, one.id, parse_time(one.timestamp), text))
