@@ -22,8 +22,9 @@ from rich.console import Console
 from chargebridge.demo.dossier import dossier
 from chargebridge.demo.faults import plan_cuts, plan_kills, plan_outages
 from chargebridge.demo.reconciliation import FEWEST_SESSIONS, Reconciliation
-from chargebridge.demo.stage import Cast, DemoError, Stage
+from chargebridge.demo.stage import LOCAL_BROKER, Cast, DemoError, Stage
 from chargebridge.demo.trouble import Trouble
+from chargebridge.demo.vendors import VendorKind
 from chargebridge.demo.view import View, progress_line
 
 WIND_DOWN_S: Final = 120.0
@@ -53,6 +54,10 @@ class Plan:
     """How often the chargers' cloud is away."""
     draw: bool
     """Draw a live view; else log."""
+    vendor: VendorKind = VendorKind.SIMULATOR
+    misbehave: float = 0.0
+    """See `Cast.misbehave`."""
+    amqp_url: str = LOCAL_BROKER
 
     @property
     def asks_for_trouble(self) -> bool:
@@ -70,10 +75,12 @@ class Plan:
             "--kill-gateway": self.kills,
             "--stop-central-system": self.outages,
             "--cut-cloud": self.cuts,
+            "--misbehave": self.misbehave,
         }
-        return "chargebridge demo " + " ".join(
-            f"{name} {value:g}" for name, value in options.items() if value
-        )
+        words = [f"{name} {value:g}" for name, value in options.items() if value]
+        if self.vendor is not VendorKind.SIMULATOR:
+            words.append(f"--cloud {self.vendor}")
+        return "chargebridge demo " + " ".join(words)
 
 
 class Demo:
@@ -120,6 +127,9 @@ class Demo:
                     "TransactionMessageAttempts": str(ATTEMPTS),
                     "TransactionMessageRetryInterval": str(max(1, round(plan.speed / 20))),
                 },
+                vendor=plan.vendor,
+                misbehave=plan.misbehave,
+                amqp_url=plan.amqp_url,
             )
         )
         trouble = Trouble(stage, self._say)

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import sqlite3
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,8 +24,8 @@ class GatewayPlan:
     folder: Path
     charge_points: int
     central_system_url: str
-    cloud_port: int
-    cloud_token_file: Path
+    driver_table: str
+    """The table of its configuration that reaches the chargers."""
     speed: float
     real_origin_ms: int
     simulated_origin_ms: int
@@ -56,11 +58,7 @@ reconnect_min_s = 0.5
 reconnect_max_s = 5.0
 call_timeout_s = {self.call_timeout_s}
 
-[drivers.simulated]
-type = "simulator"
-connect = "127.0.0.1:{self.cloud_port}"
-token_file = {json.dumps(str(self.cloud_token_file))}
-
+{self.driver_table}
 [[fleets]]
 identity = "CP{{n:05}}"
 charger = "SIM{{n:05}}"
@@ -124,6 +122,12 @@ class GatewayProcess:
     def store(self) -> Path:
         """Where its store is."""
         return self._plan.folder / "gateway" / "store.sqlite3"
+
+    def rebuilt_transactions(self) -> set[int]:
+        """Return the central system's ids of the transactions that are flagged as rebuilt in its store."""
+        with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as store:
+            query = "SELECT transaction_id FROM transactions WHERE rebuilt = 1 AND transaction_id IS NOT NULL"
+            return {number for (number,) in store.execute(query)}
 
     @property
     def ended(self) -> bool:

@@ -115,13 +115,13 @@ def reconcile(
     registers_wh: Mapping[str, int],
     transactions: Iterable[Transaction],
     violations: Iterable[Violation] = (),
-    rebuilt_tag: str | None = None,
+    is_rebuilt: Callable[[Transaction], bool] | None = None,
 ) -> Reconciliation:
     """Compare the chargers' accounts with the central system's.
 
-    Where a transaction carries the tag of rebuilt sessions, neither its times nor the tag are compared, nor
-    how many there are. Each stretch of a charger's sessions that are told of by nothing else has to be
-    covered by such transactions: within its registers, none over another, and to the same Wh.
+    Of a transaction that was rebuilt neither times nor tag are compared, nor how many there are. Each
+    stretch of a charger's sessions that are told of by nothing else has to be covered by such transactions:
+    within its registers, none over another, and to the same Wh.
 
     Args:
         identity_of: the identity of the charge point that shows a charger, by its serial number.
@@ -130,7 +130,7 @@ def reconcile(
         registers_wh: each charger's register now, in Wh.
         transactions: what the central system was told.
         violations: what it had to object to.
-        rebuilt_tag: the tag of transactions that were rebuilt; None: there are none.
+        is_rebuilt: whether a transaction was rebuilt, by the gateway's own account; None: none may be.
     """
     by_charger = defaultdict[str, list[FinishedSession]](list)
     for session in sessions:
@@ -146,11 +146,11 @@ def reconcile(
         identity = identity_of(serial)
         differences += _gaps(identity, own, register_wh, complete=not running)
         of_it = told.pop(identity, [])
-        exact = [one for one in of_it if one.id_tag != rebuilt_tag]
-        approximate = [one for one in of_it if one.id_tag == rebuilt_tag]
+        approximate = [] if is_rebuilt is None else [one for one in of_it if is_rebuilt(one)]
+        exact = [one for one in of_it if one not in approximate]
         lines, untold = _compare(identity, own, exact, complete=not running)
         differences += lines
-        if rebuilt_tag is not None:
+        if is_rebuilt is not None:
             differences += _cover(identity, _stretches(own, untold), approximate, complete=not running)
         elif not running:
             differences += [

@@ -289,11 +289,11 @@ class Trouble:
         """Take the chargers' cloud away for a while; the chargers themselves go on."""
         self.cuts += 1
         self._say(f"the chargers' cloud is away for {cut.lasts_s:.1f} s")
-        await self._stage.cloud_server.stop()
+        await self._stage.vendor.stop()
         try:
             await asyncio.sleep(cut.lasts_s)
         finally:
-            await self._stage.cloud_server.start()
+            await self._stage.vendor.start()
 
     # --- afterwards -------------------------------------------------------------------------------
 

@@ -84,12 +84,12 @@ async def test_a_cloud_cut_while_the_central_system_is_away_and_the_gateway_is_k
 async def test_a_gateway_that_starts_without_cloud_and_central_system_finds_both_later(act):
     async with act() as stage:
         await stage.sessions_run()
-        await stage.stage.cloud_server.stop()
+        await stage.stage.vendor.stop()
         await stage.central_system.stop()
         await stage.killed_when_it_is_up()
         await stage.session_has_ended()
         await stage.killed_when_it_is_up()
-        await stage.stage.cloud_server.start()
+        await stage.stage.vendor.start()
         await stage.killed_when_it_is_up()
         await stage.central_system.start()
         await stage.all_told()

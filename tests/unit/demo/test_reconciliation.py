@@ -67,7 +67,7 @@ def compare(
         {"SIM1": register_wh},
         transactions,
         violations,
-        rebuilt_tag,
+        None if rebuilt_tag is None else lambda transaction: transaction.id_tag == rebuilt_tag,
     )
 
 
