@@ -39,6 +39,11 @@ class Agenda:
             self._timer.cancel()
             self._timer = None
 
+    @property
+    def now_ms(self) -> int:
+        """The present moment, in UTC milliseconds."""
+        return self._clock.now().utc_ms
+
     def at(self, key: Hashable, due_ms: int, action: Callable[[], None]) -> None:
         """Do this at a moment in UTC milliseconds, instead of what was to be done under this key."""
         self._count += 1

@@ -107,11 +107,11 @@ class OperatorBus:
         )
         self._put(self._keys.observation.format(serial=serial, id=observed.id), body, receipt)
 
-    def respond(self, ticket: Ticket, ticks: int) -> None:
+    def respond(self, ticket: Ticket) -> None:
         """Publish the answer to a command."""
         if not self.letters.takes(ticket.device, None):
             return
-        told = body_of(ticket, ticks)
+        told = body_of(ticket, ticket.ticks)
         body = {
             "Id": told["id"],
             "Timestamp": told["timestamp"],
@@ -120,7 +120,7 @@ class OperatorBus:
             "ResultCode": told["resultCode"],
             "Comment": told["comment"],
         }
-        key = self._keys.response.format(serial=ticket.device, id=ticket.command, ticks=ticks)
+        key = self._keys.response.format(serial=ticket.device, id=ticket.command, ticks=ticket.ticks)
         self._put(key, _encoder.encode(body), None)
 
     def pulse(self, serial: str, at_ms: int) -> None:

@@ -16,6 +16,7 @@ from chargebridge.emulators.easee_cloud.adoption import Adoption
 from chargebridge.emulators.easee_cloud.agenda import Agenda
 from chargebridge.emulators.easee_cloud.bus import OperatorBus
 from chargebridge.emulators.easee_cloud.commands import Commands
+from chargebridge.emulators.easee_cloud.control import Control
 from chargebridge.emulators.easee_cloud.current_control import CurrentControl
 from chargebridge.emulators.easee_cloud.gate import Gate
 from chargebridge.emulators.easee_cloud.hands import Hands
@@ -63,8 +64,7 @@ class EaseeCloud:
     """
 
     def __init__(self, chargers: SimulatedCloud, clock: Clock, settings: EaseeCloudSettings) -> None:
-        self.misbehaviour = Misbehaviour()
-        """What goes wrong; may be changed at any time."""
+        self._misbehaviour = Misbehaviour()
         self.statistics = Statistics()
         """What has happened so far."""
         self.port = settings.port
@@ -73,8 +73,8 @@ class EaseeCloud:
         self._chargers = chargers
         dice = Dice(settings.seed, self.statistics.misbehaved)
         self._roster = Roster(Layout(settings))
-        self._hub = Hub(self._replay, self.misbehaviour, dice, self.statistics, settings.seed)
         self._agenda = Agenda(clock)
+        self._hub = Hub(self._replay, self._misbehaviour, dice, self.statistics, self._agenda, settings.seed)
         self._postponed = Postponed()
         self._bus: OperatorBus | None = None
         if settings.amqp_url is not None:
@@ -82,7 +82,7 @@ class EaseeCloud:
             self._bus = OperatorBus(settings.amqp_url, settings, take, self.statistics, clock)
             self._bus.on_room = self._hear_missed
         self._outgoing = Outgoing(
-            self._hub, self._bus, self._postponed, self.misbehaviour, dice, self.statistics, clock
+            self._hub, self._bus, self._postponed, self._misbehaviour, dice, self.statistics, clock
         )
         self._observer = Observer(settings)
         self._hands = Hands(chargers, clock)
@@ -95,16 +95,17 @@ class EaseeCloud:
             orders,
             self._outgoing.respond,
             self._outgoing.hold,
+            self._outgoing.release,
             self._postponed,
             settings,
-            self.misbehaviour,
+            self._misbehaviour,
             dice,
             self.statistics,
             clock,
         )
-        accounts = Accounts(settings, clock)
-        self._adoption = Adoption(chargers, self._roster, self._observer, settings, self.misbehaviour, clock)
-        self._gate = Gate(accounts, settings, self.misbehaviour, dice, self.statistics, clock)
+        self._accounts = accounts = Accounts(settings, clock)
+        self._adoption = Adoption(chargers, self._roster, self._observer, settings, self._misbehaviour, clock)
+        self._gate = Gate(accounts, settings, self._misbehaviour, dice, self.statistics, clock)
         self._context = Context(
             chargers=chargers,
             roster=self._roster,
@@ -113,7 +114,7 @@ class EaseeCloud:
             currents=self._currents,
             plans=self._plans,
             settings=settings,
-            misbehaviour=self.misbehaviour,
+            misbehaviour=self._misbehaviour,
             dice=dice,
             statistics=self.statistics,
             clock=clock,
@@ -121,6 +122,15 @@ class EaseeCloud:
         self._runner: web.AppRunner | None = None
         self._untold: set[tuple[str, int]] = set()
         """Events of chargers that are on their way out and not acknowledged yet."""
+
+    @property
+    def misbehaviour(self) -> Misbehaviour:
+        """What goes wrong; its fields may be changed at any time, or all of it be replaced."""
+        return self._misbehaviour
+
+    @misbehaviour.setter
+    def misbehaviour(self, wanted: Misbehaviour) -> None:
+        self._misbehaviour.change(wanted.as_dict())
 
     @property
     def url(self) -> str:
@@ -188,6 +198,10 @@ class EaseeCloud:
         """Drop all streams at once, without a word."""
         self._hub.drop_all()
 
+    def revoke_tokens(self) -> None:
+        """Let no token be good any more: everybody has to log in again."""
+        self._accounts.revoke_all()
+
     # --- what chargers do -----------------------------------------------------------------------------
 
     def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
@@ -232,6 +246,7 @@ class EaseeCloud:
         add("GET", HUB_PATH, guard("stream", self._hub.connect, stream=True))
         for route in routes(self._context):
             add(route.method, route.path, guard(route.kind, route.handler, public=route.public))
+        Control(self, self._chargers).add_routes(application.router)
         add("*", "/{path:.*}", guard("unknown", _unknown))
         return application
 

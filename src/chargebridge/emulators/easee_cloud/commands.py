@@ -11,7 +11,7 @@ from chargebridge.clock import Clock, format_utc
 from chargebridge.emulators.easee_cloud.charger import CloudCharger
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.notation import iso_of_ticks
-from chargebridge.emulators.easee_cloud.orders import Orders
+from chargebridge.emulators.easee_cloud.orders import ArgumentsError, Orders
 from chargebridge.emulators.easee_cloud.postponed import Postponed
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics
@@ -49,7 +49,8 @@ class Commands:
     Args:
         orders: what carries them out.
         respond: sends the answers.
-        hold: holds the observations of a charger back for so many real seconds.
+        hold: holds the observations of a charger back.
+        release: lets them go.
         postponed: what does something later.
         settings: of the cloud.
         misbehaviour: what goes wrong.
@@ -62,7 +63,8 @@ class Commands:
         self,
         orders: Orders,
         respond: Respond,
-        hold: Callable[[CloudCharger, float], None],
+        hold: Callable[[CloudCharger], None],
+        release: Callable[[CloudCharger], None],
         postponed: Postponed,
         settings: EaseeCloudSettings,
         misbehaviour: Misbehaviour,
@@ -73,6 +75,7 @@ class Commands:
         self._orders = orders
         self._respond = respond
         self._hold = hold
+        self._release = release
         self._postponed = postponed
         self._settings = settings
         self._misbehaviour = misbehaviour
@@ -151,17 +154,21 @@ class Commands:
     def _carry_out(
         self, charger: CloudCharger, ticket: Ticket, arguments: Sequence[str], *, answered: bool
     ) -> None:
-        delay_s = max(self._settings.command_delay_s / self._clock.speed, SHORTEST_DELAY_S)
         if answered and self._dice("response_first", self._misbehaviour.response_first):
-            self._hold(charger, delay_s + _OBSERVATIONS_LATER_S)
+            self._hold(charger)
 
         def finish(accepted: bool | None, comment: str) -> None:
             if accepted is None or not answered:
                 self._statistics.commands_lost += 1
-                return
-            self._answer(charger, ticket, accepted, comment)
+                self._release(charger)
+            else:
+                self._answer(charger, ticket, accepted, comment)
 
-        self._orders.carry_out(charger, ticket.command, arguments, finish)
+        try:
+            self._orders.carry_out(charger, ticket.command, arguments, finish)
+        except ArgumentsError:
+            self._release(charger)
+            raise
         self._file(ticket)
 
     def _file(self, ticket: Ticket) -> None:
@@ -181,6 +188,7 @@ class Commands:
             if self._dice("odd_ticks", self._misbehaviour.odd_ticks):
                 ticks += 1 + self._dice.random.randrange(9999)
             self._respond(charger, ticket, ticks)
+            self._postponed.later(_OBSERVATIONS_LATER_S, lambda: self._release(charger))
             if self._dice("foreign_responses", self._misbehaviour.foreign_responses):
                 self._send_foreign(charger)
 

@@ -125,7 +125,7 @@ class Gate:
         if self._is_blocked(now_ms):
             self._statistics.requests_while_blocked += 1
             return self._too_many(BLOCK_TEXT)
-        fault = self._fault(kind)
+        fault = self._fault(kind, public=public)
         if fault is not None:
             return self._fail(fault, request)
         if not self._overall.passes(now_ms):
@@ -147,12 +147,14 @@ class Gate:
         self._last_request_ms = now_ms
         return True
 
-    def _fault(self, kind: str) -> int | None:
+    def _fault(self, kind: str, *, public: bool) -> int | None:
         wrong = self._misbehaviour
         if wrong.fail_next and wrong.fail_kind in ("", kind):
             wrong.fail_next -= 1
             return wrong.fail_status
         for name, status in _FAULTS.items():
+            if public and status is HTTPStatus.UNAUTHORIZED:
+                continue
             if self._dice(name, getattr(wrong, name)):
                 return status
         return None

@@ -9,6 +9,7 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from chargebridge.emulators.easee_cloud import signalr
+from chargebridge.emulators.easee_cloud.agenda import Agenda
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.problems import answer
 from chargebridge.emulators.easee_cloud.statistics import Statistics
@@ -49,16 +50,25 @@ class Hub:
         misbehaviour: what goes wrong.
         dice: decides when.
         statistics: counts.
+        agenda: for when streams are dropped.
         seed: decides connection ids.
     """
 
     def __init__(
-        self, replay: Replay, misbehaviour: Misbehaviour, dice: Dice, statistics: Statistics, seed: int
+        self,
+        replay: Replay,
+        misbehaviour: Misbehaviour,
+        dice: Dice,
+        statistics: Statistics,
+        agenda: Agenda,
+        seed: int,
     ) -> None:
         self.replay = replay
         self.misbehaviour = misbehaviour
         self.statistics = statistics
         self._dice = dice
+        self._agenda = agenda
+        self._drop_is_planned = False
         self._random = Random(f"connections/{seed}")  # noqa: S311 - of an emulator, and reproducible
         self._negotiated: dict[str, None] = {}
         self._streams: set[Stream] = set()
@@ -104,6 +114,21 @@ class Hub:
                 self._subscribers[serial].discard(stream)
         return socket
 
+    def _plan_drop(self) -> None:
+        """Drop all streams after their time, if they have one."""
+        every_s = self.misbehaviour.drop_streams_every_s
+        if not every_s or self._drop_is_planned:
+            return
+        self._drop_is_planned = True
+
+        def drop() -> None:
+            self._drop_is_planned = False
+            if self.misbehaviour.drop_streams_every_s and self._streams:
+                self.statistics.misbehaved["drop_streams_every_s"] += 1
+                self.drop_all()
+
+        self._agenda.at("drop streams", self._agenda.now_ms + round(every_s * 1000), drop)
+
     def drop_all(self) -> None:
         """Cut all streams at once, without a word."""
         for stream in list(self._streams):
@@ -128,6 +153,7 @@ class Hub:
 
     def update(self, serial: str, message: bytes) -> None:
         """Send an observation to all who subscribed to its charger."""
+        self._plan_drop()
         for stream in self._subscribers.get(serial, ()):
             self.statistics.updates_sent += 1
             stream.send(message)

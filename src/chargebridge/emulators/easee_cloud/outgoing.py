@@ -18,6 +18,8 @@ from chargebridge.emulators.easee_cloud.statistics import Statistics
 
 HELD_AT_MOST: Final = 1000
 """Observations of one charger that are held back."""
+HELD_S: Final = 30.0
+"""Real seconds after which they are let go in any case."""
 REORDERED_S: Final = (0.05, 0.3)
 """By how much real time an observation is late that others overtake."""
 
@@ -28,7 +30,7 @@ class Bus(Protocol):
     def observe(self, serial: str, observed: Observed, receipt: Receipt | None) -> None:
         """Publish an observation, and tell the receipt when it is out."""
 
-    def respond(self, ticket: Ticket, ticks: int) -> None:
+    def respond(self, ticket: Ticket) -> None:
         """Publish the answer to a command."""
 
     def pulse(self, serial: str, at_ms: int) -> None:
@@ -92,19 +94,23 @@ class Outgoing:
             if value is not None:
                 self._bus.observe(charger.serial, Observed(id, value.at_ms, value.text), None)
 
-    def hold(self, charger: CloudCharger, seconds: float) -> None:
-        """Hold back what a charger tells for so many real seconds; its CommandResponses go on."""
-        if charger.serial in self._held:
-            return
-        self._held[charger.serial] = deque()
-        self._postponed.later(seconds, lambda: self._release(charger.serial))
+    def hold(self, charger: CloudCharger) -> None:
+        """Hold back what a charger tells until it is released; its CommandResponses go on."""
+        if charger.serial not in self._held:
+            self._held[charger.serial] = deque()
+            self._postponed.later(HELD_S, lambda: self.release(charger))
+
+    def release(self, charger: CloudCharger) -> None:
+        """Send what was held back."""
+        for observed, receipt in self._held.pop(charger.serial, ()):
+            self._send(charger.serial, observed, receipt)
 
     def respond(self, charger: CloudCharger, ticket: Ticket, ticks: int) -> None:
         """Send a CommandResponse to everybody who listens to its charger."""
         if self._hub.is_heard(charger.serial):
             self._hub.respond(charger.serial, body_of(ticket, ticks))
         if self._bus is not None:
-            self._bus.respond(ticket, ticks)
+            self._bus.respond(ticket)
 
     def _pass_on(self, serial: str, observed: Observed, receipt: Receipt | None) -> None:
         held = self._held.get(serial)
@@ -114,10 +120,6 @@ class Outgoing:
             late_s = self._dice.random.uniform(*REORDERED_S)
             self._postponed.later(late_s, lambda: self._send(serial, observed, receipt))
         else:
-            self._send(serial, observed, receipt)
-
-    def _release(self, serial: str) -> None:
-        for observed, receipt in self._held.pop(serial, ()):
             self._send(serial, observed, receipt)
 
     def _send(self, serial: str, observed: Observed, receipt: Receipt | None) -> None:

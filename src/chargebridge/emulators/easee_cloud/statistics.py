@@ -1,7 +1,7 @@
 """What has happened at an emulated cloud, counted: what tests assert that a client did not do too often."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 
 @dataclass
@@ -40,6 +40,17 @@ class Statistics:
     misbehaved: Counter[str] = field(default_factory=Counter)
     """How often each misbehaviour has happened, by its name."""
 
+    def as_dict(self) -> dict[str, object]:
+        """Return everything as JSON values; requests by `KIND STATUS`."""
+        found: dict[str, object] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, Counter):
+                found[one.name] = {_key(key): number for key, number in value.items()}
+            else:
+                found[one.name] = value
+        return found
+
     def count(self, kind: str | None = None, status: int | None = None) -> int:
         """Return how many requests of a kind (None: any) were answered with a status (None: any)."""
         return sum(
@@ -47,3 +58,9 @@ class Statistics:
             for (one_kind, one_status), number in self.requests.items()
             if kind in (None, one_kind) and status in (None, one_status)
         )
+
+
+def _key(key: object) -> str:
+    if isinstance(key, tuple):
+        return " ".join(str(part) for part in key)
+    return str(int(key)) if isinstance(key, int) else str(key)

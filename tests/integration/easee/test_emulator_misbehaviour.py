@@ -1,0 +1,315 @@
+"""Everything that the emulated Easee Cloud does wrong when it is told to."""
+
+import asyncio
+import json
+
+import aiohttp
+import pytest
+
+from chargebridge.emulators.easee_cloud import Misbehaviour
+from tests.integration.easee.broker import new_operator, operator_of
+from tests.integration.easee.stage import set_stage, until
+
+pytestmark = pytest.mark.integration
+
+CHARGERS = "/api/chargers"
+
+
+class TestHttp:
+    @pytest.mark.parametrize(
+        ("name", "status", "body"),
+        [
+            ("unauthorized", 401, "Unauthorized"),
+            ("forbidden", 403, '{"message":"Forbidden"}'),
+            ("too_many", 429, '{"message":"Too Many Requests"}'),
+            ("server_error", 500, "[Empty in production]"),
+            ("bad_gateway", 502, "<html>"),
+        ],
+    )
+    async def test_a_rate_of_1_fails_every_request(self, stage, name, status, body):
+        async with stage() as site:
+            setattr(site.cloud.misbehaviour, name, 1.0)
+            async with site.client.http.get(site.cloud.url + CHARGERS, headers=site.client.headers) as answer:
+                assert answer.status == status
+                assert body in await answer.text()
+                assert answer.headers.get("retry-after") == ("30" if status == 429 else None)
+            assert site.cloud.statistics.misbehaved[name] == 1
+
+    async def test_the_next_requests_of_a_kind_can_fail(self, stage):
+        async with stage() as site:
+            wrong = site.cloud.misbehaviour
+            wrong.fail_next, wrong.fail_status, wrong.fail_kind = 2, 503, "state"
+            await site.client.get(CHARGERS)
+            path = f"{CHARGERS}/EH000001/state"
+            assert [(await site.client.call("GET", path))[0] for _ in range(3)] == [503, 503, 200]
+            wrong.fail_next, wrong.fail_status, wrong.fail_kind = 1, 429, "negotiate"
+            url = f"{site.cloud.stream_url}/negotiate"
+            async with site.client.http.post(url, headers=site.client.headers) as answer:
+                assert answer.status == 429
+            wrong.fail_next, wrong.fail_kind = 1, "stream"
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await site.client.http.ws_connect(site.cloud.stream_url, headers=site.client.headers)
+            assert refused.value.status == 429
+
+    async def test_a_block_lasts_until_nobody_has_asked_for_a_day(self, stage):
+        async with stage(speed=2_000_000) as site:  # a day is 43 ms
+            site.cloud.misbehaviour.blocked = True
+            deadline = asyncio.get_running_loop().time() + 0.3
+            while asyncio.get_running_loop().time() < deadline:
+                status, answer = await site.client.call("GET", "/health")
+                assert status == 429
+                assert "24 hours" in answer["message"]
+                await asyncio.sleep(0.002)
+            asked = site.cloud.statistics.requests_while_blocked
+            assert asked > 5
+            await asyncio.sleep(0.1)
+            assert (await site.client.call("GET", "/health"))[0] == 200
+            assert site.cloud.misbehaviour.blocked is False
+            assert site.cloud.statistics.requests_while_blocked == asked
+
+    async def test_refresh_tokens_can_be_refused_before_their_time_and_are_used_up_then(self, stage):
+        async with stage() as site:
+            site.cloud.misbehaviour.refuse_next_refreshes = 1
+            assert await site.client.refresh() == 401
+            assert await site.client.refresh() == 401
+            assert await site.client.login() == 200
+            assert await site.client.refresh() == 200
+
+    async def test_requests_at_the_same_time_are_counted(self, stage):
+        async with stage() as site:
+            site.cloud.misbehaviour.slow_s = 0.1
+            await asyncio.gather(*(site.client.get(CHARGERS) for _ in range(3)))
+            assert site.cloud.statistics.most_in_flight["chargers"] == 3
+            assert site.cloud.statistics.in_flight["chargers"] == 0
+            assert site.cloud.statistics.count("chargers", 200) == 3
+            assert site.cloud.statistics.count(status=200) == 4
+
+
+class TestCommands:
+    async def test_an_empty_reply_although_it_is_done_and_answered(self, stage):
+        async with stage() as site, site.client.stream() as stream:
+            site.cloud.misbehaviour.empty_reply = 1.0
+            assert await site.client.settings(ledStripBrightness=10) == (200, [])
+            await until(lambda: [one["id"] for one in stream.responses] == [40])
+            assert stream.last(40) == "10"
+
+    async def test_an_empty_reply_and_nothing_is_done(self, stage):
+        async with stage() as site, site.client.stream() as stream:
+            site.cloud.misbehaviour.ignored = 1.0
+            assert await site.client.command("pause_charging") == (200, [])
+            assert await site.client.settings(ledStripBrightness=10) == (200, [])
+            site.cloud.misbehaviour.ignored = 0.0
+            await site.client.command("poll_all")
+            await until(lambda: stream.responses)
+            assert [one["id"] for one in stream.responses] == [3]
+            assert (stream.last(48), stream.last(40)) == ("32", "70")
+
+    async def test_the_status_of_a_command_is_not_there_at_first(self, stage):
+        async with stage() as site:
+            site.cloud.misbehaviour.status_missing = 2
+            _, taken = await site.client.command("poll_all")
+            path = "/api/commands/{device}/{commandId}/{ticks}".format(**taken)
+            assert [(await site.client.call("GET", path))[0] for _ in range(3)] == [404, 404, 200]
+
+    async def test_a_rejected_command_changes_nothing(self, stage):
+        async with stage() as site, site.client.stream() as stream:
+            site.cloud.misbehaviour.rejected = 1.0
+            _, taken = await site.client.command("pause_charging")
+            await until(lambda: stream.responses)
+            [response] = stream.responses
+            assert (response["ticks"], response["wasAccepted"]) == (taken["ticks"], False)
+            assert stream.last(48) == "32"
+
+    @pytest.mark.parametrize(("executed", "current"), [(0.0, "32"), (1.0, "0")])
+    async def test_a_lost_command_is_never_answered_done_or_not(self, stage, executed, current):
+        async with stage() as site, site.client.stream() as stream:
+            site.cloud.misbehaviour.lost = 1.0
+            site.cloud.misbehaviour.lost_executed = executed
+            _, taken = await site.client.command("pause_charging")
+            await until(lambda: site.cloud.statistics.commands_lost)
+            path = "/api/commands/{device}/{commandId}/{ticks}".format(**taken)
+            assert (await site.client.get(path))["wasAccepted"] is None
+            site.cloud.misbehaviour.lost = 0.0
+            await site.client.command("poll_all")
+            await until(lambda: stream.responses)
+            assert [one["id"] for one in stream.responses] == [3]
+            assert stream.last(48) == current
+
+    @pytest.mark.parametrize(("rate", "first"), [(0.0, "ProductUpdate"), (1.0, "CommandResponse")])
+    async def test_the_response_comes_after_the_observation_or_before(self, stage, rate, first):
+        async with stage() as site, site.client.stream() as stream:
+            await stream.shows(109, "1")
+            site.cloud.misbehaviour.response_first = rate
+            stream.forget()
+            await site.client.command("pause_charging")
+            await until(lambda: stream.responses and stream.last(48) == "0")
+            assert stream.messages[0]["target"] == first
+
+    async def test_delivered_can_be_before_the_timestamp_and_ticks_can_be_odd(self, stage):
+        async with stage() as site, site.client.stream() as stream:
+            site.cloud.misbehaviour.delivered_skew_ms = -60_000
+            site.cloud.misbehaviour.odd_ticks = 1.0
+            _, taken = await site.client.command("pause_charging")
+            await until(lambda: stream.responses)
+            [response] = stream.responses
+            assert response["deliveredAt"] < response["timestamp"]
+            assert 0 < response["ticks"] - taken["ticks"] < 10_000
+
+    async def test_responses_to_commands_of_others_reach_everybody(self, stage):
+        async with stage() as site, site.client.stream() as stream:
+            site.cloud.misbehaviour.foreign_responses = 1.0
+            _, taken = await site.client.command("lock_state", {"state": True})
+            await until(lambda: len(stream.responses) == 2)
+            ours, foreign = stream.responses
+            assert (ours["id"], ours["ticks"]) == (30, taken["ticks"])
+            assert foreign["id"] in {3, 25, 48}
+            assert foreign["ticks"] != taken["ticks"]
+
+
+class TestUpdates:
+    async def test_updates_can_come_twice(self, stage):
+        async with stage() as site, site.client.stream() as stream:
+            await stream.shows(109, "1")
+            site.cloud.misbehaviour.duplicates = 1.0
+            stream.forget()
+            site.act("plug_in")
+            await stream.shows(109, "2")
+            await until(lambda: stream.updates.count((109, "2")) == 2)
+            assert stream.updates[0] == stream.updates[1] == (48, "32")
+
+    async def test_updates_can_overtake_each_other_and_none_is_lost(self, stage):
+        async with stage() as site, site.client.stream() as stream:
+            await stream.shows(109, "1")
+            site.cloud.misbehaviour.reordered = 0.5
+            stream.forget()
+            tokens = [f"TAG{number}" for number in range(40)]
+            for token in tokens:
+                site.act("present_token", id_tag=token)
+
+            def told():
+                return [value for id, value in stream.updates if id == 128]
+
+            await until(lambda: len(told()) == len(tokens))
+            assert sorted(told()) == sorted(tokens)
+            assert told() != tokens
+
+    async def test_a_session_has_stray_zeros_stale_energies_and_unknown_observations(self, stage):
+        async with stage(speed=600) as site, site.client.stream() as stream:
+            await site.charges(stream)
+            await until(lambda: float(stream.last(121) or 0) > 0)
+            old = stream.last(121)
+            site.act("unplug")
+            await stream.shows(109, "1")
+            await site.charges(stream, token="04AABBDD")
+            final = stream.last(121) if stream.last(121) != "0" else old
+            wrong = site.cloud.misbehaviour
+            wrong.stray_zero = wrong.stale = wrong.stale_fresh = wrong.unknown = 1.0
+            stream.forget()
+            site.act("pause_car")
+            await stream.shows(109, "4")
+            await until(lambda: {id for id, _ in stream.updates} & {6, 8, 156, 157, 233, 234})
+            energies = [one for one in stream.of("ProductUpdate") if one["id"] == 121]
+            assert {one["value"] for one in energies} >= {"0"}
+            repeated = [one["timestamp"] for one in energies if one["value"] not in {"0", final}]
+            repeated += [one["timestamp"] for one in energies if one["value"] == final]
+            assert len(set(repeated)) >= 2  # with its old time, and as if it were new
+
+    async def test_fields_of_the_state_can_be_null(self, stage):
+        async with stage() as site:
+            site.cloud.misbehaviour.null_state = 1.0
+            async with site.client.stream() as stream:
+                await stream.shows(109, "1")
+            state = await site.client.get(f"{CHARGERS}/EH000001/state")
+            known = {name for name, value in state.items() if value is not None}
+            assert known == {"chargerOpMode", "isOnline", "latestFirmware"}
+
+    async def test_on_the_bus_all_of_it_loses_nothing(self, rabbitmq_url):
+        name = new_operator()
+        async with (
+            operator_of(rabbitmq_url, name) as operator,
+            set_stage(amqp_url=rabbitmq_url, operator_id=name, speed=600) as site,
+        ):
+            site.cloud.misbehaviour = Misbehaviour.everything(5.0)
+            tokens = [f"TAG{number}" for number in range(100)]
+            for token in tokens:
+                site.act("present_token", id_tag=token)
+            await until(lambda: {value for id, value in operator.observations if id == 128} == set(tokens))
+            assert len(operator.observations) > len(set(operator.observations))
+
+
+class TestStreams:
+    async def test_streams_are_dropped_every_so_often(self, stage):
+        async with stage(speed=600) as site:
+            site.cloud.misbehaviour.drop_streams_every_s = 600
+            for _ in range(2):
+                async with site.client.stream() as stream:
+                    await until(lambda stream=stream: stream.socket.closed)
+            assert site.cloud.statistics.misbehaved["drop_streams_every_s"] >= 2
+
+    async def test_a_stream_can_be_open_and_silent(self, stage):
+        async with stage() as site, site.client.stream() as stream:
+            await stream.shows(109, "1")
+            site.cloud.misbehaviour.silent_streams = True
+            site.act("plug_in")
+            await until(lambda: site.cloud.statistics.updates_sent)
+            stream.forget()
+            site.cloud.misbehaviour.silent_streams = False
+            site.act("unplug")
+            await stream.shows(109, "1")
+            assert (109, "2") not in stream.updates
+            assert not stream.socket.closed
+
+    async def test_a_new_stream_can_be_silent_from_its_beginning(self, stage):
+        async with stage() as site:
+            site.cloud.misbehaviour.deaf = 1.0
+            url, headers = site.cloud.stream_url, site.client.headers
+            async with site.client.http.ws_connect(url, headers=headers) as opened:
+                await opened.send_str('{"protocol":"json","version":1}\x1e')
+                assert await opened.receive_str() == "{}\x1e"
+                await opened.send_str(
+                    '{"type":1,"target":"SubscribeWithCurrentState","arguments":["EH000001",true]}\x1e'
+                )
+                with pytest.raises(TimeoutError):
+                    await opened.receive(timeout=0.2)
+
+
+class TestControl:
+    async def test_misbehaviour_is_read_and_changed_by_request(self, stage):
+        async with stage() as site:
+            path = "/emulator/misbehaviour"
+            site.client.tokens = {}
+            assert (await site.client.get(path))["duplicates"] == 0
+            status, answer = await site.client.call("POST", path, {"duplicates": 0.5, "blocked": True})
+            assert (status, answer["duplicates"], answer["blocked"]) == (200, 0.5, True)
+            assert site.cloud.misbehaviour.duplicates == 0.5
+            assert (await site.client.call("GET", "/health"))[0] == 429
+            for wrong in ({"duplicates": 2}, {"mischief": 1}, {"blocked": "perhaps"}):
+                assert (await site.client.call("POST", path, wrong))[0] == 400
+            status, answer = await site.client.call("POST", path, {"everything": 1, "blocked": False})
+            assert (answer["lost"], answer["blocked"]) == (0.02, False)
+
+    async def test_acts_are_done_by_request(self, stage):
+        async with stage() as site:
+            site.client.tokens = {}
+            path = "/emulator/chargers/EH000001"
+            status, seen = await site.client.call("POST", f"{path}/plug_in", {"max_current_a": 10})
+            assert (status, seen["car"]["max_current_a"]) == (200, 10)
+            assert (await site.client.call("POST", f"{path}/plug_in"))[0] == 409
+            assert (await site.client.call("POST", f"{path}/dance"))[0] == 404
+            assert (await site.client.call("POST", "/emulator/chargers/EH9/view"))[0] == 404
+            assert (await site.client.call("POST", f"{path}/unplug", [1]))[0] == 400
+            listed = await site.client.get("/emulator/chargers")
+            assert listed["chargers"] == ["EH000001"]
+            assert "raise_fault" in listed["actions"]
+
+    async def test_streams_are_dropped_and_tokens_revoked_by_request(self, stage):
+        async with stage() as site, site.client.stream() as stream:
+            assert (await site.client.call("POST", "/emulator/streams/drop"))[0] == 204
+            await until(lambda: stream.socket.closed)
+            assert (await site.client.call("POST", "/emulator/tokens/revoke"))[0] == 204
+            assert (await site.client.call("GET", CHARGERS))[0] == 401
+            told = await site.client.get("/emulator/statistics")
+            assert told["requests"]["chargers 401"] == 1
+            assert told["logins"] == 1
+            assert not [key for key in told["requests"] if "emulator" in key]
+            assert json.dumps(told)
