@@ -250,6 +250,57 @@ def emulate_central_system(
         raise _fail(str(error)) from None
 
 
+@emulate_app.command("easee")
+def emulate_easee(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8190,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    chargers: Annotated[int, typer.Option(min=1, max=20_000, help="How many, from EH000001 on.")] = 3,
+    chargers_a_circuit: Annotated[int, typer.Option(min=1, max=100, help="How many share a fuse.")] = 1,
+    traffic: Annotated[str, typer.Option(help="How cars come and go: busy, calm or none.")] = "none",
+    seed: Annotated[int, typer.Option(help="Decides cars, tokens and misbehaviour.")] = 1,
+    speed: Annotated[float, typer.Option(min=1, max=3600, help="Simulated seconds in a real one.")] = 1.0,
+    state: Annotated[Path | None, typer.Option(help="File that keeps the chargers.")] = None,
+    user_name: Annotated[str, typer.Option(help="Of the account.")] = "driver@example.com",
+    password: Annotated[str, typer.Option(help="Of the account.")] = "charge-me",  # noqa: S107 - no secret
+    amqp_url: Annotated[
+        str | None, typer.Option(help="Broker of the operator's bus; left out: there is no bus.")
+    ] = None,
+    operator_id: Annotated[str, typer.Option(help="Whose bus it is.")] = "1000",
+    misbehave: Annotated[
+        str, typer.Option(help="What goes wrong: everything, everything*0.5, or duplicates=0.1,lost=0.05 ...")
+    ] = "",
+) -> None:
+    """Run the emulated Easee Cloud with simulated chargers: REST, the SignalR stream, and AMQP."""
+    import uvloop
+
+    from chargebridge import logs
+    from chargebridge.config.sections import LogSettings
+    from chargebridge.emulators.easee_cloud import EaseeCloudSettings
+    from chargebridge.emulators.easee_cloud.service import ServiceSettings, SettingsError, serve
+
+    logs.set_up(LogSettings())
+    cloud = EaseeCloudSettings(
+        host=host,
+        port=port,
+        seed=seed,
+        user_name=user_name,
+        password=password,
+        chargers_a_circuit=chargers_a_circuit,
+        amqp_url=amqp_url,
+        integration_account=amqp_url is not None,
+        operator_id=operator_id,
+    )
+    settings = ServiceSettings(
+        cloud=cloud, chargers=chargers, traffic=traffic, speed=speed, state_path=state, misbehave=misbehave
+    )
+    try:
+        uvloop.run(serve(settings))
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+    except (SettingsError, OSError) as error:
+        raise _fail(str(error)) from None
+
+
 @app.command()
 def demo(
     charge_points: Annotated[int, typer.Option(min=1, max=20_000, help="How many chargers.")] = 8,

@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from chargebridge.chargers.easee.vocabulary import Observation
-from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome, Measured
+from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome, Measured, Restarted
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
@@ -220,6 +220,8 @@ class EaseeCloud:
         if charger.limits_due and charger.reachable:
             self._currents.apply(charger, again=True)
             self._plans.hand_over_owed(charger)
+            if isinstance(event, Restarted) and charger.is_master:
+                self._currents.apply_to_circuit(charger.circuit)  # its circuit has forgotten, too
 
     def _is_out(self, serial: str, number: int, told: bool) -> None:
         self._untold.discard((serial, number))

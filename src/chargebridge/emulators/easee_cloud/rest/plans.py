@@ -215,7 +215,9 @@ class _Plans:
 
     async def delete(self, request: web.Request) -> web.Response:
         charger = self._context.roster.charger(request.match_info["charger"])
-        self._kept(charger)
+        # A plan of which only the charger knows any more can be deleted by any name.
+        if charger.plans or charger.limits.plan is None:
+            self._kept(charger)
         charger.plans.clear()
         self._hand_over(charger, None, "")
         return web.Response(status=HTTPStatus.OK)

@@ -1,0 +1,114 @@
+"""The emulated Easee Cloud with its chargers, as a program of its own."""
+
+import asyncio
+import signal
+import sqlite3
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from chargebridge.chargers.simulator.cloud import SimulatedCloud
+from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.traffic import PACES, Traffic
+from chargebridge.chargers.simulator.world import World
+from chargebridge.clock import Clock, ScaledClock
+from chargebridge.emulators.easee_cloud.cloud import EaseeCloud
+from chargebridge.emulators.easee_cloud.misbehaviour import parse
+from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
+
+NO_TRAFFIC: Final = "none"
+TRAFFIC: Final = (*PACES, NO_TRAFFIC)
+_log = structlog.get_logger(__name__)
+
+
+class SettingsError(Exception):
+    """A setting cannot be used; the text says which, and what is expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """How to run the emulated cloud.
+
+    Args:
+        cloud: the cloud itself.
+        chargers: how many chargers there are at least, from EH000001 on.
+        phases: of each new charger, 1 or 3.
+        rated_current_a: of each new charger, per phase.
+        traffic: how cars come and go: one of `TRAFFIC`.
+        speed: simulated seconds in a real one.
+        state_path: the SQLite file that keeps the chargers; None keeps them in memory.
+        misbehave: what goes wrong, as `misbehaviour.parse` reads it.
+    """
+
+    cloud: EaseeCloudSettings = field(default_factory=EaseeCloudSettings)
+    chargers: int = 3
+    phases: int = 3
+    rated_current_a: int = 32
+    traffic: str = NO_TRAFFIC
+    speed: float = 1.0
+    state_path: Path | None = None
+    misbehave: str = ""
+
+
+async def serve(settings: ServiceSettings) -> None:
+    """Run chargers and cloud until SIGINT or SIGTERM.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+        OSError: the address cannot be had.
+    """
+    try:
+        misbehaviour = parse(settings.misbehave)
+    except ValueError as error:
+        raise SettingsError(f"--misbehave: {error}") from None
+    world = _world(settings)
+    clock = _clock(settings.speed, world)
+    chargers = SimulatedCloud(world, clock)
+    cloud = EaseeCloud(chargers, clock, settings.cloud)
+    cloud.misbehaviour = misbehaviour
+    for number in range(1, settings.chargers + 1):
+        serial = f"EH{number:06d}"
+        if serial not in world:
+            chargers.add(
+                ChargerSettings(
+                    serial=serial, phases=settings.phases, rated_current_a=settings.rated_current_a
+                )
+            )
+    try:
+        chargers.start()
+        await cloud.start()
+        _log.info("listening", url=cloud.url, stream=cloud.stream_url, user_name=settings.cloud.user_name)
+        await _told_to_stop()
+    finally:
+        await cloud.stop()
+        chargers.stop()
+        world.close()
+        _log.info("stopped", requests=cloud.statistics.count(), updates=cloud.statistics.updates)
+
+
+def _world(settings: ServiceSettings) -> World:
+    if settings.traffic not in TRAFFIC:
+        raise SettingsError(f"--traffic: expected one of {', '.join(TRAFFIC)}, not {settings.traffic!r}")
+    pace = PACES.get(settings.traffic)
+    traffic = None if pace is None else Traffic(settings.cloud.seed, pace)
+    try:
+        return World(settings.state_path, traffic)
+    except (ValueError, sqlite3.Error) as error:
+        raise SettingsError(f"--state: {settings.state_path}: {error}") from None
+
+
+def _clock(speed: float, world: World) -> Clock:
+    """Return a clock that shows the present, or goes on from where a faster one has left the world."""
+    now_ms = time.time_ns() // 1_000_000
+    return ScaledClock(speed, now_ms, max(now_ms, world.latest_ms))
+
+
+async def _told_to_stop() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
