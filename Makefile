@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
+CLOUD ?= simulator
 STAMP := $(VENV)/.installed-$(shell cksum < $(LOCK) | cut -d' ' -f1)-$(shell cksum < pyproject.toml | cut -d' ' -f1)
 
 .PHONY: help install run test unit nightly simulate check bench lock clean
@@ -20,7 +21,7 @@ $(STAMP):
 install: $(STAMP)  ## set up .venv
 
 run: install  ## chargers, charge points and a central system, live in this terminal
-	@$(BIN)/chargebridge demo --charge-points 8 --speed 30 --state state/demo
+	@$(BIN)/chargebridge demo --charge-points 8 --speed 30 --cloud $(CLOUD) --state state/demo$(filter-out -simulator,-$(CLOUD))
 
 test: install  ## every test
 	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)

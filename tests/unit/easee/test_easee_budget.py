@@ -150,13 +150,13 @@ def test_retry_after_is_kept_to_the_second():
     assert breaker.ready_at(100.0) == 177.0
 
 
-def test_a_retry_after_of_at_once_is_not_believed_for_long():
+def test_a_retry_after_that_is_followed_by_another_429_is_believed_once_then_a_day_of_silence_is_kept():
     breaker, now_s, waits = Breaker(NoJitter()), 100.0, []
     for _ in range(5):
         breaker.throttled(breaker.sent(now_s), now_s, retry_after_s=0.0)
         waits.append(breaker.ready_at(now_s) - now_s)
         now_s = breaker.ready_at(now_s)
-    assert waits == [1, 2, 4, 8, 16]
+    assert waits == [1, THROTTLED_S, BLOCKED_S, BLOCKED_S, BLOCKED_S]
 
 
 def test_an_absurd_retry_after_ends_one_day():

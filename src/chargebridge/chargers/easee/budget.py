@@ -93,6 +93,8 @@ class Breaker:
         self._silent_until_s = -math.inf
         """Because of a 429; nothing but time ends it."""
         self._throttled_without_success = False
+        self._throttles = 0
+        """How often in a row silence was broken only to be told to keep it."""
         self._trial: Ticket | None = None
         self._numbers = 0
 
@@ -145,12 +147,15 @@ class Breaker:
         again = fresh and (
             self._throttled_without_success or 0.0 <= now_s - self._silent_until_s < RIGHT_AFTER_S
         )
-        # Word for word; but an answer of "at once" that comes again and again is not believed.
         least_s = self._longer_backoff_s() if fresh else 0.0
-        if retry_after_s is not None:
-            wait_s = max(min(retry_after_s, LONGEST_RETRY_AFTER_S), least_s)
-        else:
-            wait_s = BLOCKED_S if blocked or again else THROTTLED_S
+        if fresh:
+            self._throttles = self._throttles + 1 if again else 1
+        if blocked or self._throttles > 2 or (again and retry_after_s is None):
+            least_s = BLOCKED_S
+        elif again or retry_after_s is None:
+            least_s = max(least_s, THROTTLED_S)
+        # Word for word; but who says "in half a minute" and refuses then is not believed twice.
+        wait_s = max(min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S), least_s)
         self._silent_until_s = max(self._silent_until_s, now_s + wait_s)
         self._throttled_without_success = True
         self.abandoned(ticket)

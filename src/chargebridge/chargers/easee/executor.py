@@ -43,13 +43,15 @@ from chargebridge.chargers.model import (
 )
 from chargebridge.clock import Clock
 
-HAND_OVER_S: Final = 20.0
-"""Real seconds that handing a command over may take, waiting for the budget included."""
+HAND_OVER_S: Final = 5.0
+"""Real seconds that handing a command over may wait for its turn and the budget."""
 RESPONSE_S: Final = 3.0
 """Real seconds after which a response is late: most take one."""
 ASK_AFTER_S: Final = (3.0, 8.0, 18.0)
 """Real seconds after which the cloud is asked what became of a ticket."""
 GIVE_UP_S: Final = 25.0
+FASTEST: Final = 10.0
+"""However fast the clock runs, these times are not cut shorter than to a tenth: networks do not get faster."""
 _LOOK_S: Final = 0.25
 _EARLY_RESPONSES: Final = 1024
 _SUPERSEDED: Final = (SetLimit, SetAvailable, Configure, StorePlan)
@@ -115,6 +117,7 @@ class Executor:
         self._authorize_status = authorize_status
         self._tell = tell
         self._waiting: dict[tuple[str, int], asyncio.Future[Response]] = {}
+        self._pace = 1 / min(clock.speed, FASTEST)
         self._early: OrderedDict[tuple[str, int], Response] = OrderedDict()
         self._last_ticks = 0
         self._warned = False
@@ -236,7 +239,7 @@ class Executor:
         except (NotSent, Refused) as error:
             return Outcome.REFUSED, str(error)
         except NoAnswer as error:
-            shown = await self._shown(charger, command, since_ms, RESPONSE_S)
+            shown = await self._shown(charger, command, since_ms, RESPONSE_S * self._pace)
             return (Outcome.DONE, "") if shown else (Outcome.UNKNOWN, str(error))
         for ticket in tickets:
             outcome, detail = await self._verdict(charger, command, ticket, since_ms)
@@ -278,7 +281,7 @@ class Executor:
         response = self._waiting[key] = loop.create_future()
         try:
             for ask_after_s in ASK_AFTER_S:
-                await asyncio.wait({response}, timeout=began + ask_after_s - loop.time())
+                await asyncio.wait({response}, timeout=began + ask_after_s * self._pace - loop.time())
                 if response.done():
                     return _outcome(response.result().accepted, response.result().comment)
                 if shown_by_observations(command, charger.twin, since_ms):
@@ -286,7 +289,7 @@ class Executor:
                 status = await self._ask(ticket)
                 if status is not None and status.was_accepted is not None:
                     return _outcome(status.was_accepted, status.comment or "")
-            await asyncio.wait({response}, timeout=began + GIVE_UP_S - loop.time())
+            await asyncio.wait({response}, timeout=began + GIVE_UP_S * self._pace - loop.time())
             if response.done():
                 return _outcome(response.result().accepted, response.result().comment)
         finally:
