@@ -117,6 +117,15 @@ class GatewayCollector(Collector):
             "Transactions that were rebuilt, since the record of their session never came.",
             figures.notices.get(NoticeKind.TRANSACTION_REBUILT, 0),
         )
+        drivers = CounterMetricFamily(
+            "chargebridge_driver_counts",
+            "What drivers count themselves, such as messages that could not be used.",
+            labels=["driver", "what"],
+        )
+        for driver, counts in figures.driver_counts.items():
+            for what, count in counts.items():
+                drivers.add_metric([driver, what], count)
+        yield drivers
         yield _gauge("pending_turns", "Turns on their way to the disk.", figures.pending_turns)
         notices = CounterMetricFamily(
             "chargebridge_notices", "Things worth an operator's attention, by kind.", labels=["kind"]

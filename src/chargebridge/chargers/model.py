@@ -5,6 +5,7 @@ event says when it happened on the charger; a driver may repeat events and may d
 late, and the charge point tells by their content. All structs travel as JSON too (`tag`).
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -476,3 +477,11 @@ class FindsChargers(Protocol):
         Raises:
             OSError: they cannot be asked for; says why, and what to do.
         """
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """A driver that counts what its operator may want to know; not every one does."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Return counts since the start, each by a word or two in lower case, such as `unreadable`."""

@@ -119,6 +119,7 @@ class EaseeVendor:
                 amqp_url=amqp_url,
                 operator_id=f"demo{secrets.token_hex(4)}",
                 cadence=Cadence(session_energy_s=0),
+                ping_s=max(15 / clock.speed, 1.0),
                 # Seconds of people, which do not get shorter with the clock.
                 token_waits_s=max(180.0, 20 * clock.speed),
             ),

@@ -12,6 +12,7 @@ import structlog
 
 from chargebridge.chargepoint.memory_wear import BUDGET, remaining
 from chargebridge.chargepoint.turn import NoticeKind, Operation, OperatorAsked
+from chargebridge.chargers.model import Counts
 from chargebridge.config.configuration import Configuration, Difference
 from chargebridge.gateway.binding import Binding
 from chargebridge.gateway.limits import allow_links
@@ -107,6 +108,8 @@ class Figures:
     """Charge points that stand still because the store has failed them."""
     events_not_taken: int
     """Events of chargers for which there was no room; their drivers are asked to tell anew."""
+    driver_counts: Mapping[str, Mapping[str, int]]
+    """What drivers count themselves, by their names in the configuration."""
     notices: Mapping[NoticeKind, int]
     link_states: Mapping[str, int]
 
@@ -390,6 +393,11 @@ class Gateway:
             store_failing=self.failing,
             waiting_for_store=len(self.runtime.outage),
             events_not_taken=self.runtime.intake.missed,
+            driver_counts={
+                name: dict(sink.driver.counts())
+                for name, sink in self.roster.sinks.items()
+                if isinstance(sink.driver, Counts)
+            },
             notices=dict(self.runtime.notices),
             link_states=dict(states),
         )

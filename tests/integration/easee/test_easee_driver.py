@@ -44,7 +44,7 @@ def way(request: pytest.FixtureRequest) -> str:
 def place(request: pytest.FixtureRequest, stage, way):
     """Makes stages that the way in leads to."""
     if way == "account":
-        return stage
+        return partial(stage, ping_s=1.0)
     url = request.getfixturevalue("rabbitmq_url")
     operator = f"driver-{os.getpid()}-{abs(hash(request.node.name)) % 10**8}"
     return partial(stage, amqp_url=url, operator_id=operator, integration_account=True)

@@ -27,6 +27,7 @@ FIGURES = Figures(
     store_failing=None,
     waiting_for_store=18,
     events_not_taken=19,
+    driver_counts={"easee": {"unknown id": 21}},
     notices={
         NoticeKind.DEAF_LINK: 8,
         NoticeKind.PROFILE_WRITTEN: 14,
@@ -53,6 +54,7 @@ def values(stored, now_ms=100_000):
 def test_every_figure_is_there():
     assert values(StoredFigures(oldest_unsent_ms=98_500, dead_letters=11, set_aside=13)) == {
         "charge_points": 10,
+        "driver_counts_total/easee/unknown id": 21,
         "links/down": 0,
         "links/waiting": 3,
         "links/connecting": 0,

@@ -110,6 +110,13 @@ class EaseeDriver:
         """Have a command carried out; the sink hears how it ended."""
         self.fleet.command(serial, command)
 
+    def counts(self) -> Mapping[str, int]:
+        """Return what could not be used, and whose commands were not ours."""
+        counts = dict(self.fleet.counts)
+        if self._connection is not None:
+            counts |= self._connection.counts()
+        return counts
+
     async def find_chargers(self) -> list[FoundCharger]:
         """Return the chargers that the account can see.
 
@@ -172,6 +179,7 @@ class _Connection:
         self._bus: Bus | None = None
         # Each way needs libraries that are dear to import, and nobody needs both.
         if self.replays:
+            from chargebridge.chargers.easee.hub import HubTimes  # noqa: PLC0415
             from chargebridge.chargers.easee.stream import SUBSCRIBES_A_SECOND  # noqa: PLC0415
             from chargebridge.chargers.easee.stream import Stream as TheStream  # noqa: PLC0415
 
@@ -181,6 +189,7 @@ class _Connection:
                 fleet,
                 clock,
                 dice,
+                times=HubTimes(silence_s=max(HubTimes().silence_s / clock.speed, 5.0)),
                 subscribes_a_second=SUBSCRIBES_A_SECOND * clock.speed,
             )
         else:
@@ -220,6 +229,11 @@ class _Connection:
             await self._account.close()
             await self._session.close()
             self._memory.close()
+
+    def counts(self) -> Mapping[str, int]:
+        """Return what never reached the fleet."""
+        unreadable = sum(way.unreadable for way in (self._stream, self._bus) if way is not None)
+        return {"unreadable message": unreadable, "foreign response": self._executor.foreign}
 
     # --- what the fleet needs -----------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ ASK_AFTER_S: Final = (3.0, 8.0, 18.0)
 """Real seconds after which the cloud is asked what became of a ticket."""
 GIVE_UP_S: Final = 25.0
 FASTEST: Final = 10.0
-"""However fast the clock runs, these times are not cut shorter than to a tenth: networks do not get faster."""
+"""A clock that runs faster does not cut these times any shorter: networks do not get faster."""
 _LOOK_S: Final = 0.25
 _EARLY_RESPONSES: Final = 1024
 _SUPERSEDED: Final = (SetLimit, SetAvailable, Configure, StorePlan)

@@ -78,8 +78,8 @@ class Fleet:
 
     def __init__(self, settings: Settings, sink: EventSink, clock: Clock) -> None:
         self.chargers: dict[str, Charger] = {}
-        self.counts: Counter[str] = Counter()
-        """What could not be used, by why: `unknown id`, `unknown serial`, `unreadable`."""
+        self.counts: Counter[str] = Counter({"unknown id": 0, "unknown serial": 0, "unreadable": 0})
+        """What could not be used, by why."""
         self.records: dict[str, TwinRecord] = {}
         """What was known of chargers when it was last written down."""
         self._settings = settings
