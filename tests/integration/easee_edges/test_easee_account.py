@@ -149,7 +149,7 @@ async def test_a_wrong_password_is_said_once_and_tried_rarely(site, log):
     async with site:
         account = site.account(password="wrong")
         for _ in range(20):
-            with pytest.raises(NotSent, match="`user` and `password`") as caught:
+            with pytest.raises(NotSent, match="`user_name` and `password`") as caught:
                 await get(account)
         assert site.cloud.logins == 1
         assert caught.value.until_s == pytest.approx(5_000 + 600, abs=1)
@@ -160,7 +160,7 @@ async def test_a_wrong_password_is_said_once_and_tried_rarely(site, log):
         assert site.cloud.logins <= 9
         errors = [event for event in log if event["log_level"] == "error"]
         assert [event["event"] for event in errors] == [
-            "cannot sign in: the cloud refuses `user` and `password` of this account"
+            "cannot sign in: the cloud refuses `user_name` and `password` of this account"
         ]
         site.cloud.password = "wrong"
         site.clock.passed_s += 6 * 3600
@@ -175,6 +175,21 @@ async def test_a_login_that_fails_for_another_reason_is_tried_again_sooner(site)
             await get(account)
         site.clock.passed_s += 31
         await get(account)
+
+
+async def test_an_outage_at_login_does_not_hide_a_wrong_password(site, log):
+    async with site:
+        site.cloud.script("/api/accounts/login", (401, b""), None)
+        account = site.account(password="wrong")
+        for _ in range(3):
+            with pytest.raises(NotSent):
+                await get(account)
+            site.clock.passed_s += 1300
+    said = [(event["log_level"], event["event"]) for event in log]
+    assert said[:2] == [
+        ("warning", "cannot sign in: the cloud refuses the login (HTTP 401)"),
+        ("error", "cannot sign in: the cloud refuses `user_name` and `password` of this account"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,8 @@ class Account:
         self._user = user
         self._clock = clock
         limits = Limits(requests=requests_per_5_min, reads=max(requests_per_5_min * 4 // 5, 1))
-        transport = Transport(base_url, session, f"chargebridge/{version}", answer_timeout_s)
-        self._asking = Asking(transport, Budget(random, limits), clock, sleep)
+        self._transport = Transport(base_url, session, f"chargebridge/{version}", answer_timeout_s)
+        self._asking = Asking(self._transport, Budget(random, limits), clock, sleep)
         self._sign_in = SignIn(
             user, Secret(password), asking=self._asking, clock=clock, random=random, load=load, save=save
         )
@@ -174,6 +174,21 @@ class Account:
             raise NotSent("the account is closed")
         deadline_s = self._asking.now_s() + patience_s
         return await (self._sign_in.renewed(deadline_s) if new else self._sign_in.token(deadline_s))
+
+    def headers(self, url: str, token: Secret) -> dict[str, str]:
+        """Return the headers that open a connection of another kind to a URL: who asks, and cookies.
+
+        A balancer in front of several servers may keep in a cookie which of them has negotiated.
+        """
+        return self._transport.headers(url, token)
+
+    def throttled(self, retry_after: str | None) -> float:
+        """Note a 429 on a connection of another kind; return when silence ends, as `Instant.mono`.
+
+        Args:
+            retry_after: the header of that name.
+        """
+        return self._asking.throttled(retry_after)
 
     @asynccontextmanager
     async def _turn(self, kind: Kind, deadline_s: float) -> AsyncIterator[None]:

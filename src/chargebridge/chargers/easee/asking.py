@@ -88,7 +88,7 @@ class Asking:
             breaker.throttled(
                 ticket,
                 now.mono,
-                retry_after_s=retry_after_s(received, now.utc_ms),
+                retry_after_s=retry_after_s(received.retry_after, now.utc_ms),
                 blocked=speaks_of_block(received),
             )
         elif received.status >= 500 or is_gateway_refusal(received):
@@ -96,3 +96,11 @@ class Asking:
         else:
             breaker.succeeded(ticket)
         return received
+
+    def throttled(self, retry_after: str | None) -> float:
+        """Note a 429 on a connection that is no request; return when the silence ends, in seconds."""
+        now, breaker = self._clock.now(), self.budget.breaker
+        breaker.throttled(
+            breaker.sent(now.mono), now.mono, retry_after_s=retry_after_s(retry_after, now.utc_ms)
+        )
+        return breaker.silent_until_s

@@ -202,27 +202,29 @@ class SignIn:
         if received.status < 300 and self._take(received):
             if self._refusals:
                 _log.warning("signed in again", account=self._user)
-            self._refusals = 0
+            self._refusals, self._refused_why = 0, ""
         elif received.status < 300:
             self._refuse(
                 "the cloud answers a login with something else than tokens; is `url` right?", FIRST_REFUSAL_S
             )
         elif _says_no(received):
             why = refusal(received)
-            if why.code == BAD_PASSWORD or why.status == 401:
-                self._refuse("the cloud refuses `user` and `password` of this account", FIRST_REFUSAL_S)
+            if why.code == BAD_PASSWORD:
+                self._refuse("the cloud refuses `user_name` and `password` of this account", FIRST_REFUSAL_S)
             else:
-                # A 400 without that code is also what an outage looks like.
+                # A 400 or 401 without that code is also what an outage looks like.
                 self._refuse(f"the cloud refuses the login ({why})", FIRST_OUTAGE_S)
 
     def _refuse(self, why: str, first_wait_s: float) -> None:
         """Remember that a login makes no sense for a while: repeating it would lock the account."""
         wait_s = min(first_wait_s * 2.0 ** min(self._refusals, 16), LONGEST_REFUSAL_S)
+        log = _log.error if first_wait_s == FIRST_REFUSAL_S else _log.warning
+        if why == self._refused_why:
+            log = _log.info  # it has been said
+        log(f"cannot sign in: {why}", account=self._user, next_attempt_in_s=wait_s)
         self._refused_until_s = self._asking.now_s() + wait_s
         self._refused_why = why
         self._refusals += 1
-        log = _log.error if self._refusals == 1 else _log.info
-        log(f"cannot sign in: {why}", account=self._user, next_attempt_in_s=wait_s)
 
     # --- tokens ----------------------------------------------------------------------------------
 

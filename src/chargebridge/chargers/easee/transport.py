@@ -9,6 +9,7 @@ from typing import Final
 import aiohttp
 import msgspec
 from msgspec import Struct
+from yarl import URL
 
 from chargebridge.chargers.easee.failures import DETAIL_LIMIT, NotFound, Refused
 from chargebridge.chargers.easee.secret import Secret
@@ -86,6 +87,14 @@ class Transport:
             total=answer_timeout_s,
             connect=min(CONNECT_TIMEOUT_S, answer_timeout_s / 2),
         )
+
+    def headers(self, url: str, token: Secret) -> dict[str, str]:
+        """Return what identifies us to a URL when something else than this opens a connection to it."""
+        headers = {"User-Agent": self._headers["User-Agent"], "Authorization": f"Bearer {token.reveal()}"}
+        morsels = self._session.cookie_jar.filter_cookies(URL(url)).values()
+        if cookies := "; ".join(f"{morsel.key}={morsel.coded_value}" for morsel in morsels):
+            headers["Cookie"] = cookies
+        return headers
 
     async def exchange(
         self, method: str, path: str, body: object = None, token: Secret | None = None
@@ -174,14 +183,14 @@ def speaks_of_block(received: Received) -> bool:
     return b"block" in text or b"24 h" in text
 
 
-def retry_after_s(received: Received, now_ms: int) -> float | None:
+def retry_after_s(header: str | None, now_ms: int) -> float | None:
     """Return what `Retry-After` asks for, in seconds from now; None: it is absent or cannot be read.
 
     Args:
-        received: the answer.
+        header: of that name.
         now_ms: the present, in UTC milliseconds.
     """
-    text = (received.retry_after or "").strip()
+    text = (header or "").strip()
     if text.isascii() and text.isdecimal():
         return float(text[:12])
     with contextlib.suppress(ValueError, OverflowError):

@@ -1,0 +1,119 @@
+"""What a SignalR hub says, read: pure, and nothing in it is worth a connection."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from chargebridge.chargers.easee.hub import SEPARATOR
+from chargebridge.chargers.easee.ticks import parse_time
+from chargebridge.chargers.easee.wire import Response, Update
+
+COMMENT_LIMIT: Final = 500
+
+_INVOCATION: Final = 1
+_COMPLETION: Final = 3
+_CLOSE: Final = 7
+
+
+class Refusal(Struct, frozen=True):
+    """A call of ours failed on the hub's side."""
+
+    invocation_id: str
+    error: str
+
+
+class Closing(Struct, frozen=True):
+    """The hub is about to close the connection."""
+
+    error: str
+
+
+class Unreadable(Struct, frozen=True):
+    """A message that makes no sense to us."""
+
+    why: str
+
+
+Said = Update | Response | Refusal | Closing | Unreadable
+
+
+class _Message(Struct, frozen=True, rename="camel"):
+    type: int
+    target: str = ""
+    arguments: tuple[Raw, ...] = ()
+    invocation_id: str | None = None
+    error: str | None = None
+
+
+class _Observation(Struct, frozen=True):
+    mid: str
+    id: int
+    timestamp: str
+    value: Raw
+
+
+class _CommandResponse(Struct, frozen=True, rename="camel"):
+    serial_number: str
+    id: int
+    ticks: int
+    was_accepted: bool
+    comment: str | None = None
+
+
+_message: Final = msgspec.json.Decoder(_Message)
+_observation: Final = msgspec.json.Decoder(_Observation)
+_response: Final = msgspec.json.Decoder(_CommandResponse)
+_text: Final = msgspec.json.Decoder(str)
+
+
+def read_frame(frame: str) -> Iterator[Said]:
+    """Yield what a frame says, message by message; pings and what nobody needs say nothing.
+
+    Args:
+        frame: messages, each with `SEPARATOR` behind it.
+    """
+    for text in frame.split(SEPARATOR):
+        if text:
+            try:
+                said = _read(text)
+            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+                said = Unreadable(f"{type(error).__name__}: {error}"[:200])
+            if said is not None:
+                yield said
+
+
+def _read(text: str) -> Said | None:
+    message = _message.decode(text)
+    if message.type == _INVOCATION:
+        match message.target:
+            case "ProductUpdate" | "ChargerUpdate":
+                return _update(_only(message))
+            case "CommandResponse":
+                return _command_response(_only(message))
+            case _:
+                return None
+    if message.type == _COMPLETION and message.error is not None:
+        return Refusal(message.invocation_id or "", message.error)
+    return Closing(message.error or "") if message.type == _CLOSE else None
+
+
+def _only(message: _Message) -> Raw:
+    if len(message.arguments) != 1:
+        raise ValueError(f"{message.target} with {len(message.arguments)} arguments")
+    return message.arguments[0]
+
+
+def _update(argument: Raw) -> Update:
+    read = _observation.decode(argument)
+    value = bytes(read.value)
+    # Text, whatever its type; if it is none after all, it is taken as it is written.
+    text = _text.decode(value) if value.startswith(b'"') else value.decode()
+    return Update(read.mid, read.id, parse_time(read.timestamp), "" if text == "null" else text)
+
+
+def _command_response(argument: Raw) -> Response:
+    read = _response.decode(argument)
+    comment = (read.comment or "")[:COMMENT_LIMIT]
+    return Response(read.serial_number, read.id, read.ticks, read.was_accepted, comment)

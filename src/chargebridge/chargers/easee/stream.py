@@ -1,0 +1,270 @@
+"""The stream of an account: what its chargers say, by SignalR, charger by charger.
+
+It does get lost. Then it is opened again, for ever, each time with a renewed token, and every charger is
+subscribed to again.
+"""
+
+import asyncio
+from random import Random
+from typing import Final, Protocol
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from chargebridge.chargers.easee.account import Account, CallFailedError, NotSent
+from chargebridge.chargers.easee.hub import Hub, HubLostError, HubTimes
+from chargebridge.chargers.easee.hub_messages import Closing, Refusal, Said, Unreadable, read_frame
+from chargebridge.chargers.easee.reconnecting import Waits
+from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.clock import Clock
+
+SUBSCRIBES_A_SECOND: Final = 20.0
+"""Real seconds; each subscription has a hundred messages sent."""
+NEGOTIATE_PATIENCE_S: Final = 20.0
+"""Real seconds."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Listener(Protocol):
+    """Who hears what chargers say. None of it may raise."""
+
+    def stream_opened(self) -> None:
+        """The connection is there; subscriptions follow."""
+
+    def stream_lost(self, reason: str) -> None:
+        """The connection that was there is not any more."""
+
+    def subscribed(self, serial: str) -> None:
+        """A charger's subscription was just sent; what is known of it follows, then what happens."""
+
+    def updated(self, update: Update) -> None:
+        """A charger that is subscribed to has made an observation."""
+
+    def responded(self, response: Response) -> None:
+        """A command to a charger has ended, whoever gave it."""
+
+
+class _Negotiated(Struct, frozen=True, rename="camel"):
+    connection_id: str
+
+
+class Stream:
+    """Keeps one connection to the hub, and on it a subscription for every charger that is asked for.
+
+    Args:
+        url: of the hub, such as `https://streams.easee.com/hubs/chargers`.
+        account: whose chargers they are.
+        listener: who hears them.
+        clock: the driver's.
+        random: jitter.
+        times: how long to wait for what.
+        waits: how long to wait between connections.
+        subscribes_a_second: how fast chargers are subscribed to, in real seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        account: Account,
+        listener: Listener,
+        clock: Clock,
+        random: Random,
+        *,
+        times: HubTimes | None = None,
+        waits: Waits | None = None,
+        subscribes_a_second: float = SUBSCRIBES_A_SECOND,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._account = account
+        self._listener = listener
+        self._clock = clock
+        self._random = random
+        self._times = times or HubTimes()
+        self._waits = waits or Waits()
+        self._pause_s = 1 / subscribes_a_second
+        self._patience_s = NEGOTIATE_PATIENCE_S * clock.speed
+        self._wanted: dict[str, None] = {}
+        self._subscribed: set[str] = set()
+        """On this connection."""
+        self._due: dict[str, None] = {}
+        """Chargers to which something has to be said on this connection, in order."""
+        self._something_due = asyncio.Event()
+        self._is_open = False
+        self._task: asyncio.Task[None] | None = None
+        self.unreadable = 0
+        """Messages that made no sense."""
+        self.failed = 0
+        """Messages that the listener could not take."""
+        self.unwanted = 0
+        """Observations of chargers that nobody asked for (any more)."""
+        self.trouble = "not connected yet"
+        """Why there is no connection, for an operator; "" while there is one."""
+
+    async def start(self) -> None:
+        """Connect, and stay connected until `stop`; returns at once."""
+        self._task = asyncio.get_running_loop().create_task(self._stay_connected())
+
+    async def stop(self) -> None:
+        """Disconnect; nothing is heard from now on."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def subscribe(self, serial: str) -> None:
+        """Hear a charger, now and after every reconnect. Once is enough."""
+        if serial not in self._wanted:
+            self._wanted[serial] = None
+            self._say_soon(serial)
+
+    def unsubscribe(self, serial: str) -> None:
+        """Hear a charger no more."""
+        if serial in self._wanted:
+            del self._wanted[serial]
+            self._say_soon(serial)
+
+    def _say_soon(self, serial: str) -> None:
+        if self._is_open:
+            self._due[serial] = None
+            self._something_due.set()
+
+    # --- the connection --------------------------------------------------------------------------
+
+    async def _stay_connected(self) -> None:
+        failures, renew = 0, False
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            reason, not_before_s = await self._connect(renew)
+            renew = True
+            if self.trouble != reason:
+                _log.info("the stream is not connected", reason=reason)
+            was_open, self._is_open, self.trouble = self._is_open, False, reason
+            self._subscribed.clear()
+            self._due.clear()
+            if was_open and self._task is not None:
+                self._listener.stream_lost(reason)
+            failures = self._waits.failures_after(failures, loop.time() - began if was_open else 0.0)
+            await asyncio.sleep(self._waits.wait_s(failures, self._random))
+            await self._until(not_before_s)
+
+    async def _until(self, not_before_s: float) -> None:
+        left_s = not_before_s - self._clock.now().mono
+        if left_s > 0:
+            await asyncio.sleep(left_s / self._clock.speed)
+
+    async def _connect(self, renew: bool) -> tuple[str, float]:
+        """Hold one connection; return why it ended, and before when there must not be another."""
+        try:
+            if renew:
+                await self._account.token(self._patience_s, new=True)
+            url = await self._negotiate()
+            token = await self._account.token(NEGOTIATE_PATIENCE_S)
+            headers = self._account.headers(self._url, token)
+            await self._converse(Hub(url, headers, self._opened, self._take, self._times))
+        except NotSent as error:
+            return error.reason, error.until_s or 0.0
+        except CallFailedError as error:
+            return f"the stream cannot be negotiated: {error}", 0.0
+        except HubLostError as error:
+            if error.status == 429:
+                return str(error), self._account.throttled(error.retry_after)
+            return str(error), 0.0
+        except Exception as error:  # noqa: BLE001 - a stream that is not opened again loses every charger
+            _log.exception("the stream failed in a way that was not thought of")
+            return f"the stream failed: {type(error).__name__}", 0.0
+        raise AssertionError("a connection has ended without a reason")
+
+    async def _negotiate(self) -> str:
+        """Return where the WebSocket is.
+
+        Raises:
+            CallFailedError: the hub did not say.
+        """
+        answer = await self._account.request("POST", f"{self._url}/negotiate", patience_s=self._patience_s)
+        try:
+            connection = msgspec.json.decode(answer.body, type=_Negotiated).connection_id
+        except msgspec.MsgspecError as error:
+            raise CallFailedError(f"its answer makes no sense ({error})") from None
+        parts = urlsplit(self._url)
+        scheme = "wss" if parts.scheme == "https" else "ws"
+        return urlunsplit(parts._replace(scheme=scheme, query=f"id={quote(connection, safe='')}"))
+
+    async def _converse(self, hub: Hub) -> None:
+        """Raises HubLostError at the end."""
+        subscribing = asyncio.get_running_loop().create_task(self._subscribe_all(hub))
+        try:
+            await hub.run()
+        finally:
+            subscribing.cancel()
+            await asyncio.wait({subscribing})
+
+    def _opened(self) -> None:
+        if self._task is None:
+            return
+        _log.info("the stream is connected", chargers=len(self._wanted))
+        self._is_open, self.trouble = True, ""
+        self._listener.stream_opened()
+        self._due.update(self._wanted)
+        self._something_due.set()
+
+    async def _subscribe_all(self, hub: Hub) -> None:
+        while True:
+            await self._something_due.wait()
+            self._something_due.clear()
+            while self._due:
+                serial = next(iter(self._due))
+                del self._due[serial]
+                try:
+                    if await self._say(hub, serial):
+                        await asyncio.sleep(self._pause_s)
+                except HubLostError:
+                    return  # `Hub.run` tells of it
+
+    async def _say(self, hub: Hub, serial: str) -> bool:
+        """Have the hub do for a charger what is wanted; return whether anything had to be said."""
+        wanted, subscribed = serial in self._wanted, serial in self._subscribed
+        if wanted:
+            # One that was unwanted for a moment is subscribed to anew, for its state of now.
+            self._subscribed.add(serial)
+            await hub.invoke("SubscribeWithCurrentState", (serial, True), serial)
+            if serial in self._wanted:
+                self._listener.subscribed(serial)
+        elif subscribed:
+            self._subscribed.discard(serial)
+            await hub.invoke("Unsubscribe", (serial,), serial)
+        return wanted or subscribed
+
+    # --- what is heard ---------------------------------------------------------------------------
+
+    def _take(self, frame: str) -> None:
+        for said in read_frame(frame):
+            if self._task is None:
+                return
+            try:
+                self._hear(said)
+            except Exception:  # noqa: BLE001 - the listener's own mistake
+                # It would come again with the next replay, and end that connection too.
+                self.failed += 1
+                _log.exception("a message of the stream was not taken", failed=self.failed)
+
+    def _hear(self, said: Said) -> None:
+        match said:
+            case Update():
+                if said.serial in self._wanted and self._is_open:
+                    self._listener.updated(said)
+                else:
+                    self.unwanted += 1
+            case Response():
+                self._listener.responded(said)
+            case Unreadable(why=why):
+                self.unreadable += 1
+                if self.unreadable == 1:
+                    _log.warning("the stream says what cannot be read; the rest is counted", error=why)
+            case Refusal(invocation_id=serial, error=error):
+                _log.warning("the stream refuses a charger", charger=serial[:40], error=error[:200])
+            case Closing(error=error):
+                _log.info("the stream is about to close", error=error[:200])
