@@ -245,6 +245,7 @@ async def test_a_charger_is_subscribed_to_once_and_forgotten_when_it_is_unwanted
         await stage.hub.calls(("SubscribeWithCurrentState", "EH1", True), ("Unsubscribe", "EH1"))
         await peer.observe("EH1", 109, "3")  # it is said not to work
         stream.subscribe("EH2")
+        await stage.ears.hears(("subscribed", "EH2"))
         await peer.observe("EH2", 109, "3")
         await stage.ears.hears(Update("EH2", 109, AT_MS, "3"))
         assert stream.unwanted == 1

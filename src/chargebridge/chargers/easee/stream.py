@@ -38,7 +38,7 @@ class Listener(Protocol):
         """The connection that was there is not any more."""
 
     def subscribed(self, serial: str) -> None:
-        """A charger's subscription was just sent; what is known of it follows, then what happens."""
+        """A charger is being subscribed to; what is known of it follows, then what happens."""
 
     def updated(self, update: Update) -> None:
         """A charger that is subscribed to has made an observation."""
@@ -215,7 +215,7 @@ class Stream:
         while True:
             await self._something_due.wait()
             self._something_due.clear()
-            while self._due:
+            while self._due and self._task is not None:
                 serial = next(iter(self._due))
                 del self._due[serial]
                 try:
@@ -230,9 +230,9 @@ class Stream:
         if wanted:
             # One that was unwanted for a moment is subscribed to anew, for its state of now.
             self._subscribed.add(serial)
+            # Told before it has left for sure, so that nothing of it can be heard earlier.
+            self._listener.subscribed(serial)
             await hub.invoke("SubscribeWithCurrentState", (serial, True), serial)
-            if serial in self._wanted:
-                self._listener.subscribed(serial)
         elif subscribed:
             self._subscribed.discard(serial)
             await hub.invoke("Unsubscribe", (serial,), serial)
