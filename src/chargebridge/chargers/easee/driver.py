@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from chargebridge.chargers.easee.bus import Bus
     from chargebridge.chargers.easee.stream import Stream
 
+LEAST_SILENCE_S: Final = 5.0
+"""Real seconds after which a silent stream is dead, however fast the clock runs."""
 _TOKENS: Final = "tokens"
 
 
@@ -156,6 +158,43 @@ def make_account(
     )
 
 
+# Each way needs libraries that are dear to import, and nobody needs both.
+
+
+def _make_stream(settings: Settings, account: Account, fleet: Fleet, clock: Clock) -> "Stream":
+    from chargebridge.chargers.easee.stream import SUBSCRIBES_A_SECOND, HubTimes, Stream  # noqa: PLC0415
+
+    times = HubTimes()
+    return Stream(
+        settings.stream_url,
+        account,
+        fleet,
+        clock,
+        random.Random(),  # noqa: S311 - nothing secret hangs on jitter
+        times=msgspec.structs.replace(times, silence_s=max(times.silence_s / clock.speed, LEAST_SILENCE_S)),
+        subscribes_a_second=SUBSCRIBES_A_SECOND * clock.speed,
+    )
+
+
+def _make_bus(settings: Settings, account: Account, fleet: Fleet, clock: Clock) -> "Bus":
+    from chargebridge.chargers.easee.bus import Bus, Patterns  # noqa: PLC0415
+
+    patterns = Patterns(
+        observation=settings.observation_key,
+        command=settings.command_key,
+        response=settings.response_key,
+        pulse=settings.pulse_key,
+    )
+    return Bus(
+        account,
+        patterns,
+        fleet,
+        clock,
+        random.Random(),  # noqa: S311 - nothing secret hangs on jitter
+        settings.prefetch,
+    )
+
+
 class _Connection:
     """All that there is between `start` and `stop`: what the fleet needs of the cloud (`fleet.Cloud`).
 
@@ -174,35 +213,8 @@ class _Connection:
         self._memory = memory
         self._session = aiohttp.ClientSession()
         self._account = make_account(settings, self._session, clock, load=self._load, save=self._save)
-        dice = random.Random()  # noqa: S311 - nothing secret hangs on jitter
-        self._stream: Stream | None = None
-        self._bus: Bus | None = None
-        # Each way needs libraries that are dear to import, and nobody needs both.
-        if self.replays:
-            from chargebridge.chargers.easee.hub import HubTimes  # noqa: PLC0415
-            from chargebridge.chargers.easee.stream import SUBSCRIBES_A_SECOND  # noqa: PLC0415
-            from chargebridge.chargers.easee.stream import Stream as TheStream  # noqa: PLC0415
-
-            self._stream = TheStream(
-                settings.stream_url,
-                self._account,
-                fleet,
-                clock,
-                dice,
-                times=HubTimes(silence_s=max(HubTimes().silence_s / clock.speed, 5.0)),
-                subscribes_a_second=SUBSCRIBES_A_SECOND * clock.speed,
-            )
-        else:
-            from chargebridge.chargers.easee.bus import Bus as TheBus  # noqa: PLC0415
-            from chargebridge.chargers.easee.bus import Patterns  # noqa: PLC0415
-
-            patterns = Patterns(
-                observation=settings.observation_key,
-                command=settings.command_key,
-                response=settings.response_key,
-                pulse=settings.pulse_key,
-            )
-            self._bus = TheBus(self._account, patterns, fleet, clock, dice, settings.prefetch)
+        self._stream = _make_stream(settings, self._account, fleet, clock) if self.replays else None
+        self._bus = None if self.replays else _make_bus(settings, self._account, fleet, clock)
         self._notebook = Notebook(memory, self.acknowledge)
         self._executor = Executor(
             self._account, self._bus, clock, settings.authorize_status, sink.command_outcome
