@@ -1,8 +1,13 @@
-"""How long to wait before a lost connection is made again."""
+"""Connections that are kept for ever: how long to wait before a lost one is made again."""
 
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
 from random import Random
 
 from msgspec import Struct
+
+from chargebridge.clock import Clock
 
 
 class Waits(Struct, frozen=True):
@@ -22,3 +27,33 @@ class Waits(Struct, frozen=True):
         # Bounded before it is raised: a week of failures must not overflow a float.
         wait_s = min(self.first_s * 2.0 ** min(failures - 1, 30), self.longest_s)
         return wait_s * (1 - 0.5 * random.random())
+
+
+class Ended(Struct, frozen=True):
+    """How a connection came to its end."""
+
+    reason: str
+    opened_at: float | None = None
+    """By the loop's time; None: it never opened."""
+    not_before_s: float = -math.inf
+    """There must not be another before this moment, as `Instant.mono`."""
+
+
+async def keep(connect: Callable[[], Awaitable[Ended]], waits: Waits, random: Random, clock: Clock) -> None:
+    """Make a connection again whenever it has ended, for ever.
+
+    Args:
+        connect: makes one and holds it; returns when it has ended.
+        waits: how long to wait in between, in real seconds.
+        random: jitter.
+        clock: whose `mono` `Ended.not_before_s` means.
+    """
+    loop, failures = asyncio.get_running_loop(), 0
+    while True:
+        ended = await connect()
+        lasted_s = 0.0 if ended.opened_at is None else loop.time() - ended.opened_at
+        failures = waits.failures_after(failures, lasted_s)
+        await asyncio.sleep(waits.wait_s(failures, random))
+        left_s = ended.not_before_s - clock.now().mono
+        if left_s > 0:
+            await asyncio.sleep(left_s / clock.speed)

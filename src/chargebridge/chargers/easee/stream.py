@@ -5,6 +5,7 @@ subscribed to again.
 """
 
 import asyncio
+import math
 from random import Random
 from typing import Final, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -16,7 +17,7 @@ from msgspec import Struct
 from chargebridge.chargers.easee.account import Account, CallFailedError, NotSent
 from chargebridge.chargers.easee.hub import Hub, HubLostError, HubTimes
 from chargebridge.chargers.easee.hub_messages import Closing, Refusal, Said, Unreadable, read_frame
-from chargebridge.chargers.easee.reconnecting import Waits
+from chargebridge.chargers.easee.reconnecting import Ended, Waits, keep
 from chargebridge.chargers.easee.wire import Response, Update
 from chargebridge.clock import Clock
 
@@ -92,7 +93,10 @@ class Stream:
         self._due: dict[str, None] = {}
         """Chargers to which something has to be said on this connection, in order."""
         self._something_due = asyncio.Event()
-        self._is_open = False
+        self._opened_at: float | None = None
+        """By the loop's time; None while there is no connection."""
+        self._renew = False
+        """Whether the token has to be renewed before the next connection."""
         self._task: asyncio.Task[None] | None = None
         self.unreadable = 0
         """Messages that made no sense."""
@@ -105,7 +109,8 @@ class Stream:
 
     async def start(self) -> None:
         """Connect, and stay connected until `stop`; returns at once."""
-        self._task = asyncio.get_running_loop().create_task(self._stay_connected())
+        keeping = keep(self._connect, self._waits, self._random, self._clock)
+        self._task = asyncio.get_running_loop().create_task(keeping)
 
     async def stop(self) -> None:
         """Disconnect; nothing is heard from now on."""
@@ -127,55 +132,45 @@ class Stream:
             self._say_soon(serial)
 
     def _say_soon(self, serial: str) -> None:
-        if self._is_open:
+        if self._opened_at is not None:
             self._due[serial] = None
             self._something_due.set()
 
     # --- the connection --------------------------------------------------------------------------
 
-    async def _stay_connected(self) -> None:
-        failures, renew = 0, False
-        loop = asyncio.get_running_loop()
-        while True:
-            began = loop.time()
-            reason, not_before_s = await self._connect(renew)
-            renew = True
-            if self.trouble != reason:
-                _log.info("the stream is not connected", reason=reason)
-            was_open, self._is_open, self.trouble = self._is_open, False, reason
-            self._subscribed.clear()
-            self._due.clear()
-            if was_open and self._task is not None:
-                self._listener.stream_lost(reason)
-            failures = self._waits.failures_after(failures, loop.time() - began if was_open else 0.0)
-            await asyncio.sleep(self._waits.wait_s(failures, self._random))
-            await self._until(not_before_s)
+    async def _connect(self) -> Ended:
+        """Hold one connection until its end."""
+        reason, not_before_s = await self._converse()
+        if self.trouble != reason:
+            _log.info("the stream is not connected", reason=reason)
+        opened_at, self._opened_at, self.trouble = self._opened_at, None, reason
+        self._subscribed.clear()
+        self._due.clear()
+        if opened_at is not None and self._task is not None:
+            self._listener.stream_lost(reason)
+        self._renew = True
+        return Ended(reason, opened_at, not_before_s)
 
-    async def _until(self, not_before_s: float) -> None:
-        left_s = not_before_s - self._clock.now().mono
-        if left_s > 0:
-            await asyncio.sleep(left_s / self._clock.speed)
-
-    async def _connect(self, renew: bool) -> tuple[str, float]:
-        """Hold one connection; return why it ended, and before when there must not be another."""
+    async def _converse(self) -> tuple[str, float]:
+        """Return why the connection ended, and before when there must not be another."""
         try:
-            if renew:
-                await self._account.token(self._patience_s, new=True)
+            if self._renew:
+                await self._account.token(NEGOTIATE_PATIENCE_S, new=True)
             url = await self._negotiate()
             token = await self._account.token(NEGOTIATE_PATIENCE_S)
             headers = self._account.headers(self._url, token)
-            await self._converse(Hub(url, headers, self._opened, self._take, self._times))
+            await self._listen(Hub(url, headers, self._opened, self._take, self._times))
         except NotSent as error:
-            return error.reason, error.until_s or 0.0
+            return error.reason, -math.inf if error.until_s is None else error.until_s
         except CallFailedError as error:
-            return f"the stream cannot be negotiated: {error}", 0.0
+            return f"the stream cannot be negotiated: {error}", -math.inf
         except HubLostError as error:
-            if error.status == 429:
-                return str(error), self._account.throttled(error.retry_after)
-            return str(error), 0.0
+            return str(error), self._account.throttled(
+                error.retry_after
+            ) if error.status == 429 else -math.inf
         except Exception as error:  # noqa: BLE001 - a stream that is not opened again loses every charger
             _log.exception("the stream failed in a way that was not thought of")
-            return f"the stream failed: {type(error).__name__}", 0.0
+            return f"the stream failed: {type(error).__name__}", -math.inf
         raise AssertionError("a connection has ended without a reason")
 
     async def _negotiate(self) -> str:
@@ -193,7 +188,7 @@ class Stream:
         scheme = "wss" if parts.scheme == "https" else "ws"
         return urlunsplit(parts._replace(scheme=scheme, query=f"id={quote(connection, safe='')}"))
 
-    async def _converse(self, hub: Hub) -> None:
+    async def _listen(self, hub: Hub) -> None:
         """Raises HubLostError at the end."""
         subscribing = asyncio.get_running_loop().create_task(self._subscribe_all(hub))
         try:
@@ -206,7 +201,7 @@ class Stream:
         if self._task is None:
             return
         _log.info("the stream is connected", chargers=len(self._wanted))
-        self._is_open, self.trouble = True, ""
+        self._opened_at, self.trouble = asyncio.get_running_loop().time(), ""
         self._listener.stream_opened()
         self._due.update(self._wanted)
         self._something_due.set()
@@ -254,7 +249,7 @@ class Stream:
     def _hear(self, said: Said) -> None:
         match said:
             case Update():
-                if said.serial in self._wanted and self._is_open:
+                if said.serial in self._wanted and self._opened_at is not None:
                     self._listener.updated(said)
                 else:
                     self.unwanted += 1

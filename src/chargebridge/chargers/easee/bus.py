@@ -1,0 +1,235 @@
+"""An operator's message bus: what its chargers say comes in and is acknowledged, commands go out.
+
+The broker keeps what nobody has acknowledged, over every kind of restart, and delivers it again. So nothing
+is lost here, and some of it comes twice.
+"""
+
+import asyncio
+import math
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from chargebridge.chargers.easee.account import Account, CallFailedError, Kind, NotSent, Refused
+from chargebridge.chargers.easee.bus_connection import BrokerLostError, BusConnection, Way
+from chargebridge.chargers.easee.bus_messages import Patterns, Reader, command_body, command_key
+from chargebridge.chargers.easee.reconnecting import Ended, Waits, keep
+from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.clock import Clock
+
+__all__ = ["Bus", "Listener", "Patterns"]
+
+PREFETCH: Final = 20_000
+WAY_PATIENCE_S: Final = 20.0
+"""Of the driver's clock."""
+FAILURES_PER_WAY: Final = 5
+"""After so many connections in a row that never opened, the way is asked for again."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Listener(Protocol):
+    """Who hears what chargers say. None of it may raise."""
+
+    def stream_opened(self) -> None:
+        """The connection is there; what waits at the broker follows."""
+
+    def stream_lost(self, reason: str) -> None:
+        """The connection that was there is not any more."""
+
+    def updated(self, update: Update) -> None:
+        """A charger has made an observation; to be acknowledged under its `delivery`."""
+
+    def responded(self, response: Response) -> None:
+        """A command has ended; to be acknowledged under its `delivery`."""
+
+
+class Bus:
+    """Keeps one connection to an operator's broker.
+
+    Args:
+        account: an integration account of the operator.
+        patterns: of routing keys.
+        listener: who hears.
+        clock: the driver's.
+        random: jitter.
+        prefetch: messages that may be out without being acknowledged.
+        waits: how long to wait between connections.
+
+    Raises:
+        ValueError: a pattern makes no sense.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        patterns: Patterns,
+        listener: Listener,
+        clock: Clock,
+        random: Random,
+        prefetch: int = PREFETCH,
+        *,
+        waits: Waits | None = None,
+    ) -> None:
+        self._account = account
+        self._reader = Reader(patterns)
+        self._command_key = patterns.command
+        self._listener = listener
+        self._clock = clock
+        self._random = random
+        self._prefetch = prefetch
+        self._waits = waits or Waits()
+        self._way: Way | None = None
+        self._failures = 0
+        self._connection: BusConnection | None = None
+        self._last_delivery = 0
+        self._opened_at: float | None = None
+        """By the loop's time; None while there is no connection."""
+        self._task: asyncio.Task[None] | None = None
+        self.trouble = "not connected yet"
+        """Why there is no connection, for an operator; "" while there is one."""
+        self.pulses = 0
+        self.unknown = 0
+        """Messages under routing keys that no pattern knows."""
+        self.unreadable = 0
+        """Messages that made no sense."""
+        self.failed = 0
+        """Messages that the listener could not take."""
+
+    async def start(self) -> None:
+        """Connect, and stay connected until `stop`; returns at once."""
+        keeping = keep(self._connect, self._waits, self._random, self._clock)
+        self._task = asyncio.get_running_loop().create_task(keeping)
+
+    async def stop(self) -> None:
+        """Disconnect, after the broker has been told what is acknowledged; nothing is heard from now on."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def acknowledge(self, deliveries: Iterable[int]) -> None:
+        """Let the broker forget messages; those of an earlier connection come again whatever is said."""
+        if self._connection is not None:
+            self._connection.acknowledge(deliveries)
+
+    async def send(
+        self, serial: str, command_id: int, ticks: int, expires_ms: int, arguments: Sequence[str]
+    ) -> None:
+        """Give a command to the broker, and wait until it has it.
+
+        Args:
+            serial: of the charger.
+            command_id: its number, see `vocabulary.CommandId`.
+            ticks: names the command.
+            expires_ms: from when on it must not be carried out any more, in UTC milliseconds.
+            arguments: in their order, as text.
+
+        Raises:
+            NotSent: it was certainly not given.
+            NoAnswer: nobody knows.
+        """
+        left_ms = int((expires_ms - self._clock.now().utc_ms) / self._clock.speed)
+        if left_ms <= 0:
+            raise NotSent("it is too late for this command")
+        if self._connection is None or self._opened_at is None:
+            raise NotSent(f"the broker is not connected: {self.trouble}")
+        key = command_key(self._command_key, serial, command_id, ticks)
+        await self._connection.publish(key, command_body(command_id, ticks, expires_ms, arguments), left_ms)
+
+    # --- the connection --------------------------------------------------------------------------
+
+    async def _connect(self) -> Ended:
+        """Hold one connection until its end."""
+        reason, not_before_s = await self._converse()
+        if self.trouble != reason:
+            _log.info("the broker is not connected", reason=reason)
+        opened_at, self._opened_at, self.trouble = self._opened_at, None, reason
+        if opened_at is not None and self._task is not None:
+            self._listener.stream_lost(reason)
+        return Ended(reason, opened_at, not_before_s)
+
+    async def _converse(self) -> tuple[str, float]:
+        """Return why the connection ended, and before when there must not be another."""
+        try:
+            if self._way is None:
+                self._way = await self._ask_the_way()
+            base = self._last_delivery
+            connection = BusConnection(self._way, base, self._prefetch, self._opened, self._take)
+            self._connection = connection
+            try:
+                await connection.run()
+            finally:
+                self._connection = None
+                self._last_delivery = connection.last_delivery
+        except BrokerLostError as error:
+            self._failures = 0 if self._opened_at is not None else self._failures + 1
+            if error.way_is_wrong or self._failures >= FAILURES_PER_WAY:
+                self._way, self._failures = None, 0
+            return str(error), -math.inf
+        except NotSent as error:
+            return error.reason, -math.inf if error.until_s is None else error.until_s
+        except Refused as error:
+            return f"this account has no message bus, as an integration account has ({error})", -math.inf
+        except CallFailedError as error:
+            return f"the way to the broker is not known: {error}", -math.inf
+        except Exception as error:  # noqa: BLE001 - a bus that is not opened again loses every charger
+            _log.exception("the bus failed in a way that was not thought of")
+            return f"the bus failed: {type(error).__name__}", -math.inf
+        raise AssertionError("a connection has ended without a reason")
+
+    async def _ask_the_way(self) -> Way:
+        answer = await self._account.request(
+            "GET", "/api/streams/amqp/v2", kind=Kind.COMMAND, patience_s=WAY_PATIENCE_S
+        )
+        try:
+            return msgspec.json.decode(answer.body, type=Way)
+        except msgspec.MsgspecError as error:
+            raise CallFailedError(f"the answer makes no sense ({error})") from None
+
+    def _opened(self) -> None:
+        if self._task is None:
+            return
+        _log.info("the broker is connected")
+        self._opened_at, self.trouble = asyncio.get_running_loop().time(), ""
+        self._listener.stream_opened()
+
+    # --- what is heard ---------------------------------------------------------------------------
+
+    def _take(self, key: str, body: bytes, delivery: int, redelivered: bool) -> bool:
+        """Take a message; return whether nobody needs it any more."""
+        if self._task is None:
+            return False
+        try:
+            said = self._reader.read(key, body, delivery)
+        except LookupError:
+            self.unknown += 1
+            if self.unknown == 1:
+                _log.warning("a routing key on the bus is not known; the rest is counted", key=key[:100])
+            return True
+        except ValueError as error:
+            self.unreadable += 1
+            if self.unreadable == 1:
+                _log.warning(
+                    "a message on the bus makes no sense; the rest is counted",
+                    key=key[:100],
+                    error=str(error)[:200],
+                )
+            return True
+        try:
+            match said:
+                case None:
+                    self.pulses += 1
+                case Update():
+                    self._listener.updated(said)
+                case Response():
+                    self._listener.responded(said)
+        except Exception:  # noqa: BLE001 - the listener's own mistake
+            self.failed += 1
+            _log.exception("a message of the bus was not taken", key=key[:100], again=redelivered)
+            # It stays at the broker, and comes once more after a reconnect; then it is set aside.
+            return redelivered
+        return said is None

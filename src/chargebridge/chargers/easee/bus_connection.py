@@ -1,0 +1,316 @@
+"""One connection to an operator's broker, from its opening to its end.
+
+`aio-pika` connects and publishes. Messages are taken from the channel of `aiormq` beneath it, which is a
+third cheaper than its own way of wrapping every one of them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import aio_pika
+import aiormq
+from aio_pika.exceptions import AMQPError, PublishError
+from aiormq.abc import DeliveredMessage
+from aiormq.exceptions import (
+    AuthenticationError,
+    ChannelAccessRefused,
+    ChannelInvalidStateError,
+    ChannelNotFoundEntity,
+    ConnectionNotAllowed,
+    ProbableAuthenticationError,
+)
+from msgspec import Struct
+
+from chargebridge.chargers.easee.deliveries import Deliveries
+from chargebridge.chargers.easee.failures import DETAIL_LIMIT, NoAnswer, NotSent
+
+CONNECT_S: Final = 30.0
+"""Real seconds for connecting, and for each step of it."""
+CONFIRM_S: Final = 30.0
+"""Real seconds in which the broker confirms a command."""
+CLOSE_S: Final = 3.0
+LONGEST_TTL_MS: Final = 2**32 - 1
+"""RabbitMQ closes the channel of a message that is to live longer."""
+FLUSH_S: Final = 0.02
+"""Real seconds for which acknowledgements are collected."""
+HEARTBEAT_S: Final = 60
+
+# What they have to say is said again by `Bus`, once and with what belongs to it.
+for _name in ("aiormq", "aio_pika"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
+
+
+class Way(Struct, frozen=True, rename="camel"):
+    """The way to a broker, as the cloud tells it."""
+
+    server: str
+    port: int
+    queue_name: str
+    exchange_name: str
+    username: str
+    password: str
+    use_ssl: bool = True
+    virtual_host: str = "/"
+
+    def __repr__(self) -> str:
+        return f"Way({self.server!r}, {self.port}, {self.queue_name!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("server", self.server), ("port", self.port), ("queue_name", self.queue_name)]
+
+
+class BrokerLostError(Exception):
+    """The connection was not made, or it has ended.
+
+    Args:
+        reason: why, for an operator.
+        way_is_wrong: another way has to be asked for: the broker refuses this one.
+    """
+
+    def __init__(self, reason: str, *, way_is_wrong: bool = False) -> None:
+        super().__init__(reason[:DETAIL_LIMIT])
+        self.way_is_wrong = way_is_wrong
+
+
+Take = Callable[[str, bytes, int, bool], bool]
+"""Takes a message: routing key, body, number of the delivery, and whether it was delivered before. Returns
+whether nobody needs it any more."""
+
+
+class BusConnection:
+    """One connection.
+
+    Args:
+        way: where the broker is.
+        base: is not below any delivery's number of an earlier connection.
+        prefetch: messages on their way at most.
+        opened: is called when messages may be sent, before the first is taken.
+        take: takes messages.
+    """
+
+    def __init__(self, way: Way, base: int, prefetch: int, opened: Callable[[], None], take: Take) -> None:
+        self._way = way
+        self._prefetch = prefetch
+        self._opened = opened
+        self._take = take
+        self._ended = False
+        self._told_open = False
+        self._connection: aio_pika.abc.AbstractConnection | None = None
+        self._outgoing: aio_pika.abc.AbstractChannel | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._published = 0
+        self._unconfirmed = 0
+        self._deliveries = Deliveries(base, prefetch)
+        self._something_safe = asyncio.Event()
+
+    @property
+    def last_delivery(self) -> int:
+        """The highest number of a delivery so far."""
+        return self._deliveries.last
+
+    async def run(self) -> None:
+        """Connect, and stay connected.
+
+        Raises:
+            BrokerLostError: always, at the end.
+        """
+        connection = await self._connect()
+        try:
+            self._connection = connection
+            await self._converse(connection)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Not ours: `aiormq` cancels what waits in it when the connection breaks.
+            raise BrokerLostError("the broker has hung up") from None
+        except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
+            raise _lost(error, "the broker has hung up") from None
+        finally:
+            self._ended = True
+            self._connection = None
+            await _close(connection)
+
+    def acknowledge(self, deliveries: Iterable[int]) -> None:
+        """Have the broker forget these messages, soon; those of earlier connections are passed over."""
+        now_s = asyncio.get_running_loop().time()
+        for number in deliveries:
+            self._deliveries.acknowledge(number, now_s)
+        if self._deliveries.waiting:
+            self._something_safe.set()
+
+    async def publish(self, key: str, body: bytes, expires_in_ms: int) -> None:
+        """Have the broker take a command.
+
+        Raises:
+            NotSent: it has certainly not taken it.
+            NoAnswer: nobody knows.
+        """
+        expiration_s = min(expires_in_ms, LONGEST_TTL_MS) / 1000
+        message = aio_pika.Message(body, content_type="application/json", expiration=expiration_s)
+        exchange = await self._exchange()
+        self._published += 1
+        mine, alone = self._published, self._unconfirmed == 0
+        self._unconfirmed += 1
+        # In a task of its own: when a channel closes, `aiormq` cancels whoever waits in it.
+        publishing = asyncio.ensure_future(exchange.publish(message, key, mandatory=True))
+        publishing.add_done_callback(lambda task: task.cancelled() or task.exception())
+        try:
+            await asyncio.wait({publishing}, timeout=CONFIRM_S)
+        finally:
+            self._unconfirmed -= 1
+            publishing.cancel()
+        if publishing.cancelled() or not publishing.done():
+            raise NoAnswer("the broker has not confirmed the command")
+        _judge(publishing.exception(), alone=alone and self._published == mine)
+
+    async def _exchange(self) -> aio_pika.abc.AbstractExchange:
+        """Return where commands go; on a channel of its own, for one that is refused closes its channel.
+
+        Raises:
+            NotSent: there is no channel.
+        """
+        async with self._one_at_a_time:
+            if self._connection is None:
+                raise NotSent("the broker is not connected")
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    if self._outgoing is None or self._outgoing.is_closed:
+                        self._outgoing = await self._connection.channel(on_return_raises=True)
+                    return await self._outgoing.get_exchange(self._way.exchange_name, ensure=False)
+            except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
+                raise NotSent(f"the broker opens no channel for commands: {_text(error)}") from None
+
+    # --- the conversation --------------------------------------------------------------------------
+
+    async def _connect(self) -> aio_pika.abc.AbstractConnection:
+        way = self._way
+        try:
+            return await aio_pika.connect(
+                host=way.server,
+                port=way.port,
+                login=way.username,
+                password=way.password,
+                virtualhost=way.virtual_host,
+                ssl=way.use_ssl,
+                timeout=CONNECT_S,
+                heartbeat=HEARTBEAT_S,
+            )
+        except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
+            raise _lost(error, "the broker cannot be reached") from None
+
+    async def _converse(self, connection: aio_pika.abc.AbstractConnection) -> None:
+        cancelled = asyncio.get_running_loop().create_future()
+
+        def cancel(_: object) -> None:
+            if not cancelled.done():
+                cancelled.set_result(None)
+
+        async with asyncio.timeout(CONNECT_S):
+            incoming = await connection.channel(publisher_confirms=False)
+            channel = await incoming.get_underlay_channel()
+            channel.on_consumer_cancel_callbacks.add(cancel)
+            await channel.basic_qos(prefetch_count=self._prefetch)
+            await channel.basic_consume(self._way.queue_name, self._on_message)
+        self._tell_open()
+        flushing = asyncio.get_running_loop().create_task(self._flush(channel))
+        ends = (cancelled, channel.closing, flushing)
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self._tell_the_rest(channel)
+            raise
+        finally:
+            flushing.cancel()
+        if cancelled.done():
+            raise BrokerLostError("the broker has taken the queue away", way_is_wrong=True)
+        for end in ends:
+            if end.done():
+                end.result()
+        raise BrokerLostError("the broker has closed the channel")
+
+    def _tell_open(self) -> None:
+        if not self._told_open:
+            self._told_open = True
+            self._opened()
+
+    async def _on_message(self, message: DeliveredMessage) -> None:
+        # Each is a task; none of them awaits, so that they keep their order.
+        delivery = message.delivery
+        if self._ended or not isinstance(delivery, aiormq.spec.Basic.Deliver):
+            return
+        self._tell_open()
+        number = self._deliveries.arrived(delivery.delivery_tag or 0)
+        key = delivery.routing_key or ""
+        if self._take(key, message.body, number, bool(delivery.redelivered)):
+            self.acknowledge((number,))
+
+    # --- acknowledging -----------------------------------------------------------------------------
+
+    async def _flush(self, channel: aiormq.abc.AbstractChannel) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._something_safe.wait()
+            self._something_safe.clear()
+            while self._deliveries.waiting:
+                await asyncio.sleep(FLUSH_S)
+                for tag, up_to in self._deliveries.due(loop.time()):
+                    await channel.basic_ack(tag, multiple=up_to, wait=False)
+
+    async def _tell_the_rest(self, channel: aiormq.abc.AbstractChannel) -> None:
+        """What is safe need not come again after a restart."""
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                for tag, up_to in self._deliveries.due(0.0, all_of_it=True):
+                    await channel.basic_ack(tag, multiple=up_to, wait=True)
+        except (AMQPError, OSError, TimeoutError, RuntimeError):
+            return  # it comes again, and is recognized
+
+
+async def _close(connection: aio_pika.abc.AbstractConnection) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await connection.close()
+    except (AMQPError, OSError, TimeoutError, RuntimeError):
+        return  # it is closed enough
+
+
+def _lost(error: Exception, what: str) -> BrokerLostError:
+    wrong = isinstance(
+        error,
+        AuthenticationError
+        | ProbableAuthenticationError
+        | ConnectionNotAllowed
+        | ChannelAccessRefused
+        | ChannelNotFoundEntity,
+    )
+    return BrokerLostError(f"{what}: {_text(error)}", way_is_wrong=wrong)
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "it takes too long"
+    return f"{type(error).__name__}: {error}"[:DETAIL_LIMIT]
+
+
+def _judge(error: BaseException | None, *, alone: bool) -> None:
+    """Say what is certain of a command that was published.
+
+    Args:
+        error: how that failed.
+        alone: no other command was on its way meanwhile. A channel that is closed because of one takes all
+            of them along, and those before it may have been taken.
+    """
+    match error:
+        case None:
+            return
+        case PublishError():
+            raise NotSent("the broker knows of nobody who takes this command")
+        case ChannelNotFoundEntity() | ChannelAccessRefused() if alone:
+            raise NotSent(f"the broker takes no commands: {_text(error)}")
+        case ChannelInvalidStateError() | ValueError():
+            raise NotSent(f"the command did not leave: {_text(error)}")
+        case _:
+            raise NoAnswer(f"the broker has not confirmed the command: {_text(error)}")
