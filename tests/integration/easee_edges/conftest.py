@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from random import Random
 
@@ -173,11 +174,13 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-def log():
-    """What was logged, as one text too: nothing secret may be in it."""
+def log(caplog):
+    """What was logged: nothing secret may be in it, nor in what libraries say at their most talkative."""
+    caplog.set_level(logging.DEBUG)
     with structlog.testing.capture_logs() as events:
         yield events
-    text = repr(events)
+    assert not [event for event in events if "not thought of" in event["event"]]
+    text = repr(events) + caplog.text
     assert PASSWORD not in text
     assert "access-secret" not in text
     assert "refresh-secret" not in text

@@ -398,6 +398,28 @@ async def test_a_way_that_the_broker_refuses_is_asked_for_again(stage, wrong):
         await stage.ears.opens()
 
 
+@pytest.mark.parametrize("wrong", [{"port": 1}, {"useSsl": True}])
+async def test_a_way_that_leads_nowhere_is_asked_for_again_after_a_while(stage, wrong):
+    async with stage:
+        stage.tell_the_way(**wrong)
+        bus = await stage.open()
+        await stage.cloud.is_asked(STREAMS, times=2)
+        assert "cannot be reached" in bus.trouble
+        stage.tell_the_way()
+        await stage.ears.opens()
+
+
+async def test_a_broker_that_does_not_answer_does_not_keep_it_from_stopping(stage):
+    async with stage:
+        bus = await stage.open(acknowledges=False)
+        await stage.observe("1")
+        await stage.ears.hears_values("1")
+        stage.proxy.deaf = True
+        bus.acknowledge([stage.ears.updates[0].delivery])
+        async with asyncio.timeout(8):
+            await bus.stop()
+
+
 async def test_a_queue_that_is_deleted_is_a_loss(stage):
     async with stage:
         await stage.open()
