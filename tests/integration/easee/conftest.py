@@ -31,6 +31,14 @@ async def _bounded(test) -> None:
     assert left == []
 
 
+@pytest.fixture(autouse=True)
+def nothing_breaks_unseen(caplog):
+    """An exception in a handler or callback is logged, and nobody would notice."""
+    yield
+    unseen = [record for record in caplog.records if record.name in {"asyncio", "aiohttp.server"}]
+    assert unseen == []
+
+
 @pytest.fixture
 def stage():
     """Makes stages: `async with stage(chargers=2) as site`."""

@@ -98,6 +98,7 @@ def test_a_killed_one_goes_on_from_its_file(tmp_path):
     ("options", "text"),
     [
         (("--misbehave", "mischief=1"), "no misbehaviour 'mischief'"),
+        (("--amqp-url", "localhost"), "expected the broker's URL"),
         (("--traffic", "wild"), "expected one of busy, calm, none"),
     ],
 )

@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 import aio_pika
 import msgspec
@@ -74,11 +75,17 @@ class OperatorBus:
         take: takes commands; raises ValueError for those that it cannot.
         statistics: counts.
         clock: whose time counts.
+
+    Raises:
+        ValueError: the URL is none of a broker.
     """
 
     def __init__(
         self, url: str, settings: EaseeCloudSettings, take: Take, statistics: Statistics, clock: Clock
     ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"amqp", "amqps"} or not parts.hostname:
+            raise ValueError("expected the broker's URL as amqp://USER:PASSWORD@HOST:PORT/")
         self.letters = Letters()
         """What waits to be published."""
         self.on_room: Callable[[], None] = lambda: None
@@ -139,6 +146,7 @@ class OperatorBus:
     def start(self) -> None:
         """Connect, and stay connected; does not wait for it."""
         self._task = asyncio.create_task(self._stay_connected())
+        self._task.add_done_callback(_complain)
 
     async def stop(self) -> None:
         """Disconnect; what is not confirmed waits for the next start."""
@@ -255,6 +263,11 @@ class OperatorBus:
         ticks = int(parts["ticks"]) if parts.get("ticks") else None
         expires_ms = None if command.expires_at is None else parse_time(command.expires_at)
         self._take(parts["serial"], command.id, command.texts(), ticks, expires_ms)
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("the operator's bus has ended", exc_info=error)
 
 
 def _message(letter: Letter) -> aio_pika.Message:

@@ -61,6 +61,9 @@ class EaseeCloud:
         chargers: the simulated chargers; each of them belongs to the one account.
         clock: whose time counts for tokens, limits and chargers; delays of the network are real time.
         settings: what stays as it is.
+
+    Raises:
+        ValueError: a setting cannot be used.
     """
 
     def __init__(self, chargers: SimulatedCloud, clock: Clock, settings: EaseeCloudSettings) -> None:
@@ -75,6 +78,7 @@ class EaseeCloud:
         self._roster = Roster(Layout(settings))
         self._agenda = Agenda(clock)
         self._hub = Hub(self._replay, self._misbehaviour, dice, self.statistics, self._agenda, settings.seed)
+        self._hub.ping_s = settings.ping_s
         self._postponed = Postponed()
         self._bus: OperatorBus | None = None
         if settings.amqp_url is not None:
@@ -151,6 +155,7 @@ class EaseeCloud:
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         try:
+            await self._adopt_all()
             site = web.TCPSite(runner, self._settings.host, self.port, backlog=1024)
             await site.start()
         except OSError:
@@ -161,11 +166,15 @@ class EaseeCloud:
         self._agenda.start()
         if self._bus is not None:
             self._bus.start()
+        for serial in self._roster:
+            self._chargers.subscribe(serial, self._hands.subscriber)
+        _log.info("the emulated Easee Cloud listens", url=self.url, chargers=len(self._roster))
+
+    async def _adopt_all(self) -> None:
         for number, serial in enumerate(list(self._chargers.world), 1):
             self.adopt(serial)
             if number % ADOPTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        _log.info("the emulated Easee Cloud listens", url=self.url, chargers=len(self._roster))
 
     async def stop(self) -> None:
         """Stop listening and cut every connection; the chargers live on and keep what they have to tell."""

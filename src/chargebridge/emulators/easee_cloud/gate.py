@@ -103,6 +103,10 @@ class Gate:
                 refusal = await self._refusal(request, kind, public=public, stream=stream)
                 response = await self._answer(handler, request) if refusal is None else refusal
                 status = response.status
+            except web.HTTPException as error:
+                status = error.status
+                raise
+            else:
                 return response
             finally:
                 flying[kind] -= 1

@@ -66,6 +66,7 @@ class Hub:
         self.replay = replay
         self.misbehaviour = misbehaviour
         self.statistics = statistics
+        self.ping_s = PING_S
         self._dice = dice
         self._agenda = agenda
         self._drop_is_planned = False
@@ -218,7 +219,7 @@ class Stream:
             return
         await self._socket.send_frame(signalr.HANDSHAKE_ACCEPTED, WSMsgType.TEXT)
         writer = asyncio.create_task(self._write())
-        self._pings = asyncio.get_running_loop().call_later(PING_S, self._ping)
+        self._pings = asyncio.get_running_loop().call_later(self._hub.ping_s, self._ping)
         try:
             await self._listen(rest)
         except signalr.MessageError as error:
@@ -305,7 +306,7 @@ class Stream:
 
     def _ping(self) -> None:
         self.send(signalr.PING)
-        self._pings = asyncio.get_running_loop().call_later(PING_S, self._ping)
+        self._pings = asyncio.get_running_loop().call_later(self._hub.ping_s, self._ping)
 
     async def _write(self) -> None:
         while True:

@@ -111,8 +111,7 @@ class Orders:
         take = _Arguments(arguments)
         match command:
             case CommandId.REBOOT:
-                charger.reboots = True
-                self._order(charger, Reboot(number=0, expires_ms=0), finish)
+                self._reboot(charger, finish)
             case CommandId.POLL_SINGLE | CommandId.POLL_ALL:
                 self._poll(charger)
                 finish(True, "")
@@ -161,6 +160,14 @@ class Orders:
                 self._keep(charger, {observation: str(take.number(1, most=most))}, finish)
             case _:
                 raise ArgumentsError(f"no command {command} is known")
+
+    def _reboot(self, charger: CloudCharger, finish: Finish) -> None:
+        charger.reboots = True  # known before it tells that it has booted
+
+        def ended(outcome: CommandOutcome) -> None:
+            charger.reboots = charger.reboots and outcome.outcome is Outcome.DONE
+
+        self._order(charger, Reboot(number=0, expires_ms=0), finish, ended)
 
     # --- authorization --------------------------------------------------------------------------------
 

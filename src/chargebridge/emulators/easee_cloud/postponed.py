@@ -27,8 +27,8 @@ class Postponed:
 
     def do_all_now(self) -> None:
         """Wait for nothing any more."""
-        for key in list(self._waiting):
-            self._do(key)
+        while self._waiting:  # some of it postpones something else
+            self._do(next(iter(self._waiting)))
 
     def _do(self, key: int) -> None:
         waiting = self._waiting.pop(key, None)

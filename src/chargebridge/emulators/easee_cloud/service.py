@@ -67,7 +67,11 @@ async def serve(settings: ServiceSettings) -> None:
     world = _world(settings)
     clock = _clock(settings.speed, world)
     chargers = SimulatedCloud(world, clock)
-    cloud = EaseeCloud(chargers, clock, settings.cloud)
+    try:
+        cloud = EaseeCloud(chargers, clock, settings.cloud)
+    except ValueError as error:
+        world.close()
+        raise SettingsError(f"--amqp-url: {error}") from None
     cloud.misbehaviour = misbehaviour
     for number in range(1, settings.chargers + 1):
         serial = f"EH{number:06d}"

@@ -62,6 +62,8 @@ class EaseeCloudSettings(Struct, frozen=True, kw_only=True):
     """The broker of the operator's bus; None: there is no bus."""
     operator_id: str = "1000"
     routing_keys: RoutingKeys = RoutingKeys()
+    ping_s: float = 15.0
+    """Real seconds between two pings of a stream; less only where hours pass in seconds."""
     pulses: bool = True
     """Whether idle chargers also send a pulse on the bus with each sign of life."""
 

@@ -9,7 +9,8 @@ class Statistics:
     """Counts since the cloud was made."""
 
     requests: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """By kind of path and HTTP status, the emulator's own paths left out."""
+    """By kind of path and HTTP status, when they are answered; a stream (101) when it ends. The emulator's
+    own paths are left out."""
     logins: int = 0
     refreshes: int = 0
     refused_refreshes: int = 0

@@ -9,9 +9,6 @@ from aiohttp import web
 from chargebridge.chargers.easee.ticks import parse_time
 from chargebridge.emulators.easee_cloud.problems import bad_request
 
-BODY_LIMIT = 64 * 1024
-"""Bytes of a body at most."""
-
 Shape = TypeVar("Shape")
 
 
