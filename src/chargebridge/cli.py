@@ -136,11 +136,16 @@ def discover(
 ) -> None:
     """Show the chargers of an account with their sites and circuits, and write charge points for them."""
     import asyncio
+    import logging
+
+    import structlog
 
     from chargebridge.config import ConfigurationError
     from chargebridge.config.appending import append, charge_point_tables
     from chargebridge.gateway.provisioning import ProvisioningError, find_chargers, read
 
+    # What a driver logs for those who run it, the error says once for those who ask.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         configuration = read(config)
         name = _one_of("driver", driver, configuration.drivers)

@@ -11,7 +11,8 @@ from chargebridge.chargers.easee.failures import NotFound
 from chargebridge.chargers.easee.vocabulary import model_name
 from chargebridge.chargers.model import FoundCharger
 
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 8.0
+"""Seconds that somebody at a terminal waits for a cloud that is in trouble."""
 
 
 class _Charger(Struct, frozen=True, rename="camel"):

@@ -131,7 +131,9 @@ class EaseeDriver:
             try:
                 return await find_chargers(account)
             except (NotSent, Refused, NoAnswer, msgspec.MsgspecError) as error:
-                raise ConnectionError(f"driver {self._name!r}: {error}") from error
+                raise ConnectionError(
+                    f"driver {self._name!r}: {error}; asked was {self._settings.url}: is it right, and there?"
+                ) from error
             finally:
                 await account.close()
 
@@ -162,7 +164,8 @@ def make_account(
 
 
 def _make_stream(settings: Settings, account: Account, fleet: Fleet, clock: Clock) -> "Stream":
-    from chargebridge.chargers.easee.stream import SUBSCRIBES_A_SECOND, HubTimes, Stream  # noqa: PLC0415
+    from chargebridge.chargers.easee.hub import HubTimes  # noqa: PLC0415
+    from chargebridge.chargers.easee.stream import SUBSCRIBES_A_SECOND, Stream  # noqa: PLC0415
 
     times = HubTimes()
     return Stream(
