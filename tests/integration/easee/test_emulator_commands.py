@@ -3,7 +3,8 @@
 import pytest
 
 from chargebridge.chargers.easee.ticks import ticks_of
-from tests.integration.easee.stage import until
+from chargebridge.emulators.easee_cloud import EaseeCloud, EaseeCloudSettings
+from tests.integration.easee.stage import Client, until
 
 pytestmark = pytest.mark.integration
 
@@ -157,6 +158,28 @@ class TestCurrents:
             await stream.shows(48, "20")
             await until(lambda: site.view()["current_offered_a"] == 20)
 
+    async def test_a_limit_whose_time_ends_while_the_charger_is_away_is_told_when_it_is_back(self, stage):
+        async with stage(speed=600) as site, site.client.stream() as stream:
+            await site.charges(stream)
+            await site.client.command("set_dynamic_charger_current", {"amps": 8, "minutes": 10})
+            await stream.shows(48, "8")
+            site.act("lose_cloud")
+            await until(lambda: site.view()["current_offered_a"] == 32)
+            assert stream.last(48) == "8"
+            site.act("regain_cloud")
+            await stream.shows(48, "32")
+
+    async def test_a_reboot_of_the_master_frees_its_whole_circuit(self, stage):
+        async with stage(chargers=2, chargers_a_circuit=2) as site, site.client.stream("EH000002") as slave:
+            await site.charges(slave, "EH000002")
+            [product] = await site.client.get("/api/accounts/products")
+            path = f"/api/sites/{product['id']}/circuits/{product['circuits'][0]['id']}"
+            body = {f"dynamicCircuitCurrentP{phase}": 7 for phase in (1, 2, 3)}
+            assert await site.client.call("POST", f"{path}/settings", body) == (200, "")
+            await until(lambda: site.view("EH000002")["current_offered_a"] == 7)
+            site.act("power_cycle", "EH000001")
+            await until(lambda: site.view("EH000002")["current_offered_a"] == 32)
+
     async def test_a_circuit_limits_all_its_chargers_and_falls_back_to_its_offline_limit(self, stage):
         async with (
             stage(chargers=2, speed=600, chargers_a_circuit=2) as site,
@@ -271,3 +294,69 @@ class TestPlans:
             site.act("regain_cloud")
             await until(lambda: stream.last(62))
             assert site.view()["plan"] is not None
+
+    async def test_schedules_of_a_week_as_clients_write_them_today(self, stage):
+        async with stage() as site, site.client.stream() as stream:
+            path = f"{CHARGER}/schedules/weekly"
+            days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+            whole_day = {"startTime": "00:00", "maximumAmps": 11}
+            plan = {
+                "enabled": True,
+                "timezone": "Europe/Oslo",
+                "periods": [
+                    {**whole_day, "startDay": day, "stopDay": days[(number + 1) % 7], "stopTime": "00:00"}
+                    for number, day in enumerate(days)
+                ],
+            }
+            assert (await site.client.call("POST", path, plan))[0] == 200
+            await until(lambda: stream.last(62))
+            assert await site.client.get(path) == plan
+            assert (await site.client.call("GET", f"{CHARGER}/schedules/daily"))[0] == 404
+            await site.charges(stream)
+            assert site.view()["current_offered_a"] == 11
+            assert (await site.client.call("POST", f"{path}/disable"))[0] == 200
+            await stream.shows(62, "")
+            await until(lambda: site.view()["current_offered_a"] == 32)
+            assert (await site.client.call("POST", f"{path}/enable"))[0] == 200
+            await until(lambda: site.view()["current_offered_a"] == 11)
+
+    @pytest.mark.parametrize(
+        ("kind", "body"),
+        [
+            (
+                "weekly_charge_plan",
+                {"days": [{"dayOfWeek": 7, "ranges": [{"startTime": "1:00", "stopTime": "2:00"}]}]},
+            ),
+            (
+                "weekly_charge_plan",
+                {"days": [{"dayOfWeek": 1, "ranges": [{"startTime": "x", "stopTime": "2:00"}]}]},
+            ),
+            ("basic_charge_plan", {"chargeStartTime": "tomorrow"}),
+            ("schedules/daily", {"periods": [], "timezone": "Nowhere/Land"}),
+            (
+                "schedules/weekly",
+                {"periods": [{"startTime": "1:00", "stopTime": "2:00", "startDay": "someday"}]},
+            ),
+            ("schedules/delayed", {}),
+        ],
+    )
+    async def test_plans_that_make_no_sense_are_400_and_not_kept(self, stage, kind, body):
+        async with stage() as site:
+            assert (await site.client.call("POST", f"{CHARGER}/{kind}", body))[0] == 400
+            assert (await site.client.call("GET", f"{CHARGER}/{kind}"))[0] == 404
+
+    async def test_a_plan_that_only_the_charger_knows_can_be_deleted(self, stage):
+        async with stage() as site, site.client.stream() as stream:
+            body = {"startTime": "06:00:00", "enabled": True, "maximumAmps": 16}
+            await site.client.call("POST", f"{CHARGER}/schedules/delayed", body)
+            await until(lambda: stream.last(62))
+            again = EaseeCloud(site.chargers, site.clock, EaseeCloudSettings(seed=2))
+            await again.start()
+            client = Client(again, site.client.http)
+            assert await client.login() == 200
+            async with client.stream() as new_stream:
+                assert new_stream.last(62)
+                assert (await client.call("DELETE", f"{CHARGER}/weekly_charge_plan"))[0] == 200
+                await new_stream.shows(62, "")
+            assert site.view()["plan"] is None
+            await again.stop()

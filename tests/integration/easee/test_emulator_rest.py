@@ -102,6 +102,35 @@ class TestReading:
             status, _ = await site.client.call("GET", "/state/EH000001/observations?ids=all")
             assert status == 400
 
+    async def test_what_else_clients_read(self, stage):
+        async with stage(product_code=102) as site:
+            assert (await site.client.get("/api/accounts/profile"))["userId"] == 100001
+            assert (await site.client.get(CHARGER))["productCode"] == 102
+            assert (await site.client.get(f"{CHARGER}/details"))["product"] == "Charge Core"
+            assert (await site.client.get("/firmware/EH000001/latest"))["canUpgrade"] is True
+            assert {"id": "NOK", "name": "Norwegian krone"} in await site.client.get(
+                "/api/resources/currencies"
+            )
+            assert await site.client.get("/api/accounts/easeekeys") == []
+            [product] = await site.client.get("/api/accounts/products")
+            path = f"/api/sites/{product['id']}/circuits/{product['circuits'][0]['id']}"
+            settings = await site.client.get(f"{path}/settings")
+            assert (settings["dynamicCircuitCurrentP1"], settings["maxCircuitCurrentP3"]) == (80, 32)
+            assert (await site.client.call("GET", f"{path}/dynamicCurrent"))[0] == 404
+            assert (await site.client.call("POST", f"{path}/rated_current", {"ratedCurrentFuseValue": 25}))[
+                0
+            ] == 200
+            status, answer = await site.client.call("PUT", f"{CHARGER}/access", 4)
+            assert (status, answer["errors"]) == (400, {"$": ["expected 1, 2 or 3"]})
+
+    async def test_a_body_that_is_no_json_or_too_long(self, stage):
+        async with stage() as site:
+            url, headers = f"{site.cloud.url}{CHARGER}/settings", site.client.headers
+            for data, status in ((b"{", 400), (b"x" * 70_000, 413)):
+                async with site.client.http.post(url, data=data, headers=headers) as answer:
+                    assert answer.status == status
+            assert site.cloud.statistics.requests["settings", 413] == 1
+
     async def test_what_is_not_there_is_404_with_problem_details(self, stage):
         async with stage() as site:
             for path in ("/api/chargers/EH999999/state", f"{CHARGER}/weekly_charge_plan", "/api/sites/1"):

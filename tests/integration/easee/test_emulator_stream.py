@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from chargebridge.chargers.simulator.record import ChargerSettings
-from chargebridge.emulators.easee_cloud import Cadence
+from chargebridge.emulators.easee_cloud import Cadence, hub
 from tests.integration.easee.stage import until
 
 pytestmark = pytest.mark.integration
@@ -228,6 +228,27 @@ class TestObservations:
                 site.act("clear_fault")
                 await stream.shows(109, "1")
                 assert (stream.last(118), stream.last(119)) == ("", "0")
+
+
+class TestMuch:
+    async def test_the_state_of_a_whole_fleet_is_sent_as_fast_as_it_is_read(self, stage, monkeypatch):
+        monkeypatch.setattr(hub, "ENOUGH_UNSENT", 20_000)
+        monkeypatch.setattr(hub, "UNSENT_LIMIT", 100_000)
+        serials = [f"EH{number:06d}" for number in range(1, 61)]
+        async with stage(chargers=60) as site, site.client.stream() as stream:
+            for serial in serials:
+                await stream.say(type=1, target="SubscribeWithCurrentState", arguments=[serial, True])
+            await stream.subscribe()
+            assert {one["mid"] for one in stream.of("ProductUpdate")} == set(serials)
+            assert site.cloud.statistics.streams_too_slow == 0
+
+    async def test_a_client_that_does_not_read_is_cut(self, stage, monkeypatch):
+        async with stage() as site, site.client.stream() as stream:
+            monkeypatch.setattr(hub, "UNSENT_LIMIT", 10_000)
+            for number in range(200):
+                site.act("present_token", id_tag=f"TAG{number}")
+            await until(lambda: stream.socket.closed)
+            assert site.cloud.statistics.streams_too_slow >= 1
 
 
 class TestEnding:

@@ -10,7 +10,6 @@ from msgspec import Struct
 from chargebridge.chargers.easee.vocabulary import GridType, Observation
 from chargebridge.chargers.model import (
     ChargerInfo,
-    ChargerState,
     Configure,
     Plan,
     SessionEnded,
@@ -114,20 +113,9 @@ class CloudCharger:
         return self.rules.authorization_required
 
     @property
-    def enabled(self) -> bool:
-        """Whether it may be used."""
-        return self.shadow.text(_O.IS_ENABLED) != "0"
-
-    @property
     def is_master(self) -> bool:
         """Whether the values of its circuit are told and forgotten by it."""
         return self.circuit.serials[0] == self.serial
-
-    @property
-    def in_session_state(self) -> bool:
-        """Whether its state is one of a session."""
-        state = None if self.state is None else self.state.state
-        return state in {ChargerState.AWAITING_START, ChargerState.READY, ChargerState.CHARGING}
 
     def note_session(self, ended: SessionEnded) -> bool:
         """Remember a finished session; False if it was known."""

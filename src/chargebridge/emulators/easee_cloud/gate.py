@@ -46,11 +46,6 @@ class RateLimit:
         passed.append(now_ms)
         return True
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is remembered."""
-        return not self._passed
-
 
 class Gate:
     """Stands before all handlers.

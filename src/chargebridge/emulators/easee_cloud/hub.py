@@ -1,6 +1,7 @@
 """The stream of updates: a SignalR hub over WebSockets, to which clients subscribe charger by charger."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Final, Protocol
@@ -22,6 +23,8 @@ UNSENT_LIMIT: Final = 32 * 1024 * 1024
 FRAME_SIZE: Final = 64 * 1024
 """Messages that wait go out together in frames of about so many bytes, as the real server does it."""
 MESSAGE_LIMIT: Final = 64 * 1024
+ENOUGH_UNSENT: Final = 1024 * 1024
+"""Bytes that wait before a client's next call is looked at: the current state of a fleet is a lot."""
 NEGOTIATED_KEPT: Final = 1000
 SUBSCRIPTIONS_LIMIT: Final = 50_000
 """Chargers one stream may subscribe to."""
@@ -186,6 +189,7 @@ class Stream:
         self._unsent: list[bytes] = []
         self._unsent_bytes = 0
         self._news = asyncio.Event()
+        self._flushing = asyncio.Lock()
 
     def send(self, message: bytes) -> None:
         """Send a message as soon as the client takes it."""
@@ -222,9 +226,12 @@ class Stream:
         self._pings = asyncio.get_running_loop().call_later(self._hub.ping_s, self._ping)
         try:
             await self._listen(rest)
+        except ConnectionError:
+            return
         except signalr.MessageError as error:
             self.send(signalr.close(str(error)))
-            await self._flush()
+            with contextlib.suppress(ConnectionError):
+                await self._flush()
         finally:
             self._pings.cancel()
             writer.cancel()
@@ -256,6 +263,8 @@ class Stream:
             for message in messages:
                 if not self._take(signalr.read_message(message)):
                     return
+                if self._unsent_bytes > ENOUGH_UNSENT:
+                    await self._flush()
             if len(data) > MESSAGE_LIMIT:
                 raise signalr.MessageError("a message is too long")
             chunk = await self._receive()
@@ -317,17 +326,21 @@ class Stream:
                 return  # the reader notices, too, and ends the stream
 
     async def _flush(self) -> None:
-        while self._unsent:
-            unsent, self._unsent = self._unsent, []
-            self._unsent_bytes = 0
-            frame: list[bytes] = []
-            size = 0
-            for message in unsent:
-                frame.append(message)
-                size += len(message)
-                if size >= FRAME_SIZE:
-                    await self._socket.send_frame(b"".join(frame), WSMsgType.TEXT)
-                    frame, size = [], 0
-            if frame:
+        async with self._flushing:
+            while self._unsent:
+                await self._send_all()
+            self._news.clear()
+
+    async def _send_all(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        self._unsent_bytes = 0
+        frame: list[bytes] = []
+        size = 0
+        for message in unsent:
+            frame.append(message)
+            size += len(message)
+            if size >= FRAME_SIZE:
                 await self._socket.send_frame(b"".join(frame), WSMsgType.TEXT)
-        self._news.clear()
+                frame, size = [], 0
+        if frame:
+            await self._socket.send_frame(b"".join(frame), WSMsgType.TEXT)

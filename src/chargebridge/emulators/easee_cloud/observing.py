@@ -258,6 +258,8 @@ def _tell_reachable(charger: CloudCharger, event: Reachable, report: Report) -> 
     charger.reachable = event.reachable
     if event.reachable:
         charger.limits_due = True
+        # Their time may have been over while nobody could be told.
+        report.change(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
     else:
         report.say(_O.CLOUD_DISCONNECT_REASON, CONNECTION_LOST)
     # Written by the cloud itself, which spells booleans out.
