@@ -387,7 +387,15 @@ async def test_the_way_is_asked_for_once_while_it_is_right(stage):
         assert stage.cloud.count(STREAMS) == 1
 
 
-@pytest.mark.parametrize("wrong", [{"password": "no"}, {"queueName": "none"}, {"virtualHost": "none"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"password": "no"},
+        {"queueName": "none"},
+        {"virtualHost": "none"},
+        {"server": "no host", "port": 99999},
+    ],
+)
 async def test_a_way_that_the_broker_refuses_is_asked_for_again(stage, wrong):
     async with stage:
         stage.tell_the_way(**wrong)

@@ -11,6 +11,7 @@ from typing import Final
 
 import aio_pika
 import aiormq
+from aio_pika.connection import make_url
 from aio_pika.exceptions import AMQPError, PublishError
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import (
@@ -188,18 +189,29 @@ class BusConnection:
     async def _connect(self) -> aio_pika.abc.AbstractConnection:
         way = self._way
         try:
-            return await aio_pika.connect(
+            url = make_url(
                 host=way.server,
                 port=way.port,
                 login=way.username,
                 password=way.password,
                 virtualhost=way.virtual_host,
                 ssl=way.use_ssl,
-                timeout=CONNECT_S,
                 heartbeat=HEARTBEAT_S,
             )
+        except ValueError:
+            raise BrokerLostError("the way to the broker makes no sense", way_is_wrong=True) from None
+        # Not `aio_pika.connect`: where that fails, it leaves a connection to the garbage collector, which
+        # closes it in whatever thread it happens to run.
+        connection = aio_pika.Connection(url)
+        try:
+            await connection.connect(timeout=CONNECT_S)
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
+            await _close(connection)
             raise _lost(error, "the broker cannot be reached") from None
+        except BaseException:
+            await _close(connection)
+            raise
+        return connection
 
     async def _converse(self, connection: aio_pika.abc.AbstractConnection) -> None:
         cancelled = asyncio.get_running_loop().create_future()
