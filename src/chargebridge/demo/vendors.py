@@ -9,12 +9,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
+import structlog
+from aio_pika.exceptions import AMQPError
+
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.chargers.simulator.server import CloudServer
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud import EaseeCloud, EaseeCloudSettings, Misbehaviour
+from chargebridge.emulators.easee_cloud.bus import delete_bus
 from chargebridge.emulators.easee_cloud.settings import Cadence
 
+_log = structlog.get_logger(__name__)
 _USER: Final = "operator@example.com"
 _REQUESTS: Final = 2000
 """In five minutes; a fast clock brings the first contact of all chargers into a few of them."""
@@ -105,7 +110,9 @@ class EaseeVendor:
         amqp_url: str | None,
     ) -> None:
         self._password = secrets.token_urlsafe(24)
+        self._amqp_url = amqp_url
         self._operator = amqp_url is not None
+        self._operator_id = f"demo-{secrets.token_hex(4)}"
         self.may_miss = not self._operator  # a queue keeps all
         self.cloud = EaseeCloud(
             chargers,
@@ -117,7 +124,7 @@ class EaseeVendor:
                 password=self._password,
                 integration_account=self._operator,
                 amqp_url=amqp_url,
-                operator_id=f"demo{secrets.token_hex(4)}",
+                operator_id=self._operator_id,
                 cadence=Cadence(session_energy_s=0),
                 ping_s=max(15 / clock.speed, 1.0),
                 # Seconds of people, which do not get shorter with the clock.
@@ -146,7 +153,11 @@ requests_per_5_min = {_REQUESTS}
         await self.cloud.stop()
 
     async def close(self) -> None:  # noqa: D102
-        return
+        if self._amqp_url is not None:
+            try:
+                await delete_bus(self._amqp_url, self._operator_id)
+            except (OSError, AMQPError) as error:
+                _log.warning("queues were left behind", operator=self._operator_id, error=str(error))
 
 
 def secret_file(path: Path) -> Path:

@@ -1,6 +1,6 @@
 """The driver `easee` against the emulated cloud, by both ways in."""
 
-import os
+import asyncio
 from functools import partial
 
 import pytest
@@ -29,7 +29,9 @@ from chargebridge.chargers.model import (
     TokenPresented,
     Unlock,
 )
+from chargebridge.emulators.easee_cloud.bus import delete_bus
 from tests.integration.easee.bench import Sink, driving
+from tests.integration.easee.broker import new_operator
 from tests.integration.easee.stage import SERIAL, until
 
 pytestmark = pytest.mark.integration
@@ -44,10 +46,11 @@ def way(request: pytest.FixtureRequest) -> str:
 def place(request: pytest.FixtureRequest, stage, way):
     """Makes stages that the way in leads to."""
     if way == "account":
-        return partial(stage, ping_s=1.0)
-    url = request.getfixturevalue("rabbitmq_url")
-    operator = f"driver-{os.getpid()}-{abs(hash(request.node.name)) % 10**8}"
-    return partial(stage, amqp_url=url, operator_id=operator, integration_account=True)
+        yield partial(stage, ping_s=1.0)
+        return
+    url, operator = request.getfixturevalue("rabbitmq_url"), new_operator()
+    yield partial(stage, amqp_url=url, operator_id=operator, integration_account=True)
+    asyncio.run(delete_bus(url, operator))
 
 
 async def charge(bench, id_tag="04AABBCC"):
@@ -323,3 +326,24 @@ class TestByAccount:
             await until(lambda: bench.sink.of(SessionEnded), "the stream goes on")
             assert (await bench.outcome(Reboot)).outcome is Outcome.REFUSED
             assert site.cloud.statistics.requests_while_blocked == asked
+
+    async def test_a_restart_keeps_the_silence_that_was_asked_for(self, place, way, tmp_path):
+        async with place(speed=3600.0) as site:
+            async with driving(site, way, state_dir=tmp_path) as bench:
+                await bench.ready()
+                site.cloud.misbehaviour.blocked = True
+                site.cloud.misbehaviour.retry_after_s = None
+                assert (await bench.outcome(Reboot)).outcome is Outcome.REFUSED
+            asked = site.cloud.statistics.requests_while_blocked
+            async with driving(site, way, state_dir=tmp_path):
+                await asyncio.sleep(1.5)  # an hour and a half
+            assert site.cloud.statistics.requests_while_blocked == asked
+
+    async def test_tokens_of_another_account_are_not_used(self, place, way, tmp_path):
+        async with place() as site:
+            async with driving(site, way, state_dir=tmp_path) as bench:
+                await bench.ready()
+            logins = site.cloud.statistics.logins
+            async with driving(site, way, state_dir=tmp_path, user_name="somebody@example.com"):
+                await until(lambda: site.cloud.statistics.count("login", 400), "it signs in as itself")
+            assert site.cloud.statistics.logins == logins

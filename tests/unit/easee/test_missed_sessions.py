@@ -84,7 +84,7 @@ def test_records_in_any_order_and_doubled_tell_each_session_once(
     updates = [history.end(number) for number in range(len(energies))]
     updates += [history.start(number) for number in range(len(energies))]
     said = data.draw(st.permutations(updates)) + data.draw(st.lists(st.sampled_from(updates), max_size=6))
-    twin = Twin("EH", TwinRecord(since_ms=0))
+    twin = Twin("EH", TwinRecord())
     told = ends(hear(twin, said))
     assert sorted(event.session for event in told) == [one[0] for one in history.sessions]
     for event in told:
@@ -106,7 +106,7 @@ def test_missed_sessions_are_rebuilt_and_the_wh_match(data: st.DataObject, energ
             updates.append(history.start(number))
         if number not in missed:
             updates.append(history.end(number))
-    twin = Twin("EH", TwinRecord(since_ms=0))
+    twin = Twin("EH", TwinRecord())
     events = hear(twin, updates)
     listed = [history.listed(number) for number in sorted(missed) if data.draw(st.booleans())]
     rebuilt: list[ChargerEvent] = []
@@ -130,21 +130,39 @@ def test_a_gap_without_a_missing_session_is_energy_without_authorization() -> No
     history = History([1000, 0, 500])
     session, start_ms, stop_ms, _, stop_wh = history.sessions[1]
     history.sessions[1] = (session, start_ms, stop_ms, stop_wh + 70, stop_wh + 70)
-    twin = Twin("EH", TwinRecord(since_ms=0))
+    twin = Twin("EH", TwinRecord())
     hear(twin, [history.end(0), history.end(1)])
     assert twin.record.gaps == []
 
 
 def test_sessions_of_before_our_time_are_not_missed() -> None:
     history = History([1000, 2000, 3000])
-    twin = Twin("EH", TwinRecord(since_ms=history.sessions[2][1] + 1))
-    hear(twin, [history.end(0), history.end(2)])
+    twin = Twin("EH", TwinRecord(first_contact=True))
+    assert twin.observe(history.end(1), T0, live=False) == []
+    hear(twin, [history.end(2)])
     assert twin.record.gaps == []
+
+
+def test_a_session_that_ran_at_first_contact_and_whose_end_was_missed_is_a_gap() -> None:
+    history = History([1000, 2000, 3000, 4000])
+    twin = Twin("EH", TwinRecord(first_contact=True))
+    assert twin.observe(history.start(1), T0, live=False) == []
+    hear(twin, [history.start(3)])
+    assert [(gap.from_wh, gap.to_wh, gap.begun) for gap in twin.record.gaps] == [(51_000, 56_000, False)]
+
+
+def test_what_comes_late_of_sessions_that_were_rebuilt_is_told_already() -> None:
+    history = History([1000, 2000, 3000, 4000, 5000])
+    twin = Twin("EH", TwinRecord())
+    hear(twin, [history.end(0), history.end(4)])
+    (told,) = ends(charging_sessions.rebuilt(twin.record, twin.record.gaps[0], (), "MISSED"))
+    assert (told.start_register_wh, told.register_wh) == (51_000, 60_000)
+    assert hear(twin, [history.end(1), history.end(2), history.end(3)]) == []
 
 
 def test_a_late_record_fills_its_part_of_a_gap() -> None:
     history = History([1000, 2000, 3000, 4000, 5000])
-    twin = Twin("EH", TwinRecord(since_ms=0))
+    twin = Twin("EH", TwinRecord())
     hear(twin, [history.end(0), history.end(4)])
     (event,) = ends(hear(twin, [history.end(2)]))
     assert (event.session, event.rebuilt) == (3, False)
@@ -155,7 +173,7 @@ def test_a_late_record_fills_its_part_of_a_gap() -> None:
 
 
 def test_what_the_list_does_not_know_of_goes_to_the_last_of_the_missed_sessions() -> None:
-    record = TwinRecord(since_ms=0)
+    record = TwinRecord()
     gap = Gap(1, 4, T0, T0 + 100 * MIN, 1000, 9000, T0)
     listed = [
         ListedSession(T0 + 10 * MIN, T0 + 20 * MIN, 3000),

@@ -42,7 +42,7 @@ BASE = "/api/chargers/EH123456"
 
 
 def twin(running: int | None = None, **seen: str) -> Twin:
-    record = TwinRecord(since_ms=0)
+    record = TwinRecord()
     for name, value in seen.items():
         record.seen[Observation[name]] = Seen(NOW, value)
     if running is not None:

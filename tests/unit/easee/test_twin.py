@@ -34,8 +34,8 @@ MIN = 60_000
 class Bench:
     """A twin, and a hand that feeds it."""
 
-    def __init__(self, since_ms: int = 0) -> None:
-        self.twin = Twin("EH123456", TwinRecord(since_ms=since_ms))
+    def __init__(self, *, first_contact: bool = False) -> None:
+        self.twin = Twin("EH123456", TwinRecord(first_contact=first_contact))
 
     def say(self, number: int, value: object, at_ms: int, *, live: bool = True) -> list[ChargerEvent]:
         text = value if isinstance(value, str) else json.dumps(value)
@@ -57,6 +57,7 @@ class Bench:
         *,
         live: bool = True,
         told_ms: int | None = None,
+        reason: int = 1,
     ) -> list[ChargerEvent]:
         text = {
             "Id": session,
@@ -66,7 +67,7 @@ class Bench:
             "MeterValueStart": kwh[0],
             "MeterValueStop": kwh[1],
             "Auth": auth,
-            "AuthReason": 1,
+            "AuthReason": reason,
         }
         return self.say(129, text, told_ms or times[1], live=live)
 
@@ -136,6 +137,12 @@ class TestStates:
         assert states(bench.say(31, "0", T0)) == [ChargerState.DISABLED]
         assert states(bench.say(31, "1", T0 + 1)) == [ChargerState.DISCONNECTED]
 
+    def test_after_a_restart_a_state_has_the_time_of_the_newest_that_makes_it(self, bench: Bench) -> None:
+        bench.say(109, "2", T0)
+        bench.say(31, "0", T0 + 5)
+        again = Twin("EH123456", bench.twin.record)
+        assert again.state == StateChanged(at_ms=T0 + 5, state=ChargerState.DISABLED)
+
     def test_faults_that_easee_names_are_told_by_their_class(self, bench: Bench) -> None:
         assert bench.say(109, "160", T0) == [
             StateChanged(at_ms=T0, state=ChargerState.FAULTED, fault=Fault.OVER_CURRENT)
@@ -172,14 +179,14 @@ class TestRepeats:
         assert bench.say(128, "04AABBCC", T0 + 1) == [TokenPresented(at_ms=T0 + 1, id_tag="04AABBCC")]
 
     def test_a_replay_at_first_contact_starts_and_ends_nothing(self) -> None:
-        bench = Bench(since_ms=T0)
+        bench = Bench(first_contact=True)
         assert bench.end(6, (T0 - 90 * MIN, T0 - 60 * MIN), (1.0, 2.0), live=False) == []
         assert bench.start(7, T0 - 30 * MIN, 2.0, live=False) == []
         assert bench.say(80, "334", T0 - 99 * MIN, live=False) == []
         assert bench.say(120, "7.2", T0 - MIN, live=False) == []
 
     def test_a_session_that_ran_at_first_contact_is_told_whole_when_it_ends(self) -> None:
-        bench = Bench(since_ms=T0)
+        bench = Bench(first_contact=True)
         bench.say(109, "3", T0 - MIN, live=False)
         bench.start(7, T0 - 30 * MIN, 2.0, live=False)
         assert bench.end(7, (T0 - 30 * MIN, T0 + MIN), (2.0, 5.5)) == []
@@ -285,7 +292,8 @@ class TestRegister:
         bench.say(109, "1", T0 + 60 * MIN)
         bench.start(2, T0 + 65 * MIN, 107.25)
         for minute in (66, 150):  # soon it cannot be, later it could
-            assert self.register(bench.say(121, "7.25", T0 + minute * MIN)) == []
+            for stale in ("7.25", "7.2496"):
+                assert self.register(bench.say(121, stale, T0 + minute * MIN)) == []
 
     def test_more_than_can_flow_is_not_believed(self, bench: Bench) -> None:
         bench.start(1, T0, 100.0)
@@ -385,3 +393,91 @@ class TestSessions:
         (start,) = bench.start(1, T0, 100.0, "4711", AuthReason=6)
         assert isinstance(start, SessionStarted)
         assert start.id_tag == "REMOTE"
+
+    def test_a_token_that_was_let_charge_once_stands_for_nobody_else(self, bench: Bench) -> None:
+        bench.twin.authorized("REMOTE", T0 - 1000)
+        bench.start(1, T0, 100.0, "4711", AuthReason=6)
+        bench.end(1, (T0, T0 + MIN), (100.0, 101.0), "4711")
+        bench.say(109, "1", T0 + MIN)
+        assert bench.start(2, T0 + 5 * MIN, 101.0, "4712", AuthReason=6) == []
+        (start, _) = bench.say(109, "3", T0 + 6 * MIN)
+        assert isinstance(start, SessionStarted)
+        assert start.id_tag is None
+
+    def test_a_late_end_carries_no_token_of_somebody_who_came_after(self, bench: Bench) -> None:
+        bench.twin.authorized("BOB", T0 + 2 * MIN)
+        (ended,) = bench.end(5, (T0, T0 + MIN), (100.0, 101.0), "4711", reason=6)
+        assert isinstance(ended, SessionEnded)
+        assert ended.id_tag is None
+
+    def test_a_charger_that_counts_its_sessions_anew_is_heard_under_numbers_that_rise(
+        self, bench: Bench
+    ) -> None:
+        bench.end(57, (T0, T0 + MIN), (100.0, 101.0))
+        (start,) = bench.start(1, T0 + 5 * MIN, 101.0)
+        assert isinstance(start, SessionStarted)
+        assert start.session == 58
+        bench.end(1, (T0 + 5 * MIN, T0 + 9 * MIN), (101.0, 102.0))
+        (ended,) = bench.twin.settle()[:1]
+        assert isinstance(ended, SessionEnded)
+        assert (ended.session, ended.register_wh) == (58, 102000)
+
+    def test_a_charger_with_a_new_meter_is_measured_from_its_start(self, bench: Bench) -> None:
+        bench.end(1, (T0, T0 + MIN), (100.0, 101.0))
+        bench.start(2, T0 + 5 * MIN, 0.5)
+        (event,) = bench.say(121, "0.3", T0 + 15 * MIN)
+        assert isinstance(event, Measured)
+        assert event.readings[0].value == 800
+
+    def test_a_damaged_record_changes_nothing_that_waits(self, bench: Bench) -> None:
+        bench.start(5, T0, 100.0)
+        bench.end(5, (T0, T0 + MIN), (100.0, 101.0))
+        for damage in ({"Start": "garbage"}, {"MeterValue": 1e30}, {"MeterValue": -1}):
+            with pytest.raises(ValueError):
+                bench.start(6, T0 + 2 * MIN, 101.0, **damage)
+        assert next(type(event) for event in bench.twin.settle()) is SessionEnded
+
+    def test_a_car_that_is_known_to_be_gone_shows_the_reason_before_the_record_comes(
+        self, bench: Bench
+    ) -> None:
+        bench.start(5, T0, 100.0)
+        bench.say(109, "3", T0)
+        bench.say(109, "1", T0 + MIN)
+        (ended, *_) = bench.end(5, (T0, T0 + MIN), (100.0, 101.0))
+        assert isinstance(ended, SessionEnded)
+        assert ended.reason is SessionEnd.EV_DISCONNECTED
+
+    def test_sessions_of_before_the_charger_counted_anew_are_still_known(self, bench: Bench) -> None:
+        bench.end(57, (T0, T0 + MIN), (100.0, 101.0))
+        bench.start(1, T0 + 5 * MIN, 101.0)
+        assert bench.end(57, (T0, T0 + MIN), (100.0, 101.0)) == []
+
+    def test_a_host_whose_clock_is_ahead_at_first_contact_loses_no_session(self) -> None:
+        bench = Bench(first_contact=True)
+        bench.say(109, "1", T0 - MIN, live=False)
+        bench.end(6, (T0 - 90 * MIN, T0 - 60 * MIN), (1.0, 2.0), live=False)
+        update = Update("EH123456", 42, T0, "1")
+        bench.twin.observe(update, T0 + 86_400_000, live=True)
+        assert bench.start(7, T0, 2.0)[0] == SessionStarted(
+            at_ms=T0, session=7, id_tag="TAG1", register_wh=2000
+        )
+
+
+class TestClocks:
+    """What was said of a far future does not silence a charger until then."""
+
+    @pytest.mark.parametrize("number", [109, 250, 128, 120])
+    def test_an_observation_of_the_far_future_is_followed_by_those_of_now(
+        self, bench: Bench, number: int
+    ) -> None:
+        far = Update("EH123456", number, T0 + 10 * 365 * 86_400_000, "3" if number != 250 else "1")
+        bench.twin.observe(far, T0)
+        near = Update("EH123456", number, T0 + MIN, "1" if number != 250 else "0")
+        assert bench.twin.observe(near, T0 + MIN) != []
+
+    def test_no_meter_jumps(self, bench: Bench) -> None:
+        bench.say(124, "100", T0)
+        assert bench.say(124, "999999", T0 + 60 * MIN) == []
+        (event,) = bench.say(124, "105.5", T0 + 61 * MIN)
+        assert isinstance(event, Measured)
+        assert event.readings[0].value == 105500

@@ -51,6 +51,10 @@ def keep_nothing(_: Tokens) -> None:
     """Keep no tokens."""
 
 
+def say_nothing(_: int) -> None:
+    """Tell nobody until when the cloud wants to be left alone."""
+
+
 class Account:
     """Calls on behalf of one account; all of them share its tokens and its budget.
 
@@ -63,6 +67,8 @@ class Account:
         random: chance.
         load: returns the tokens that were kept last, None if there are none.
         save: keeps tokens over a restart; may raise OSError.
+        quiet_until_ms: until when it was to be left alone before this program started, in UTC ms.
+        quiet: learns until when it wants to be left alone, likewise; a block begins anew with each request.
         requests_per_5_min: what the cloud allows; a fifth of it is kept for commands.
         version: of this program, as it names itself to the cloud.
         sleep: waits for real seconds.
@@ -80,6 +86,8 @@ class Account:
         random: Random,
         load: Callable[[], Tokens | None] = nothing_kept,
         save: Callable[[Tokens], None] = keep_nothing,
+        quiet_until_ms: int = 0,
+        quiet: Callable[[int], None] = say_nothing,
         requests_per_5_min: int = Limits().requests,
         version: str = metadata.version("chargebridge"),
         sleep: Sleep = asyncio.sleep,
@@ -89,7 +97,10 @@ class Account:
         self._clock = clock
         limits = Limits(requests=requests_per_5_min, reads=max(requests_per_5_min * 4 // 5, 1))
         self._transport = Transport(base_url, session, f"chargebridge/{version}", answer_timeout_s)
-        self._asking = Asking(self._transport, Budget(random, limits), clock, sleep)
+        budget, now = Budget(random, limits), clock.now()
+        if quiet_until_ms > now.utc_ms:
+            budget.breaker.keep_quiet(now.mono + (quiet_until_ms - now.utc_ms) / 1000)
+        self._asking = Asking(self._transport, budget, clock, sleep, quiet)
         self._sign_in = SignIn(
             user, Secret(password), asking=self._asking, clock=clock, random=random, load=load, save=save
         )

@@ -33,14 +33,21 @@ class Asking:
         budget: what says when they may leave.
         clock: whose seconds all waits are counted in.
         sleep: waits for real seconds.
+        quiet: learns until when the cloud wants to be left alone, in UTC milliseconds.
     """
 
     def __init__(
-        self, transport: Transport, budget: Budget, clock: Clock, sleep: Sleep = asyncio.sleep
+        self,
+        transport: Transport,
+        budget: Budget,
+        clock: Clock,
+        sleep: Sleep = asyncio.sleep,
+        quiet: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._transport = transport
         self._clock = clock
         self._sleep = sleep
+        self._quiet = quiet
         self.budget: Final = budget
 
     def now_s(self) -> float:
@@ -91,6 +98,7 @@ class Asking:
                 retry_after_s=retry_after_s(received.retry_after, now.utc_ms),
                 blocked=speaks_of_block(received),
             )
+            self._keep_quiet()
         elif received.status >= 500 or is_gateway_refusal(received):
             breaker.failed(ticket, now.mono)
         else:
@@ -103,4 +111,9 @@ class Asking:
         breaker.throttled(
             breaker.sent(now.mono), now.mono, retry_after_s=retry_after_s(retry_after, now.utc_ms)
         )
+        self._keep_quiet()
         return breaker.silent_until_s
+
+    def _keep_quiet(self) -> None:
+        now = self._clock.now()
+        self._quiet(now.utc_ms + round((self.budget.breaker.silent_until_s - now.mono) * 1000))

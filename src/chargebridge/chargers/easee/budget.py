@@ -103,6 +103,11 @@ class Breaker:
         """Until when a 429 keeps everything back, in the past if none does: seconds of the same clock."""
         return self._silent_until_s
 
+    def keep_quiet(self, until_s: float) -> None:
+        """Go on with a silence that began in another life of this program."""
+        self._silent_until_s = until_s
+        self._throttled_without_success, self._throttles = True, 1
+
     def ready_at(self, now_s: float) -> float:
         """Return the earliest moment, in seconds of the clock that is handed in, for the next request."""
         at = max(self._open_until_s, self._silent_until_s)

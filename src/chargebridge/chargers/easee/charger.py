@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
 
@@ -17,6 +18,9 @@ from chargebridge.chargers.model import (
     SessionStarted,
     TokenPresented,
 )
+
+MOST_PENDING: Final = 1000
+"""Events of one charger that wait to be acknowledged; above it measurements make room."""
 
 
 class Cause:
@@ -51,6 +55,7 @@ class Charger:
 
     __slots__ = (
         "_causes",
+        "_held_session",
         "_number",
         "commands",
         "done",
@@ -89,6 +94,7 @@ class Charger:
         """Somebody else has raised its volatile limit; it will be set again."""
         self._causes: dict[tuple[int, int, str], Cause] = {}
         self._number = 0
+        self._held_session: int | None = None
 
     @property
     def settled(self) -> bool:
@@ -120,17 +126,26 @@ class Charger:
                 yield event, 0
                 continue
             own: Cause = cause
-            if isinstance(event, SessionEnded) and self.held is not None:
-                own, self.held = self.held, None
+            if isinstance(event, SessionEnded) and event.session == self._held_session:
+                own, self.held, self._held_session = self.held or cause, None, None
             own.left += 1
             self._number += 1
             self._causes[own.key] = own
             self.pending[self._number] = event, own
+            if len(self.pending) > MOST_PENDING:
+                self._make_room()
             yield event, self._number
 
-    def hold(self, cause: Cause) -> None:
-        """Keep the cause of an end that is not told yet."""
-        self.held = cause
+    def _make_room(self) -> None:
+        """Forget the oldest measurement that nobody keeps elsewhere; starts, ends and tokens stay."""
+        for number, (event, cause) in self.pending.items():
+            if isinstance(event, Measured) and not (cause is not None and cause.deliveries):
+                self.acknowledge(number)
+                return
+
+    def hold(self, cause: Cause, session: int) -> None:
+        """Keep the cause of a session's end that is not told yet."""
+        self.held, self._held_session = cause, session
         self._causes[cause.key] = cause
 
     def finish(self, cause: Cause) -> None:
@@ -159,6 +174,6 @@ class Charger:
                 self.finish(cause)
         self.pending.clear()
         if self.held is not None:
-            cause, self.held = self.held, None
+            cause, self.held, self._held_session = self.held, None, None
             self.twin.settle()
             self.finish(cause)

@@ -44,7 +44,7 @@ class ListedSession(NamedTuple):
 
 
 def started(
-    record: TwinRecord, text: str, now_ms: int, *, authorization_required: bool
+    record: TwinRecord, text: str, now_ms: int, *, authorization_required: bool, ours: bool = True
 ) -> list[ChargerEvent]:
     """Take the start record of a session.
 
@@ -53,22 +53,26 @@ def started(
         text: observation 223.
         now_ms: UTC, by our clock.
         authorization_required: False: a car that is plugged in charges without a token.
+        ours: False: it is what was before we first heard of the charger.
 
     Raises:
-        ValueError: it cannot be read (`msgspec.MsgspecError` is one).
+        ValueError: it cannot be read (`msgspec.MsgspecError` is one); nothing has changed.
     """
     start = _start_decoder.decode(text)
+    started_ms, start_uwh = parse_time(start.start), uwh_of_kwh(start.meter_value)
+    number = _number(record, start.id, started_ms)
     newest = record.ended.id if record.ended is not None else 0
     running = record.running
-    if start.id <= newest or start.id in record.told or (running is not None and start.id < running.id):
+    if number <= newest or number in record.told or (running is not None and number < running.id):
         return []  # it is over: its end tells all of it
     events = settle(record)
-    started_ms = parse_time(start.start)
-    tag = _tag(record, start.auth, start.auth_reason, started_ms)
-    if running is None or running.id != start.id:
-        start_uwh = uwh_of_kwh(start.meter_value)
-        _look_for_gap(record, start.id, started_ms, wh_of_uwh(start_uwh), now_ms)
-        running = record.running = Running(start.id, started_ms, start_uwh, tag)
+    tag = _tag(start.auth, start.auth_reason)
+    if tag is None and start.auth and _is_fresh(record.authorized, started_ms):
+        assert record.authorized is not None
+        tag = record.authorized.tag  # it was us who had that user let it charge
+    if running is None or running.id != number:
+        _look_for_gap(record, number, started_ms, wh_of_uwh(start_uwh), now_ms)
+        running = record.running = Running(number, started_ms, start_uwh, tag, ours=ours)
     elif tag is not None and running.tag is None and not running.told:
         running = record.running = msgspec.structs.replace(running, tag=tag)
     if tag is not None or not authorization_required:
@@ -79,57 +83,62 @@ def started(
 def tell_start(record: TwinRecord) -> list[ChargerEvent]:
     """Tell of the running session's start, once it is known that it may charge."""
     running = record.running
-    if running is None or running.told or running.started_ms < record.since_ms:
+    if running is None or running.told or not running.ours:
         return []
     tag = running.tag
     if tag is None and _is_fresh(record.authorized, running.started_ms):
         assert record.authorized is not None
         tag = record.authorized.tag
     record.running = msgspec.structs.replace(running, told=True, tag=tag)
+    record.authorized = None  # whoever comes next is somebody else
+    # The charger's own record counts, even where a stray value went above it or its meter was replaced.
     register_wh = wh_of_uwh(running.start_uwh)
-    record.register_wh = max(record.register_wh, register_wh)
+    record.register_wh, record.register_ms, record.shown_uwh = register_wh, running.started_ms, 0
     return [SessionStarted(at_ms=running.started_ms, session=running.id, id_tag=tag, register_wh=register_wh)]
 
 
-def ended(record: TwinRecord, text: str, now_ms: int, *, authorization_required: bool) -> list[ChargerEvent]:
+def ended(
+    record: TwinRecord, text: str, now_ms: int, *, authorization_required: bool, ours: bool = True
+) -> list[ChargerEvent]:
     """Take the end record of a session; arguments and errors as those of `started`.
 
     The end of the session that runs is held until `settle`: what follows shows why it ended.
     """
     end = _record_decoder.decode(text)
-    if end.id in record.told or (record.held is not None and record.held.session == end.id):
-        return []
-    events = settle(record)
     started_ms, stopped_ms = parse_time(end.start), parse_time(end.stop)
     start_uwh, stop_uwh = uwh_of_kwh(end.meter_value_start), uwh_of_kwh(end.meter_value_stop)
     start_wh, stop_wh = wh_of_uwh(start_uwh), wh_of_uwh(stop_uwh)
-    running = record.running if record.running is not None and record.running.id == end.id else None
-    tag = _tag(record, end.auth, end.auth_reason, started_ms)
-    if tag is None and running is not None:
-        tag = running.tag
-    is_newest = record.ended is None or end.id > record.ended.id
-    _fill_gap(record, end.id, started_ms, stopped_ms, start_wh, stop_wh)
+    if stop_uwh < start_uwh:
+        raise ValueError(f"a session that ends at {stop_wh} Wh and began at {start_wh} Wh")
+    number = _number(record, end.id, started_ms)
+    if number in record.told or (record.held is not None and record.held.session == number):
+        return []
+    events = settle(record)
+    running = record.running if record.running is not None and record.running.id == number else None
+    tag = running.tag if running is not None and running.tag is not None else _tag(end.auth, end.auth_reason)
+    is_newest = record.ended is None or number > record.ended.id
+    _fill_gap(record, number, started_ms, stopped_ms, start_wh, stop_wh)
     if is_newest:
-        if record.running is None or record.running.id < end.id:
-            _look_for_gap(record, end.id, started_ms, start_wh, now_ms)
-        record.ended = Ended(end.id, stopped_ms, stop_wh, stop_uwh - start_uwh)
-        record.register_wh = max(record.register_wh, stop_wh)
-    if record.running is not None and record.running.id <= end.id:
+        if record.running is None or record.running.id < number:
+            _look_for_gap(record, number, started_ms, start_wh, now_ms)
+        record.ended = Ended(number, stopped_ms, stop_wh, stop_uwh - start_uwh, record.shown_uwh)
+        record.register_wh, record.register_ms = stop_wh, stopped_ms
+    if record.running is not None and record.running.id <= number:
         record.running = None
-    _note_told(record, end.id)
+    _note_told(record, number)
     unauthorized = authorization_required and not end.auth and not (running is not None and running.told)
-    if stopped_ms < record.since_ms or (unauthorized and tag is None and stop_wh == start_wh):
+    if not ours or (unauthorized and tag is None and stop_wh == start_wh):
         return events  # before our time, or a car that was plugged in and never let charge
     whole = SessionEnded(
         at_ms=stopped_ms,
-        session=end.id,
+        session=number,
         id_tag=tag,
         started_at_ms=started_ms,
         start_register_wh=start_wh,
         register_wh=stop_wh,
         reason=SessionEnd.OTHER,
     )
-    if record.ending == end.id:
+    if record.ending == number:
         record.ending = None
         return [*events, msgspec.structs.replace(whole, reason=SessionEnd.DEAUTHORIZED)]
     if running is None or not is_newest:
@@ -144,14 +153,24 @@ def settle(record: TwinRecord, reason: SessionEnd = SessionEnd.OTHER) -> list[Ch
     return [] if held is None else [msgspec.structs.replace(held, reason=reason)]
 
 
-def _tag(record: TwinRecord, auth: str | None, auth_reason: int | str | None, at_ms: int) -> str | None:
+def _number(record: TwinRecord, session: int, started_ms: int) -> int:
+    """Return the number of a session, which only rises, whatever becomes of the charger's own ids.
+
+    A session that began after the newest known one had ended and has no higher id shows that the charger
+    counts anew.
+    """
+    number, last = session, record.ended
+    if started_ms >= record.counts_anew_ms:
+        number += record.ids_from
+        if last is not None and number <= last.id and started_ms > last.at_ms:
+            record.ids_from, record.counts_anew_ms = last.id + 1 - session, started_ms
+            number = last.id + 1
+    return number
+
+
+def _tag(auth: str | None, auth_reason: int | str | None) -> str | None:
     """Return the token of a session; None: it carries none, or a user of Easee's instead."""
-    if auth and str(auth_reason) != str(AUTH_REASON_USER):
-        return auth
-    if auth and _is_fresh(record.authorized, at_ms):
-        assert record.authorized is not None
-        return record.authorized.tag  # it was us who had that user let it charge
-    return None
+    return auth if auth and str(auth_reason) != str(AUTH_REASON_USER) else None
 
 
 def _is_fresh(authorized: Authorized | None, at_ms: int) -> bool:
@@ -169,26 +188,15 @@ def _look_for_gap(record: TwinRecord, session: int, started_ms: int, start_wh: i
     """See whether the ends of sessions were missed between the newest one that is known and this one."""
     last, running = record.ended, record.running
     if running is not None and running.id < session:
-        if running.started_ms >= record.since_ms:
-            from_wh = wh_of_uwh(running.start_uwh)
-            gap = Gap(
-                running.id - 1,
-                session,
-                running.started_ms,
-                started_ms,
-                from_wh,
-                max(start_wh, from_wh),
-                now_ms,
-                True,
-            )
-            record.gaps = [*record.gaps, gap][-GAPS_REMEMBERED:]
-    elif (
-        last is not None
-        and started_ms >= record.since_ms
-        and session > last.id + 1
-        and start_wh > last.register_wh
-    ):
-        gap = Gap(last.id, session, last.at_ms, started_ms, last.register_wh, start_wh, now_ms)
+        from_wh = wh_of_uwh(running.start_uwh)
+        to_wh = max(start_wh, from_wh)
+        after, from_ms, begun = running.id - 1, running.started_ms, running.told
+    elif last is not None and session > last.id + 1:
+        after, from_ms, from_wh, to_wh, begun = last.id, last.at_ms, last.register_wh, start_wh, False
+    else:
+        return
+    if to_wh > from_wh or begun:
+        gap = Gap(after, session, from_ms, started_ms, from_wh, to_wh, now_ms, begun)
         record.gaps = [*record.gaps, gap][-GAPS_REMEMBERED:]
 
 
@@ -251,6 +259,8 @@ def rebuilt(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: 
                     rebuilt=True,
                 )
             )
-        _note_told(record, session)
         at_wh, at_ms = stop_wh, stop_ms
+    for session in ids[-ENDS_REMEMBERED:]:
+        # What comes late of any of them is told already, whichever it was put together with.
+        _note_told(record, session)
     return told

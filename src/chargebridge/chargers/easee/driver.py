@@ -1,5 +1,7 @@
 """The driver for chargers behind Easee's cloud: by an account's stream, or an operator's message queue."""
 
+import asyncio
+import hashlib
 import random
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -8,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 import msgspec
+import structlog
 
-from chargebridge.chargers.easee.account import Account, keep_nothing, nothing_kept
+from chargebridge.chargers.easee.account import Account, keep_nothing, nothing_kept, say_nothing
 from chargebridge.chargers.easee.charger import Charger
 from chargebridge.chargers.easee.discovery import find_chargers
 from chargebridge.chargers.easee.executor import Executor
@@ -29,9 +32,10 @@ if TYPE_CHECKING:
     from chargebridge.chargers.easee.bus import Bus
     from chargebridge.chargers.easee.stream import Stream
 
+_log = structlog.get_logger(__name__)
+
 LEAST_SILENCE_S: Final = 5.0
 """Real seconds after which a silent stream is dead, however fast the clock runs."""
-_TOKENS: Final = "tokens"
 
 
 class EaseeDriver:
@@ -145,6 +149,8 @@ def make_account(
     *,
     load: Callable[[], Tokens | None] = nothing_kept,
     save: Callable[[Tokens], None] = keep_nothing,
+    quiet_until_ms: int = 0,
+    quiet: Callable[[int], None] = say_nothing,
 ) -> Account:
     """Return the way to the REST API that settings describe."""
     return Account(
@@ -156,6 +162,8 @@ def make_account(
         random=random.Random(),  # noqa: S311 - nothing secret hangs on jitter
         load=load,
         save=save,
+        quiet_until_ms=quiet_until_ms,
+        quiet=quiet,
         requests_per_5_min=settings.requests_per_5_min,
     )
 
@@ -214,8 +222,20 @@ class _Connection:
     ) -> None:
         self.replays = settings.way == "account"
         self._memory = memory
+        self._keeping: set[asyncio.Future[None]] = set()
+        # Tokens of another account, or of an emulated cloud, are nobody's here.
+        whose = hashlib.sha256(f"{settings.url} {settings.user_name}".encode()).hexdigest()
+        self._tokens_of, self._quiet_of = f"tokens of {whose}", f"quiet until, of {whose}"
         self._session = aiohttp.ClientSession()
-        self._account = make_account(settings, self._session, clock, load=self._load, save=self._save)
+        self._account = make_account(
+            settings,
+            self._session,
+            clock,
+            load=self._load,
+            save=self._save,
+            quiet_until_ms=int(memory.kept(self._quiet_of) or 0),
+            quiet=lambda until_ms: self._keep_soon(self._quiet_of, str(until_ms).encode()),
+        )
         self._stream = _make_stream(settings, self._account, fleet, clock) if self.replays else None
         self._bus = None if self.replays else _make_bus(settings, self._account, fleet, clock)
         self._notebook = Notebook(memory, self.acknowledge)
@@ -243,6 +263,7 @@ class _Connection:
                     await way.stop()
             await self._account.close()
             await self._session.close()
+            await asyncio.gather(*self._keeping)
             self._memory.close()
 
     def counts(self) -> Mapping[str, int]:
@@ -292,14 +313,23 @@ class _Connection:
     # --- tokens -------------------------------------------------------------------------------------
 
     def _load(self) -> Tokens | None:
-        document = self._memory.kept(_TOKENS)
+        document = self._memory.kept(self._tokens_of)
         try:
             return None if document is None else msgspec.json.decode(document, type=Tokens)
         except msgspec.MsgspecError:
             return None  # signing in does as well
 
     def _save(self, tokens: Tokens) -> None:
+        self._keep_soon(self._tokens_of, msgspec.json.encode(tokens))
+
+    def _keep_soon(self, name: str, document: bytes) -> None:
+        # A disk that hangs must not hold up the loop.
+        keeping = asyncio.get_running_loop().run_in_executor(None, self._keep, name, document)
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+
+    def _keep(self, name: str, document: bytes) -> None:
         try:
-            self._memory.keep(_TOKENS, msgspec.json.encode(tokens))
+            self._memory.keep(name, document)
         except sqlite3.Error as error:
-            raise OSError(str(error)) from error
+            _log.warning("what the account has said could not be kept over a restart", error=str(error))

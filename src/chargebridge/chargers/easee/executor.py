@@ -40,6 +40,7 @@ from chargebridge.chargers.model import (
     SetAvailable,
     SetLimit,
     StorePlan,
+    Withdraw,
 )
 from chargebridge.clock import Clock
 
@@ -50,6 +51,8 @@ RESPONSE_S: Final = 3.0
 ASK_AFTER_S: Final = (3.0, 8.0, 18.0)
 """Real seconds after which the cloud is asked what became of a ticket."""
 GIVE_UP_S: Final = 25.0
+TELEGRAM_S: Final = 60.0
+"""Seconds after which a command on the bus expires."""
 FASTEST: Final = 10.0
 """A clock that runs faster does not cut these times any shorter: networks do not get faster."""
 _LOOK_S: Final = 0.25
@@ -126,6 +129,8 @@ class Executor:
     def give(self, charger: Charger, command: ChargerCommand) -> None:
         """Have a command carried out after those that were given to this charger before."""
         queue = charger.commands
+        if not command.number and any(isinstance(waiting, SetLimit) for waiting in queue):
+            return  # our own repeat of a limit must not take the place of a newer one
         if command.number and any(command.number == waiting.number for waiting in queue):
             return  # given again: its outcome is still to come
         if isinstance(command, _SUPERSEDED):
@@ -199,33 +204,46 @@ class Executor:
             )
         except NotPossibleError as error:
             return Outcome.IMPOSSIBLE, str(error)
-        self._note(charger, command, now_ms)
+        self._expect(charger, command, now_ms)
         for order in orders:
             outcome, detail = await self._perform(charger, command, order, now_ms)
             if outcome is not Outcome.DONE:
+                self._learn(charger, command, outcome)
                 return outcome, detail
+        self._learn(charger, command, Outcome.DONE)
         return Outcome.DONE, ""
 
-    def _note(self, charger: Charger, command: ChargerCommand, now_ms: int) -> None:
-        """Remember what decides how later observations are to be read."""
-        record = charger.twin.record
+    def _expect(self, charger: Charger, command: ChargerCommand, now_ms: int) -> None:
+        """Remember what decides how observations are to be read from now on."""
         if isinstance(command, Authorize) and command.accepted:
             charger.twin.authorized(command.id_tag, now_ms)
         elif isinstance(command, EndSession):
-            record.ending = command.session
-        elif isinstance(command, SetLimit):
+            charger.twin.record.ending = command.session
+
+    def _learn(self, charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
+        """Remember what is so now, or do not expect any more what will not be."""
+        record, refused = charger.twin.record, outcome is Outcome.REFUSED
+        if isinstance(command, SetLimit) and not refused:
             limited = command.limit_ma is not None
             record.limit_a = limit_in_amperes(command, charger.twin) if limited else None
             record.limit_until_ms = command.until_ms if limited else None
-            if limited and not self._warned:
-                self._warned = True
-                _log.warning(
-                    "a limit is volatile: unless it is renewed, the charger goes back to what it may offer by"
-                    " itself (docs/easee.md, Limits); said once",
-                    charger=charger.serial,
-                    limit_a=record.limit_a,
-                    without_us_a=charger.twin.info.max_current_a,
-                )
+            if limited:
+                self._warn(charger)
+        elif (isinstance(command, Authorize) and refused) or (isinstance(command, Withdraw) and not refused):
+            charger.twin.not_authorized()
+        elif isinstance(command, EndSession) and refused and record.ending == command.session:
+            record.ending = None
+
+    def _warn(self, charger: Charger) -> None:
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "a limit is volatile: unless it is renewed, the charger goes back to what it may offer by"
+                " itself (docs/easee.md, Limits); said once",
+                charger=charger.serial,
+                limit_a=charger.twin.record.limit_a,
+                without_us_a=charger.twin.info.max_current_a,
+            )
 
     async def _perform(
         self, charger: Charger, command: ChargerCommand, order: Order, since_ms: int
@@ -251,16 +269,15 @@ class Executor:
         if isinstance(order, Telegram):
             assert self._bus is not None
             ticket = Ticket(charger.serial, order.command, self._next_ticks())
-            await self._bus.send(
-                ticket.serial, ticket.command, ticket.ticks, command.expires_ms, order.arguments
-            )
+            now_ms, speed = self._clock.now().utc_ms, self._clock.speed
+            # Not longer than its outcome is waited for: nobody wants it later, whatever has become of it.
+            until_ms = min(command.expires_ms, now_ms + round(TELEGRAM_S * 1000 * max(speed / FASTEST, 1)))
+            await self._bus.send(ticket.serial, ticket.command, ticket.ticks, until_ms, order.arguments)
             return (ticket,)
+        left_s = (command.expires_ms - self._clock.now().utc_ms) / 1000
+        patience_s = max(min(HAND_OVER_S * self._clock.speed, left_s), 0.0)
         answer = await self._account.request(
-            order.method,
-            order.path,
-            order.body,
-            kind=Kind.COMMAND,
-            patience_s=HAND_OVER_S * self._clock.speed,
+            order.method, order.path, order.body, kind=Kind.COMMAND, patience_s=patience_s
         )
         return tuple(_tickets(answer.status, answer.body, charger.serial))
 
@@ -279,23 +296,27 @@ class Executor:
         loop = asyncio.get_running_loop()
         began = loop.time()
         response = self._waiting[key] = loop.create_future()
+        asking: asyncio.Task[_Status | None] | None = None
         try:
-            for ask_after_s in ASK_AFTER_S:
-                await asyncio.wait({response}, timeout=began + ask_after_s * self._pace - loop.time())
+            for look_after_s in (*ASK_AFTER_S, GIVE_UP_S):
+                look_at = began + look_after_s * self._pace
+                while not response.done() and (left_s := look_at - loop.time()) > 0:
+                    waits = {response} if asking is None else {response, asking}
+                    await asyncio.wait(waits, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                    if asking is not None and asking.done():
+                        status, asking = asking.result(), None
+                        if status is not None and status.was_accepted is not None:
+                            return _outcome(status.was_accepted, status.comment or "")
                 if response.done():
                     return _outcome(response.result().accepted, response.result().comment)
                 if shown_by_observations(command, charger.twin, since_ms):
                     return Outcome.DONE, ""
-                status = await self._ask(ticket)
-                if status is not None and status.was_accepted is not None:
-                    return _outcome(status.was_accepted, status.comment or "")
-            await asyncio.wait({response}, timeout=began + GIVE_UP_S * self._pace - loop.time())
-            if response.done():
-                return _outcome(response.result().accepted, response.result().comment)
+                if asking is None:
+                    asking = loop.create_task(self._ask(ticket))
         finally:
             del self._waiting[key]
-        if shown_by_observations(command, charger.twin, since_ms):
-            return Outcome.DONE, ""
+            if asking is not None:
+                asking.cancel()
         return Outcome.UNKNOWN, "the charger has not answered"
 
     async def _ask(self, ticket: Ticket) -> _Status | None:

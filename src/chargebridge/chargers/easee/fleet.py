@@ -28,6 +28,7 @@ FORGET_S: Final = 5.0
 LIMIT_AGAIN_S: Final = 30.0
 """Seconds before a volatile limit that somebody else has raised is set again."""
 _LIMIT_VALID_MS: Final = 60_000
+_REACHABILITY: Final = frozenset({Observation.CHARGER_OP_MODE, Observation.CONNECTED_TO_CLOUD})
 
 _log = structlog.get_logger(__name__)
 
@@ -89,8 +90,12 @@ class Fleet:
         self._cloud: Cloud | None = None
         self._open = False
         """Whether the way to the cloud is open."""
-        self._subscribed: dict[str, int] = {}
-        """Since when each charger is subscribed on this connection, UTC milliseconds."""
+        self._subscribed: dict[str, float] = {}
+        """Until when what comes of a charger is a replay, by the clock's monotonic seconds."""
+        self._fresh: set[str] = set()
+        """Chargers of which something has come since they were subscribed."""
+        self._opened_ms = 0
+        """Since when the way is open, by our clock."""
         self._heard: OrderedDict[str, float] = OrderedDict()
         """When each charger was heard last, by the clock's monotonic seconds; the longest silent first."""
         self._timers: set[asyncio.TimerHandle] = set()
@@ -157,24 +162,30 @@ class Fleet:
             return
         charger.give_up()
         self._cloud.unfollow(charger)
-        self._subscribed.pop(charger.serial, None)
-        self._heard.pop(charger.serial, None)
+        for known in (self._subscribed, self._heard):
+            known.pop(charger.serial, None)
+        # What happens until somebody listens again is somebody else's.
+        self.records[charger.serial] = self._new_record()
+        charger.twin = self._twin(charger.serial)
         self._cloud.note(charger)
 
     def _twin(self, serial: str) -> Twin:
         record = self.records.get(serial)
         if record is None:
-            # The queue keeps what happened before we came; of an account that is somebody else's.
-            since_ms = 0 if self._settings.way == "operator" else self._clock.now().utc_ms
-            record = self.records[serial] = TwinRecord(since_ms=since_ms)
+            record = self.records[serial] = self._new_record()
         return Twin(serial, record)
+
+    def _new_record(self) -> TwinRecord:
+        # The queue is ours, whatever is in it; what an account's stream replays at first is not.
+        return TwinRecord(first_contact=self._settings.way == "account")
 
     # --- what the cloud says ------------------------------------------------------------------------
 
     def stream_opened(self) -> None:
         """The way is open: by the bus comes all that waits, by the stream what is subscribed."""
         self._open = True
-        mono = self._clock.now().mono
+        now = self._clock.now()
+        mono, self._opened_ms = now.mono, now.utc_ms
         for serial, charger in self.chargers.items():
             self._heard[serial], charger.silent = mono, False
             self._tell_reachable(charger)
@@ -185,12 +196,14 @@ class Fleet:
             _log.warning("Easee's cloud is away", reason=reason)
         self._open = False
         self._subscribed.clear()
+        self._fresh.clear()
         for charger in self.chargers.values():
             self._tell_reachable(charger)
 
     def subscribed(self, serial: str) -> None:
         """A charger's replay is on its way; what it changes is told when it has come."""
-        self._subscribed[serial] = self._clock.now().utc_ms
+        self._fresh.discard(serial)
+        self._subscribed[serial] = self._clock.now().mono + self._settle_s * self._clock.speed
         self._later(self._settle_s, lambda: self._replayed(serial))
 
     def updated(self, update: Update) -> None:
@@ -206,7 +219,7 @@ class Fleet:
         if charger.is_redelivered(update):
             return
         now = self._clock.now()
-        live = self._is_live(cloud, update)
+        live = self._is_live(cloud, update, now.mono)
         if live:
             self._heard_of(charger, now.mono)
         if update.id not in KNOWN:
@@ -222,12 +235,19 @@ class Fleet:
             self._discard(cloud, charger, update)
             return
         cause = Cause(update)
+        if update.id in _REACHABILITY:
+            self._tell_reachable(charger)
         self._deliver(charger, events, cause)
-        if charger.twin.record.held is not None and charger.twin.record.held is not held:
-            charger.hold(cause)
+        holds = charger.twin.record.held
+        if holds is not None and holds is not held:
+            charger.hold(cause, holds.session)
             self._later(self._settle_s, lambda: self._settle(charger, cause))
         charger.finish(cause)
         cloud.note(charger)
+        if cloud.replays:
+            self._fresh.add(charger.serial)
+            if live and not charger.introduced:
+                self._introduce(charger)  # its replay took longer than it may
         if update.id in INFO and charger.introduced:
             self._sink.charger_known(charger.twin.info)
         if update.id == Observation.DYNAMIC_CHARGER_CURRENT and live:
@@ -258,12 +278,15 @@ class Fleet:
                 if charger.introduced:
                     self._sink.charger_known(charger.twin.info)
 
-    def _is_live(self, cloud: Cloud, update: Update) -> bool:
-        """Whether an observation has happened while somebody listened: no replay, and not read."""
+    def _is_live(self, cloud: Cloud, update: Update, mono: float) -> bool:
+        """Whether an observation has happened while somebody listened: no replay, and not read.
+
+        Not by its own time, since nobody's clock need be right.
+        """
         if not cloud.replays:
             return update.delivery is not None
-        since_ms = self._subscribed.get(update.serial)
-        return since_ms is not None and update.at_ms >= since_ms
+        replayed_until = self._subscribed.get(update.serial)
+        return replayed_until is not None and mono >= replayed_until
 
     def _discard(self, cloud: Cloud, charger: Charger, update: Update) -> None:
         """An observation tells nothing; the broker may forget it."""
@@ -275,9 +298,7 @@ class Fleet:
 
     def _deliver(self, charger: Charger, events: list[ChargerEvent], cause: Cause) -> None:
         for event, number in charger.keep(events, cause):
-            if isinstance(event, Reachable):
-                self._tell_reachable(charger)
-            elif charger.introduced:
+            if charger.introduced and not isinstance(event, Reachable):  # told where it changes
                 receipt = Receipt(charger.serial, number) if number else None
                 self._sink.charger_event(charger.serial, event, receipt)
         if not charger.introduced and self._cloud is not None and not self._cloud.replays:
@@ -300,8 +321,9 @@ class Fleet:
 
     def _replayed(self, serial: str) -> None:
         charger = self.chargers.get(serial)
-        if charger is None or serial not in self._subscribed:
-            return
+        if charger is None or serial not in self._fresh:
+            return  # nothing has come: it is introduced when something does
+        charger.twin.record.first_contact = False
         if charger.introduced:
             self._sink.charger_known(charger.twin.info)
             self._tell_reachable(charger)
@@ -312,7 +334,7 @@ class Fleet:
         return (
             self._cloud is not None
             and self._open
-            and (not self._cloud.replays or charger.serial in self._subscribed)
+            and (not self._cloud.replays or charger.serial in self._fresh)
             and charger.twin.connected
             and not charger.silent
         )
@@ -361,6 +383,8 @@ class Fleet:
                 charger.silent = True
                 self._tell_reachable(charger)
         due_ms = now.utc_ms - self._settings.rebuild_after_s * 1000
+        if self._opened_ms > due_ms:
+            return  # true records may still be on their way
         for charger in self.chargers.values():
             for gap in charger.twin.record.gaps:
                 if gap.noticed_ms <= due_ms and charger.watched:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 
 from chargebridge.chargers.easee.records import TwinRecord
 
@@ -20,6 +21,9 @@ CREATE TABLE kept (name TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
+_log = structlog.get_logger(__name__)
+
+
 class Memory:
     """A small SQLite file; its methods may be called from any thread.
 
@@ -28,8 +32,8 @@ class Memory:
             None: nothing outlives this object.
 
     Raises:
-        ValueError: it was written by another version.
-        OSError, sqlite3.Error: it cannot be used.
+        ValueError: it was written by another version, or is no such file.
+        OSError: it cannot be made.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -43,7 +47,11 @@ class Memory:
         )
         try:
             self._prepare(path)
-        except Exception:
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            remedy = "move it away, and what is known of chargers is learned anew"
+            raise ValueError(f"{path} cannot be used: {error}; {remedy}") from error
+        except ValueError:
             self._database.close()
             raise
 
@@ -64,11 +72,7 @@ class Memory:
             self._database.close()
 
     def records(self) -> dict[str, TwinRecord]:
-        """Return what is known of every charger.
-
-        Raises:
-            ValueError: a record cannot be read; names the charger.
-        """
+        """Return what is known of every charger; one that cannot be read is left out, and logged."""
         records: dict[str, TwinRecord] = {}
         with self._lock:
             rows = self._database.execute("SELECT serial, record FROM charger").fetchall()
@@ -76,7 +80,11 @@ class Memory:
             try:
                 records[serial] = msgspec.json.decode(text, type=TwinRecord)
             except msgspec.MsgspecError as error:
-                raise ValueError(f"what is remembered of charger {serial} cannot be read: {error}") from error
+                _log.error(
+                    "what is remembered of a charger cannot be read; it is met as for the first time",
+                    charger=serial,
+                    error=str(error),
+                )
         return records
 
     def write(self, records: Iterable[tuple[str, bytes]]) -> None:

@@ -94,6 +94,8 @@ def orders_for(
                 return ()
             if not twin.authorization_required:
                 # Stopping does nothing where nobody had to be authorized.
+                if twin.dynamic_current_a == 0:
+                    return ()
                 return (
                     _either(bus, CommandId.SET_DYNAMIC_CHARGER_CURRENT, ("0", "0"), twin, "pause_charging"),
                 )
@@ -128,7 +130,9 @@ def orders_for(
 
 def limit_in_amperes(command: SetLimit, twin: Twin) -> int:
     """Return a limit as Easee takes it: whole amperes, cut down; without one, what the charger can offer."""
-    most_a = twin.info.max_current_a
+    running, most_a = twin.record.running, twin.info.max_current_a
+    if running is not None and running.id == twin.record.ending and not twin.authorization_required:
+        return 0  # it was stopped by a pause, and stays so
     return most_a if command.limit_ma is None else min(command.limit_ma // 1000, most_a)
 
 

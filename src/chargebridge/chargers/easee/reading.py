@@ -21,6 +21,7 @@ from chargebridge.chargers.easee.failures import NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.records import Gap
 from chargebridge.chargers.easee.ticks import format_time, parse_time, uwh_of_kwh, wh_of_uwh
 from chargebridge.chargers.easee.twin import USED
+from chargebridge.chargers.easee.vocabulary import Observation
 from chargebridge.chargers.easee.wire import Update
 from chargebridge.chargers.model import ChargerEvent
 from chargebridge.clock import Clock
@@ -29,6 +30,13 @@ RETRY_S: Final = 60.0
 """Seconds before what could not be read is tried again."""
 PATIENCE_S: Final = 600.0
 """Seconds that a read waits for the budget."""
+
+_STATE: Final = USED - {
+    Observation.CHARGING_SESSION,
+    Observation.CHARGING_SESSION_START,
+    Observation.USER_ID_TOKEN,
+}
+"""What is read at first contact: sessions that were before it are nobody's."""
 
 _log = structlog.get_logger(__name__)
 
@@ -85,6 +93,7 @@ class Reader:
         self._states: dict[str, Charger] = {}
         self._gaps: dict[tuple[str, Gap], Charger] = {}
         self._products_wanted = False
+        self._products_read = False
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -104,9 +113,10 @@ class Reader:
         self._work.set()
 
     def read_products(self) -> None:
-        """Read what kinds of chargers the account has."""
-        self._products_wanted = True
-        self._work.set()
+        """Read what kinds of chargers the account has, once: what is not in the list then, never is."""
+        if not self._products_read:
+            self._products_wanted = self._products_read = True
+            self._work.set()
 
     def rebuild(self, charger: Charger, gap: Gap) -> None:
         """Put sessions together that were missed."""
@@ -121,8 +131,6 @@ class Reader:
                 await self._read_what_is_wanted()
             except (NotSent, NoAnswer) as error:
                 _log.info("reading from Easee's cloud has to wait", reason=str(error))
-            except (msgspec.MsgspecError, ValueError) as error:
-                _log.warning("Easee's cloud answers in a way that cannot be read", error=str(error)[:200])
             else:
                 continue
             await asyncio.sleep(max(RETRY_S / self._clock.speed, 1.0))
@@ -155,14 +163,11 @@ class Reader:
         except Refused as error:
             _log.warning("no list of sessions", charger=serial, reason=str(error))
             return ()
-        listed: list[ListedSession] = []
-        for one in msgspec.json.decode(answer.body, type=list[_Listed] | None) or ():
-            if one.car_connected and one.car_disconnected and one.kilo_watt_hours is not None:
-                energy_wh = wh_of_uwh(uwh_of_kwh(one.kilo_watt_hours))
-                listed.append(
-                    ListedSession(parse_time(one.car_connected), parse_time(one.car_disconnected), energy_wh)
-                )
-        return listed
+        try:
+            return _read_sessions(answer.body)
+        except (msgspec.MsgspecError, ValueError) as error:
+            _log.warning("a list of sessions cannot be read", charger=serial, error=str(error)[:200])
+            return ()
 
     async def _read_products(self) -> None:
         try:
@@ -172,20 +177,45 @@ class Reader:
         except Refused as error:
             _log.warning("no list of chargers", reason=str(error))
             return
-        products = msgspec.json.decode(answer.body, type=list[_Product])
+        try:
+            products = msgspec.json.decode(answer.body, type=list[_Product] | None) or []
+        except msgspec.MsgspecError as error:
+            _log.warning("the list of chargers cannot be read", error=str(error)[:200])
+            return
         self._owner.products_read(
             {one.id: one.product_code for one in products if one.product_code is not None}
         )
 
     async def _read_state(self, serial: str) -> None:
-        ids = ",".join(str(number) for number in sorted(USED))
+        ids = ",".join(str(number) for number in sorted(_STATE))
         path = f"/state/{serial}/observations?ids={ids}"
         try:
             answer = await self._account.request("GET", path, kind=Kind.READ, patience_s=PATIENCE_S)
         except Refused as error:
             _log.warning("a charger's state cannot be read", charger=serial, reason=str(error))
             return
-        for one in msgspec.json.decode(answer.body, type=_Observations).observations:
-            if one.value is not None:
-                text = one.value if isinstance(one.value, str) else msgspec.json.encode(one.value).decode()
-                self._owner.updated(Update(serial, one.id, parse_time(one.timestamp), text))
+        try:
+            observations = msgspec.json.decode(answer.body, type=_Observations).observations
+            updates = [_update(serial, one) for one in observations if one.value is not None]
+        except (msgspec.MsgspecError, ValueError) as error:
+            _log.warning("a charger's state cannot be read", charger=serial, reason=str(error)[:200])
+            return
+        for update in updates:
+            self._owner.updated(update)
+
+
+def _update(serial: str, read: _Observation) -> Update:
+    text = read.value if isinstance(read.value, str) else msgspec.json.encode(read.value).decode()
+    return Update(serial, read.id, parse_time(read.timestamp), text)
+
+
+def _read_sessions(body: bytes) -> list[ListedSession]:
+    return [
+        ListedSession(
+            parse_time(one.car_connected),
+            parse_time(one.car_disconnected),
+            wh_of_uwh(uwh_of_kwh(one.kilo_watt_hours)),
+        )
+        for one in msgspec.json.decode(body, type=list[_Listed] | None) or ()
+        if one.car_connected and one.car_disconnected and one.kilo_watt_hours is not None
+    ]

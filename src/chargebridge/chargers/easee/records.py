@@ -27,7 +27,9 @@ class Running(Struct, frozen=True, gc=False):
     start_uwh: int
     tag: str | None
     told: bool = False
-    """Whether anybody was told of its start. Not yet: nobody was authorized. Never: it began before us."""
+    """Whether anybody was told of its start; not yet, if nobody was authorized."""
+    ours: bool = True
+    """False: it ran when we first heard of the charger; it is told as a whole, when it ends."""
 
 
 class Ended(Struct, frozen=True, gc=False):
@@ -38,6 +40,8 @@ class Ended(Struct, frozen=True, gc=False):
     register_wh: int
     energy_uwh: int = 0
     """Of the session: what is told again, later, as that of the next one is a stale repeat."""
+    shown_uwh: int = 0
+    """The last that was shown of it while it ran, likewise."""
 
 
 class Gap(Struct, frozen=True, gc=False):
@@ -65,19 +69,27 @@ class Authorized(Struct, frozen=True, gc=False):
 class TwinRecord(Struct, kw_only=True, omit_defaults=True):
     """All that is known of one charger."""
 
-    since_ms: int
-    """By our clock: what ended before is not ours to tell."""
+    first_contact: bool = False
+    """What is replayed now has happened before we came, and is not ours to tell."""
     seen: dict[int, Seen] = field(default_factory=dict)
     """The newest of each observation that anything depends on."""
     running: Running | None = None
     ended: Ended | None = None
     held: SessionEnded | None = None
     """An end that waits a moment for what shows why it ended."""
+    ids_from: int = 0
+    """What is added to the charger's ids of sessions, which may begin anew ..."""
+    counts_anew_ms: int = 0
+    """... of those that began since then, by the charger's clock."""
     told: list[int] = field(default_factory=list)
     """Ids of sessions whose end was told lately, rising."""
     gaps: list[Gap] = field(default_factory=list)
     register_wh: int = 0
-    """The highest reading that was told."""
+    """The newest reading that was believed."""
+    register_ms: int = 0
+    """When it was made, by the charger's clock."""
+    shown_uwh: int = 0
+    """The last session energy that was believed."""
     authorized: Authorized | None = None
     ending: int | None = None
     """The session that we have asked to end."""

@@ -1,7 +1,7 @@
 """The settings of the driver `easee`, as they stand in its table of the configuration."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -48,6 +48,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return f"Settings(way={self.way!r}, url={self.url!r})"
 
 
+_PARTS: Final = {
+    "observation_key": ("{serial}", "{id}"),
+    "command_key": ("{serial}", "{id}"),
+    "response_key": ("{serial}", "{id}", "{ticks}"),
+    "pulse_key": ("{serial}",),
+}
+
+
 def read_settings(settings: Mapping[str, object]) -> Settings:
     """Check the table of the driver.
 
@@ -60,9 +68,10 @@ def read_settings(settings: Mapping[str, object]) -> Settings:
         raise ValueError(str(error)) from None
     for key, url in (("url", read.url), ("stream_url", read.stream_url)):
         _check_url(key, url)
-    for key in ("observation_key", "command_key", "response_key", "pulse_key"):
-        if "{serial}" not in getattr(read, key):
-            raise ValueError(f"expected a routing key with {{serial}} in it - at `$.{key}`")
+    for key, parts in _PARTS.items():
+        missing = [part for part in parts if part not in getattr(read, key)]
+        if missing:
+            raise ValueError(f"expected a routing key with {' and '.join(missing)} in it - at `$.{key}`")
     return read
 
 

@@ -17,6 +17,7 @@ _ISO: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})?", re.ASCII
 )
 _UWH_PER_KWH: Final = 1_000_000_000
+_HIGHEST_KWH: Final = 100_000_000
 
 
 def ticks_of(utc_ms: int) -> int:
@@ -51,7 +52,13 @@ def format_time(utc_ms: int) -> str:
 
 
 def uwh_of_kwh(kwh: Decimal) -> int:
-    """Return an energy in kWh as whole microwatt-hours, rounded down; exact to nine decimals."""
+    """Return an energy in kWh as whole microwatt-hours, rounded down; exact to nine decimals.
+
+    Raises:
+        ValueError: no meter can show so much, or so little.
+    """
+    if not kwh.is_finite() or not 0 <= kwh < _HIGHEST_KWH:
+        raise ValueError(f"no energy that can be: {str(kwh)[:40]} kWh")
     return int(kwh * _UWH_PER_KWH)
 
 

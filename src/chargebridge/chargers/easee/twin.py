@@ -55,6 +55,11 @@ CAPABILITIES: Final = frozenset(
 DEFAULT_CURRENT_A: Final = 32
 _HIGHEST_VOLTAGE_V: Final = 260
 _SLACK_WH: Final = 100
+_SAME_UWH: Final = 50_000_000
+"""How far a stale repeat of a session's energy may be from what its record says."""
+_SOON_MS: Final = 5_000
+_FUTURE_MS: Final = 2 * 86_400_000
+"""How far ahead of ours a charger's clock may be; what it said of later does not silence it until then."""
 
 _O = Observation
 _FAULTS: Final[Mapping[int, Fault]] = {
@@ -232,8 +237,12 @@ class Twin:
         return self._decimal(_O.DYNAMIC_CHARGER_CURRENT)
 
     def authorized(self, tag: str, now_ms: int) -> None:
-        """Somebody is let charge with this token: a session that begins now without one is theirs."""
+        """Somebody is let charge with this token: the next session that begins without one is theirs."""
         self.record.authorized = Authorized(tag, now_ms)
+
+    def not_authorized(self) -> None:
+        """Nobody waits to charge any more."""
+        self.record.authorized = None
 
     # --- what it tells ----------------------------------------------------------------------------------
 
@@ -251,16 +260,21 @@ class Twin:
         Raises:
             ValueError: its value cannot be read; nothing has changed.
         """
+        record, required = self.record, self.authorization_required
+        ours = live or not record.first_contact
+        if live:
+            record.first_contact = False
         if update.id == _O.CHARGING_SESSION_START:
-            required = self.authorization_required
             events = charging_sessions.started(
-                self.record, update.value, now_ms, authorization_required=required
+                record, update.value, now_ms, authorization_required=required, ours=ours
             )
             return events + self._state_news(update.at_ms)
         if update.id == _O.CHARGING_SESSION:
-            required = self.authorization_required
-            return charging_sessions.ended(self.record, update.value, now_ms, authorization_required=required)
-        if update.id not in USED or not self._is_news(update):
+            events = charging_sessions.ended(
+                record, update.value, now_ms, authorization_required=required, ours=ours
+            )
+            return events + self._settle_if_unplugged() + self._state_news(update.at_ms)
+        if update.id not in USED or not self._is_news(update, now_ms):
             return []
         return self._take(update, live=live)
 
@@ -269,11 +283,20 @@ class Twin:
         events = charging_sessions.settle(self.record)
         return events + self._state_news(events[0].at_ms) if events else []
 
-    def _is_news(self, update: Update) -> bool:
+    def _settle_if_unplugged(self) -> list[ChargerEvent]:
+        """The car may be known to be gone before the session's record comes."""
+        held, seen = self.record.held, self.record.seen.get(_O.CHARGER_OP_MODE)
+        if held is None or seen is None or int(seen.value) != OpMode.DISCONNECTED:
+            return []
+        if seen.at_ms < held.at_ms - _SOON_MS:
+            return []
+        return charging_sessions.settle(self.record, SessionEnd.EV_DISCONNECTED)
+
+    def _is_news(self, update: Update, now_ms: int) -> bool:
         if update.id in _MEASURED:
-            return update.at_ms > self._measured_ms.get(update.id, 0)
+            return not update.at_ms <= self._measured_ms.get(update.id, 0) <= now_ms + _FUTURE_MS
         seen = self.record.seen.get(update.id)
-        if seen is None:
+        if seen is None or seen.at_ms > now_ms + _FUTURE_MS:
             return True
         # Several in one millisecond come in their order.
         return update.at_ms > seen.at_ms or (update.at_ms == seen.at_ms and update.value != seen.value)
@@ -331,7 +354,8 @@ class Twin:
         seen = self.record.seen.get(_O.CHARGER_OP_MODE)
         if seen is None:
             return None
-        at_ms, mode = max(at_ms, seen.at_ms), int(seen.value)
+        mode = int(seen.value)
+        at_ms = max(at_ms, *(one.at_ms for id in _STATE if (one := self.record.seen.get(id)) is not None))
         reason_code = self._number(_O.REASON_FOR_NO_CURRENT)
         if mode in _FAULTS:
             return StateChanged(at_ms=at_ms, state=ChargerState.FAULTED, fault=_FAULTS[mode])
@@ -382,24 +406,35 @@ class Twin:
         uwh = uwh_of_kwh(_number_of(update.value))
         record.seen[update.id] = Seen(update.at_ms, update.value)
         if update.id == _O.SESSION_ENERGY:
-            if running is None or update.at_ms < running.started_ms:
+            if running is None or update.at_ms < running.started_ms or self._is_of_the_last(uwh):
                 return []
-            stale = record.ended is not None and uwh == record.ended.energy_uwh and uwh > 0
-            if stale or not self._is_possible(uwh, update.at_ms - running.started_ms):
+            if not self._can_flow(wh_of_uwh(uwh), update.at_ms - running.started_ms):
                 return []
+            record.shown_uwh = uwh
             uwh += running.start_uwh
         register_wh = wh_of_uwh(uwh)
+        if record.register_ms and not self._can_flow(
+            register_wh - record.register_wh, update.at_ms - record.register_ms
+        ):
+            return []  # no meter jumps
         if not live or register_wh < record.register_wh or record.held is not None:
             return []
         if running is None and record.ended is not None and update.at_ms < record.ended.at_ms:
             return []
-        record.register_wh = register_wh
+        record.register_wh, record.register_ms = register_wh, max(update.at_ms, record.register_ms)
         return self._measured(update.at_ms, Reading(Quantity.ENERGY_WH, register_wh))
 
-    def _is_possible(self, uwh: int, elapsed_ms: int) -> bool:
-        """Whether a session can have used so much by then: a stale repeat of the one before may not."""
+    def _is_of_the_last(self, uwh: int) -> bool:
+        """Whether a session's energy is a stale repeat of that of the session before."""
+        last = self.record.ended
+        if last is None or uwh == 0:
+            return False
+        return any(one > 0 and abs(uwh - one) <= _SAME_UWH for one in (last.energy_uwh, last.shown_uwh))
+
+    def _can_flow(self, wh: int, elapsed_ms: int) -> bool:
+        """Whether so much energy can flow in this time."""
         power_w = self.info.max_current_a * self.info.phases * _HIGHEST_VOLTAGE_V
-        return uwh <= (power_w * elapsed_ms / 3_600_000 + _SLACK_WH) * 1_000_000
+        return wh <= power_w * max(elapsed_ms, 0) / 3_600_000 + _SLACK_WH
 
     def _measured(self, at_ms: int, reading: Reading) -> list[ChargerEvent]:
         running = self.record.running

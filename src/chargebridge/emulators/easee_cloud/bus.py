@@ -265,6 +265,25 @@ class OperatorBus:
         self._take(parts["serial"], command.id, command.texts(), ticks, expires_ms)
 
 
+async def delete_bus(url: str, operator_id: str) -> None:
+    """Delete an operator's queues and exchanges, with all that is in them.
+
+    Args:
+        url: of the broker.
+        operator_id: whose they are.
+
+    Raises:
+        OSError, aio_pika.exceptions.AMQPError: the broker cannot be asked.
+    """
+    prefix = f"Operator_{operator_id}"
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        for queue in (f"{prefix}.Q", f"{prefix}.C.Q"):
+            await channel.queue_delete(queue)
+        for exchange in (f"{prefix}.C.X", f"{prefix}.O.X"):
+            await channel.exchange_delete(exchange)
+
+
 def _complain(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.critical("the operator's bus has ended", exc_info=error)

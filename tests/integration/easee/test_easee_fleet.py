@@ -1,0 +1,246 @@
+"""What the fleet tells of chargers, whatever their cloud says in whatever order; the cloud is the test."""
+
+import asyncio
+import json
+
+import pytest
+
+from chargebridge.chargers.easee.charger import MOST_PENDING, Charger
+from chargebridge.chargers.easee.executor import Executor
+from chargebridge.chargers.easee.fleet import Fleet
+from chargebridge.chargers.easee.records import TwinRecord
+from chargebridge.chargers.easee.settings import read_settings
+from chargebridge.chargers.easee.ticks import format_time
+from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.model import (
+    Measured,
+    SessionEnded,
+    SessionStarted,
+    SetLimit,
+    TokenPresented,
+)
+from chargebridge.clock import Instant
+from tests.integration.easee.bench import Sink
+from tests.integration.easee.stage import until
+
+pytestmark = pytest.mark.integration
+
+T0 = 1_767_225_600_000
+SERIAL = "EH000001"
+
+
+class Clock:
+    """Stands until it is moved; replays take no time worth waiting for."""
+
+    speed = 1000.0
+
+    def __init__(self) -> None:
+        self.utc_ms = T0
+
+    def now(self) -> Instant:
+        return Instant(self.utc_ms, self.utc_ms / 1000)
+
+
+class Cloud:
+    """The way to a cloud: remembers what it is asked."""
+
+    def __init__(self, *, replays: bool) -> None:
+        self.replays = replays
+        self.noted: list[Charger] = []
+        self.acknowledged: list[int] = []
+
+    def follow(self, charger):
+        return self.replays
+
+    def unfollow(self, charger): ...
+
+    def give(self, charger, command): ...
+
+    def responded(self, response): ...
+
+    def rebuild(self, charger, gap): ...
+
+    def note(self, charger):
+        self.noted.append(charger)
+
+    def acknowledge(self, deliveries):
+        self.acknowledged += deliveries
+
+
+class Place:
+    def __init__(self, way: str = "account", *, acknowledges: bool = True) -> None:
+        settings = read_settings({"way": way, "user_name": "u", "password": "p"})
+        self.clock = Clock()
+        self.sink = Sink(acknowledges=acknowledges)
+        self.fleet = Fleet(settings, self.sink, self.clock)
+        self.sink.driver = self.fleet
+        self.cloud = Cloud(replays=way == "account")
+        self.fleet.watch(SERIAL)
+        self.fleet.open(self.cloud, {})
+        self.fleet.stream_opened()
+
+    @property
+    def charger(self) -> Charger:
+        return self.fleet.chargers[SERIAL]
+
+    def say(self, number: int, value: object, *, delivery: int | None = None) -> None:
+        self.clock.utc_ms += 1000
+        text = value if isinstance(value, str) else json.dumps(value)
+        self.fleet.updated(Update(SERIAL, number, self.clock.utc_ms, text, delivery))
+
+    def end(self, session: int, *, delivery: int | None = None) -> None:
+        edges = {"Start": format_time(self.clock.utc_ms - 60_000), "Stop": format_time(self.clock.utc_ms)}
+        meters = {"MeterValueStart": 10 * session, "MeterValueStop": 10 * session + 1}
+        self.say(129, {"Id": session, **edges, **meters, "Auth": "T"}, delivery=delivery)
+
+    def start(self, session: int, *, delivery: int | None = None) -> None:
+        edges = {"Start": format_time(self.clock.utc_ms), "MeterValue": 10 * session}
+        self.say(223, {"Id": session, **edges, "Auth": "T"}, delivery=delivery)
+
+    async def replay(self) -> None:
+        """A whole replay, and the time that it may take."""
+        self.fleet.subscribed(SERIAL)
+        self.say(109, "1")
+        self.say(250, "1")
+        self.clock.utc_ms += 3_600_000
+        await until(lambda: self.charger.introduced)
+
+
+async def test_a_charger_that_comes_back_from_offline_can_be_reached_whatever_says_so_last():
+    place = Place()
+    await place.replay()
+    place.say(109, "0")
+    place.say(250, "0")
+    assert not place.charger.reachable
+    place.say(250, "1")
+    place.say(109, "2")
+    assert place.charger.reachable
+    place.fleet.close()
+
+
+async def test_a_replay_that_takes_long_introduces_the_charger_all_the_same():
+    place = Place()
+    place.fleet.subscribed(SERIAL)
+    place.clock.utc_ms += 3_600_000
+    await asyncio.sleep(0.4)
+    assert not place.charger.introduced
+    place.say(109, "2")
+    assert place.charger.introduced
+    assert place.charger.reachable
+    place.fleet.close()
+
+
+async def test_a_charger_whose_subscription_brings_nothing_is_not_said_to_be_there():
+    place = Place()
+    await place.replay()
+    place.fleet.stream_lost("test")
+    place.fleet.stream_opened()
+    place.fleet.subscribed(SERIAL)
+    await asyncio.sleep(0.4)
+    assert not place.charger.reachable
+    place.fleet.close()
+
+
+async def test_no_clock_makes_a_replayed_token_live_or_swallows_a_live_one():
+    place = Place()
+    place.fleet.subscribed(SERIAL)
+    ahead = Update(SERIAL, 128, place.clock.utc_ms + 1_500_000, "REPLAYED")
+    place.fleet.updated(ahead)
+    place.say(109, "1")
+    place.clock.utc_ms += 3_600_000
+    await until(lambda: place.charger.introduced)
+    late = Update(SERIAL, 128, ahead.at_ms + 1, "LIVE")
+    place.fleet.updated(late)
+    assert [event.id_tag for event in place.sink.of(TokenPresented)] == ["LIVE"]
+    place.fleet.close()
+
+
+async def test_sessions_rebuilt_meanwhile_leave_the_end_that_is_held_alone():
+    place = Place("operator", acknowledges=False)
+    place.say(109, "3", delivery=1)
+    place.start(9, delivery=2)
+    place.end(9, delivery=3)
+    rebuilt = SessionEnded(
+        at_ms=T0,
+        session=6,
+        id_tag="MISSED",
+        started_at_ms=T0,
+        start_register_wh=0,
+        register_wh=1,
+        reason="other",
+        rebuilt=True,
+    )
+    place.fleet.rebuilt(place.charger, [rebuilt])
+    assert place.charger.held is not None
+    place.say(109, "1", delivery=4)
+    assert [event.session for event in place.sink.of(SessionEnded)] == [6, 9]
+    for receipt in place.sink.kept:
+        place.fleet.acknowledge(receipt)
+    assert place.charger.settled
+    assert sorted(place.charger.done) == [1, 2, 3, 4]
+    place.fleet.close()
+
+
+async def test_a_message_that_comes_again_is_acknowledged_with_the_one_before():
+    place = Place("operator", acknowledges=False)
+    place.say(109, "2", delivery=1)
+    place.start(1, delivery=2)
+    again = Update(SERIAL, 223, place.clock.utc_ms, place_text(place, 1), 9)
+    place.fleet.updated(again)
+    assert len(place.sink.of(SessionStarted)) == 1
+    for receipt in place.sink.kept:
+        place.fleet.acknowledge(receipt)
+    assert sorted(place.charger.done) == [1, 2, 9]
+    place.fleet.close()
+
+
+def place_text(place: Place, session: int) -> str:
+    """The start record as `Place.start` has said it."""
+    start = format_time(place.clock.utc_ms - 1000)
+    return json.dumps({"Id": session, "Start": start, "MeterValue": 10 * session, "Auth": "T"})
+
+
+async def test_who_is_watched_again_after_long_is_met_as_for_the_first_time(monkeypatch):
+    monkeypatch.setattr("chargebridge.chargers.easee.fleet.FORGET_S", 0.01)
+    place = Place()
+    await place.replay()
+    place.end(10)
+    place.fleet.unwatch(SERIAL)
+    await until(lambda: place.charger.twin.record.ended is None, "it is forgotten")
+    assert place.charger.twin.record == TwinRecord(first_contact=True)
+    place.fleet.close()
+
+
+async def test_measurements_make_room_where_nobody_acknowledges_but_sessions_stay():
+    place = Place(acknowledges=False)
+    await place.replay()
+    place.start(1)
+    for number in range(MOST_PENDING + 50):
+        place.say(120, str(number % 7))
+    kept = [event for event, _ in place.charger.pending.values()]
+    assert len(kept) == MOST_PENDING
+    assert isinstance(kept[0], SessionStarted)
+    assert isinstance(kept[-1], Measured)
+    place.fleet.close()
+
+
+async def test_our_own_repeat_of_a_limit_does_not_take_the_place_of_a_newer_one():
+    place = Place()
+    await place.replay()
+    executor = Executor(None, None, place.clock, 42, lambda serial, outcome: None)
+    place.charger.worker = asyncio.current_task()
+    newer = SetLimit(number=2, expires_ms=T0 * 2, limit_ma=8_000)
+    executor.give(place.charger, newer)
+    executor.give(place.charger, SetLimit(number=0, expires_ms=T0 * 2, limit_ma=16_000))
+    assert list(place.charger.commands) == [newer]
+    place.fleet.close()
+
+
+async def test_silence_makes_unknown_and_a_word_makes_known():
+    place = Place()
+    await place.replay()
+    place.clock.utc_ms += 2_000_000
+    await until(lambda: not place.charger.reachable, "the sweep comes round")
+    place.say(150, "20")
+    assert place.charger.reachable
+    place.fleet.close()
