@@ -3,9 +3,14 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import codec, fleet, turn
+from benchmarks import codec, easee, fleet, turn
 
-BENCHMARKS: dict[str, Callable[[], None]] = {"codec": codec.main, "turn": turn.main, "fleet": fleet.main}
+BENCHMARKS: dict[str, Callable[[], None]] = {
+    "codec": codec.main,
+    "turn": turn.main,
+    "fleet": fleet.main,
+    "easee": easee.main,
+}
 
 
 def main() -> None:

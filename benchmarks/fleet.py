@@ -17,8 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
+from benchmarks.harness.helper import ROOT
 from benchmarks.harness.sink import HEARTBEAT_S, HOSTS
-from benchmarks.harness.trial import ROOT, Trial
+from benchmarks.harness.trial import Trial
 from benchmarks.measuring import show
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))

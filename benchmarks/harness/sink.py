@@ -4,22 +4,20 @@ Answers are put together from bytes, without a JSON parser, on picows and uvloop
 line with its port, then reads commands from standard input and answers each with a JSON line:
 
     {"do": "stats"}                              counters
+    {"do": "time"}                               from now on, takes how old the samples of MeterValues are
+    {"do": "delays"}                             and returns that, as of now
     {"do": "ask", "action": A, "rate": R, "most": M}
                                                  calls A of up to M charge points, one each, R a second
                                                  (0: all at once), and how long answers took
 """
 
 import asyncio
-import json
-import os
 import random
 import resource
 import socket
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 import uvloop
 from picows import (
@@ -33,12 +31,16 @@ from picows import (
     ws_create_server,
 )
 
+from benchmarks.harness.answering import Command, answer_all
+from benchmarks.harness.delays import Delays
+
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4")
 HEARTBEAT_S = 180
 ASK_TIMEOUT_S = 20.0
 
 _BOOTED, _STATUS_0, _STATUS_1 = 1, 2, 4
 _READY = _BOOTED | _STATUS_0 | _STATUS_1
+_TIMESTAMP = b'"timestamp":"'
 _REQUESTS = {"GetConfiguration": b"{}"}
 
 
@@ -60,6 +62,9 @@ class Sink:
         self.latencies: list[float] = []
         self.expected = 0
         self.all_answered = asyncio.Event()
+        self.delays: Delays | None = None
+        self.repeats = 0
+        """Timed messages that were no newer than the one before of their charge point."""
 
     def stats(self) -> dict[str, object]:
         """Return all counters, and the time and CPU time of this process."""
@@ -74,6 +79,8 @@ class Sink:
             "calls": {action.decode(): count for action, count in self.calls.items()},
             "bytes_received": self.bytes_received,
             "errors": self.errors,
+            "timed": 0 if self.delays is None else len(self.delays),
+            "repeats": self.repeats,
         }
 
     async def ask(self, action: str, rate: float, most: int) -> dict[str, object]:
@@ -100,6 +107,10 @@ class Sink:
             "median_ms": sorted(self.latencies)[len(self.latencies) // 2] * 1000 if self.latencies else None,
         }
 
+    def time_anew(self) -> None:
+        """Take how old samples are, beginning with the next one."""
+        self.delays, self.repeats = Delays(), 0
+
     def answered(self, latency_s: float) -> None:
         """Take the time of one answer."""
         self.latencies.append(latency_s)
@@ -110,7 +121,7 @@ class Sink:
 class Connection(WSListener):
     """One charge point."""
 
-    __slots__ = ("asked_at", "identity", "pending", "said", "sink", "transport")
+    __slots__ = ("asked_at", "identity", "newest", "pending", "said", "sink", "transport")
 
     def __init__(self, sink: Sink, identity: str) -> None:
         self.sink = sink
@@ -119,6 +130,7 @@ class Connection(WSListener):
         self.said = 0
         self.pending = b""
         self.asked_at = 0.0
+        self.newest = b""
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
@@ -167,6 +179,8 @@ class Connection(WSListener):
         sink.calls[action] += 1
         match action:
             case b"MeterValues":
+                if sink.delays is not None:
+                    self._time(sink.delays, data)
                 self._send(b'[3,"%b",{}]' % id)
             case b"StatusNotification":
                 self._send(b'[3,"%b",{}]' % id)
@@ -187,6 +201,15 @@ class Connection(WSListener):
             case _:
                 self._send(b'[3,"%b",{}]' % id)
 
+    def _time(self, delays: Delays, data: bytes) -> None:
+        begin = data.index(_TIMESTAMP) + len(_TIMESTAMP)
+        stamp = data[begin : begin + 24]
+        if stamp > self.newest:
+            self.newest = stamp
+            delays.take(stamp)
+        else:
+            self.sink.repeats += 1
+
     def _hear(self, what: int) -> None:
         before, self.said = self.said, self.said | what
         if self.said == _READY and before != _READY:
@@ -198,9 +221,14 @@ class Connection(WSListener):
         self.transport.send(WSMsgType.TEXT, data)
 
 
-async def _obey(sink: Sink, command: Mapping[str, Any]) -> dict[str, object]:
-    if command["do"] == "ask":
-        return await sink.ask(command["action"], command["rate"], command["most"])
+async def _obey(sink: Sink, command: Command) -> Mapping[str, object]:
+    match command["do"]:
+        case "ask":
+            return await sink.ask(command["action"], command["rate"], command["most"])
+        case "time":
+            sink.time_anew()
+        case "delays" if sink.delays is not None:
+            return sink.delays.report()
     return sink.stats()
 
 
@@ -226,23 +254,17 @@ async def serve() -> None:
         read_buffer_init_size=4096,
     )
     asyncio.get_running_loop().create_task(_keep_stamp(sink))
-    _print({"port": port})
-    commands = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(commands), os.fdopen(sys.stdin.fileno(), "rb")
-    )
-    while line := await commands.readline():
-        _print(await _obey(sink, json.loads(line)))
+
+    async def obey(command: Command) -> Mapping[str, object]:
+        return await _obey(sink, command)
+
+    await answer_all({"port": port}, obey)
 
 
 async def _keep_stamp(sink: Sink) -> None:
     while True:
         sink.stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()).encode()
         await asyncio.sleep(1)
-
-
-def _print(answer: Mapping[str, object]) -> None:
-    print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

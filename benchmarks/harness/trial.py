@@ -4,10 +4,8 @@ The sink runs on the first CPU this process may use, the program on the last. CP
 the process's own clock in ns, memory as the proportional set size.
 """
 
-import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -15,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from benchmarks.harness.helper import ROOT, Helper
+
 STARTED_WITHIN_S = 240.0
 STOPPED_WITHIN_S = 60.0
 
@@ -40,20 +39,27 @@ class Trial(AbstractContextManager["Trial"]):
         cpus = sorted(os.sched_getaffinity(0))
         self.count = count
         self._log = log
-        self._sink = _start(
-            [sys.executable, "-m", "benchmarks.harness.sink"], cpus[0], stdout=subprocess.PIPE, environment={}
-        )
-        port = self._read()["port"]
+        self._sink = Helper("benchmarks.harness.sink", cpu=cpus[0])
         self.started_at = time.monotonic()
         with log.open("ab") as output:
-            self._program = _start(command(port), cpus[-1], stdout=output, environment=environment)
+            self._program = subprocess.Popen(
+                command(self._sink.started["port"]),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env={**os.environ, **environment},
+            )
+        os.sched_setaffinity(self._program.pid, {cpus[-1]})
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in (self._program, self._sink):
-            process.kill()
-            process.wait()
+        self._program.kill()
+        self._program.wait()
+        assert self._program.stdin is not None
+        self._program.stdin.close()
+        self._sink.__exit__(kind, error, trace)
 
     def stop(self) -> None:
         """Have the program end as a user would, and wait for that."""
@@ -62,11 +68,19 @@ class Trial(AbstractContextManager["Trial"]):
 
     def stats(self) -> dict[str, Any]:
         """Return the counters of the sink."""
-        return self._do({"do": "stats"})
+        return self._sink.do("stats")
 
     def ask(self, action: str, *, rate: float = 0.0, most: int = 1_000_000) -> dict[str, Any]:
         """Call charge points; see `sink`."""
-        return self._do({"do": "ask", "action": action, "rate": rate, "most": most})
+        return self._sink.do("ask", action=action, rate=rate, most=most)
+
+    def time_samples(self) -> None:
+        """From now on take how old the samples of MeterValues are when they arrive."""
+        self._sink.do("time")
+
+    def delays(self) -> dict[str, Any]:
+        """Return how old they were, so far; see `Delays`."""
+        return self._sink.do("delays")
 
     def say(self, line: str) -> None:
         """Write a line to the program's standard input."""
@@ -102,32 +116,3 @@ class Trial(AbstractContextManager["Trial"]):
     def wait_until_ready(self) -> dict[str, Any]:
         """Wait until every charge point has its boot and both statuses answered."""
         return self.wait_for(lambda stats: int(stats["ready"]), self.count)
-
-    def _do(self, command: dict[str, object]) -> dict[str, Any]:
-        assert self._sink.stdin is not None
-        self._sink.stdin.write(json.dumps(command).encode() + b"\n")
-        self._sink.stdin.flush()
-        return self._read()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._sink.stdout is not None
-        line = self._sink.stdout.readline()
-        if not line:
-            raise TrialError("the sink has ended")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-
-def _start(
-    command: Sequence[str], cpu: int, *, stdout: Any, environment: dict[str, str]
-) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=stdout,
-        stderr=subprocess.STDOUT if stdout is not subprocess.PIPE else None,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-    )
-    os.sched_setaffinity(process.pid, {cpu})
-    return process
