@@ -6,21 +6,20 @@ one of its id, a session by its id (`charging_sessions`). What a subscription re
 nothing: no token is presented by it, nothing is measured by it, and no session of before our time is told.
 """
 
-from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 import msgspec
 
 from chargebridge.chargers.easee import charging_sessions
+from chargebridge.chargers.easee.measurements import MEASURED, ONE_PHASE, is_true, number_of, reading
+from chargebridge.chargers.easee.modes import FAULTS, OFFERS, OFFLINE, state_of
 from chargebridge.chargers.easee.records import Authorized, Seen, TwinRecord
 from chargebridge.chargers.easee.ticks import uwh_of_kwh, wh_of_uwh
 from chargebridge.chargers.easee.vocabulary import (
     REASON_NAMES,
-    GridType,
     Observation,
     OpMode,
-    ReasonForNoCurrent,
     model_name,
 )
 from chargebridge.chargers.easee.wire import Update
@@ -29,7 +28,6 @@ from chargebridge.chargers.model import (
     ChargerEvent,
     ChargerInfo,
     ChargerState,
-    Fault,
     Measured,
     Quantity,
     Reachable,
@@ -62,79 +60,6 @@ _FUTURE_MS: Final = 2 * 86_400_000
 """How far ahead of ours a charger's clock may be; what it said of later does not silence it until then."""
 
 _O = Observation
-_FAULTS: Final[Mapping[int, Fault]] = {
-    OpMode.ERROR: Fault.OTHER,
-    OpMode.ERRATIC_EV: Fault.EV_COMMUNICATION,
-    OpMode.ERROR_TEMPERATURE_TOO_HIGH: Fault.HIGH_TEMPERATURE,
-    OpMode.ERROR_DEAD_POWERBOARD: Fault.INTERNAL,
-    OpMode.ERROR_OVERCURRENT: Fault.OVER_CURRENT,
-    OpMode.ERROR_PEN_FAULT: Fault.GROUND,
-}
-_WAITS_FOR_TOKEN: Final = frozenset(
-    {
-        OpMode.AWAITING_AUTHENTICATION,
-        OpMode.DEAUTHENTICATING,
-        OpMode.AWAITING_AUTHORIZATION,
-        OpMode.AUTHENTICATING,
-    }
-)
-_OFFERS: Final = frozenset({OpMode.COMPLETED, OpMode.READY_TO_CHARGE, OpMode.START_CHARGING})
-_OFFLINE: Final = frozenset({OpMode.OFFLINE, OpMode.OFFLINE_EXTENDED})
-_IT_GRIDS: Final = frozenset(
-    {
-        GridType.IT_3_PHASE,
-        GridType.IT_1_PHASE,
-        GridType.WARNING_IT_3_PHASE_GND_FAULT,
-        GridType.WARNING_IT_1_PHASE_GND_FAULT,
-        GridType.WARNING_IT_3_PHASE_GND_FAULT_L3,
-        GridType.WARNING_IT_1_PHASE_GND_FAULT_L3,
-    }
-)
-_ONE_PHASE: Final = frozenset(
-    {
-        GridType.TN_1_PHASE,
-        GridType.IT_1_PHASE,
-        GridType.WARNING_TN_1_PHASE_NEUTRAL_ON_PIN_3,
-        GridType.WARNING_IT_1_PHASE_GND_FAULT,
-        GridType.WARNING_IT_1_PHASE_GND_FAULT_L3,
-    }
-)
-_PHASES_TN: Final[Mapping[int, int]] = {
-    _O.IN_CURRENT_T3: 1,
-    _O.IN_CURRENT_T4: 2,
-    _O.IN_CURRENT_T5: 3,
-    _O.IN_VOLT_T2_T3: 1,
-    _O.IN_VOLT_T2_T4: 2,
-    _O.IN_VOLT_T2_T5: 3,
-}
-"""T2 is N, T3 to T5 are L1 to L3."""
-_PHASES_IT: Final[Mapping[int, int]] = {
-    _O.IN_CURRENT_T2: 1,
-    _O.IN_CURRENT_T3: 2,
-    _O.IN_CURRENT_T4: 3,
-    _O.IN_VOLT_T2_T3: 1,
-    _O.IN_VOLT_T3_T4: 2,
-    _O.IN_VOLT_T2_T4: 3,
-}
-"""T2 to T4 are L1 to L3, as the names of the output phases say; voltages are L1-L2, L2-L3, L3-L1."""
-_CURRENTS: Final = frozenset({_O.IN_CURRENT_T2, _O.IN_CURRENT_T3, _O.IN_CURRENT_T4, _O.IN_CURRENT_T5})
-_VOLTAGES: Final = frozenset(
-    {
-        _O.IN_VOLT_T2_T3,
-        _O.IN_VOLT_T2_T4,
-        _O.IN_VOLT_T2_T5,
-        _O.IN_VOLT_T3_T4,
-        _O.IN_VOLT_T3_T5,
-        _O.IN_VOLT_T4_T5,
-    }
-)
-_SINGLE: Final[Mapping[int, tuple[Quantity, int]]] = {
-    _O.TOTAL_POWER: (Quantity.POWER_W, 1000),
-    _O.OUTPUT_CURRENT: (Quantity.CURRENT_OFFERED_A, 1),
-    _O.TEMP_MAX: (Quantity.TEMPERATURE_C, 1),
-}
-"""What is measured for the whole charger, and the factor to our unit."""
-_MEASURED: Final = frozenset({*_SINGLE, *_CURRENTS, *_VOLTAGES})
 _STATE: Final = frozenset(
     {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT, _O.IS_ENABLED, _O.AUTHORIZATION_REQUIRED}
 )
@@ -144,7 +69,7 @@ INFO: Final = frozenset(
 _SETTINGS: Final = frozenset({_O.LOCAL_AUTHORIZE_OFFLINE_ENABLED, _O.ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID})
 USED: Final = frozenset(
     {
-        *_MEASURED,
+        *MEASURED,
         *_SETTINGS,
         *_STATE,
         *INFO,
@@ -186,7 +111,7 @@ class Twin:
     @property
     def connected(self) -> bool:
         """Whether the cloud says that it can reach the charger."""
-        return self._flag(_O.CONNECTED_TO_CLOUD, True) and self._number(_O.CHARGER_OP_MODE) not in _OFFLINE
+        return self._flag(_O.CONNECTED_TO_CLOUD, True) and self._number(_O.CHARGER_OP_MODE) not in OFFLINE
 
     @property
     def connected_ms(self) -> int:
@@ -207,7 +132,7 @@ class Twin:
     def setting(self, observation: Observation) -> bool | None:
         """Return a setting as the charger says that it is; None: it has not said."""
         seen = self.record.seen.get(observation)
-        return None if seen is None else _is_true(seen.value)
+        return None if seen is None else is_true(seen.value)
 
     @property
     def info(self) -> ChargerInfo:
@@ -221,7 +146,7 @@ class Twin:
             vendor="Easee",
             model=model_name(self.record.product),
             firmware="" if firmware is None else firmware.value,
-            phases=1 if grid in _ONE_PHASE else 3,
+            phases=1 if grid in ONE_PHASE else 3,
             max_current_a=current_a,
             capabilities=CAPABILITIES,
         )
@@ -293,7 +218,7 @@ class Twin:
         return charging_sessions.settle(self.record, SessionEnd.EV_DISCONNECTED)
 
     def _is_news(self, update: Update, now_ms: int) -> bool:
-        if update.id in _MEASURED:
+        if update.id in MEASURED:
             return not update.at_ms <= self._measured_ms.get(update.id, 0) <= now_ms + _FUTURE_MS
         seen = self.record.seen.get(update.id)
         if seen is None or seen.at_ms > now_ms + _FUTURE_MS:
@@ -303,10 +228,10 @@ class Twin:
 
     def _take(self, update: Update, *, live: bool) -> list[ChargerEvent]:
         record, observation = self.record, update.id
-        if observation in _MEASURED:
-            reading = self._reading(update)
+        if observation in MEASURED:
+            measured = reading(observation, update.value, self._number(_O.DETECTED_POWER_GRID_TYPE))
             self._measured_ms[observation] = update.at_ms
-            return self._measured(update.at_ms, reading) if live and reading is not None else []
+            return self._measured(update.at_ms, measured) if live and measured is not None else []
         if observation in {_O.SESSION_ENERGY, _O.LIFETIME_ENERGY}:
             return self._take_energy(update, live=live)
         _check(observation, update.value)
@@ -331,9 +256,9 @@ class Twin:
             unplugged = mode == OpMode.DISCONNECTED
             reason = SessionEnd.EV_DISCONNECTED if unplugged else _end_by(mode)
             events += charging_sessions.settle(self.record, reason)
-            if mode == OpMode.CHARGING or mode in _OFFERS:
+            if mode == OpMode.CHARGING or mode in OFFERS:
                 events += charging_sessions.tell_start(self.record)
-            if mode in _OFFLINE:
+            if mode in OFFLINE:
                 return [*events, Reachable(at_ms=update.at_ms, reachable=False)]
         return events + self._state_news(update.at_ms)
 
@@ -357,9 +282,16 @@ class Twin:
         mode = int(seen.value)
         at_ms = max(at_ms, *(one.at_ms for id in _STATE if (one := self.record.seen.get(id)) is not None))
         reason_code = self._number(_O.REASON_FOR_NO_CURRENT)
-        if mode in _FAULTS:
-            return StateChanged(at_ms=at_ms, state=ChargerState.FAULTED, fault=_FAULTS[mode])
-        state = self._state_of(mode, reason_code)
+        if mode in FAULTS:
+            return StateChanged(at_ms=at_ms, state=ChargerState.FAULTED, fault=FAULTS[mode])
+        running = self.record.running
+        state = state_of(
+            mode,
+            reason_code,
+            enabled=self.enabled,
+            in_session=running is not None,
+            authorized=not self.authorization_required or (running is not None and running.told),
+        )
         if state is None:
             return None
         reason = ""
@@ -367,43 +299,12 @@ class Twin:
             reason = REASON_NAMES.get(reason_code, f"ReasonForNoCurrent {reason_code}")
         return StateChanged(at_ms=at_ms, state=state, reason=reason)
 
-    def _state_of(self, mode: int, reason: int | None) -> ChargerState | None:
-        running = self.record.running
-        if mode == OpMode.CHARGING:
-            return ChargerState.CHARGING
-        if mode in _OFFLINE:
-            return None
-        disabled = not self.enabled or reason == ReasonForNoCurrent.CHARGER_DISABLED
-        if disabled and running is None:
-            return ChargerState.DISABLED
-        if mode == OpMode.DISCONNECTED:
-            return ChargerState.DISCONNECTED
-        unauthorized = reason == ReasonForNoCurrent.PENDING_AUTHORIZATION or (
-            self.authorization_required and not (running is not None and running.told)
-        )
-        if mode in _WAITS_FOR_TOKEN or unauthorized:
-            return ChargerState.AWAITING_TOKEN
-        return ChargerState.READY if mode in _OFFERS else ChargerState.AWAITING_START
-
     # --- measurements -----------------------------------------------------------------------------------
-
-    def _reading(self, update: Update) -> Reading | None:
-        """Return what an observation measures; None: nothing that is asked for on this kind of mains."""
-        observation, value = update.id, _number_of(update.value)
-        if observation in _SINGLE:
-            quantity, factor = _SINGLE[observation]
-            return Reading(quantity, _plain(value * factor))
-        grid = self._number(_O.DETECTED_POWER_GRID_TYPE)
-        phase = (_PHASES_IT if grid in _IT_GRIDS else _PHASES_TN).get(observation)
-        if phase is None:
-            return None
-        quantity = Quantity.CURRENT_A if observation in _CURRENTS else Quantity.VOLTAGE_V
-        return Reading(quantity, _plain(value), phase)
 
     def _take_energy(self, update: Update, *, live: bool) -> list[ChargerEvent]:
         """Derive the register from the session's energy between its hourly values (never backwards)."""
         record, running = self.record, self.record.running
-        uwh = uwh_of_kwh(_number_of(update.value))
+        uwh = uwh_of_kwh(number_of(update.value))
         record.seen[update.id] = Seen(update.at_ms, update.value)
         if update.id == _O.SESSION_ENERGY:
             if running is None or update.at_ms < running.started_ms or self._is_of_the_last(uwh):
@@ -446,15 +347,15 @@ class Twin:
 
     def _flag(self, observation: Observation, otherwise: bool) -> bool:
         seen = self.record.seen.get(observation)
-        return otherwise if seen is None else _is_true(seen.value)
+        return otherwise if seen is None else is_true(seen.value)
 
     def _number(self, observation: Observation) -> int | None:
         seen = self.record.seen.get(observation)
-        return None if seen is None else int(_number_of(seen.value))
+        return None if seen is None else int(number_of(seen.value))
 
     def _decimal(self, observation: Observation) -> Decimal | None:
         seen = self.record.seen.get(observation)
-        return None if seen is None else _number_of(seen.value)
+        return None if seen is None else number_of(seen.value)
 
 
 _BOOLEANS: Final = frozenset({_O.CONNECTED_TO_CLOUD, _O.IS_ENABLED, _O.AUTHORIZATION_REQUIRED, *_SETTINGS})
@@ -464,35 +365,12 @@ _TEXTS: Final = frozenset({_O.USER_ID_TOKEN, _O.SOFTWARE_RELEASE})
 def _check(observation: int, value: str) -> None:
     """Raise ValueError if a value cannot be read."""
     if observation in _BOOLEANS:
-        _is_true(value)
+        is_true(value)
     elif observation not in _TEXTS:
-        _number_of(value)
+        number_of(value)
         if observation in {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT}:
             int(value)
 
 
-def _is_true(value: str) -> bool:
-    word = value.lower()
-    if word in {"1", "true", "on", "yes"}:
-        return True
-    if word in {"0", "false", "off", "no"}:
-        return False
-    raise ValueError(f"no boolean: {value[:40]!r}")
-
-
-def _number_of(value: str) -> Decimal:
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise ValueError(f"no number: {value[:40]!r}") from None
-    if not number.is_finite() or abs(number) >= 1_000_000_000:
-        raise ValueError(f"no number that can be: {value[:40]!r}")
-    return number
-
-
-def _plain(value: Decimal) -> int | float:
-    return int(value) if value == value.to_integral_value() else float(value)
-
-
 def _end_by(mode: int) -> SessionEnd:
-    return SessionEnd.FAULT if mode in _FAULTS else SessionEnd.OTHER
+    return SessionEnd.FAULT if mode in FAULTS else SessionEnd.OTHER

@@ -431,41 +431,9 @@ class ReasonForNoCurrent(IntEnum):
     UNDEFINED_ERROR = 100
 
 
+_SPELLED: Final = {ReasonForNoCurrent.OK: "OK", ReasonForNoCurrent.ERRATIC_EV: "ErraticEV"}
 REASON_NAMES: Final = {
-    0: "OK",
-    1: "MaxCircuitCurrentTooLow",
-    2: "MaxDynamicCircuitCurrentTooLow",
-    3: "MaxDynamicOfflineFallbackCircuitCurrentTooLow",
-    4: "CircuitFuseTooLow",
-    5: "WaitingInQueue",
-    6: "WaitingInFully",
-    7: "IllegalGridType",
-    8: "PrimaryUnitHasNotReceivedCurrentRequestFromSecondaryUnit",
-    9: "MasterCommunicationLost",
-    10: "NoCurrentFromEqualizerToLow",
-    11: "NoCurrentPhaseNotConnected",
-    25: "CurrentLimitedByCircuitFuse",
-    26: "CurrentLimitedByCircuitMaxCurrent",
-    27: "CurrentLimitedByDynamicCircuitCurrent",
-    28: "CurrentLimitedByEqualizer",
-    29: "CurrentLimitedByCircuitLoadBalancing",
-    30: "CurrentLimitedByOfflineSettings",
-    50: "SecondaryUnitNotRequestingCurrent",
-    51: "MaxChargerCurrentTooLow",
-    52: "MaxDynamicChargerCurrentTooLow",
-    53: "ChargerDisabled",
-    54: "PendingScheduledCharging",
-    55: "PendingAuthorization",
-    56: "ChargerInErrorState",
-    57: "ErraticEV",
-    75: "CurrentLimitedByCableRating",
-    76: "CurrentLimitedBySchedule",
-    77: "CurrentLimitedByChargerMaxCurrent",
-    78: "CurrentLimitedByDynamicChargerCurrent",
-    79: "CurrentLimitedByCarNotCharging",
-    80: "CurrentLimitedByLocalAdjustment",
-    81: "CurrentLimitedByCar",
-    100: "UndefinedError",
+    reason.value: _SPELLED.get(reason, reason.name.title().replace("_", "")) for reason in ReasonForNoCurrent
 }
 """The reasons as Easee spells them."""
 
