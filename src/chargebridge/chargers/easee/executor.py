@@ -219,10 +219,12 @@ class Executor:
             charger.twin.authorized(command.id_tag, now_ms)
         elif isinstance(command, EndSession):
             charger.twin.record.ending = command.session
+            charger.twin.unwritten = True
 
     def _learn(self, charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
         """Remember what is so now, or do not expect any more what will not be."""
         record, refused = charger.twin.record, outcome is Outcome.REFUSED
+        charger.twin.unwritten = True
         if isinstance(command, SetLimit) and not refused:
             limited = command.limit_ma is not None
             record.limit_a = limit_in_amperes(command, charger.twin) if limited else None

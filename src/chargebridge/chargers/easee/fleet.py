@@ -262,6 +262,7 @@ class Fleet:
 
     def rebuilt(self, charger: Charger, events: list[ChargerEvent]) -> None:
         """Tell of sessions that were missed, as they were put together."""
+        charger.twin.unwritten = True
         if self._cloud is not None and events:
             cause = Cause(Update(charger.serial, 0, events[0].at_ms, "rebuilt"))
             self._deliver(charger, events, cause)
@@ -274,6 +275,7 @@ class Fleet:
             charger = self.chargers.get(serial)
             if charger is not None and charger.twin.record.product != product and self._cloud is not None:
                 charger.twin.record.product = product
+                charger.twin.unwritten = True
                 self._cloud.note(charger)
                 if charger.introduced:
                     self._sink.charger_known(charger.twin.info)
@@ -323,7 +325,9 @@ class Fleet:
         charger = self.chargers.get(serial)
         if charger is None or serial not in self._fresh:
             return  # nothing has come: it is introduced when something does
-        charger.twin.record.first_contact = False
+        charger.twin.contact_made()
+        if self._cloud is not None:
+            self._cloud.note(charger)
         if charger.introduced:
             self._sink.charger_known(charger.twin.info)
             self._tell_reachable(charger)

@@ -24,6 +24,9 @@ _log = structlog.get_logger(__name__)
 class Notebook:
     """Writes chargers down, many at once, as long as there is anything new.
 
+    Of most chargers nothing is, while they charge: what is measured is told, and has to be acknowledged, but
+    changes nothing that is known of them.
+
     Args:
         memory: where to.
         acknowledge: lets the broker forget deliveries.
@@ -38,7 +41,7 @@ class Notebook:
         self._failing = False
 
     def note(self, charger: Charger) -> None:
-        """Write a charger down soon: something of it is new."""
+        """Write a charger down soon if anything of it is new, and acknowledge what it was told by."""
         self._new[charger.serial] = charger
         if self._writing is None and not self._stopped:
             self._writing = asyncio.get_running_loop().create_task(self._write_on())
@@ -76,18 +79,24 @@ class Notebook:
         settled = [charger for charger in self._new.values() if charger.settled]
         if not settled:
             return
-        records = [(charger.serial, charger.snapshot()) for charger in settled]
+        changed = [charger for charger in settled if charger.twin.unwritten]
+        records = [(charger.serial, charger.snapshot()) for charger in changed]
         deliveries: list[int] = []
+        for charger in changed:
+            charger.twin.unwritten = False
         for charger in settled:
             del self._new[charger.serial]
             deliveries += charger.done
             charger.done = []
         try:
-            await asyncio.to_thread(self._memory.write, records)
+            if records:
+                await asyncio.to_thread(self._memory.write, records)
         except sqlite3.Error:
             settled[0].done += deliveries
             for charger in settled:
                 self._new[charger.serial] = charger
+            for charger in changed:
+                charger.twin.unwritten = True
             raise
         if deliveries:
             self._acknowledge(deliveries)

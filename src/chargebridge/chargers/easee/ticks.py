@@ -7,6 +7,7 @@ in binary. So nothing here ever becomes a float.
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 TICKS_PER_MS: Final = 10_000
@@ -40,9 +41,14 @@ def parse_time(text: str) -> int:
     if found is None:
         raise ValueError(f"no ISO 8601 time: {text[:40]!r}")
     seconds, fraction, zone = found.groups()
+    return _whole_ms(seconds, zone) + int((fraction or "0").ljust(3, "0")[:3])
+
+
+@lru_cache(maxsize=1024)
+def _whole_ms(seconds: str, zone: str | None) -> int:
+    # Observations of one fleet cluster in the same few seconds; reading these is the dear part.
     moment = datetime.fromisoformat(seconds + ("+00:00" if zone in (None, "Z") else zone))
-    whole_ms = (moment - _EPOCH) // timedelta(milliseconds=1)
-    return whole_ms + int((fraction or "0").ljust(3, "0")[:3])
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def format_time(utc_ms: int) -> str:
