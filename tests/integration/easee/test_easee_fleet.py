@@ -244,3 +244,33 @@ async def test_silence_makes_unknown_and_a_word_makes_known():
     place.say(150, "20")
     assert place.charger.reachable
     place.fleet.close()
+
+
+async def test_chargers_are_unknown_until_what_waited_in_the_queue_has_come():
+    place = Place("operator")
+    old_ms = place.clock.utc_ms - 3_600_000
+    place.fleet.updated(Update(SERIAL, 109, old_ms, "3", 1))
+    assert place.charger.introduced
+    assert not place.charger.reachable
+    place.say(120, "7.2", delivery=2)
+    assert place.charger.reachable
+    place.fleet.close()
+
+
+async def test_an_empty_queue_is_caught_up_with_soon(monkeypatch):
+    monkeypatch.setattr("chargebridge.chargers.easee.fleet.QUIET_S", 0.05)
+    place = Place("operator")
+    place.fleet.updated(Update(SERIAL, 109, place.clock.utc_ms - 3_600_000, "3", 1))
+    await until(lambda: place.charger.reachable)
+    place.fleet.close()
+
+
+async def test_a_queue_of_which_nothing_comes_of_any_charger_makes_all_unknown():
+    place = Place("operator")
+    place.say(109, "2", delivery=1)
+    assert place.charger.reachable
+    place.clock.utc_ms += 1_600_000
+    await until(lambda: not place.charger.reachable)
+    place.say(150, "20", delivery=2)
+    assert place.charger.reachable
+    place.fleet.close()

@@ -286,6 +286,11 @@ class TestRegister:
         bench.say(121, "2.5", T0 + 30 * MIN)
         assert self.register(bench.say(121, value, T0 + 31 * MIN)) == []
 
+    def test_a_stale_repeat_with_a_fresh_time_is_ignored(self, bench: Bench) -> None:
+        bench.start(1, T0, 100.0)
+        assert self.register(bench.say(121, "2.5", T0 + 30 * MIN)) == [102500]
+        assert self.register(bench.say(121, "2.5", T0 + 45 * MIN)) == []
+
     def test_the_energy_of_the_session_before_is_not_that_of_the_next(self, bench: Bench) -> None:
         bench.start(1, T0, 100.0)
         bench.end(1, (T0, T0 + 60 * MIN), (100.0, 107.25))

@@ -15,7 +15,7 @@ from chargebridge.chargers.easee.twin import INFO, KNOWN, Twin
 from chargebridge.chargers.easee.vocabulary import Observation
 from chargebridge.chargers.easee.wire import Response, Update
 from chargebridge.chargers.model import ChargerCommand, ChargerEvent, EventSink, Reachable, SetLimit
-from chargebridge.clock import Clock
+from chargebridge.clock import Clock, Instant
 
 SETTLE_S: Final = 2.0
 """Seconds that a replay takes, and that the end of a session waits for what shows why."""
@@ -25,6 +25,15 @@ SWEEP_S: Final = 60.0
 """Seconds between two looks for chargers that have fallen silent."""
 FORGET_S: Final = 5.0
 """Real seconds after which nobody is expected to listen to a charger again."""
+QUIET_S: Final = 1.0
+"""Real seconds without a message after which nothing waits any more in a queue that was just opened."""
+CATCH_UP_S: Final = 60.0
+"""Real seconds after which a queue counts as caught up with, however much still comes."""
+RECENT_MS: Final = 120_000
+"""A message of so short a time ago shows that all that waited before it has come."""
+WORD_EVERY_S: Final = 900.0
+"""Seconds after which even an idle charger says something."""
+LEAST_STALL_S: Final = 120.0
 LIMIT_AGAIN_S: Final = 30.0
 """Seconds before a volatile limit that somebody else has raised is set again."""
 _LIMIT_VALID_MS: Final = 60_000
@@ -94,6 +103,14 @@ class Fleet:
         """Until when what comes of a charger is a replay, by the clock's monotonic seconds."""
         self._fresh: set[str] = set()
         """Chargers of which something has come since they were subscribed."""
+        self._behind = False
+        """What waited in the queue is still coming: what is known of chargers is of before."""
+        self._stalled = False
+        """The queue is open, and nothing has come of any charger for longer than can be."""
+        self._last_word = 0.0
+        """When anything came of any charger, by the clock's monotonic seconds."""
+        self._words = 0
+        """How many observations have come."""
         self._opened_ms = 0
         """Since when the way is open, by our clock."""
         self._heard: OrderedDict[str, float] = OrderedDict()
@@ -186,15 +203,54 @@ class Fleet:
         self._open = True
         now = self._clock.now()
         mono, self._opened_ms = now.mono, now.utc_ms
+        self._last_word, self._stalled = mono, False
+        if self._cloud is not None and not self._cloud.replays:
+            self._behind = True
+            self._later(QUIET_S, lambda: self._look_whether_quiet(self._words))
+            self._later(CATCH_UP_S, self._caught_up)
         for serial, charger in self.chargers.items():
             self._heard[serial], charger.silent = mono, False
             self._tell_reachable(charger)
+
+    def _look_whether_quiet(self, words: int) -> None:
+        if self._behind and self._open:
+            if words == self._words:
+                self._caught_up()
+            else:
+                self._later(QUIET_S, lambda: self._look_whether_quiet(self._words))
+
+    def _caught_up(self) -> None:
+        """What is known of chargers is of now."""
+        if self._behind:
+            self._behind = False
+            for charger in self.chargers.values():
+                self._tell_reachable(charger)
+
+    def _word_came(self, update: Update, now: Instant) -> None:
+        """Something has come by the queue: it is not stalled, and perhaps caught up with."""
+        self._last_word, self._words = now.mono, self._words + 1
+        if self._behind and update.at_ms >= now.utc_ms - RECENT_MS:
+            self._caught_up()
+        if self._stalled:
+            self._stalled = False
+            for charger in self.chargers.values():
+                self._tell_reachable(charger)
+
+    def _see_whether_stalled(self, mono: float) -> None:
+        """A cloud that says nothing of a whole fleet is away, whatever its broker does."""
+        expected_s = WORD_EVERY_S / max(sum(one.introduced for one in self.chargers.values()), 1)
+        patience_s = min(max(10 * expected_s, LEAST_STALL_S), float(self._settings.silent_after_s))
+        if not self._stalled and mono - self._last_word > patience_s:
+            self._stalled = True
+            _log.warning("nothing comes of any charger; Easee's cloud counts as away", silent_s=patience_s)
+            for charger in self.chargers.values():
+                self._tell_reachable(charger)
 
     def stream_lost(self, reason: str) -> None:
         """The way is closed: of no charger anything is known any more."""
         if self._open:
             _log.warning("Easee's cloud is away", reason=reason)
-        self._open = False
+        self._open = self._behind = False
         self._subscribed.clear()
         self._fresh.clear()
         for charger in self.chargers.values():
@@ -219,6 +275,8 @@ class Fleet:
         if charger.is_redelivered(update):
             return
         now = self._clock.now()
+        if update.delivery is not None:
+            self._word_came(update, now)
         live = self._is_live(cloud, update, now.mono)
         if live:
             self._heard_of(charger, now.mono)
@@ -338,6 +396,7 @@ class Fleet:
         return (
             self._cloud is not None
             and self._open
+            and not (self._behind or self._stalled)
             and (not self._cloud.replays or charger.serial in self._fresh)
             and charger.twin.connected
             and not charger.silent
@@ -378,6 +437,8 @@ class Fleet:
         if self._cloud is None or not self._open:
             return
         now = self._clock.now()
+        if not self._cloud.replays:
+            self._see_whether_stalled(now.mono)
         for serial, mono in list(self._heard.items()):
             if mono > now.mono - self._settings.silent_after_s:
                 break

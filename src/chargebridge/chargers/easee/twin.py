@@ -332,7 +332,8 @@ class Twin:
             register_wh - record.register_wh, update.at_ms - record.register_ms
         ):
             return []  # no meter jumps
-        if not live or register_wh < record.register_wh or record.held is not None:
+        # The very same once more may be a stale repeat, and is no news in any case.
+        if not live or register_wh <= record.register_wh or record.held is not None:
             return []
         if running is None and record.ended is not None and update.at_ms < record.ended.at_ms:
             return []
