@@ -99,8 +99,11 @@ class Fleet:
         self._cloud: Cloud | None = None
         self._open = False
         """Whether the way to the cloud is open."""
-        self._subscribed: dict[str, float] = {}
-        """Until when what comes of a charger is a replay, by the clock's monotonic seconds."""
+        self._subscribed: dict[str, int] = {}
+        """The number of each charger's subscription on this connection."""
+        self._subscriptions = 0
+        self._replaying: set[str] = set()
+        """Chargers of which what comes is a replay yet."""
         self._fresh: set[str] = set()
         """Chargers of which something has come since they were subscribed."""
         self._behind = False
@@ -253,14 +256,17 @@ class Fleet:
         self._open = self._behind = False
         self._subscribed.clear()
         self._fresh.clear()
+        self._replaying.clear()
         for charger in self.chargers.values():
             self._tell_reachable(charger)
 
     def subscribed(self, serial: str) -> None:
         """A charger's replay is on its way; what it changes is told when it has come."""
         self._fresh.discard(serial)
-        self._subscribed[serial] = self._clock.now().mono + self._settle_s * self._clock.speed
-        self._later(self._settle_s, lambda: self._replayed(serial))
+        self._replaying.add(serial)
+        self._subscriptions += 1
+        self._subscribed[serial] = subscription = self._subscriptions
+        self._later(self._settle_s, lambda: self._replayed(serial, subscription))
 
     def updated(self, update: Update) -> None:
         """Take an observation of a charger."""
@@ -277,7 +283,7 @@ class Fleet:
         now = self._clock.now()
         if update.delivery is not None:
             self._word_came(update, now)
-        live = self._is_live(cloud, update, now.mono)
+        live = self._is_live(cloud, update)
         if live:
             self._heard_of(charger, now.mono)
         if update.id not in KNOWN:
@@ -338,15 +344,14 @@ class Fleet:
                 if charger.introduced:
                     self._sink.charger_known(charger.twin.info)
 
-    def _is_live(self, cloud: Cloud, update: Update, mono: float) -> bool:
+    def _is_live(self, cloud: Cloud, update: Update) -> bool:
         """Whether an observation has happened while somebody listened: no replay, and not read.
 
         Not by its own time, since nobody's clock need be right.
         """
         if not cloud.replays:
             return update.delivery is not None
-        replayed_until = self._subscribed.get(update.serial)
-        return replayed_until is not None and mono >= replayed_until
+        return update.serial in self._subscribed and update.serial not in self._replaying
 
     def _discard(self, cloud: Cloud, charger: Charger, update: Update) -> None:
         """An observation tells nothing; the broker may forget it."""
@@ -379,7 +384,10 @@ class Fleet:
         for number, (event, _) in list(charger.pending.items()):
             self._sink.charger_event(charger.serial, event, Receipt(charger.serial, number))
 
-    def _replayed(self, serial: str) -> None:
+    def _replayed(self, serial: str, subscription: int) -> None:
+        if self._subscribed.get(serial) != subscription:
+            return  # there has been another one since
+        self._replaying.discard(serial)
         charger = self.chargers.get(serial)
         if charger is None or serial not in self._fresh:
             return  # nothing has come: it is introduced when something does
