@@ -11,7 +11,7 @@ From the environment:
 
     BENCH_ROUNDS     how often all of it is measured, each time from a fresh start (3)
     BENCH_CHARGERS   (5000)
-    BENCH_RATES      observations a second of the whole fleet (200,1000,2000,4000)
+    BENCH_RATES      observations a second of the whole fleet (200,1000,2000,4000,6000)
     BENCH_SECONDS    for each of them (15)
     BENCH_BURST      how many are put on the queue at once at the end, to see how many a second arrive (40000)
     BENCH_ARRIVALS   cars that are plugged in a second (100)
@@ -77,7 +77,7 @@ class Plan(Struct, frozen=True):
 
     rounds: int = 3
     chargers: int = 5000
-    rates: tuple[int, ...] = (200, 1000, 2000, 4000)
+    rates: tuple[int, ...] = (200, 1000, 2000, 4000, 6000)
     seconds: float = 15.0
     burst: int = 40_000
     arrivals: float = 100.0

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -52,7 +52,8 @@ class Helper(AbstractContextManager["Helper"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(ENDED_WITHIN_S)
         except subprocess.TimeoutExpired:
@@ -72,13 +73,16 @@ class Helper(AbstractContextManager["Helper"]):
             self._process.stdin.write(json.dumps({"do": what, **arguments}).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise HelperError(f"{self._module} has ended") from None
+            raise self._ended() from None
         return self._read()
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise HelperError(f"{self._module} has ended")
+            raise self._ended()
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _ended(self) -> HelperError:
+        return HelperError(f"{self._module} has ended ({self._process.wait(ENDED_WITHIN_S)})")
