@@ -150,6 +150,16 @@ def test_retry_after_is_kept_to_the_second():
     assert breaker.ready_at(100.0) == 177.0
 
 
+def test_a_retry_after_is_believed_again_once_the_cloud_has_answered_in_between():
+    breaker, now_s, waits = Breaker(NoJitter()), 100.0, []
+    for _ in range(5):
+        breaker.throttled(breaker.sent(now_s), now_s, retry_after_s=30.0)
+        waits.append(breaker.ready_at(now_s) - now_s)
+        now_s = breaker.ready_at(now_s)
+        breaker.succeeded(breaker.sent(now_s))
+    assert waits == [30, 30, 30, 30, 30]
+
+
 def test_a_retry_after_that_is_followed_by_another_429_is_believed_once_then_a_day_of_silence_is_kept():
     breaker, now_s, waits = Breaker(NoJitter()), 100.0, []
     for _ in range(5):

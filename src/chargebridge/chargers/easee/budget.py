@@ -149,15 +149,14 @@ class Breaker:
         """
         # Many may be out when the first is refused: the others are no new offence, but may say more.
         fresh = ticket.sent_s >= self._silent_until_s
-        again = fresh and (
-            self._throttled_without_success or 0.0 <= now_s - self._silent_until_s < RIGHT_AFTER_S
-        )
+        unanswered = fresh and self._throttled_without_success
+        soon = fresh and 0.0 <= now_s - self._silent_until_s < RIGHT_AFTER_S
         least_s = self._longer_backoff_s() if fresh else 0.0
         if fresh:
-            self._throttles = self._throttles + 1 if again else 1
-        if blocked or self._throttles > 2 or (again and retry_after_s is None):
+            self._throttles = self._throttles + 1 if unanswered else 1
+        if blocked or self._throttles > 2 or (retry_after_s is None and (unanswered or soon)):
             least_s = BLOCKED_S
-        elif again or retry_after_s is None:
+        elif unanswered or retry_after_s is None:
             least_s = max(least_s, THROTTLED_S)
         # Word for word; but who says "in half a minute" and refuses then is not believed twice.
         wait_s = max(min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S), least_s)
