@@ -33,7 +33,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from benchmarks.harness.helper import ROOT, Helper
+from benchmarks.harness.side_process import ROOT, SideProcess
 from benchmarks.harness.sink import HOSTS
 from benchmarks.harness.trial import Trial, TrialError
 from benchmarks.measuring import show
@@ -160,23 +160,23 @@ class Bare:
 
     name = "bare"
 
-    def __init__(self, helper: Helper) -> None:
-        self._helper = helper
+    def __init__(self, process: SideProcess) -> None:
+        self._process = process
 
     def begin(self) -> None:
-        self._helper.do("time")
+        self._process.do("time")
 
     def timed(self) -> int:
-        return int(self._helper.do("stats")["timed"])
+        return int(self._process.do("stats")["timed"])
 
     def delays(self) -> Mapping[str, float]:
-        return self._helper.do("delays")
+        return self._process.do("delays")
 
     def cpu_s(self) -> float:
-        return float(self._helper.do("stats")["cpu_s"])
+        return float(self._process.do("stats")["cpu_s"])
 
 
-def measure(subject: Subject, cloud: Helper, rate: int, count: int) -> Measured:
+def measure(subject: Subject, cloud: SideProcess, rate: int, count: int) -> Measured:
     """Put observations on the queue of a subject, wait until they have arrived, and see how old they were.
 
     Args:
@@ -227,7 +227,7 @@ class Stage:
         plan: what is measured.
     """
 
-    def __init__(self, cloud: Helper, trial: Trial, bare: Helper, plan: Plan) -> None:
+    def __init__(self, cloud: SideProcess, trial: Trial, bare: SideProcess, plan: Plan) -> None:
         self.cloud = cloud
         self.trial = trial
         self.subjects: tuple[Subject, ...] = (Bare(bare), Gateway(trial))
@@ -291,7 +291,7 @@ def staged(folder: Path, plan: Plan) -> Iterator[Stage]:
     cpus = sorted(os.sched_getaffinity(0))
     with ExitStack() as stack:
         arguments = ["--url", plan.url, "--count", str(plan.chargers)]
-        cloud = stack.enter_context(Helper("benchmarks.harness.easee_cloud", arguments, cpu=cpus[0]))
+        cloud = stack.enter_context(SideProcess("benchmarks.harness.easee_cloud", arguments, cpu=cpus[0]))
 
         def command(port: int) -> Sequence[str]:
             url = cloud.started["url"]
@@ -299,7 +299,7 @@ def staged(folder: Path, plan: Plan) -> Iterator[Stage]:
             return [sys.executable, "-m", "chargebridge", "run", "--config", str(file)]
 
         arguments = ["--url", plan.url, "--queue", cloud.started["bare_queue"]]
-        bare = stack.enter_context(Helper("benchmarks.harness.bare_consumer", arguments, cpu=cpus[-1]))
+        bare = stack.enter_context(SideProcess("benchmarks.harness.bare_consumer", arguments, cpu=cpus[-1]))
         environment = {
             "PYTHONPATH": str(ROOT / "src"),
             "BENCH_PASSWORD": "secret0123456789",

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
-from benchmarks.harness.helper import ROOT
+from benchmarks.harness.side_process import ROOT
 from benchmarks.harness.sink import HEARTBEAT_S, HOSTS
 from benchmarks.harness.trial import Trial
 from benchmarks.measuring import show

@@ -1,4 +1,4 @@
-"""The other end of a `Helper`: reads commands from standard input and answers each, until it closes."""
+"""The other end of a `SideProcess`: reads commands from standard input and answers each, until it closes."""
 
 import asyncio
 import json

@@ -1,7 +1,7 @@
 """The reference for chargers behind a message queue: takes messages and has the broker forget them, no more.
 
 `aiormq` on uvloop, acknowledged many at a time: what a Python program could at best have. It reads nothing
-of a message but its timestamp, and keeps nothing. A process of its own (see `helper`):
+of a message but its timestamp, and keeps nothing. A process of its own (see `side_process`):
 
     {"do": "time"}      from now on, takes how old messages are
     {"do": "delays"}    and returns that, as of now

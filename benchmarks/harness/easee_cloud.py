@@ -1,4 +1,4 @@
-"""An emulated Easee Cloud with many chargers on a real broker, in a process of its own (see `helper`).
+"""An emulated Easee Cloud with many chargers on a real broker, in a process of its own (see `side_process`).
 
     {"do": "charge", "rate": R}                  R drivers a second plug their cars in and present a token
     {"do": "publish", "to": X, "rate": R, "count": N}

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from benchmarks.harness.helper import ROOT, Helper
+from benchmarks.harness.side_process import ROOT, SideProcess
 
 STARTED_WITHIN_S = 240.0
 STOPPED_WITHIN_S = 60.0
@@ -39,7 +39,7 @@ class Trial(AbstractContextManager["Trial"]):
         cpus = sorted(os.sched_getaffinity(0))
         self.count = count
         self._log = log
-        self._sink = Helper("benchmarks.harness.sink", cpu=cpus[0])
+        self._sink = SideProcess("benchmarks.harness.sink", cpu=cpus[0])
         self.started_at = time.monotonic()
         with log.open("ab") as output:
             self._program = subprocess.Popen(

@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[2]
 ENDED_WITHIN_S = 30.0
 
 
-class HelperError(RuntimeError):
-    """A helper has ended before its time."""
+class SideProcessError(RuntimeError):
+    """A side process has ended before its time."""
 
 
-class Helper(AbstractContextManager["Helper"]):
+class SideProcess(AbstractContextManager["SideProcess"]):
     """Starts a module that answers each line of its standard input with one, and ends with it.
 
     Args:
@@ -66,7 +66,7 @@ class Helper(AbstractContextManager["Helper"]):
         """Have something done, and return the answer.
 
         Raises:
-            HelperError: there is none.
+            SideProcessError: there is none.
         """
         assert self._process.stdin is not None
         try:
@@ -84,5 +84,5 @@ class Helper(AbstractContextManager["Helper"]):
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _ended(self) -> HelperError:
-        return HelperError(f"{self._module} has ended ({self._process.wait(ENDED_WITHIN_S)})")
+    def _ended(self) -> SideProcessError:
+        return SideProcessError(f"{self._module} has ended ({self._process.wait(ENDED_WITHIN_S)})")
