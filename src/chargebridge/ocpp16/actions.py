@@ -1,4 +1,4 @@
-"""The 39 actions: which request asks for which response."""
+"""The 39 actions of OCPP 1.6 and its security extension, each with its request and response type."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from chargebridge.ocpp16.fields import Request, Response
 class Action:
     """An action by name, with the types of its two payloads.
 
-    Decoders are built when first used: a process that only speaks needs none.
+    Decoders are built when first used: a process that only sends needs none.
     """
 
     name: str
@@ -85,4 +85,4 @@ ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
 ACTION_NAMES: Final[Mapping[type[Request], str]] = MappingProxyType(
     {action.request: name for name, action in ACTIONS.items()}
 )
-"""The action that a request asks for."""
+"""The name of the action of each request type."""

@@ -1,4 +1,4 @@
-"""JSON in and out, and the one field type that msgspec does not know: a decimal that is a number."""
+"""JSON encoder and decoders, with the one field type that msgspec lacks: a decimal written as a number."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Final, TypeVar
@@ -11,7 +11,7 @@ _TENTH: Final = Decimal("0.1")
 _RATE_BOUND: Final = Decimal(10**15)
 
 ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
-"""Writes everything that leaves; one for all, because it holds no state."""
+"""Encodes every frame; shared, because it holds no state."""
 
 
 def _decimal(text: str) -> Decimal:
@@ -23,7 +23,7 @@ def _decimal(text: str) -> Decimal:
 
 
 def _rate(_type: type, value: object) -> Decimal:
-    """Read a `fields.Rate`, the only type that msgspec asks about (VAL-4)."""
+    """Decode a `fields.Rate`, the only type that msgspec cannot decode itself (VAL-4)."""
     if type(value) is int:
         value = Decimal(value)
     if not isinstance(value, Decimal):
@@ -38,7 +38,7 @@ def _rate(_type: type, value: object) -> Decimal:
 
 
 def new_decoder(message: type[_T]) -> msgspec.json.Decoder[_T]:
-    """Build a strict decoder of this type; dear to build, cheap to use."""
+    """Build a strict decoder of this type; expensive to build, cheap to use."""
     return msgspec.json.Decoder(message, dec_hook=_rate, float_hook=_decimal)
 
 
@@ -46,10 +46,10 @@ _UNTYPED: Final = msgspec.json.Decoder(float_hook=_decimal)
 
 
 def decode_untyped(data: bytes | msgspec.Raw) -> object:
-    """Decode any JSON to dicts, lists and scalars, with decimals for what is not an integer."""
+    """Decode any JSON to dicts, lists and scalars; numbers that are not integers become decimals."""
     return _UNTYPED.decode(data)
 
 
 def convert(value: object, message: type[_T]) -> _T:
-    """Turn what `decode_untyped` returned into a message, as strictly as its decoder would."""
+    """Convert the result of `decode_untyped` into a message, as strictly as its decoder would."""
     return msgspec.convert(value, message, dec_hook=_rate)

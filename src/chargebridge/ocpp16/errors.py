@@ -1,4 +1,4 @@
-"""What can be wrong with what arrives, in the words of a CALLERROR."""
+"""Errors in received frames, with the error codes of a CALLERROR."""
 
 from enum import StrEnum
 
@@ -7,7 +7,7 @@ class CallErrorCode(StrEnum):
     """The error codes that are sent, in OCPP-J 1.6's own spelling (RPC-9)."""
 
     NOT_IMPLEMENTED = "NotImplemented"
-    """Nobody here has heard of the action."""
+    """The action is not part of OCPP 1.6 or its security extension."""
     NOT_SUPPORTED = "NotSupported"
     """The action is known and not supported here."""
     INTERNAL_ERROR = "InternalError"
@@ -17,7 +17,7 @@ class CallErrorCode(StrEnum):
     SECURITY_ERROR = "SecurityError"
     """Not allowed, or not yet."""
     FORMATION_VIOLATION = "FormationViolation"
-    """The payload is not what the action's schema says (RPC-11)."""
+    """The payload breaks the schema of the action (RPC-11)."""
     PROPERTY_CONSTRAINT_VIOLATION = "PropertyConstraintViolation"
     """The payload is well-formed and a field has a value it cannot have."""
     OCCURENCE_CONSTRAINT_VIOLATION = "OccurenceConstraintViolation"
@@ -29,11 +29,11 @@ class CallErrorCode(StrEnum):
 
 
 class FrameError(Exception):
-    """What arrived is not a frame of OCPP-J.
+    """The received text is not a frame of OCPP-J.
 
     Args:
         description: what is wrong, at most 255 characters, for a log or a CALLERROR.
-        message_id: the id, if this was a CALL and its id could be told: then it can be answered.
+        message_id: the id, if this was a CALL and its id could be read: then it can be answered.
     """
 
     code = CallErrorCode.FORMATION_VIOLATION

@@ -1,4 +1,4 @@
-"""What message fields are made of: the constraints of the schemas as types.
+"""Types of message fields, with the constraints of the schemas.
 
 Constraints hold for what is decoded. Building a message by hand checks nothing, which is what makes
 it cheap; whoever does so cuts texts to size with `text.fit` and `text.fit_ascii`.

@@ -1,6 +1,6 @@
-"""Frames of OCPP-J: CALL, CALLRESULT and CALLERROR, off the wire and onto it.
+"""Frames of OCPP-J: encodes and decodes CALL, CALLRESULT and CALLERROR.
 
-This module is what senders and receivers use; errors and payloads are offered here again.
+Senders and receivers use this module; it exports errors and payloads again.
 """
 
 import re
@@ -78,7 +78,7 @@ _EMPTY_OBJECT: Final = Raw(b"{}")
 
 
 def decode_frame(data: bytes | bytearray | memoryview) -> Frame:
-    """Take a frame off the wire; its payload stays JSON.
+    """Decode a frame; its payload stays JSON.
 
     A payload of `null` becomes `{}` (RPC-4). `data` may be overwritten afterwards.
 

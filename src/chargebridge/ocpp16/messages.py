@@ -22,7 +22,21 @@ they and the specification differ:
   unknown fields, as absent; see `payloads`.)
 """
 
-from chargebridge.ocpp16.core import (
+from chargebridge.ocpp16.datatypes import (
+    AuthorizationData,
+    CertificateHashData,
+    ChargingProfile,
+    ChargingSchedule,
+    ChargingSchedulePeriod,
+    Firmware,
+    IdTagInfo,
+    KeyValue,
+    LogParameters,
+    MeterValue,
+    SampledValue,
+)
+from chargebridge.ocpp16.fields import JsonObject, Request, Response
+from chargebridge.ocpp16.profiles.core import (
     Authorize,
     AuthorizeResponse,
     BootNotification,
@@ -56,21 +70,7 @@ from chargebridge.ocpp16.core import (
     UnlockConnector,
     UnlockConnectorResponse,
 )
-from chargebridge.ocpp16.datatypes import (
-    AuthorizationData,
-    CertificateHashData,
-    ChargingProfile,
-    ChargingSchedule,
-    ChargingSchedulePeriod,
-    Firmware,
-    IdTagInfo,
-    KeyValue,
-    LogParameters,
-    MeterValue,
-    SampledValue,
-)
-from chargebridge.ocpp16.fields import JsonObject, Request, Response
-from chargebridge.ocpp16.firmware import (
+from chargebridge.ocpp16.profiles.firmware import (
     DiagnosticsStatusNotification,
     DiagnosticsStatusNotificationResponse,
     FirmwareStatusNotification,
@@ -80,20 +80,20 @@ from chargebridge.ocpp16.firmware import (
     UpdateFirmware,
     UpdateFirmwareResponse,
 )
-from chargebridge.ocpp16.local_list import (
+from chargebridge.ocpp16.profiles.local_list import (
     GetLocalListVersion,
     GetLocalListVersionResponse,
     SendLocalList,
     SendLocalListResponse,
 )
-from chargebridge.ocpp16.remote_trigger import TriggerMessage, TriggerMessageResponse
-from chargebridge.ocpp16.reservation import (
+from chargebridge.ocpp16.profiles.remote_trigger import TriggerMessage, TriggerMessageResponse
+from chargebridge.ocpp16.profiles.reservation import (
     CancelReservation,
     CancelReservationResponse,
     ReserveNow,
     ReserveNowResponse,
 )
-from chargebridge.ocpp16.security import (
+from chargebridge.ocpp16.profiles.security import (
     CertificateSigned,
     CertificateSignedResponse,
     DeleteCertificate,
@@ -117,7 +117,7 @@ from chargebridge.ocpp16.security import (
     SignedUpdateFirmware,
     SignedUpdateFirmwareResponse,
 )
-from chargebridge.ocpp16.smart_charging import (
+from chargebridge.ocpp16.profiles.smart_charging import (
     ClearChargingProfile,
     ClearChargingProfileResponse,
     GetCompositeSchedule,

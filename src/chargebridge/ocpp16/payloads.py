@@ -1,4 +1,4 @@
-"""From the payload of a frame to a typed message, or to a reason why not.
+"""Decodes the payload of a frame into a typed message, or says why it cannot.
 
 One code serves all violations of a schema, `FormationViolation`, but for values outside an
 enumeration, which E 3.24 and E 3.38 give `PropertyConstraintViolation` (RPC-11).
@@ -33,7 +33,7 @@ def decode_request_payload(action: str, payload: Raw, *, tolerant: bool = False)
         tolerant: take unknown fields, and optional ones that are `null`, as absent (RPC-12).
 
     Raises:
-        PayloadError: `NotImplemented` if there is no such action, else as the module says.
+        PayloadError: `NotImplemented` if there is no such action, else as described at the top of the module.
     """
     known = ACTIONS.get(action)
     if known is None:
@@ -48,7 +48,7 @@ def decode_response(action: str, payload: Raw, *, tolerant: bool = False) -> Res
     ones can have been called.
 
     Raises:
-        PayloadError: as the module says.
+        PayloadError: with a code as described at the top of the module.
         KeyError: if there is no such action.
     """
     known = ACTIONS[action]
@@ -75,7 +75,7 @@ def _decode(payload: Raw, decoder: Decoder[_M], message: type[_M], tolerant: boo
 
 
 def _known_fields(value: object, message: type[Struct]) -> object:
-    """Drop what `message` does not know, and what is `null`, at every level."""
+    """Drop fields that `message` does not have, and those that are `null`, at every level."""
     if isinstance(value, list):
         return [_known_fields(item, message) for item in value]
     if not isinstance(value, dict):
@@ -101,7 +101,7 @@ def _composite(annotation: object) -> type[Struct] | None:
 
 
 def _refusal(error: ValueError | RecursionError) -> PayloadError:
-    """Say what msgspec said, without the values that it quotes: they may be secrets."""
+    """Build the error from msgspec's text, without the values that it quotes: they may be secrets."""
     what, separator, path = str(error).rpartition(" - at `$")
     if not separator:
         what, path = str(error), "`"

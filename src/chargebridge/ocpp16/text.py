@@ -1,4 +1,4 @@
-"""Text as OCPP wants it: cut to size, printable, and compared without regard to case."""
+"""Text for OCPP fields: cut to length, printable, and compared without regard to case."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ _NOT_PRINTABLE_ASCII = re.compile(r"[^\x20-\x7e]")
 
 
 def fit(text: str, limit: int) -> str:
-    """Make natural-language text fit a field of `limit` characters (VAL-6).
+    """Cut natural-language text to `limit` characters (VAL-6).
 
     Control characters and lone surrogates, which some receivers choke on, become one space.
     """
@@ -18,7 +18,7 @@ def fit(text: str, limit: int) -> str:
 
 
 def fit_ascii(text: str, limit: int) -> str:
-    """Make any other text fit a field of `limit` characters: printable ASCII only (§2.2, RPC-2).
+    """Cut any other text to `limit` characters of printable ASCII (§2.2, RPC-2).
 
     Accents are dropped from letters; what has no counterpart becomes `?`.
     """
@@ -29,7 +29,7 @@ def fit_ascii(text: str, limit: int) -> str:
 
 
 def token_key(token: str) -> str:
-    """Return what all spellings of a CiString have in common, as a key of mappings and tables (VAL-1)."""
+    """Return a CiString in lower case, as a key of mappings and tables (VAL-1)."""
     return token.lower()
 
 

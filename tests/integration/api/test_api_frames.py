@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from chargebridge.ocpp16.core import ChangeConfiguration, GetConfiguration
+from chargebridge.ocpp16.profiles.core import ChangeConfiguration, GetConfiguration
 
 pytestmark = pytest.mark.integration
 

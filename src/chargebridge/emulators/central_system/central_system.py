@@ -32,7 +32,7 @@ from chargebridge.emulators.central_system.transcript import (
 from chargebridge.emulators.central_system.validation import require_valid, schema_error
 from chargebridge.emulators.central_system.violations import Finding, Rule, Violation
 from chargebridge.ocpp16.actions import ACTION_NAMES
-from chargebridge.ocpp16.enums import ExtendedMessageTrigger, RegistrationStatus
+from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.errors import CallErrorCode, FrameError, PayloadError
 from chargebridge.ocpp16.frames import (
     Call,
@@ -43,6 +43,7 @@ from chargebridge.ocpp16.frames import (
     encode_call,
 )
 from chargebridge.ocpp16.messages import ExtendedTriggerMessage, Request, Response, TriggerMessage
+from chargebridge.ocpp16.profiles.security import ExtendedMessageTrigger
 
 VIOLATIONS_KEPT: Final = 10_000
 

@@ -17,8 +17,9 @@ from chargebridge.emulators.central_system.scripting import CallRefused
 from chargebridge.emulators.central_system.session import Session
 from chargebridge.emulators.central_system.violations import Finding, Rule
 from chargebridge.ocpp16 import messages as m
-from chargebridge.ocpp16.enums import DataTransferStatus, GenericStatus, RegistrationStatus
+from chargebridge.ocpp16.enums import DataTransferStatus, RegistrationStatus
 from chargebridge.ocpp16.errors import CallErrorCode
+from chargebridge.ocpp16.profiles.security import GenericStatus
 
 UNKNOWN_TRANSACTION_ID: Final = -1
 """Stands for the id of a transaction whose StartTransaction never got one (`TX-6`)."""

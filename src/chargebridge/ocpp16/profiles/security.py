@@ -1,25 +1,12 @@
-"""The messages of the security extension."""
+"""The messages and enumerations of the security extension."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta
 
 from chargebridge.ocpp16.datatypes import CertificateHashData, Firmware, LogParameters
-from chargebridge.ocpp16.enums import (
-    CertificateSignedStatus,
-    CertificateUse,
-    DeleteCertificateStatus,
-    ExtendedMessageTrigger,
-    GenericStatus,
-    GetInstalledCertificateStatus,
-    InstallCertificateStatus,
-    LogStatus,
-    LogType,
-    SignedFirmwareStatus,
-    TriggerMessageStatus,
-    UpdateFirmwareStatus,
-    UploadLogStatus,
-)
+from chargebridge.ocpp16.enums import TriggerMessageStatus
 from chargebridge.ocpp16.fields import (
     CiString50,
     CiString255,
@@ -31,6 +18,118 @@ from chargebridge.ocpp16.fields import (
     String10000,
     Timestamp,
 )
+
+
+class CertificateSignedStatus(StrEnum):
+    """The answer to CertificateSigned."""
+
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+
+
+class CertificateUse(StrEnum):
+    """What a root certificate vouches for."""
+
+    CENTRAL_SYSTEM_ROOT_CERTIFICATE = "CentralSystemRootCertificate"
+    MANUFACTURER_ROOT_CERTIFICATE = "ManufacturerRootCertificate"
+
+
+class DeleteCertificateStatus(StrEnum):
+    """The answer to DeleteCertificate."""
+
+    ACCEPTED = "Accepted"
+    FAILED = "Failed"
+    NOT_FOUND = "NotFound"
+
+
+class ExtendedMessageTrigger(StrEnum):
+    """The messages that ExtendedTriggerMessage can ask for (SE-5)."""
+
+    BOOT_NOTIFICATION = "BootNotification"
+    LOG_STATUS_NOTIFICATION = "LogStatusNotification"
+    FIRMWARE_STATUS_NOTIFICATION = "FirmwareStatusNotification"
+    HEARTBEAT = "Heartbeat"
+    METER_VALUES = "MeterValues"
+    SIGN_CHARGE_POINT_CERTIFICATE = "SignChargePointCertificate"
+    STATUS_NOTIFICATION = "StatusNotification"
+
+
+class GenericStatus(StrEnum):
+    """The answer to SignCertificate."""
+
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+
+
+class GetInstalledCertificateStatus(StrEnum):
+    """The answer to GetInstalledCertificateIds."""
+
+    ACCEPTED = "Accepted"
+    NOT_FOUND = "NotFound"
+
+
+class InstallCertificateStatus(StrEnum):
+    """The answer to InstallCertificate."""
+
+    ACCEPTED = "Accepted"
+    FAILED = "Failed"
+    REJECTED = "Rejected"
+
+
+class LogStatus(StrEnum):
+    """The answer to GetLog."""
+
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+    ACCEPTED_CANCELED = "AcceptedCanceled"
+
+
+class LogType(StrEnum):
+    """Which log GetLog asks for."""
+
+    DIAGNOSTICS_LOG = "DiagnosticsLog"
+    SECURITY_LOG = "SecurityLog"
+
+
+class SignedFirmwareStatus(StrEnum):
+    """How far a signed firmware update is (SE-11)."""
+
+    DOWNLOADED = "Downloaded"
+    DOWNLOAD_FAILED = "DownloadFailed"
+    DOWNLOADING = "Downloading"
+    DOWNLOAD_SCHEDULED = "DownloadScheduled"
+    DOWNLOAD_PAUSED = "DownloadPaused"
+    IDLE = "Idle"
+    INSTALLATION_FAILED = "InstallationFailed"
+    INSTALLING = "Installing"
+    INSTALLED = "Installed"
+    INSTALL_REBOOTING = "InstallRebooting"
+    INSTALL_SCHEDULED = "InstallScheduled"
+    INSTALL_VERIFICATION_FAILED = "InstallVerificationFailed"
+    INVALID_SIGNATURE = "InvalidSignature"
+    SIGNATURE_VERIFIED = "SignatureVerified"
+
+
+class UpdateFirmwareStatus(StrEnum):
+    """The answer to SignedUpdateFirmware."""
+
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+    ACCEPTED_CANCELED = "AcceptedCanceled"
+    INVALID_CERTIFICATE = "InvalidCertificate"
+    REVOKED_CERTIFICATE = "RevokedCertificate"
+
+
+class UploadLogStatus(StrEnum):
+    """How far a log upload is (SE-10)."""
+
+    BAD_MESSAGE = "BadMessage"
+    IDLE = "Idle"
+    NOT_SUPPORTED_OPERATION = "NotSupportedOperation"
+    PERMISSION_DENIED = "PermissionDenied"
+    UPLOADED = "Uploaded"
+    UPLOAD_FAILURE = "UploadFailure"
+    UPLOADING = "Uploading"
 
 
 class CertificateSigned(Request, frozen=True, kw_only=True):

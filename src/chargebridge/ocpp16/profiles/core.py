@@ -105,7 +105,7 @@ class ClearCacheResponse(Response, frozen=True, kw_only=True):
 
 
 class DataTransfer(Request, frozen=True, kw_only=True):
-    """Whatever a vendor wants to say beyond OCPP, either way (§4.3, §5.6)."""
+    """Messages beyond OCPP that vendors agree on, in either direction (§4.3, §5.6)."""
 
     vendor_id: CiString255
     message_id: Optional[CiString50] = None
@@ -126,7 +126,7 @@ class GetConfiguration(Request, frozen=True, kw_only=True):
 
 
 class GetConfigurationResponse(Response, frozen=True, kw_only=True):
-    """The keys asked for, and those that nobody knows here."""
+    """The requested keys with their values, and those that do not exist here."""
 
     configuration_key: Optional[tuple[KeyValue, ...]] = None
     unknown_key: Optional[tuple[CiString50, ...]] = None
@@ -237,7 +237,7 @@ class StopTransaction(Request, frozen=True, kw_only=True):
 
 
 class StopTransactionResponse(Response, frozen=True, kw_only=True):
-    """What the central system knows of the idTag, if it says so."""
+    """What the central system says about the idTag; None if it says nothing."""
 
     id_tag_info: Optional[IdTagInfo] = None
 
