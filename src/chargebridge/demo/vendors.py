@@ -16,7 +16,7 @@ from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.chargers.simulator.server import CloudServer
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud import EaseeCloud, EaseeCloudSettings, Misbehaviour
-from chargebridge.emulators.easee_cloud.bus import delete_bus
+from chargebridge.emulators.easee_cloud.bus.operator_bus import delete_bus
 from chargebridge.emulators.easee_cloud.settings import Cadence
 
 _log = structlog.get_logger(__name__)

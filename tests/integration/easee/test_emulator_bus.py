@@ -7,7 +7,7 @@ import pytest
 
 from chargebridge.chargers.easee.ticks import ticks_of
 from chargebridge.emulators.easee_cloud import RoutingKeys
-from chargebridge.emulators.easee_cloud.letters import Letter, Letters
+from chargebridge.emulators.easee_cloud.bus.letters import Letter, Letters
 from tests.integration.easee.broker import Cable, new_operator, operator_of
 from tests.integration.easee.stage import set_stage, until
 

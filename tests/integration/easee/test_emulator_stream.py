@@ -7,7 +7,8 @@ import aiohttp
 import pytest
 
 from chargebridge.chargers.simulator.record import ChargerSettings
-from chargebridge.emulators.easee_cloud import Cadence, hub
+from chargebridge.emulators.easee_cloud import Cadence
+from chargebridge.emulators.easee_cloud.stream import hub
 from tests.integration.easee.stage import until
 
 pytestmark = pytest.mark.integration

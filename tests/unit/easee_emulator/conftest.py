@@ -4,11 +4,11 @@ import pytest
 
 from chargebridge.chargers.model import ChargerInfo
 from chargebridge.emulators.easee_cloud import EaseeCloudSettings
-from chargebridge.emulators.easee_cloud.charger import CloudCharger, values_to_begin_with
-from chargebridge.emulators.easee_cloud.layout import Layout
-from chargebridge.emulators.easee_cloud.limits import ChargerLimits
-from chargebridge.emulators.easee_cloud.observing import Observer
-from chargebridge.emulators.easee_cloud.shadow import Shadow
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, values_to_begin_with
+from chargebridge.emulators.easee_cloud.charger.layout import Layout
+from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
+from chargebridge.emulators.easee_cloud.charger.observer import Observer
+from chargebridge.emulators.easee_cloud.charger.shadow import Shadow
 
 NOON_MS = 1_800_000_000_000 // 86_400_000 * 86_400_000 + 43_200_000
 

@@ -5,11 +5,11 @@ import pytest
 from chargebridge.clock import Instant
 from chargebridge.emulators.easee_cloud import EaseeCloudSettings, Misbehaviour, Statistics
 from chargebridge.emulators.easee_cloud.accounts import SESSIONS_KEPT, Accounts
-from chargebridge.emulators.easee_cloud.gate import RateLimit
-from chargebridge.emulators.easee_cloud.layout import Layout
-from chargebridge.emulators.easee_cloud.letters import Letter, Letters
+from chargebridge.emulators.easee_cloud.bus.letters import Letter, Letters
+from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
+from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, parse
-from chargebridge.emulators.easee_cloud.receipt import Receipt
+from chargebridge.emulators.easee_cloud.rest.gate import RateLimit
 
 pytestmark = pytest.mark.unit
 

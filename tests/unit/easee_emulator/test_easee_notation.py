@@ -5,9 +5,9 @@ import json
 import pytest
 
 from chargebridge.chargers.easee.ticks import ticks_of
-from chargebridge.emulators.easee_cloud import signalr
-from chargebridge.emulators.easee_cloud.notation import decimal, iso_of_ticks, kwh
-from chargebridge.emulators.easee_cloud.shadow import Observed, Shadow, Value, typed
+from chargebridge.emulators.easee_cloud.charger.notation import decimal, iso_of_ticks, kwh
+from chargebridge.emulators.easee_cloud.charger.shadow import Observed, Shadow, Value, typed
+from chargebridge.emulators.easee_cloud.stream import signalr
 
 pytestmark = pytest.mark.unit
 

@@ -20,7 +20,7 @@ from chargebridge.chargers.model import (
 )
 from chargebridge.chargers.simulator.limits import LIMITED_BY_CENTRAL_SYSTEM, LIMITED_BY_PLAN
 from chargebridge.emulators.easee_cloud import Cadence
-from chargebridge.emulators.easee_cloud.charger import Given
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import Given
 
 pytestmark = pytest.mark.unit
 

@@ -10,21 +10,21 @@ from chargebridge.chargers.model import Configure, Plan, SessionEnded
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.chargers.simulator.ledger import FinishedSession
 from chargebridge.clock import Clock
-from chargebridge.emulators.easee_cloud.charger import (
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import (
     CONFIGURED_BEFORE_MS,
     CloudCharger,
     settings_of,
     values_to_begin_with,
 )
-from chargebridge.emulators.easee_cloud.limits import ChargerLimits
-from chargebridge.emulators.easee_cloud.measuring import tell_lifetime_energy
+from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
+from chargebridge.emulators.easee_cloud.charger.measurements import tell_lifetime_energy
+from chargebridge.emulators.easee_cloud.charger.notation import boolean, midnight_ms
+from chargebridge.emulators.easee_cloud.charger.observer import Observer
+from chargebridge.emulators.easee_cloud.charger.report import Report
+from chargebridge.emulators.easee_cloud.charger.shadow import Shadow, Value
 from chargebridge.emulators.easee_cloud.misbehaviour import Misbehaviour
-from chargebridge.emulators.easee_cloud.notation import boolean, midnight_ms
-from chargebridge.emulators.easee_cloud.observing import Observer
-from chargebridge.emulators.easee_cloud.report import Report
 from chargebridge.emulators.easee_cloud.roster import Roster
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
-from chargebridge.emulators.easee_cloud.shadow import Shadow, Value
 
 _Kind = tuple[int, int, bool, tuple[int, int, int]]
 

@@ -14,26 +14,26 @@ from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
 from chargebridge.emulators.easee_cloud.adoption import Adoption
 from chargebridge.emulators.easee_cloud.agenda import Agenda
-from chargebridge.emulators.easee_cloud.bus import OperatorBus
-from chargebridge.emulators.easee_cloud.commands import Commands
+from chargebridge.emulators.easee_cloud.bus.operator_bus import OperatorBus
+from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
+from chargebridge.emulators.easee_cloud.charger.layout import Layout
+from chargebridge.emulators.easee_cloud.charger.observer import Observer
+from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl
+from chargebridge.emulators.easee_cloud.commands.dispatch import Commands
+from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError, Orders
+from chargebridge.emulators.easee_cloud.commands.hands import Hands
+from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanKeeping
 from chargebridge.emulators.easee_cloud.control import Control
-from chargebridge.emulators.easee_cloud.current_control import CurrentControl
-from chargebridge.emulators.easee_cloud.gate import Gate
-from chargebridge.emulators.easee_cloud.hands import Hands
-from chargebridge.emulators.easee_cloud.hub import Hub
-from chargebridge.emulators.easee_cloud.layout import Layout
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
-from chargebridge.emulators.easee_cloud.observing import Observer
-from chargebridge.emulators.easee_cloud.orders import ArgumentsError, Orders
 from chargebridge.emulators.easee_cloud.outgoing import Outgoing, replay
-from chargebridge.emulators.easee_cloud.plan_keeping import PlanKeeping
 from chargebridge.emulators.easee_cloud.postponed import Postponed
-from chargebridge.emulators.easee_cloud.receipt import Receipt
 from chargebridge.emulators.easee_cloud.rest.context import Context
+from chargebridge.emulators.easee_cloud.rest.gate import Gate
 from chargebridge.emulators.easee_cloud.rest.routes import routes
 from chargebridge.emulators.easee_cloud.roster import Roster
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics
+from chargebridge.emulators.easee_cloud.stream.hub import Hub
 
 HUB_PATH: Final = "/hubs/chargers"
 BODY_LIMIT: Final = 64 * 1024

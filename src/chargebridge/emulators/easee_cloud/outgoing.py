@@ -5,16 +5,16 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from chargebridge.clock import Clock, format_utc
-from chargebridge.emulators.easee_cloud import signalr
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
-from chargebridge.emulators.easee_cloud.commands import Ticket, body_of
-from chargebridge.emulators.easee_cloud.hub import Hub
+from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.noise import noise
+from chargebridge.emulators.easee_cloud.charger.shadow import Observed, data_type
+from chargebridge.emulators.easee_cloud.commands.dispatch import Ticket, body_of
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
-from chargebridge.emulators.easee_cloud.noise import noise
 from chargebridge.emulators.easee_cloud.postponed import Postponed
-from chargebridge.emulators.easee_cloud.receipt import Receipt
-from chargebridge.emulators.easee_cloud.shadow import Observed, data_type
 from chargebridge.emulators.easee_cloud.statistics import Statistics
+from chargebridge.emulators.easee_cloud.stream import signalr
+from chargebridge.emulators.easee_cloud.stream.hub import Hub
 
 HELD_AT_MOST: Final = 1000
 """Observations of one charger that are held back."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
-from chargebridge.emulators.easee_cloud.layout import Circuit, Layout, Site
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.layout import Circuit, Layout, Site
 from chargebridge.emulators.easee_cloud.problems import not_found
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from chargebridge.chargers.easee.vocabulary import Observation
 from chargebridge.clock import format_utc
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 
 CREATED: Final = "2023-01-10T08:00:00Z"
 _O = Observation

@@ -7,6 +7,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from chargebridge.clock import format_utc
+from chargebridge.emulators.easee_cloud.charger.shadow import Observed, data_type, typed
 from chargebridge.emulators.easee_cloud.problems import ProblemError, answer, bad_request, not_found
 from chargebridge.emulators.easee_cloud.rest import requests
 from chargebridge.emulators.easee_cloud.rest.bodies import (
@@ -17,7 +18,6 @@ from chargebridge.emulators.easee_cloud.rest.bodies import (
 )
 from chargebridge.emulators.easee_cloud.rest.context import Context, Route
 from chargebridge.emulators.easee_cloud.rest.sites import site_body
-from chargebridge.emulators.easee_cloud.shadow import Observed, data_type, typed
 
 IDS_AT_MOST: Final = 500
 _PRODUCTS: Final = {

@@ -12,11 +12,11 @@ from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chargebridge.chargers.easee.vocabulary import AUTH_REASON_USER, CommandId, Observation
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
-from chargebridge.emulators.easee_cloud.commands import Ticket, body_of
-from chargebridge.emulators.easee_cloud.notation import boolean
-from chargebridge.emulators.easee_cloud.observing import SCANNED_TOKEN_REASON
-from chargebridge.emulators.easee_cloud.orders import ArgumentsError
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.notation import boolean
+from chargebridge.emulators.easee_cloud.charger.observer import SCANNED_TOKEN_REASON
+from chargebridge.emulators.easee_cloud.commands.dispatch import Ticket, body_of
+from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError
 from chargebridge.emulators.easee_cloud.problems import answer, bad_request, not_found
 from chargebridge.emulators.easee_cloud.rest import requests
 from chargebridge.emulators.easee_cloud.rest.context import Context, Route

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
-from chargebridge.emulators.easee_cloud.commands import Commands
-from chargebridge.emulators.easee_cloud.current_control import CurrentControl
-from chargebridge.emulators.easee_cloud.gate import Handler
+from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl
+from chargebridge.emulators.easee_cloud.commands.dispatch import Commands
+from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanKeeping
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
-from chargebridge.emulators.easee_cloud.plan_keeping import PlanKeeping
+from chargebridge.emulators.easee_cloud.rest.gate import Handler
 from chargebridge.emulators.easee_cloud.roster import Roster
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics

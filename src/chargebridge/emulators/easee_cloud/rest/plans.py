@@ -12,8 +12,8 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from chargebridge.chargers.easee.ticks import parse_time
 from chargebridge.chargers.model import Plan
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
-from chargebridge.emulators.easee_cloud.plans import (
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.plans import (
     DAY_S,
     DAYS,
     MONDAY_MS,

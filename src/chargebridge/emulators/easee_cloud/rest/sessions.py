@@ -8,12 +8,12 @@ from aiohttp import web
 
 from chargebridge.chargers.model import SessionEnded
 from chargebridge.clock import format_utc
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
-from chargebridge.emulators.easee_cloud.gate import RateLimit
-from chargebridge.emulators.easee_cloud.notation import kwh
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.notation import kwh
 from chargebridge.emulators.easee_cloud.problems import answer, not_found, refusal_of_the_gateway
 from chargebridge.emulators.easee_cloud.rest import requests
 from chargebridge.emulators.easee_cloud.rest.context import Context, Route
+from chargebridge.emulators.easee_cloud.rest.gate import RateLimit
 
 LISTED_AT_MOST: Final = 1000
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chargebridge.chargers.easee.vocabulary import CommandId
-from chargebridge.emulators.easee_cloud.layout import Circuit, Site
+from chargebridge.emulators.easee_cloud.charger.layout import Circuit, Site
 from chargebridge.emulators.easee_cloud.problems import answer, not_found
 from chargebridge.emulators.easee_cloud.rest import requests
 from chargebridge.emulators.easee_cloud.rest.bodies import charger_body

@@ -23,13 +23,13 @@ from chargebridge.chargers.model import (
 )
 from chargebridge.chargers.simulator.limits import LIMITED_BY_PLAN
 from chargebridge.clock import format_utc
-from chargebridge.emulators.easee_cloud.charger import CloudCharger, Presented, Session
-from chargebridge.emulators.easee_cloud.limits import MINIMUM_A, Cause
-from chargebridge.emulators.easee_cloud.measuring import tell_measured, tell_nothing_flows
-from chargebridge.emulators.easee_cloud.notation import boolean, kwh
-from chargebridge.emulators.easee_cloud.report import Report
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, Presented, Session
+from chargebridge.emulators.easee_cloud.charger.limits import MINIMUM_A, Cause
+from chargebridge.emulators.easee_cloud.charger.measurements import tell_measured, tell_nothing_flows
+from chargebridge.emulators.easee_cloud.charger.notation import boolean, kwh
+from chargebridge.emulators.easee_cloud.charger.report import Report
+from chargebridge.emulators.easee_cloud.charger.shadow import Observed
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
-from chargebridge.emulators.easee_cloud.shadow import Observed
 
 SCANNED_TOKEN_REASON: Final = 1
 """AuthReason of a token that was held to the reader."""

@@ -8,10 +8,10 @@ from msgspec import Struct
 from chargebridge.chargers.easee.ticks import ticks_of
 from chargebridge.chargers.easee.vocabulary import CommandId
 from chargebridge.clock import Clock, format_utc
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.notation import iso_of_ticks
+from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError, Orders
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
-from chargebridge.emulators.easee_cloud.notation import iso_of_ticks
-from chargebridge.emulators.easee_cloud.orders import ArgumentsError, Orders
 from chargebridge.emulators.easee_cloud.postponed import Postponed
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics

@@ -20,11 +20,11 @@ from msgspec import Struct
 
 from chargebridge.chargers.easee.ticks import parse_time
 from chargebridge.clock import Clock, format_utc
-from chargebridge.emulators.easee_cloud.commands import Ticket, body_of
-from chargebridge.emulators.easee_cloud.letters import Letter, Letters
-from chargebridge.emulators.easee_cloud.receipt import Receipt
+from chargebridge.emulators.easee_cloud.bus.letters import Letter, Letters
+from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
+from chargebridge.emulators.easee_cloud.charger.shadow import Observed
+from chargebridge.emulators.easee_cloud.commands.dispatch import Ticket, body_of
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
-from chargebridge.emulators.easee_cloud.shadow import Observed
 from chargebridge.emulators.easee_cloud.statistics import Statistics
 
 BATCH: Final = 500

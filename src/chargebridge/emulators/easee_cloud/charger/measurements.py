@@ -8,9 +8,9 @@ from typing import Final
 
 from chargebridge.chargers.easee.vocabulary import Observation
 from chargebridge.chargers.model import Measured, Quantity
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
-from chargebridge.emulators.easee_cloud.notation import decimal, hour_of, kwh
-from chargebridge.emulators.easee_cloud.report import Report
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.notation import decimal, hour_of, kwh
+from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.settings import Cadence
 
 _O = Observation

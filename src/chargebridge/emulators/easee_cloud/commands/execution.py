@@ -26,14 +26,14 @@ from chargebridge.chargers.model import (
 from chargebridge.chargers.simulator.charger import AUTHORIZATION_MS
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
-from chargebridge.emulators.easee_cloud.charger import CloudCharger, Given, settings_of
-from chargebridge.emulators.easee_cloud.current_control import CurrentControl, Tell
-from chargebridge.emulators.easee_cloud.hands import Ended, Hands
-from chargebridge.emulators.easee_cloud.limits import Phases, whole_amperes
-from chargebridge.emulators.easee_cloud.measuring import tell_lifetime_energy
-from chargebridge.emulators.easee_cloud.notation import boolean
-from chargebridge.emulators.easee_cloud.observing import SCANNED_TOKEN_REASON, tell_dynamic_circuit
-from chargebridge.emulators.easee_cloud.report import Report
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, Given, settings_of
+from chargebridge.emulators.easee_cloud.charger.limits import Phases, whole_amperes
+from chargebridge.emulators.easee_cloud.charger.measurements import tell_lifetime_energy
+from chargebridge.emulators.easee_cloud.charger.notation import boolean
+from chargebridge.emulators.easee_cloud.charger.observer import SCANNED_TOKEN_REASON, tell_dynamic_circuit
+from chargebridge.emulators.easee_cloud.charger.report import Report
+from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl, Tell
+from chargebridge.emulators.easee_cloud.commands.hands import Ended, Hands
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 
 Finish = Callable[[bool | None, str], None]

@@ -11,12 +11,12 @@ from chargebridge.chargers.easee.vocabulary import Observation
 from chargebridge.chargers.model import CommandOutcome, SetLimit
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.agenda import Agenda
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
-from chargebridge.emulators.easee_cloud.hands import Ended, Hands
-from chargebridge.emulators.easee_cloud.layout import Circuit
-from chargebridge.emulators.easee_cloud.observing import Observer, tell_dynamic_circuit
-from chargebridge.emulators.easee_cloud.report import Report
-from chargebridge.emulators.easee_cloud.shadow import Observed
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.layout import Circuit
+from chargebridge.emulators.easee_cloud.charger.observer import Observer, tell_dynamic_circuit
+from chargebridge.emulators.easee_cloud.charger.report import Report
+from chargebridge.emulators.easee_cloud.charger.shadow import Observed
+from chargebridge.emulators.easee_cloud.commands.hands import Ended, Hands
 
 Tell = Callable[[CloudCharger, list[Observed]], None]
 

@@ -15,11 +15,11 @@ from chargebridge.chargers.model import (
     SessionEnded,
     StateChanged,
 )
-from chargebridge.emulators.easee_cloud.layout import Circuit
-from chargebridge.emulators.easee_cloud.limits import ChargerLimits
-from chargebridge.emulators.easee_cloud.notation import boolean
+from chargebridge.emulators.easee_cloud.charger.layout import Circuit
+from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
+from chargebridge.emulators.easee_cloud.charger.notation import boolean
+from chargebridge.emulators.easee_cloud.charger.shadow import Observed, Shadow, Value, initial
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
-from chargebridge.emulators.easee_cloud.shadow import Observed, Shadow, Value, initial
 
 SESSIONS_KEPT: Final = 1000
 """Finished sessions of one charger that can be asked for."""

@@ -9,11 +9,11 @@ from typing import Final, Protocol
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from chargebridge.emulators.easee_cloud import signalr
 from chargebridge.emulators.easee_cloud.agenda import Agenda
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.problems import answer
 from chargebridge.emulators.easee_cloud.statistics import Statistics
+from chargebridge.emulators.easee_cloud.stream import signalr
 
 PING_S: Final = 15.0
 """Real seconds between two pings."""

@@ -1,6 +1,6 @@
 """What a charger tells at one moment."""
 
-from chargebridge.emulators.easee_cloud.shadow import Observed, Shadow
+from chargebridge.emulators.easee_cloud.charger.shadow import Observed, Shadow
 
 
 class Report:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from chargebridge.emulators.easee_cloud.receipt import Receipt
+from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
 
 WAITING_AT_MOST: Final = 200_000
 """Messages; with the broker away that is a good hour of five thousand chargers."""

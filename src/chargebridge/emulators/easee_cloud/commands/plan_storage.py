@@ -3,10 +3,10 @@
 from chargebridge.chargers.easee.vocabulary import Observation
 from chargebridge.chargers.model import CommandOutcome, Outcome, Plan, StorePlan
 from chargebridge.clock import Clock
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
-from chargebridge.emulators.easee_cloud.current_control import CurrentControl, Tell
-from chargebridge.emulators.easee_cloud.hands import Hands
-from chargebridge.emulators.easee_cloud.report import Report
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.report import Report
+from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl, Tell
+from chargebridge.emulators.easee_cloud.commands.hands import Hands
 
 
 class PlanKeeping:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from chargebridge.chargers.easee.vocabulary import Observation
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.shadow import Observed
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
-from chargebridge.emulators.easee_cloud.shadow import Observed
 
 UNNAMED: Final = (6, 8, 156, 157, 233, 234)
 """Observations seen on the wire whose meaning is not known."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from chargebridge.emulators.easee_cloud.limits import CircuitLimits
+from chargebridge.emulators.easee_cloud.charger.limits import CircuitLimits
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 
 

@@ -1,0 +1,1 @@
+"""Commands: how the cloud accepts, executes and answers them, and what it has the simulated chargers do."""
