@@ -13,7 +13,6 @@ from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
 from chargebridge.emulators.easee_cloud.adoption import Adoption
-from chargebridge.emulators.easee_cloud.agenda import Agenda
 from chargebridge.emulators.easee_cloud.bus.operator_bus import OperatorBus
 from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
 from chargebridge.emulators.easee_cloud.charger.layout import Layout
@@ -31,6 +30,7 @@ from chargebridge.emulators.easee_cloud.rest.context import Context
 from chargebridge.emulators.easee_cloud.rest.gate import Gate
 from chargebridge.emulators.easee_cloud.rest.routes import routes
 from chargebridge.emulators.easee_cloud.roster import Roster
+from chargebridge.emulators.easee_cloud.scheduler import Scheduler
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics
 from chargebridge.emulators.easee_cloud.stream.hub import Hub
@@ -76,8 +76,10 @@ class EaseeCloud:
         self._chargers = chargers
         dice = Dice(settings.seed, self.statistics.misbehaved)
         self._roster = Roster(Layout(settings))
-        self._agenda = Agenda(clock)
-        self._hub = Hub(self._replay, self._misbehaviour, dice, self.statistics, self._agenda, settings.seed)
+        self._scheduler = Scheduler(clock)
+        self._hub = Hub(
+            self._replay, self._misbehaviour, dice, self.statistics, self._scheduler, settings.seed
+        )
         self._hub.ping_s = settings.ping_s
         self._postponed = Postponed()
         self._bus: OperatorBus | None = None
@@ -92,7 +94,9 @@ class EaseeCloud:
         self._hands = Hands(chargers, clock)
         self._hands.subscriber = _Listener(self)
         tell = self._outgoing.tell
-        self._currents = CurrentControl(self._roster, self._hands, self._observer, tell, self._agenda, clock)
+        self._currents = CurrentControl(
+            self._roster, self._hands, self._observer, tell, self._scheduler, clock
+        )
         self._plans = PlanKeeping(self._hands, self._currents, tell, clock)
         orders = Orders(chargers, self._hands, self._currents, tell, settings, clock)
         self._commands = Commands(
@@ -163,7 +167,7 @@ class EaseeCloud:
             raise
         self._runner = runner
         self.port = runner.addresses[0][1]
-        self._agenda.start()
+        self._scheduler.start()
         if self._bus is not None:
             self._bus.start()
         for serial in self._roster:
@@ -183,7 +187,7 @@ class EaseeCloud:
             return
         for serial in self._roster:
             self._chargers.unsubscribe(serial, self._hands.subscriber)
-        self._agenda.stop()
+        self._scheduler.stop()
         self._postponed.do_all_now()
         self._hub.drop_all()
         await runner.cleanup()

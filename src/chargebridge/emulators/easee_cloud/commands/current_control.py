@@ -10,13 +10,13 @@ from dataclasses import replace
 from chargebridge.chargers.easee.vocabulary import Observation
 from chargebridge.chargers.model import CommandOutcome, SetLimit
 from chargebridge.clock import Clock
-from chargebridge.emulators.easee_cloud.agenda import Agenda
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.layout import Circuit
 from chargebridge.emulators.easee_cloud.charger.observer import Observer, tell_dynamic_circuit
 from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.charger.shadow import Observed
 from chargebridge.emulators.easee_cloud.commands.hands import Ended, Hands
+from chargebridge.emulators.easee_cloud.scheduler import Scheduler
 
 Tell = Callable[[CloudCharger, list[Observed]], None]
 
@@ -29,7 +29,7 @@ class CurrentControl:
         hands: what gives commands to the simulated chargers.
         observer: what tells of states.
         tell: takes what chargers tell.
-        agenda: for ends of limits, and changes of plans.
+        scheduler: for ends of limits, and changes of plans.
         clock: whose time counts.
     """
 
@@ -39,14 +39,14 @@ class CurrentControl:
         hands: Hands,
         observer: Observer,
         tell: Tell,
-        agenda: Agenda,
+        scheduler: Scheduler,
         clock: Clock,
     ) -> None:
         self._chargers = chargers
         self._hands = hands
         self._observer = observer
         self._tell = tell
-        self._agenda = agenda
+        self._scheduler = scheduler
         self._clock = clock
 
     def apply(self, charger: CloudCharger, then: Ended | None = None, *, again: bool = False) -> None:
@@ -122,13 +122,14 @@ class CurrentControl:
         due_ms = min((end for end in ends if end is not None), default=None)
         key = ("limits", charger.serial)
         if due_ms is None:
-            self._agenda.forget(key)
+            self._scheduler.cancel(key)
         else:
-            self._agenda.at(key, due_ms, lambda: self._on_due(charger))
+            self._scheduler.schedule(key, due_ms, lambda: self._on_due(charger))
         circuit = charger.circuit
         if circuit.limits.dynamic_until_ms is not None:
             key = ("circuit", str(circuit.id))
-            self._agenda.at(key, circuit.limits.dynamic_until_ms, lambda: self._on_circuit_due(circuit))
+            due_ms = circuit.limits.dynamic_until_ms
+            self._scheduler.schedule(key, due_ms, lambda: self._on_circuit_due(circuit))
 
     def _on_due(self, charger: CloudCharger) -> None:
         report = Report(charger.shadow, self._clock.now().utc_ms)

@@ -9,9 +9,9 @@ from typing import Final, Protocol
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from chargebridge.emulators.easee_cloud.agenda import Agenda
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.problems import answer
+from chargebridge.emulators.easee_cloud.scheduler import Scheduler
 from chargebridge.emulators.easee_cloud.statistics import Statistics
 from chargebridge.emulators.easee_cloud.stream import signalr
 
@@ -53,7 +53,7 @@ class Hub:
         misbehaviour: what goes wrong.
         dice: decides when.
         statistics: counts.
-        agenda: for when streams are dropped.
+        scheduler: for when streams are dropped.
         seed: decides connection ids.
     """
 
@@ -63,7 +63,7 @@ class Hub:
         misbehaviour: Misbehaviour,
         dice: Dice,
         statistics: Statistics,
-        agenda: Agenda,
+        scheduler: Scheduler,
         seed: int,
     ) -> None:
         self.replay = replay
@@ -71,7 +71,7 @@ class Hub:
         self.statistics = statistics
         self.ping_s = PING_S
         self._dice = dice
-        self._agenda = agenda
+        self._scheduler = scheduler
         self._drop_is_planned = False
         self._random = Random(f"connections/{seed}")  # noqa: S311 - of an emulator, and reproducible
         self._negotiated: dict[str, None] = {}
@@ -131,7 +131,7 @@ class Hub:
                 self.statistics.misbehaved["drop_streams_every_s"] += 1
                 self.drop_all()
 
-        self._agenda.at("drop streams", self._agenda.now_ms + round(every_s * 1000), drop)
+        self._scheduler.schedule("drop streams", self._scheduler.now_ms + round(every_s * 1000), drop)
 
     def drop_all(self) -> None:
         """Cut all streams at once, without a word."""

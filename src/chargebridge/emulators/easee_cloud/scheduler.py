@@ -12,7 +12,7 @@ LONGEST_WAIT_S: Final = 3600.0
 _STALE_ALLOWED: Final = 1000
 
 
-class Agenda:
+class Scheduler:
     """Does things when the clock says so; nothing while nothing is due.
 
     Args:
@@ -44,7 +44,7 @@ class Agenda:
         """The present moment, in UTC milliseconds."""
         return self._clock.now().utc_ms
 
-    def at(self, key: Hashable, due_ms: int, action: Callable[[], None]) -> None:
+    def schedule(self, key: Hashable, due_ms: int, action: Callable[[], None]) -> None:
         """Do this at a moment in UTC milliseconds, instead of what was to be done under this key."""
         self._count += 1
         self._entries[key] = (self._count, action)
@@ -54,7 +54,7 @@ class Agenda:
             heapq.heapify(self._heap)
         self._set_timer()
 
-    def forget(self, key: Hashable) -> None:
+    def cancel(self, key: Hashable) -> None:
         """Do not do what was to be done under this key."""
         self._entries.pop(key, None)
 
