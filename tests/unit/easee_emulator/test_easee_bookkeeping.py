@@ -9,7 +9,7 @@ from chargebridge.emulators.easee_cloud.bus.letters import Letter, Letters
 from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
 from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, parse
-from chargebridge.emulators.easee_cloud.rest.gate import RateLimit
+from chargebridge.emulators.easee_cloud.rest.middleware import RateLimit
 
 pytestmark = pytest.mark.unit
 

@@ -27,7 +27,7 @@ from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.outgoing import Outgoing, replay
 from chargebridge.emulators.easee_cloud.postponed import Postponed
 from chargebridge.emulators.easee_cloud.rest.context import Context
-from chargebridge.emulators.easee_cloud.rest.gate import Gate
+from chargebridge.emulators.easee_cloud.rest.middleware import Middleware
 from chargebridge.emulators.easee_cloud.rest.routes import routes
 from chargebridge.emulators.easee_cloud.roster import Roster
 from chargebridge.emulators.easee_cloud.scheduler import Scheduler
@@ -113,7 +113,7 @@ class EaseeCloud:
         )
         self._accounts = accounts = Accounts(settings, clock)
         self._adoption = Adoption(chargers, self._roster, self._observer, settings, self._misbehaviour, clock)
-        self._gate = Gate(accounts, settings, self._misbehaviour, dice, self.statistics, clock)
+        self._middleware = Middleware(accounts, settings, self._misbehaviour, dice, self.statistics, clock)
         self._context = Context(
             chargers=chargers,
             roster=self._roster,
@@ -256,7 +256,7 @@ class EaseeCloud:
 
     def _application(self) -> web.Application:
         application = web.Application(client_max_size=BODY_LIMIT)
-        add, guard = application.router.add_route, self._gate.guard
+        add, guard = application.router.add_route, self._middleware.guard
         add("POST", f"{HUB_PATH}/negotiate", guard("negotiate", self._negotiate, stream=True))
         add("GET", HUB_PATH, guard("stream", self._hub.connect, stream=True))
         for route in routes(self._context):

@@ -10,7 +10,7 @@ from chargebridge.emulators.easee_cloud.commands.current_control import CurrentC
 from chargebridge.emulators.easee_cloud.commands.dispatch import Commands
 from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanKeeping
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
-from chargebridge.emulators.easee_cloud.rest.gate import Handler
+from chargebridge.emulators.easee_cloud.rest.middleware import Handler
 from chargebridge.emulators.easee_cloud.roster import Roster
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics

@@ -13,7 +13,7 @@ from chargebridge.emulators.easee_cloud.charger.notation import kwh
 from chargebridge.emulators.easee_cloud.problems import answer, not_found, refusal_of_the_gateway
 from chargebridge.emulators.easee_cloud.rest import requests
 from chargebridge.emulators.easee_cloud.rest.context import Context, Route
-from chargebridge.emulators.easee_cloud.rest.gate import RateLimit
+from chargebridge.emulators.easee_cloud.rest.middleware import RateLimit
 
 LISTED_AT_MOST: Final = 1000
 

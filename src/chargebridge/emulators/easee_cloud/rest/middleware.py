@@ -47,7 +47,7 @@ class RateLimit:
         return True
 
 
-class Gate:
+class Middleware:
     """Stands before all handlers.
 
     Args:
