@@ -17,10 +17,10 @@ from chargebridge.emulators.easee_cloud.bus.operator_bus import OperatorBus
 from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
 from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.charger.observer import Observer
+from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands
 from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl
 from chargebridge.emulators.easee_cloud.commands.dispatch import Commands
 from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError, Orders
-from chargebridge.emulators.easee_cloud.commands.hands import Hands
 from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanKeeping
 from chargebridge.emulators.easee_cloud.control import Control
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
@@ -91,14 +91,14 @@ class EaseeCloud:
             self._hub, self._bus, self._postponed, self._misbehaviour, dice, self.statistics, clock
         )
         self._observer = Observer(settings)
-        self._hands = Hands(chargers, clock)
-        self._hands.subscriber = _Listener(self)
+        self._charger_commands = ChargerCommands(chargers, clock)
+        self._charger_commands.subscriber = _Listener(self)
         tell = self._outgoing.tell
         self._currents = CurrentControl(
-            self._roster, self._hands, self._observer, tell, self._scheduler, clock
+            self._roster, self._charger_commands, self._observer, tell, self._scheduler, clock
         )
-        self._plans = PlanKeeping(self._hands, self._currents, tell, clock)
-        orders = Orders(chargers, self._hands, self._currents, tell, settings, clock)
+        self._plans = PlanKeeping(self._charger_commands, self._currents, tell, clock)
+        orders = Orders(chargers, self._charger_commands, self._currents, tell, settings, clock)
         self._commands = Commands(
             orders,
             self._outgoing.respond,
@@ -171,7 +171,7 @@ class EaseeCloud:
         if self._bus is not None:
             self._bus.start()
         for serial in self._roster:
-            self._chargers.subscribe(serial, self._hands.subscriber)
+            self._chargers.subscribe(serial, self._charger_commands.subscriber)
         _log.info("the emulated Easee Cloud listens", url=self.url, chargers=len(self._roster))
 
     async def _adopt_all(self) -> None:
@@ -186,7 +186,7 @@ class EaseeCloud:
         if runner is None:
             return
         for serial in self._roster:
-            self._chargers.unsubscribe(serial, self._hands.subscriber)
+            self._chargers.unsubscribe(serial, self._charger_commands.subscriber)
         self._scheduler.stop()
         self._postponed.do_all_now()
         self._hub.drop_all()
@@ -205,7 +205,7 @@ class EaseeCloud:
         if serial not in self._roster:
             self._adoption.adopt(serial)
         if self._runner is not None:
-            self._chargers.subscribe(serial, self._hands.subscriber)
+            self._chargers.subscribe(serial, self._charger_commands.subscriber)
 
     def disconnect_streams(self) -> None:
         """Drop all streams at once, without a word."""
@@ -246,11 +246,11 @@ class EaseeCloud:
         assert self._bus is not None
         for serial, ids in self._bus.letters.take_missed():
             self._outgoing.tell_again(self._roster[serial], ids - _EVENTS)
-            self._chargers.subscribe(serial, self._hands.subscriber)
+            self._chargers.subscribe(serial, self._charger_commands.subscriber)
 
     def ended(self, serial: str, outcome: CommandOutcome) -> None:
         """Take how a command to a simulated charger ended."""
-        self._hands.ended(serial, outcome)
+        self._charger_commands.finish(serial, outcome)
 
     # --- what clients do ------------------------------------------------------------------------------
 

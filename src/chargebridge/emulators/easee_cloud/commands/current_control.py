@@ -15,7 +15,7 @@ from chargebridge.emulators.easee_cloud.charger.layout import Circuit
 from chargebridge.emulators.easee_cloud.charger.observer import Observer, tell_dynamic_circuit
 from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.charger.shadow import Observed
-from chargebridge.emulators.easee_cloud.commands.hands import Ended, Hands
+from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands, OnOutcome
 from chargebridge.emulators.easee_cloud.scheduler import Scheduler
 
 Tell = Callable[[CloudCharger, list[Observed]], None]
@@ -26,7 +26,7 @@ class CurrentControl:
 
     Args:
         chargers: all of the account, by serial.
-        hands: what gives commands to the simulated chargers.
+        charger_commands: what gives commands to the simulated chargers.
         observer: what tells of states.
         tell: takes what chargers tell.
         scheduler: for ends of limits, and changes of plans.
@@ -36,20 +36,20 @@ class CurrentControl:
     def __init__(
         self,
         chargers: Mapping[str, CloudCharger],
-        hands: Hands,
+        charger_commands: ChargerCommands,
         observer: Observer,
         tell: Tell,
         scheduler: Scheduler,
         clock: Clock,
     ) -> None:
         self._chargers = chargers
-        self._hands = hands
+        self._charger_commands = charger_commands
         self._observer = observer
         self._tell = tell
         self._scheduler = scheduler
         self._clock = clock
 
-    def apply(self, charger: CloudCharger, then: Ended | None = None, *, again: bool = False) -> None:
+    def apply(self, charger: CloudCharger, then: OnOutcome | None = None, *, again: bool = False) -> None:
         """Limit a charger to what holds now.
 
         Args:
@@ -76,7 +76,7 @@ class CurrentControl:
             if then is not None:
                 then(outcome)
 
-        self._hands.order(charger.serial, limit, ended)
+        self._charger_commands.send(charger.serial, limit, ended)
 
     def needs_order(self, charger: CloudCharger) -> bool:
         """Return whether `apply` would change anything."""
@@ -96,7 +96,7 @@ class CurrentControl:
         if report.observed:
             self._tell(charger, report.observed)
 
-    def _tell_mode_of(self, charger: CloudCharger) -> Ended:
+    def _tell_mode_of(self, charger: CloudCharger) -> OnOutcome:
         def told(_: CommandOutcome) -> None:
             self.tell_mode(charger)
 

@@ -32,8 +32,8 @@ from chargebridge.emulators.easee_cloud.charger.measurements import tell_lifetim
 from chargebridge.emulators.easee_cloud.charger.notation import boolean
 from chargebridge.emulators.easee_cloud.charger.observer import SCANNED_TOKEN_REASON, tell_dynamic_circuit
 from chargebridge.emulators.easee_cloud.charger.report import Report
+from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands, OnOutcome
 from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl, Tell
-from chargebridge.emulators.easee_cloud.commands.hands import Ended, Hands
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 
 Finish = Callable[[bool | None, str], None]
@@ -77,7 +77,7 @@ class Orders:
 
     Args:
         chargers: the simulated chargers.
-        hands: what gives them commands.
+        charger_commands: what gives them commands.
         currents: what limits them.
         tell: takes what they tell.
         settings: of the cloud.
@@ -87,14 +87,14 @@ class Orders:
     def __init__(
         self,
         chargers: SimulatedCloud,
-        hands: Hands,
+        charger_commands: ChargerCommands,
         currents: CurrentControl,
         tell: Tell,
         settings: EaseeCloudSettings,
         clock: Clock,
     ) -> None:
         self._chargers = chargers
-        self._hands = hands
+        self._charger_commands = charger_commands
         self._currents = currents
         self._tell = tell
         self._settings = settings
@@ -314,14 +314,14 @@ class Orders:
         self._tell(charger, report.observed)
 
     def _order(
-        self, charger: CloudCharger, command: ChargerCommand, finish: Finish, ended: Ended | None = None
+        self, charger: CloudCharger, command: ChargerCommand, finish: Finish, ended: OnOutcome | None = None
     ) -> None:
         def over(outcome: CommandOutcome) -> None:
             if ended is not None:
                 ended(outcome)
             finish(*_verdict(outcome))
 
-        self._hands.order(charger.serial, command, over)
+        self._charger_commands.send(charger.serial, command, over)
 
 
 def _verdict(outcome: CommandOutcome | None) -> tuple[bool | None, str]:

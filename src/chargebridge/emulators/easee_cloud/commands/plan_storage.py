@@ -1,26 +1,28 @@
-"""Hands stored charge plans over to their chargers, when those can be reached."""
+"""Stores charge plans on their chargers, as soon as those can be reached."""
 
 from chargebridge.chargers.easee.vocabulary import Observation
 from chargebridge.chargers.model import CommandOutcome, Outcome, Plan, StorePlan
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.report import Report
+from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands
 from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl, Tell
-from chargebridge.emulators.easee_cloud.commands.hands import Hands
 
 
 class PlanKeeping:
     """Lets chargers keep plans and tell that they do.
 
     Args:
-        hands: what gives commands to the simulated chargers.
+        charger_commands: what gives commands to the simulated chargers.
         currents: what limits them.
         tell: takes what they tell.
         clock: whose time counts.
     """
 
-    def __init__(self, hands: Hands, currents: CurrentControl, tell: Tell, clock: Clock) -> None:
-        self._hands = hands
+    def __init__(
+        self, charger_commands: ChargerCommands, currents: CurrentControl, tell: Tell, clock: Clock
+    ) -> None:
+        self._charger_commands = charger_commands
         self._currents = currents
         self._tell = tell
         self._clock = clock
@@ -48,7 +50,7 @@ class PlanKeeping:
             self._currents.apply(charger)
             self._currents.tell_mode(charger)
 
-        self._hands.order(charger.serial, StorePlan(number=0, expires_ms=0, plan=plan), ended)
+        self._charger_commands.send(charger.serial, StorePlan(number=0, expires_ms=0, plan=plan), ended)
 
     def hand_over_owed(self, charger: CloudCharger) -> None:
         """Hand over what could not be handed over before, to a charger that is back."""
