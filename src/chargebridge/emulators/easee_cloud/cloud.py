@@ -20,8 +20,8 @@ from chargebridge.emulators.easee_cloud.charger.observer import Observer
 from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands
 from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl
 from chargebridge.emulators.easee_cloud.commands.dispatch import Commands
-from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError, Orders
-from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanKeeping
+from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError, CommandExecutor
+from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanStorage
 from chargebridge.emulators.easee_cloud.control import Control
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.outgoing import Outgoing, replay
@@ -97,10 +97,10 @@ class EaseeCloud:
         self._currents = CurrentControl(
             self._roster, self._charger_commands, self._observer, tell, self._scheduler, clock
         )
-        self._plans = PlanKeeping(self._charger_commands, self._currents, tell, clock)
-        orders = Orders(chargers, self._charger_commands, self._currents, tell, settings, clock)
+        self._plans = PlanStorage(self._charger_commands, self._currents, tell, clock)
+        executor = CommandExecutor(chargers, self._charger_commands, self._currents, tell, settings, clock)
         self._commands = Commands(
-            orders,
+            executor,
             self._outgoing.respond,
             self._outgoing.hold,
             self._outgoing.release,
@@ -232,7 +232,7 @@ class EaseeCloud:
             self._outgoing.pulse(charger, event.at_ms)
         if charger.limits_due and charger.reachable:
             self._currents.apply(charger, again=True)
-            self._plans.hand_over_owed(charger)
+            self._plans.store_pending(charger)
             if isinstance(event, Restarted) and charger.is_master:
                 self._currents.apply_to_circuit(charger.circuit)  # its circuit has forgotten, too
 

@@ -102,7 +102,7 @@ class CloudCharger:
     """A reboot was ordered and has not been told of yet."""
     plans: dict[str, bytes] = field(default_factory=dict)
     """The stored charge plan as it was given, by the kind of plan; one at most."""
-    plan_owed: tuple[Plan | None, str] | None = None
+    pending_plan: tuple[Plan | None, str] | None = None
     """A plan, and how it is told, that could not be handed over since the charger was away."""
     access_level: int = 1
     partner_id: int | None = None

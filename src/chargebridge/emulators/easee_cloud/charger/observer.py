@@ -35,7 +35,7 @@ SCANNED_TOKEN_REASON: Final = 1
 """AuthReason of a token that was held to the reader."""
 CONNECTION_LOST: Final = "CONNECTION_LOST"
 _AUTH_REASONS_KEPT: Final = 20
-_REBOOT_ORDERED: Final = 1 << 20
+_REBOOT_COMMANDED: Final = 1 << 20
 _BROWNOUT: Final = 1 << 12
 
 _O = Observation
@@ -230,7 +230,7 @@ class Observer:
     # --- restarts -------------------------------------------------------------------------------------
 
     def _tell_restart(self, charger: CloudCharger, report: Report) -> None:
-        cause = _REBOOT_ORDERED if charger.reboots else _BROWNOUT
+        cause = _REBOOT_COMMANDED if charger.reboots else _BROWNOUT
         charger.reboots = False
         report.say(_O.SOFTWARE_RELEASE, str(self._settings.firmware))
         report.say(_O.REBOOT_REASON, str(cause))

@@ -78,7 +78,7 @@ class CurrentControl:
 
         self._charger_commands.send(charger.serial, limit, ended)
 
-    def needs_order(self, charger: CloudCharger) -> bool:
+    def needs_command(self, charger: CloudCharger) -> bool:
         """Return whether `apply` would change anything."""
         now_ms = self._clock.now().utc_ms
         return charger.limits.beside_plan_ma(charger.circuit.limits, now_ms) != charger.limit_told_ma

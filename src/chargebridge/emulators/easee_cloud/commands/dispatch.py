@@ -10,7 +10,7 @@ from chargebridge.chargers.easee.vocabulary import CommandId
 from chargebridge.clock import Clock, format_utc
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.notation import iso_of_ticks
-from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError, Orders
+from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError, CommandExecutor
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.postponed import Postponed
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
@@ -47,7 +47,7 @@ class Commands:
     """Takes commands and answers them.
 
     Args:
-        orders: what carries them out.
+        executor: executes them.
         respond: sends the answers.
         hold: holds the observations of a charger back.
         release: lets them go.
@@ -61,7 +61,7 @@ class Commands:
 
     def __init__(
         self,
-        orders: Orders,
+        executor: CommandExecutor,
         respond: Respond,
         hold: Callable[[CloudCharger], None],
         release: Callable[[CloudCharger], None],
@@ -72,7 +72,7 @@ class Commands:
         statistics: Statistics,
         clock: Clock,
     ) -> None:
-        self._orders = orders
+        self._executor = executor
         self._respond = respond
         self._hold = hold
         self._release = release
@@ -124,7 +124,7 @@ class Commands:
             self._file(ticket)
             self._answer(charger, ticket, False, "rejected by the charger")
         elif executed:
-            self._carry_out(charger, ticket, arguments, answered=not lost)
+            self._execute(charger, ticket, arguments, answered=not lost)
         else:
             self._file(ticket)
             self._statistics.commands_lost += 1
@@ -151,7 +151,7 @@ class Commands:
         ticket.asked += 1
         return None if ticket.asked <= self._misbehaviour.status_missing else ticket
 
-    def _carry_out(
+    def _execute(
         self, charger: CloudCharger, ticket: Ticket, arguments: Sequence[str], *, answered: bool
     ) -> None:
         if answered and self._dice("response_first", self._misbehaviour.response_first):
@@ -165,7 +165,7 @@ class Commands:
                 self._answer(charger, ticket, accepted, comment)
 
         try:
-            self._orders.carry_out(charger, ticket.command, arguments, finish)
+            self._executor.execute(charger, ticket.command, arguments, finish)
         except ArgumentsError:
             self._release(charger)
             raise

@@ -72,7 +72,7 @@ class ArgumentsError(ValueError):
     """The arguments of a command are not what it takes; the text says which."""
 
 
-class Orders:
+class CommandExecutor:
     """Carries out commands on chargers that can be reached.
 
     Args:
@@ -100,9 +100,7 @@ class Orders:
         self._settings = settings
         self._clock = clock
 
-    def carry_out(
-        self, charger: CloudCharger, command: int, arguments: Sequence[str], finish: Finish
-    ) -> None:
+    def execute(self, charger: CloudCharger, command: int, arguments: Sequence[str], finish: Finish) -> None:
         """Do what a command asks; `finish` hears how it ended, later or at once.
 
         Raises:
@@ -167,7 +165,7 @@ class Orders:
         def ended(outcome: CommandOutcome) -> None:
             charger.reboots = charger.reboots and outcome.outcome is Outcome.DONE
 
-        self._order(charger, Reboot(number=0, expires_ms=0), finish, ended)
+        self._send(charger, Reboot(number=0, expires_ms=0), finish, ended)
 
     # --- authorization --------------------------------------------------------------------------------
 
@@ -190,7 +188,7 @@ class Orders:
                 charger.given = None
             self._currents.tell_mode(charger)
 
-        self._order(charger, command, finish, ended)
+        self._send(charger, command, finish, ended)
 
     def _deauthorize(self, charger: CloudCharger, auth: str, finish: Finish) -> None:
         session = charger.session
@@ -201,11 +199,11 @@ class Orders:
                 return
             charger.given = None
             withdraw = Withdraw(number=0, expires_ms=0)
-            self._order(charger, withdraw, finish, lambda _: self._currents.tell_mode(charger))
+            self._send(charger, withdraw, finish, lambda _: self._currents.tell_mode(charger))
         elif auth and session.auth.lower() != auth.lower():
             finish(False, "the session began with another token")
         else:
-            self._order(charger, EndSession(number=0, expires_ms=0, session=session.number), finish)
+            self._send(charger, EndSession(number=0, expires_ms=0, session=session.number), finish)
 
     # --- settings -------------------------------------------------------------------------------------
 
@@ -216,7 +214,7 @@ class Orders:
             self._currents.tell_mode(charger)
 
         command = SetAvailable(number=0, expires_ms=0, available=enabled)
-        self._order(charger, command, finish, ended)
+        self._send(charger, command, finish, ended)
 
     def _configure(self, charger: CloudCharger, rule: str, value: bool, finish: Finish) -> None:
         charger.rules = rules = replace(charger.rules, **{rule: value})
@@ -227,7 +225,7 @@ class Orders:
                 told = {one: text for one, text in texts.items() if _RULES[one] == rule}
                 self._say(charger, told)
 
-        self._order(charger, rules, finish, ended)
+        self._send(charger, rules, finish, ended)
 
     def _keep(self, charger: CloudCharger, texts: Mapping[Observation, str], finish: Finish) -> None:
         self._say(charger, texts)
@@ -242,7 +240,7 @@ class Orders:
         def ended(_: CommandOutcome) -> None:
             self._currents.apply(charger)
 
-        self._order(charger, OverrideSchedule(number=0, expires_ms=0), finish, ended)
+        self._send(charger, OverrideSchedule(number=0, expires_ms=0), finish, ended)
 
     # --- currents -------------------------------------------------------------------------------------
 
@@ -271,7 +269,7 @@ class Orders:
             self._currents.tell_mode(charger)
             finish(*_verdict(outcome))
 
-        if self._currents.needs_order(charger):
+        if self._currents.needs_command(charger):
             self._currents.apply(charger, ended)
         else:
             self._currents.apply(charger)
@@ -313,7 +311,7 @@ class Orders:
             report.say(id, text)
         self._tell(charger, report.observed)
 
-    def _order(
+    def _send(
         self, charger: CloudCharger, command: ChargerCommand, finish: Finish, ended: OnOutcome | None = None
     ) -> None:
         def over(outcome: CommandOutcome) -> None:

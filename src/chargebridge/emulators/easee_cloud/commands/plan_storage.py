@@ -9,7 +9,7 @@ from chargebridge.emulators.easee_cloud.commands.charger_commands import Charger
 from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl, Tell
 
 
-class PlanKeeping:
+class PlanStorage:
     """Lets chargers keep plans and tell that they do.
 
     Args:
@@ -27,7 +27,7 @@ class PlanKeeping:
         self._tell = tell
         self._clock = clock
 
-    def hand_over(self, charger: CloudCharger, plan: Plan | None, text: str) -> None:
+    def store(self, charger: CloudCharger, plan: Plan | None, text: str) -> None:
         """Let a charger keep a plan instead of the one before.
 
         Args:
@@ -35,14 +35,14 @@ class PlanKeeping:
             plan: the plan; None: keep none.
             text: how the charger tells it (observation 62).
         """
-        charger.plan_owed = (plan, text)
+        charger.pending_plan = (plan, text)
         if not charger.reachable:
             return
 
         def ended(outcome: CommandOutcome) -> None:
-            if outcome.outcome is not Outcome.DONE or charger.plan_owed != (plan, text):
+            if outcome.outcome is not Outcome.DONE or charger.pending_plan != (plan, text):
                 return
-            charger.plan_owed = None
+            charger.pending_plan = None
             charger.limits.plan = plan
             report = Report(charger.shadow, self._clock.now().utc_ms)
             report.say(Observation.CHARGING_SCHEDULE, text)
@@ -52,7 +52,7 @@ class PlanKeeping:
 
         self._charger_commands.send(charger.serial, StorePlan(number=0, expires_ms=0, plan=plan), ended)
 
-    def hand_over_owed(self, charger: CloudCharger) -> None:
+    def store_pending(self, charger: CloudCharger) -> None:
         """Hand over what could not be handed over before, to a charger that is back."""
-        if charger.plan_owed is not None:
-            self.hand_over(charger, *charger.plan_owed)
+        if charger.pending_plan is not None:
+            self.store(charger, *charger.pending_plan)

@@ -191,10 +191,10 @@ class _Commands:
     async def settings(self, request: web.Request) -> web.Response:
         charger = self._context.roster.charger(request.match_info["charger"])
         wanted = await requests.body(request, Settings)
-        orders = [order for order in _orders(wanted) if not _is_so(charger, *order)]
-        if not orders or self._is_ignored():
+        commands = [one for one in _commands_of(wanted) if not _is_so(charger, *one)]
+        if not commands or self._is_ignored():
             return answer([])
-        tickets = [self._take(charger, command, arguments) for command, arguments, _ in orders]
+        tickets = [self._take(charger, command, arguments) for command, arguments, _ in commands]
         if self._context.dice("empty_reply", self._context.misbehaviour.empty_reply):
             return answer([])
         return answer([_taken(ticket) for ticket in tickets], HTTPStatus.ACCEPTED)
@@ -227,17 +227,17 @@ class _Commands:
             raise bad_request(str(error)) from None
 
 
-def _orders(wanted: Settings) -> list[tuple[int, tuple[str, ...], Observation]]:
-    orders: list[tuple[int, tuple[str, ...], Observation]] = []
+def _commands_of(wanted: Settings) -> list[tuple[int, tuple[str, ...], Observation]]:
+    commands: list[tuple[int, tuple[str, ...], Observation]] = []
     for name, (command, observation) in _SETTINGS.items():
         value = getattr(wanted, name)
         if value is not UNSET and value is not None:
             text = boolean(value) if isinstance(value, bool) else str(value)
-            orders.append((command, (text,), observation))
+            commands.append((command, (text,), observation))
     single = wanted.limit_to_single_phase_charging
     if isinstance(single, bool):
-        orders.append((_C.SET_PHASE_MODE, (_SINGLE_PHASE if single else _AUTO,), _O.PHASE_MODE))
-    return orders
+        commands.append((_C.SET_PHASE_MODE, (_SINGLE_PHASE if single else _AUTO,), _O.PHASE_MODE))
+    return commands
 
 
 def _is_so(charger: CloudCharger, command: int, arguments: tuple[str, ...], observation: Observation) -> bool:

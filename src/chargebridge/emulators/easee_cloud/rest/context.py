@@ -8,7 +8,7 @@ from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
 from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl
 from chargebridge.emulators.easee_cloud.commands.dispatch import Commands
-from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanKeeping
+from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanStorage
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.rest.middleware import Handler
 from chargebridge.emulators.easee_cloud.roster import Roster
@@ -25,7 +25,7 @@ class Context:
     accounts: Accounts
     commands: Commands
     currents: CurrentControl
-    plans: PlanKeeping
+    plans: PlanStorage
     settings: EaseeCloudSettings
     misbehaviour: Misbehaviour
     dice: Dice

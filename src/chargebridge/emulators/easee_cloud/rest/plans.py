@@ -219,7 +219,7 @@ class _Plans:
         if charger.plans or charger.limits.plan is None:
             self._kept(charger)
         charger.plans.clear()
-        self._hand_over(charger, None, "")
+        self._store_on_charger(charger, None, "")
         return web.Response(status=HTTPStatus.OK)
 
     def switch(self, on: bool) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -249,10 +249,10 @@ class _Plans:
         charger.plans.clear()
         charger.plans[self._kind] = body
         enabled = wanted.is_enabled
-        self._hand_over(charger, plan if enabled else None, body.decode() if enabled else "")
+        self._store_on_charger(charger, plan if enabled else None, body.decode() if enabled else "")
 
-    def _hand_over(self, charger: CloudCharger, plan: Plan | None, text: str) -> None:
-        self._context.plans.hand_over(charger, plan, text)
+    def _store_on_charger(self, charger: CloudCharger, plan: Plan | None, text: str) -> None:
+        self._context.plans.store(charger, plan, text)
 
 
 def _day(name: str) -> int:
