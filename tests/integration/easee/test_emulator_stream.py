@@ -8,7 +8,6 @@ import pytest
 
 from chargebridge.chargers.simulator.record import ChargerSettings
 from chargebridge.emulators.easee_cloud import Cadence
-from chargebridge.emulators.easee_cloud.stream import hub
 from tests.integration.easee.stage import until
 
 pytestmark = pytest.mark.integration
@@ -232,21 +231,21 @@ class TestObservations:
 
 
 class TestMuch:
-    async def test_the_state_of_a_whole_fleet_is_sent_as_fast_as_it_is_read(self, stage, monkeypatch):
-        monkeypatch.setattr(hub, "ENOUGH_UNSENT", 20_000)
-        monkeypatch.setattr(hub, "UNSENT_LIMIT", 100_000)
+    async def test_the_state_of_a_whole_fleet_is_sent_as_fast_as_it_is_read(self, stage):
         serials = [f"EH{number:06d}" for number in range(1, 61)]
-        async with stage(chargers=60) as site, site.client.stream() as stream:
+        async with (
+            stage(chargers=60, stream_buffer_bytes=100_000) as site,
+            site.client.stream() as stream,
+        ):
             for serial in serials:
                 await stream.say(type=1, target="SubscribeWithCurrentState", arguments=[serial, True])
             await stream.subscribe()
             assert {one["mid"] for one in stream.of("ProductUpdate")} == set(serials)
             assert site.cloud.statistics.streams_too_slow == 0
 
-    async def test_a_client_that_does_not_read_is_cut(self, stage, monkeypatch):
-        async with stage() as site, site.client.stream() as stream:
-            monkeypatch.setattr(hub, "UNSENT_LIMIT", 10_000)
-            for number in range(200):
+    async def test_a_client_that_does_not_read_is_cut(self, stage):
+        async with stage(stream_buffer_bytes=30_000) as site, site.client.stream() as stream:
+            for number in range(600):
                 site.act("present_token", id_tag=f"TAG{number}")
             await until(lambda: stream.socket.closed)
             assert site.cloud.statistics.streams_too_slow >= 1

@@ -5,7 +5,7 @@ import pytest
 from chargebridge.clock import Instant
 from chargebridge.emulators.easee_cloud import EaseeCloudSettings, Misbehaviour, Statistics
 from chargebridge.emulators.easee_cloud.accounts import SESSIONS_KEPT, Accounts
-from chargebridge.emulators.easee_cloud.bus.letters import Letter, Letters
+from chargebridge.emulators.easee_cloud.bus.outbox import BusMessage, Outbox
 from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
 from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, parse
@@ -85,20 +85,20 @@ def test_chargers_fill_circuits_and_circuits_fill_sites():
     assert circuits[0].limits.dynamic_a == (80, 80, 80)
 
 
-class TestLetters:
+class TestOutbox:
     def test_a_charger_without_room_waits_as_a_whole(self):
-        letters = Letters(most=4)
+        outbox = Outbox(limit=4)
         for number in range(4):
-            assert letters.takes("EH1", number)
-            letters.put(Letter(str(number), b"", "", None))
-        assert not letters.takes("EH1", 109)
-        letters.take(1)
-        assert not letters.takes("EH1", 128)  # nothing overtakes what was missed
-        assert letters.takes("EH2", 109)
-        assert list(letters.take_missed()) == []
-        letters.take(2)
-        assert list(letters.take_missed()) == [("EH1", {109, 128})]
-        assert letters.takes("EH1", 109)
+            assert outbox.accepts("EH1", number)
+            outbox.put(BusMessage(str(number), b"", "", None))
+        assert not outbox.accepts("EH1", 109)
+        outbox.take(1)
+        assert not outbox.accepts("EH1", 128)  # nothing overtakes what was missed
+        assert outbox.accepts("EH2", 109)
+        assert list(outbox.take_missed()) == []
+        outbox.take(2)
+        assert list(outbox.take_missed()) == [("EH1", {109, 128})]
+        assert outbox.accepts("EH1", 109)
 
     def test_a_receipt_is_over_once(self):
         over: list[bool] = []

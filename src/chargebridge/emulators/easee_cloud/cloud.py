@@ -78,9 +78,15 @@ class EaseeCloud:
         self._roster = Roster(Layout(settings))
         self._scheduler = Scheduler(clock)
         self._hub = Hub(
-            self._replay, self._misbehaviour, dice, self.statistics, self._scheduler, settings.seed
+            self._replay,
+            self._misbehaviour,
+            dice,
+            self.statistics,
+            self._scheduler,
+            settings.seed,
+            ping_s=settings.ping_s,
+            buffer_bytes=settings.stream_buffer_bytes,
         )
-        self._hub.ping_s = settings.ping_s
         self._postponed = Postponed()
         self._bus: OperatorBus | None = None
         if settings.amqp_url is not None:
@@ -244,7 +250,7 @@ class EaseeCloud:
     def _hear_missed(self) -> None:
         """Listen again to chargers that the bus had no room for: they repeat what was not acknowledged."""
         assert self._bus is not None
-        for serial, ids in self._bus.letters.take_missed():
+        for serial, ids in self._bus.outbox.take_missed():
             self._outgoing.tell_again(self._roster[serial], ids - _EVENTS)
             self._chargers.subscribe(serial, self._charger_commands.subscriber)
 

@@ -61,9 +61,13 @@ class EaseeCloudSettings(Struct, frozen=True, kw_only=True):
     amqp_url: str | None = None
     """The broker of the operator's bus; None: there is no bus."""
     operator_id: str = "1000"
+    outbox_limit: int = 200_000
+    """Messages for the bus that may wait; with the broker away that is a good hour of 5,000 chargers."""
     routing_keys: RoutingKeys = RoutingKeys()
     ping_s: float = 15.0
     """Real seconds between two pings of a stream; less only where hours pass in seconds."""
+    stream_buffer_bytes: int = 32 * 1024 * 1024
+    """Unsent bytes of a stream above which the hub closes it, since its client does not read."""
     pulses: bool = True
     """Whether idle chargers also send a pulse on the bus with each sign of life."""
 

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from chargebridge.chargers.easee.ticks import parse_time
 from chargebridge.clock import Clock, format_utc
-from chargebridge.emulators.easee_cloud.bus.letters import Letter, Letters
+from chargebridge.emulators.easee_cloud.bus.outbox import BusMessage, Outbox
 from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
 from chargebridge.emulators.easee_cloud.charger.shadow import Observed
 from chargebridge.emulators.easee_cloud.commands.dispatch import Ticket, body_of
@@ -86,8 +86,8 @@ class OperatorBus:
         parts = urlsplit(url)
         if parts.scheme not in {"amqp", "amqps"} or not parts.hostname:
             raise ValueError("expected the broker's URL as amqp://USER:PASSWORD@HOST:PORT/")
-        self.letters = Letters()
-        """What waits to be published."""
+        self.outbox = Outbox(settings.outbox_limit)
+        """The messages that wait to be published."""
         self.on_room: Callable[[], None] = lambda: None
         """Called when messages have gone out, so that there may be room for what was missed."""
         self._url = url
@@ -104,7 +104,7 @@ class OperatorBus:
 
     def observe(self, serial: str, observed: Observed, receipt: Receipt | None) -> None:
         """Publish an observation, and tell the receipt when the broker has confirmed it."""
-        if not self.letters.takes(serial, observed.id):
+        if not self.outbox.accepts(serial, observed.id):
             if receipt is not None:
                 receipt.give_up()
             return
@@ -116,7 +116,7 @@ class OperatorBus:
 
     def respond(self, ticket: Ticket) -> None:
         """Publish the answer to a command."""
-        if not self.letters.takes(ticket.device, None):
+        if not self.outbox.accepts(ticket.device, None):
             return
         told = body_of(ticket, ticket.ticks)
         body = {
@@ -132,13 +132,13 @@ class OperatorBus:
 
     def pulse(self, serial: str, at_ms: int) -> None:
         """Publish a sign of life."""
-        if self.letters.takes(serial, None):
+        if self.outbox.accepts(serial, None):
             body = {"Timestamp": format_utc(at_ms), "MID": serial, "PulseId": 0}
             self._put(self._keys.pulse.format(serial=serial), _encoder.encode(body), None)
 
     def _put(self, key: str, body: bytes, receipt: Receipt | None) -> None:
         arrived = format_utc(self._clock.now().utc_ms)
-        self.letters.put(Letter(key, body, arrived, receipt))
+        self.outbox.put(BusMessage(key, body, arrived, receipt))
         self._news.set()
 
     # --- the connection -------------------------------------------------------------------------------
@@ -204,37 +204,37 @@ class OperatorBus:
             if lost.done():
                 raise ConnectionResetError("the broker has closed the channel")
             self._news.clear()
-            while letters := self.letters.take(BATCH):
-                await self._publish_batch(exchange, letters)
+            while batch := self.outbox.take(BATCH):
+                await self._publish_batch(exchange, batch)
                 self.on_room()
 
-    async def _publish_batch(self, exchange: AbstractExchange, letters: list[Letter]) -> None:
+    async def _publish_batch(self, exchange: AbstractExchange, batch: list[BusMessage]) -> None:
         """Publish messages in their order, all on their way at once; those not confirmed wait again."""
-        unconfirmed = letters
+        unconfirmed = batch
         try:
             async with asyncio.timeout(CONFIRM_TIMEOUT_S):
                 # Tasks begin in their order, and the channel lets them through in it.
                 results = await asyncio.gather(
                     *(
-                        exchange.publish(_message(letter), letter.routing_key, mandatory=False)
-                        for letter in letters
+                        exchange.publish(_message(message), message.routing_key, mandatory=False)
+                        for message in batch
                     ),
                     return_exceptions=True,
                 )
             unconfirmed = []
             failure: BaseException | None = None
-            for letter, result in zip(letters, results, strict=True):
+            for message, result in zip(batch, results, strict=True):
                 if isinstance(result, BaseException):
                     failure = result
-                    unconfirmed.append(letter)
+                    unconfirmed.append(message)
                 else:
                     self._statistics.published += 1
-                    if letter.receipt is not None:
-                        letter.receipt.one_is_out()
+                    if message.receipt is not None:
+                        message.receipt.one_is_out()
             if failure is not None:
                 raise ConnectionResetError(f"not confirmed: {failure}") from failure
         finally:
-            self.letters.put_back(unconfirmed)
+            self.outbox.put_back(unconfirmed)
             if unconfirmed:
                 self._news.set()
 
@@ -289,12 +289,12 @@ def _complain(task: asyncio.Task[None]) -> None:
         _log.critical("the operator's bus has ended", exc_info=error)
 
 
-def _message(letter: Letter) -> aio_pika.Message:
+def _message(message: BusMessage) -> aio_pika.Message:
     return aio_pika.Message(
-        letter.body,
+        message.body,
         content_type="application/json",
         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-        headers={"ArrivalTime": letter.arrived},
+        headers={"ArrivalTime": message.arrived},
     )
 
 

@@ -15,16 +15,13 @@ from chargebridge.emulators.easee_cloud.scheduler import Scheduler
 from chargebridge.emulators.easee_cloud.statistics import Statistics
 from chargebridge.emulators.easee_cloud.stream import signalr
 
-PING_S: Final = 15.0
-"""Real seconds between two pings."""
 HANDSHAKE_TIMEOUT_S: Final = 15.0
-UNSENT_LIMIT: Final = 32 * 1024 * 1024
-"""Bytes a client may be behind before its stream is closed."""
 FRAME_SIZE: Final = 64 * 1024
 """Messages that wait go out together in frames of about so many bytes, as the real server does it."""
 MESSAGE_LIMIT: Final = 64 * 1024
-ENOUGH_UNSENT: Final = 1024 * 1024
-"""Bytes that wait before a client's next call is looked at: the current state of a fleet is a lot."""
+_BACKPRESSURE_SHARE: Final = 1 / 32
+"""Share of the buffer that may be unsent while the hub still reads the client's calls: each of them may ask
+for the current state of a charger, and that of a whole fleet is more than a buffer holds."""
 NEGOTIATED_KEPT: Final = 1000
 SUBSCRIPTIONS_LIMIT: Final = 50_000
 """Chargers one stream may subscribe to."""
@@ -55,6 +52,8 @@ class Hub:
         statistics: counts.
         scheduler: for when streams are dropped.
         seed: decides connection ids.
+        ping_s: real seconds between two pings.
+        buffer_bytes: unsent bytes of a stream above which it is closed.
     """
 
     def __init__(
@@ -65,11 +64,15 @@ class Hub:
         statistics: Statistics,
         scheduler: Scheduler,
         seed: int,
+        *,
+        ping_s: float,
+        buffer_bytes: int,
     ) -> None:
         self.replay = replay
         self.misbehaviour = misbehaviour
         self.statistics = statistics
-        self.ping_s = PING_S
+        self.ping_s = ping_s
+        self.buffer_bytes = buffer_bytes
         self._dice = dice
         self._scheduler = scheduler
         self._drop_is_planned = False
@@ -197,7 +200,7 @@ class Stream:
             return
         self._unsent.append(message)
         self._unsent_bytes += len(message)
-        if self._unsent_bytes > UNSENT_LIMIT:
+        if self._unsent_bytes > self._hub.buffer_bytes:
             self._hub.statistics.streams_too_slow += 1
             _log.warning("a stream is cut: its client does not read", unsent_bytes=self._unsent_bytes)
             self.cut()
@@ -263,7 +266,7 @@ class Stream:
             for message in messages:
                 if not self._take(signalr.read_message(message)):
                     return
-                if self._unsent_bytes > ENOUGH_UNSENT:
+                if self._unsent_bytes > self._hub.buffer_bytes * _BACKPRESSURE_SHARE:
                     await self._flush()
             if len(data) > MESSAGE_LIMIT:
                 raise signalr.MessageError("a message is too long")
