@@ -5,10 +5,10 @@ import pytest
 from chargebridge.chargers.model import ChargerInfo
 from chargebridge.emulators.easee_cloud import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, values_to_begin_with
+from chargebridge.emulators.easee_cloud.charger.last_values import LastValues
 from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
 from chargebridge.emulators.easee_cloud.charger.observer import Observer
-from chargebridge.emulators.easee_cloud.charger.shadow import Shadow
 
 NOON_MS = 1_800_000_000_000 // 86_400_000 * 86_400_000 + 43_200_000
 
@@ -27,7 +27,7 @@ class Told:
             info=info,
             circuit=circuit,
             limits=ChargerLimits(rated_a=32, maximum_a=32, lasting_a=32),
-            shadow=Shadow(shared),
+            last_values=LastValues(shared),
             it_grid=it_grid,
             car=False,
         )

@@ -227,7 +227,7 @@ class TestMeasuring:
         assert (texts[194], texts[197], texts[195]) == ("230", "231", "232")
         assert (texts[182], texts[183], texts[184], texts[110]) == ("16", "16", "16", "22")
         assert not texts.keys() & {185, 196}
-        assert one.charger.shadow.text(21) == "4"
+        assert one.charger.last_values.text(21) == "4"
 
     def test_session_energy_is_told_each_ten_minutes_and_the_register_hourly(self, told, noon_ms):
         one = told()

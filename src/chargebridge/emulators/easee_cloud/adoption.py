@@ -16,12 +16,12 @@ from chargebridge.emulators.easee_cloud.charger.cloud_charger import (
     settings_of,
     values_to_begin_with,
 )
+from chargebridge.emulators.easee_cloud.charger.last_values import LastValues, Value
 from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
 from chargebridge.emulators.easee_cloud.charger.measurements import tell_lifetime_energy
 from chargebridge.emulators.easee_cloud.charger.notation import boolean, midnight_ms
 from chargebridge.emulators.easee_cloud.charger.observer import Observer
 from chargebridge.emulators.easee_cloud.charger.report import Report
-from chargebridge.emulators.easee_cloud.charger.shadow import Shadow, Value
 from chargebridge.emulators.easee_cloud.misbehaviour import Misbehaviour
 from chargebridge.emulators.easee_cloud.roster import Roster
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
@@ -78,7 +78,7 @@ class Adoption:
             info=info,
             circuit=circuit,
             limits=ChargerLimits(rated_a=rated_a, maximum_a=rated_a, lasting_a=rated_a),
-            shadow=Shadow(shared),
+            last_values=LastValues(shared),
             it_grid=it_grid,
             product_code=self._settings.product_code,
         )
@@ -94,7 +94,7 @@ class Adoption:
         charger.register_wh = seen.register_wh
         charger.limits.plan = seen.plan
         charger.limits.overridden = seen.plan_overridden
-        report = Report(charger.shadow, seen.at_ms)
+        report = Report(charger.last_values, seen.at_ms)
         tell_lifetime_energy(charger, seen.register_wh, report)
         if seen.session is not None:
             session = seen.session

@@ -7,8 +7,8 @@ from typing import Final, Protocol
 from chargebridge.clock import Clock, format_utc
 from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
-from chargebridge.emulators.easee_cloud.charger.noise import noise
-from chargebridge.emulators.easee_cloud.charger.shadow import Observed, data_type
+from chargebridge.emulators.easee_cloud.charger.last_values import Observed, data_type
+from chargebridge.emulators.easee_cloud.charger.spurious_observations import spurious_observations
 from chargebridge.emulators.easee_cloud.commands.dispatch import Ticket, body_of
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.postponed import Postponed
@@ -77,7 +77,9 @@ class Outgoing:
             self._statistics.updates += 1
             self._pass_on(charger.serial, one, receipt)
         if observed:
-            for one in noise(charger, observed, self._misbehaviour, self._dice, self._clock.now().utc_ms):
+            for one in spurious_observations(
+                charger, observed, self._misbehaviour, self._dice, self._clock.now().utc_ms
+            ):
                 self._pass_on(charger.serial, one, None)
 
     def pulse(self, charger: CloudCharger, at_ms: int) -> None:
@@ -90,7 +92,7 @@ class Outgoing:
         if self._bus is None:
             return
         for id in sorted(ids):
-            value = charger.shadow.get(id)
+            value = charger.last_values.get(id)
             if value is not None:
                 self._bus.observe(charger.serial, Observed(id, value.at_ms, value.text), None)
 
@@ -146,4 +148,4 @@ def update_message(serial: str, observed: Observed) -> bytes:
 
 def replay(charger: CloudCharger) -> Iterable[bytes]:
     """Write the last value of every observation, with its original time."""
-    return [update_message(charger.serial, observed) for observed in charger.shadow]
+    return [update_message(charger.serial, observed) for observed in charger.last_values]

@@ -22,7 +22,7 @@ from chargebridge.chargers.easee.ticks import parse_time
 from chargebridge.clock import Clock, format_utc
 from chargebridge.emulators.easee_cloud.bus.outbox import BusMessage, Outbox
 from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
-from chargebridge.emulators.easee_cloud.charger.shadow import Observed
+from chargebridge.emulators.easee_cloud.charger.last_values import Observed
 from chargebridge.emulators.easee_cloud.commands.dispatch import Ticket, body_of
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics

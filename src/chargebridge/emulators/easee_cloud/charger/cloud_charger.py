@@ -15,10 +15,10 @@ from chargebridge.chargers.model import (
     SessionEnded,
     StateChanged,
 )
+from chargebridge.emulators.easee_cloud.charger.last_values import LastValues, Observed, Value, initial
 from chargebridge.emulators.easee_cloud.charger.layout import Circuit
 from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
 from chargebridge.emulators.easee_cloud.charger.notation import boolean
-from chargebridge.emulators.easee_cloud.charger.shadow import Observed, Shadow, Value, initial
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 
 SESSIONS_KEPT: Final = 1000
@@ -64,7 +64,7 @@ class CloudCharger:
     info: ChargerInfo
     circuit: Circuit
     limits: ChargerLimits
-    shadow: Shadow
+    last_values: LastValues
     it_grid: bool
     """Whether its mains have no neutral."""
     product_code: int = 1

@@ -89,5 +89,5 @@ def tell_nothing_flows(charger: CloudCharger, report: Report) -> None:
     """Tell that power and currents are zero now, unless they were."""
     currents = _CURRENTS_IT if charger.it_grid else _CURRENTS_TN
     for id in (_O.TOTAL_POWER, *currents, _O.OUTPUT_PHASE):
-        if charger.shadow.get(id) is not None:
+        if charger.last_values.get(id) is not None:
             report.change(id, "0")

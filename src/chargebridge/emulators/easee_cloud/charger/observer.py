@@ -24,11 +24,11 @@ from chargebridge.chargers.model import (
 from chargebridge.chargers.simulator.limits import LIMITED_BY_PLAN
 from chargebridge.clock import format_utc
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, Presented, Session
+from chargebridge.emulators.easee_cloud.charger.last_values import Observed
 from chargebridge.emulators.easee_cloud.charger.limits import MINIMUM_A, Cause
 from chargebridge.emulators.easee_cloud.charger.measurements import tell_measured, tell_nothing_flows
 from chargebridge.emulators.easee_cloud.charger.notation import boolean, kwh
 from chargebridge.emulators.easee_cloud.charger.report import Report
-from chargebridge.emulators.easee_cloud.charger.shadow import Observed
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 
 SCANNED_TOKEN_REASON: Final = 1
@@ -68,7 +68,7 @@ class Observer:
 
     def observe(self, charger: CloudCharger, event: ChargerEvent) -> list[Observed]:
         """Take what a charger did and return what it tells the cloud about it, in order."""
-        report = Report(charger.shadow, event.at_ms)
+        report = Report(charger.last_values, event.at_ms)
         match event:
             case Reachable():
                 _tell_reachable(charger, event, report)
@@ -101,7 +101,7 @@ class Observer:
         cars = boolean(bool(charger.car))
         report.change(_O.NUMBER_OF_CARS_CONNECTED, cars)
         report.change(_O.NUMBER_OF_CARS_CHARGING, boolean(state is ChargerState.CHARGING))
-        locked = bool(charger.car) or charger.shadow.text(_O.LOCK_CABLE_PERMANENTLY) == "1"
+        locked = bool(charger.car) or charger.last_values.text(_O.LOCK_CABLE_PERMANENTLY) == "1"
         report.change(_O.CABLE_LOCKED, boolean(locked))
         report.change(_O.PILOT_MODE, _pilot(charger, state))
         self.tell_mode(charger, report)
@@ -112,7 +112,7 @@ class Observer:
             return
         state, fault = charger.state.state, charger.state.fault
         amperes, cause = charger.limits.lowest(charger.circuit.limits, report.at_ms)
-        smart = charger.shadow.text(_O.SMART_CHARGING) == "1"
+        smart = charger.last_values.text(_O.SMART_CHARGING) == "1"
         mode, reason, led = self._mode(charger, charger.state, amperes, cause, smart=smart)
         report.change(_O.ERROR_STRING, "" if fault is None else fault.value)
         report.change(_O.ERROR_CODE, "0" if fault is None else str(_ERROR_CODES[fault]))
@@ -234,7 +234,7 @@ class Observer:
         charger.reboots = False
         report.say(_O.SOFTWARE_RELEASE, str(self._settings.firmware))
         report.say(_O.REBOOT_REASON, str(cause))
-        grid = charger.shadow.text(_O.DETECTED_POWER_GRID_TYPE)
+        grid = charger.last_values.text(_O.DETECTED_POWER_GRID_TYPE)
         report.say(_O.DETECTED_POWER_GRID_TYPE, grid or "0")
         if report.at_ms <= charger.restarted_ms:
             return  # told again, since it was not acknowledged

@@ -11,10 +11,10 @@ from chargebridge.chargers.easee.vocabulary import Observation
 from chargebridge.chargers.model import CommandOutcome, SetLimit
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.last_values import Observed
 from chargebridge.emulators.easee_cloud.charger.layout import Circuit
 from chargebridge.emulators.easee_cloud.charger.observer import Observer, tell_dynamic_circuit
 from chargebridge.emulators.easee_cloud.charger.report import Report
-from chargebridge.emulators.easee_cloud.charger.shadow import Observed
 from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands, OnOutcome
 from chargebridge.emulators.easee_cloud.scheduler import Scheduler
 
@@ -91,7 +91,7 @@ class CurrentControl:
 
     def tell_mode(self, charger: CloudCharger) -> None:
         """Let a charger tell op mode and reason, if the limits make others of them."""
-        report = Report(charger.shadow, self._clock.now().utc_ms)
+        report = Report(charger.last_values, self._clock.now().utc_ms)
         self._observer.tell_mode(charger, report)
         if report.observed:
             self._tell(charger, report.observed)
@@ -132,7 +132,7 @@ class CurrentControl:
             self._scheduler.schedule(key, due_ms, lambda: self._on_circuit_due(circuit))
 
     def _on_due(self, charger: CloudCharger) -> None:
-        report = Report(charger.shadow, self._clock.now().utc_ms)
+        report = Report(charger.last_values, self._clock.now().utc_ms)
         if charger.limits.expire(report.at_ms) and charger.reachable:
             report.say(Observation.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
             self._tell(charger, report.observed)
@@ -143,7 +143,7 @@ class CurrentControl:
         if not circuit.limits.expire(now_ms):
             return
         master = self._chargers[circuit.serials[0]]
-        report = Report(master.shadow, now_ms)
+        report = Report(master.last_values, now_ms)
         tell_dynamic_circuit(master, report)
         self._tell(master, report.observed)
         self.apply_to_circuit(circuit)

@@ -260,7 +260,7 @@ class CommandExecutor:
 
         def ended(outcome: CommandOutcome | None) -> None:
             if outcome is None or outcome.outcome is Outcome.DONE:
-                report = Report(charger.shadow, self._clock.now().utc_ms)
+                report = Report(charger.last_values, self._clock.now().utc_ms)
                 for id, text in texts.items():
                     report.say(id, text)
                 if dynamic:
@@ -294,19 +294,19 @@ class CommandExecutor:
 
     def _poll(self, charger: CloudCharger) -> None:
         view = self._chargers.act(charger.serial, "view", {})
-        report = Report(charger.shadow, self._clock.now().utc_ms)
+        report = Report(charger.last_values, self._clock.now().utc_ms)
         register_wh = view["register_wh"]
         if isinstance(register_wh, int):
             charger.register_wh = register_wh
             tell_lifetime_energy(charger, register_wh, report)
         for id in (_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT):
-            text = charger.shadow.text(id)
+            text = charger.last_values.text(id)
             if text is not None:
                 report.say(id, text)
         self._tell(charger, report.observed)
 
     def _say(self, charger: CloudCharger, texts: Mapping[Observation, str]) -> None:
-        report = Report(charger.shadow, self._clock.now().utc_ms)
+        report = Report(charger.last_values, self._clock.now().utc_ms)
         for id, text in texts.items():
             report.say(id, text)
         self._tell(charger, report.observed)

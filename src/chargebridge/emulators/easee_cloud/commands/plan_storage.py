@@ -44,7 +44,7 @@ class PlanStorage:
                 return
             charger.pending_plan = None
             charger.limits.plan = plan
-            report = Report(charger.shadow, self._clock.now().utc_ms)
+            report = Report(charger.last_values, self._clock.now().utc_ms)
             report.say(Observation.CHARGING_SCHEDULE, text)
             self._tell(charger, report.observed)
             self._currents.apply(charger)

@@ -110,15 +110,15 @@ def charger_body(charger: CloudCharger) -> dict[str, object]:
 
 def config_body(charger: CloudCharger) -> dict[str, object]:
     """Return how a charger is configured."""
-    body = {name: charger.shadow.typed(id) for name, id in CONFIG.items()}
+    body = {name: charger.last_values.typed(id) for name, id in CONFIG.items()}
     body["limitToSinglePhaseCharging"] = None
     return body
 
 
 def state_body(charger: CloudCharger, latest_firmware: int) -> dict[str, object]:
     """Return what a charger does, as far as it has told."""
-    body = {name: charger.shadow.typed(id) for name, id in STATE.items()}
-    newest_ms = max((observed.at_ms for observed in charger.shadow), default=None)
+    body = {name: charger.last_values.typed(id) for name, id in STATE.items()}
+    newest_ms = max((observed.at_ms for observed in charger.last_values), default=None)
     body["chargerOpMode"] = body["chargerOpMode"] or 0
     body["voltage"] = body["inVoltageT2T3"]
     body["latestFirmware"] = latest_firmware

@@ -7,7 +7,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from chargebridge.clock import format_utc
-from chargebridge.emulators.easee_cloud.charger.shadow import Observed, data_type, typed
+from chargebridge.emulators.easee_cloud.charger.last_values import Observed, data_type, typed
 from chargebridge.emulators.easee_cloud.problems import ProblemError, answer, bad_request, not_found
 from chargebridge.emulators.easee_cloud.rest import requests
 from chargebridge.emulators.easee_cloud.rest.bodies import (
@@ -106,7 +106,7 @@ class _Chargers:
             raise bad_request("One or more validation errors occurred.", {"ids": ["expected ids"]})
         found = []
         for id in dict.fromkeys(int(text) for text in texts):
-            value = charger.shadow.get(id)
+            value = charger.last_values.get(id)
             if value is not None:
                 found.append(_observation(Observed(id, value.at_ms, value.text)))
         return answer({"observations": found})
@@ -137,7 +137,7 @@ class _Chargers:
     async def firmware(self, request: web.Request) -> web.Response:
         charger = self._roster.charger(request.match_info["charger"])
         settings = self._context.settings
-        current = charger.shadow.typed(80)
+        current = charger.last_values.typed(80)
         if not isinstance(current, int):
             raise ProblemError(HTTPStatus.NOT_FOUND, "The charger has not told its firmware.")
         return answer(

@@ -27,7 +27,7 @@ class Observed(NamedTuple):
     text: str
 
 
-class Shadow:
+class LastValues:
     """The last value of every observation of one charger.
 
     Args:

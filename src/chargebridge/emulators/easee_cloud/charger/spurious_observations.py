@@ -5,7 +5,7 @@ from typing import Final
 
 from chargebridge.chargers.easee.vocabulary import Observation
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
-from chargebridge.emulators.easee_cloud.charger.shadow import Observed
+from chargebridge.emulators.easee_cloud.charger.last_values import Observed
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 
 UNNAMED: Final = (6, 8, 156, 157, 233, 234)
@@ -15,7 +15,7 @@ _UNNAMED_TEXT: Final = '{"server":{"enabled":false,"mode":0},"client":{"enabled"
 _ENERGY: Final = int(Observation.SESSION_ENERGY)
 
 
-def noise(
+def spurious_observations(
     charger: CloudCharger,
     observed: Sequence[Observed],
     misbehaviour: Misbehaviour,
@@ -48,5 +48,5 @@ def noise(
         if one.id == _ENERGY and one.text != "0":
             charger.old_energy = one
     for one in found:
-        charger.shadow.note(one)
+        charger.last_values.note(one)
     return found
