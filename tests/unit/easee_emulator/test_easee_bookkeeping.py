@@ -5,8 +5,8 @@ import pytest
 from chargebridge.clock import Instant
 from chargebridge.emulators.easee_cloud import EaseeCloudSettings, Misbehaviour, Statistics
 from chargebridge.emulators.easee_cloud.accounts import SESSIONS_KEPT, Accounts
+from chargebridge.emulators.easee_cloud.acknowledgement import PendingAcknowledgement
 from chargebridge.emulators.easee_cloud.bus.outbox import BusMessage, Outbox
-from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
 from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, parse
 from chargebridge.emulators.easee_cloud.rest.middleware import RateLimit
@@ -102,17 +102,17 @@ class TestOutbox:
 
     def test_a_receipt_is_over_once(self):
         over: list[bool] = []
-        receipt = Receipt(2, over.append)
-        receipt.one_is_out()
+        acknowledgement = PendingAcknowledgement(2, over.append)
+        acknowledgement.count_delivered()
         assert over == []
-        receipt.one_is_out()
+        acknowledgement.count_delivered()
         assert over == [True]
-        given_up = Receipt(2, over.append)
-        given_up.give_up()
-        given_up.one_is_out()
-        given_up.give_up()
+        abandoned = PendingAcknowledgement(2, over.append)
+        abandoned.abandon()
+        abandoned.count_delivered()
+        abandoned.abandon()
         assert over == [True, False]
-        Receipt(0, over.append)
+        PendingAcknowledgement(0, over.append)
         assert over == [True, False, True]
 
 

@@ -12,9 +12,9 @@ from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcom
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
+from chargebridge.emulators.easee_cloud.acknowledgement import PendingAcknowledgement
 from chargebridge.emulators.easee_cloud.adoption import Adoption
 from chargebridge.emulators.easee_cloud.bus.operator_bus import OperatorBus
-from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
 from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.charger.observer import Observer
 from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands
@@ -229,11 +229,11 @@ class EaseeCloud:
             return
         charger = self._roster[serial]
         observed = self._observer.observe(charger, event)
-        receipt = None
+        acknowledgement = None
         if number:
             self._untold.add((serial, number))
-            receipt = Receipt(len(observed), partial(self._is_out, serial, number))
-        self._outgoing.tell(charger, observed, receipt)
+            acknowledgement = PendingAcknowledgement(len(observed), partial(self._is_out, serial, number))
+        self._outgoing.tell(charger, observed, acknowledgement)
         if isinstance(event, Measured) and event.session is None and self._settings.pulses:
             self._outgoing.pulse(charger, event.at_ms)
         if charger.limits_due and charger.reachable:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from chargebridge.clock import Clock, format_utc
-from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
+from chargebridge.emulators.easee_cloud.acknowledgement import PendingAcknowledgement
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.last_values import Observed, data_type
 from chargebridge.emulators.easee_cloud.charger.spurious_observations import spurious_observations
@@ -27,8 +27,10 @@ REORDERED_S: Final = (0.05, 0.3)
 class Bus(Protocol):
     """The operator's message bus."""
 
-    def observe(self, serial: str, observed: Observed, receipt: Receipt | None) -> None:
-        """Publish an observation, and tell the receipt when it is out."""
+    def observe(
+        self, serial: str, observed: Observed, acknowledgement: PendingAcknowledgement | None
+    ) -> None:
+        """Publish an observation, and tell the acknowledgement when it is out."""
 
     def respond(self, ticket: Ticket) -> None:
         """Publish the answer to a command."""
@@ -67,15 +69,18 @@ class Outgoing:
         self._dice = dice
         self._statistics = statistics
         self._clock = clock
-        self._held: dict[str, deque[tuple[Observed, Receipt | None]]] = {}
+        self._held: dict[str, deque[tuple[Observed, PendingAcknowledgement | None]]] = {}
 
     def tell(
-        self, charger: CloudCharger, observed: Sequence[Observed], receipt: Receipt | None = None
+        self,
+        charger: CloudCharger,
+        observed: Sequence[Observed],
+        acknowledgement: PendingAcknowledgement | None = None,
     ) -> None:
-        """Send what a charger tells; the receipt counts each of it that is out."""
+        """Send what a charger tells; the acknowledgement counts each of it that is out."""
         for one in observed:
             self._statistics.updates += 1
-            self._pass_on(charger.serial, one, receipt)
+            self._pass_on(charger.serial, one, acknowledgement)
         if observed:
             for one in spurious_observations(
                 charger, observed, self._misbehaviour, self._dice, self._clock.now().utc_ms
@@ -104,8 +109,8 @@ class Outgoing:
 
     def release(self, charger: CloudCharger) -> None:
         """Send what was held back."""
-        for observed, receipt in self._held.pop(charger.serial, ()):
-            self._send(charger.serial, observed, receipt)
+        for observed, acknowledgement in self._held.pop(charger.serial, ()):
+            self._send(charger.serial, observed, acknowledgement)
 
     def respond(self, charger: CloudCharger, ticket: Ticket, ticks: int) -> None:
         """Send a CommandResponse to everybody who listens to its charger."""
@@ -114,17 +119,19 @@ class Outgoing:
         if self._bus is not None:
             self._bus.respond(ticket)
 
-    def _pass_on(self, serial: str, observed: Observed, receipt: Receipt | None) -> None:
+    def _pass_on(
+        self, serial: str, observed: Observed, acknowledgement: PendingAcknowledgement | None
+    ) -> None:
         held = self._held.get(serial)
         if held is not None and len(held) < HELD_AT_MOST:
-            held.append((observed, receipt))
+            held.append((observed, acknowledgement))
         elif self._dice("reordered", self._misbehaviour.reordered):
             late_s = self._dice.random.uniform(*REORDERED_S)
-            self._postponed.later(late_s, lambda: self._send(serial, observed, receipt))
+            self._postponed.later(late_s, lambda: self._send(serial, observed, acknowledgement))
         else:
-            self._send(serial, observed, receipt)
+            self._send(serial, observed, acknowledgement)
 
-    def _send(self, serial: str, observed: Observed, receipt: Receipt | None) -> None:
+    def _send(self, serial: str, observed: Observed, acknowledgement: PendingAcknowledgement | None) -> None:
         twice = self._dice("duplicates", self._misbehaviour.duplicates)
         if self._hub.is_heard(serial):
             message = update_message(serial, observed)
@@ -132,11 +139,11 @@ class Outgoing:
             if twice:
                 self._hub.update(serial, message)
         if self._bus is not None:
-            self._bus.observe(serial, observed, receipt)
+            self._bus.observe(serial, observed, acknowledgement)
             if twice:
                 self._bus.observe(serial, observed, None)
-        elif receipt is not None:
-            receipt.one_is_out()
+        elif acknowledgement is not None:
+            acknowledgement.count_delivered()
 
 
 def update_message(serial: str, observed: Observed) -> bytes:

@@ -20,8 +20,8 @@ from msgspec import Struct
 
 from chargebridge.chargers.easee.ticks import parse_time
 from chargebridge.clock import Clock, format_utc
+from chargebridge.emulators.easee_cloud.acknowledgement import PendingAcknowledgement
 from chargebridge.emulators.easee_cloud.bus.outbox import BusMessage, Outbox
-from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
 from chargebridge.emulators.easee_cloud.charger.last_values import Observed
 from chargebridge.emulators.easee_cloud.commands.dispatch import Ticket, body_of
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
@@ -102,17 +102,19 @@ class OperatorBus:
 
     # --- what goes out --------------------------------------------------------------------------------
 
-    def observe(self, serial: str, observed: Observed, receipt: Receipt | None) -> None:
-        """Publish an observation, and tell the receipt when the broker has confirmed it."""
+    def observe(
+        self, serial: str, observed: Observed, acknowledgement: PendingAcknowledgement | None
+    ) -> None:
+        """Publish an observation, and tell the acknowledgement when the broker has confirmed it."""
         if not self.outbox.accepts(serial, observed.id):
-            if receipt is not None:
-                receipt.give_up()
+            if acknowledgement is not None:
+                acknowledgement.abandon()
             return
         body = b'{"Timestamp":"%b","Value":%b}' % (
             format_utc(observed.at_ms).encode(),
             _encoder.encode(observed.text),
         )
-        self._put(self._keys.observation.format(serial=serial, id=observed.id), body, receipt)
+        self._put(self._keys.observation.format(serial=serial, id=observed.id), body, acknowledgement)
 
     def respond(self, ticket: Ticket) -> None:
         """Publish the answer to a command."""
@@ -136,9 +138,9 @@ class OperatorBus:
             body = {"Timestamp": format_utc(at_ms), "MID": serial, "PulseId": 0}
             self._put(self._keys.pulse.format(serial=serial), _encoder.encode(body), None)
 
-    def _put(self, key: str, body: bytes, receipt: Receipt | None) -> None:
+    def _put(self, key: str, body: bytes, acknowledgement: PendingAcknowledgement | None) -> None:
         arrived = format_utc(self._clock.now().utc_ms)
-        self.outbox.put(BusMessage(key, body, arrived, receipt))
+        self.outbox.put(BusMessage(key, body, arrived, acknowledgement))
         self._news.set()
 
     # --- the connection -------------------------------------------------------------------------------
@@ -229,8 +231,8 @@ class OperatorBus:
                     unconfirmed.append(message)
                 else:
                     self._statistics.published += 1
-                    if message.receipt is not None:
-                        message.receipt.one_is_out()
+                    if message.acknowledgement is not None:
+                        message.acknowledgement.count_delivered()
             if failure is not None:
                 raise ConnectionResetError(f"not confirmed: {failure}") from failure
         finally:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from chargebridge.emulators.easee_cloud.bus.receipt import Receipt
+from chargebridge.emulators.easee_cloud.acknowledgement import PendingAcknowledgement
 
 
 class BusMessage(NamedTuple):
@@ -18,7 +18,7 @@ class BusMessage(NamedTuple):
     body: bytes
     arrived: str
     """When it reached the cloud, in ISO 8601."""
-    receipt: Receipt | None
+    acknowledgement: PendingAcknowledgement | None
 
 
 class Outbox:
