@@ -24,8 +24,8 @@ from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError
 from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanStorage
 from chargebridge.emulators.easee_cloud.control import Control
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
-from chargebridge.emulators.easee_cloud.outgoing import Outgoing, replay
 from chargebridge.emulators.easee_cloud.postponed import Postponed
+from chargebridge.emulators.easee_cloud.publisher import Publisher, replay
 from chargebridge.emulators.easee_cloud.rest.context import Context
 from chargebridge.emulators.easee_cloud.rest.middleware import Middleware
 from chargebridge.emulators.easee_cloud.rest.routes import routes
@@ -93,23 +93,23 @@ class EaseeCloud:
             take = self._take_command
             self._bus = OperatorBus(settings.amqp_url, settings, take, self.statistics, clock)
             self._bus.on_room = self._hear_missed
-        self._outgoing = Outgoing(
+        self._publisher = Publisher(
             self._hub, self._bus, self._postponed, self._misbehaviour, dice, self.statistics, clock
         )
         self._observer = Observer(settings)
         self._charger_commands = ChargerCommands(chargers, clock)
         self._charger_commands.subscriber = _Listener(self)
-        tell = self._outgoing.tell
+        publish = self._publisher.publish
         self._currents = CurrentControl(
-            self._roster, self._charger_commands, self._observer, tell, self._scheduler, clock
+            self._roster, self._charger_commands, self._observer, publish, self._scheduler, clock
         )
-        self._plans = PlanStorage(self._charger_commands, self._currents, tell, clock)
-        executor = CommandExecutor(chargers, self._charger_commands, self._currents, tell, settings, clock)
+        self._plans = PlanStorage(self._charger_commands, self._currents, publish, clock)
+        executor = CommandExecutor(chargers, self._charger_commands, self._currents, publish, settings, clock)
         self._commands = Commands(
             executor,
-            self._outgoing.respond,
-            self._outgoing.hold,
-            self._outgoing.release,
+            self._publisher.respond,
+            self._publisher.hold,
+            self._publisher.release,
             self._postponed,
             settings,
             self._misbehaviour,
@@ -233,9 +233,9 @@ class EaseeCloud:
         if number:
             self._untold.add((serial, number))
             acknowledgement = PendingAcknowledgement(len(observed), partial(self._is_out, serial, number))
-        self._outgoing.tell(charger, observed, acknowledgement)
+        self._publisher.publish(charger, observed, acknowledgement)
         if isinstance(event, Measured) and event.session is None and self._settings.pulses:
-            self._outgoing.pulse(charger, event.at_ms)
+            self._publisher.pulse(charger, event.at_ms)
         if charger.limits_due and charger.reachable:
             self._currents.apply(charger, again=True)
             self._plans.store_pending(charger)
@@ -251,7 +251,7 @@ class EaseeCloud:
         """Listen again to chargers that the bus had no room for: they repeat what was not acknowledged."""
         assert self._bus is not None
         for serial, ids in self._bus.outbox.take_missed():
-            self._outgoing.tell_again(self._roster[serial], ids - _EVENTS)
+            self._publisher.republish(self._roster[serial], ids - _EVENTS)
             self._chargers.subscribe(serial, self._charger_commands.subscriber)
 
     def ended(self, serial: str, outcome: CommandOutcome) -> None:

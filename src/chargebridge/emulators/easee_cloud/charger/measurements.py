@@ -26,7 +26,7 @@ _OUTPUT_PHASES_IT: Final = ("0", "11", "22", "22")
 
 
 def tell_measured(charger: CloudCharger, event: Measured, report: Report, cadence: Cadence) -> None:
-    """Tell what was measured at one moment, as far as it is time to."""
+    """Publish what was measured at one moment, as far as it is time to."""
     currents = _CURRENTS_IT if charger.it_grid else _CURRENTS_TN
     voltages = _VOLTAGES_IT if charger.it_grid else _VOLTAGES_TN
     flowing: int | None = None
@@ -69,13 +69,13 @@ def _tell_energy(
 
 
 def tell_lifetime_energy(charger: CloudCharger, register_wh: int, report: Report) -> None:
-    """Tell the register."""
+    """Publish the register."""
     charger.lifetime_energy_told_ms = report.at_ms
     report.say(_O.LIFETIME_ENERGY, kwh(register_wh))
 
 
 def _tell_hour(charger: CloudCharger, register_wh: int, report: Report) -> None:
-    """Tell what was used in the clock hour that is over; as exact as measurements are dense."""
+    """Publish what was used in the clock hour that is over; as exact as measurements are dense."""
     hour = hour_of(report.at_ms)
     if charger.hour is not None and hour <= charger.hour:
         return
@@ -86,7 +86,7 @@ def _tell_hour(charger: CloudCharger, register_wh: int, report: Report) -> None:
 
 
 def tell_nothing_flows(charger: CloudCharger, report: Report) -> None:
-    """Tell that power and currents are zero now, unless they were."""
+    """Publish that power and currents are zero now, unless they were."""
     currents = _CURRENTS_IT if charger.it_grid else _CURRENTS_TN
     for id in (_O.TOTAL_POWER, *currents, _O.OUTPUT_PHASE):
         if charger.last_values.get(id) is not None:

@@ -107,7 +107,7 @@ class Observer:
         self.tell_mode(charger, report)
 
     def tell_mode(self, charger: CloudCharger, report: Report) -> None:
-        """Tell op mode, reason, LED and offered current as they follow from state and limits."""
+        """Publish op mode, reason, LED and offered current as they follow from state and limits."""
         if charger.state is None:
             return
         state, fault = charger.state.state, charger.state.fault
@@ -249,7 +249,7 @@ class Observer:
 
 
 def tell_dynamic_circuit(charger: CloudCharger, report: Report) -> None:
-    """Tell the dynamic current of the circuit."""
+    """Publish the dynamic current of the circuit."""
     for phase, amperes in enumerate(charger.circuit.limits.dynamic_a):
         report.say(_O.DYNAMIC_CIRCUIT_CURRENT_P1 + phase, str(amperes))
 

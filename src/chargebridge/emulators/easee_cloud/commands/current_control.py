@@ -18,7 +18,7 @@ from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands, OnOutcome
 from chargebridge.emulators.easee_cloud.scheduler import Scheduler
 
-Tell = Callable[[CloudCharger, list[Observed]], None]
+Publish = Callable[[CloudCharger, list[Observed]], None]
 
 
 class CurrentControl:
@@ -28,7 +28,7 @@ class CurrentControl:
         chargers: all of the account, by serial.
         charger_commands: what gives commands to the simulated chargers.
         observer: what tells of states.
-        tell: takes what chargers tell.
+        publish: publishes observations.
         scheduler: for ends of limits, and changes of plans.
         clock: whose time counts.
     """
@@ -38,14 +38,14 @@ class CurrentControl:
         chargers: Mapping[str, CloudCharger],
         charger_commands: ChargerCommands,
         observer: Observer,
-        tell: Tell,
+        publish: Publish,
         scheduler: Scheduler,
         clock: Clock,
     ) -> None:
         self._chargers = chargers
         self._charger_commands = charger_commands
         self._observer = observer
-        self._tell = tell
+        self._publish = publish
         self._scheduler = scheduler
         self._clock = clock
 
@@ -94,7 +94,7 @@ class CurrentControl:
         report = Report(charger.last_values, self._clock.now().utc_ms)
         self._observer.tell_mode(charger, report)
         if report.observed:
-            self._tell(charger, report.observed)
+            self._publish(charger, report.observed)
 
     def _tell_mode_of(self, charger: CloudCharger) -> OnOutcome:
         def told(_: CommandOutcome) -> None:
@@ -135,7 +135,7 @@ class CurrentControl:
         report = Report(charger.last_values, self._clock.now().utc_ms)
         if charger.limits.expire(report.at_ms) and charger.reachable:
             report.say(Observation.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
-            self._tell(charger, report.observed)
+            self._publish(charger, report.observed)
         self.apply(charger, self._tell_mode_of(charger))
 
     def _on_circuit_due(self, circuit: Circuit) -> None:
@@ -145,7 +145,7 @@ class CurrentControl:
         master = self._chargers[circuit.serials[0]]
         report = Report(master.last_values, now_ms)
         tell_dynamic_circuit(master, report)
-        self._tell(master, report.observed)
+        self._publish(master, report.observed)
         self.apply_to_circuit(circuit)
 
 

@@ -33,7 +33,7 @@ from chargebridge.emulators.easee_cloud.charger.notation import boolean
 from chargebridge.emulators.easee_cloud.charger.observer import SCANNED_TOKEN_REASON, tell_dynamic_circuit
 from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands, OnOutcome
-from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl, Tell
+from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl, Publish
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 
 Finish = Callable[[bool | None, str], None]
@@ -79,7 +79,7 @@ class CommandExecutor:
         chargers: the simulated chargers.
         charger_commands: what gives them commands.
         currents: what limits them.
-        tell: takes what they tell.
+        publish: publishes observations.
         settings: of the cloud.
         clock: whose time counts.
     """
@@ -89,14 +89,14 @@ class CommandExecutor:
         chargers: SimulatedCloud,
         charger_commands: ChargerCommands,
         currents: CurrentControl,
-        tell: Tell,
+        publish: Publish,
         settings: EaseeCloudSettings,
         clock: Clock,
     ) -> None:
         self._chargers = chargers
         self._charger_commands = charger_commands
         self._currents = currents
-        self._tell = tell
+        self._publish = publish
         self._settings = settings
         self._clock = clock
 
@@ -265,7 +265,7 @@ class CommandExecutor:
                     report.say(id, text)
                 if dynamic:
                     tell_dynamic_circuit(charger, report)
-                self._tell(charger, report.observed)
+                self._publish(charger, report.observed)
             self._currents.tell_mode(charger)
             finish(*_verdict(outcome))
 
@@ -303,13 +303,13 @@ class CommandExecutor:
             text = charger.last_values.text(id)
             if text is not None:
                 report.say(id, text)
-        self._tell(charger, report.observed)
+        self._publish(charger, report.observed)
 
     def _say(self, charger: CloudCharger, texts: Mapping[Observation, str]) -> None:
         report = Report(charger.last_values, self._clock.now().utc_ms)
         for id, text in texts.items():
             report.say(id, text)
-        self._tell(charger, report.observed)
+        self._publish(charger, report.observed)
 
     def _send(
         self, charger: CloudCharger, command: ChargerCommand, finish: Finish, ended: OnOutcome | None = None

@@ -6,7 +6,7 @@ from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands
-from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl, Tell
+from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl, Publish
 
 
 class PlanStorage:
@@ -15,16 +15,16 @@ class PlanStorage:
     Args:
         charger_commands: what gives commands to the simulated chargers.
         currents: what limits them.
-        tell: takes what they tell.
+        publish: publishes observations.
         clock: whose time counts.
     """
 
     def __init__(
-        self, charger_commands: ChargerCommands, currents: CurrentControl, tell: Tell, clock: Clock
+        self, charger_commands: ChargerCommands, currents: CurrentControl, publish: Publish, clock: Clock
     ) -> None:
         self._charger_commands = charger_commands
         self._currents = currents
-        self._tell = tell
+        self._publish = publish
         self._clock = clock
 
     def store(self, charger: CloudCharger, plan: Plan | None, text: str) -> None:
@@ -46,7 +46,7 @@ class PlanStorage:
             charger.limits.plan = plan
             report = Report(charger.last_values, self._clock.now().utc_ms)
             report.say(Observation.CHARGING_SCHEDULE, text)
-            self._tell(charger, report.observed)
+            self._publish(charger, report.observed)
             self._currents.apply(charger)
             self._currents.tell_mode(charger)
 

@@ -39,7 +39,7 @@ class Bus(Protocol):
         """Publish a sign of life."""
 
 
-class Outgoing:
+class Publisher:
     """Sends what chargers tell, in order, unless that misbehaves.
 
     Args:
@@ -71,7 +71,7 @@ class Outgoing:
         self._clock = clock
         self._held: dict[str, deque[tuple[Observed, PendingAcknowledgement | None]]] = {}
 
-    def tell(
+    def publish(
         self,
         charger: CloudCharger,
         observed: Sequence[Observed],
@@ -92,7 +92,7 @@ class Outgoing:
         if self._bus is not None:
             self._bus.pulse(charger.serial, at_ms)
 
-    def tell_again(self, charger: CloudCharger, ids: Iterable[int]) -> None:
+    def republish(self, charger: CloudCharger, ids: Iterable[int]) -> None:
         """Publish the last values of observations that the bus had no room for."""
         if self._bus is None:
             return
