@@ -18,7 +18,7 @@ from chargebridge.emulators.easee_cloud.charger.cloud_charger import (
 )
 from chargebridge.emulators.easee_cloud.charger.last_values import LastValues, Value
 from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
-from chargebridge.emulators.easee_cloud.charger.measurements import tell_lifetime_energy
+from chargebridge.emulators.easee_cloud.charger.measurements import report_lifetime_energy
 from chargebridge.emulators.easee_cloud.charger.notation import boolean, midnight_ms
 from chargebridge.emulators.easee_cloud.charger.observer import Observer
 from chargebridge.emulators.easee_cloud.charger.report import Report
@@ -84,7 +84,7 @@ class Adoption:
         )
         self._look_at(charger, self._chargers.act(serial, "view", {}))
         for finished in self._sessions_of(serial):
-            charger.note_session(finished)
+            charger.add_session(finished)
         self._roster.add(charger)
 
     def _look_at(self, charger: CloudCharger, view: Mapping[str, object]) -> None:
@@ -95,7 +95,7 @@ class Adoption:
         charger.limits.plan = seen.plan
         charger.limits.overridden = seen.plan_overridden
         report = Report(charger.last_values, seen.at_ms)
-        tell_lifetime_energy(charger, seen.register_wh, report)
+        report_lifetime_energy(charger, seen.register_wh, report)
         if seen.session is not None:
             session = seen.session
             charger.session = self._observer.session_of(
@@ -107,12 +107,12 @@ class Adoption:
             )
             charger.drew = seen.register_wh > session.start_register_wh
         if seen.limit_ma is not None:
-            charger.limit_told_ma = seen.limit_ma
+            charger.sent_limit_ma = seen.limit_ma
             charger.limits.set_dynamic(seen.limit_ma // 1000, seen.limit_until_ms)
-            report.change(Observation.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
+            report.add_if_changed(Observation.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
         if seen.plan is not None:
-            report.say(Observation.CHARGING_SCHEDULE, msgspec.json.encode(seen.plan).decode())
-        report.change(Observation.IS_ENABLED, boolean(seen.available))
+            report.add(Observation.CHARGING_SCHEDULE, msgspec.json.encode(seen.plan).decode())
+        report.add_if_changed(Observation.IS_ENABLED, boolean(seen.available))
         rules = seen.settings
         charger.rules = Configure(
             number=0,
@@ -125,7 +125,7 @@ class Adoption:
             unlock_when_unplugged=rules.unlock_when_unplugged,
         )
         for id, text in settings_of(charger.rules).items():
-            report.change(id, text)
+            report.add_if_changed(id, text)
 
     def _sessions_of(self, serial: str) -> list[SessionEnded]:
         """Return the sessions that were over before; the world's whole list is read once."""

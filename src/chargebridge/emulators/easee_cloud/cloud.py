@@ -23,8 +23,8 @@ from chargebridge.emulators.easee_cloud.commands.dispatch import Commands
 from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError, CommandExecutor
 from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanStorage
 from chargebridge.emulators.easee_cloud.control import Control
+from chargebridge.emulators.easee_cloud.delayed_actions import DelayedActions
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
-from chargebridge.emulators.easee_cloud.postponed import Postponed
 from chargebridge.emulators.easee_cloud.publisher import Publisher, replay
 from chargebridge.emulators.easee_cloud.rest.context import Context
 from chargebridge.emulators.easee_cloud.rest.middleware import Middleware
@@ -87,14 +87,14 @@ class EaseeCloud:
             ping_s=settings.ping_s,
             buffer_bytes=settings.stream_buffer_bytes,
         )
-        self._postponed = Postponed()
+        self._delayed_actions = DelayedActions()
         self._bus: OperatorBus | None = None
         if settings.amqp_url is not None:
             take = self._take_command
             self._bus = OperatorBus(settings.amqp_url, settings, take, self.statistics, clock)
-            self._bus.on_room = self._hear_missed
+            self._bus.on_room = self._republish_missed
         self._publisher = Publisher(
-            self._hub, self._bus, self._postponed, self._misbehaviour, dice, self.statistics, clock
+            self._hub, self._bus, self._delayed_actions, self._misbehaviour, dice, self.statistics, clock
         )
         self._observer = Observer(settings)
         self._charger_commands = ChargerCommands(chargers, clock)
@@ -110,7 +110,7 @@ class EaseeCloud:
             self._publisher.respond,
             self._publisher.hold,
             self._publisher.release,
-            self._postponed,
+            self._delayed_actions,
             settings,
             self._misbehaviour,
             dice,
@@ -134,7 +134,7 @@ class EaseeCloud:
             clock=clock,
         )
         self._runner: web.AppRunner | None = None
-        self._untold: set[tuple[str, int]] = set()
+        self._unacknowledged: set[tuple[str, int]] = set()
         """Events of chargers that are on their way out and not acknowledged yet."""
 
     @property
@@ -194,7 +194,7 @@ class EaseeCloud:
         for serial in self._roster:
             self._chargers.unsubscribe(serial, self._charger_commands.subscriber)
         self._scheduler.stop()
-        self._postponed.do_all_now()
+        self._delayed_actions.run_all_now()
         self._hub.drop_all()
         await runner.cleanup()
         if self._bus is not None:
@@ -223,16 +223,18 @@ class EaseeCloud:
 
     # --- what chargers do -----------------------------------------------------------------------------
 
-    def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
+    def take_event(self, serial: str, number: int, event: ChargerEvent) -> None:
         """Take what a charger did; it is acknowledged when all that is told of it is out."""
-        if (serial, number) in self._untold:
+        if (serial, number) in self._unacknowledged:
             return
         charger = self._roster[serial]
         observed = self._observer.observe(charger, event)
         acknowledgement = None
         if number:
-            self._untold.add((serial, number))
-            acknowledgement = PendingAcknowledgement(len(observed), partial(self._is_out, serial, number))
+            self._unacknowledged.add((serial, number))
+            acknowledgement = PendingAcknowledgement(
+                len(observed), partial(self._finish_event, serial, number)
+            )
         self._publisher.publish(charger, observed, acknowledgement)
         if isinstance(event, Measured) and event.session is None and self._settings.pulses:
             self._publisher.pulse(charger, event.at_ms)
@@ -242,19 +244,19 @@ class EaseeCloud:
             if isinstance(event, Restarted) and charger.is_master:
                 self._currents.apply_to_circuit(charger.circuit)  # its circuit has forgotten, too
 
-    def _is_out(self, serial: str, number: int, told: bool) -> None:
-        self._untold.discard((serial, number))
-        if told:
+    def _finish_event(self, serial: str, number: int, delivered: bool) -> None:
+        self._unacknowledged.discard((serial, number))
+        if delivered:
             self._chargers.acknowledge(serial, number)
 
-    def _hear_missed(self) -> None:
+    def _republish_missed(self) -> None:
         """Listen again to chargers that the bus had no room for: they repeat what was not acknowledged."""
         assert self._bus is not None
         for serial, ids in self._bus.outbox.take_missed():
             self._publisher.republish(self._roster[serial], ids - _EVENTS)
             self._chargers.subscribe(serial, self._charger_commands.subscriber)
 
-    def ended(self, serial: str, outcome: CommandOutcome) -> None:
+    def take_outcome(self, serial: str, outcome: CommandOutcome) -> None:
         """Take how a command to a simulated charger ended."""
         self._charger_commands.finish(serial, outcome)
 
@@ -300,10 +302,10 @@ class _Listener:
         """What a charger is was asked for when it was adopted."""
 
     def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
-        self._cloud.heard(serial, number, event)
+        self._cloud.take_event(serial, number, event)
 
     def done(self, serial: str, outcome: CommandOutcome) -> None:
-        self._cloud.ended(serial, outcome)
+        self._cloud.take_outcome(serial, outcome)
 
 
 async def _unknown(_: web.Request) -> web.Response:

@@ -10,8 +10,8 @@ from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharge
 from chargebridge.emulators.easee_cloud.charger.last_values import Observed, data_type
 from chargebridge.emulators.easee_cloud.charger.spurious_observations import spurious_observations
 from chargebridge.emulators.easee_cloud.commands.dispatch import Ticket, body_of
+from chargebridge.emulators.easee_cloud.delayed_actions import DelayedActions
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
-from chargebridge.emulators.easee_cloud.postponed import Postponed
 from chargebridge.emulators.easee_cloud.statistics import Statistics
 from chargebridge.emulators.easee_cloud.stream import signalr
 from chargebridge.emulators.easee_cloud.stream.hub import Hub
@@ -45,7 +45,7 @@ class Publisher:
     Args:
         hub: the streams.
         bus: the operator's bus, if there is one.
-        postponed: what does something later.
+        delayed_actions: what does something later.
         misbehaviour: what goes wrong.
         dice: decides when.
         statistics: counts.
@@ -56,7 +56,7 @@ class Publisher:
         self,
         hub: Hub,
         bus: Bus | None,
-        postponed: Postponed,
+        delayed_actions: DelayedActions,
         misbehaviour: Misbehaviour,
         dice: Dice,
         statistics: Statistics,
@@ -64,7 +64,7 @@ class Publisher:
     ) -> None:
         self._hub = hub
         self._bus = bus
-        self._postponed = postponed
+        self._delayed_actions = delayed_actions
         self._misbehaviour = misbehaviour
         self._dice = dice
         self._statistics = statistics
@@ -105,7 +105,7 @@ class Publisher:
         """Hold back what a charger tells until it is released; its CommandResponses go on."""
         if charger.serial not in self._held:
             self._held[charger.serial] = deque()
-            self._postponed.later(HELD_S, lambda: self.release(charger))
+            self._delayed_actions.run_in(HELD_S, lambda: self.release(charger))
 
     def release(self, charger: CloudCharger) -> None:
         """Send what was held back."""
@@ -114,7 +114,7 @@ class Publisher:
 
     def respond(self, charger: CloudCharger, ticket: Ticket, ticks: int) -> None:
         """Send a CommandResponse to everybody who listens to its charger."""
-        if self._hub.is_heard(charger.serial):
+        if self._hub.has_subscribers(charger.serial):
             self._hub.respond(charger.serial, body_of(ticket, ticks))
         if self._bus is not None:
             self._bus.respond(ticket)
@@ -127,13 +127,13 @@ class Publisher:
             held.append((observed, acknowledgement))
         elif self._dice("reordered", self._misbehaviour.reordered):
             late_s = self._dice.random.uniform(*REORDERED_S)
-            self._postponed.later(late_s, lambda: self._send(serial, observed, acknowledgement))
+            self._delayed_actions.run_in(late_s, lambda: self._send(serial, observed, acknowledgement))
         else:
             self._send(serial, observed, acknowledgement)
 
     def _send(self, serial: str, observed: Observed, acknowledgement: PendingAcknowledgement | None) -> None:
         twice = self._dice("duplicates", self._misbehaviour.duplicates)
-        if self._hub.is_heard(serial):
+        if self._hub.has_subscribers(serial):
             message = update_message(serial, observed)
             self._hub.update(serial, message)
             if twice:

@@ -85,7 +85,7 @@ async def serve(settings: ServiceSettings) -> None:
         chargers.start()
         await cloud.start()
         _log.info("listening", url=cloud.url, stream=cloud.stream_url, user_name=settings.cloud.user_name)
-        await _told_to_stop()
+        await _wait_for_signal()
     finally:
         await cloud.stop()
         chargers.stop()
@@ -110,7 +110,7 @@ def _clock(speed: float, world: World) -> Clock:
     return ScaledClock(speed, now_ms, max(now_ms, world.latest_ms))
 
 
-async def _told_to_stop() -> None:
+async def _wait_for_signal() -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

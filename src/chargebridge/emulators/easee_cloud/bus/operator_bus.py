@@ -120,14 +120,14 @@ class OperatorBus:
         """Publish the answer to a command."""
         if not self.outbox.accepts(ticket.device, None):
             return
-        told = body_of(ticket, ticket.ticks)
+        status = body_of(ticket, ticket.ticks)
         body = {
-            "Id": told["id"],
-            "Timestamp": told["timestamp"],
-            "DeliveredAt": told["deliveredAt"],
-            "WasAccepted": told["wasAccepted"],
-            "ResultCode": told["resultCode"],
-            "Comment": told["comment"],
+            "Id": status["id"],
+            "Timestamp": status["timestamp"],
+            "DeliveredAt": status["deliveredAt"],
+            "WasAccepted": status["wasAccepted"],
+            "ResultCode": status["resultCode"],
+            "Comment": status["comment"],
         }
         key = self._keys.response.format(serial=ticket.device, id=ticket.command, ticks=ticket.ticks)
         self._put(key, _encoder.encode(body), None)

@@ -86,13 +86,13 @@ class CloudCharger:
     hour: int | None = None
     """The clock hour that is being summed up, and the register when it began."""
     hour_register_wh: int = 0
-    session_energy_told_ms: int = 0
-    lifetime_energy_told_ms: int = 0
+    session_energy_reported_ms: int = 0
+    lifetime_energy_reported_ms: int = 0
     old_energy: Observed | None = None
     """A session energy that was told before."""
     limits_due: bool = False
     """What limits it has to be told to it again: it may have forgotten it."""
-    limit_told_ma: int | None = None
+    sent_limit_ma: int | None = None
     """The volatile limit that it was given last."""
     limits_under_way: int = 0
     """Limits given to it that it has not confirmed."""
@@ -117,7 +117,7 @@ class CloudCharger:
         """Whether the values of its circuit are told and forgotten by it."""
         return self.circuit.serials[0] == self.serial
 
-    def note_session(self, ended: SessionEnded) -> bool:
+    def add_session(self, ended: SessionEnded) -> bool:
         """Remember a finished session; False if it was known."""
         if any(known.session == ended.session for known in reversed(self.finished)):
             return False

@@ -25,7 +25,7 @@ _OUTPUT_PHASES_IT: Final = ("0", "11", "22", "22")
 """By how many phases carry current."""
 
 
-def tell_measured(charger: CloudCharger, event: Measured, report: Report, cadence: Cadence) -> None:
+def report_measured(charger: CloudCharger, event: Measured, report: Report, cadence: Cadence) -> None:
     """Publish what was measured at one moment, as far as it is time to."""
     currents = _CURRENTS_IT if charger.it_grid else _CURRENTS_TN
     voltages = _VOLTAGES_IT if charger.it_grid else _VOLTAGES_TN
@@ -36,58 +36,58 @@ def tell_measured(charger: CloudCharger, event: Measured, report: Report, cadenc
             case Quantity.ENERGY_WH:
                 charger.register_wh = max(int(value), charger.register_wh or 0)
             case Quantity.POWER_W:
-                report.change(_O.TOTAL_POWER, decimal(value / 1000, 3))
+                report.add_if_changed(_O.TOTAL_POWER, decimal(value / 1000, 3))
             case Quantity.CURRENT_A:
-                report.change(currents[phase - 1], decimal(value, 2))
+                report.add_if_changed(currents[phase - 1], decimal(value, 2))
                 flowing = (flowing or 0) + (value > 0)
             case Quantity.VOLTAGE_V:
-                report.change(voltages[phase - 1], decimal(value, 1))
+                report.add_if_changed(voltages[phase - 1], decimal(value, 1))
             case Quantity.CURRENT_OFFERED_A:
-                report.change(_O.OUTPUT_CURRENT, decimal(value, 1))
+                report.add_if_changed(_O.OUTPUT_CURRENT, decimal(value, 1))
             case Quantity.TEMPERATURE_C if event.session is None:
-                report.say(_O.TEMP_MAX, decimal(value, 0))  # an idle charger's sign of life
+                report.add(_O.TEMP_MAX, decimal(value, 0))  # an idle charger's sign of life
             case Quantity.TEMPERATURE_C:
-                report.change(_O.TEMP_MAX, decimal(value, 0))
+                report.add_if_changed(_O.TEMP_MAX, decimal(value, 0))
     if flowing is not None:
         phases = _OUTPUT_PHASES_IT if charger.it_grid else _OUTPUT_PHASES_TN
-        report.change(_O.OUTPUT_PHASE, phases[flowing])
+        report.add_if_changed(_O.OUTPUT_PHASE, phases[flowing])
     if charger.register_wh is not None:
-        _tell_energy(charger, charger.register_wh, event.session, report, cadence)
+        _report_energy(charger, charger.register_wh, event.session, report, cadence)
 
 
-def _tell_energy(
+def _report_energy(
     charger: CloudCharger, register_wh: int, number: int | None, report: Report, cadence: Cadence
 ) -> None:
     at_ms, session = report.at_ms, charger.session
-    due_ms = charger.session_energy_told_ms + cadence.session_energy_s * 1000
+    due_ms = charger.session_energy_reported_ms + cadence.session_energy_s * 1000
     if session is not None and session.number == number and at_ms >= due_ms:
-        charger.session_energy_told_ms = at_ms
-        report.say(_O.SESSION_ENERGY, kwh(register_wh - session.start_register_wh))
-    _tell_hour(charger, register_wh, report)
-    if at_ms - charger.lifetime_energy_told_ms >= cadence.lifetime_energy_s * 1000:
-        tell_lifetime_energy(charger, register_wh, report)
+        charger.session_energy_reported_ms = at_ms
+        report.add(_O.SESSION_ENERGY, kwh(register_wh - session.start_register_wh))
+    _report_hour(charger, register_wh, report)
+    if at_ms - charger.lifetime_energy_reported_ms >= cadence.lifetime_energy_s * 1000:
+        report_lifetime_energy(charger, register_wh, report)
 
 
-def tell_lifetime_energy(charger: CloudCharger, register_wh: int, report: Report) -> None:
+def report_lifetime_energy(charger: CloudCharger, register_wh: int, report: Report) -> None:
     """Publish the register."""
-    charger.lifetime_energy_told_ms = report.at_ms
-    report.say(_O.LIFETIME_ENERGY, kwh(register_wh))
+    charger.lifetime_energy_reported_ms = report.at_ms
+    report.add(_O.LIFETIME_ENERGY, kwh(register_wh))
 
 
-def _tell_hour(charger: CloudCharger, register_wh: int, report: Report) -> None:
+def _report_hour(charger: CloudCharger, register_wh: int, report: Report) -> None:
     """Publish what was used in the clock hour that is over; as exact as measurements are dense."""
     hour = hour_of(report.at_ms)
     if charger.hour is not None and hour <= charger.hour:
         return
     if charger.hour is not None:
         used_wh = register_wh - charger.hour_register_wh
-        report.say(_O.ENERGY_PER_HOUR, kwh(used_wh), at_ms=hour * 3_600_000)
+        report.add(_O.ENERGY_PER_HOUR, kwh(used_wh), at_ms=hour * 3_600_000)
     charger.hour, charger.hour_register_wh = hour, register_wh
 
 
-def tell_nothing_flows(charger: CloudCharger, report: Report) -> None:
+def report_no_flow(charger: CloudCharger, report: Report) -> None:
     """Publish that power and currents are zero now, unless they were."""
     currents = _CURRENTS_IT if charger.it_grid else _CURRENTS_TN
     for id in (_O.TOTAL_POWER, *currents, _O.OUTPUT_PHASE):
         if charger.last_values.get(id) is not None:
-            report.change(id, "0")
+            report.add_if_changed(id, "0")

@@ -26,7 +26,7 @@ from chargebridge.clock import format_utc
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, Presented, Session
 from chargebridge.emulators.easee_cloud.charger.last_values import Observed
 from chargebridge.emulators.easee_cloud.charger.limits import MINIMUM_A, Cause
-from chargebridge.emulators.easee_cloud.charger.measurements import tell_measured, tell_nothing_flows
+from chargebridge.emulators.easee_cloud.charger.measurements import report_measured, report_no_flow
 from chargebridge.emulators.easee_cloud.charger.notation import boolean, kwh
 from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
@@ -71,42 +71,42 @@ class Observer:
         report = Report(charger.last_values, event.at_ms)
         match event:
             case Reachable():
-                _tell_reachable(charger, event, report)
+                _report_reachable(charger, event, report)
             case StateChanged():
-                self._tell_state(charger, event, report)
+                self._report_state(charger, event, report)
             case TokenPresented():
-                _tell_token(charger, event, report)
+                _report_token(charger, event, report)
             case SessionStarted():
-                self._tell_start(charger, event, report)
+                self._report_start(charger, event, report)
             case SessionEnded():
-                self._tell_end(charger, event, report)
+                self._report_end(charger, event, report)
             case Measured():
-                tell_measured(charger, event, report, self._settings.cadence)
+                report_measured(charger, event, report, self._settings.cadence)
             case Restarted():
-                self._tell_restart(charger, report)
+                self._report_restart(charger, report)
         return report.observed
 
     # --- state ----------------------------------------------------------------------------------------
 
-    def _tell_state(self, charger: CloudCharger, event: StateChanged, report: Report) -> None:
+    def _report_state(self, charger: CloudCharger, event: StateChanged, report: Report) -> None:
         state = event.state
         if state is ChargerState.DISCONNECTED:
             charger.car = False
         elif state not in {ChargerState.DISABLED, ChargerState.FAULTED}:
-            _note_car(charger, report)
+            _set_car(charger, report)
         charger.state = event
         charger.drew = charger.drew or state is ChargerState.CHARGING
         if state is not ChargerState.CHARGING:
-            tell_nothing_flows(charger, report)
+            report_no_flow(charger, report)
         cars = boolean(bool(charger.car))
-        report.change(_O.NUMBER_OF_CARS_CONNECTED, cars)
-        report.change(_O.NUMBER_OF_CARS_CHARGING, boolean(state is ChargerState.CHARGING))
+        report.add_if_changed(_O.NUMBER_OF_CARS_CONNECTED, cars)
+        report.add_if_changed(_O.NUMBER_OF_CARS_CHARGING, boolean(state is ChargerState.CHARGING))
         locked = bool(charger.car) or charger.last_values.text(_O.LOCK_CABLE_PERMANENTLY) == "1"
-        report.change(_O.CABLE_LOCKED, boolean(locked))
-        report.change(_O.PILOT_MODE, _pilot(charger, state))
-        self.tell_mode(charger, report)
+        report.add_if_changed(_O.CABLE_LOCKED, boolean(locked))
+        report.add_if_changed(_O.PILOT_MODE, _pilot(charger, state))
+        self.report_mode(charger, report)
 
-    def tell_mode(self, charger: CloudCharger, report: Report) -> None:
+    def report_mode(self, charger: CloudCharger, report: Report) -> None:
         """Publish op mode, reason, LED and offered current as they follow from state and limits."""
         if charger.state is None:
             return
@@ -114,20 +114,20 @@ class Observer:
         amperes, cause = charger.limits.lowest(charger.circuit.limits, report.at_ms)
         smart = charger.last_values.text(_O.SMART_CHARGING) == "1"
         mode, reason, led = self._mode(charger, charger.state, amperes, cause, smart=smart)
-        report.change(_O.ERROR_STRING, "" if fault is None else fault.value)
-        report.change(_O.ERROR_CODE, "0" if fault is None else str(_ERROR_CODES[fault]))
+        report.add_if_changed(_O.ERROR_STRING, "" if fault is None else fault.value)
+        report.add_if_changed(_O.ERROR_CODE, "0" if fault is None else str(_ERROR_CODES[fault]))
         if state is ChargerState.DISABLED:
-            report.change(_O.IS_ENABLED, "0")
-        report.change(_O.REASON_FOR_NO_CURRENT, str(int(reason)))
-        report.change(_O.LED_MODE, led)
+            report.add_if_changed(_O.IS_ENABLED, "0")
+        report.add_if_changed(_O.REASON_FOR_NO_CURRENT, str(int(reason)))
+        report.add_if_changed(_O.LED_MODE, led)
         offers = state in {ChargerState.READY, ChargerState.CHARGING} and amperes >= MINIMUM_A
-        report.change(_O.OUTPUT_CURRENT, str(amperes) if offers else "0")
-        report.change(_O.CHARGER_OP_MODE, str(int(mode)))
+        report.add_if_changed(_O.OUTPUT_CURRENT, str(amperes) if offers else "0")
+        report.add_if_changed(_O.CHARGER_OP_MODE, str(int(mode)))
 
     def _mode(
-        self, charger: CloudCharger, told: StateChanged, amperes: int, cause: Cause, *, smart: bool
+        self, charger: CloudCharger, event: StateChanged, amperes: int, cause: Cause, *, smart: bool
     ) -> tuple[OpMode, ReasonForNoCurrent, str]:
-        match told.state:
+        match event.state:
             case ChargerState.DISCONNECTED:
                 return OpMode.DISCONNECTED, _R.SECONDARY_UNIT_NOT_REQUESTING_CURRENT, _LED_STANDBY
             case ChargerState.AWAITING_TOKEN:
@@ -136,7 +136,7 @@ class Observer:
                 return mode, _R.PENDING_AUTHORIZATION, _LED_WAITING
             case ChargerState.AWAITING_START:
                 if amperes >= MINIMUM_A:  # the limit that it tells of has just been lifted
-                    by_plan = told.reason == LIMITED_BY_PLAN
+                    by_plan = event.reason == LIMITED_BY_PLAN
                     cause = Cause.SCHEDULE if by_plan else Cause.DYNAMIC_CHARGER
                 return OpMode.AWAITING_START, cause.too_low, _LED_IDLE[smart]
             case ChargerState.READY:
@@ -145,7 +145,7 @@ class Observer:
             case ChargerState.CHARGING:
                 return OpMode.CHARGING, cause.limits, _LED_CHARGING[smart]
             case ChargerState.FAULTED:
-                fault = told.fault
+                fault = event.fault
                 mode = OpMode.ERROR if fault is None else _FAULT_MODES.get(fault, OpMode.ERROR)
                 reason = _R.ERRATIC_EV if mode is OpMode.ERRATIC_EV else _R.CHARGER_IN_ERROR_STATE
                 return mode, reason, _LED_FAULTY
@@ -155,7 +155,7 @@ class Observer:
 
     # --- sessions -------------------------------------------------------------------------------------
 
-    def _tell_start(self, charger: CloudCharger, event: SessionStarted, report: Report) -> None:
+    def _report_start(self, charger: CloudCharger, event: SessionStarted, report: Report) -> None:
         late = _is_late(charger, event.at_ms)
         auth, reason = self._authority(charger, event)
         session = Session(
@@ -168,14 +168,14 @@ class Observer:
         if not any(ended.session >= event.session for ended in charger.finished):
             charger.session = session
         charger.given = charger.presented = None
-        _note_register(charger, event.register_wh)
+        _raise_register(charger, event.register_wh)
         if not late:
             charger.drew = False
-            _note_car(charger, report)
-        report.say(_O.CHARGING_SESSION_START, _start_text(session))
+            _set_car(charger, report)
+        report.add(_O.CHARGING_SESSION_START, _start_text(session))
         if not late:
-            charger.session_energy_told_ms = event.at_ms
-            report.change(_O.SESSION_ENERGY, "0")
+            charger.session_energy_reported_ms = event.at_ms
+            report.add_if_changed(_O.SESSION_ENERGY, "0")
 
     def _authority(self, charger: CloudCharger, event: SessionStarted) -> tuple[str, int | str]:
         known = charger.session
@@ -209,82 +209,82 @@ class Observer:
             start_register_wh=register_wh,
         )
 
-    def _tell_end(self, charger: CloudCharger, event: SessionEnded, report: Report) -> None:
+    def _report_end(self, charger: CloudCharger, event: SessionEnded, report: Report) -> None:
         late = _is_late(charger, event.at_ms)
-        charger.note_session(event)
+        charger.add_session(event)
         running = charger.session
         if running is not None and running.number <= event.session:
             charger.session = None
             charger.limits.overridden = False
-        _note_register(charger, event.register_wh)
+        _raise_register(charger, event.register_wh)
         energy = kwh(event.register_wh - event.start_register_wh)
         if not late:
-            tell_nothing_flows(charger, report)
-            report.say(_O.SESSION_ENERGY, energy)
+            report_no_flow(charger, report)
+            report.add(_O.SESSION_ENERGY, energy)
         auth = event.id_tag or ""
         reason = charger.auth_reasons.get(event.session, self._reason_of(auth))
-        report.say(_O.CHARGING_SESSION, _end_text(event, auth, reason))
+        report.add(_O.CHARGING_SESSION, _end_text(event, auth, reason))
         if not late:
-            report.say(_O.SESSION_ENERGY, energy)  # chargers tell it several times at the end
+            report.add(_O.SESSION_ENERGY, energy)  # chargers tell it several times at the end
 
     # --- restarts -------------------------------------------------------------------------------------
 
-    def _tell_restart(self, charger: CloudCharger, report: Report) -> None:
+    def _report_restart(self, charger: CloudCharger, report: Report) -> None:
         cause = _REBOOT_COMMANDED if charger.reboots else _BROWNOUT
         charger.reboots = False
-        report.say(_O.SOFTWARE_RELEASE, str(self._settings.firmware))
-        report.say(_O.REBOOT_REASON, str(cause))
+        report.add(_O.SOFTWARE_RELEASE, str(self._settings.firmware))
+        report.add(_O.REBOOT_REASON, str(cause))
         grid = charger.last_values.text(_O.DETECTED_POWER_GRID_TYPE)
-        report.say(_O.DETECTED_POWER_GRID_TYPE, grid or "0")
+        report.add(_O.DETECTED_POWER_GRID_TYPE, grid or "0")
         if report.at_ms <= charger.restarted_ms:
             return  # told again, since it was not acknowledged
         charger.restarted_ms = report.at_ms
         charger.given = charger.presented = None
         charger.limits_due = True
-        charger.limit_told_ma = None
-        report.say(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.reset_dynamic()))
+        charger.sent_limit_ma = None
+        report.add(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.reset_dynamic()))
         if charger.is_master:
             charger.circuit.limits.restart()
-            tell_dynamic_circuit(charger, report)
+            report_dynamic_circuit(charger, report)
 
 
-def tell_dynamic_circuit(charger: CloudCharger, report: Report) -> None:
+def report_dynamic_circuit(charger: CloudCharger, report: Report) -> None:
     """Publish the dynamic current of the circuit."""
     for phase, amperes in enumerate(charger.circuit.limits.dynamic_a):
-        report.say(_O.DYNAMIC_CIRCUIT_CURRENT_P1 + phase, str(amperes))
+        report.add(_O.DYNAMIC_CIRCUIT_CURRENT_P1 + phase, str(amperes))
 
 
-def _tell_reachable(charger: CloudCharger, event: Reachable, report: Report) -> None:
+def _report_reachable(charger: CloudCharger, event: Reachable, report: Report) -> None:
     charger.reachable = event.reachable
     if event.reachable:
         charger.limits_due = True
         # Their time may have been over while nobody could be told.
-        report.change(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
+        report.add_if_changed(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
     else:
-        report.say(_O.CLOUD_DISCONNECT_REASON, CONNECTION_LOST)
+        report.add(_O.CLOUD_DISCONNECT_REASON, CONNECTION_LOST)
     # Written by the cloud itself, which spells booleans out.
-    report.change(_O.CONNECTED_TO_CLOUD, "true" if event.reachable else "false")
+    report.add_if_changed(_O.CONNECTED_TO_CLOUD, "true" if event.reachable else "false")
 
 
-def _tell_token(charger: CloudCharger, event: TokenPresented, report: Report) -> None:
-    report.say(_O.USER_ID_TOKEN, event.id_tag)
+def _report_token(charger: CloudCharger, event: TokenPresented, report: Report) -> None:
+    report.add(_O.USER_ID_TOKEN, event.id_tag)
     if charger.session is None:
         charger.presented = Presented(event.id_tag, event.at_ms)
-        report.change(_O.LED_MODE, _LED_VERIFYING)
+        report.add_if_changed(_O.LED_MODE, _LED_VERIFYING)
 
 
-def _note_car(charger: CloudCharger, report: Report) -> None:
+def _set_car(charger: CloudCharger, report: Report) -> None:
     """Notice that a car is there; if it has just come, the dynamic current begins anew."""
     if charger.car is False:
         charger.limits_due = True
-        charger.limit_told_ma = None
-        report.say(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.reset_dynamic()))
+        charger.sent_limit_ma = None
+        report.add(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.reset_dynamic()))
         flash = _R.PRIMARY_UNIT_HAS_NOT_RECEIVED_CURRENT_REQUEST_FROM_SECONDARY_UNIT
-        report.say(_O.REASON_FOR_NO_CURRENT, str(int(flash)))
+        report.add(_O.REASON_FOR_NO_CURRENT, str(int(flash)))
     charger.car = True
 
 
-def _note_register(charger: CloudCharger, register_wh: int) -> None:
+def _raise_register(charger: CloudCharger, register_wh: int) -> None:
     charger.register_wh = max(register_wh, charger.register_wh or 0)
 
 

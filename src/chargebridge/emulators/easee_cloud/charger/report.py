@@ -16,13 +16,13 @@ class Report:
         self.observed: list[Observed] = []
         self._last_values = last_values
 
-    def say(self, id: int, text: str, at_ms: int | None = None) -> None:
+    def add(self, id: int, text: str, at_ms: int | None = None) -> None:
         """Publish a value, whatever was told before."""
         observed = Observed(int(id), self.at_ms if at_ms is None else at_ms, text)
         self._last_values.note(observed)
         self.observed.append(observed)
 
-    def change(self, id: int, text: str) -> None:
+    def add_if_changed(self, id: int, text: str) -> None:
         """Publish a value if another one was told last."""
         if self._last_values.text(id) != text:
-            self.say(id, text)
+            self.add(id, text)

@@ -13,7 +13,7 @@ from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.last_values import Observed
 from chargebridge.emulators.easee_cloud.charger.layout import Circuit
-from chargebridge.emulators.easee_cloud.charger.observer import Observer, tell_dynamic_circuit
+from chargebridge.emulators.easee_cloud.charger.observer import Observer, report_dynamic_circuit
 from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands, OnOutcome
 from chargebridge.emulators.easee_cloud.scheduler import Scheduler
@@ -61,12 +61,12 @@ class CurrentControl:
         charger.limits_due = False
         wanted_ma = charger.limits.beside_plan_ma(charger.circuit.limits, now_ms)
         self._plan_next(charger, wanted_ma, now_ms)
-        told_ma = charger.limit_told_ma
+        sent_ma = charger.sent_limit_ma
         # One that is under way may reach the charger after it has forgotten what was told before.
-        doubtful = again and (told_ma is not None or charger.limits_under_way)
-        if wanted_ma == told_ma and not doubtful:
+        doubtful = again and (sent_ma is not None or charger.limits_under_way)
+        if wanted_ma == sent_ma and not doubtful:
             return
-        charger.limit_told_ma = wanted_ma
+        charger.sent_limit_ma = wanted_ma
         charger.limits_under_way += 1
         until_ms = self._ends_by_itself_ms(charger, now_ms)
         limit = SetLimit(number=0, expires_ms=0, limit_ma=wanted_ma, until_ms=until_ms)
@@ -81,26 +81,26 @@ class CurrentControl:
     def needs_command(self, charger: CloudCharger) -> bool:
         """Return whether `apply` would change anything."""
         now_ms = self._clock.now().utc_ms
-        return charger.limits.beside_plan_ma(charger.circuit.limits, now_ms) != charger.limit_told_ma
+        return charger.limits.beside_plan_ma(charger.circuit.limits, now_ms) != charger.sent_limit_ma
 
     def apply_to_circuit(self, circuit: Circuit) -> None:
         """Limit all chargers of a circuit to what holds now, and let them tell it."""
         for serial in circuit.serials:
             charger = self._chargers[serial]
-            self.apply(charger, self._tell_mode_of(charger))
+            self.apply(charger, self._publish_mode_of(charger))
 
-    def tell_mode(self, charger: CloudCharger) -> None:
+    def publish_mode(self, charger: CloudCharger) -> None:
         """Let a charger tell op mode and reason, if the limits make others of them."""
         report = Report(charger.last_values, self._clock.now().utc_ms)
-        self._observer.tell_mode(charger, report)
+        self._observer.report_mode(charger, report)
         if report.observed:
             self._publish(charger, report.observed)
 
-    def _tell_mode_of(self, charger: CloudCharger) -> OnOutcome:
-        def told(_: CommandOutcome) -> None:
-            self.tell_mode(charger)
+    def _publish_mode_of(self, charger: CloudCharger) -> OnOutcome:
+        def publish(_: CommandOutcome) -> None:
+            self.publish_mode(charger)
 
-        return told
+        return publish
 
     def _ends_by_itself_ms(self, charger: CloudCharger, now_ms: int) -> int | None:
         """Return when the charger may forget its limit by itself, even if it cannot be reached then."""
@@ -134,9 +134,9 @@ class CurrentControl:
     def _on_due(self, charger: CloudCharger) -> None:
         report = Report(charger.last_values, self._clock.now().utc_ms)
         if charger.limits.expire(report.at_ms) and charger.reachable:
-            report.say(Observation.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
+            report.add(Observation.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
             self._publish(charger, report.observed)
-        self.apply(charger, self._tell_mode_of(charger))
+        self.apply(charger, self._publish_mode_of(charger))
 
     def _on_circuit_due(self, circuit: Circuit) -> None:
         now_ms = self._clock.now().utc_ms
@@ -144,7 +144,7 @@ class CurrentControl:
             return
         master = self._chargers[circuit.serials[0]]
         report = Report(master.last_values, now_ms)
-        tell_dynamic_circuit(master, report)
+        report_dynamic_circuit(master, report)
         self._publish(master, report.observed)
         self.apply_to_circuit(circuit)
 

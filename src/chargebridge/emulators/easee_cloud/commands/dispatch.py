@@ -11,8 +11,8 @@ from chargebridge.clock import Clock, format_utc
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.notation import iso_of_ticks
 from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError, CommandExecutor
+from chargebridge.emulators.easee_cloud.delayed_actions import DelayedActions
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
-from chargebridge.emulators.easee_cloud.postponed import Postponed
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics
 
@@ -51,7 +51,7 @@ class Commands:
         respond: sends the answers.
         hold: holds the observations of a charger back.
         release: lets them go.
-        postponed: what does something later.
+        delayed_actions: what does something later.
         settings: of the cloud.
         misbehaviour: what goes wrong.
         dice: decides when.
@@ -65,7 +65,7 @@ class Commands:
         respond: Respond,
         hold: Callable[[CloudCharger], None],
         release: Callable[[CloudCharger], None],
-        postponed: Postponed,
+        delayed_actions: DelayedActions,
         settings: EaseeCloudSettings,
         misbehaviour: Misbehaviour,
         dice: Dice,
@@ -76,7 +76,7 @@ class Commands:
         self._respond = respond
         self._hold = hold
         self._release = release
-        self._postponed = postponed
+        self._delayed_actions = delayed_actions
         self._settings = settings
         self._misbehaviour = misbehaviour
         self._dice = dice
@@ -188,11 +188,11 @@ class Commands:
             if self._dice("odd_ticks", self._misbehaviour.odd_ticks):
                 ticks += 1 + self._dice.random.randrange(9999)
             self._respond(charger, ticket, ticks)
-            self._postponed.later(_OBSERVATIONS_LATER_S, lambda: self._release(charger))
+            self._delayed_actions.run_in(_OBSERVATIONS_LATER_S, lambda: self._release(charger))
             if self._dice("foreign_responses", self._misbehaviour.foreign_responses):
                 self._send_foreign(charger)
 
-        self._postponed.later(delay_s, send)
+        self._delayed_actions.run_in(delay_s, send)
 
     def _send_foreign(self, charger: CloudCharger) -> None:
         """Answer a command that the app, another client or the cloud itself seems to have given."""

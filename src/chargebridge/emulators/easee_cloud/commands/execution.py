@@ -28,9 +28,9 @@ from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, Given, settings_of
 from chargebridge.emulators.easee_cloud.charger.limits import Phases, whole_amperes
-from chargebridge.emulators.easee_cloud.charger.measurements import tell_lifetime_energy
+from chargebridge.emulators.easee_cloud.charger.measurements import report_lifetime_energy
 from chargebridge.emulators.easee_cloud.charger.notation import boolean
-from chargebridge.emulators.easee_cloud.charger.observer import SCANNED_TOKEN_REASON, tell_dynamic_circuit
+from chargebridge.emulators.easee_cloud.charger.observer import SCANNED_TOKEN_REASON, report_dynamic_circuit
 from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands, OnOutcome
 from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl, Publish
@@ -146,7 +146,7 @@ class CommandExecutor:
                 finish(True, "")
             case CommandId.SET_SMART_CHARGING:
                 self._keep(charger, {_O.SMART_CHARGING: boolean(take.boolean(1))}, finish)
-                self._currents.tell_mode(charger)  # the LED shows it
+                self._currents.publish_mode(charger)  # the LED shows it
             case CommandId.OVERRIDE_SCHEDULE:
                 self._override(charger, finish)
             case _ if command in _RULES:
@@ -186,7 +186,7 @@ class CommandExecutor:
         def ended(outcome: CommandOutcome) -> None:
             if outcome.outcome is not Outcome.DONE:
                 charger.given = None
-            self._currents.tell_mode(charger)
+            self._currents.publish_mode(charger)
 
         self._send(charger, command, finish, ended)
 
@@ -199,7 +199,7 @@ class CommandExecutor:
                 return
             charger.given = None
             withdraw = Withdraw(number=0, expires_ms=0)
-            self._send(charger, withdraw, finish, lambda _: self._currents.tell_mode(charger))
+            self._send(charger, withdraw, finish, lambda _: self._currents.publish_mode(charger))
         elif auth and session.auth.lower() != auth.lower():
             finish(False, "the session began with another token")
         else:
@@ -210,8 +210,8 @@ class CommandExecutor:
     def _enable(self, charger: CloudCharger, enabled: bool, finish: Finish) -> None:
         def ended(outcome: CommandOutcome) -> None:
             if outcome.outcome is Outcome.DONE:
-                self._say(charger, {_O.IS_ENABLED: boolean(enabled)})
-            self._currents.tell_mode(charger)
+                self._report(charger, {_O.IS_ENABLED: boolean(enabled)})
+            self._currents.publish_mode(charger)
 
         command = SetAvailable(number=0, expires_ms=0, available=enabled)
         self._send(charger, command, finish, ended)
@@ -222,13 +222,13 @@ class CommandExecutor:
         def ended(outcome: CommandOutcome) -> None:
             if outcome.outcome is Outcome.DONE:
                 texts = settings_of(rules)
-                told = {one: text for one, text in texts.items() if _RULES[one] == rule}
-                self._say(charger, told)
+                changed = {one: text for one, text in texts.items() if _RULES[one] == rule}
+                self._report(charger, changed)
 
         self._send(charger, rules, finish, ended)
 
     def _keep(self, charger: CloudCharger, texts: Mapping[Observation, str], finish: Finish) -> None:
-        self._say(charger, texts)
+        self._report(charger, texts)
         finish(True, "")
 
     def _override(self, charger: CloudCharger, finish: Finish) -> None:
@@ -262,11 +262,11 @@ class CommandExecutor:
             if outcome is None or outcome.outcome is Outcome.DONE:
                 report = Report(charger.last_values, self._clock.now().utc_ms)
                 for id, text in texts.items():
-                    report.say(id, text)
+                    report.add(id, text)
                 if dynamic:
-                    tell_dynamic_circuit(charger, report)
+                    report_dynamic_circuit(charger, report)
                 self._publish(charger, report.observed)
-            self._currents.tell_mode(charger)
+            self._currents.publish_mode(charger)
             finish(*_verdict(outcome))
 
         if self._currents.needs_command(charger):
@@ -298,17 +298,17 @@ class CommandExecutor:
         register_wh = view["register_wh"]
         if isinstance(register_wh, int):
             charger.register_wh = register_wh
-            tell_lifetime_energy(charger, register_wh, report)
+            report_lifetime_energy(charger, register_wh, report)
         for id in (_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT):
             text = charger.last_values.text(id)
             if text is not None:
-                report.say(id, text)
+                report.add(id, text)
         self._publish(charger, report.observed)
 
-    def _say(self, charger: CloudCharger, texts: Mapping[Observation, str]) -> None:
+    def _report(self, charger: CloudCharger, texts: Mapping[Observation, str]) -> None:
         report = Report(charger.last_values, self._clock.now().utc_ms)
         for id, text in texts.items():
-            report.say(id, text)
+            report.add(id, text)
         self._publish(charger, report.observed)
 
     def _send(

@@ -45,10 +45,10 @@ class PlanStorage:
             charger.pending_plan = None
             charger.limits.plan = plan
             report = Report(charger.last_values, self._clock.now().utc_ms)
-            report.say(Observation.CHARGING_SCHEDULE, text)
+            report.add(Observation.CHARGING_SCHEDULE, text)
             self._publish(charger, report.observed)
             self._currents.apply(charger)
-            self._currents.tell_mode(charger)
+            self._currents.publish_mode(charger)
 
         self._charger_commands.send(charger.serial, StorePlan(number=0, expires_ms=0, plan=plan), ended)
 

@@ -139,7 +139,7 @@ class _Chargers:
         settings = self._context.settings
         current = charger.last_values.typed(80)
         if not isinstance(current, int):
-            raise ProblemError(HTTPStatus.NOT_FOUND, "The charger has not told its firmware.")
+            raise ProblemError(HTTPStatus.NOT_FOUND, "The charger has not reported its firmware.")
         return answer(
             {
                 "serialNumber": charger.serial,

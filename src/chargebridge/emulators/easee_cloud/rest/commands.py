@@ -244,8 +244,8 @@ def _is_so(charger: CloudCharger, command: int, arguments: tuple[str, ...], obse
     """Return whether a setting has its value already."""
     if command == _C.SET_DYNAMIC_CHARGER_CURRENT and charger.limits.temporary_a is not None:
         return False
-    told = charger.last_values.text(observation)
-    return told is not None and float(told) == int(float(arguments[0]))
+    current = charger.last_values.text(observation)
+    return current is not None and float(current) == int(float(arguments[0]))
 
 
 def _taken(ticket: Ticket) -> dict[str, object]:

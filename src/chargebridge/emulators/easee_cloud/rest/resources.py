@@ -51,7 +51,7 @@ class _Resources:
         return answer([])
 
     async def amqp(self, _: web.Request) -> web.Response:
-        """Publish integration accounts how to reach the operator's bus."""
+        """Return to integration accounts how to reach the operator's bus."""
         settings = self._context.settings
         if not settings.integration_account or settings.amqp_url is None:
             raise ProblemError(HTTPStatus.FORBIDDEN, "The account is no integration account.")

@@ -154,7 +154,7 @@ class Hub:
         stream.serials.discard(serial)
         self._subscribers.get(serial, set()).discard(stream)
 
-    def is_heard(self, serial: str) -> bool:
+    def has_subscribers(self, serial: str) -> bool:
         """Return whether anybody subscribed to a charger."""
         return bool(self._subscribers.get(serial))
 
