@@ -97,7 +97,7 @@ def test_a_killed_one_goes_on_from_its_file(tmp_path):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (("--misbehave", "mischief=1"), "no misbehaviour 'mischief'"),
+        (("--misbehave", "mischief=1"), "unknown fault 'mischief'"),
         (("--amqp-url", "localhost"), "expected the broker's URL"),
         (("--traffic", "wild"), "expected one of busy, calm, none"),
     ],

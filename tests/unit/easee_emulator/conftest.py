@@ -1,10 +1,10 @@
-"""A charger of the emulated cloud, told by hand what has happened."""
+"""A charger of the emulated cloud, charger_of by hand what has happened."""
 
 import pytest
 
 from chargebridge.chargers.model import ChargerInfo
 from chargebridge.emulators.easee_cloud import EaseeCloudSettings
-from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, values_to_begin_with
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, initial_values
 from chargebridge.emulators.easee_cloud.charger.last_values import LastValues
 from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
@@ -13,7 +13,7 @@ from chargebridge.emulators.easee_cloud.charger.observer import Observer
 NOON_MS = 1_800_000_000_000 // 86_400_000 * 86_400_000 + 43_200_000
 
 
-class Told:
+class ReportingCharger:
     """One charger, and what it tells."""
 
     def __init__(self, *, it_grid: bool = False, phases: int = 3, **settings: object) -> None:
@@ -21,7 +21,7 @@ class Told:
         self.observer = Observer(self.settings)
         info = ChargerInfo(serial="EH000001", vendor="Easee", model="Home", phases=phases)
         circuit = Layout(self.settings).place("EH000001", 32)
-        shared = values_to_begin_with(info, circuit, self.settings, it_grid=it_grid, at_ms=0)
+        shared = initial_values(info, circuit, self.settings, it_grid=it_grid, at_ms=0)
         self.charger = CloudCharger(
             serial="EH000001",
             info=info,
@@ -38,9 +38,9 @@ class Told:
 
 
 @pytest.fixture
-def told():
+def charger_of():
     """Makes chargers that tell."""
-    return Told
+    return ReportingCharger
 
 
 @pytest.fixture

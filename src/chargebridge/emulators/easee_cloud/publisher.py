@@ -1,4 +1,4 @@
-"""What chargers tell, on its way to whoever listens: streams, and the operator's bus."""
+"""Publishes observations and command responses to the streams and to the operator's bus."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -17,11 +17,11 @@ from chargebridge.emulators.easee_cloud.stream import signalr
 from chargebridge.emulators.easee_cloud.stream.hub import Hub
 
 HELD_AT_MOST: Final = 1000
-"""Observations of one charger that are held back."""
+"""Observations of one charger that may be held back."""
 HELD_S: Final = 30.0
-"""Real seconds after which they are let go in any case."""
+"""Real seconds after which they are released in any case."""
 REORDERED_S: Final = (0.05, 0.3)
-"""By how much real time an observation is late that others overtake."""
+"""Delay of a reordered observation, in real seconds."""
 
 
 class Bus(Protocol):
@@ -30,26 +30,26 @@ class Bus(Protocol):
     def observe(
         self, serial: str, observed: Observed, acknowledgement: PendingAcknowledgement | None
     ) -> None:
-        """Publish an observation, and tell the acknowledgement when it is out."""
+        """Publish an observation; the acknowledgement counts it when it is delivered."""
 
     def respond(self, ticket: Ticket) -> None:
-        """Publish the answer to a command."""
+        """Publish the response to a command."""
 
     def pulse(self, serial: str, at_ms: int) -> None:
-        """Publish a sign of life."""
+        """Publish a pulse."""
 
 
 class Publisher:
-    """Sends what chargers tell, in order, unless that misbehaves.
+    """Sends observations in order, unless a fault reorders them.
 
     Args:
         hub: the streams.
         bus: the operator's bus, if there is one.
-        delayed_actions: what does something later.
-        misbehaviour: what goes wrong.
-        dice: decides when.
-        statistics: counts.
-        clock: whose time counts.
+        delayed_actions: runs actions later, in real time.
+        misbehaviour: the faults to emulate.
+        dice: decides when a fault happens.
+        statistics: the cloud's counters.
+        clock: the cloud's time.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Publisher:
         observed: Sequence[Observed],
         acknowledgement: PendingAcknowledgement | None = None,
     ) -> None:
-        """Send what a charger tells; the acknowledgement counts each of it that is out."""
+        """Send the observations of a charger; the acknowledgement counts those that are delivered."""
         for one in observed:
             self._statistics.updates += 1
             self._pass_on(charger.serial, one, acknowledgement)
@@ -88,12 +88,12 @@ class Publisher:
                 self._pass_on(charger.serial, one, None)
 
     def pulse(self, charger: CloudCharger, at_ms: int) -> None:
-        """Send a sign of life, which only the bus carries."""
+        """Send a pulse, which only the bus carries."""
         if self._bus is not None:
             self._bus.pulse(charger.serial, at_ms)
 
     def republish(self, charger: CloudCharger, ids: Iterable[int]) -> None:
-        """Publish the last values of observations that the bus had no room for."""
+        """Publish the last values of observations that the outbox refused."""
         if self._bus is None:
             return
         for id in sorted(ids):
@@ -102,18 +102,18 @@ class Publisher:
                 self._bus.observe(charger.serial, Observed(id, value.at_ms, value.text), None)
 
     def hold(self, charger: CloudCharger) -> None:
-        """Hold back what a charger tells until it is released; its CommandResponses go on."""
+        """Hold back the observations of a charger until it is released, but not its CommandResponses."""
         if charger.serial not in self._held:
             self._held[charger.serial] = deque()
             self._delayed_actions.run_in(HELD_S, lambda: self.release(charger))
 
     def release(self, charger: CloudCharger) -> None:
-        """Send what was held back."""
+        """Send the observations held back."""
         for observed, acknowledgement in self._held.pop(charger.serial, ()):
             self._send(charger.serial, observed, acknowledgement)
 
     def respond(self, charger: CloudCharger, ticket: Ticket, ticks: int) -> None:
-        """Send a CommandResponse to everybody who listens to its charger."""
+        """Send a CommandResponse to all subscribers of its charger."""
         if self._hub.has_subscribers(charger.serial):
             self._hub.respond(charger.serial, body_of(ticket, ticks))
         if self._bus is not None:
@@ -147,12 +147,12 @@ class Publisher:
 
 
 def update_message(serial: str, observed: Observed) -> bytes:
-    """Write an observation as streams carry it."""
+    """Encode an observation as a message of a stream."""
     return signalr.product_update(
         serial, observed.id, int(data_type(observed.id)), format_utc(observed.at_ms), observed.text
     )
 
 
 def replay(charger: CloudCharger) -> Iterable[bytes]:
-    """Write the last value of every observation, with its original time."""
+    """Encode the last value of every observation, with its original time."""
     return [update_message(charger.serial, observed) for observed in charger.last_values]

@@ -1,4 +1,4 @@
-"""What is to happen at a moment of the clock, in one heap behind one timer of the event loop."""
+"""Runs actions at times of the cloud's clock, with one heap and one timer of the event loop."""
 
 import asyncio
 import heapq
@@ -13,10 +13,10 @@ _STALE_ALLOWED: Final = 1000
 
 
 class Scheduler:
-    """Does things when the clock says so; nothing while nothing is due.
+    """Runs actions when they are due; while nothing is due, it does nothing.
 
     Args:
-        clock: whose time counts.
+        clock: the cloud's time.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -28,12 +28,12 @@ class Scheduler:
         self._running = False
 
     def start(self) -> None:
-        """Begin, within the running event loop; what is overdue is done at once."""
+        """Start, within the running event loop; overdue actions run at once."""
         self._running = True
         self._set_timer()
 
     def stop(self) -> None:
-        """Let everything wait."""
+        """Stop; the actions stay scheduled."""
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
@@ -41,24 +41,24 @@ class Scheduler:
 
     @property
     def now_ms(self) -> int:
-        """The present moment, in UTC milliseconds."""
+        """The present time in UTC milliseconds."""
         return self._clock.now().utc_ms
 
     def schedule(self, key: Hashable, due_ms: int, action: Callable[[], None]) -> None:
-        """Do this at a moment in UTC milliseconds, instead of what was to be done under this key."""
+        """Run an action at a time in UTC milliseconds; it replaces the one with the same key."""
         self._count += 1
         self._entries[key] = (self._count, action)
         heapq.heappush(self._heap, (due_ms, self._count, key))
         if len(self._heap) > 2 * len(self._entries) + _STALE_ALLOWED:
-            self._heap = [item for item in self._heap if self._is_wanted(item)]
+            self._heap = [item for item in self._heap if self._is_scheduled(item)]
             heapq.heapify(self._heap)
         self._set_timer()
 
     def cancel(self, key: Hashable) -> None:
-        """Do not do what was to be done under this key."""
+        """Cancel the action with this key, if there is one."""
         self._entries.pop(key, None)
 
-    def _is_wanted(self, item: tuple[int, int, Hashable]) -> bool:
+    def _is_scheduled(self, item: tuple[int, int, Hashable]) -> bool:
         entry = self._entries.get(item[2])
         return entry is not None and entry[0] == item[1]
 
@@ -66,7 +66,7 @@ class Scheduler:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._heap and not self._is_wanted(self._heap[0]):
+        while self._heap and not self._is_scheduled(self._heap[0]):
             heapq.heappop(self._heap)
         if not self._running or not self._heap:
             return
@@ -80,7 +80,7 @@ class Scheduler:
         try:
             while self._heap and self._heap[0][0] <= now_ms:
                 item = heapq.heappop(self._heap)
-                if self._is_wanted(item):
+                if self._is_scheduled(item):
                     self._entries.pop(item[2])[1]()
         finally:
             self._set_timer()

@@ -1,8 +1,8 @@
-"""The operator's message bus: observations, pulses and responses go out, commands come in (AMQP 0-9-1).
+"""The operator's AMQP 0-9-1 bus: publishes observations, pulses and responses, consumes commands.
 
-Only the names of queue and exchange are documented. That the exchange takes commands and the queue gives
-everything else is inferred from these names; routing keys and bodies are those of the Masterloop platform,
-whose connection fields and command numbers the bus has.
+Easee documents only the names of queue and exchange. That clients publish commands to the exchange and
+consume everything else from the queue is inferred from these names. Routing keys and bodies are those of
+the Masterloop platform, whose connection fields and command numbers the bus shares.
 """
 
 import asyncio
@@ -28,12 +28,12 @@ from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics
 
 BATCH: Final = 500
-"""Messages that are on their way to the broker at a time."""
+"""Messages published without waiting for a confirm in between."""
 CONNECT_TIMEOUT_S: Final = 10.0
 CONFIRM_TIMEOUT_S: Final = 30.0
-"""Real seconds after which a broker that confirms nothing is left."""
+"""Real seconds without a confirm after which the connection is given up."""
 RETRY_S: Final = (0.2, 5.0)
-"""Real seconds between two attempts to connect: at first, and at most."""
+"""Shortest and longest wait between two attempts to connect, in real seconds."""
 PREFETCH: Final = 200
 COMMAND_BYTES: Final = 64 * 1024
 
@@ -42,7 +42,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Argument(Struct, frozen=True, rename="pascal"):
-    """An argument of a command; ids count from 1."""
+    """An argument of a command. Ids count from 1."""
 
     id: int
     value: str | int | float | bool
@@ -56,28 +56,25 @@ class BusCommand(Struct, frozen=True, rename="pascal"):
     arguments: Sequence[Argument] = ()
 
     def texts(self) -> list[str]:
-        """Return the arguments in the order of their ids; missing ones are empty."""
+        """Return the arguments as texts in the order of their ids; missing ones are empty."""
         by_id = {argument.id: argument.value for argument in self.arguments}
         most = min(max(by_id, default=0), 20)
         return [_text(by_id.get(position, "")) for position in range(1, most + 1)]
 
 
 Take = Callable[[str, int, list[str], int | None, int | None], None]
-"""Takes a command: serial, number, arguments, ticks, and when it expires in UTC milliseconds."""
+"""Accepts a command: serial, command id, arguments, ticks, and its expiry in UTC milliseconds."""
 
 
 class OperatorBus:
-    """Keeps connected to the broker, and loses nothing while it is away.
+    """Stays connected to the broker, and keeps messages while the broker is away.
 
     Args:
-        url: of the broker.
-        settings: the operator, and patterns of routing keys.
-        take: takes commands; raises ValueError for those that it cannot.
-        statistics: counts.
-        clock: whose time counts.
-
-    Raises:
-        ValueError: the URL is none of a broker.
+        url: the broker's, as `amqp://USER:PASSWORD@HOST:PORT/`.
+        settings: the operator's id, the patterns of routing keys, and the limit of the outbox.
+        take: accepts commands; raises ValueError for unknown chargers.
+        statistics: the counters of the cloud.
+        clock: the cloud's time.
     """
 
     def __init__(
@@ -89,7 +86,7 @@ class OperatorBus:
         self.outbox = Outbox(settings.outbox_limit)
         """The messages that wait to be published."""
         self.on_room: Callable[[], None] = lambda: None
-        """Called when messages have gone out, so that there may be room for what was missed."""
+        """Called after each published batch: the outbox may accept refused chargers again."""
         self._url = url
         self._prefix = f"Operator_{settings.operator_id}"
         self._keys = settings.routing_keys
@@ -97,15 +94,15 @@ class OperatorBus:
         self._take = take
         self._statistics = statistics
         self._clock = clock
-        self._news = asyncio.Event()
+        self._not_empty = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    # --- what goes out --------------------------------------------------------------------------------
+    # --- publishing -----------------------------------------------------------------------------------
 
     def observe(
         self, serial: str, observed: Observed, acknowledgement: PendingAcknowledgement | None
     ) -> None:
-        """Publish an observation, and tell the acknowledgement when the broker has confirmed it."""
+        """Publish an observation; the acknowledgement counts it when the broker has confirmed it."""
         if not self.outbox.accepts(serial, observed.id):
             if acknowledgement is not None:
                 acknowledgement.abandon()
@@ -117,7 +114,7 @@ class OperatorBus:
         self._put(self._keys.observation.format(serial=serial, id=observed.id), body, acknowledgement)
 
     def respond(self, ticket: Ticket) -> None:
-        """Publish the answer to a command."""
+        """Publish the response to a command."""
         if not self.outbox.accepts(ticket.device, None):
             return
         status = body_of(ticket, ticket.ticks)
@@ -133,7 +130,7 @@ class OperatorBus:
         self._put(key, _encoder.encode(body), None)
 
     def pulse(self, serial: str, at_ms: int) -> None:
-        """Publish a sign of life."""
+        """Publish a pulse, the sign of life of a charger."""
         if self.outbox.accepts(serial, None):
             body = {"Timestamp": format_utc(at_ms), "MID": serial, "PulseId": 0}
             self._put(self._keys.pulse.format(serial=serial), _encoder.encode(body), None)
@@ -141,17 +138,17 @@ class OperatorBus:
     def _put(self, key: str, body: bytes, acknowledgement: PendingAcknowledgement | None) -> None:
         arrived = format_utc(self._clock.now().utc_ms)
         self.outbox.put(BusMessage(key, body, arrived, acknowledgement))
-        self._news.set()
+        self._not_empty.set()
 
     # --- the connection -------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Connect, and stay connected; does not wait for it."""
+        """Connect in the background, and stay connected."""
         self._task = asyncio.create_task(self._stay_connected())
-        self._task.add_done_callback(_complain)
+        self._task.add_done_callback(_log_end)
 
     async def stop(self) -> None:
-        """Disconnect; what is not confirmed waits for the next start."""
+        """Disconnect. Unconfirmed messages stay in the outbox until the next start."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -171,13 +168,13 @@ class OperatorBus:
                     wait_s = shortest_s
                     await self._publish(channel, observations)
             except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-                # RuntimeError: what the libraries say of a channel that has just been closed.
+                # The libraries raise RuntimeError for a channel that has just been closed.
                 _log.warning("the broker is away", error=str(error) or type(error).__name__, retry_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, longest_s)
 
     async def _declare(self, channel: AbstractChannel) -> AbstractExchange:
-        """Declare what clients find, begin to take commands, and return where observations go."""
+        """Declare queues and exchanges, consume commands, and return the exchange of observations."""
         await channel.set_qos(prefetch_count=PREFETCH)
         topic = aio_pika.ExchangeType.TOPIC
         commands = await channel.declare_exchange(f"{self._prefix}.C.X", topic, durable=True)
@@ -198,24 +195,24 @@ class OperatorBus:
 
         channel.close_callbacks.add(closed)
         while True:
-            news = asyncio.ensure_future(self._news.wait())
+            waiting = asyncio.ensure_future(self._not_empty.wait())
             try:
-                await asyncio.wait((news, lost), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((waiting, lost), return_when=asyncio.FIRST_COMPLETED)
             finally:
-                news.cancel()
+                waiting.cancel()
             if lost.done():
                 raise ConnectionResetError("the broker has closed the channel")
-            self._news.clear()
+            self._not_empty.clear()
             while batch := self.outbox.take(BATCH):
                 await self._publish_batch(exchange, batch)
                 self.on_room()
 
     async def _publish_batch(self, exchange: AbstractExchange, batch: list[BusMessage]) -> None:
-        """Publish messages in their order, all on their way at once; those not confirmed wait again."""
+        """Publish a batch in order without waiting in between; return unconfirmed messages to the outbox."""
         unconfirmed = batch
         try:
             async with asyncio.timeout(CONFIRM_TIMEOUT_S):
-                # Tasks begin in their order, and the channel lets them through in it.
+                # Tasks start in the order in which they were created, and the channel keeps that order.
                 results = await asyncio.gather(
                     *(
                         exchange.publish(_message(message), message.routing_key, mandatory=False)
@@ -238,25 +235,25 @@ class OperatorBus:
         finally:
             self.outbox.put_back(unconfirmed)
             if unconfirmed:
-                self._news.set()
+                self._not_empty.set()
 
-    # --- what comes in --------------------------------------------------------------------------------
+    # --- consuming ------------------------------------------------------------------------------------
 
     async def _on_command(self, message: AbstractIncomingMessage) -> None:
         try:
             self._read(message)
         except ValueError as error:
             self._statistics.bus_commands_unreadable += 1
-            _log.warning("a command on the bus is not understood", key=message.routing_key, error=str(error))
+            _log.warning("a command from the bus was rejected", key=message.routing_key, error=str(error))
         await message.ack()
 
     def _read(self, message: AbstractIncomingMessage) -> None:
         self._statistics.bus_commands += 1
         key = self._command_key.fullmatch(message.routing_key or "")
         if key is None:
-            raise ValueError("no routing key of a command")
+            raise ValueError("the routing key is not one of a command")
         if len(message.body) > COMMAND_BYTES:
-            raise ValueError("too long")
+            raise ValueError(f"the body is longer than {COMMAND_BYTES} bytes")
         try:
             command = msgspec.json.decode(message.body, type=BusCommand)
         except (RecursionError, msgspec.MsgspecError) as error:
@@ -268,14 +265,14 @@ class OperatorBus:
 
 
 async def delete_bus(url: str, operator_id: str) -> None:
-    """Delete an operator's queues and exchanges, with all that is in them.
+    """Delete an operator's queues and exchanges with their messages.
 
     Args:
-        url: of the broker.
-        operator_id: whose they are.
+        url: the broker's, as `amqp://USER:PASSWORD@HOST:PORT/`.
+        operator_id: the operator, as in `EaseeCloudSettings.operator_id`.
 
     Raises:
-        OSError, aio_pika.exceptions.AMQPError: the broker cannot be asked.
+        OSError, aio_pika.exceptions.AMQPError: the broker cannot be reached, or refuses.
     """
     prefix = f"Operator_{operator_id}"
     async with await aio_pika.connect(url) as connection:
@@ -286,9 +283,9 @@ async def delete_bus(url: str, operator_id: str) -> None:
             await channel.exchange_delete(exchange)
 
 
-def _complain(task: asyncio.Task[None]) -> None:
+def _log_end(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("the operator's bus has ended", exc_info=error)
+        _log.critical("the operator's bus stopped unexpectedly", exc_info=error)
 
 
 def _message(message: BusMessage) -> aio_pika.Message:
@@ -301,7 +298,7 @@ def _message(message: BusMessage) -> aio_pika.Message:
 
 
 def _pattern(key: str) -> re.Pattern[str]:
-    """Return what matches routing keys that were made with a pattern."""
+    """Return the regular expression for routing keys that were formatted with a pattern."""
     parts = {"serial": r"(?P<serial>[^.]+)", "id": r"(?P<id>\d{1,9})", "ticks": r"(?P<ticks>\d{1,19})"}
     text = re.escape(key)
     for name, part in parts.items():

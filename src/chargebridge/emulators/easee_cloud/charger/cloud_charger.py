@@ -1,4 +1,4 @@
-"""What the cloud knows of one charger, beside the values that it has told."""
+"""The state of one emulated charger, beside the last values of its observations."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -15,42 +15,42 @@ from chargebridge.chargers.model import (
     SessionEnded,
     StateChanged,
 )
-from chargebridge.emulators.easee_cloud.charger.last_values import LastValues, Observed, Value, initial
+from chargebridge.emulators.easee_cloud.charger.last_values import LastValues, Observed, Value, values_at
 from chargebridge.emulators.easee_cloud.charger.layout import Circuit
 from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
 from chargebridge.emulators.easee_cloud.charger.notation import boolean
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 
 SESSIONS_KEPT: Final = 1000
-"""Finished sessions of one charger that can be asked for."""
+"""Finished sessions of one charger that the API lists."""
 CONFIGURED_BEFORE_MS: Final = 90 * 86_400_000
-"""How long before it was adopted a charger was configured: replays carry such old times."""
+"""Age of a charger's configuration when it is adopted: the real replay carries such old times, too."""
 
 _O = Observation
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """The session that runs."""
+    """The running session."""
 
     number: int
     auth: str
-    """The token; empty for none."""
+    """The token; empty if there is none."""
     auth_reason: int | str
     started_at_ms: int
     start_register_wh: int
 
 
-class Given(Struct, frozen=True):
-    """An authorization: somebody may charge."""
+class Authorization(Struct, frozen=True):
+    """An authorization that waits for a car."""
 
     auth: str
     reason: int | str
     until_ms: int
-    """Until then it waits for a car."""
+    """When it expires, in UTC milliseconds."""
 
 
-class Presented(Struct, frozen=True):
-    """A token that was scanned and waits for somebody's word."""
+class ScannedToken(Struct, frozen=True):
+    """A scanned token that waits for a decision."""
 
     id_tag: str
     at_ms: int
@@ -66,69 +66,69 @@ class CloudCharger:
     limits: ChargerLimits
     last_values: LastValues
     it_grid: bool
-    """Whether its mains have no neutral."""
+    """Whether the grid has no neutral."""
     product_code: int = 1
     rules: Configure = field(default_factory=lambda: Configure(number=0, expires_ms=0))
-    """How it charges when nobody is asked, as it was configured last."""
+    """Whether and when a session needs an authorization, as it was configured last."""
     reachable: bool = True
     car: bool | None = None
-    """Whether one is plugged in; None: not known yet."""
+    """Whether a car is plugged in; None if that is not known yet."""
     state: StateChanged | None = None
-    drew: bool = False
-    """The car has drawn current in this session."""
+    has_drawn: bool = False
+    """Whether the car has drawn current in this session."""
     session: Session | None = None
-    given: Given | None = None
-    presented: Presented | None = None
+    authorization: Authorization | None = None
+    scanned_token: ScannedToken | None = None
     finished: deque[SessionEnded] = field(default_factory=lambda: deque(maxlen=SESSIONS_KEPT))
     auth_reasons: dict[int, int | str] = field(default_factory=dict)
-    """Why the latest sessions were let charge, by number."""
+    """The AuthReason of the latest sessions, by number."""
     register_wh: int | None = None
     hour: int | None = None
-    """The clock hour that is being summed up, and the register when it began."""
+    """The current clock hour, counted from 1970, and in the next field the register at its start."""
     hour_register_wh: int = 0
     session_energy_reported_ms: int = 0
     lifetime_energy_reported_ms: int = 0
     old_energy: Observed | None = None
-    """A session energy that was told before."""
+    """An earlier session energy, for `Misbehaviour.stale`."""
     limits_due: bool = False
-    """What limits it has to be told to it again: it may have forgotten it."""
+    """Whether its limit has to be sent again, since the charger may have lost it."""
     sent_limit_ma: int | None = None
-    """The volatile limit that it was given last."""
-    limits_under_way: int = 0
-    """Limits given to it that it has not confirmed."""
+    """The volatile limit sent last."""
+    unconfirmed_limits: int = 0
+    """Number of limits that were sent and are not confirmed."""
     restarted_ms: int = 0
-    """When it booted last."""
-    reboots: bool = False
-    """A reboot was ordered and has not been told of yet."""
+    """The time of the last boot."""
+    reboot_pending: bool = False
+    """Whether a commanded reboot has not been reported yet."""
     plans: dict[str, bytes] = field(default_factory=dict)
-    """The stored charge plan as it was given, by the kind of plan; one at most."""
+    """The body of the stored charge plan by its kind; one entry at most."""
     pending_plan: tuple[Plan | None, str] | None = None
-    """A plan, and how it is told, that could not be handed over since the charger was away."""
+    """A plan not stored yet since the charger is unreachable, and the text that reports it."""
     access_level: int = 1
     partner_id: int | None = None
 
     @property
     def authorization_required(self) -> bool:
-        """Whether a car needs a token."""
+        """Whether a session needs a token."""
         return self.rules.authorization_required
 
     @property
     def is_master(self) -> bool:
-        """Whether the values of its circuit are told and forgotten by it."""
+        """Whether this charger reports the circuit's values, and loses them when it restarts."""
         return self.circuit.serials[0] == self.serial
 
     def add_session(self, ended: SessionEnded) -> bool:
-        """Remember a finished session; False if it was known."""
+        """Remember a finished session; return False if it was remembered before."""
         if any(known.session == ended.session for known in reversed(self.finished)):
             return False
         self.finished.append(ended)
         return True
 
 
-def values_to_begin_with(
+def initial_values(
     info: ChargerInfo, circuit: Circuit, settings: EaseeCloudSettings, *, it_grid: bool, at_ms: int
 ) -> dict[int, Value]:
-    """Return what a charger of this kind has told long ago, and tells again only when it changes."""
+    """Return the first values of a charger of this kind, reported long ago."""
     rated = str(info.max_current_a)
     limits = circuit.limits
     values: dict[Observation, str] = {
@@ -176,11 +176,11 @@ def values_to_begin_with(
         _O.LOCAL_PARENT_ADDR_OR_NUM_OF_NODES: "0",
         _O.FATAL_ERROR_CODE: "0",
     }
-    return initial(at_ms, values)
+    return values_at(at_ms, values)
 
 
 def settings_of(rules: Configure) -> Mapping[Observation, str]:
-    """Return the observations that tell how a charger is configured."""
+    """Return the observations that report the authorization settings."""
     return {
         _O.AUTHORIZATION_REQUIRED: boolean(rules.authorization_required),
         _O.LOCAL_AUTHORIZE_OFFLINE_ENABLED: boolean(rules.authorize_offline),
@@ -189,7 +189,7 @@ def settings_of(rules: Configure) -> Mapping[Observation, str]:
 
 
 def grid_type(phases: int, *, it_grid: bool) -> GridType:
-    """Return the mains that a charger with so many phases has detected."""
+    """Return the grid type that a charger with so many phases has detected."""
     if phases == 1:
         return GridType.IT_1_PHASE if it_grid else GridType.TN_1_PHASE
     return GridType.IT_3_PHASE if it_grid else GridType.TN_3_PHASE

@@ -1,6 +1,6 @@
-"""What the cloud remembers of a charger: the last value of every observation, with its original time.
+"""Stores the last value of every observation of a charger, with its original time.
 
-Most of five thousand chargers' values are the same for all of them and never change; those are shared.
+Most values of 5,000 chargers are equal and never change; they are stored once.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,14 +13,14 @@ _UNNAMED_TYPES: Final = {6: DataType.INTEGER, 233: DataType.INTEGER, 234: DataTy
 
 
 class Value(NamedTuple):
-    """The text of an observation, and when it was made in UTC milliseconds."""
+    """The text of an observation, and its time in UTC milliseconds."""
 
     at_ms: int
     text: str
 
 
 class Observed(NamedTuple):
-    """One observation as a charger has just made it."""
+    """One observation as a charger reports it."""
 
     id: int
     at_ms: int
@@ -31,7 +31,7 @@ class LastValues:
     """The last value of every observation of one charger.
 
     Args:
-        shared: values that all chargers of a kind begin with; never changed.
+        shared: the first values of all chargers of a kind; never changed here.
     """
 
     __slots__ = ("_own", "_shared")
@@ -46,33 +46,33 @@ class LastValues:
             yield Observed(id, value.at_ms, value.text)
 
     def get(self, id: int) -> Value | None:
-        """Return the last value of an observation; None: it was never made."""
+        """Return the last value of an observation; None if there was none."""
         return self._own.get(id) or self._shared.get(id)
 
     def text(self, id: int) -> str | None:
-        """Return the text of the last value; None: there is none."""
+        """Return the text of the last value; None if there was none."""
         value = self.get(id)
         return None if value is None else value.text
 
     def typed(self, id: int) -> object:
-        """Return the last value as JSON has it; None: there is none."""
+        """Return the last value as a JSON value; None if there was none."""
         value = self.get(id)
         return None if value is None else typed(id, value.text)
 
-    def note(self, observed: Observed) -> None:
-        """Remember a value, unless a newer one is known."""
+    def store(self, observed: Observed) -> None:
+        """Store a value, unless a newer one is stored."""
         known = self.get(observed.id)
         if known is None or known.at_ms <= observed.at_ms:
             self._own[observed.id] = Value(observed.at_ms, observed.text)
 
 
 def data_type(id: int) -> DataType:
-    """Return how the text of an observation is to be read."""
+    """Return the data type of an observation's text."""
     return _TYPES.get(id) or _UNNAMED_TYPES.get(id, DataType.STRING)
 
 
 def typed(id: int, text: str) -> object:
-    """Return the text of an observation as JSON has it: a boolean, a number or the text itself."""
+    """Return the text of an observation as a JSON value: a boolean, a number or the text itself."""
     match data_type(id):
         case DataType.BOOLEAN:
             return text.lower() in {"1", "true"}
@@ -84,6 +84,6 @@ def typed(id: int, text: str) -> object:
             return text
 
 
-def initial(at_ms: int, values: Mapping[Observation, str]) -> dict[int, Value]:
-    """Return values to begin with, all made at one moment."""
+def values_at(at_ms: int, values: Mapping[Observation, str]) -> dict[int, Value]:
+    """Return values that all have the same time."""
     return {int(id): Value(at_ms, text) for id, text in values.items()}

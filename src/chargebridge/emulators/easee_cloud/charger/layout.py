@@ -1,4 +1,4 @@
-"""Where chargers hang: sites and circuits, numbered in the order in which chargers came."""
+"""Sites and circuits: chargers fill a circuit, circuits fill a site, in the order of adoption."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 
 @dataclass(slots=True, eq=False)
 class Circuit:
-    """A fuse with chargers behind it; the first of them is the master."""
+    """A fuse with the chargers behind it. The first of them is the master."""
 
     id: int
     site: "Site"
@@ -18,7 +18,7 @@ class Circuit:
 
 @dataclass(slots=True, eq=False)
 class Site:
-    """A place with circuits."""
+    """A site with its circuits."""
 
     id: int
     name: str
@@ -26,10 +26,10 @@ class Site:
 
 
 class Layout:
-    """All sites of the account.
+    """All sites and circuits of the account.
 
     Args:
-        settings: how many chargers share a circuit, and circuits a site.
+        settings: the number of chargers on a circuit and of circuits on a site.
     """
 
     def __init__(self, settings: EaseeCloudSettings) -> None:
@@ -40,7 +40,7 @@ class Layout:
         self._open_circuit: Circuit | None = None
 
     def place(self, serial: str, rated_a: int) -> Circuit:
-        """Give a charger its place, on a circuit that can carry it."""
+        """Add a charger to a circuit and return that; a fuse below `rated_a` is raised to it."""
         circuit = self._open_circuit
         if circuit is None or len(circuit.serials) >= self._settings.chargers_a_circuit:
             circuit = self._open_circuit = self._new_circuit(rated_a)

@@ -1,6 +1,6 @@
-"""What limits the current of a charger at Easee, and which of all limits is the lowest.
+"""The current limits of chargers and circuits at Easee, and which of them is the lowest.
 
-All limits are in whole amperes per phase; a lower one always wins. Below 6 A nothing is offered.
+All limits are in whole amperes per phase. The lowest one wins; below 6 A the charger offers nothing.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _R = ReasonForNoCurrent
 
 
 class Cause(Enum):
-    """What limits: the reason while nothing is offered because of it, and while it only limits."""
+    """The limit that wins, with two values of `reasonForNoCurrent`: one below 6 A, one from 6 A on."""
 
     NOTHING = (_R.OK, _R.OK)
     CIRCUIT = (_R.MAX_CIRCUIT_CURRENT_TOO_LOW, _R.CURRENT_LIMITED_BY_CIRCUIT_MAX_CURRENT)
@@ -33,17 +33,17 @@ class Cause(Enum):
 
     @property
     def too_low(self) -> ReasonForNoCurrent:
-        """The reason while it lets nothing through."""
+        """The reason to report while the charger offers nothing because of it."""
         return self.value[0]
 
     @property
     def limits(self) -> ReasonForNoCurrent:
-        """The reason while the car charges, but not as fast as it might."""
+        """The reason to report while the car charges at this limit."""
         return self.value[1]
 
 
 def whole_amperes(value: float) -> int:
-    """Cut a current down to whole amperes, as chargers do: 15.9 is 15, and 0.5 is nothing."""
+    """Round a current down to whole amperes, as chargers do: 15.9 is 15, and 0.5 is 0."""
     return int(value)
 
 
@@ -52,7 +52,7 @@ Phases = tuple[int, int, int]
 
 
 def least_of(phases: Phases) -> int:
-    """Return what a circuit allows a charger: with P2 and P3 at 0 it charges on one phase (P1)."""
+    """Return the limit of a circuit for one charger: with P2 and P3 at 0 it charges on one phase (P1)."""
     first, second, third = phases
     return first if second == third == 0 else min(first, second, third)
 
@@ -66,7 +66,7 @@ class CircuitLimits:
     """Kept in flash."""
     offline_a: Phases
     default_dynamic_a: int
-    """What the dynamic current is after a restart: 40 A (Home) or 80 A (Charge)."""
+    """The dynamic current after a restart: 40 A (Home) or 80 A (Charge)."""
     dynamic_a: Phases = field(init=False)
     dynamic_until_ms: int | None = None
 
@@ -74,19 +74,19 @@ class CircuitLimits:
         self.dynamic_a = (self.default_dynamic_a,) * 3
 
     def set_dynamic(self, phases: Phases, until_ms: int | None) -> None:
-        """Let this dynamic current hold, and after its time the one for an unreachable cloud."""
+        """Set the dynamic current; when it expires, the offline current follows."""
         self.dynamic_a = phases
         self.dynamic_until_ms = until_ms
 
     def expire(self, now_ms: int) -> bool:
-        """Fall back if the time of the dynamic current is over; tell whether it was."""
+        """Fall back if the dynamic current has expired; return whether it has."""
         if self.dynamic_until_ms is None or now_ms < self.dynamic_until_ms:
             return False
         self.set_dynamic(self.offline_a, None)
         return True
 
     def restart(self) -> None:
-        """Forget what a restart forgets."""
+        """Reset the values that a restart resets."""
         self.set_dynamic((self.default_dynamic_a,) * 3, None)
 
 
@@ -95,16 +95,16 @@ class ChargerLimits:
     """The limits of one charger."""
 
     rated_a: int
-    """What it is built for."""
+    """The current that the hardware is built for."""
     maximum_a: int
     """Kept in flash."""
     lasting_a: int
-    """The dynamic current that has no end."""
+    """The dynamic current without an expiry."""
     temporary_a: int | None = None
     temporary_until_ms: int | None = None
     plan: Plan | None = None
     overridden: bool = False
-    """The plan is set aside for the running session."""
+    """Whether the plan does not apply to the running session."""
 
     @property
     def dynamic_a(self) -> int:
@@ -112,7 +112,7 @@ class ChargerLimits:
         return self.lasting_a if self.temporary_a is None else self.temporary_a
 
     def set_dynamic(self, amperes: int, until_ms: int | None) -> None:
-        """Let this dynamic current hold; after its time the one before does again."""
+        """Set the dynamic current; when it expires, the one before applies again."""
         if until_ms is None:
             self.lasting_a = amperes
             self.temporary_a = self.temporary_until_ms = None
@@ -120,26 +120,26 @@ class ChargerLimits:
             self.temporary_a, self.temporary_until_ms = amperes, until_ms
 
     def expire(self, now_ms: int) -> bool:
-        """Fall back if the time of the dynamic current is over; tell whether it was."""
+        """Fall back if the dynamic current has expired; return whether it has."""
         if self.temporary_until_ms is None or now_ms < self.temporary_until_ms:
             return False
         self.temporary_a = self.temporary_until_ms = None
         return True
 
     def reset_dynamic(self) -> int:
-        """Forget the dynamic current, as at plug-in and reboot; return the one that holds then."""
+        """Reset the dynamic current, as at plug-in and reboot; return the new one."""
         self.set_dynamic(self.rated_a, None)
         return self.rated_a
 
     def plan_a(self, now_ms: int) -> int | None:
-        """Return what the stored plan allows now, in whole amperes; None: it says nothing."""
+        """Return the limit of the stored plan now, in whole amperes; None if it has none."""
         if self.plan is None or self.overridden:
             return None
         limit_ma = self.plan.limit_ma(now_ms)
         return None if limit_ma is None else limit_ma // 1000
 
     def lowest(self, circuit: CircuitLimits, now_ms: int) -> tuple[int, Cause]:
-        """Return the lowest of all limits now, and what it is."""
+        """Return the lowest limit now in amperes, and which one that is."""
         found = (self.rated_a, Cause.NOTHING)
         plan_a = self.plan_a(now_ms)
         for amperes, cause in (
@@ -154,9 +154,9 @@ class ChargerLimits:
         return found
 
     def beside_plan_ma(self, circuit: CircuitLimits, now_ms: int) -> int | None:
-        """Return what has to be forced upon a charger that follows its plan by itself, in mA.
+        """Return the volatile limit for a charger that follows its plan by itself, in mA.
 
-        None: no other limit is in force, and the plan alone decides.
+        None: no limit beside the plan applies, and the plan alone decides.
         """
         others = min(self.dynamic_a, self.maximum_a, least_of(circuit.dynamic_a), least_of(circuit.maximum_a))
         if others >= self.rated_a:

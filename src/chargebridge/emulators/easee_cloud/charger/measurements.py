@@ -1,7 +1,7 @@
-"""What a charger measures, told as an Easee charger tells it: each quantity at its own pace.
+"""Turns measurements into observations as an Easee charger does: each quantity has its own interval.
 
-Which terminals the mains are on depends on the grid. With a neutral (TN) it is on T2 and the lines are on
-T3 to T5; without one (IT) the lines are on T2 to T4, and all voltages are between two lines.
+The terminals depend on the grid. With a neutral (TN) the neutral is on T2 and the lines are on T3 to T5;
+without one (IT) the lines are on T2 to T4, and all voltages are between two lines.
 """
 
 from typing import Final
@@ -22,11 +22,11 @@ _VOLTAGES_IT: Final = (_O.IN_VOLT_T2_T3, _O.IN_VOLT_T3_T4, _O.IN_VOLT_T2_T4)
 """L1-L2, L2-L3 and L3-L1."""
 _OUTPUT_PHASES_TN: Final = ("0", "10", "20", "30")
 _OUTPUT_PHASES_IT: Final = ("0", "11", "22", "22")
-"""By how many phases carry current."""
+"""Indexed by the number of phases that carry current."""
 
 
 def report_measured(charger: CloudCharger, event: Measured, report: Report, cadence: Cadence) -> None:
-    """Publish what was measured at one moment, as far as it is time to."""
+    """Report the measurements of one moment, those with an interval only when it is over."""
     currents = _CURRENTS_IT if charger.it_grid else _CURRENTS_TN
     voltages = _VOLTAGES_IT if charger.it_grid else _VOLTAGES_TN
     flowing: int | None = None
@@ -45,7 +45,7 @@ def report_measured(charger: CloudCharger, event: Measured, report: Report, cade
             case Quantity.CURRENT_OFFERED_A:
                 report.add_if_changed(_O.OUTPUT_CURRENT, decimal(value, 1))
             case Quantity.TEMPERATURE_C if event.session is None:
-                report.add(_O.TEMP_MAX, decimal(value, 0))  # an idle charger's sign of life
+                report.add(_O.TEMP_MAX, decimal(value, 0))  # the sign of life of an idle charger
             case Quantity.TEMPERATURE_C:
                 report.add_if_changed(_O.TEMP_MAX, decimal(value, 0))
     if flowing is not None:
@@ -69,13 +69,13 @@ def _report_energy(
 
 
 def report_lifetime_energy(charger: CloudCharger, register_wh: int, report: Report) -> None:
-    """Publish the register."""
+    """Report the energy register."""
     charger.lifetime_energy_reported_ms = report.at_ms
     report.add(_O.LIFETIME_ENERGY, kwh(register_wh))
 
 
 def _report_hour(charger: CloudCharger, register_wh: int, report: Report) -> None:
-    """Publish what was used in the clock hour that is over; as exact as measurements are dense."""
+    """Report the energy of the last clock hour, at the first measurement after it."""
     hour = hour_of(report.at_ms)
     if charger.hour is not None and hour <= charger.hour:
         return
@@ -86,7 +86,7 @@ def _report_hour(charger: CloudCharger, register_wh: int, report: Report) -> Non
 
 
 def report_no_flow(charger: CloudCharger, report: Report) -> None:
-    """Publish that power and currents are zero now, unless they were."""
+    """Report that power and currents are zero now, unless they were."""
     currents = _CURRENTS_IT if charger.it_grid else _CURRENTS_TN
     for id in (_O.TOTAL_POWER, *currents, _O.OUTPUT_PHASE):
         if charger.last_values.get(id) is not None:

@@ -1,7 +1,7 @@
-"""What a simulated charger does, told as an Easee charger tells it: events in, observations out.
+"""Turns the events of a simulated charger into the observations that an Easee charger reports.
 
-Only what changed is told, except what is an event in itself (a token, a session) and the signs of life.
-What a charger held back while it could not reach its cloud is told with its original time.
+A charger reports a value only when it changes, except events (a token, a session) and signs of life. Events
+from while it could not reach its cloud keep their original time.
 """
 
 from typing import Final
@@ -23,7 +23,7 @@ from chargebridge.chargers.model import (
 )
 from chargebridge.chargers.simulator.limits import LIMITED_BY_PLAN
 from chargebridge.clock import format_utc
-from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, Presented, Session
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, ScannedToken, Session
 from chargebridge.emulators.easee_cloud.charger.last_values import Observed
 from chargebridge.emulators.easee_cloud.charger.limits import MINIMUM_A, Cause
 from chargebridge.emulators.easee_cloud.charger.measurements import report_measured, report_no_flow
@@ -32,7 +32,7 @@ from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 
 SCANNED_TOKEN_REASON: Final = 1
-"""AuthReason of a token that was held to the reader."""
+"""AuthReason of a token that was scanned at the reader."""
 CONNECTION_LOST: Final = "CONNECTION_LOST"
 _AUTH_REASONS_KEPT: Final = 20
 _REBOOT_COMMANDED: Final = 1 << 20
@@ -57,17 +57,17 @@ _LED_CHARGING: Final = ("24", "22")
 
 
 class Observer:
-    """Knows how an Easee charger tells things; what it has told is in the `CloudCharger`.
+    """Turns charger events into observations. The state of each charger is in its `CloudCharger`.
 
     Args:
-        settings: cadence, and where firmware versions differ.
+        settings: the intervals, and where firmware versions differ.
     """
 
     def __init__(self, settings: EaseeCloudSettings) -> None:
         self._settings = settings
 
     def observe(self, charger: CloudCharger, event: ChargerEvent) -> list[Observed]:
-        """Take what a charger did and return what it tells the cloud about it, in order."""
+        """Return the observations that a charger reports for an event, in order, and update its state."""
         report = Report(charger.last_values, event.at_ms)
         match event:
             case Reachable():
@@ -95,7 +95,7 @@ class Observer:
         elif state not in {ChargerState.DISABLED, ChargerState.FAULTED}:
             _set_car(charger, report)
         charger.state = event
-        charger.drew = charger.drew or state is ChargerState.CHARGING
+        charger.has_drawn = charger.has_drawn or state is ChargerState.CHARGING
         if state is not ChargerState.CHARGING:
             report_no_flow(charger, report)
         cars = boolean(bool(charger.car))
@@ -107,7 +107,7 @@ class Observer:
         self.report_mode(charger, report)
 
     def report_mode(self, charger: CloudCharger, report: Report) -> None:
-        """Publish op mode, reason, LED and offered current as they follow from state and limits."""
+        """Report op mode, reason, LED and offered current as they follow from state and limits."""
         if charger.state is None:
             return
         state, fault = charger.state.state, charger.state.fault
@@ -135,12 +135,12 @@ class Observer:
                 mode = OpMode.AWAITING_AUTHENTICATION if waits else OpMode.AWAITING_START
                 return mode, _R.PENDING_AUTHORIZATION, _LED_WAITING
             case ChargerState.AWAITING_START:
-                if amperes >= MINIMUM_A:  # the limit that it tells of has just been lifted
+                if amperes >= MINIMUM_A:  # the limit behind this event has just been lifted
                     by_plan = event.reason == LIMITED_BY_PLAN
                     cause = Cause.SCHEDULE if by_plan else Cause.DYNAMIC_CHARGER
                 return OpMode.AWAITING_START, cause.too_low, _LED_IDLE[smart]
             case ChargerState.READY:
-                mode = OpMode.COMPLETED if charger.drew else OpMode.READY_TO_CHARGE
+                mode = OpMode.COMPLETED if charger.has_drawn else OpMode.READY_TO_CHARGE
                 return mode, _R.OK, _LED_IDLE[smart]
             case ChargerState.CHARGING:
                 return OpMode.CHARGING, cause.limits, _LED_CHARGING[smart]
@@ -167,10 +167,10 @@ class Observer:
         )
         if not any(ended.session >= event.session for ended in charger.finished):
             charger.session = session
-        charger.given = charger.presented = None
+        charger.authorization = charger.scanned_token = None
         _raise_register(charger, event.register_wh)
         if not late:
-            charger.drew = False
+            charger.has_drawn = False
             _set_car(charger, report)
         report.add(_O.CHARGING_SESSION_START, _start_text(session))
         if not late:
@@ -182,16 +182,16 @@ class Observer:
         if known is not None and known.number == event.session:
             return known.auth, known.auth_reason
         auth = event.id_tag or ""
-        given = charger.given
-        matches = given is not None and given.auth == auth
-        reason = given.reason if given is not None and matches else self._reason_of(auth)
+        authorization = charger.authorization
+        matches = authorization is not None and authorization.auth == auth
+        reason = authorization.reason if authorization is not None and matches else self._reason_of(auth)
         charger.auth_reasons[event.session] = reason
         while len(charger.auth_reasons) > _AUTH_REASONS_KEPT:
             del charger.auth_reasons[next(iter(charger.auth_reasons))]
         return auth, reason
 
     def _reason_of(self, auth: str) -> int:
-        """Return why a session probably began of whose authorization nothing is known any more."""
+        """Return the probable AuthReason of a session whose authorization is not remembered."""
         if not auth:
             return 0
         return AUTH_REASON_USER if auth == str(self._settings.user_id) else SCANNED_TOKEN_REASON
@@ -199,7 +199,7 @@ class Observer:
     def session_of(
         self, charger: CloudCharger, number: int, id_tag: str | None, started_at_ms: int, register_wh: int
     ) -> Session:
-        """Return a session that began before anybody listened."""
+        """Return the record of a session that started before the cloud did."""
         auth = id_tag or ""
         return Session(
             number=number,
@@ -225,21 +225,21 @@ class Observer:
         reason = charger.auth_reasons.get(event.session, self._reason_of(auth))
         report.add(_O.CHARGING_SESSION, _end_text(event, auth, reason))
         if not late:
-            report.add(_O.SESSION_ENERGY, energy)  # chargers tell it several times at the end
+            report.add(_O.SESSION_ENERGY, energy)  # chargers report it several times at the end
 
     # --- restarts -------------------------------------------------------------------------------------
 
     def _report_restart(self, charger: CloudCharger, report: Report) -> None:
-        cause = _REBOOT_COMMANDED if charger.reboots else _BROWNOUT
-        charger.reboots = False
+        cause = _REBOOT_COMMANDED if charger.reboot_pending else _BROWNOUT
+        charger.reboot_pending = False
         report.add(_O.SOFTWARE_RELEASE, str(self._settings.firmware))
         report.add(_O.REBOOT_REASON, str(cause))
         grid = charger.last_values.text(_O.DETECTED_POWER_GRID_TYPE)
         report.add(_O.DETECTED_POWER_GRID_TYPE, grid or "0")
         if report.at_ms <= charger.restarted_ms:
-            return  # told again, since it was not acknowledged
+            return  # a repeat, since the event was not acknowledged
         charger.restarted_ms = report.at_ms
-        charger.given = charger.presented = None
+        charger.authorization = charger.scanned_token = None
         charger.limits_due = True
         charger.sent_limit_ma = None
         report.add(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.reset_dynamic()))
@@ -249,7 +249,7 @@ class Observer:
 
 
 def report_dynamic_circuit(charger: CloudCharger, report: Report) -> None:
-    """Publish the dynamic current of the circuit."""
+    """Report the dynamic current of the circuit."""
     for phase, amperes in enumerate(charger.circuit.limits.dynamic_a):
         report.add(_O.DYNAMIC_CIRCUIT_CURRENT_P1 + phase, str(amperes))
 
@@ -258,23 +258,23 @@ def _report_reachable(charger: CloudCharger, event: Reachable, report: Report) -
     charger.reachable = event.reachable
     if event.reachable:
         charger.limits_due = True
-        # Their time may have been over while nobody could be told.
+        # It may have expired while the charger was unreachable.
         report.add_if_changed(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
     else:
         report.add(_O.CLOUD_DISCONNECT_REASON, CONNECTION_LOST)
-    # Written by the cloud itself, which spells booleans out.
+    # The cloud itself makes this observation, and writes booleans as words.
     report.add_if_changed(_O.CONNECTED_TO_CLOUD, "true" if event.reachable else "false")
 
 
 def _report_token(charger: CloudCharger, event: TokenPresented, report: Report) -> None:
     report.add(_O.USER_ID_TOKEN, event.id_tag)
     if charger.session is None:
-        charger.presented = Presented(event.id_tag, event.at_ms)
+        charger.scanned_token = ScannedToken(event.id_tag, event.at_ms)
         report.add_if_changed(_O.LED_MODE, _LED_VERIFYING)
 
 
 def _set_car(charger: CloudCharger, report: Report) -> None:
-    """Notice that a car is there; if it has just come, the dynamic current begins anew."""
+    """Remember that a car is plugged in; if it has just come, the dynamic current is reset."""
     if charger.car is False:
         charger.limits_due = True
         charger.sent_limit_ma = None
@@ -289,7 +289,7 @@ def _raise_register(charger: CloudCharger, register_wh: int) -> None:
 
 
 def _is_late(charger: CloudCharger, at_ms: int) -> bool:
-    """Whether something happened before the state that the charger has told already."""
+    """Return whether a time lies before the state reported last."""
     return charger.state is not None and at_ms < charger.state.at_ms
 
 

@@ -1,6 +1,6 @@
-"""Charge plans as Easee's cloud takes them, as the plan that a simulated charger keeps.
+"""Converts charge plans of Easee's API into the plan that a simulated charger stores.
 
-Outside of what a plan allows nothing is offered. Where ranges of a plan overlap the lower limit wins.
+Outside the ranges of a plan the charger offers nothing. Where ranges overlap, the lower limit wins.
 """
 
 from collections.abc import Sequence
@@ -19,60 +19,60 @@ DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday
 
 
 class PlanError(ValueError):
-    """A plan cannot be understood; the text says why."""
+    """A plan is invalid; the text says why."""
 
 
 class Range:
-    """A part of a day or week in which so much is allowed, in seconds from its beginning.
+    """A range of a day or week with a limit.
 
     Args:
-        start_s: when it begins.
-        stop_s: when it ends; one that is not behind the start lies in the next round.
-        limit_a: what it allows per phase, in amperes.
-        lap_s: after how long everything repeats.
+        start_s: its start, in seconds from the start of the day or week.
+        stop_s: its end; one at or before the start lies in the next day or week.
+        limit_a: the limit per phase, in amperes.
+        period_s: the length of the day or week.
     """
 
     __slots__ = ("limit_a", "start_s", "stop_s")
 
-    def __init__(self, start_s: int, stop_s: int, limit_a: float, lap_s: int) -> None:
+    def __init__(self, start_s: int, stop_s: int, limit_a: float, period_s: int) -> None:
         if not 0 <= limit_a <= 500:
-            raise PlanError(f"no limit of a range: {limit_a}")
-        self.start_s = start_s % lap_s
-        length_s = (stop_s - start_s) % lap_s or lap_s
+            raise PlanError(f"the limit of a range is not between 0 and 500 A: {limit_a}")
+        self.start_s = start_s % period_s
+        length_s = (stop_s - start_s) % period_s or period_s
         self.stop_s = self.start_s + length_s
         self.limit_a = int(limit_a)
 
-    def allows(self, at_s: int, lap_s: int) -> bool:
-        """Return whether a moment lies in it."""
-        return self.start_s <= at_s < self.stop_s or self.start_s <= at_s + lap_s < self.stop_s
+    def covers(self, at_s: int, period_s: int) -> bool:
+        """Return whether a time lies in the range."""
+        return self.start_s <= at_s < self.stop_s or self.start_s <= at_s + period_s < self.stop_s
 
 
-def repeating_plan(ranges: Sequence[Range], lap_s: int, start_ms: int) -> Plan | None:
-    """Return a plan that repeats daily or weekly; None without any range: that is no plan.
+def repeating_plan(ranges: Sequence[Range], period_s: int, start_ms: int) -> Plan | None:
+    """Return a plan that repeats daily or weekly; None without any range.
 
     Args:
-        ranges: when how much is allowed.
-        lap_s: after how long everything repeats.
-        start_ms: the beginning of a round in UTC milliseconds.
+        ranges: the ranges of the plan, with their limits.
+        period_s: the length of the day or week.
+        start_ms: the start of any day or week, in UTC milliseconds.
     """
     if len(ranges) > RANGES_AT_MOST:
-        raise PlanError(f"more than {RANGES_AT_MOST} ranges")
+        raise PlanError(f"a plan has more than {RANGES_AT_MOST} ranges")
     if not ranges:
         return None
-    edges = sorted({0} | {one.start_s for one in ranges} | {one.stop_s % lap_s for one in ranges})
+    edges = sorted({0} | {one.start_s for one in ranges} | {one.stop_s % period_s for one in ranges})
     periods: list[PlanPeriod] = []
     for edge_s in edges:
-        allowed = [one.limit_a for one in ranges if one.allows(edge_s, lap_s)]
+        allowed = [one.limit_a for one in ranges if one.covers(edge_s, period_s)]
         limit_ma = 1000 * min(allowed, default=0)
         if not periods or periods[-1].limit_ma != limit_ma:
             periods.append(PlanPeriod(edge_s, limit_ma))
-    return Plan(start_ms=start_ms, periods=tuple(periods), repeat_s=lap_s)
+    return Plan(start_ms=start_ms, periods=tuple(periods), repeat_s=period_s)
 
 
 def delayed_plan(now_ms: int, start_ms: int, limit_a: float) -> Plan:
-    """Return a plan that offers nothing until a moment, and so much from then on."""
+    """Return a plan that offers nothing before `start_ms`, and `limit_a` from then on."""
     if not 0 <= limit_a <= 500:
-        raise PlanError(f"no limit of a plan: {limit_a}")
+        raise PlanError(f"the limit of a plan is not between 0 and 500 A: {limit_a}")
     limit_ma = 1000 * int(limit_a)
     wait_s = -(-(start_ms - now_ms) // 1000)
     if wait_s <= 0:
@@ -81,28 +81,28 @@ def delayed_plan(now_ms: int, start_ms: int, limit_a: float) -> Plan:
 
 
 def second_of_day(text: str) -> int:
-    """Return a time of day (`HH:MM`, with seconds and a Z if there are any) in seconds from midnight."""
+    """Return a time of day (`HH:MM` or `HH:MM:SS`, with or without a Z) in seconds from midnight."""
     parts = text.removesuffix("Z").split(":")
     if len(parts) not in (2, 3) or not all(part.isdecimal() and len(part) <= 2 for part in parts):
-        raise PlanError(f"no time of day: {text[:20]!r}")
+        raise PlanError(f"not a time of day: {text[:20]!r}")
     hour, minute, second = (*map(int, parts), 0)[:3]
     if hour > 24 or minute > 59 or second > 59:
-        raise PlanError(f"no time of day: {text[:20]!r}")
+        raise PlanError(f"not a time of day: {text[:20]!r}")
     return hour * 3600 + minute * 60 + second
 
 
 def utc_offset_s(timezone: str, at_ms: int) -> int:
-    """Return by how many seconds a time zone is ahead of UTC at a moment."""
+    """Return the offset of a time zone from UTC at a time, in seconds."""
     try:
         moment = datetime.fromtimestamp(at_ms / 1000, UTC)
         offset = moment.astimezone(ZoneInfo(timezone)).utcoffset()
     except (ZoneInfoNotFoundError, ValueError):
-        raise PlanError(f"no time zone: {timezone[:40]!r}") from None
+        raise PlanError(f"unknown time zone: {timezone[:40]!r}") from None
     return int((offset or timedelta()).total_seconds())
 
 
 def next_time_ms(second: int, now_ms: int) -> int:
-    """Return the next moment in UTC milliseconds at which it is so many seconds after midnight UTC."""
+    """Return the next time, in UTC milliseconds, that lies `second` seconds after a UTC midnight."""
     midnight_ms = now_ms // (DAY_S * 1000) * DAY_S * 1000
     at_ms = midnight_ms + second % DAY_S * 1000
     return at_ms if at_ms > now_ms else at_ms + DAY_S * 1000

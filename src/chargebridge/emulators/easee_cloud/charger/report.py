@@ -1,14 +1,14 @@
-"""What a charger tells at one moment."""
+"""A report: the observations of a charger from one moment."""
 
 from chargebridge.emulators.easee_cloud.charger.last_values import LastValues, Observed
 
 
 class Report:
-    """Collects the observations of one moment, in order, and notes them in the charger's last_values.
+    """Collects the observations of one moment in order, and stores them among the last values.
 
     Args:
-        last_values: what the charger has told before.
-        at_ms: the moment, by the charger's clock, in UTC milliseconds.
+        last_values: the last values of the charger.
+        at_ms: the time of the report by the charger's clock, in UTC milliseconds.
     """
 
     def __init__(self, last_values: LastValues, at_ms: int) -> None:
@@ -17,12 +17,12 @@ class Report:
         self._last_values = last_values
 
     def add(self, id: int, text: str, at_ms: int | None = None) -> None:
-        """Publish a value, whatever was told before."""
+        """Report a value, even one that has not changed."""
         observed = Observed(int(id), self.at_ms if at_ms is None else at_ms, text)
-        self._last_values.note(observed)
+        self._last_values.store(observed)
         self.observed.append(observed)
 
     def add_if_changed(self, id: int, text: str) -> None:
-        """Publish a value if another one was told last."""
+        """Report a value unless it equals the last one."""
         if self._last_values.text(id) != text:
             self.add(id, text)

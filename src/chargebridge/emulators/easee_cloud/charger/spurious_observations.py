@@ -1,4 +1,4 @@
-"""What chargers tell beside the truth: stray and stale values, and observations that nobody knows."""
+"""Spurious observations: stray zeros, stale values, and ids that no list names."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,7 +9,7 @@ from chargebridge.emulators.easee_cloud.charger.last_values import Observed
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 
 UNNAMED: Final = (6, 8, 156, 157, 233, 234)
-"""Observations seen on the wire whose meaning is not known."""
+"""Ids seen on the wire whose meaning is unknown."""
 _UNNAMED_TEXT: Final = '{"server":{"enabled":false,"mode":0},"client":{"enabled":false,"state":0}}'
 
 _ENERGY: Final = int(Observation.SESSION_ENERGY)
@@ -22,14 +22,14 @@ def spurious_observations(
     dice: Dice,
     now_ms: int,
 ) -> list[Observed]:
-    """Return what a charger tells beside what it has to tell.
+    """Return the spurious observations to send after a report, and store them among the last values.
 
     Args:
-        charger: the charger; what is newer than its last values is remembered like those.
-        observed: what it has to tell.
-        misbehaviour: how often what happens.
-        dice: decides.
-        now_ms: UTC.
+        charger: the charger.
+        observed: the observations of the report.
+        misbehaviour: the rates of spurious observations.
+        dice: decides when one happens.
+        now_ms: the time, in UTC milliseconds.
     """
     found: list[Observed] = []
     in_session = charger.session is not None
@@ -48,5 +48,5 @@ def spurious_observations(
         if one.id == _ENERGY and one.text != "0":
             charger.old_energy = one
     for one in found:
-        charger.last_values.note(one)
+        charger.last_values.store(one)
     return found

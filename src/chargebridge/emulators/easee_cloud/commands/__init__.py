@@ -1,1 +1,1 @@
-"""Commands: how the cloud accepts, executes and answers them, and what it has the simulated chargers do."""
+"""Commands: the cloud accepts, executes and answers them, and sends its own to the simulated chargers."""

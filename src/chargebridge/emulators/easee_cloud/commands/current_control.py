@@ -1,7 +1,7 @@
-"""Keeps what the simulated chargers are limited to in step with all the limits that Easee knows.
+"""Limits the simulated chargers to the lowest of Easee's limits.
 
-A simulated charger has one volatile limit, which holds instead of its plan; it is given the lowest of
-Easee's limits, and again whenever another one becomes the lowest.
+A simulated charger has one volatile limit, which replaces its plan. It receives the lowest of Easee's limits,
+and a new one whenever another limit becomes the lowest.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,15 +22,15 @@ Publish = Callable[[CloudCharger, list[Observed]], None]
 
 
 class CurrentControl:
-    """Applies the limits of chargers and circuits, and ends them when their time is over.
+    """Applies the limits of chargers and circuits, and ends them when they expire.
 
     Args:
-        chargers: all of the account, by serial.
-        charger_commands: what gives commands to the simulated chargers.
-        observer: what tells of states.
+        chargers: all chargers of the account, by serial number.
+        charger_commands: sends commands to the simulated chargers.
+        observer: reports op modes.
         publish: publishes observations.
-        scheduler: for ends of limits, and changes of plans.
-        clock: whose time counts.
+        scheduler: wakes up when a limit expires or a plan changes.
+        clock: the cloud's time.
     """
 
     def __init__(
@@ -50,47 +50,47 @@ class CurrentControl:
         self._clock = clock
 
     def apply(self, charger: CloudCharger, then: OnOutcome | None = None, *, again: bool = False) -> None:
-        """Limit a charger to what holds now.
+        """Send a charger the limit that applies now, if it has another one.
 
         Args:
             charger: the charger.
-            then: hears how that ended; not at all called if there is nothing to change.
-            again: give it the limit even if it should have it.
+            then: called with the outcome; not called if there is nothing to send.
+            again: send the limit even if the charger should have it.
         """
         now_ms = self._clock.now().utc_ms
         charger.limits_due = False
         wanted_ma = charger.limits.beside_plan_ma(charger.circuit.limits, now_ms)
         self._plan_next(charger, wanted_ma, now_ms)
         sent_ma = charger.sent_limit_ma
-        # One that is under way may reach the charger after it has forgotten what was told before.
-        doubtful = again and (sent_ma is not None or charger.limits_under_way)
+        # A limit on its way may arrive after the charger has lost the one before.
+        doubtful = again and (sent_ma is not None or charger.unconfirmed_limits)
         if wanted_ma == sent_ma and not doubtful:
             return
         charger.sent_limit_ma = wanted_ma
-        charger.limits_under_way += 1
-        until_ms = self._ends_by_itself_ms(charger, now_ms)
+        charger.unconfirmed_limits += 1
+        until_ms = self._expiry_ms(charger, now_ms)
         limit = SetLimit(number=0, expires_ms=0, limit_ma=wanted_ma, until_ms=until_ms)
 
         def ended(outcome: CommandOutcome) -> None:
-            charger.limits_under_way -= 1
+            charger.unconfirmed_limits -= 1
             if then is not None:
                 then(outcome)
 
         self._charger_commands.send(charger.serial, limit, ended)
 
     def needs_command(self, charger: CloudCharger) -> bool:
-        """Return whether `apply` would change anything."""
+        """Return whether `apply` would send anything."""
         now_ms = self._clock.now().utc_ms
         return charger.limits.beside_plan_ma(charger.circuit.limits, now_ms) != charger.sent_limit_ma
 
     def apply_to_circuit(self, circuit: Circuit) -> None:
-        """Limit all chargers of a circuit to what holds now, and let them tell it."""
+        """Apply the limits to all chargers of a circuit, and publish their op modes."""
         for serial in circuit.serials:
             charger = self._chargers[serial]
             self.apply(charger, self._publish_mode_of(charger))
 
     def publish_mode(self, charger: CloudCharger) -> None:
-        """Let a charger tell op mode and reason, if the limits make others of them."""
+        """Publish op mode and reason of a charger, if the limits change them."""
         report = Report(charger.last_values, self._clock.now().utc_ms)
         self._observer.report_mode(charger, report)
         if report.observed:
@@ -102,8 +102,8 @@ class CurrentControl:
 
         return publish
 
-    def _ends_by_itself_ms(self, charger: CloudCharger, now_ms: int) -> int | None:
-        """Return when the charger may forget its limit by itself, even if it cannot be reached then."""
+    def _expiry_ms(self, charger: CloudCharger, now_ms: int) -> int | None:
+        """Return when the limit ends without a further command, so also on an unreachable charger."""
         limits, circuit = replace(charger.limits), _copy(charger.circuit)
         ends = (limits.temporary_until_ms, circuit.limits.dynamic_until_ms)
         end_ms = min((end for end in ends if end is not None), default=None)

@@ -1,4 +1,4 @@
-"""The life of a command: taken, carried out, answered; and what can be asked about it meanwhile."""
+"""Dispatches commands: accepts, executes and answers them, and keeps their status."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -17,46 +17,46 @@ from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics
 
 TICKETS_KEPT: Final = 20_000
-"""Commands that can be asked for; beyond that the oldest is forgotten."""
+"""Commands whose status is kept; one more removes the oldest."""
 SHORTEST_DELAY_S: Final = 0.02
 _OBSERVATIONS_LATER_S: Final = 0.05
 REJECTED: Final = 3
-"""The result code beside `wasAccepted` false; sources disagree on these numbers."""
+"""The `resultCode` of a rejected command; sources disagree on these numbers."""
 
 
 class Ticket(Struct):
-    """One command, as its status tells it."""
+    """The status of one command."""
 
     device: str
     command: int
     ticks: int
-    """When it was given, as a .NET tick count: its name."""
+    """When it was accepted, as a .NET tick count, which identifies it."""
     expires_ms: int
     accepted: bool | None = None
     delivered_ms: int | None = None
     comment: str = ""
-    asked: int = 0
-    """How often its status was asked for."""
+    status_requests: int = 0
+    """Number of requests for its status."""
 
 
 Respond = Callable[[CloudCharger, Ticket, int], None]
-"""Sends a CommandResponse to whoever listens; the number is the ticks that it carries."""
+"""Sends a CommandResponse with these ticks to all subscribers."""
 
 
-class Commands:
-    """Takes commands and answers them.
+class CommandDispatcher:
+    """Accepts commands, has them executed, and answers them.
 
     Args:
-        executor: executes them.
-        respond: sends the answers.
-        hold: holds the observations of a charger back.
-        release: lets them go.
-        delayed_actions: what does something later.
+        executor: executes the commands.
+        respond: sends CommandResponses.
+        hold: holds back the observations of a charger.
+        release: sends the observations held back.
+        delayed_actions: runs actions later, in real time.
         settings: of the cloud.
-        misbehaviour: what goes wrong.
-        dice: decides when.
-        statistics: counts.
-        clock: whose time counts.
+        misbehaviour: the faults to emulate.
+        dice: decides when a fault happens.
+        statistics: the cloud's counters.
+        clock: the cloud's time.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Commands:
         self._tickets: dict[tuple[str, int, int], Ticket] = {}
         self._last_ticks = 0
 
-    def give(
+    def accept(
         self,
         charger: CloudCharger,
         command: int,
@@ -94,22 +94,22 @@ class Commands:
         ticks: int | None = None,
         expires_ms: int | None = None,
     ) -> Ticket:
-        """Take a command; it is carried out now, and answered about a second later.
+        """Accept a command: execute it now, and answer it after `command_delay_s`.
 
         Args:
-            charger: whom it is for.
-            command: its number.
-            arguments: as texts.
-            ticks: its name; None: a new one.
-            expires_ms: from then on it is not carried out any more; None: after the usual time.
+            charger: the charger.
+            command: the command id.
+            arguments: the arguments, as texts.
+            ticks: the ticks that identify it; None for new ones.
+            expires_ms: its expiry in UTC milliseconds; None for `command_life_s` from now.
 
         Raises:
-            ArgumentsError: its arguments are wrong; it is not taken.
+            ArgumentsError: the command is unknown, or an argument is invalid; it is not accepted.
         """
         now_ms = self._clock.now().utc_ms
-        given = None if ticks is None else self._tickets.get((charger.serial, command, ticks))
-        if given is not None:
-            return given  # the broker has delivered it twice
+        known = None if ticks is None else self._tickets.get((charger.serial, command, ticks))
+        if known is not None:
+            return known  # a redelivery of the broker
         ticks = self._new_ticks(ticks)
         if expires_ms is None:
             expires_ms = now_ms + round(self._settings.command_life_s * 1000)
@@ -131,25 +131,25 @@ class Commands:
         return ticket
 
     def reject(self, charger: CloudCharger, command: int, *, ticks: int | None, comment: str) -> None:
-        """Answer a command that cannot be understood."""
+        """Answer a command that cannot be decoded with `wasAccepted` false."""
         ticket = Ticket(device=charger.serial, command=command, ticks=self._new_ticks(ticks), expires_ms=0)
         self._file(ticket)
         self._answer(charger, ticket, False, comment)
 
     def _new_ticks(self, given: int | None) -> int:
-        """Return the name of a new command: the given one, or the time, which no two share."""
+        """Return the given ticks, or the present time as ticks that no other command has."""
         if given is not None:
             return given
         self._last_ticks = max(self._last_ticks + 1, ticks_of(self._clock.now().utc_ms))
         return self._last_ticks
 
     def status(self, device: str, command: int, ticks: int) -> Ticket | None:
-        """Return a command; None: there is none, or its status is not there yet."""
+        """Return a command; None if it is unknown, or its status is not available yet."""
         ticket = self._tickets.get((device, command, ticks))
         if ticket is None:
             return None
-        ticket.asked += 1
-        return None if ticket.asked <= self._misbehaviour.status_missing else ticket
+        ticket.status_requests += 1
+        return None if ticket.status_requests <= self._misbehaviour.status_missing else ticket
 
     def _execute(
         self, charger: CloudCharger, ticket: Ticket, arguments: Sequence[str], *, answered: bool
@@ -195,7 +195,7 @@ class Commands:
         self._delayed_actions.run_in(delay_s, send)
 
     def _send_foreign(self, charger: CloudCharger) -> None:
-        """Answer a command that the app, another client or the cloud itself seems to have given."""
+        """Send a response to a command of another client: of the app, for instance."""
         now_ms = self._clock.now().utc_ms
         command = self._dice.random.choice(
             (CommandId.AUTHORIZE_CHARGING, CommandId.POLL_ALL, CommandId.SET_DYNAMIC_CHARGER_CURRENT)
@@ -214,7 +214,7 @@ class Commands:
 
 
 def body_of(ticket: Ticket, ticks: int) -> dict[str, object]:
-    """Return a command as its status and its CommandResponse tell it; what is pending is null."""
+    """Return a command as its status and its CommandResponse have it; pending fields are null."""
     result = None if ticket.accepted is None else (0 if ticket.accepted else REJECTED)
     return {
         "serialNumber": ticket.device,

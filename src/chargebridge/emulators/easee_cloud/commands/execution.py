@@ -1,4 +1,4 @@
-"""Easee's commands, by number and arguments: what each of them does to a charger."""
+"""Executes Easee's commands, by command id and arguments, on the simulated chargers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -26,7 +26,7 @@ from chargebridge.chargers.model import (
 from chargebridge.chargers.simulator.charger import AUTHORIZATION_MS
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
-from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, Given, settings_of
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import Authorization, CloudCharger, settings_of
 from chargebridge.emulators.easee_cloud.charger.limits import Phases, whole_amperes
 from chargebridge.emulators.easee_cloud.charger.measurements import report_lifetime_energy
 from chargebridge.emulators.easee_cloud.charger.notation import boolean
@@ -37,7 +37,7 @@ from chargebridge.emulators.easee_cloud.commands.current_control import CurrentC
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 
 Finish = Callable[[bool | None, str], None]
-"""Hears whether a command was accepted, and why not; None: nobody will ever answer it."""
+"""Called with whether the charger accepted the command (None: it never answers), and a comment."""
 
 MINUTE_MS: Final = 60_000
 _MOST_MINUTES: Final = 366 * 24 * 60
@@ -52,36 +52,36 @@ _KEPT_BOOLEANS: Final[Mapping[int, Observation]] = {
     _O.REMOTE_START_REQUIRED: _O.REMOTE_START_REQUIRED,
     _O.SMART_BUTTON_ENABLED: _O.SMART_BUTTON_ENABLED,
 }
-"""Settings that are kept and told, and change nothing here. Commands that are not documented have the
-numbers of their observations, as documented ones mostly do."""
+"""Settings that are stored and reported, and have no effect here. Undocumented commands have the ids of their
+observations, as documented ones mostly do."""
 _KEPT_NUMBERS: Final[Mapping[int, tuple[Observation, int]]] = {
     CommandId.SET_PHASE_MODE: (_O.PHASE_MODE, 3),
     CommandId.SET_LED_STRIP_BRIGHTNESS: (_O.LED_STRIP_BRIGHTNESS, 100),
     _O.OFFLINE_CHARGING_MODE: (_O.OFFLINE_CHARGING_MODE, 2),
 }
-"""The same, with the highest value."""
+"""Numeric settings of that kind, with the highest value."""
 _RULES: Final[Mapping[int, str]] = {
     _O.AUTHORIZATION_REQUIRED: "authorization_required",
     _O.LOCAL_AUTHORIZE_OFFLINE_ENABLED: "authorize_offline",
     _O.ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID: "allow_unknown_offline",
 }
-"""Settings that a simulated charger charges by."""
+"""Authorization settings, by the field of `Configure`."""
 
 
 class ArgumentsError(ValueError):
-    """The arguments of a command are not what it takes; the text says which."""
+    """A command is unknown, or an argument of it is invalid; the text says which."""
 
 
 class CommandExecutor:
-    """Carries out commands on chargers that can be reached.
+    """Executes commands on reachable chargers.
 
     Args:
         chargers: the simulated chargers.
-        charger_commands: what gives them commands.
-        currents: what limits them.
+        charger_commands: sends commands to the simulated chargers.
+        currents: applies current limits.
         publish: publishes observations.
         settings: of the cloud.
-        clock: whose time counts.
+        clock: the cloud's time.
     """
 
     def __init__(
@@ -101,10 +101,10 @@ class CommandExecutor:
         self._clock = clock
 
     def execute(self, charger: CloudCharger, command: int, arguments: Sequence[str], finish: Finish) -> None:
-        """Do what a command asks; `finish` hears how it ended, later or at once.
+        """Execute a command; `finish` is called with its outcome, at once or later.
 
         Raises:
-            ArgumentsError: the arguments are wrong, or there is no such command; nothing was done.
+            ArgumentsError: the command is unknown, or an argument is invalid; nothing was done.
         """
         take = _Arguments(arguments)
         match command:
@@ -146,7 +146,7 @@ class CommandExecutor:
                 finish(True, "")
             case CommandId.SET_SMART_CHARGING:
                 self._keep(charger, {_O.SMART_CHARGING: boolean(take.boolean(1))}, finish)
-                self._currents.publish_mode(charger)  # the LED shows it
+                self._currents.publish_mode(charger)  # the LED shows this setting
             case CommandId.OVERRIDE_SCHEDULE:
                 self._override(charger, finish)
             case _ if command in _RULES:
@@ -157,20 +157,20 @@ class CommandExecutor:
                 observation, most = _KEPT_NUMBERS[command]
                 self._keep(charger, {observation: str(take.number(1, most=most))}, finish)
             case _:
-                raise ArgumentsError(f"no command {command} is known")
+                raise ArgumentsError(f"unknown command {command}")
 
     def _reboot(self, charger: CloudCharger, finish: Finish) -> None:
-        charger.reboots = True  # known before it tells that it has booted
+        charger.reboot_pending = True  # set before the charger reports its boot
 
         def ended(outcome: CommandOutcome) -> None:
-            charger.reboots = charger.reboots and outcome.outcome is Outcome.DONE
+            charger.reboot_pending = charger.reboot_pending and outcome.outcome is Outcome.DONE
 
         self._send(charger, Reboot(number=0, expires_ms=0), finish, ended)
 
     # --- authorization --------------------------------------------------------------------------------
 
     def _authorize(self, charger: CloudCharger, auth: str, status: int, finish: Finish) -> None:
-        charger.presented = None
+        charger.scanned_token = None
         reasons: Mapping[int, int | str] = {
             SCANNED_TOKEN_REASON: SCANNED_TOKEN_REASON,
             AUTH_REASON_USER: AUTH_REASON_USER,
@@ -179,13 +179,13 @@ class CommandExecutor:
         accepted = status in reasons
         if accepted:
             now_ms = self._clock.now().utc_ms
-            # Known before the session begins with it.
-            charger.given = Given(auth, reasons[status], now_ms + AUTHORIZATION_MS)
+            # Set before the session starts with it.
+            charger.authorization = Authorization(auth, reasons[status], now_ms + AUTHORIZATION_MS)
         command = Authorize(number=0, expires_ms=0, id_tag=auth, accepted=accepted)
 
         def ended(outcome: CommandOutcome) -> None:
             if outcome.outcome is not Outcome.DONE:
-                charger.given = None
+                charger.authorization = None
             self._currents.publish_mode(charger)
 
         self._send(charger, command, finish, ended)
@@ -193,15 +193,15 @@ class CommandExecutor:
     def _deauthorize(self, charger: CloudCharger, auth: str, finish: Finish) -> None:
         session = charger.session
         if session is None:
-            charger.presented = None
-            if auth and charger.given is not None and charger.given.auth != auth:
+            charger.scanned_token = None
+            if auth and charger.authorization is not None and charger.authorization.auth != auth:
                 finish(False, "another token is authorized")
                 return
-            charger.given = None
+            charger.authorization = None
             withdraw = Withdraw(number=0, expires_ms=0)
             self._send(charger, withdraw, finish, lambda _: self._currents.publish_mode(charger))
         elif auth and session.auth.lower() != auth.lower():
-            finish(False, "the session began with another token")
+            finish(False, "the session started with another token")
         else:
             self._send(charger, EndSession(number=0, expires_ms=0, session=session.number), finish)
 
@@ -256,7 +256,7 @@ class CommandExecutor:
         *,
         dynamic: bool = False,
     ) -> None:
-        """Let changed limits take effect on a charger, then let it tell them."""
+        """Apply changed limits to a charger, then publish them."""
 
         def ended(outcome: CommandOutcome | None) -> None:
             if outcome is None or outcome.outcome is Outcome.DONE:
@@ -290,7 +290,7 @@ class CommandExecutor:
         minutes = take.number(position, default=0, most=_MOST_MINUTES)
         return self._clock.now().utc_ms + minutes * MINUTE_MS if minutes else None
 
-    # --- telling --------------------------------------------------------------------------------------
+    # --- reports --------------------------------------------------------------------------------------
 
     def _poll(self, charger: CloudCharger) -> None:
         view = self._chargers.act(charger.serial, "view", {})
@@ -335,7 +335,7 @@ def _three(first: Observation, phases: Phases) -> dict[Observation, str]:
 
 
 class _Arguments:
-    """The arguments of a command, which are texts, read as what they mean; positions count from 1."""
+    """Parses the arguments of a command, which are texts. Positions count from 1."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
@@ -352,7 +352,7 @@ class _Arguments:
         try:
             number = whole_amperes(float(text))
         except (ValueError, OverflowError):
-            raise ArgumentsError(f"argument {position} is no number: {text[:40]!r}") from None
+            raise ArgumentsError(f"argument {position} is not a number: {text[:40]!r}") from None
         if not 0 <= number <= most:
             raise ArgumentsError(f"argument {position} is not between 0 and {most}: {text[:40]!r}")
         return number
@@ -369,7 +369,7 @@ class _Arguments:
             return True
         if text in {"0", "false"}:
             return False
-        raise ArgumentsError(f"argument {position} is no boolean: {text[:40]!r}")
+        raise ArgumentsError(f"argument {position} is not a boolean: {text[:40]!r}")
 
 
 assert all(rule in Configure.__struct_fields__ for rule in _RULES.values())

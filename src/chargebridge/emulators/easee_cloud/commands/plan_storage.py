@@ -10,13 +10,13 @@ from chargebridge.emulators.easee_cloud.commands.current_control import CurrentC
 
 
 class PlanStorage:
-    """Lets chargers keep plans and tell that they do.
+    """Stores charge plans on chargers, and publishes that they are stored.
 
     Args:
-        charger_commands: what gives commands to the simulated chargers.
-        currents: what limits them.
+        charger_commands: sends commands to the simulated chargers.
+        currents: applies current limits.
         publish: publishes observations.
-        clock: whose time counts.
+        clock: the cloud's time.
     """
 
     def __init__(
@@ -28,12 +28,12 @@ class PlanStorage:
         self._clock = clock
 
     def store(self, charger: CloudCharger, plan: Plan | None, text: str) -> None:
-        """Let a charger keep a plan instead of the one before.
+        """Store a plan on a charger instead of the one before.
 
         Args:
-            charger: the charger; one that cannot be reached gets it when it is back.
-            plan: the plan; None: keep none.
-            text: how the charger tells it (observation 62).
+            charger: the charger; an unreachable one receives the plan when it is back.
+            plan: the plan; None removes the stored one.
+            text: the plan as observation 62 reports it.
         """
         charger.pending_plan = (plan, text)
         if not charger.reachable:
@@ -53,6 +53,6 @@ class PlanStorage:
         self._charger_commands.send(charger.serial, StorePlan(number=0, expires_ms=0, plan=plan), ended)
 
     def store_pending(self, charger: CloudCharger) -> None:
-        """Hand over what could not be handed over before, to a charger that is back."""
+        """Store the plan that an unreachable charger could not receive, now that it is back."""
         if charger.pending_plan is not None:
             self.store(charger, *charger.pending_plan)

@@ -1,4 +1,4 @@
-"""What chargers are and do: everything that is only read."""
+"""Handlers for chargers: their details, configuration, state, observations, operator and firmware."""
 
 from http import HTTPStatus
 from typing import Final
@@ -33,7 +33,7 @@ _PRODUCTS: Final = {
 
 
 class Operator(Struct, frozen=True):
-    """The body that chooses an operator."""
+    """The body that sets the operator of a charger."""
 
     id: int
 
@@ -99,7 +99,7 @@ class _Chargers:
         return answer(body)
 
     async def observations(self, request: web.Request) -> web.Response:
-        """Values are typed here, unlike on the stream; what was never told is left out."""
+        """Return typed values, unlike the stream; a value never reported is left out."""
         charger = self._roster.charger(request.match_info["charger"])
         texts = [text for text in request.query.get("ids", "").split(",") if text.strip()]
         if not texts or len(texts) > IDS_AT_MOST or not all(text.strip().isdecimal() for text in texts):

@@ -1,4 +1,4 @@
-"""What every request passes before the API sees it: counting, the block, faults, rate limits, the token."""
+"""The middleware of every request: statistics, the block, injected faults, rate limit, access token."""
 
 import asyncio
 from collections import deque
@@ -24,11 +24,11 @@ BLOCK_TEXT: Final = (
 
 
 class RateLimit:
-    """Lets so many requests pass within a time of the clock.
+    """A sliding-window rate limit.
 
     Args:
-        most: how many.
-        window_s: within how many seconds.
+        most: the number of requests that pass within the window.
+        window_s: the length of the window, in seconds of the clock.
     """
 
     def __init__(self, most: int, window_s: int) -> None:
@@ -37,7 +37,7 @@ class RateLimit:
         self._passed: deque[int] = deque()
 
     def passes(self, now_ms: int) -> bool:
-        """Return whether one more may pass now, and count it if so."""
+        """Return whether a request passes now; one that passes is counted."""
         passed = self._passed
         while passed and passed[0] <= now_ms - self._window_ms:
             passed.popleft()
@@ -48,15 +48,15 @@ class RateLimit:
 
 
 class Middleware:
-    """Stands before all handlers.
+    """Wraps the handlers.
 
     Args:
-        accounts: knows which tokens are good.
+        accounts: knows which tokens are valid.
         settings: of the cloud.
-        misbehaviour: what goes wrong.
-        dice: decides when.
-        statistics: counts.
-        clock: whose time counts.
+        misbehaviour: the faults to emulate.
+        dice: decides when a fault happens.
+        statistics: the cloud's counters.
+        clock: the cloud's time.
     """
 
     def __init__(
@@ -76,23 +76,23 @@ class Middleware:
         limits = settings.rate_limits
         self._overall = RateLimit(limits.overall, limits.overall_window_s)
         self._last_request_ms: int | None = None
-        """While the address is blocked: when it asked last."""
+        """The time of the last request, while the address is blocked."""
 
-    def guard(self, kind: str, handler: Handler, *, public: bool = False, stream: bool = False) -> Handler:
-        """Put the gate before a handler.
+    def wrap(self, kind: str, handler: Handler, *, public: bool = False, stream: bool = False) -> Handler:
+        """Return a handler that passes its requests through the middleware first.
 
         Args:
-            kind: what is asked for, for the statistics and `Misbehaviour.fail_kind`.
-            handler: what answers.
-            public: no token is needed.
-            stream: the token may also come as the query's `access_token`, and the answer takes long.
+            kind: the kind of request, for the statistics and `Misbehaviour.fail_kind`.
+            handler: the handler to wrap.
+            public: requests need no token.
+            stream: the token may also come in the query, as `access_token`.
         """
 
-        async def guarded(request: web.Request) -> web.StreamResponse:
-            flying = self._statistics.in_flight
-            flying[kind] += 1
+        async def wrapped(request: web.Request) -> web.StreamResponse:
+            in_flight = self._statistics.in_flight
+            in_flight[kind] += 1
             most = self._statistics.most_in_flight
-            most[kind] = max(most[kind], flying[kind])
+            most[kind] = max(most[kind], in_flight[kind])
             status = 500
             try:
                 refusal = await self._refusal(request, kind, public=public, stream=stream)
@@ -104,10 +104,10 @@ class Middleware:
             else:
                 return response
             finally:
-                flying[kind] -= 1
+                in_flight[kind] -= 1
                 self._statistics.requests[kind, status] += 1
 
-        return guarded
+        return wrapped
 
     async def _answer(self, handler: Handler, request: web.Request) -> web.StreamResponse:
         try:

@@ -1,4 +1,4 @@
-"""The stream of updates: a SignalR hub over WebSockets, to which clients subscribe charger by charger."""
+"""The SignalR hub over WebSockets, where clients subscribe to chargers one by one."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from chargebridge.emulators.easee_cloud.stream import signalr
 
 HANDSHAKE_TIMEOUT_S: Final = 15.0
 FRAME_SIZE: Final = 64 * 1024
-"""Messages that wait go out together in frames of about so many bytes, as the real server does it."""
+"""Unsent messages are joined into frames of about so many bytes, as the real server does."""
 MESSAGE_LIMIT: Final = 64 * 1024
 _BACKPRESSURE_SHARE: Final = 1 / 32
 """Share of the buffer that may be unsent while the hub still reads the client's calls: each of them may ask
@@ -36,22 +36,22 @@ _log = structlog.get_logger(__name__)
 
 
 class Replay(Protocol):
-    """Knows what a new subscriber has to be told."""
+    """Returns the current state of a charger for a new subscriber."""
 
     def __call__(self, serial: str) -> Iterable[bytes] | None:
-        """Return the messages for all that is known of a charger; None: there is no such charger."""
+        """Return the last values of a charger as messages; None if the charger is unknown."""
 
 
 class Hub:
-    """Keeps the streams and who subscribed to what.
+    """The streams and their subscriptions.
 
     Args:
-        replay: what a new subscriber is told.
-        misbehaviour: what goes wrong.
-        dice: decides when.
-        statistics: counts.
-        scheduler: for when streams are dropped.
-        seed: decides connection ids.
+        replay: returns the current state of a charger for a new subscriber.
+        misbehaviour: the faults to emulate.
+        dice: decides when a fault happens.
+        statistics: the cloud's counters.
+        scheduler: cuts streams for `Misbehaviour.drop_streams_every_s`.
+        seed: decides the connection ids.
         ping_s: real seconds between two pings.
         buffer_bytes: unsent bytes of a stream above which it is closed.
     """
@@ -87,7 +87,7 @@ class Hub:
     # --- connections ----------------------------------------------------------------------------------
 
     def negotiate(self) -> web.Response:
-        """Offer a connection, as the server does for protocol version 0 of negotiation."""
+        """Return a connection id, as the real server does for version 0 of the negotiation."""
         connection_id = f"{self._random.getrandbits(128):032x}"
         self._negotiated[connection_id] = None
         while len(self._negotiated) > NEGOTIATED_KEPT:
@@ -97,7 +97,7 @@ class Hub:
         )
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
-        """Serve one stream until it ends. A connection id is good once; without one it was not negotiated."""
+        """Serve one stream until it ends. A connection id is valid once, and may be left out."""
         connection_id = request.query.get("id")
         if connection_id is not None:
             if connection_id not in self._negotiated:
@@ -122,7 +122,7 @@ class Hub:
         return socket
 
     def _plan_drop(self) -> None:
-        """Drop all streams after their time, if they have one."""
+        """Schedule the next cut of all streams, if `drop_streams_every_s` is set."""
         every_s = self.misbehaviour.drop_streams_every_s
         if not every_s or self._drop_is_planned:
             return
@@ -137,36 +137,36 @@ class Hub:
         self._scheduler.schedule("drop streams", self._scheduler.now_ms + round(every_s * 1000), drop)
 
     def drop_all(self) -> None:
-        """Cut all streams at once, without a word."""
+        """Cut all streams at once, without a close message."""
         for stream in list(self._streams):
             stream.cut()
 
     # --- subscriptions --------------------------------------------------------------------------------
 
     def subscribe(self, serial: str, stream: "Stream") -> None:
-        """Let a stream hear of a charger."""
+        """Subscribe a stream to a charger."""
         self.statistics.subscriptions += 1
         stream.serials.add(serial)
         self._subscribers.setdefault(serial, set()).add(stream)
 
     def unsubscribe(self, serial: str, stream: "Stream") -> None:
-        """Let a stream hear of a charger no more."""
+        """End the subscription of a stream to a charger."""
         stream.serials.discard(serial)
         self._subscribers.get(serial, set()).discard(stream)
 
     def has_subscribers(self, serial: str) -> bool:
-        """Return whether anybody subscribed to a charger."""
+        """Return whether any stream is subscribed to a charger."""
         return bool(self._subscribers.get(serial))
 
     def update(self, serial: str, message: bytes) -> None:
-        """Send an observation to all who subscribed to its charger."""
+        """Send an observation to all subscribers of its charger."""
         self._plan_drop()
         for stream in self._subscribers.get(serial, ()):
             self.statistics.updates_sent += 1
             stream.send(message)
 
     def respond(self, serial: str, body: Mapping[str, object]) -> None:
-        """Send a CommandResponse to all who subscribed to its charger."""
+        """Send a CommandResponse to all subscribers of its charger."""
         message = signalr.invocation("CommandResponse", body)
         for stream in self._subscribers.get(serial, ()):
             self.statistics.responses_sent += 1
@@ -177,49 +177,49 @@ class Stream:
     """One client's connection to the hub.
 
     Args:
-        hub: where it subscribes.
+        hub: the hub it belongs to.
         socket: its WebSocket, after the opening handshake.
-        transport: the TCP connection under it.
+        transport: the TCP connection below the WebSocket.
     """
 
     def __init__(self, hub: Hub, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self.serials: set[str] = set()
         self.silent = False
-        """It is open, and says nothing."""
+        """Whether it is open but sends nothing."""
         self._hub = hub
         self._socket = socket
         self._transport = transport
         self._unsent: list[bytes] = []
         self._unsent_bytes = 0
-        self._news = asyncio.Event()
+        self._not_empty = asyncio.Event()
         self._flushing = asyncio.Lock()
 
     def send(self, message: bytes) -> None:
-        """Send a message as soon as the client takes it."""
+        """Send a message as soon as the client reads."""
         if self.silent or self._hub.misbehaviour.silent_streams:
             return
         self._unsent.append(message)
         self._unsent_bytes += len(message)
         if self._unsent_bytes > self._hub.buffer_bytes:
             self._hub.statistics.streams_too_slow += 1
-            _log.warning("a stream is cut: its client does not read", unsent_bytes=self._unsent_bytes)
+            _log.warning("stream cut: its client does not read", unsent_bytes=self._unsent_bytes)
             self.cut()
             return
-        self._news.set()
+        self._not_empty.set()
 
     def cut(self) -> None:
-        """End the connection without a word."""
+        """Cut the connection, without a close message."""
         self._unsent.clear()
         if self._transport is not None:
             self._transport.abort()
 
     async def serve(self) -> None:
-        """Shake hands, then serve the client until it leaves."""
+        """Complete the SignalR handshake, then serve the client until it leaves."""
         try:
             async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
                 rest = await self._shake_hands()
         except (TimeoutError, signalr.MessageError) as error:
-            _log.warning("a stream did not begin as SignalR does", error=str(error))
+            _log.warning("stream closed: no valid SignalR handshake", error=str(error))
             await self._socket.close(code=WSCloseCode.PROTOCOL_ERROR)
             return
         if rest is None:
@@ -242,7 +242,7 @@ class Stream:
             await self._socket.close()
 
     async def _shake_hands(self) -> list[bytes] | None:
-        """Return the messages that came together with the handshake; None: the connection has ended."""
+        """Return the messages that came together with the handshake; None if the connection has ended."""
         data = b""
         while signalr.SEPARATOR not in data:
             chunk = await self._receive()
@@ -286,7 +286,7 @@ class Stream:
         return None
 
     def _take(self, message: signalr.ClientMessage) -> bool:
-        """Do what a client asks; False: it leaves."""
+        """Handle a message of the client; return False if it closes the connection."""
         if message.type == signalr.CLOSE:
             return False
         if message.type == signalr.INVOCATION:
@@ -296,7 +296,7 @@ class Stream:
         return True
 
     def _invoke(self, message: signalr.ClientMessage) -> str | None:
-        """Carry out a call; return why it failed, if it did."""
+        """Execute an invocation; return the error, or None."""
         arguments = message.arguments
         serial = arguments[0] if arguments else None
         if not isinstance(serial, str):
@@ -322,17 +322,17 @@ class Stream:
 
     async def _write(self) -> None:
         while True:
-            await self._news.wait()
+            await self._not_empty.wait()
             try:
                 await self._flush()
             except ConnectionError:
-                return  # the reader notices, too, and ends the stream
+                return  # the reader sees it, too, and ends the stream
 
     async def _flush(self) -> None:
         async with self._flushing:
             while self._unsent:
                 await self._send_all()
-            self._news.clear()
+            self._not_empty.clear()
 
     async def _send_all(self) -> None:
         unsent, self._unsent = self._unsent, []

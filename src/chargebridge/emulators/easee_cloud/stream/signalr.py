@@ -1,4 +1,4 @@
-"""The JSON protocol of ASP.NET Core SignalR, version 1: texts of messages, nothing of what they mean.
+"""Encodes and decodes messages of the JSON protocol of ASP.NET Core SignalR, version 1.
 
 https://github.com/dotnet/aspnetcore/blob/main/src/SignalR/docs/specs/HubProtocol.md
 """
@@ -17,7 +17,7 @@ INVOCATION, COMPLETION, PING_TYPE, CLOSE = 1, 3, 6, 7
 
 
 class MessageError(ValueError):
-    """A client sent what is no message of this protocol."""
+    """A client sent something that is not a message of this protocol."""
 
 
 class Handshake(Struct, frozen=True):
@@ -55,40 +55,40 @@ _messages = msgspec.json.Decoder(ClientMessage)
 
 
 def read_handshake(text: bytes) -> Handshake:
-    """Return what a client wants to speak; raises `MessageError` if that cannot be read."""
+    """Decode a handshake; raises `MessageError` if it is invalid."""
     try:
         return _handshakes.decode(text)
     except (RecursionError, msgspec.MsgspecError) as error:
-        raise MessageError(f"no handshake: {error}") from None
+        raise MessageError(f"invalid handshake: {error}") from None
 
 
 def read_message(text: bytes) -> ClientMessage:
-    """Return a message of a client; raises `MessageError` if it is none."""
+    """Decode a message of a client; raises `MessageError` if it is invalid."""
     try:
         return _messages.decode(text)
     except (RecursionError, msgspec.MsgspecError) as error:
-        raise MessageError(f"no message: {error}") from None
+        raise MessageError(f"invalid message: {error}") from None
 
 
 def invocation(target: str, argument: Mapping[str, object]) -> bytes:
-    """Write a call of a client's method with one argument."""
+    """Encode an invocation of a client's method with one argument."""
     return _encoder.encode(_Invocation(INVOCATION, target, (argument,))) + SEPARATOR
 
 
 def completion(invocation_id: str, error: str | None = None) -> bytes:
-    """Write the end of a client's call: without a result, or failed."""
+    """Encode the completion of a client's invocation, without a result or with an error."""
     if error is None:
         return _encoder.encode(_Completion(COMPLETION, invocation_id, result=None)) + SEPARATOR
     return _encoder.encode(_Completion(COMPLETION, invocation_id, error=error)) + SEPARATOR
 
 
 def handshake_refused(error: str) -> bytes:
-    """Write the answer to a handshake for a protocol that is not spoken."""
+    """Encode the answer to a handshake for an unsupported protocol."""
     return _encoder.encode({"error": error}) + SEPARATOR
 
 
 def close(error: str | None = None) -> bytes:
-    """Write the message that ends a connection."""
+    """Encode the message that closes a connection."""
     body: dict[str, object] = {"type": CLOSE, "allowReconnect": True}
     if error is not None:
         body["error"] = error
@@ -96,14 +96,14 @@ def close(error: str | None = None) -> bytes:
 
 
 def product_update(serial: str, id: int, data_type: int, timestamp: str, value: str) -> bytes:
-    """Write an observation, as text that was assembled by hand: there are thousands a second.
+    """Encode an observation. The text is formatted by hand since there are thousands a second.
 
     Args:
-        serial: of the charger.
-        id: of the observation.
-        data_type: how the value is to be read.
-        timestamp: ISO 8601.
-        value: always text.
+        serial: the charger's serial number.
+        id: the observation's id.
+        data_type: the data type of the value.
+        timestamp: the time in ISO 8601.
+        value: the value, always as text.
     """
     return (
         b'{"type":1,"target":"ProductUpdate","arguments":[{"mid":%b,"dataType":%d,"id":%d,'
