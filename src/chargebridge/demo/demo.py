@@ -22,7 +22,7 @@ from rich.console import Console
 from chargebridge.demo.dossier import dossier
 from chargebridge.demo.faults import plan_cuts, plan_kills, plan_outages
 from chargebridge.demo.reconciliation import FEWEST_SESSIONS, Reconciliation
-from chargebridge.demo.stage import LOCAL_BROKER, Cast, DemoError, Stage
+from chargebridge.demo.testbed import LOCAL_BROKER, DemoError, DemoSettings, DemoTestbed
 from chargebridge.demo.trouble import Trouble
 from chargebridge.demo.vendors import VendorKind
 from chargebridge.demo.view import View, progress_line
@@ -56,7 +56,7 @@ class Plan:
     """Draw a live view; else log."""
     vendor: VendorKind = VendorKind.SIMULATOR
     misbehave: float = 0.0
-    """See `Cast.misbehave`."""
+    """See `DemoSettings.misbehave`."""
     amqp_url: str = LOCAL_BROKER
 
     @property
@@ -117,8 +117,8 @@ class Demo:
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(ending, self._interrupted.set)
-        stage = Stage(
-            Cast(
+        testbed = DemoTestbed(
+            DemoSettings(
                 folder=folder,
                 charge_points=plan.charge_points,
                 speed=plan.speed,
@@ -132,53 +132,53 @@ class Demo:
                 amqp_url=plan.amqp_url,
             )
         )
-        trouble = Trouble(stage, self._say)
+        trouble = Trouble(testbed, self._say)
         try:
-            await stage.start()
-            await self._watch(stage, trouble)
+            await testbed.start()
+            await self._watch(testbed, trouble)
             finished = not self._interrupted.is_set()
             if finished:
-                stage.cloud.stop_arrivals()
-                await self._wind_down(stage)
+                testbed.cloud.stop_arrivals()
+                await self._wind_down(testbed)
         finally:
-            await stage.stop()
-        code = self._conclude(stage, trouble, finished=finished)
-        stage.close()
+            await testbed.stop()
+        code = self._conclude(testbed, trouble, finished=finished)
+        testbed.close()
         return code
 
     # --- while it runs ----------------------------------------------------------------------------
 
-    async def _watch(self, stage: Stage, trouble: Trouble) -> None:
+    async def _watch(self, testbed: DemoTestbed, trouble: Trouble) -> None:
         plan = self._plan
         making = asyncio.create_task(self._make(trouble))
         began = time.monotonic()
         next_log = began
         try:
-            with View(self._console, plan.charge_points, stage.clock, enabled=plan.draw) as view:
+            with View(self._console, plan.charge_points, testbed.clock, enabled=plan.draw) as view:
                 while not self._interrupted.is_set():
                     elapsed = time.monotonic() - began
-                    if making.done() and (making.exception() is not None or self._over(stage, elapsed)):
+                    if making.done() and (making.exception() is not None or self._over(testbed, elapsed)):
                         break
-                    _see_that_it_lives(stage)
+                    _see_that_it_lives(testbed)
                     if plan.draw:
-                        shown = await stage.gateway.charge_points(view.rows)
-                        view.show(shown, stage.world, stage.ledger, stage.central_system, elapsed)
+                        shown = await testbed.gateway.charge_points(view.rows)
+                        view.show(shown, testbed.world, testbed.ledger, testbed.central_system, elapsed)
                     elif time.monotonic() >= next_log:
                         next_log = time.monotonic() + _LOG_EVERY_S
-                        self._say(progress_line(elapsed, stage.world, stage.ledger, stage.clock))
+                        self._say(progress_line(elapsed, testbed.world, testbed.ledger, testbed.clock))
                     await self._pause(_LOOK_S)
         finally:
             making.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await making
 
-    def _over(self, stage: Stage, elapsed_s: float) -> bool:
+    def _over(self, testbed: DemoTestbed, elapsed_s: float) -> bool:
         plan = self._plan
         if plan.duration_s is None or elapsed_s < plan.duration_s:
             return False
         # Trouble takes the time of a run, and while the gateway is down nobody can begin to charge.
         grace_s = GRACE_S if plan.asks_for_trouble else 0.0
-        return elapsed_s >= plan.duration_s + grace_s or stage.fewest_sessions() >= FEWEST_SESSIONS
+        return elapsed_s >= plan.duration_s + grace_s or testbed.fewest_sessions() >= FEWEST_SESSIONS
 
     async def _make(self, trouble: Trouble) -> None:
         plan = self._plan
@@ -197,14 +197,14 @@ class Demo:
         except TimeoutError:
             return
 
-    async def _wind_down(self, stage: Stage) -> None:
+    async def _wind_down(self, testbed: DemoTestbed) -> None:
         """Wait until the last cars have left and the central system knows of everything."""
         self._say("no more cars; waiting for the last ones to leave")
         deadline = time.monotonic() + WIND_DOWN_S
         while time.monotonic() < deadline and not self._interrupted.is_set():
-            if stage.told_of_everything:
+            if testbed.told_of_everything:
                 return
-            _see_that_it_lives(stage)
+            _see_that_it_lives(testbed)
             await self._pause(_LOOK_S)
 
     # --- the end ----------------------------------------------------------------------------------
@@ -212,9 +212,9 @@ class Demo:
     def _say(self, text: str, style: str = "") -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
 
-    def _conclude(self, stage: Stage, trouble: Trouble, *, finished: bool) -> int:
-        outcome = stage.outcome()
-        wrong = [*outcome.complaints(), *trouble.broken, *stage.gateway.errors()]
+    def _conclude(self, testbed: DemoTestbed, trouble: Trouble, *, finished: bool) -> int:
+        outcome = testbed.outcome()
+        wrong = [*outcome.complaints(), *trouble.broken, *testbed.gateway.errors()]
         self._console.print(outcome.table())
         for line in trouble.summary():
             self._say(line)
@@ -222,7 +222,7 @@ class Demo:
             self._say(line, style="red")
         if wrong:
             self._say(f"Run again with: {self._plan.command}")
-            for line in dossier(stage, wrong):
+            for line in dossier(testbed, wrong):
                 self._say(line)
         if not finished:
             self._say("Interrupted.")
@@ -244,6 +244,6 @@ class Demo:
         return 0
 
 
-def _see_that_it_lives(stage: Stage) -> None:
-    if stage.gateway.ended:
-        raise DemoError(f"the gateway has ended by itself; its last words:\n{stage.gateway.last_words()}")
+def _see_that_it_lives(testbed: DemoTestbed) -> None:
+    if testbed.gateway.ended:
+        raise DemoError(f"the gateway has ended by itself; its last words:\n{testbed.gateway.last_words()}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from chargebridge.demo.promises import copy_files
-from chargebridge.demo.stage import Stage, identity_of
+from chargebridge.demo.testbed import DemoTestbed, identity_of
 
 SHOWN: Final = 3
 """Charge points at most."""
@@ -16,25 +16,27 @@ _SESSIONS: Final = 5
 _TABLES: Final = ("readable_transactions", "readable_queue", "readable_dead_letters", "readable_set_aside")
 
 
-def dossier(stage: Stage, complaints: Iterable[str]) -> Iterator[str]:
+def dossier(testbed: DemoTestbed, complaints: Iterable[str]) -> Iterator[str]:
     """Say of the charge points that are complained of what they said, and what all sides have written down.
 
     Args:
-        stage: where it happened, stopped.
+        testbed: where it happened, stopped.
         complaints: lines that begin with the identity of a charge point; others are passed over.
     """
     named = {line.partition(":")[0]: None for line in complaints}
-    identities = [identity for identity in named if identity in stage.identities][:SHOWN]
+    identities = [identity for identity in named if identity in testbed.identities][:SHOWN]
     with tempfile.TemporaryDirectory(prefix="chargebridge-") as folder:
-        store = copy_files(stage.gateway.store, Path(folder))
+        store = copy_files(testbed.gateway.store, Path(folder))
         for identity in identities:
-            yield f"--- {identity}: what was said, the last {len(stage.central_system.exchanges(identity))}"
-            yield from map(str, stage.central_system.exchanges(identity))
+            yield f"--- {identity}: what was said, the last {len(testbed.central_system.exchanges(identity))}"
+            yield from map(str, testbed.central_system.exchanges(identity))
             yield f"--- {identity}: the charger's last sessions"
-            sessions = [one for one in stage.world.finished_sessions() if identity_of(one.serial) == identity]
+            sessions = [
+                one for one in testbed.world.finished_sessions() if identity_of(one.serial) == identity
+            ]
             yield from map(str, sessions[-_SESSIONS:])
             yield f"--- {identity}: the central system's last transactions"
-            transactions = [one for one in stage.ledger.transactions() if one.identity == identity]
+            transactions = [one for one in testbed.ledger.transactions() if one.identity == identity]
             yield from map(str, transactions[-_SESSIONS:])
             if store is not None:
                 yield from _records(store, identity)

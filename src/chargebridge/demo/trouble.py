@@ -11,7 +11,7 @@ from chargebridge.clock import format_utc
 from chargebridge.demo.asking import Asker
 from chargebridge.demo.faults import Away, Cut, Kill, Moment, Outage
 from chargebridge.demo.promises import Promises, read_memory
-from chargebridge.demo.stage import DemoError, Stage
+from chargebridge.demo.testbed import DemoError, DemoTestbed
 from chargebridge.emulators.central_system import (
     AS_USUAL,
     NOTHING,
@@ -57,14 +57,14 @@ class Met(NamedTuple):
 
 
 class Trouble:
-    """Makes trouble on a stage, and counts it.
+    """Makes trouble on a testbed, and counts it.
 
     Args:
-        stage: where; started by its owner.
+        testbed: where; started by its owner.
         say: takes a line for whoever watches.
     """
 
-    def __init__(self, stage: Stage, say: Callable[[str], None]) -> None:
+    def __init__(self, testbed: DemoTestbed, say: Callable[[str], None]) -> None:
         self.met: list[Met] = []
         """What each kill met."""
         self.outages: list[Outage] = []
@@ -74,22 +74,22 @@ class Trouble:
         self.broken: list[str] = []
         """What was accepted before a kill and is not so after it."""
         self.promises = Promises()
-        self._stage = stage
+        self._testbed = testbed
         self._say = say
-        self._dice = random.Random(f"{stage.cast.seed}/trouble")  # noqa: S311 - play, not secrecy
+        self._dice = random.Random(f"{testbed.settings.seed}/trouble")  # noqa: S311 - play, not secrecy
         self._asker = Asker(
-            stage.central_system,
-            stage.identities,
+            testbed.central_system,
+            testbed.identities,
             self.promises,
-            random.Random(f"{stage.cast.seed}/asking"),  # noqa: S311 - play, not secrecy
+            random.Random(f"{testbed.settings.seed}/asking"),  # noqa: S311 - play, not secrecy
         )
         self._holding = False
         self._held = 0
         self._failing = False
         self._registration: RegistrationStatus | None = None
         for action in _TRANSACTION_MESSAGES:
-            stage.central_system.answer(action, self._take)
-        stage.central_system.answer("BootNotification", self._take_boot)
+            testbed.central_system.answer(action, self._take)
+        testbed.central_system.answer("BootNotification", self._take_boot)
 
     async def run(self, kills: Sequence[Kill], outages: Sequence[Away], cuts: Sequence[Cut]) -> None:
         """Make all of this trouble, each kind in its order, and leave everything running.
@@ -124,26 +124,28 @@ class Trouble:
 
     async def kill_now(self, moment: Moment) -> None:
         """The same, whatever the moment is."""
-        stage, central_system = self._stage, self._stage.central_system
-        if stage.gateway.ended:
-            raise DemoError(f"the gateway has ended by itself; its last words:\n{stage.gateway.last_words()}")
-        running = len(stage.world.running_sessions())
+        testbed, central_system = self._testbed, self._testbed.central_system
+        if testbed.gateway.ended:
+            raise DemoError(
+                f"the gateway has ended by itself; its last words:\n{testbed.gateway.last_words()}"
+            )
+        running = len(testbed.world.running_sessions())
         met = Met(moment, running, central_system.unanswered, self._asker.unanswered)
-        await stage.gateway.kill()
+        await testbed.gateway.kill()
         self._holding = False
         await self._drained()
-        await asyncio.to_thread(self._look, stage)
+        await asyncio.to_thread(self._look, testbed)
         self.met.append(met)
         self._say(
             f"gateway killed {met.moment}, with {met.running} sessions running, {met.unanswered} calls"
             f" unanswered, {met.asked} of the central system's"
         )
-        await stage.gateway.start()
+        await testbed.gateway.start()
 
     async def _wait_for(self, moment: Moment) -> None:
-        stage, dice = self._stage, self._dice
-        fleet = len(stage.identities)
-        central_system = stage.central_system
+        testbed, dice = self._testbed, self._dice
+        fleet = len(testbed.identities)
+        central_system = testbed.central_system
         match moment:
             case Moment.STARTING:
                 share = dice.random() * 1.5 - 0.5
@@ -178,9 +180,9 @@ class Trouble:
     async def _busy(self) -> None:
         """Wait until many sessions run, and the fleet is connected."""
         world, central_system, fleet = (
-            self._stage.world,
-            self._stage.central_system,
-            len(self._stage.identities),
+            self._testbed.world,
+            self._testbed.central_system,
+            len(self._testbed.identities),
         )
         wanted = min(OPEN_AT_A_KILL, fleet // 4)
         await _until(
@@ -190,12 +192,12 @@ class Trouble:
     async def _drained(self) -> None:
         """Wait until everything that the killed process has said has been taken."""
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
-            for identity in self._stage.identities:
-                await self._stage.central_system.wait_disconnected(identity, DRAIN_TIMEOUT_S)
+            for identity in self._testbed.identities:
+                await self._testbed.central_system.wait_disconnected(identity, DRAIN_TIMEOUT_S)
             await self._asker.settled()
 
-    def _look(self, stage: Stage) -> None:
-        self.broken += self.promises.broken(read_memory(stage.gateway.store))
+    def _look(self, testbed: DemoTestbed) -> None:
+        self.broken += self.promises.broken(read_memory(testbed.gateway.store))
 
     # --- the central system -----------------------------------------------------------------------
 
@@ -210,7 +212,7 @@ class Trouble:
             await self._end(away.outage)
 
     async def _begin(self, outage: Outage) -> None:
-        central_system = self._stage.central_system
+        central_system = self._testbed.central_system
         match outage:
             case Outage.CLOSED | Outage.CUT:
                 await central_system.stop(abort=outage is Outage.CUT)
@@ -234,7 +236,7 @@ class Trouble:
                 self._failing = True
 
     async def _end(self, outage: Outage) -> None:
-        central_system = self._stage.central_system
+        central_system = self._testbed.central_system
         match outage:
             case Outage.CLOSED | Outage.CUT:
                 await self._listen()
@@ -254,14 +256,14 @@ class Trouble:
                 self._failing = False
 
     async def _restart(self, *, abort: bool) -> None:
-        await self._stage.central_system.stop(abort=abort)
+        await self._testbed.central_system.stop(abort=abort)
         await self._listen()
 
     async def _listen(self) -> None:
         async with asyncio.timeout(LISTEN_TIMEOUT_S):
             while True:
                 try:
-                    return await self._stage.central_system.start()
+                    return await self._testbed.central_system.start()
                 except OSError:
                     await asyncio.sleep(0.1)  # somebody has the port for a moment
 
@@ -276,11 +278,11 @@ class Trouble:
     def _take_boot(self, _identity: str, _request: Any) -> Answer:
         if self._registration is None:
             return AS_USUAL
-        stage = self._stage
+        testbed = self._testbed
         return BootNotificationResponse(
             status=self._registration,
-            current_time=format_utc(stage.clock.now().utc_ms),
-            interval=max(1, round(stage.cast.speed)),
+            current_time=format_utc(testbed.clock.now().utc_ms),
+            interval=max(1, round(testbed.settings.speed)),
         )
 
     # --- the chargers' cloud ----------------------------------------------------------------------
@@ -289,11 +291,11 @@ class Trouble:
         """Take the chargers' cloud away for a while; the chargers themselves go on."""
         self.cuts += 1
         self._say(f"the chargers' cloud is away for {cut.lasts_s:.1f} s")
-        await self._stage.vendor.stop()
+        await self._testbed.vendor.stop()
         try:
             await asyncio.sleep(cut.lasts_s)
         finally:
-            await self._stage.vendor.start()
+            await self._testbed.vendor.start()
 
     # --- afterwards -------------------------------------------------------------------------------
 

@@ -15,22 +15,22 @@ CP = "CP00001"
 KEY = (CP, Subject.CONFIGURATION)
 
 
-async def test_the_store_of_a_killed_process_holds_what_was_accepted(act):
-    async with act(charge_points=1) as stage:
-        await stage.all_connected()
-        await stage.central_system.expect(CP, "StatusNotification", timeout_s=30)
+async def test_the_store_of_a_killed_process_holds_what_was_accepted(scenario_of):
+    async with scenario_of(charge_points=1) as scenario:
+        await scenario.all_connected()
+        await scenario.central_system.expect(CP, "StatusNotification", timeout_s=30)
 
         async def accepted(request):
-            return (await stage.central_system.call(CP, request)).status == "Accepted"
+            return (await scenario.central_system.call(CP, request)).status == "Accepted"
 
         assert await accepted(m.ChangeConfiguration(key=CONFIGURATION_KEY, value="1234"))
         assert await accepted(m.SendLocalList(list_version=7, update_type=UpdateType.FULL))
         # Scheduled while somebody is there, which counts as well.
-        await stage.central_system.call(
+        await scenario.central_system.call(
             CP, m.ChangeAvailability(connector_id=1, type=AvailabilityType.INOPERATIVE)
         )
-        await stage.stage.gateway.kill()
-        store = stage.stage.gateway.store
+        await scenario.testbed.gateway.kill()
+        store = scenario.testbed.gateway.store
         memory = read_memory(store)
         assert memory[KEY] == "1234"
         assert memory[CP, Subject.AVAILABILITY] == "Inoperative"

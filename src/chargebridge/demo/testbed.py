@@ -37,7 +37,7 @@ class DemoError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class DemoSettings:
     """Who takes part, and how they are set up."""
 
     folder: Path
@@ -55,66 +55,66 @@ class Cast:
     """The broker, where one is needed."""
 
 
-class Stage:
+class DemoTestbed:
     """Sets everything up, starts and stops it, and compares both sides.
 
     Args:
-        cast: who takes part.
+        settings: who takes part.
 
     Raises:
         DemoError: the folder belongs to another run.
     """
 
-    def __init__(self, cast: Cast) -> None:
-        folder = cast.folder
+    def __init__(self, settings: DemoSettings) -> None:
+        folder = settings.folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _remember(folder, cast)
-        self.cast = cast
-        self.world = World(folder / "chargers.sqlite3", Traffic(cast.seed, PACES["busy"]))
+        _remember(folder, settings)
+        self.settings = settings
+        self.world = World(folder / "chargers.sqlite3", Traffic(settings.seed, PACES["busy"]))
         self.ledger = Ledger(folder / "central-system.sqlite3")
-        self.clock = _clock(cast.speed, self.world, self.ledger)
+        self.clock = _clock(settings.speed, self.world, self.ledger)
         self.cloud = SimulatedCloud(self.world, self.clock)
         self.identities: list[str] = []
-        for number in range(1, cast.charge_points + 1):
+        for number in range(1, settings.charge_points + 1):
             serial = f"{_SERIAL}{number:05}"
-            self.cloud.add(ChargerSettings(serial=serial, measure_every_s=max(60, round(cast.speed))))
+            self.cloud.add(ChargerSettings(serial=serial, measure_every_s=max(60, round(settings.speed))))
             self.identities.append(identity_of(serial))
         self.central_system = CentralSystem(
             self.clock,
             ledger=self.ledger,
             port=_free_port(PORTS),
             history=_HISTORY,
-            heartbeat_interval_s=max(300, round(cast.speed * 30)),
+            heartbeat_interval_s=max(300, round(settings.speed * 30)),
         )
-        self.vendor = self._vendor(cast)
+        self.vendor = self._vendor(settings)
         self.gateway = GatewayProcess(
             GatewayPlan(
                 folder=folder,
-                charge_points=cast.charge_points,
+                charge_points=settings.charge_points,
                 central_system_url=self.central_system.url,
                 driver_table=self.vendor.driver_table(),
-                speed=cast.speed,
+                speed=settings.speed,
                 real_origin_ms=self.clock.real_origin_ms,
                 simulated_origin_ms=self.clock.simulated_origin_ms,
                 api_port=_free_port(PORTS),
                 api_token=secrets.token_urlsafe(24),
-                call_timeout_s=cast.call_timeout_s,
-                configuration=cast.configuration,
+                call_timeout_s=settings.call_timeout_s,
+                configuration=settings.configuration,
             )
         )
 
-    def _vendor(self, cast: Cast) -> Vendor:
+    def _vendor(self, settings: DemoSettings) -> Vendor:
         port = _free_port(PORTS)
-        if cast.vendor is VendorKind.SIMULATOR:
-            return SimulatorVendor(self.cloud, cast.folder, port)
-        operator = cast.vendor is VendorKind.EASEE_OPERATOR
+        if settings.vendor is VendorKind.SIMULATOR:
+            return SimulatorVendor(self.cloud, settings.folder, port)
+        operator = settings.vendor is VendorKind.EASEE_OPERATOR
         return EaseeVendor(
             self.cloud,
             self.clock,
             port,
-            seed=cast.seed,
-            misbehave=cast.misbehave,
-            amqp_url=cast.amqp_url if operator else None,
+            seed=settings.seed,
+            misbehave=settings.misbehave,
+            amqp_url=settings.amqp_url if operator else None,
         )
 
     async def start(self) -> None:
@@ -189,10 +189,10 @@ def _clock(speed: float, world: World, ledger: Ledger) -> ScaledClock:
     return ScaledClock(speed, now_ms, seen_ms + 1000 if seen_ms else now_ms)
 
 
-def _remember(folder: Path, cast: Cast) -> None:
+def _remember(folder: Path, settings: DemoSettings) -> None:
     """See that a folder is gone on with as it was begun."""
     path = folder / "demo.json"
-    own = {"seed": cast.seed, "charge_points": cast.charge_points}
+    own = {"seed": settings.seed, "charge_points": settings.charge_points}
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
         if before != own:
