@@ -1,4 +1,4 @@
-"""A demonstration from beginning to end: set up, run, watch, make trouble, wind down, compare.
+"""A demonstration from beginning to end: set up, run, watch, inject faults, wind down, compare.
 
 Chargers and central system live in this process; the gateway runs in one of its own, as a user
 would run it, so that it can be killed while the others live on.
@@ -20,17 +20,17 @@ import uvloop
 from rich.console import Console
 
 from chargebridge.demo.dossier import dossier
+from chargebridge.demo.fault_injection import FaultInjector
 from chargebridge.demo.faults import plan_cuts, plan_kills, plan_outages
 from chargebridge.demo.reconciliation import FEWEST_SESSIONS, Reconciliation
 from chargebridge.demo.testbed import LOCAL_BROKER, DemoError, DemoSettings, DemoTestbed
-from chargebridge.demo.trouble import Trouble
 from chargebridge.demo.vendors import VendorKind
 from chargebridge.demo.view import View, progress_line
 
 WIND_DOWN_S: Final = 120.0
 """Real seconds for the last cars to leave and the last messages to arrive."""
 GRACE_S: Final = 180.0
-"""How much longer, in real seconds, a run with trouble may take until it proves something."""
+"""How much longer, in real seconds, a run with faults may take until it proves something."""
 ATTEMPTS: Final = 1000
 """TransactionMessageAttempts: a central system that is away or ill for a while costs no dead letter."""
 _LOOK_S: Final = 0.25
@@ -60,7 +60,7 @@ class Plan:
     amqp_url: str = LOCAL_BROKER
 
     @property
-    def asks_for_trouble(self) -> bool:
+    def injects_faults(self) -> bool:
         """Whether anything is to be killed or taken away."""
         return bool(self.kills or self.outages or self.cuts)
 
@@ -132,32 +132,34 @@ class Demo:
                 amqp_url=plan.amqp_url,
             )
         )
-        trouble = Trouble(testbed, self._say)
+        injector = FaultInjector(testbed, self._say)
         try:
             await testbed.start()
-            await self._watch(testbed, trouble)
+            await self._watch(testbed, injector)
             finished = not self._interrupted.is_set()
             if finished:
                 testbed.cloud.stop_arrivals()
                 await self._wind_down(testbed)
         finally:
             await testbed.stop()
-        code = self._conclude(testbed, trouble, finished=finished)
+        code = self._conclude(testbed, injector, finished=finished)
         testbed.close()
         return code
 
     # --- while it runs ----------------------------------------------------------------------------
 
-    async def _watch(self, testbed: DemoTestbed, trouble: Trouble) -> None:
+    async def _watch(self, testbed: DemoTestbed, injector: FaultInjector) -> None:
         plan = self._plan
-        making = asyncio.create_task(self._make(trouble))
+        injecting = asyncio.create_task(self._inject(injector))
         began = time.monotonic()
         next_log = began
         try:
             with View(self._console, plan.charge_points, testbed.clock, enabled=plan.draw) as view:
                 while not self._interrupted.is_set():
                     elapsed = time.monotonic() - began
-                    if making.done() and (making.exception() is not None or self._over(testbed, elapsed)):
+                    if injecting.done() and (
+                        injecting.exception() is not None or self._over(testbed, elapsed)
+                    ):
                         break
                     _see_that_it_lives(testbed)
                     if plan.draw:
@@ -168,23 +170,23 @@ class Demo:
                         self._say(progress_line(elapsed, testbed.world, testbed.ledger, testbed.clock))
                     await self._pause(_LOOK_S)
         finally:
-            making.cancel()
+            injecting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await making
+                await injecting
 
     def _over(self, testbed: DemoTestbed, elapsed_s: float) -> bool:
         plan = self._plan
         if plan.duration_s is None or elapsed_s < plan.duration_s:
             return False
-        # Trouble takes the time of a run, and while the gateway is down nobody can begin to charge.
-        grace_s = GRACE_S if plan.asks_for_trouble else 0.0
+        # FaultInjector takes the time of a run, and while the gateway is down nobody can begin to charge.
+        grace_s = GRACE_S if plan.injects_faults else 0.0
         return elapsed_s >= plan.duration_s + grace_s or testbed.fewest_sessions() >= FEWEST_SESSIONS
 
-    async def _make(self, trouble: Trouble) -> None:
+    async def _inject(self, injector: FaultInjector) -> None:
         plan = self._plan
-        if plan.duration_s is None or not plan.asks_for_trouble:
+        if plan.duration_s is None or not plan.injects_faults:
             return
-        await trouble.run(
+        await injector.run(
             plan_kills(plan.seed, plan.kills, plan.duration_s),
             plan_outages(plan.seed, plan.outages, plan.duration_s),
             plan_cuts(plan.seed, plan.cuts, plan.duration_s),
@@ -212,11 +214,11 @@ class Demo:
     def _say(self, text: str, style: str = "") -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
 
-    def _conclude(self, testbed: DemoTestbed, trouble: Trouble, *, finished: bool) -> int:
+    def _conclude(self, testbed: DemoTestbed, injector: FaultInjector, *, finished: bool) -> int:
         outcome = testbed.outcome()
-        wrong = [*outcome.complaints(), *trouble.broken, *testbed.gateway.errors()]
+        wrong = [*outcome.complaints(), *injector.lost, *testbed.gateway.errors()]
         self._console.print(outcome.table())
-        for line in trouble.summary():
+        for line in injector.summary():
             self._say(line)
         for line in wrong:
             self._say(line, style="red")
@@ -228,7 +230,7 @@ class Demo:
             self._say("Interrupted.")
             if self._plan.state is not None:
                 self._say(f"The same command goes on from {self._plan.state}.")
-            return 1 if outcome.violations or trouble.broken else 0
+            return 1 if outcome.violations or injector.lost else 0
         if wrong:
             return 1
         return self._proves(outcome)

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from chargebridge.demo.promises import copy_files
+from chargebridge.demo.durability_check import copy_files
 from chargebridge.demo.testbed import DemoTestbed, identity_of
 
 SHOWN: Final = 3

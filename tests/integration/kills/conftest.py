@@ -11,9 +11,9 @@ import pytest
 import uvloop
 
 from chargebridge.demo.dossier import dossier
+from chargebridge.demo.fault_injection import FaultInjector
 from chargebridge.demo.faults import Moment
 from chargebridge.demo.testbed import DemoSettings, DemoTestbed
-from chargebridge.demo.trouble import Trouble
 
 PATIENCE_S = 60.0
 """Only a failure takes so long."""
@@ -34,7 +34,7 @@ class Scenario:
 
     def __init__(self, testbed: DemoTestbed) -> None:
         self.testbed = testbed
-        self.trouble = Trouble(testbed, print)
+        self.injector = FaultInjector(testbed, print)
         self.ended_before = 0
 
     @property
@@ -71,7 +71,7 @@ class Scenario:
             return await self.testbed.gateway.listed("charge-points?limit=1") != []
 
         await self.until(is_up, "the gateway shows its charge points")
-        await self.trouble.kill_now(Moment.IDLE)
+        await self.injector.kill_now(Moment.IDLE)
 
     async def all_delivered(self) -> None:
         """Nothing waits in any queue of the gateway."""
@@ -96,7 +96,7 @@ class Scenario:
     def reconciles(self) -> None:
         """Both sides agree to the Wh, and nobody has anything to object to."""
         outcome = self.testbed.outcome()
-        wrong = [*outcome.complaints(), *self.trouble.broken, *self.testbed.gateway.errors()]
+        wrong = [*outcome.complaints(), *self.injector.lost, *self.testbed.gateway.errors()]
         self.show(wrong)
         assert wrong == []
         assert outcome.sessions > 0

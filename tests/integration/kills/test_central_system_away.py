@@ -32,10 +32,10 @@ async def test_sessions_go_on_while_the_central_system_is_away_for_a_moment_and_
     async with scenario_of() as scenario:
         await scenario.sessions_run()
         for outage in outages:
-            await scenario.trouble.take_central_system_away(Away(0.0, A_MOMENT, outage))
+            await scenario.injector.take_central_system_away(Away(0.0, A_MOMENT, outage))
             await scenario.all_connected()
         for outage in outages:
-            await scenario.trouble.take_central_system_away(Away(0.0, LONG, outage))
+            await scenario.injector.take_central_system_away(Away(0.0, LONG, outage))
             await scenario.all_connected()
         await scenario.all_told()
         assert await scenario.dead_letters() == []
@@ -46,9 +46,9 @@ async def test_sessions_go_on_while_the_central_system_is_away_for_a_moment_and_
 async def test_a_gateway_killed_while_it_is_not_accepted_tells_everything_once_it_is(scenario_of, outage):
     async with scenario_of() as scenario:
         await scenario.sessions_run()
-        away = asyncio.ensure_future(scenario.trouble.take_central_system_away(Away(0.0, LONG, outage)))
-        await scenario.trouble.kill(kill())
-        await scenario.trouble.kill(kill())
+        away = asyncio.ensure_future(scenario.injector.take_central_system_away(Away(0.0, LONG, outage)))
+        await scenario.injector.kill(kill())
+        await scenario.injector.kill(kill())
         await scenario.session_has_ended()
         await away
         await scenario.all_told()
@@ -71,13 +71,13 @@ async def test_a_cloud_cut_while_the_central_system_is_away_and_the_gateway_is_k
     async with scenario_of() as scenario:
         await scenario.sessions_run()
         await asyncio.gather(
-            scenario.trouble.take_central_system_away(Away(0.0, LONG, Outage.CUT)),
-            scenario.trouble.take_cloud_away(Cut(0.0, LONG / 2)),
-            scenario.trouble.kill(kill()),
+            scenario.injector.take_central_system_away(Away(0.0, LONG, Outage.CUT)),
+            scenario.injector.take_cloud_away(Cut(0.0, LONG / 2)),
+            scenario.injector.kill(kill()),
         )
         await asyncio.gather(
-            scenario.trouble.take_central_system_away(Away(0.0, LONG / 2, Outage.CLOSED)),
-            scenario.trouble.take_cloud_away(Cut(0.0, LONG)),
+            scenario.injector.take_central_system_away(Away(0.0, LONG / 2, Outage.CLOSED)),
+            scenario.injector.take_cloud_away(Cut(0.0, LONG)),
         )
         await scenario.all_told()
         scenario.reconciles()
@@ -123,7 +123,7 @@ async def test_few_attempts_and_errors_leave_dead_letters_and_no_session_unaccou
     few = {"TransactionMessageAttempts": "2", "TransactionMessageRetryInterval": "30"}
     async with scenario_of(configuration=few) as scenario:
         await scenario.sessions_run()
-        await scenario.trouble.take_central_system_away(Away(0.0, LONG, Outage.ERRORS))
+        await scenario.injector.take_central_system_away(Away(0.0, LONG, Outage.ERRORS))
         await scenario.until(lambda: bool(scenario.central_system.ledger.transactions()), "it answers again")
         scenario.testbed.cloud.stop_arrivals()
         await scenario.until(lambda: not scenario.testbed.world.running_sessions(), "the last cars leave")

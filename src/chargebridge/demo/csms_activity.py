@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import structs
 
-from chargebridge.demo.promises import CONFIGURATION_KEY, PROFILE_ID, Promises, Subject
+from chargebridge.demo.durability_check import CONFIGURATION_KEY, PROFILE_ID, DurabilityCheck, Subject
 from chargebridge.emulators.central_system import CallRefused, CentralSystem
 from chargebridge.ocpp16 import messages as m
 from chargebridge.ocpp16.datatypes import (
@@ -44,13 +44,13 @@ _SHARES: Final = {
 _ACCEPTED: Final = {"Accepted", "Scheduled"}
 
 
-class Asker:
+class CsmsActivity:
     """Asks for a configuration value, an availability, a charging profile or a local list now and then.
 
     Args:
         central_system: who asks.
         identities: the charge points.
-        promises: where the answers are noted.
+        durability_check: where the answers are noted.
         dice: where chance comes from.
     """
 
@@ -58,13 +58,13 @@ class Asker:
         self,
         central_system: CentralSystem,
         identities: Sequence[str],
-        promises: Promises,
+        durability_check: DurabilityCheck,
         dice: random.Random,
     ) -> None:
         self.paused = False
         self._central_system = central_system
         self._identities = identities
-        self._promises = promises
+        self._durability_check = durability_check
         self._dice = dice
         self._numbers = itertools.count(1)
         self._inoperative: set[str] = set()
@@ -121,8 +121,8 @@ class Asker:
         registration = self._central_system.ledger.charge_point(identity).registration
         return registration == RegistrationStatus.ACCEPTED and self._central_system.connected(identity)
 
-    def _spawn(self, asking: Coroutine[object, object, object]) -> None:
-        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(asking)
+    def _spawn(self, request: Coroutine[object, object, object]) -> None:
+        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(request)
         self._open.add(task)
         task.add_done_callback(self._open.discard)
 
@@ -134,14 +134,14 @@ class Asker:
     async def _ask(self, identity: str, subject: Subject) -> None:
         number = next(self._numbers)
         value, request = self._request(identity, subject, number)
-        self._promises.asked(identity, subject, value)
+        self._durability_check.record_request(identity, subject, value)
         status = await self._call(identity, request)
         if status in _ACCEPTED:
             if value == AvailabilityType.OPERATIVE:
                 self._inoperative.discard(identity)
-            self._promises.accepted(identity, subject, value)
+            self._durability_check.record_acceptance(identity, subject, value)
         elif status is not None:
-            self._promises.refused(identity, subject, value)
+            self._durability_check.record_refusal(identity, subject, value)
 
     async def _call(self, identity: str, request: m.Request) -> str | None:
         """Return the status of the answer, or None if none came."""

@@ -1,4 +1,4 @@
-"""Makes trouble: kills the gateway, takes the central system and the chargers' cloud away, and repairs it."""
+"""Injects faults: kills the gateway, takes the central system and the chargers' cloud away for a while."""
 
 import asyncio
 import random
@@ -8,9 +8,9 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from chargebridge.clock import format_utc
-from chargebridge.demo.asking import Asker
+from chargebridge.demo.csms_activity import CsmsActivity
+from chargebridge.demo.durability_check import DurabilityCheck, read_stored_values
 from chargebridge.demo.faults import Away, Cut, Kill, Moment, Outage
-from chargebridge.demo.promises import Promises, read_memory
 from chargebridge.demo.testbed import DemoError, DemoTestbed
 from chargebridge.emulators.central_system import (
     AS_USUAL,
@@ -44,8 +44,8 @@ _NOT_ACCEPTED: Final = {
 }
 
 
-class Met(NamedTuple):
-    """What a kill met."""
+class KillRecord(NamedTuple):
+    """The state of the testbed at a kill."""
 
     moment: Moment
     running: int
@@ -56,8 +56,8 @@ class Met(NamedTuple):
     """CALLs of the central system without an answer."""
 
 
-class Trouble:
-    """Makes trouble on a testbed, and counts it.
+class FaultInjector:
+    """Injects faults into a testbed, and records them.
 
     Args:
         testbed: where; started by its owner.
@@ -65,23 +65,23 @@ class Trouble:
     """
 
     def __init__(self, testbed: DemoTestbed, say: Callable[[str], None]) -> None:
-        self.met: list[Met] = []
-        """What each kill met."""
+        self.kills: list[KillRecord] = []
+        """A record for each kill."""
         self.outages: list[Outage] = []
         """How the central system has been away."""
         self.cuts = 0
         """How often the chargers' cloud has been away."""
-        self.broken: list[str] = []
+        self.lost: list[str] = []
         """What was accepted before a kill and is not so after it."""
-        self.promises = Promises()
+        self.durability_check = DurabilityCheck()
         self._testbed = testbed
         self._say = say
-        self._dice = random.Random(f"{testbed.settings.seed}/trouble")  # noqa: S311 - play, not secrecy
-        self._asker = Asker(
+        self._dice = random.Random(f"{testbed.settings.seed}/fault-injection")  # noqa: S311 - play, not secrecy
+        self._csms_activity = CsmsActivity(
             testbed.central_system,
             testbed.identities,
-            self.promises,
-            random.Random(f"{testbed.settings.seed}/asking"),  # noqa: S311 - play, not secrecy
+            self.durability_check,
+            random.Random(f"{testbed.settings.seed}/csms-activity"),  # noqa: S311 - play, not secrecy
         )
         self._holding = False
         self._held = 0
@@ -92,24 +92,24 @@ class Trouble:
         testbed.central_system.answer("BootNotification", self._take_boot)
 
     async def run(self, kills: Sequence[Kill], outages: Sequence[Away], cuts: Sequence[Cut]) -> None:
-        """Make all of this trouble, each kind in its order, and leave everything running.
+        """Inject all of these faults, each kind in its order, and leave everything running.
 
         Raises:
             DemoError: the gateway has ended by itself.
         """
-        asking = asyncio.ensure_future(self._asker.run())
+        activity = asyncio.ensure_future(self._csms_activity.run())
         try:
-            async with asyncio.TaskGroup() as making:
-                making.create_task(_one_by_one(kills, self.kill))
-                making.create_task(_one_by_one(outages, self.take_central_system_away))
-                making.create_task(_one_by_one(cuts, self.take_cloud_away))
+            async with asyncio.TaskGroup() as injecting:
+                injecting.create_task(_one_by_one(kills, self.kill))
+                injecting.create_task(_one_by_one(outages, self.take_central_system_away))
+                injecting.create_task(_one_by_one(cuts, self.take_cloud_away))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         finally:
-            asking.cancel()
+            activity.cancel()
             with suppress(asyncio.CancelledError):
-                await asking
-        await self._asker.give_back()
+                await activity
+        await self._csms_activity.give_back()
 
     # --- the gateway ------------------------------------------------------------------------------
 
@@ -130,15 +130,15 @@ class Trouble:
                 f"the gateway has ended by itself; its last words:\n{testbed.gateway.last_words()}"
             )
         running = len(testbed.world.running_sessions())
-        met = Met(moment, running, central_system.unanswered, self._asker.unanswered)
+        record = KillRecord(moment, running, central_system.unanswered, self._csms_activity.unanswered)
         await testbed.gateway.kill()
         self._holding = False
         await self._drained()
         await asyncio.to_thread(self._look, testbed)
-        self.met.append(met)
+        self.kills.append(record)
         self._say(
-            f"gateway killed {met.moment}, with {met.running} sessions running, {met.unanswered} calls"
-            f" unanswered, {met.asked} of the central system's"
+            f"gateway killed {record.moment}, with {record.running} sessions running,"
+            f" {record.unanswered} calls unanswered, {record.asked} of the central system's"
         )
         await testbed.gateway.start()
 
@@ -158,7 +158,7 @@ class Trouble:
                     lambda: (
                         central_system.connections == fleet
                         and not central_system.unanswered
-                        and not self._asker.unanswered
+                        and not self._csms_activity.unanswered
                     )
                 )
             case Moment.BUSY:
@@ -170,7 +170,7 @@ class Trouble:
                 await self._busy()
                 self._hold()
                 await _until(lambda: self._held > 0)
-                self._asker.ask(fleet)
+                self._csms_activity.ask(fleet)
                 await asyncio.sleep(dice.uniform(0.0, 0.03))
 
     def _hold(self) -> None:
@@ -194,10 +194,10 @@ class Trouble:
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
             for identity in self._testbed.identities:
                 await self._testbed.central_system.wait_disconnected(identity, DRAIN_TIMEOUT_S)
-            await self._asker.settled()
+            await self._csms_activity.settled()
 
     def _look(self, testbed: DemoTestbed) -> None:
-        self.broken += self.promises.broken(read_memory(testbed.gateway.store))
+        self.lost += self.durability_check.find_lost(read_stored_values(testbed.gateway.store))
 
     # --- the central system -----------------------------------------------------------------------
 
@@ -226,12 +226,12 @@ class Trouble:
                 central_system.fall_silent(True)
             case Outage.PENDING | Outage.REJECTED:
                 # An answer that is on its way would come from a charge point that is rejected by then.
-                self._asker.paused = True
-                await self._asker.settled()
+                self._csms_activity.paused = True
+                await self._csms_activity.settled()
                 self._registration = _NOT_ACCEPTED[outage]
-                self._asker.paused = False
-                self._asker.trigger_boots()
-                self._asker.paused = True
+                self._csms_activity.paused = False
+                self._csms_activity.trigger_boots()
+                self._csms_activity.paused = True
             case Outage.ERRORS:
                 self._failing = True
 
@@ -251,7 +251,7 @@ class Trouble:
                 await self._listen()
             case Outage.PENDING | Outage.REJECTED:
                 self._registration = None
-                self._asker.paused = False
+                self._csms_activity.paused = False
             case Outage.ERRORS:
                 self._failing = False
 
@@ -302,25 +302,25 @@ class Trouble:
     def summary(self) -> list[str]:
         """Return what there was, in a few lines."""
         lines: list[str] = []
-        if self.met:
+        if self.kills:
             kinds = ", ".join(
                 f"{count} {moment}"
                 for moment in Moment
-                if (count := sum(m.moment is moment for m in self.met))
+                if (count := sum(one.moment is moment for one in self.kills))
             )
-            met_running = sum(met.running > 0 for met in self.met)
-            met_unanswered = sum(met.unanswered > 0 for met in self.met)
-            met_both = sum(met.running > 0 and met.unanswered > 0 for met in self.met)
-            met_asked = sum(met.asked > 0 for met in self.met)
+            with_running = sum(record.running > 0 for record in self.kills)
+            with_unanswered = sum(record.unanswered > 0 for record in self.kills)
+            with_both = sum(record.running > 0 and record.unanswered > 0 for record in self.kills)
+            with_asked = sum(record.asked > 0 for record in self.kills)
             lines.append(
-                f"The gateway was killed {len(self.met)} times ({kinds}), with"
-                f" {sum(met.unanswered for met in self.met):,} calls unanswered. Of these kills,"
-                f" {met_running} met running sessions, {met_unanswered} unanswered calls, {met_both} both,"
-                f" {met_asked} unanswered calls of the central system."
+                f"The gateway was killed {len(self.kills)} times ({kinds}), with"
+                f" {sum(record.unanswered for record in self.kills):,} calls unanswered. Of these kills,"
+                f" {with_running} met running sessions, {with_unanswered} unanswered calls, {with_both} both,"
+                f" {with_asked} unanswered calls of the central system."
             )
             lines.append(
-                f"What was accepted was looked for {self.promises.checked:,} times in the store of the"
-                f" killed process, and was not there {len(self.broken):,} times."
+                f"What was accepted was looked for {self.durability_check.checks:,} times in the store of the"
+                f" killed process, and was not there {len(self.lost):,} times."
             )
         if self.outages:
             kinds = "; ".join(

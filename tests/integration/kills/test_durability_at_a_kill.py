@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from chargebridge.demo.promises import CONFIGURATION_KEY, Promises, Subject, read_memory
+from chargebridge.demo.durability_check import CONFIGURATION_KEY, DurabilityCheck, Subject, read_stored_values
 from chargebridge.ocpp16 import messages as m
 from chargebridge.ocpp16.enums import AvailabilityType, UpdateType
 
@@ -31,15 +31,15 @@ async def test_the_store_of_a_killed_process_holds_what_was_accepted(scenario_of
         )
         await scenario.testbed.gateway.kill()
         store = scenario.testbed.gateway.store
-        memory = read_memory(store)
-        assert memory[KEY] == "1234"
-        assert memory[CP, Subject.AVAILABILITY] == "Inoperative"
-        promises = Promises()
-        promises.asked(*KEY, "1234")
-        promises.accepted(*KEY, "1234")
-        assert promises.broken(memory) == []
+        stored = read_stored_values(store)
+        assert stored[KEY] == "1234"
+        assert stored[CP, Subject.AVAILABILITY] == "Inoperative"
+        check = DurabilityCheck()
+        check.record_request(*KEY, "1234")
+        check.record_acceptance(*KEY, "1234")
+        assert check.find_lost(stored) == []
         with closing(sqlite3.connect(store)) as database, database:
             database.execute("UPDATE configuration SET value = '1233' WHERE key = ?", (CONFIGURATION_KEY,))
-        assert promises.broken(read_memory(store)) == [
+        assert check.find_lost(read_stored_values(store)) == [
             f"{CP}: {CONFIGURATION_KEY} was accepted as 1234, and is 1233 after a kill"
         ]
