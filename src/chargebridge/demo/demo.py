@@ -19,7 +19,7 @@ import structlog
 import uvloop
 from rich.console import Console
 
-from chargebridge.demo.dossier import dossier
+from chargebridge.demo.failure_report import failure_report
 from chargebridge.demo.fault_injection import FaultInjector
 from chargebridge.demo.faults import plan_cuts, plan_kills, plan_outages
 from chargebridge.demo.reconciliation import FEWEST_SESSIONS, Reconciliation
@@ -224,7 +224,7 @@ class Demo:
             self._say(line, style="red")
         if wrong:
             self._say(f"Run again with: {self._plan.command}")
-            for line in dossier(testbed, wrong):
+            for line in failure_report(testbed, wrong):
                 self._say(line)
         if not finished:
             self._say("Interrupted.")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from chargebridge.demo.dossier import dossier
+from chargebridge.demo.failure_report import failure_report
 from chargebridge.demo.fault_injection import FaultInjector
 from chargebridge.demo.faults import Moment
 from chargebridge.demo.testbed import DemoSettings, DemoTestbed
@@ -103,7 +103,7 @@ class Scenario:
 
     def show(self, complaints) -> None:
         print(f"seed {self.testbed.settings.seed}", *complaints, sep="\n")
-        print(*dossier(self.testbed, complaints), sep="\n")
+        print(*failure_report(self.testbed, complaints), sep="\n")
         print(self.testbed.gateway.last_words())
 
 

@@ -16,7 +16,7 @@ _SESSIONS: Final = 5
 _TABLES: Final = ("readable_transactions", "readable_queue", "readable_dead_letters", "readable_set_aside")
 
 
-def dossier(testbed: DemoTestbed, complaints: Iterable[str]) -> Iterator[str]:
+def failure_report(testbed: DemoTestbed, complaints: Iterable[str]) -> Iterator[str]:
     """Say of the charge points that are complained of what they said, and what all sides have written down.
 
     Args:
