@@ -1,4 +1,4 @@
-"""A central system that asks its charge points for things they have to remember."""
+"""Lets the central system of a demonstration send requests whose values charge points have to store."""
 
 import asyncio
 import itertools
@@ -45,13 +45,13 @@ _ACCEPTED: Final = {"Accepted", "Scheduled"}
 
 
 class CsmsActivity:
-    """Asks for a configuration value, an availability, a charging profile or a local list now and then.
+    """Sends configuration values, availabilities, charging profiles and local lists at random.
 
     Args:
-        central_system: who asks.
+        central_system: sends the requests.
         identities: the charge points.
-        durability_check: where the answers are noted.
-        dice: where chance comes from.
+        durability_check: records requests and answers.
+        dice: the source of randomness.
     """
 
     def __init__(
@@ -72,38 +72,38 @@ class CsmsActivity:
 
     @property
     def unanswered(self) -> int:
-        """How many requests have no answer yet."""
+        """The number of requests without an answer."""
         return len(self._open)
 
     async def run(self) -> None:
-        """Ask a few charge points now and then, until cancelled."""
+        """Send requests to a few charge points now and then, until cancelled."""
         while True:
             await asyncio.sleep(self._dice.uniform(*PAUSE_S))
             self.ask(self._dice.randint(1, AT_ONCE))
 
     def ask(self, count: int) -> None:
-        """Ask so many charge points at once, of those that are registered."""
+        """Send a request to each of so many connected and accepted charge points."""
         if self.paused:
             return
         ready = [identity for identity in self._identities if self._ready(identity)]
         self._dice.shuffle(ready)
-        # A charge point that may not be used serves nobody: not for long.
+        # An inoperative charge point serves no car: make it operative again soon.
         ready.sort(key=lambda identity: identity not in self._inoperative)
         for identity in ready[:count]:
             self._spawn(self._ask(identity, self._subject(identity)))
 
     def trigger_boots(self) -> None:
-        """Ask every charge point for a BootNotification."""
+        """Send TriggerMessage for a BootNotification to every charge point."""
         for identity in filter(self._ready, self._identities):
             self._spawn(
                 self._call(identity, m.TriggerMessage(requested_message=MessageTrigger.BOOT_NOTIFICATION))
             )
 
     async def give_back(self) -> None:
-        """Make usable again what was made inoperative.
+        """Make every inoperative charge point operative again.
 
         Raises:
-            TimeoutError: a charge point does not accept it in time.
+            TimeoutError: a charge point does not accept that in time.
         """
         async with asyncio.timeout(GIVE_BACK_TIMEOUT_S):
             await self.settled()
@@ -113,7 +113,7 @@ class CsmsActivity:
                 await asyncio.sleep(PAUSE_S[0])
 
     async def settled(self) -> None:
-        """Wait until every request has been answered or failed."""
+        """Wait until every request is answered or has failed."""
         while self._open:
             await asyncio.wait(self._open)
 
@@ -144,7 +144,7 @@ class CsmsActivity:
             self._durability_check.record_refusal(identity, subject, value)
 
     async def _call(self, identity: str, request: m.Request) -> str | None:
-        """Return the status of the answer, or None if none came."""
+        """Return the status of the answer; None without an answer."""
         try:
             answer = await self._central_system.call(identity, request, ANSWER_TIMEOUT_S)
         except (CallRefused, PayloadError, ConnectionError, TimeoutError):
@@ -157,7 +157,7 @@ class CsmsActivity:
                 value = str(1000 + number % 80_000)
                 return value, m.ChangeConfiguration(key=CONFIGURATION_KEY, value=value)
             case Subject.AVAILABILITY:
-                usable = identity in self._inoperative  # from now on
+                usable = identity in self._inoperative  # whether it is operative after this request
                 self._inoperative.add(identity)
                 kind = AvailabilityType.OPERATIVE if usable else AvailabilityType.INOPERATIVE
                 return kind.value, m.ChangeAvailability(connector_id=1, type=kind)

@@ -1,7 +1,7 @@
-"""A demonstration from beginning to end: set up, run, watch, inject faults, wind down, compare.
+"""Runs a demonstration: sets everything up, injects faults, winds down, and compares both sides.
 
-Chargers and central system live in this process; the gateway runs in one of its own, as a user
-would run it, so that it can be killed while the others live on.
+Chargers and central system run in this process. The gateway runs in a process of its own, as a user would run
+it, so that it can be killed while the others go on.
 """
 
 import asyncio
@@ -21,39 +21,39 @@ from rich.console import Console
 
 from chargebridge.demo.failure_report import failure_report
 from chargebridge.demo.fault_injection import FaultInjector
-from chargebridge.demo.faults import plan_cuts, plan_kills, plan_outages
+from chargebridge.demo.faults import plan_cloud_outages, plan_kills, plan_outages
 from chargebridge.demo.reconciliation import FEWEST_SESSIONS, Reconciliation
 from chargebridge.demo.testbed import LOCAL_BROKER, DemoError, DemoSettings, DemoTestbed
 from chargebridge.demo.vendors import VendorKind
 from chargebridge.demo.view import View, progress_line
 
 WIND_DOWN_S: Final = 120.0
-"""Real seconds for the last cars to leave and the last messages to arrive."""
+"""Real seconds in which the last cars leave and the last messages arrive."""
 GRACE_S: Final = 180.0
-"""How much longer, in real seconds, a run with faults may take until it proves something."""
+"""Real seconds by which a run with faults may last longer until it proves something."""
 ATTEMPTS: Final = 1000
-"""TransactionMessageAttempts: a central system that is away or ill for a while costs no dead letter."""
+"""TransactionMessageAttempts: so many that an outage of the central system causes no dead letter."""
 _LOOK_S: Final = 0.25
 _LOG_EVERY_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the user asked for."""
+    """The options of the command line."""
 
     charge_points: int
     duration_s: float | None
-    """Real seconds; None until interrupted."""
+    """Length of the run in real seconds; None until interrupted."""
     speed: float
     seed: int
     state: Path | None
     kills: int
     outages: int
-    """How often the central system is away."""
+    """Number of outages of the central system."""
     cuts: int
-    """How often the chargers' cloud is away."""
+    """Number of outages of the chargers' cloud."""
     draw: bool
-    """Draw a live view; else log."""
+    """Whether to draw a live view instead of printing lines."""
     vendor: VendorKind = VendorKind.SIMULATOR
     misbehave: float = 0.0
     """See `DemoSettings.misbehave`."""
@@ -61,12 +61,12 @@ class Plan:
 
     @property
     def injects_faults(self) -> bool:
-        """Whether anything is to be killed or taken away."""
+        """Whether the run has any kills or outages."""
         return bool(self.kills or self.outages or self.cuts)
 
     @property
     def command(self) -> str:
-        """Return the command that asks for the same."""
+        """The command that runs the same again."""
         options = {
             "--charge-points": self.charge_points,
             "--duration": self.duration_s,
@@ -77,17 +77,17 @@ class Plan:
             "--cut-cloud": self.cuts,
             "--misbehave": self.misbehave,
         }
-        words = [f"{name} {value:g}" for name, value in options.items() if value]
+        arguments = [f"{name} {value:g}" for name, value in options.items() if value]
         if self.vendor is not VendorKind.SIMULATOR:
-            words.append(f"--cloud {self.vendor}")
-        return "chargebridge demo " + " ".join(words)
+            arguments.append(f"--cloud {self.vendor}")
+        return "chargebridge demo " + " ".join(arguments)
 
 
 class Demo:
     """One demonstration.
 
     Args:
-        plan: what the user asked for.
+        plan: the options of the run.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -96,7 +96,9 @@ class Demo:
         self._interrupted = asyncio.Event()
 
     def run(self) -> int:
-        """Run it and return an exit code: 0 if all agrees, 1 if not, 3 if it proves nothing.
+        """Run the demonstration and return the exit code.
+
+        0: both sides agree; 1: they differ; 3: there were too few sessions to prove anything.
 
         Raises:
             DemoError: it cannot be run.
@@ -161,7 +163,7 @@ class Demo:
                         injecting.exception() is not None or self._over(testbed, elapsed)
                     ):
                         break
-                    _see_that_it_lives(testbed)
+                    _require_running(testbed)
                     if plan.draw:
                         shown = await testbed.gateway.charge_points(view.rows)
                         view.show(shown, testbed.world, testbed.ledger, testbed.central_system, elapsed)
@@ -189,7 +191,7 @@ class Demo:
         await injector.run(
             plan_kills(plan.seed, plan.kills, plan.duration_s),
             plan_outages(plan.seed, plan.outages, plan.duration_s),
-            plan_cuts(plan.seed, plan.cuts, plan.duration_s),
+            plan_cloud_outages(plan.seed, plan.cuts, plan.duration_s),
         )
 
     async def _pause(self, seconds: float) -> None:
@@ -200,13 +202,13 @@ class Demo:
             return
 
     async def _wind_down(self, testbed: DemoTestbed) -> None:
-        """Wait until the last cars have left and the central system knows of everything."""
+        """Wait until the last cars have left and every session has its transaction."""
         self._say("no more cars; waiting for the last ones to leave")
         deadline = time.monotonic() + WIND_DOWN_S
         while time.monotonic() < deadline and not self._interrupted.is_set():
-            if testbed.told_of_everything:
+            if testbed.is_complete:
                 return
-            _see_that_it_lives(testbed)
+            _require_running(testbed)
             await self._pause(_LOOK_S)
 
     # --- the end ----------------------------------------------------------------------------------
@@ -238,7 +240,7 @@ class Demo:
     def _proves(self, outcome: Reconciliation) -> int:
         if not outcome.proves_something:
             self._say(
-                f"Some charge point has had {outcome.fewest_sessions} sessions; fewer than {FEWEST_SESSIONS}"
+                f"A charge point had only {outcome.fewest_sessions} sessions; fewer than {FEWEST_SESSIONS}"
                 " prove nothing. Run longer (--duration) or faster (--speed)."
             )
             return 3
@@ -246,6 +248,6 @@ class Demo:
         return 0
 
 
-def _see_that_it_lives(testbed: DemoTestbed) -> None:
+def _require_running(testbed: DemoTestbed) -> None:
     if testbed.gateway.ended:
-        raise DemoError(f"the gateway has ended by itself; its last words:\n{testbed.gateway.last_words()}")
+        raise DemoError(f"the gateway has ended by itself; the end of its log:\n{testbed.gateway.log_tail()}")

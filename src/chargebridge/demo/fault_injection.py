@@ -1,4 +1,4 @@
-"""Injects faults: kills the gateway, takes the central system and the chargers' cloud away for a while."""
+"""Injects faults: kills the gateway, and causes outages of the central system and the chargers' cloud."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from chargebridge.clock import format_utc
 from chargebridge.demo.csms_activity import CsmsActivity
 from chargebridge.demo.durability_check import DurabilityCheck, read_stored_values
-from chargebridge.demo.faults import Away, Cut, Kill, Moment, Outage
+from chargebridge.demo.faults import CentralSystemOutage, CloudOutage, Kill, Moment, Outage
 from chargebridge.demo.testbed import DemoError, DemoTestbed
 from chargebridge.emulators.central_system import (
     AS_USUAL,
@@ -24,13 +24,13 @@ from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.messages import BootNotificationResponse
 
 OPEN_AT_A_KILL: Final = 100
-"""Sessions that run when the gateway is killed, if there are four times as many charge points."""
+"""Running sessions to wait for before a kill, if there are four times as many charge points."""
 PATIENCE_S: Final = 20.0
-"""Real seconds to wait for the moment of a kill; then any moment will do."""
+"""Real seconds to wait for the moment of a kill; then it comes at any moment."""
 DRAIN_TIMEOUT_S: Final = 20.0
 LISTEN_TIMEOUT_S: Final = 20.0
 HELD_S: Final = 5.0
-"""Real seconds after which a held answer is given if the kill has not come."""
+"""Real seconds after which a held answer is sent without a kill."""
 _LOOK_S: Final = 0.01
 _TRANSACTION_MESSAGES: Final = ("StartTransaction", "MeterValues", "StopTransaction")
 _REFUSED_WITH: Final = {
@@ -49,10 +49,10 @@ class KillRecord(NamedTuple):
 
     moment: Moment
     running: int
-    """Sessions at the chargers."""
+    """Running sessions at the chargers."""
     unanswered: int
     """CALLs of charge points without an answer."""
-    asked: int
+    unanswered_requests: int
     """CALLs of the central system without an answer."""
 
 
@@ -60,19 +60,19 @@ class FaultInjector:
     """Injects faults into a testbed, and records them.
 
     Args:
-        testbed: where; started by its owner.
-        say: takes a line for whoever watches.
+        testbed: the testbed; its owner starts it.
+        say: prints a line.
     """
 
     def __init__(self, testbed: DemoTestbed, say: Callable[[str], None]) -> None:
         self.kills: list[KillRecord] = []
         """A record for each kill."""
         self.outages: list[Outage] = []
-        """How the central system has been away."""
+        """The outages of the central system so far."""
         self.cuts = 0
-        """How often the chargers' cloud has been away."""
+        """The number of outages of the chargers' cloud so far."""
         self.lost: list[str] = []
-        """What was accepted before a kill and is not so after it."""
+        """A line for each value accepted before a kill and not stored after it."""
         self.durability_check = DurabilityCheck()
         self._testbed = testbed
         self._say = say
@@ -91,7 +91,12 @@ class FaultInjector:
             testbed.central_system.answer(action, self._take)
         testbed.central_system.answer("BootNotification", self._take_boot)
 
-    async def run(self, kills: Sequence[Kill], outages: Sequence[Away], cuts: Sequence[Cut]) -> None:
+    async def run(
+        self,
+        kills: Sequence[Kill],
+        outages: Sequence[CentralSystemOutage],
+        cuts: Sequence[CloudOutage],
+    ) -> None:
         """Inject all of these faults, each kind in its order, and leave everything running.
 
         Raises:
@@ -101,8 +106,8 @@ class FaultInjector:
         try:
             async with asyncio.TaskGroup() as injecting:
                 injecting.create_task(_one_by_one(kills, self.kill))
-                injecting.create_task(_one_by_one(outages, self.take_central_system_away))
-                injecting.create_task(_one_by_one(cuts, self.take_cloud_away))
+                injecting.create_task(_one_by_one(outages, self.interrupt_central_system))
+                injecting.create_task(_one_by_one(cuts, self.interrupt_cloud))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         finally:
@@ -114,7 +119,7 @@ class FaultInjector:
     # --- the gateway ------------------------------------------------------------------------------
 
     async def kill(self, kill: Kill) -> None:
-        """Wait for the moment, kill the gateway, look at what it has kept, and start it again.
+        """Wait for the moment, kill the gateway, check its store, and start it again.
 
         Raises:
             DemoError: it has ended by itself.
@@ -123,22 +128,22 @@ class FaultInjector:
         await self.kill_now(kill.moment)
 
     async def kill_now(self, moment: Moment) -> None:
-        """The same, whatever the moment is."""
+        """Kill the gateway now, check its store, and start it again; `moment` is only recorded."""
         testbed, central_system = self._testbed, self._testbed.central_system
         if testbed.gateway.ended:
             raise DemoError(
-                f"the gateway has ended by itself; its last words:\n{testbed.gateway.last_words()}"
+                f"the gateway has ended by itself; the end of its log:\n{testbed.gateway.log_tail()}"
             )
         running = len(testbed.world.running_sessions())
         record = KillRecord(moment, running, central_system.unanswered, self._csms_activity.unanswered)
         await testbed.gateway.kill()
         self._holding = False
-        await self._drained()
-        await asyncio.to_thread(self._look, testbed)
+        await self._drain()
+        await asyncio.to_thread(self._check_store, testbed)
         self.kills.append(record)
         self._say(
             f"gateway killed {record.moment}, with {record.running} sessions running,"
-            f" {record.unanswered} calls unanswered, {record.asked} of the central system's"
+            f" {record.unanswered} calls unanswered, {record.unanswered_requests} of the central system's"
         )
         await testbed.gateway.start()
 
@@ -162,22 +167,22 @@ class FaultInjector:
                     )
                 )
             case Moment.BUSY:
-                await self._busy()
+                await self._wait_until_busy()
                 self._hold()
                 wanted = dice.randint(1, max(1, fleet // 4))
                 await _until(lambda: self._held >= wanted)
             case Moment.COMMITTING:
-                await self._busy()
+                await self._wait_until_busy()
                 self._hold()
                 await _until(lambda: self._held > 0)
                 self._csms_activity.ask(fleet)
                 await asyncio.sleep(dice.uniform(0.0, 0.03))
 
     def _hold(self) -> None:
-        """Answer no transaction message in time, until the gateway is killed."""
+        """Answer no transaction message in time until the gateway is killed."""
         self._holding, self._held = True, 0
 
-    async def _busy(self) -> None:
+    async def _wait_until_busy(self) -> None:
         """Wait until many sessions run, and the fleet is connected."""
         world, central_system, fleet = (
             self._testbed.world,
@@ -189,20 +194,20 @@ class FaultInjector:
             lambda: len(world.running_sessions()) >= wanted and central_system.connections > fleet // 2
         )
 
-    async def _drained(self) -> None:
-        """Wait until everything that the killed process has said has been taken."""
+    async def _drain(self) -> None:
+        """Wait until every message of the killed process is received."""
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
             for identity in self._testbed.identities:
                 await self._testbed.central_system.wait_disconnected(identity, DRAIN_TIMEOUT_S)
             await self._csms_activity.settled()
 
-    def _look(self, testbed: DemoTestbed) -> None:
+    def _check_store(self, testbed: DemoTestbed) -> None:
         self.lost += self.durability_check.find_lost(read_stored_values(testbed.gateway.store))
 
     # --- the central system -----------------------------------------------------------------------
 
-    async def take_central_system_away(self, away: Away) -> None:
-        """Take the central system away for a while, in the way that is asked for."""
+    async def interrupt_central_system(self, away: CentralSystemOutage) -> None:
+        """Cause an outage of the central system."""
         self.outages.append(away.outage)
         self._say(f"the central system {away.outage} for {away.lasts_s:.1f} s")
         await self._begin(away.outage)
@@ -225,7 +230,7 @@ class FaultInjector:
             case Outage.SILENT:
                 central_system.fall_silent(True)
             case Outage.PENDING | Outage.REJECTED:
-                # An answer that is on its way would come from a charge point that is rejected by then.
+                # An answer on its way would come from a charge point that is rejected by then.
                 self._csms_activity.paused = True
                 await self._csms_activity.settled()
                 self._registration = _NOT_ACCEPTED[outage]
@@ -265,7 +270,7 @@ class FaultInjector:
                 try:
                     return await self._testbed.central_system.start()
                 except OSError:
-                    await asyncio.sleep(0.1)  # somebody has the port for a moment
+                    await asyncio.sleep(0.1)  # another process may use the port for a short time
 
     def _take(self, _identity: str, _request: Any) -> Answer:
         if self._failing:
@@ -287,8 +292,8 @@ class FaultInjector:
 
     # --- the chargers' cloud ----------------------------------------------------------------------
 
-    async def take_cloud_away(self, cut: Cut) -> None:
-        """Take the chargers' cloud away for a while; the chargers themselves go on."""
+    async def interrupt_cloud(self, cut: CloudOutage) -> None:
+        """Cause an outage of the chargers' cloud; the chargers themselves go on."""
         self.cuts += 1
         self._say(f"the chargers' cloud is away for {cut.lasts_s:.1f} s")
         await self._testbed.vendor.stop()
@@ -300,7 +305,7 @@ class FaultInjector:
     # --- afterwards -------------------------------------------------------------------------------
 
     def summary(self) -> list[str]:
-        """Return what there was, in a few lines."""
+        """Return a few lines about the injected faults."""
         lines: list[str] = []
         if self.kills:
             kinds = ", ".join(
@@ -311,16 +316,16 @@ class FaultInjector:
             with_running = sum(record.running > 0 for record in self.kills)
             with_unanswered = sum(record.unanswered > 0 for record in self.kills)
             with_both = sum(record.running > 0 and record.unanswered > 0 for record in self.kills)
-            with_asked = sum(record.asked > 0 for record in self.kills)
+            with_requests = sum(record.unanswered_requests > 0 for record in self.kills)
             lines.append(
                 f"The gateway was killed {len(self.kills)} times ({kinds}), with"
                 f" {sum(record.unanswered for record in self.kills):,} calls unanswered. Of these kills,"
                 f" {with_running} met running sessions, {with_unanswered} unanswered calls, {with_both} both,"
-                f" {with_asked} unanswered calls of the central system."
+                f" {with_requests} unanswered calls of the central system."
             )
             lines.append(
-                f"What was accepted was looked for {self.durability_check.checks:,} times in the store of the"
-                f" killed process, and was not there {len(self.lost):,} times."
+                f"Accepted values were looked up {self.durability_check.checks:,} times in the store of the"
+                f" killed process, and were missing {len(self.lost):,} times."
             )
         if self.outages:
             kinds = "; ".join(
@@ -340,7 +345,7 @@ async def _one_by_one(faults: Sequence[Any], make: Callable[[Any], Awaitable[Non
 
 
 async def _until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
-    """Wait for a condition; if it does not come about, any moment will do."""
+    """Wait for a condition, but not longer than `patience_s` real seconds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience_s
     while not condition() and loop.time() < deadline:  # noqa: ASYNC110 - of chargers and of sockets alike

@@ -1,4 +1,4 @@
-"""All that takes part: chargers, their cloud and a central system here, a gateway in its own process.
+"""Sets up a demonstration: chargers, their cloud and a central system here, a gateway in its own process.
 
 One clock drives all of them.
 """
@@ -24,21 +24,21 @@ from chargebridge.demo.vendors import EaseeVendor, SimulatorVendor, Vendor, Vend
 from chargebridge.emulators.central_system import CentralSystem, Ledger
 
 PORTS: Final = range(20_000, 32_000)
-"""Below those that systems give to outgoing connections, so that no attempt of the gateway takes the
-port of a peer that is away for a while."""
+"""Below the ports that systems use for outgoing connections, so that no connection of the gateway takes the
+port of a peer during its outage."""
 LOCAL_BROKER: Final = "amqp://guest:guest@127.0.0.1:5672/"
-"""A RabbitMQ as it is installed."""
+"""The URL of a RabbitMQ with the settings of a new installation."""
 _HISTORY: Final = 60
 _SERIAL: Final = "SIM"
 
 
 class DemoError(Exception):
-    """The demonstration cannot be run: says why, and what to do."""
+    """The demonstration cannot be run; the text says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoSettings:
-    """Who takes part, and how they are set up."""
+    """The settings of all parts."""
 
     folder: Path
     charge_points: int
@@ -47,19 +47,19 @@ class DemoSettings:
     call_timeout_s: float = 30.0
     """Real seconds that the gateway waits for an answer."""
     configuration: Mapping[str, str] = field(default_factory=dict)
-    """OCPP configuration keys that the charge points begin with."""
+    """First values of OCPP configuration keys."""
     vendor: VendorKind = VendorKind.SIMULATOR
     misbehave: float = 0.0
-    """How much goes wrong at an emulated cloud, as a share of what a day of charging survives."""
+    """A factor for the usual rates of faults at an emulated cloud."""
     amqp_url: str = LOCAL_BROKER
     """The broker, where one is needed."""
 
 
 class DemoTestbed:
-    """Sets everything up, starts and stops it, and compares both sides.
+    """Creates all parts, starts and stops them, and compares both sides.
 
     Args:
-        settings: who takes part.
+        settings: the settings of all parts.
 
     Raises:
         DemoError: the folder belongs to another run.
@@ -68,7 +68,7 @@ class DemoTestbed:
     def __init__(self, settings: DemoSettings) -> None:
         folder = settings.folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _remember(folder, settings)
+        _require_same_run(folder, settings)
         self.settings = settings
         self.world = World(folder / "chargers.sqlite3", Traffic(settings.seed, PACES["busy"]))
         self.ledger = Ledger(folder / "central-system.sqlite3")
@@ -118,7 +118,7 @@ class DemoTestbed:
         )
 
     async def start(self) -> None:
-        """Start all of it, the gateway last."""
+        """Start all parts, the gateway last."""
         await self.central_system.start()
         try:
             await self.vendor.start()
@@ -128,7 +128,7 @@ class DemoTestbed:
         await self.gateway.start()
 
     async def stop(self) -> None:
-        """Stop all of it, the gateway first."""
+        """Stop all parts, the gateway first."""
         await self.gateway.stop()
         await self.vendor.stop()
         await self.vendor.close()
@@ -141,25 +141,25 @@ class DemoTestbed:
         self.ledger.close()
 
     @property
-    def told_of_everything(self) -> bool:
-        """Whether no session runs, and the central system knows as many that are over."""
+    def is_complete(self) -> bool:
+        """Whether no session is running, and every finished one has its transaction."""
         sessions, transactions = self.world.finished_sessions(), self.ledger.transactions()
         if self.world.running_sessions() or any(transaction.is_open for transaction in transactions):
             return False
         if len(sessions) <= len(transactions):
             return True
-        # Of rebuilt ones there may be fewer, for the same energy.
+        # Rebuilt transactions may be fewer than their sessions, for the same energy.
         delivered_wh = sum(one.stop_register_wh - one.start_register_wh for one in sessions)
-        told_wh = sum(transaction.energy_wh or 0 for transaction in transactions)
-        return self.vendor.may_miss and told_wh == delivered_wh
+        reported_wh = sum(transaction.energy_wh or 0 for transaction in transactions)
+        return self.vendor.may_miss and reported_wh == delivered_wh
 
     def fewest_sessions(self) -> int:
-        """Return how many sessions the least visited charger has had."""
+        """Return the lowest number of finished sessions of any charger."""
         had = Counter(one.serial for one in self.world.finished_sessions())
         return min((had[serial] for serial in self.world), default=0)
 
     def outcome(self) -> Reconciliation:
-        """Compare the chargers' accounts with what the central system was told; the gateway is stopped."""
+        """Compare sessions and transactions. The gateway has to be stopped."""
         rebuilt = self.gateway.rebuilt_transactions() if self.vendor.may_miss else set[int]()
         return reconcile(
             identity_of,
@@ -173,12 +173,12 @@ class DemoTestbed:
 
 
 def identity_of(serial: str) -> str:
-    """Return the identity of the charge point that shows a charger."""
+    """Return the identity of a charger's charge point."""
     return "CP" + serial.removeprefix(_SERIAL)
 
 
 def _clock(speed: float, world: World, ledger: Ledger) -> ScaledClock:
-    """Return a clock that goes on from whatever either side has seen."""
+    """Return a clock that starts after the last time in the files of either side, or now."""
     now_ms = time.time_ns() // 1_000_000
     seen_ms = max(
         (
@@ -189,8 +189,8 @@ def _clock(speed: float, world: World, ledger: Ledger) -> ScaledClock:
     return ScaledClock(speed, now_ms, seen_ms + 1000 if seen_ms else now_ms)
 
 
-def _remember(folder: Path, settings: DemoSettings) -> None:
-    """See that a folder is gone on with as it was begun."""
+def _require_same_run(folder: Path, settings: DemoSettings) -> None:
+    """Require that a folder is used with the same seed and fleet as before."""
     path = folder / "demo.json"
     own = {"seed": settings.seed, "charge_points": settings.charge_points}
     if path.exists():
@@ -205,10 +205,10 @@ def _remember(folder: Path, settings: DemoSettings) -> None:
 
 
 def _free_port(ports: range) -> int:
-    """Return one that nobody listens on.
+    """Return a free port of 127.0.0.1.
 
     Raises:
-        DemoError: there is none.
+        DemoError: no port is free.
     """
     for port in secrets.SystemRandom().sample(ports, 200):
         with socket.socket() as probe:

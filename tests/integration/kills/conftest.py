@@ -42,7 +42,7 @@ class Scenario:
         return self.testbed.central_system
 
     async def until(self, condition: Callable[[], Awaitable[bool] | bool], what: str) -> None:
-        """Wait for something to come about."""
+        """Wait for a condition of other processes, which can only be polled."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while True:
@@ -59,13 +59,13 @@ class Scenario:
         self.ended_before = len(self.testbed.world.finished_sessions())
 
     async def session_has_ended(self) -> None:
-        """Of those that ran, whoever knows of it."""
+        """Wait until one of the running sessions has ended at its charger."""
         await self.until(
             lambda: len(self.testbed.world.finished_sessions()) > self.ended_before, "a session has ended"
         )
 
     async def killed_when_it_is_up(self) -> None:
-        """SIGKILL to a gateway that has taken up its store, whoever else is away."""
+        """Kill the gateway once its API lists its charge points."""
 
         async def is_up() -> bool:
             return await self.testbed.gateway.listed("charge-points?limit=1") != []
@@ -74,27 +74,27 @@ class Scenario:
         await self.injector.kill_now(Moment.IDLE)
 
     async def all_delivered(self) -> None:
-        """Nothing waits in any queue of the gateway."""
+        """Wait until every queue of the gateway is empty."""
 
         async def is_empty() -> bool:
             return await self.testbed.gateway.listed("transactions?undelivered=true") == []
 
-        await self.until(is_empty, "nothing waits any more")
+        await self.until(is_empty, "every queue is empty")
 
     async def all_connected(self) -> None:
         fleet = len(self.testbed.identities)
         await self.until(lambda: self.central_system.connections == fleet, "all are connected")
 
-    async def all_told(self) -> None:
-        """Let the last cars leave, and the central system hear of everything."""
+    async def all_reported(self) -> None:
+        """Stop new cars, and wait until every session has its transaction."""
         self.testbed.cloud.stop_arrivals()
-        await self.until(lambda: self.testbed.told_of_everything, "the central system knows of everything")
+        await self.until(lambda: self.testbed.is_complete, "every session has its transaction")
 
     async def dead_letters(self) -> list[dict[str, Any]]:
         return await self.testbed.gateway.listed("dead-letters?limit=500")
 
     def reconciles(self) -> None:
-        """Both sides agree to the Wh, and nobody has anything to object to."""
+        """Require that both sides agree to the Wh, and that no side found a fault."""
         outcome = self.testbed.outcome()
         wrong = [*outcome.complaints(), *self.injector.lost, *self.testbed.gateway.errors()]
         self.show(wrong)
@@ -104,7 +104,7 @@ class Scenario:
     def show(self, complaints) -> None:
         print(f"seed {self.testbed.settings.seed}", *complaints, sep="\n")
         print(*failure_report(self.testbed, complaints), sep="\n")
-        print(self.testbed.gateway.last_words())
+        print(self.testbed.gateway.log_tail())
 
 
 @pytest.fixture

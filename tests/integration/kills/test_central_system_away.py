@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chargebridge.demo.faults import Away, Cut, Kill, Moment, Outage
+from chargebridge.demo.faults import CentralSystemOutage, CloudOutage, Kill, Moment, Outage
 from chargebridge.emulators.central_system import Rule
 
 pytestmark = pytest.mark.integration
@@ -32,30 +32,32 @@ async def test_sessions_go_on_while_the_central_system_is_away_for_a_moment_and_
     async with scenario_of() as scenario:
         await scenario.sessions_run()
         for outage in outages:
-            await scenario.injector.take_central_system_away(Away(0.0, A_MOMENT, outage))
+            await scenario.injector.interrupt_central_system(CentralSystemOutage(0.0, A_MOMENT, outage))
             await scenario.all_connected()
         for outage in outages:
-            await scenario.injector.take_central_system_away(Away(0.0, LONG, outage))
+            await scenario.injector.interrupt_central_system(CentralSystemOutage(0.0, LONG, outage))
             await scenario.all_connected()
-        await scenario.all_told()
+        await scenario.all_reported()
         assert await scenario.dead_letters() == []
         scenario.reconciles()
 
 
 @pytest.mark.parametrize("outage", [Outage.PENDING, Outage.REJECTED], ids=["pending", "rejected"])
-async def test_a_gateway_killed_while_it_is_not_accepted_tells_everything_once_it_is(scenario_of, outage):
+async def test_a_gateway_killed_before_it_is_accepted_reports_everything_afterwards(scenario_of, outage):
     async with scenario_of() as scenario:
         await scenario.sessions_run()
-        away = asyncio.ensure_future(scenario.injector.take_central_system_away(Away(0.0, LONG, outage)))
+        away = asyncio.ensure_future(
+            scenario.injector.interrupt_central_system(CentralSystemOutage(0.0, LONG, outage))
+        )
         await scenario.injector.kill(kill())
         await scenario.injector.kill(kill())
         await scenario.session_has_ended()
         await away
-        await scenario.all_told()
+        await scenario.all_reported()
         scenario.reconciles()
 
 
-async def test_a_gateway_killed_again_and_again_while_nobody_listens_keeps_what_it_has_to_say(scenario_of):
+async def test_a_gateway_killed_again_and_again_during_an_outage_keeps_its_messages(scenario_of):
     async with scenario_of() as scenario:
         await scenario.sessions_run()
         await scenario.central_system.stop(abort=True)
@@ -63,7 +65,7 @@ async def test_a_gateway_killed_again_and_again_while_nobody_listens_keeps_what_
         for _ in range(3):
             await scenario.killed_when_it_is_up()
         await scenario.central_system.start()
-        await scenario.all_told()
+        await scenario.all_reported()
         scenario.reconciles()
 
 
@@ -71,15 +73,15 @@ async def test_a_cloud_cut_while_the_central_system_is_away_and_the_gateway_is_k
     async with scenario_of() as scenario:
         await scenario.sessions_run()
         await asyncio.gather(
-            scenario.injector.take_central_system_away(Away(0.0, LONG, Outage.CUT)),
-            scenario.injector.take_cloud_away(Cut(0.0, LONG / 2)),
+            scenario.injector.interrupt_central_system(CentralSystemOutage(0.0, LONG, Outage.CUT)),
+            scenario.injector.interrupt_cloud(CloudOutage(0.0, LONG / 2)),
             scenario.injector.kill(kill()),
         )
         await asyncio.gather(
-            scenario.injector.take_central_system_away(Away(0.0, LONG / 2, Outage.CLOSED)),
-            scenario.injector.take_cloud_away(Cut(0.0, LONG)),
+            scenario.injector.interrupt_central_system(CentralSystemOutage(0.0, LONG / 2, Outage.CLOSED)),
+            scenario.injector.interrupt_cloud(CloudOutage(0.0, LONG)),
         )
-        await scenario.all_told()
+        await scenario.all_reported()
         scenario.reconciles()
 
 
@@ -94,7 +96,7 @@ async def test_a_gateway_that_starts_without_cloud_and_central_system_finds_both
         await scenario.testbed.vendor.start()
         await scenario.killed_when_it_is_up()
         await scenario.central_system.start()
-        await scenario.all_told()
+        await scenario.all_reported()
         scenario.reconciles()
 
 
@@ -106,16 +108,16 @@ async def test_a_night_of_silence_costs_no_attempt(scenario_of):
         scenario.central_system.fall_silent(True)
         await scenario.until(
             lambda: all(reconnected(scenario, identity) >= 2 for identity in scenario.testbed.identities),
-            "every link has been given up twice",
+            "every link was closed twice",
         )
         scenario.central_system.fall_silent(False)
-        await scenario.all_told()
+        await scenario.all_reported()
         assert await scenario.dead_letters() == []
         scenario.reconciles()
 
 
 def reconnected(scenario, identity):
-    """Heartbeats that asked whether anybody is there: each is the end of a connection."""
+    """Count the Heartbeats that probed a silent link: each of them ends a connection."""
     return sum(one.action == "Heartbeat" for one in scenario.central_system.exchanges(identity))
 
 
@@ -123,7 +125,7 @@ async def test_few_attempts_and_errors_leave_dead_letters_and_no_session_unaccou
     few = {"TransactionMessageAttempts": "2", "TransactionMessageRetryInterval": "30"}
     async with scenario_of(configuration=few) as scenario:
         await scenario.sessions_run()
-        await scenario.injector.take_central_system_away(Away(0.0, LONG, Outage.ERRORS))
+        await scenario.injector.interrupt_central_system(CentralSystemOutage(0.0, LONG, Outage.ERRORS))
         await scenario.until(lambda: bool(scenario.central_system.ledger.transactions()), "it answers again")
         scenario.testbed.cloud.stop_arrivals()
         await scenario.until(lambda: not scenario.testbed.world.running_sessions(), "the last cars leave")
@@ -131,7 +133,7 @@ async def test_few_attempts_and_errors_leave_dead_letters_and_no_session_unaccou
         assert await scenario.dead_letters() != []
         listed = await scenario.testbed.gateway.listed("transactions?limit=1000")
         account_for_every_session(scenario, listed)
-        # Whoever was never told of a stop sees the next start as one too many.
+        # Without the dead StopTransaction the next StartTransaction overlaps.
         assert {violation.rule for violation in scenario.central_system.violations} <= {Rule.OVERLAP}
 
 
@@ -143,7 +145,7 @@ def account_for_every_session(scenario, listed):
     }
     assert {(one["charge_point"], one["session"]) for one in listed} == set(sessions)
     assert len(listed) == len(sessions)
-    told = {one.id: one for one in scenario.central_system.ledger.transactions()}
+    reported = {one.id: one for one in scenario.central_system.ledger.transactions()}
     for one in listed:
         session = sessions[one["charge_point"], one["session"]]
         edges = (session.id_tag, session.start_register_wh, session.stop_register_wh)
@@ -151,8 +153,8 @@ def account_for_every_session(scenario, listed):
         assert one["start"] in {"answered", "dead"}
         assert one["stop"] in {"answered", "dead"}
         if one["start"] == "answered":
-            known = told.pop(one["transaction_id"])
+            known = reported.pop(one["transaction_id"])
             assert (known.identity, known.id_tag) == (one["charge_point"], session.id_tag)
             assert known.meter_start_wh == session.start_register_wh
             assert known.meter_stop_wh == (session.stop_register_wh if one["stop"] == "answered" else None)
-    assert told == {}
+    assert reported == {}

@@ -1,4 +1,4 @@
-"""What a charge point has accepted is in the store of the killed process, and the look at it has teeth."""
+"""Accepted values are in the store of a killed process, and the check finds it when they are not."""
 
 import sqlite3
 from contextlib import closing
@@ -25,7 +25,7 @@ async def test_the_store_of_a_killed_process_holds_what_was_accepted(scenario_of
 
         assert await accepted(m.ChangeConfiguration(key=CONFIGURATION_KEY, value="1234"))
         assert await accepted(m.SendLocalList(list_version=7, update_type=UpdateType.FULL))
-        # Scheduled while somebody is there, which counts as well.
+        # With a car at the connector the answer is Scheduled, which counts as accepted.
         await scenario.central_system.call(
             CP, m.ChangeAvailability(connector_id=1, type=AvailabilityType.INOPERATIVE)
         )

@@ -1,4 +1,4 @@
-"""What the central system was told is so, against what a killed gateway has kept."""
+"""The durability check: accepted values against the store of a killed gateway."""
 
 import pytest
 
