@@ -196,7 +196,7 @@ def test_sessions_that_were_rebuilt_are_compared_by_their_energy_alone(
         ),
         (
             [rebuilt(100, 340), rebuilt(339, 350, 8)],
-            f"CP1: transaction 8 lies over 7: {AT} 339 Wh to {UNTIL} 350 Wh",
+            f"CP1: transaction 8 overlaps 7: {AT} 339 Wh to {UNTIL} 350 Wh",
         ),
         (
             [TRANSACTIONS[0], rebuilt(349, 350)],
@@ -208,7 +208,7 @@ def test_sessions_that_were_rebuilt_are_compared_by_their_energy_alone(
         ),
         (
             [*TRANSACTIONS[:2], rebuilt(100, 101)],
-            f"CP1: transaction 7 was rebuilt beyond what is missing: {AT} 100 Wh to {UNTIL} 101 Wh",
+            f"CP1: transaction 7 was rebuilt without a missing session: {AT} 100 Wh to {UNTIL} 101 Wh",
         ),
         (
             [replace(rebuilt(100, 351), meter_stop_wh=None, stopped_at_ms=None)],
