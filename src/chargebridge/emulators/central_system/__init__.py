@@ -11,7 +11,6 @@ Start it in a test, let charge points connect, and look at what they say:
 `scripting` lists what it can be told to answer instead of the usual.
 """
 
-from chargebridge.emulators.central_system.admission import Admission
 from chargebridge.emulators.central_system.central_system import CentralSystem
 from chargebridge.emulators.central_system.ledger import Ledger, LedgerError, Transaction
 from chargebridge.emulators.central_system.policy import IdTag, Policy
@@ -26,6 +25,7 @@ from chargebridge.emulators.central_system.scripting import (
 )
 from chargebridge.emulators.central_system.service import Settings, SettingsError, serve
 from chargebridge.emulators.central_system.transcript import Direction, Exchange, Kind, NotSeenError
+from chargebridge.emulators.central_system.transport.admission import Admission
 from chargebridge.emulators.central_system.violations import Rule, Violation
 
 __all__ = [

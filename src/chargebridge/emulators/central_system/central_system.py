@@ -7,21 +7,18 @@ from http import HTTPStatus
 from random import Random
 from types import TracebackType
 from typing import Final, Self
-from uuid import UUID
 
-import msgspec
 import structlog
 
 from chargebridge.clock import Clock
-from chargebridge.emulators.central_system.admission import Admission
+from chargebridge.emulators.central_system.calls import OutgoingCalls
 from chargebridge.emulators.central_system.ledger import Ledger
 from chargebridge.emulators.central_system.outbox import Outbox, Outgoing
 from chargebridge.emulators.central_system.policy import Policy
 from chargebridge.emulators.central_system.reception import Reception
 from chargebridge.emulators.central_system.responder import Responder
 from chargebridge.emulators.central_system.scripting import CallRefused, Handler, encode_refusal
-from chargebridge.emulators.central_system.server import Connection, WebSocketServer
-from chargebridge.emulators.central_system.session import PendingCall, Session
+from chargebridge.emulators.central_system.session import Session
 from chargebridge.emulators.central_system.transcript import (
     Direction,
     Exchange,
@@ -29,28 +26,17 @@ from chargebridge.emulators.central_system.transcript import (
     Matcher,
     Transcript,
 )
-from chargebridge.emulators.central_system.validation import require_valid, schema_error
+from chargebridge.emulators.central_system.transport.admission import Admission
+from chargebridge.emulators.central_system.transport.server import Connection, WebSocketServer
 from chargebridge.emulators.central_system.violations import Finding, Rule, Violation
-from chargebridge.ocpp16.actions import ACTION_NAMES
-from chargebridge.ocpp16.enums import ExtendedMessageTrigger, RegistrationStatus
-from chargebridge.ocpp16.errors import CallErrorCode, FrameError, PayloadError
+from chargebridge.ocpp16.errors import FrameError
 from chargebridge.ocpp16.frames import (
     Call,
-    CallError,
-    CallResult,
     decode_frame,
-    decode_response,
-    encode_call,
 )
-from chargebridge.ocpp16.messages import ExtendedTriggerMessage, Request, Response, TriggerMessage
+from chargebridge.ocpp16.messages import Request, Response
 
 VIOLATIONS_KEPT: Final = 10_000
-
-_EXTENDED_TRIGGERS: Final = {
-    ExtendedMessageTrigger.SIGN_CHARGE_POINT_CERTIFICATE: "SignCertificate",
-    ExtendedMessageTrigger.FIRMWARE_STATUS_NOTIFICATION: "SignedFirmwareStatusNotification",
-}
-"""The actions that are not called like their trigger (`SE-5`)."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("central_system")
 
@@ -102,13 +88,18 @@ class CentralSystem:
         responder = Responder(self.ledger, policy or Policy(), heartbeat_interval_s)
         self._reception = Reception(responder, clock, validate=validate)
         self._outbox = Outbox(self.ledger, self._answered)
+        self._calls = OutgoingCalls(
+            self.ledger,
+            self._record,
+            self._report,
+            validate=validate,
+            random=random or Random(),  # noqa: S311 - message ids are no secrets
+        )
         self._admission = admission or Admission()
         self._server = WebSocketServer(self, tls)
         self._scheme = "ws" if tls is None else "wss"
-        self._validate = validate
         self._call_timeout_s = call_timeout_s
         self._history = history
-        self._random = random or Random()  # noqa: S311 - message ids are no secrets
         self._sessions: dict[str, Session] = {}
         self._refusals: dict[str | None, HTTPStatus] = {}
         self._silent = False
@@ -283,7 +274,7 @@ class CentralSystem:
             ConnectionError: the charge point is not connected.
         """
         self._connection(identity).send(data)
-        self._take_down(self._session(identity), Direction.TO_CHARGE_POINT, Kind.RAW, "", data)
+        self._record(self._session(identity), Direction.TO_CHARGE_POINT, Kind.RAW, "", data)
 
     async def call(self, identity: str, request: Request, timeout_s: float = 10.0) -> Response:
         """Send a CALL and return its answer. One at a time: a second one waits for the first.
@@ -300,31 +291,7 @@ class CentralSystem:
             TimeoutError: it does not answer in time.
             ValueError: the request itself breaks its schema (checked only if validating).
         """
-        session = self._session(identity)
-        action = ACTION_NAMES[type(request)]
-        async with session.turn:
-            message_id = str(UUID(int=self._random.getrandbits(128), version=4))
-            frame = encode_call(message_id, request)
-            if self._validate:
-                require_valid(action, request)
-            connection = self._connection(identity)
-            if isinstance(request, TriggerMessage):
-                session.triggered.add(request.requested_message)
-            elif isinstance(request, ExtendedTriggerMessage):
-                trigger = request.requested_message
-                session.triggered.add(_EXTENDED_TRIGGERS.get(trigger, trigger))
-            pending = PendingCall(action, asyncio.get_running_loop().create_future())
-            session.pending[message_id] = pending
-            connection.send(frame)
-            self._take_down(session, Direction.TO_CHARGE_POINT, Kind.CALL, action, frame)
-            try:
-                async with asyncio.timeout(timeout_s):
-                    return await pending.answer
-            except TimeoutError:
-                session.given_up.add(message_id)
-                raise
-            finally:
-                session.pending.pop(message_id, None)
+        return await self._calls.call(self._session(identity), request, timeout_s)
 
     # What the server tells (`server.Listener`).
 
@@ -358,7 +325,7 @@ class CentralSystem:
         try:
             frame = decode_frame(data)
         except FrameError as error:
-            self._take_down(session, Direction.FROM_CHARGE_POINT, Kind.RAW, "", data)
+            self._record(session, Direction.FROM_CHARGE_POINT, Kind.RAW, "", data)
             self._report(session, Finding(Rule.FRAME, error.description), data)
             if error.id is not None:
                 refusal = CallRefused(error.code, error.description)
@@ -368,13 +335,13 @@ class CentralSystem:
         if isinstance(frame, Call):
             self._take_call(session, connection, frame, data)
         elif not self._silent:
-            self._take_answer(session, frame, data)
+            self._calls.take_answer(session, frame, data)
 
     def _take_call(self, session: Session, connection: Connection, call: Call, data: bytes) -> None:
         def report(finding: Finding) -> None:
             self._report(session, finding, data)
 
-        self._take_down(session, Direction.FROM_CHARGE_POINT, Kind.CALL, call.action, data)
+        self._record(session, Direction.FROM_CHARGE_POINT, Kind.CALL, call.action, data)
         loop = asyncio.get_running_loop()
         for finding in session.discipline.receive(call.id, loop.time()):
             report(finding)
@@ -394,45 +361,6 @@ class CentralSystem:
         # What a lost or late answer belongs to is committed all the same.
         self._outbox.open_slot()
 
-    def _take_answer(self, session: Session, answer: CallResult | CallError, data: bytes) -> None:
-        kind = Kind.RESULT if isinstance(answer, CallResult) else Kind.ERROR
-        pending = session.pending.pop(answer.id, None)
-        action = "" if pending is None else pending.action
-        self._take_down(session, Direction.FROM_CHARGE_POINT, kind, action, data)
-        if pending is None:
-            if answer.id not in session.given_up:
-                self._report(session, Finding(Rule.UNKNOWN_ANSWER, f"no CALL has the id {answer.id!r}"), data)
-            return
-        registration = self.ledger.charge_point(session.identity).registration
-        if registration == RegistrationStatus.REJECTED:
-            self._report(session, Finding(Rule.REJECTED_SILENCE, f"answered {action} while Rejected"), data)
-        if isinstance(answer, CallError):
-            details: dict[str, object] = msgspec.json.decode(answer.details, type=dict[str, object])
-            outcome: Response | Exception = CallRefused(answer.code, answer.description, details)
-        else:
-            outcome = self._decode_answer(session, action, answer, data)
-        if pending.answer.done():
-            return
-        if isinstance(outcome, Response):
-            pending.answer.set_result(outcome)
-        else:
-            pending.answer.set_exception(outcome)
-
-    def _decode_answer(
-        self, session: Session, action: str, result: CallResult, data: bytes
-    ) -> Response | PayloadError:
-        name = f"{action}Response"
-        try:
-            response = decode_response(action, result.payload)
-        except PayloadError as error:
-            self._report(session, Finding(Rule.SCHEMA, f"{name}: {error.description}"), data)
-            return error
-        invalid = schema_error(name, bytes(result.payload)) if self._validate else None
-        if invalid is not None:
-            self._report(session, Finding(Rule.SCHEMA, f"{name}: {invalid.message}"), data)
-            return PayloadError(CallErrorCode.FORMATION_VIOLATION, invalid.message)
-        return response
-
     def _session(self, identity: str) -> Session:
         session = self._sessions.get(identity)
         if session is None:
@@ -441,21 +369,16 @@ class CentralSystem:
         return session
 
     def _connection(self, identity: str) -> Connection:
-        connection = self._session(identity).connection
-        if connection is None:
-            raise ConnectionError(f"{identity} is not connected")
-        return connection
+        return self._session(identity).require_connection()
 
     def _answered(self, outgoing: Outgoing) -> None:
         if outgoing.kind is not Kind.RAW:
             outgoing.session.discipline.answer(outgoing.message_id)
-        self._take_down(
+        self._record(
             outgoing.session, Direction.TO_CHARGE_POINT, outgoing.kind, outgoing.action, outgoing.frame
         )
 
-    def _take_down(
-        self, session: Session, direction: Direction, kind: Kind, action: str, frame: bytes
-    ) -> None:
+    def _record(self, session: Session, direction: Direction, kind: Kind, action: str, frame: bytes) -> None:
         session.transcript.add(self._clock.now().utc_ms, direction, kind, action, frame)
 
     def _report(self, session: Session, finding: Finding, frame: bytes) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from chargebridge.emulators.central_system.ledger import Ledger
-from chargebridge.emulators.central_system.server import Connection
 from chargebridge.emulators.central_system.session import Session
 from chargebridge.emulators.central_system.transcript import Kind
+from chargebridge.emulators.central_system.transport.server import Connection
 
 SLOT_S: Final = 0.005
 """Real seconds in which frames are collected for one commit of a durable ledger."""

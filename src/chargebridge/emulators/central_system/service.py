@@ -9,9 +9,9 @@ from pathlib import Path
 import structlog
 
 from chargebridge.clock import Clock, SystemClock
-from chargebridge.emulators.central_system.admission import Admission
 from chargebridge.emulators.central_system.central_system import CentralSystem
 from chargebridge.emulators.central_system.ledger import Ledger
+from chargebridge.emulators.central_system.transport.admission import Admission
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("central_system")
 

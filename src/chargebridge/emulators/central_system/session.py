@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 from chargebridge.emulators.central_system.conformance import CallDiscipline
-from chargebridge.emulators.central_system.server import Connection
 from chargebridge.emulators.central_system.transcript import Transcript
+from chargebridge.emulators.central_system.transport.server import Connection
 from chargebridge.ocpp16.enums import ChargePointStatus
 from chargebridge.ocpp16.messages import Response
 
@@ -37,7 +37,7 @@ class Session:
     lost_starts: bool = False
     """Whether a StartTransaction stayed without a CALLRESULT, so that -1 may stand for its id (`TX-6`)."""
     pending: dict[str, PendingCall] = field(default_factory=dict)
-    given_up: set[str] = field(default_factory=set)
+    timed_out: set[str] = field(default_factory=set)
     """Ids of CALLs that timed out on this connection: their answers are late, not unknown."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a CALL of the central system is out: one at a time (`RPC-5`)."""
@@ -48,12 +48,22 @@ class Session:
         self.discipline = CallDiscipline(self.call_timeout_s)
         self.disconnected.set()
 
+    def require_connection(self) -> Connection:
+        """Return the connection.
+
+        Raises:
+            ConnectionError: the charge point is not connected.
+        """
+        if self.connection is None:
+            raise ConnectionError(f"{self.identity} is not connected")
+        return self.connection
+
     def open(self, connection: Connection) -> None:
         """Begin a connection."""
         self.connection = connection
         self.discipline = CallDiscipline(self.call_timeout_s)
         self.statuses.clear()
-        self.given_up.clear()
+        self.timed_out.clear()
         self.boot_not_before = 0.0
         self.disconnected.clear()
         self.connected.set()

@@ -17,7 +17,7 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from chargebridge.emulators.central_system.admission import identity_of
+from chargebridge.emulators.central_system.transport.admission import identity_of
 
 SUBPROTOCOL: Final = Subprotocol("ocpp1.6")
 CLOSE_TIMEOUT_S: Final = 2.0
