@@ -700,7 +700,7 @@ class TestTranscript:
         async with booted() as (cs, peer):
             await peer.call("Heartbeat", {})
             cs.skip("CP-1")
-            with pytest.raises(NotSeenError, match="nothing"):
+            with pytest.raises(NotSeenError, match="none"):
                 await cs.expect("CP-1", "Heartbeat", timeout_s=0.01)
             await peer.call("Heartbeat", {})
             await cs.expect("CP-1", "Heartbeat")

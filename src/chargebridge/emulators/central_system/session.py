@@ -1,4 +1,4 @@
-"""What the central system remembers of one charge point while it runs."""
+"""The state of one charge point at the central system, over all of its connections."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from chargebridge.ocpp16.messages import Response
 
 @dataclass
 class PendingCall:
-    """A CALL of the central system that waits for its answer."""
+    """A CALL of the central system without an answer yet."""
 
     action: str
     answer: asyncio.Future[Response]
@@ -25,22 +25,22 @@ class Session:
     identity: str
     transcript: Transcript
     call_timeout_s: float
-    """How soon the charge point may give up a CALL, in real seconds."""
+    """The shortest CALL timeout of the charge point, in real seconds."""
     connection: Connection | None = None
     discipline: CallDiscipline = field(init=False)
     statuses: dict[int, ChargePointStatus] = field(default_factory=dict)
-    """By connector, since the last connect or boot: what happened before then need not be told (`ST-7`)."""
+    """The last status by connector since the last connect or boot: earlier ones need not be sent (`ST-7`)."""
     triggered: set[str] = field(default_factory=set)
-    """Actions asked for by TriggerMessage since the last boot."""
+    """Actions requested by TriggerMessage since the last boot."""
     boot_not_before: float = 0.0
-    """When the next BootNotification may come, on the monotonic time of the clock."""
+    """The earliest time of the next BootNotification, on the monotonic time of the clock."""
     lost_starts: bool = False
-    """Whether a StartTransaction stayed without a CALLRESULT, so that -1 may stand for its id (`TX-6`)."""
+    """Whether a StartTransaction got no CALLRESULT, so that its transactionId may be -1 (`TX-6`)."""
     pending: dict[str, PendingCall] = field(default_factory=dict)
     timed_out: set[str] = field(default_factory=set)
-    """Ids of CALLs that timed out on this connection: their answers are late, not unknown."""
+    """Ids of CALLs that timed out on this connection: their answers are late, not unknown (`RPC-7`)."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while a CALL of the central system is out: one at a time (`RPC-5`)."""
+    """Held while a CALL of the central system is unanswered: one at a time (`RPC-5`)."""
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     disconnected: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -59,7 +59,7 @@ class Session:
         return self.connection
 
     def open(self, connection: Connection) -> None:
-        """Begin a connection."""
+        """Start a connection."""
         self.connection = connection
         self.discipline = CallDiscipline(self.call_timeout_s)
         self.statuses.clear()
@@ -69,7 +69,7 @@ class Session:
         self.connected.set()
 
     def close(self) -> None:
-        """End the connection; CALLs in flight fail."""
+        """End the connection; CALLs without an answer fail."""
         self.connection = None
         self.connected.clear()
         self.disconnected.set()

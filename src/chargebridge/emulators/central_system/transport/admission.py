@@ -1,4 +1,4 @@
-"""Who may open a WebSocket: identity, accept-list and HTTP Basic credentials (`WS-1` to `WS-6`)."""
+"""Admission: which charge points may open a WebSocket, and with which credentials (`WS-1` to `WS-6`)."""
 
 import base64
 import binascii
@@ -11,23 +11,23 @@ from urllib.parse import unquote, urlsplit
 
 @dataclass(frozen=True)
 class Admission:
-    """The rules for letting a charge point in.
+    """The rules for accepting a WebSocket handshake.
 
     Args:
-        identities: the charge points that are known; None lets in every one.
-        passwords: the password of each identity, or one for all; None asks for none. An identity
-            without an entry is refused.
+        identities: the accepted identities; None accepts every one. Others get 404.
+        passwords: the password of each identity, or one for all; None requires none. An identity
+            without an entry gets 401.
     """
 
     identities: frozenset[str] | None = None
     passwords: Mapping[str, bytes] | bytes | None = None
 
     def refusal(self, identity: str, authorization: str | None) -> HTTPStatus | None:
-        """Return the HTTP status to refuse with, or None to let the charge point in.
+        """Return the HTTP status to refuse a handshake with, or None to accept it.
 
         Args:
             identity: the charge point identity, decoded.
-            authorization: the Authorization header, if there was one.
+            authorization: the Authorization header, or None without one.
         """
         if not identity or (self.identities is not None and identity not in self.identities):
             return HTTPStatus.NOT_FOUND
@@ -46,9 +46,9 @@ def identity_of(request_target: str) -> str:
 
 
 def basic_credentials(authorization: str | None) -> tuple[str, bytes]:
-    """Read user name and password of HTTP Basic; both are empty if there are none.
+    """Return user name and password of HTTP Basic; both are empty without valid credentials.
 
-    The password stays bytes: an authorization key is any 16 to 20 of them (`WS-5`).
+    The password stays bytes: an authorization key is any 16 to 20 bytes (`WS-5`).
     """
     scheme, _, encoded = (authorization or "").partition(" ")
     if scheme.lower() != "basic":

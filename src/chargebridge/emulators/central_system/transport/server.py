@@ -1,7 +1,7 @@
-"""The WebSocket server: frames as bytes, nothing of what they mean.
+"""The WebSocket server, which passes on frames as bytes.
 
-The Sans-I/O protocol of `websockets` under a thin `asyncio.Protocol`: no task and no queue per
-connection, so that a thousand charge points cost little beside what they say.
+It puts the Sans-I/O protocol of `websockets` under a thin `asyncio.Protocol`: without a task or queue per
+connection, a thousand connections cost little beside their messages.
 """
 
 import asyncio
@@ -25,33 +25,33 @@ CLOSE_TIMEOUT_S: Final = 2.0
 
 
 class Listener(Protocol):
-    """What hears about connections."""
+    """Receives connections and messages of the server."""
 
     def refusal(self, identity: str, authorization: str | None) -> HTTPStatus | None:
         """Return the HTTP status to refuse a handshake with, or None to accept it."""
 
     def opened(self, connection: "Connection") -> None:
-        """Hear of a connection that can send from now on."""
+        """Take a connection that has completed its handshake."""
 
     def received(self, connection: "Connection", data: bytes) -> None:
-        """Take one whole text message."""
+        """Take one complete text message."""
 
     def closed(self, connection: "Connection") -> None:
-        """Hear of the end of a connection that was opened."""
+        """Take the end of a connection that was opened."""
 
 
 class WebSocketServer:
-    """Listens, and keeps the connections until they close.
+    """Listens for connections, and keeps them until they close.
 
     Args:
-        listener: what hears of connections and messages.
+        listener: receives connections and messages.
         tls: a server-side context for `wss`, or None for `ws`.
     """
 
     def __init__(self, listener: Listener, tls: ssl.SSLContext | None = None) -> None:
         self.listener = listener
         self.agrees_on_subprotocol = True
-        """Whether a new connection gets the subprotocol; without it, it is closed at once."""
+        """Whether handshakes are answered with the subprotocol; else the connection is closed at once."""
         self._tls = tls
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
@@ -60,10 +60,10 @@ class WebSocketServer:
         """Listen on `host` and `port` (0: any free one) and return the port.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: the address cannot be bound.
         """
         loop = asyncio.get_running_loop()
-        # The fleet may knock at once after an outage.
+        # The whole fleet may connect at once after an outage.
         self._server = await loop.create_server(
             lambda: Connection(self), host, port, ssl=self._tls, backlog=4096
         )
@@ -90,7 +90,7 @@ class WebSocketServer:
         self._connections.add(connection)
 
     def detach(self, connection: "Connection") -> None:
-        """Forget a connection that is gone."""
+        """Remove a connection that has ended."""
         self._connections.discard(connection)
 
 
@@ -118,13 +118,13 @@ class Connection(asyncio.Protocol):
         return self._opened and self._protocol.state is State.OPEN
 
     def send(self, data: bytes) -> None:
-        """Send one text message; a connection that is no longer open swallows it."""
+        """Send one text message; a connection that is not open drops it."""
         if self.is_open:
             self._protocol.send_text(data)
             self._write()
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Start the closing handshake; a peer that does not finish it is cut off."""
+        """Start the closing handshake; the connection is aborted if the peer does not finish it in time."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code, reason)
             self._write()
@@ -133,17 +133,17 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def abort(self) -> None:
-        """Cut the TCP connection without a word."""
+        """Abort the TCP connection without a close frame."""
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport (asyncio)."""
-        # What TCP gives is always both readable and writable; uvloop does not inherit asyncio's classes.
+        # A TCP transport is both readable and writable, but uvloop's does not inherit asyncio's class.
         self._transport = cast(asyncio.Transport, transport)
         self._server.attach(self)
 
     def data_received(self, data: bytes) -> None:
-        """Feed what the peer sent into the protocol and pass on what it meant (asyncio)."""
+        """Decode received bytes and handle the frames in them (asyncio)."""
         protocol = self._protocol
         protocol.receive_data(data)
         for event in protocol.events_received():
@@ -155,12 +155,12 @@ class Connection(asyncio.Protocol):
             self._write()
 
     def eof_received(self) -> None:
-        """End with the peer; returning None makes asyncio close the transport."""
+        """Handle the end of the peer's data; asyncio closes the transport on None (asyncio)."""
         self._protocol.receive_eof()
         self._write()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Tell the listener that this is over (asyncio)."""
+        """Report the end of the connection to the listener (asyncio)."""
         self._protocol.receive_eof()
         self._server.detach(self)
         if self._opened:
