@@ -42,7 +42,7 @@ class TestOut:
             await until(lambda: operator.bodies("P"))
             assert operator.bodies("P")[0][1]["MID"] == "EH000001"
 
-    async def test_an_integration_account_is_told_the_way(self, rabbitmq_url):
+    async def test_an_integration_account_reads_how_to_connect(self, rabbitmq_url):
         name = new_operator()
         async with (
             operator_of(rabbitmq_url, name),
@@ -89,14 +89,16 @@ class TestOut:
             cable.mend()
             tokens = [(128, f"TAG{number}") for number in range(20)]
 
-            def told(serial):
+            def tokens_of(serial):
                 return [(int(id), body["Value"]) for id, body in operator.bodies("O", serial) if id == "128"]
 
-            await until(lambda: told("EH000001")[-20:] == tokens and told("EH000002")[-20:] == tokens)
+            await until(
+                lambda: tokens_of("EH000001")[-20:] == tokens and tokens_of("EH000002")[-20:] == tokens
+            )
             await until(lambda: not site.chargers.world.greeting("EH000001")[2:])
             assert site.cloud.statistics.broker_connections == 2
 
-    async def test_what_a_stopped_cloud_has_not_told_it_tells_when_it_is_back(self, rabbitmq_url):
+    async def test_what_a_stopped_cloud_has_not_published_follows_after_its_start(self, rabbitmq_url):
         name = new_operator()
         async with (
             operator_of(rabbitmq_url, name) as operator,

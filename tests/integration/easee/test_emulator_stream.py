@@ -1,4 +1,4 @@
-"""The stream of the emulated Easee Cloud: SignalR as clients know it, and what chargers tell on it."""
+"""The stream of the emulated Easee Cloud: SignalR as clients know it, and the observations on it."""
 
 import json
 from itertools import pairwise
@@ -198,10 +198,10 @@ class TestObservations:
             assert stream.last(109) == "1"
             ids = [id for id, _ in stream.updates]
             assert ids.index(129) > max(place for place, id in enumerate(ids) if id == 250)
-            [told] = [one for one in stream.of("ProductUpdate") if one["id"] == 129]
-            assert told["timestamp"] == json.loads(told["value"])["Stop"]
+            [ended] = [one for one in stream.of("ProductUpdate") if one["id"] == 129]
+            assert ended["timestamp"] == json.loads(ended["value"])["Stop"]
             [back] = [one for one in stream.of("ProductUpdate") if one["id"] == 250][-1:]
-            assert told["timestamp"] < back["timestamp"]
+            assert ended["timestamp"] < back["timestamp"]
 
     async def test_a_reboot_is_told_and_forgets_the_dynamic_currents(self, stage):
         async with stage(speed=600) as site, site.client.stream() as stream:

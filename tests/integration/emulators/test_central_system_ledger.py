@@ -1,4 +1,4 @@
-"""What the central system was told, across kills and restarts."""
+"""The ledger of the central system, across kills and restarts."""
 
 import sqlite3
 import subprocess

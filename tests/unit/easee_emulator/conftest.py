@@ -14,7 +14,7 @@ NOON_MS = 1_800_000_000_000 // 86_400_000 * 86_400_000 + 43_200_000
 
 
 class ReportingCharger:
-    """One charger, and what it tells."""
+    """One charger, and the observations that it reports."""
 
     def __init__(self, *, it_grid: bool = False, phases: int = 3, **settings: object) -> None:
         self.settings = EaseeCloudSettings(**settings)
@@ -33,17 +33,17 @@ class ReportingCharger:
         )
 
     def by(self, event) -> list[tuple[int, str]]:
-        """Return what the charger tells of an event, as (id, text)."""
+        """Return the observations that the charger reports for an event, as (id, text)."""
         return [(one.id, one.text) for one in self.observer.observe(self.charger, event)]
 
 
 @pytest.fixture
 def charger_of():
-    """Makes chargers that tell."""
+    """Makes reporting chargers."""
     return ReportingCharger
 
 
 @pytest.fixture
 def noon_ms() -> int:
-    """A moment: noon, UTC."""
+    """Noon in UTC."""
     return NOON_MS

@@ -1,4 +1,4 @@
-"""Tokens, places on circuits, what waits for the bus, switches of misbehaviour, counts."""
+"""Tokens, circuits, the outbox of the bus, acknowledgements, faults, statistics."""
 
 import pytest
 
@@ -86,21 +86,21 @@ def test_chargers_fill_circuits_and_circuits_fill_sites():
 
 
 class TestOutbox:
-    def test_a_charger_without_room_waits_as_a_whole(self):
+    def test_a_refused_charger_stays_refused_as_a_whole(self):
         outbox = Outbox(limit=4)
         for number in range(4):
             assert outbox.accepts("EH1", number)
             outbox.put(BusMessage(str(number), b"", "", None))
         assert not outbox.accepts("EH1", 109)
         outbox.take(1)
-        assert not outbox.accepts("EH1", 128)  # nothing overtakes what was missed
+        assert not outbox.accepts("EH1", 128)  # nothing overtakes a refused one
         assert outbox.accepts("EH2", 109)
         assert list(outbox.take_missed()) == []
         outbox.take(2)
         assert list(outbox.take_missed()) == [("EH1", {109, 128})]
         assert outbox.accepts("EH1", 109)
 
-    def test_a_receipt_is_over_once(self):
+    def test_an_acknowledgement_is_done_once(self):
         over: list[bool] = []
         acknowledgement = PendingAcknowledgement(2, over.append)
         acknowledgement.count_delivered()
@@ -131,7 +131,7 @@ class TestMisbehaviour:
         assert parse("") == Misbehaviour()
 
     @pytest.mark.parametrize("text", ["duplicates=2", "mischief=1", "everything*x", "blocked=3"])
-    def test_what_cannot_be_read_is_said(self, text):
+    def test_invalid_text_is_an_error(self, text):
         with pytest.raises(ValueError):
             parse(text)
 

@@ -1,4 +1,4 @@
-"""What the emulated charger tells of events, observation by observation."""
+"""The observations that the emulated charger reports for each event."""
 
 import json
 
@@ -104,13 +104,13 @@ class TestState:
         assert (96, "78") in texts
         assert (114, "10") in texts
 
-    def test_a_warning_is_told_beside_the_state(self, charger_of, noon_ms):
+    def test_a_warning_is_reported_beside_the_state(self, charger_of, noon_ms):
         one = charger_of()
         texts = dict(one.by(state(noon_ms, ChargerState.DISCONNECTED, fault=Fault.WEAK_SIGNAL)))
         assert (texts[109], texts[118]) == ("1", "weak_signal")
         assert int(texts[119]) > 0
 
-    def test_what_was_told_is_not_told_again(self, charger_of, noon_ms):
+    def test_an_unchanged_value_is_not_reported_again(self, charger_of, noon_ms):
         one = charger_of()
         one.by(state(noon_ms, ChargerState.DISCONNECTED))
         assert one.by(state(noon_ms + 1, ChargerState.DISCONNECTED)) == []
@@ -159,7 +159,7 @@ class TestSessions:
         one = charger_of()
         assert json.loads(dict(one.by(started(noon_ms, tag='a"\\b')))[223])["Auth"] == 'a"\\b'
 
-    def test_the_end_tells_the_energy_in_a_burst_and_that_nothing_flows(self, charger_of, noon_ms):
+    def test_the_end_reports_the_energy_in_a_burst_and_no_flow(self, charger_of, noon_ms):
         one = charger_of()
         one.by(started(noon_ms))
         one.by(Measured(at_ms=noon_ms, readings=(Reading(Quantity.POWER_W, 11_000),), session=5))
@@ -167,7 +167,9 @@ class TestSessions:
         assert texts.count((121, "11.111")) == 2
         assert (120, "0") in texts
 
-    def test_a_session_of_while_it_was_away_is_told_late_and_changes_nothing_else(self, charger_of, noon_ms):
+    def test_a_session_from_while_it_was_away_is_reported_late_and_changes_nothing_else(
+        self, charger_of, noon_ms
+    ):
         one = charger_of()
         one.by(state(noon_ms, ChargerState.DISCONNECTED))
         late = [id for id, _ in one.by(started(noon_ms - 7_200_000)) + one.by(ended(noon_ms - 3_600_000))]
@@ -183,7 +185,7 @@ class TestSessions:
         assert one.charger.session is None
         assert len(one.charger.finished) == 1
 
-    def test_a_token_waits_for_a_word_unless_a_session_runs(self, charger_of, noon_ms):
+    def test_a_token_waits_for_a_decision_unless_a_session_runs(self, charger_of, noon_ms):
         one = charger_of()
         presented = TokenPresented(at_ms=noon_ms, id_tag="04AABBCC")
         assert one.by(presented) == [(128, "04AABBCC"), (46, "26")]
@@ -229,7 +231,7 @@ class TestMeasuring:
         assert not texts.keys() & {185, 196}
         assert one.charger.last_values.text(21) == "4"
 
-    def test_session_energy_is_told_each_ten_minutes_and_the_register_hourly(self, charger_of, noon_ms):
+    def test_session_energy_is_reported_each_ten_minutes_and_the_register_hourly(self, charger_of, noon_ms):
         one = charger_of()
         one.by(started(noon_ms))
         ids: list[int] = []
@@ -250,7 +252,7 @@ class TestMeasuring:
             texts = dict(one.by(Measured(at_ms=noon_ms, readings=self.readings(wh), session=5)))
             assert (texts[121], texts[124]) == (f"0.00{number}", f"1234.{567 + number}")
 
-    def test_an_hour_is_told_on_the_hour(self, charger_of, noon_ms):
+    def test_an_hour_is_reported_on_the_hour(self, charger_of, noon_ms):
         one = charger_of()
         idle = noon_ms - 600_000
         one.by(Measured(at_ms=idle, readings=(Reading(Quantity.ENERGY_WH, 1000),)))
@@ -258,7 +260,7 @@ class TestMeasuring:
         [hour] = [one for one in one.observer.observe(one.charger, event) if one.id == 122]
         assert hour == (122, noon_ms, "2.500")
 
-    def test_a_restart_is_told_once_with_its_consequences(self, charger_of, noon_ms):
+    def test_a_restart_is_reported_once_with_its_consequences(self, charger_of, noon_ms):
         one = charger_of()
         one.charger.limits.set_dynamic(10, None)
         one.charger.circuit.limits.set_dynamic((10, 10, 10), None)
