@@ -180,7 +180,7 @@ class Demo:
         plan = self._plan
         if plan.duration_s is None or elapsed_s < plan.duration_s:
             return False
-        # FaultInjector takes the time of a run, and while the gateway is down nobody can begin to charge.
+        # Faults take time from a run: while the gateway is down no car can start to charge.
         grace_s = GRACE_S if plan.injects_faults else 0.0
         return elapsed_s >= plan.duration_s + grace_s or testbed.fewest_sessions() >= FEWEST_SESSIONS
 
