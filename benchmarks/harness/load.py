@@ -1,9 +1,9 @@
 """Puts observations on an operator's bus at a steady rate, cheap enough never to be the bottleneck.
 
-They are what the emulated cloud publishes (`chargebridge.emulators.easee_cloud.bus`), in the same AMQP frames
-but for the timestamp and the value. Here these frames are made once for each charger, and many of them go out
-in one write: a few us a message instead of 70. It does without confirms, since there each batch waits for the
-one before.
+They are what the emulated cloud publishes (`chargebridge.emulators.easee_cloud.bus.operator_bus`), in the
+same AMQP frames but for the timestamp and the value. Here these frames are made once for each charger, and
+many of them go out in one write: a few us a message instead of 70. It does without confirms, since there each
+batch waits for the one before.
 """
 
 import asyncio

@@ -348,7 +348,7 @@ def demo(
     system was told, and fails if they differ in anything.
     """
     from chargebridge.demo.demo import Demo, Plan
-    from chargebridge.demo.stage import DemoError
+    from chargebridge.demo.testbed import DemoError
     from chargebridge.demo.vendors import VendorKind
 
     if cloud not in set(VendorKind):

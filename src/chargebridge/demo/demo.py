@@ -1,7 +1,7 @@
-"""A demonstration from beginning to end: set up, run, watch, make trouble, wind down, compare.
+"""Runs a demonstration: sets everything up, injects faults, winds down, and compares both sides.
 
-Chargers and central system live in this process; the gateway runs in one of its own, as a user
-would run it, so that it can be killed while the others live on.
+Chargers and central system run in this process. The gateway runs in a process of its own, as a user would run
+it, so that it can be killed while the others go on.
 """
 
 import asyncio
@@ -19,54 +19,54 @@ import structlog
 import uvloop
 from rich.console import Console
 
-from chargebridge.demo.dossier import dossier
-from chargebridge.demo.faults import plan_cuts, plan_kills, plan_outages
+from chargebridge.demo.failure_report import failure_report
+from chargebridge.demo.fault_injection import FaultInjector
+from chargebridge.demo.faults import plan_cloud_outages, plan_kills, plan_outages
 from chargebridge.demo.reconciliation import FEWEST_SESSIONS, Reconciliation
-from chargebridge.demo.stage import LOCAL_BROKER, Cast, DemoError, Stage
-from chargebridge.demo.trouble import Trouble
+from chargebridge.demo.testbed import LOCAL_BROKER, DemoError, DemoSettings, DemoTestbed
 from chargebridge.demo.vendors import VendorKind
 from chargebridge.demo.view import View, progress_line
 
 WIND_DOWN_S: Final = 120.0
-"""Real seconds for the last cars to leave and the last messages to arrive."""
+"""Real seconds in which the last cars leave and the last messages arrive."""
 GRACE_S: Final = 180.0
-"""How much longer, in real seconds, a run with trouble may take until it proves something."""
+"""Real seconds by which a run with faults may last longer until it proves something."""
 ATTEMPTS: Final = 1000
-"""TransactionMessageAttempts: a central system that is away or ill for a while costs no dead letter."""
+"""TransactionMessageAttempts: so many that an outage of the central system causes no dead letter."""
 _LOOK_S: Final = 0.25
 _LOG_EVERY_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the user asked for."""
+    """The options of the command line."""
 
     charge_points: int
     duration_s: float | None
-    """Real seconds; None until interrupted."""
+    """Length of the run in real seconds; None until interrupted."""
     speed: float
     seed: int
     state: Path | None
     kills: int
     outages: int
-    """How often the central system is away."""
+    """Number of outages of the central system."""
     cuts: int
-    """How often the chargers' cloud is away."""
+    """Number of outages of the chargers' cloud."""
     draw: bool
-    """Draw a live view; else log."""
+    """Whether to draw a live view instead of printing lines."""
     vendor: VendorKind = VendorKind.SIMULATOR
     misbehave: float = 0.0
-    """See `Cast.misbehave`."""
+    """See `DemoSettings.misbehave`."""
     amqp_url: str = LOCAL_BROKER
 
     @property
-    def asks_for_trouble(self) -> bool:
-        """Whether anything is to be killed or taken away."""
+    def injects_faults(self) -> bool:
+        """Whether the run has any kills or outages."""
         return bool(self.kills or self.outages or self.cuts)
 
     @property
     def command(self) -> str:
-        """Return the command that asks for the same."""
+        """The command that runs the same again."""
         options = {
             "--charge-points": self.charge_points,
             "--duration": self.duration_s,
@@ -77,17 +77,17 @@ class Plan:
             "--cut-cloud": self.cuts,
             "--misbehave": self.misbehave,
         }
-        words = [f"{name} {value:g}" for name, value in options.items() if value]
+        arguments = [f"{name} {value:g}" for name, value in options.items() if value]
         if self.vendor is not VendorKind.SIMULATOR:
-            words.append(f"--cloud {self.vendor}")
-        return "chargebridge demo " + " ".join(words)
+            arguments.append(f"--cloud {self.vendor}")
+        return "chargebridge demo " + " ".join(arguments)
 
 
 class Demo:
     """One demonstration.
 
     Args:
-        plan: what the user asked for.
+        plan: the options of the run.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -96,7 +96,9 @@ class Demo:
         self._interrupted = asyncio.Event()
 
     def run(self) -> int:
-        """Run it and return an exit code: 0 if all agrees, 1 if not, 3 if it proves nothing.
+        """Run the demonstration and return the exit code.
+
+        0: both sides agree; 1: they differ; 3: there were too few sessions to prove anything.
 
         Raises:
             DemoError: it cannot be run.
@@ -117,8 +119,8 @@ class Demo:
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(ending, self._interrupted.set)
-        stage = Stage(
-            Cast(
+        testbed = DemoTestbed(
+            DemoSettings(
                 folder=folder,
                 charge_points=plan.charge_points,
                 speed=plan.speed,
@@ -132,62 +134,64 @@ class Demo:
                 amqp_url=plan.amqp_url,
             )
         )
-        trouble = Trouble(stage, self._say)
+        injector = FaultInjector(testbed, self._say)
         try:
-            await stage.start()
-            await self._watch(stage, trouble)
+            await testbed.start()
+            await self._watch(testbed, injector)
             finished = not self._interrupted.is_set()
             if finished:
-                stage.cloud.stop_arrivals()
-                await self._wind_down(stage)
+                testbed.cloud.stop_arrivals()
+                await self._wind_down(testbed)
         finally:
-            await stage.stop()
-        code = self._conclude(stage, trouble, finished=finished)
-        stage.close()
+            await testbed.stop()
+        code = self._conclude(testbed, injector, finished=finished)
+        testbed.close()
         return code
 
     # --- while it runs ----------------------------------------------------------------------------
 
-    async def _watch(self, stage: Stage, trouble: Trouble) -> None:
+    async def _watch(self, testbed: DemoTestbed, injector: FaultInjector) -> None:
         plan = self._plan
-        making = asyncio.create_task(self._make(trouble))
+        injecting = asyncio.create_task(self._inject(injector))
         began = time.monotonic()
         next_log = began
         try:
-            with View(self._console, plan.charge_points, stage.clock, enabled=plan.draw) as view:
+            with View(self._console, plan.charge_points, testbed.clock, enabled=plan.draw) as view:
                 while not self._interrupted.is_set():
                     elapsed = time.monotonic() - began
-                    if making.done() and (making.exception() is not None or self._over(stage, elapsed)):
+                    if injecting.done() and (
+                        injecting.exception() is not None or self._over(testbed, elapsed)
+                    ):
                         break
-                    _see_that_it_lives(stage)
+                    _require_running(testbed)
                     if plan.draw:
-                        shown = await stage.gateway.charge_points(view.rows)
-                        view.show(shown, stage.world, stage.ledger, stage.central_system, elapsed)
+                        shown = await testbed.gateway.charge_points(view.rows)
+                        view.show(shown, testbed.world, testbed.ledger, testbed.central_system, elapsed)
                     elif time.monotonic() >= next_log:
                         next_log = time.monotonic() + _LOG_EVERY_S
-                        self._say(progress_line(elapsed, stage.world, stage.ledger, stage.clock))
+                        self._say(progress_line(elapsed, testbed.world, testbed.ledger, testbed.clock))
                     await self._pause(_LOOK_S)
         finally:
-            making.cancel()
+            injecting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await making
+                await injecting
 
-    def _over(self, stage: Stage, elapsed_s: float) -> bool:
+    def _over(self, testbed: DemoTestbed, elapsed_s: float) -> bool:
         plan = self._plan
         if plan.duration_s is None or elapsed_s < plan.duration_s:
             return False
-        # Trouble takes the time of a run, and while the gateway is down nobody can begin to charge.
-        grace_s = GRACE_S if plan.asks_for_trouble else 0.0
-        return elapsed_s >= plan.duration_s + grace_s or stage.fewest_sessions() >= FEWEST_SESSIONS
+        # Faults take time from a run: while the gateway is down no car can start to charge.
+        grace_s = GRACE_S if plan.injects_faults else 0.0
+        return elapsed_s >= plan.duration_s + grace_s or testbed.fewest_sessions() >= FEWEST_SESSIONS
 
-    async def _make(self, trouble: Trouble) -> None:
+    async def _inject(self, injector: FaultInjector) -> None:
         plan = self._plan
-        if plan.duration_s is None or not plan.asks_for_trouble:
+        if plan.duration_s is None or not plan.injects_faults:
             return
-        await trouble.run(
+        await injector.run(
             plan_kills(plan.seed, plan.kills, plan.duration_s),
             plan_outages(plan.seed, plan.outages, plan.duration_s),
-            plan_cuts(plan.seed, plan.cuts, plan.duration_s),
+            plan_cloud_outages(plan.seed, plan.cuts, plan.duration_s),
         )
 
     async def _pause(self, seconds: float) -> None:
@@ -197,14 +201,14 @@ class Demo:
         except TimeoutError:
             return
 
-    async def _wind_down(self, stage: Stage) -> None:
-        """Wait until the last cars have left and the central system knows of everything."""
+    async def _wind_down(self, testbed: DemoTestbed) -> None:
+        """Wait until the last cars have left and every session has its transaction."""
         self._say("no more cars; waiting for the last ones to leave")
         deadline = time.monotonic() + WIND_DOWN_S
         while time.monotonic() < deadline and not self._interrupted.is_set():
-            if stage.told_of_everything:
+            if testbed.is_complete:
                 return
-            _see_that_it_lives(stage)
+            _require_running(testbed)
             await self._pause(_LOOK_S)
 
     # --- the end ----------------------------------------------------------------------------------
@@ -212,23 +216,23 @@ class Demo:
     def _say(self, text: str, style: str = "") -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
 
-    def _conclude(self, stage: Stage, trouble: Trouble, *, finished: bool) -> int:
-        outcome = stage.outcome()
-        wrong = [*outcome.complaints(), *trouble.broken, *stage.gateway.errors()]
+    def _conclude(self, testbed: DemoTestbed, injector: FaultInjector, *, finished: bool) -> int:
+        outcome = testbed.outcome()
+        wrong = [*outcome.complaints(), *injector.lost, *testbed.gateway.errors()]
         self._console.print(outcome.table())
-        for line in trouble.summary():
+        for line in injector.summary():
             self._say(line)
         for line in wrong:
             self._say(line, style="red")
         if wrong:
             self._say(f"Run again with: {self._plan.command}")
-            for line in dossier(stage, wrong):
+            for line in failure_report(testbed, wrong):
                 self._say(line)
         if not finished:
             self._say("Interrupted.")
             if self._plan.state is not None:
                 self._say(f"The same command goes on from {self._plan.state}.")
-            return 1 if outcome.violations or trouble.broken else 0
+            return 1 if outcome.violations or injector.lost else 0
         if wrong:
             return 1
         return self._proves(outcome)
@@ -236,7 +240,7 @@ class Demo:
     def _proves(self, outcome: Reconciliation) -> int:
         if not outcome.proves_something:
             self._say(
-                f"Some charge point has had {outcome.fewest_sessions} sessions; fewer than {FEWEST_SESSIONS}"
+                f"A charge point had only {outcome.fewest_sessions} sessions; fewer than {FEWEST_SESSIONS}"
                 " prove nothing. Run longer (--duration) or faster (--speed)."
             )
             return 3
@@ -244,6 +248,6 @@ class Demo:
         return 0
 
 
-def _see_that_it_lives(stage: Stage) -> None:
-    if stage.gateway.ended:
-        raise DemoError(f"the gateway has ended by itself; its last words:\n{stage.gateway.last_words()}")
+def _require_running(testbed: DemoTestbed) -> None:
+    if testbed.gateway.ended:
+        raise DemoError(f"the gateway has ended by itself; the end of its log:\n{testbed.gateway.log_tail()}")

@@ -1,4 +1,4 @@
-"""What befalls a demonstration, and when: from a seed, so that it can be had again."""
+"""Plans the faults of a demonstration from a seed, so that a run can be repeated."""
 
 import random
 from enum import StrEnum
@@ -6,18 +6,18 @@ from typing import Final, NamedTuple
 
 
 class Moment(StrEnum):
-    """When the gateway is killed."""
+    """The moment at which the gateway is killed."""
 
     STARTING = "while it starts"
     """Right after the kill before: at any moment from the first import to the last boot of the fleet."""
-    IDLE = "while nothing is said"
+    IDLE = "while no call was open"
     BUSY = "waiting for answers"
     COMMITTING = "in the middle of commits"
-    """A moment after every charge point was asked for something that has to be durable."""
+    """Right after every charge point has received a request whose value has to be durable."""
 
 
 class Outage(StrEnum):
-    """How the central system is away."""
+    """A kind of outage of the central system."""
 
     CLOSED = "stops with close frames"
     CUT = "cuts all connections, and answers get lost"
@@ -35,38 +35,38 @@ class Kill(NamedTuple):
     """One SIGKILL."""
 
     at_s: float
-    """Real seconds since the beginning, at the earliest."""
+    """The earliest time, in real seconds from the start."""
     moment: Moment
 
 
-class Away(NamedTuple):
-    """The central system is away for a while."""
+class CentralSystemOutage(NamedTuple):
+    """One outage of the central system."""
 
     at_s: float
     lasts_s: float
     outage: Outage
 
 
-class Cut(NamedTuple):
-    """The chargers' cloud is away for a while."""
+class CloudOutage(NamedTuple):
+    """One outage of the chargers' cloud."""
 
     at_s: float
     lasts_s: float
 
 
-# The first ones are the hardest: who asks for one kill or three shall get those.
+# The hardest ones come first, for runs with one kill or three.
 _KILLS: Final = (
     *(Moment.BUSY, Moment.COMMITTING, Moment.BUSY, Moment.STARTING, Moment.STARTING, Moment.BUSY),
     *(Moment.COMMITTING, Moment.IDLE, Moment.BUSY, Moment.COMMITTING, Moment.STARTING, Moment.BUSY),
 )
 _SHORT_S: Final = (0.3, 3.0)
 _LONG_S: Final = (4.0, 10.0)
-"""In a run of 80 seconds or more; in a shorter one less."""
+"""For a run of 80 seconds or more; a shorter run has shorter outages."""
 _LONG_SHARE: Final = 0.3
 
 
 def plan_kills(seed: int, count: int, duration_s: float) -> list[Kill]:
-    """Return so many kills in order of time; one `STARTING` follows the kill before it at once."""
+    """Return `count` kills in order of time. A kill at `STARTING` follows the one before at once."""
     dice = _dice(seed, "kills")
     times = _times(dice, count, duration_s)
     kills: list[Kill] = []
@@ -80,23 +80,23 @@ def plan_kills(seed: int, count: int, duration_s: float) -> list[Kill]:
     return kills
 
 
-def plan_outages(seed: int, count: int, duration_s: float) -> list[Away]:
-    """Return so many outages of the central system; every kind comes before one comes again."""
+def plan_outages(seed: int, count: int, duration_s: float) -> list[CentralSystemOutage]:
+    """Return `count` outages of the central system. Every kind comes before any comes again."""
     dice = _dice(seed, "outages")
     times = _times(dice, count, duration_s)
-    outages: list[Away] = []
+    outages: list[CentralSystemOutage] = []
     kinds: list[Outage] = []
     for at_s in times:
         if not kinds:
             kinds = dice.sample(list(Outage), len(Outage))
-        outages.append(Away(at_s, _length_s(dice, duration_s), kinds.pop()))
+        outages.append(CentralSystemOutage(at_s, _length_s(dice, duration_s), kinds.pop()))
     return outages
 
 
-def plan_cuts(seed: int, count: int, duration_s: float) -> list[Cut]:
-    """Return so many cuts of the connection to the chargers' cloud."""
+def plan_cloud_outages(seed: int, count: int, duration_s: float) -> list[CloudOutage]:
+    """Return `count` outages of the chargers' cloud."""
     dice = _dice(seed, "cuts")
-    return [Cut(at_s, _length_s(dice, duration_s)) for at_s in _times(dice, count, duration_s)]
+    return [CloudOutage(at_s, _length_s(dice, duration_s)) for at_s in _times(dice, count, duration_s)]
 
 
 def _dice(seed: int, what: str) -> random.Random:
@@ -105,7 +105,7 @@ def _dice(seed: int, what: str) -> random.Random:
 
 
 def _times(dice: random.Random, count: int, duration_s: float) -> list[float]:
-    """Return moments that are spread over the run but for their last bit of chance."""
+    """Return `count` times that are spread over the run, with some randomness."""
     each_s = duration_s / (count + 1)
     return [each_s * (number + dice.uniform(0.6, 1.4)) for number in range(count)]
 

@@ -1,4 +1,4 @@
-"""The gateway in a process of its own, as a user would run it."""
+"""Runs the gateway in a process of its own, as a user would."""
 
 import asyncio
 import json
@@ -19,22 +19,22 @@ _ERRORS_SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class GatewayPlan:
-    """What the gateway of a demonstration is told."""
+    """The configuration of a demonstration's gateway."""
 
     folder: Path
     charge_points: int
     central_system_url: str
     driver_table: str
-    """The table of its configuration that reaches the chargers."""
+    """The `[drivers.…]` table of its configuration."""
     speed: float
     real_origin_ms: int
     simulated_origin_ms: int
     api_port: int
     api_token: str
     call_timeout_s: float = 30.0
-    """Real seconds; what the standard counts in calls and answers does not get faster with the clock."""
+    """Real seconds: calls and answers do not get faster with the clock."""
     configuration: Mapping[str, str] = field(default_factory=dict)
-    """OCPP configuration keys to begin with."""
+    """First values of OCPP configuration keys."""
 
     def write(self) -> Path:
         """Write the configuration file, readable by its owner only."""
@@ -44,12 +44,12 @@ class GatewayPlan:
         return path
 
     def text(self) -> str:
-        """Return the configuration: one that a user could have written."""
-        # What the standard asks in seconds lasts a moment only when the clock runs fast; people and
-        # networks do not get faster.
-        patience_s = max(round(120 * self.speed / 10), 120)
+        """Return the configuration file, as a user could have written it."""
+        # With a fast clock the default timeouts would last only moments of real time; people and networks
+        # do not get faster.
+        timeout_s = max(round(120 * self.speed / 10), 120)
         heartbeat_s = max(round(self.speed * 30), 180)
-        configuration = {"ConnectionTimeOut": str(patience_s), **self.configuration}
+        configuration = {"ConnectionTimeOut": str(timeout_s), **self.configuration}
         keys = ", ".join(f"{key} = {json.dumps(value)}" for key, value in configuration.items())
         return f"""\
 [central_systems.bundled]
@@ -89,10 +89,10 @@ simulated_origin_ms = {self.simulated_origin_ms}
 
 
 class GatewayProcess:
-    """Starts, kills, stops and asks one gateway.
+    """Starts, kills, stops and queries one gateway.
 
     Args:
-        plan: what it is told.
+        plan: its configuration.
     """
 
     def __init__(self, plan: GatewayPlan) -> None:
@@ -102,7 +102,7 @@ class GatewayProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start it; it ends with this process, whatever happens to that."""
+        """Start the gateway. It ends with this process, whatever happens to that."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -120,11 +120,11 @@ class GatewayProcess:
 
     @property
     def store(self) -> Path:
-        """Where its store is."""
+        """The file of its store."""
         return self._plan.folder / "gateway" / "store.sqlite3"
 
     def rebuilt_transactions(self) -> set[int]:
-        """Return the central system's ids of the transactions that are flagged as rebuilt in its store."""
+        """Return the transactionIds of the transactions that its store flags as rebuilt."""
         with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as store:
             query = "SELECT transaction_id FROM transactions WHERE rebuilt = 1 AND transaction_id IS NOT NULL"
             return {number for (number,) in store.execute(query)}
@@ -134,12 +134,12 @@ class GatewayProcess:
         """Whether it has ended by itself."""
         return self._process is not None and self._process.returncode is not None
 
-    def last_words(self) -> str:
-        """Return the end of its log."""
+    def log_tail(self) -> str:
+        """Return the last 2,000 characters of its log."""
         return self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
 
     def errors(self) -> list[str]:
-        """Return the errors in its log, not too many: a gateway that is only killed has none."""
+        """Return the first errors in its log: a gateway that is only killed logs none."""
         found = [
             line
             for line in self._log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -148,14 +148,14 @@ class GatewayProcess:
         return [f"the gateway's log: {line}" for line in found[:_ERRORS_SHOWN]]
 
     async def kill(self) -> None:
-        """SIGKILL, at once."""
+        """Kill the gateway with SIGKILL."""
         assert self._process is not None
         process, self._process = self._process, None
         process.kill()
         await process.wait()
 
     async def stop(self) -> None:
-        """Ask it to stop, and see to it that it does."""
+        """Stop the gateway with SIGTERM, and kill it if it does not stop in time."""
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -167,11 +167,11 @@ class GatewayProcess:
             await self.kill()
 
     async def charge_points(self, limit: int) -> list[dict[str, Any]]:
-        """Return the first charge points as its API shows them; none while it cannot be asked."""
+        """Return the first charge points of its API; none while the API does not answer."""
         return await self.listed(f"charge-points?limit={limit}")
 
     async def listed(self, path: str) -> list[dict[str, Any]]:
-        """Return the items of a page of its API; none while it cannot be asked."""
+        """Return the items of a page of its API; none while the API does not answer."""
         return await asyncio.to_thread(self._get, f"http://127.0.0.1:{self._plan.api_port}/{path}")
 
     def _get(self, url: str) -> list[dict[str, Any]]:

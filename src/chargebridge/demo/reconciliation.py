@@ -1,8 +1,8 @@
-"""What the chargers delivered against what the central system was told.
+"""Compares the chargers' sessions with the transactions of the central system.
 
-Every Wh of every register has to lie in exactly one transaction, and every transaction has to have
-the charger's own start, stop, tag and readings. Of sessions that a driver had to rebuild only the energy
-can be right: their transactions are known by their tag, and held against the registers alone.
+Every Wh of every register has to lie in exactly one transaction, and every transaction has to have the
+charger's own start, stop, tag and readings. Of sessions that a driver had to rebuild only the energy can be
+right: their transactions are compared with the registers alone.
 """
 
 from collections import Counter, defaultdict
@@ -18,7 +18,7 @@ from chargebridge.clock import format_utc
 from chargebridge.emulators.central_system import Transaction, Violation
 
 FEWEST_SESSIONS: Final = 3
-"""Per charge point; a run with fewer proves nothing."""
+"""Sessions of each charge point; a run with fewer proves nothing."""
 _SHOWN: Final = 20
 
 
@@ -30,45 +30,46 @@ class Reconciliation:
     sessions: int
     sessions_running: int
     delivered_wh: int
-    """What the registers grew by in finished sessions."""
+    """Energy of the finished sessions, by the chargers' registers."""
     fewest_sessions: int
-    """Of one charge point."""
+    """The lowest number of sessions of any charge point."""
     transactions: int
     transactions_open: int
-    told_wh: int
+    reported_wh: int
+    """Energy of the transactions at the central system."""
     repeats: int
-    """Starts and Stops that came again, and were recognised."""
+    """StartTransactions and StopTransactions that were sent again."""
     meter_values: int
     differences: tuple[str, ...]
     violations: tuple[Violation, ...]
     rebuilt: tuple[str, ...] = ()
-    """Transactions of the tag of rebuilt sessions: charge point, charger, energy and times, a line each."""
+    """The rebuilt transactions, a line each: charge point, charger, energy and times."""
 
     @property
     def agrees(self) -> bool:
-        """Whether both sides say the same, and the central system had nothing to object to."""
+        """Whether both sides agree, and no rule of OCPP was broken."""
         return not self.differences and not self.violations
 
     @property
     def proves_something(self) -> bool:
-        """Whether there were enough sessions for that to mean anything."""
+        """Whether every charge point had enough sessions."""
         return self.fewest_sessions >= FEWEST_SESSIONS
 
     def table(self) -> Table:
-        """Return the comparison as people like to look at it."""
-        table = Table(title="What the chargers delivered, and what the central system was told")
+        """Return the comparison as a table for a terminal."""
+        table = Table(title="Sessions of the chargers and transactions of the central system")
         table.add_column()
         table.add_column("chargers", justify="right")
         table.add_column("central system", justify="right")
         table.add_column("")
         ended = self.transactions - self.transactions_open
-        # A session may be rebuilt as several, and several as one: then their numbers say nothing.
-        says_nothing = self.rebuilt and self.sessions != ended
+        # One session may be rebuilt as several transactions, or several as one: then the counts may differ.
+        may_differ = self.rebuilt and self.sessions != ended
         table.add_row(
             "sessions / transactions",
             f"{self.sessions:,}",
             f"{ended:,}",
-            "" if says_nothing else _mark(self.sessions == ended),
+            "" if may_differ else _mark(self.sessions == ended),
         )
         if self.rebuilt:
             table.add_row("rebuilt", "", f"{len(self.rebuilt):,}", "")
@@ -81,17 +82,17 @@ class Reconciliation:
         table.add_row(
             "energy (Wh)",
             f"{self.delivered_wh:,}",
-            f"{self.told_wh:,}",
-            _mark(self.delivered_wh == self.told_wh),
+            f"{self.reported_wh:,}",
+            _mark(self.delivered_wh == self.reported_wh),
         )
         table.add_row("differences", "", f"{len(self.differences):,}", _mark(not self.differences))
         table.add_row("violations of OCPP", "", f"{len(self.violations):,}", _mark(not self.violations))
-        table.add_row("repeats recognised", "", f"{self.repeats:,}", "")
+        table.add_row("messages sent again", "", f"{self.repeats:,}", "")
         table.add_row("MeterValues", "", f"{self.meter_values:,}", "")
         return table
 
     def complaints(self) -> list[str]:
-        """Return what is wrong, one line each, not too many."""
+        """Return the differences and violations, a line each, up to a limit."""
         lines = [*self.differences[:_SHOWN]]
         if len(self.differences) > _SHOWN:
             lines.append(f"… and {len(self.differences) - _SHOWN} more differences")
@@ -117,50 +118,50 @@ def reconcile(
     violations: Iterable[Violation] = (),
     is_rebuilt: Callable[[Transaction], bool] | None = None,
 ) -> Reconciliation:
-    """Compare the chargers' accounts with the central system's.
+    """Compare the sessions of the chargers with the transactions of the central system.
 
-    Of a transaction that was rebuilt neither times nor tag are compared, nor how many there are. Each
-    stretch of a charger's sessions that are told of by nothing else has to be covered by such transactions:
-    within its registers, none over another, and to the same Wh.
+    Times, tags and the number of rebuilt transactions are not compared. Rebuilt transactions have to cover
+    each run of sessions that has no other transactions: within its registers, without overlap, and to the
+    same Wh.
 
     Args:
-        identity_of: the identity of the charge point that shows a charger, by its serial number.
-        sessions: all that have ended, of all chargers.
-        running: how many have not.
-        registers_wh: each charger's register now, in Wh.
-        transactions: what the central system was told.
-        violations: what it had to object to.
-        is_rebuilt: whether a transaction was rebuilt, by the gateway's own account; None: none may be.
+        identity_of: returns the identity of a charger's charge point, by serial number.
+        sessions: the finished sessions of all chargers.
+        running: the number of running sessions.
+        registers_wh: the present register of each charger by serial number, in Wh.
+        transactions: the transactions of the central system.
+        violations: the violations that the central system has found.
+        is_rebuilt: returns whether the gateway has rebuilt a transaction; None if none may be rebuilt.
     """
     by_charger = defaultdict[str, list[FinishedSession]](list)
     for session in sessions:
         by_charger[session.serial].append(session)
-    told = defaultdict[str, list[Transaction]](list)
+    reported = defaultdict[str, list[Transaction]](list)
     everything = list(transactions)
     for transaction in everything:
-        told[transaction.identity].append(transaction)
+        reported[transaction.identity].append(transaction)
     differences: list[str] = []
     rebuilt: list[str] = []
     for serial, register_wh in registers_wh.items():
         own = sorted(by_charger[serial], key=lambda session: session.session)
         identity = identity_of(serial)
         differences += _gaps(identity, own, register_wh, complete=not running)
-        of_it = told.pop(identity, [])
+        of_it = reported.pop(identity, [])
         approximate = [] if is_rebuilt is None else [one for one in of_it if is_rebuilt(one)]
         exact = [one for one in of_it if one not in approximate]
-        lines, untold = _compare(identity, own, exact, complete=not running)
+        lines, missing = _compare(identity, own, exact, complete=not running)
         differences += lines
         if is_rebuilt is not None:
-            differences += _cover(identity, _stretches(own, untold), approximate, complete=not running)
+            differences += _cover(identity, _missing_runs(own, missing), approximate, complete=not running)
         elif not running:
             differences += [
-                f"{identity}: a session was not told of: {_describe(_own(one))}" for one in untold
+                f"{identity}: a session has no transaction: {_describe(_of_session(one))}" for one in missing
             ]
         rebuilt += [
-            f"{identity}: charger {serial}, {one.energy_wh} Wh: {_describe(_told(one))}"
+            f"{identity}: charger {serial}, {one.energy_wh} Wh: {_describe(_of_transaction(one))}"
             for one in approximate
         ]
-    differences += [f"{identity}: transactions of no charger" for identity in told]
+    differences += [f"{identity}: transactions without a charger" for identity in reported]
     finished = [session for own in by_charger.values() for session in own]
     return Reconciliation(
         charge_points=len(registers_wh),
@@ -170,7 +171,7 @@ def reconcile(
         fewest_sessions=min((len(by_charger[serial]) for serial in registers_wh), default=0),
         transactions=len(everything),
         transactions_open=sum(transaction.is_open for transaction in everything),
-        told_wh=sum(transaction.energy_wh or 0 for transaction in everything),
+        reported_wh=sum(transaction.energy_wh or 0 for transaction in everything),
         repeats=sum(transaction.start_repeats + transaction.stop_repeats for transaction in everything),
         meter_values=sum(transaction.meter_values for transaction in everything),
         differences=tuple(differences),
@@ -180,7 +181,7 @@ def reconcile(
 
 
 def _gaps(identity: str, sessions: list[FinishedSession], register_wh: int, *, complete: bool) -> list[str]:
-    """Say where a register grew outside of sessions."""
+    """Return a line for each place where a register grew outside of sessions."""
     lines = [
         f"{identity}: the register went from {before.stop_register_wh} to {after.start_register_wh} Wh"
         f" between sessions {before.session} and {after.session}"
@@ -198,68 +199,72 @@ def _gaps(identity: str, sessions: list[FinishedSession], register_wh: int, *, c
 def _compare(
     identity: str, sessions: list[FinishedSession], transactions: list[Transaction], *, complete: bool
 ) -> tuple[list[str], list[FinishedSession]]:
-    """Say which transactions are no session as it was, and return the sessions that none tells of."""
-    left = Counter(map(_own, sessions))
+    """Return a line for each transaction that matches no session, and the sessions without a transaction."""
+    left = Counter(map(_of_session, sessions))
     lines: list[str] = []
     for transaction in transactions:
         if transaction.is_open and not complete:
             continue
-        edges = _told(transaction)
-        if left[edges]:
-            left[edges] -= 1
+        bounds = _of_transaction(transaction)
+        if left[bounds]:
+            left[bounds] -= 1
         else:
-            lines.append(f"{identity}: transaction {transaction.id} is no session: {_describe(edges)}")
-    return lines, [session for session in sessions if left[_own(session)]]
+            lines.append(f"{identity}: transaction {transaction.id} matches no session: {_describe(bounds)}")
+    return lines, [session for session in sessions if left[_of_session(session)]]
 
 
-def _stretches(sessions: list[FinishedSession], untold: list[FinishedSession]) -> list[list[FinishedSession]]:
-    """Return the untold ones among a charger's sessions, together what follows each other."""
-    numbers = {session.session for session in untold}
+def _missing_runs(
+    sessions: list[FinishedSession], missing: list[FinishedSession]
+) -> list[list[FinishedSession]]:
+    """Return the missing sessions of a charger, grouped into runs of consecutive ones."""
+    numbers = {session.session for session in missing}
     by_whether = groupby(sessions, lambda session: session.session in numbers)
-    return [list(stretch) for is_untold, stretch in by_whether if is_untold]
+    return [list(run) for is_missing, run in by_whether if is_missing]
 
 
 def _cover(
-    identity: str, stretches: list[list[FinishedSession]], rebuilt: list[Transaction], *, complete: bool
+    identity: str, runs: list[list[FinishedSession]], rebuilt: list[Transaction], *, complete: bool
 ) -> list[str]:
-    """Say where rebuilt transactions do not tell of just the energy of the sessions that are missing."""
+    """Return a line for each run of missing sessions that rebuilt transactions do not cover exactly."""
     lines: list[str] = []
     left = sorted(rebuilt, key=lambda one: (one.meter_start_wh, one.meter_stop_wh or 0))
     if not complete:
         left = [one for one in left if not one.is_open]
-    for stretch in stretches:
-        first, last = stretch[0], stretch[-1]
+    for run in runs:
+        first, last = run[0], run[-1]
         within = [one for one in left if _lies_within(one, first.start_register_wh, last.stop_register_wh)]
         left = [one for one in left if one not in within]
         lines += [
-            f"{identity}: transaction {after.id} lies over {before.id}: {_describe(_told(after))}"
+            f"{identity}: transaction {after.id} overlaps {before.id}: {_describe(_of_transaction(after))}"
             for before, after in pairwise(within)
             if after.meter_start_wh < (before.meter_stop_wh or 0)
         ]
-        delivered_wh = sum(one.stop_register_wh - one.start_register_wh for one in stretch)
-        told_wh = sum(one.energy_wh or 0 for one in within)
-        if complete and told_wh != delivered_wh:
+        delivered_wh = sum(one.stop_register_wh - one.start_register_wh for one in run)
+        reported_wh = sum(one.energy_wh or 0 for one in within)
+        if complete and reported_wh != delivered_wh:
             lines.append(
                 f"{identity}: of the {delivered_wh} Wh of sessions {first.session} to {last.session},"
-                f" from {first.start_register_wh} Wh on, {told_wh} Wh were told of"
+                f" from {first.start_register_wh} Wh on, rebuilt transactions have {reported_wh} Wh"
             )
     lines += [
-        f"{identity}: transaction {one.id} was rebuilt beyond what is missing: {_describe(_told(one))}"
+        f"{identity}: transaction {one.id} was rebuilt without a missing session:"
+        f" {_describe(_of_transaction(one))}"
         for one in left
     ]
     return lines
 
 
 def _lies_within(transaction: Transaction, start_wh: int, stop_wh: int) -> bool:
-    told_wh = transaction.meter_stop_wh
-    return told_wh is not None and start_wh <= transaction.meter_start_wh <= told_wh <= stop_wh
+    reported_wh = transaction.meter_stop_wh
+    return reported_wh is not None and start_wh <= transaction.meter_start_wh <= reported_wh <= stop_wh
 
 
-_Edges = tuple[str | None, int, int, int | None, int | None]
+_Bounds = tuple[str | None, int, int, int | None, int | None]
+"""Tag, start time, start register, stop time and stop register."""
 
 
-def _own(session: FinishedSession) -> _Edges:
-    """Return what the charger says of a session."""
+def _of_session(session: FinishedSession) -> _Bounds:
+    """Return tag, times and registers of a session."""
     return (
         session.id_tag,
         session.started_at_ms,
@@ -269,8 +274,8 @@ def _own(session: FinishedSession) -> _Edges:
     )
 
 
-def _told(transaction: Transaction) -> _Edges:
-    """Return what the central system was told of one."""
+def _of_transaction(transaction: Transaction) -> _Bounds:
+    """Return tag, times and registers of a transaction."""
     return (
         transaction.id_tag,
         transaction.started_at_ms,
@@ -280,7 +285,7 @@ def _told(transaction: Transaction) -> _Edges:
     )
 
 
-def _describe(edges: _Edges) -> str:
-    id_tag, started_ms, start_wh, stopped_ms, stop_wh = edges
+def _describe(bounds: _Bounds) -> str:
+    id_tag, started_ms, start_wh, stopped_ms, stop_wh = bounds
     stopped = format_utc(stopped_ms) if stopped_ms is not None else "open"
     return f"{id_tag}, {format_utc(started_ms)} at {start_wh} Wh to {stopped} at {stop_wh} Wh"

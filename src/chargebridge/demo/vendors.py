@@ -1,6 +1,6 @@
-"""The chargers' cloud as a demonstration has it: the bare simulator's own, or an emulated Easee Cloud.
+"""The chargers' clouds of a demonstration: the simulator's own, and the emulated Easee Cloud.
 
-Over the same chargers and cars; what differs is which driver the gateway needs, and what it has to cope with.
+Chargers and cars are the same behind each. The gateway uses another driver, with other faults to survive.
 """
 
 import json
@@ -16,42 +16,42 @@ from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.chargers.simulator.server import CloudServer
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud import EaseeCloud, EaseeCloudSettings, Misbehaviour
-from chargebridge.emulators.easee_cloud.bus import delete_bus
+from chargebridge.emulators.easee_cloud.bus.operator_bus import delete_bus
 from chargebridge.emulators.easee_cloud.settings import Cadence
 
 _log = structlog.get_logger(__name__)
 _USER: Final = "operator@example.com"
 _REQUESTS: Final = 2000
-"""In five minutes; a fast clock brings the first contact of all chargers into a few of them."""
+"""Requests in five minutes of the clock: with a fast clock, all chargers are read within a few of them."""
 
 
 class VendorKind(StrEnum):
-    """Which cloud the chargers are behind."""
+    """The cloud that the chargers are behind."""
 
     SIMULATOR = "simulator"
     EASEE_ACCOUNT = "easee-account"
-    """Easee's, by an account: REST and stream."""
+    """The emulated Easee Cloud, by an account: REST and stream."""
     EASEE_OPERATOR = "easee-operator"
-    """Easee's, by an operator's message queue and REST; needs a RabbitMQ."""
+    """The emulated Easee Cloud, by an operator's message queue and REST; needs RabbitMQ."""
 
 
 class Vendor(Protocol):
-    """A cloud that can be taken away and brought back."""
+    """A cloud that can be stopped and started again."""
 
     may_miss: bool
-    """Whether the driver may miss sessions while it is away, and rebuild them."""
+    """Whether the driver may miss sessions during an outage, and rebuild them."""
 
     def driver_table(self) -> str:
-        """Return the table of the gateway's configuration that reaches the chargers."""
+        """Return the `[drivers.…]` table of the gateway's configuration."""
 
     async def start(self) -> None:
-        """Serve; raises OSError if it cannot."""
+        """Start to serve; raises OSError if the address cannot be bound."""
 
     async def stop(self) -> None:
-        """Serve no more; the chargers live on."""
+        """Stop serving; the chargers go on."""
 
     async def close(self) -> None:
-        """Leave nothing behind."""
+        """Remove everything that would outlive the run, such as queues."""
 
 
 class SimulatorVendor:
@@ -59,8 +59,8 @@ class SimulatorVendor:
 
     Args:
         chargers: the chargers.
-        folder: where the gateway finds the secret.
-        port: where to listen.
+        folder: for the file with the shared secret.
+        port: the port to listen on.
     """
 
     may_miss = False
@@ -92,11 +92,11 @@ class EaseeVendor:
 
     Args:
         chargers: the chargers.
-        clock: its time.
-        port: where to listen.
-        seed: decides what goes wrong, and when.
-        misbehave: how much goes wrong, 0 nothing, 1 as much as a day of charging survives.
-        amqp_url: of the broker for an operator; None: there is only the account.
+        clock: the cloud's time.
+        port: the port to listen on.
+        seed: decides which faults happen, and when.
+        misbehave: a factor for the usual rates of faults; 0 for none.
+        amqp_url: the broker's URL for an operator; None for an account.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class EaseeVendor:
         self._amqp_url = amqp_url
         self._operator = amqp_url is not None
         self._operator_id = f"demo-{secrets.token_hex(4)}"
-        self.may_miss = not self._operator  # a queue keeps all
+        self.may_miss = not self._operator  # the queue keeps every message
         self.cloud = EaseeCloud(
             chargers,
             clock,
@@ -127,7 +127,7 @@ class EaseeVendor:
                 operator_id=self._operator_id,
                 cadence=Cadence(session_energy_s=0),
                 ping_s=max(15 / clock.speed, 1.0),
-                # Seconds of people, which do not get shorter with the clock.
+                # People decide in real time, however fast the clock runs.
                 token_waits_s=max(180.0, 20 * clock.speed),
             ),
         )
@@ -157,11 +157,11 @@ requests_per_5_min = {_REQUESTS}
             try:
                 await delete_bus(self._amqp_url, self._operator_id)
             except (OSError, AMQPError) as error:
-                _log.warning("queues were left behind", operator=self._operator_id, error=str(error))
+                _log.warning("could not delete queues", operator=self._operator_id, error=str(error))
 
 
 def secret_file(path: Path) -> Path:
-    """Return a file with a new secret, readable by its owner only."""
+    """Write a new secret to a file that only its owner can read, and return the file."""
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_text(secrets.token_urlsafe(24), encoding="utf-8")

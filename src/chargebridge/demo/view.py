@@ -1,4 +1,4 @@
-"""What a demonstration looks like on a terminal: a table that is always up to date."""
+"""Draws a demonstration on a terminal, as a live table of charge points."""
 
 from types import TracebackType
 from typing import Any, Final, Self
@@ -30,10 +30,10 @@ class View:
     """Draws the charge points as the gateway shows them.
 
     Args:
-        console: where to.
-        charge_points: how many there are.
-        clock: its time.
-        enabled: False draws nothing.
+        console: the terminal.
+        charge_points: the number of charge points.
+        clock: the clock of the demonstration.
+        enabled: whether to draw at all.
     """
 
     def __init__(self, console: Console, charge_points: int, clock: ScaledClock, *, enabled: bool) -> None:
@@ -59,7 +59,7 @@ class View:
 
     @property
     def rows(self) -> int:
-        """How many charge points fit on the screen."""
+        """The number of charge points that fit on the screen."""
         return max(1, min(self._charge_points, self._console.height - _OVERHEAD_ROWS))
 
     def show(
@@ -82,7 +82,7 @@ class View:
 
 
 def charge_point_table(charge_points: list[dict[str, Any]], central_system: CentralSystem) -> Table:
-    """Return one row for each charge point."""
+    """Return a table with a row for each charge point."""
     table = Table(expand=True)
     for heading in ("charge point", "link", "registration", "status", "transaction"):
         table.add_column(heading, no_wrap=True)
@@ -103,8 +103,8 @@ def charge_point_table(charge_points: list[dict[str, Any]], central_system: Cent
     return table
 
 
-def _coloured(word: str) -> Text:
-    return Text(word, style=_COLOURS.get(word, ""))
+def _coloured(status: str) -> Text:
+    return Text(status, style=_COLOURS.get(status, ""))
 
 
 def _transaction(transaction: dict[str, Any] | None) -> str:
@@ -121,8 +121,8 @@ def _energy(charge_point: dict[str, Any]) -> str:
     return f"{(transaction['register_wh'] - transaction['meter_start_wh']) / 1000:.2f} kWh"
 
 
-_TELLING: Final = ("status", "idTag", "reason", "requestedMessage", "key", "type")
-"""Fields of a CALL that say in a word what it is about."""
+_SUMMARY_FIELDS: Final = ("status", "idTag", "reason", "requestedMessage", "key", "type")
+"""Fields of a CALL that summarize it."""
 
 
 def _last_exchange(identity: str, central_system: CentralSystem) -> Text:
@@ -131,16 +131,16 @@ def _last_exchange(identity: str, central_system: CentralSystem) -> Text:
         return Text("-")
     last = calls[-1]
     arrow = "→" if last.direction is Direction.FROM_CHARGE_POINT else "←"
-    words = [str(last.payload[field]) for field in _TELLING if field in last.payload]
-    return Text(" ".join([format_utc(last.at_ms)[11:19], arrow, last.action, *words]), style="bright_black")
+    summary = [str(last.payload[field]) for field in _SUMMARY_FIELDS if field in last.payload]
+    return Text(" ".join([format_utc(last.at_ms)[11:19], arrow, last.action, *summary]), style="bright_black")
 
 
 def progress_line(elapsed_s: float, world: World, ledger: Ledger, clock: ScaledClock) -> str:
-    """Return a line that says how far things are."""
+    """Return a line with the progress of the run."""
     transactions = ledger.transactions()
-    told_wh = sum(transaction.energy_wh or 0 for transaction in transactions)
+    reported_wh = sum(transaction.energy_wh or 0 for transaction in transactions)
     return (
         f"{elapsed_s:6.0f} s, simulated {format_utc(clock.now().utc_ms)[:16].replace('T', ' ')}:"
-        f" {len(world.running_sessions())} sessions running, {len(transactions)} transactions told,"
-        f" {told_wh / 1000:.1f} kWh"
+        f" {len(world.running_sessions())} sessions running, {len(transactions)} transactions reported,"
+        f" {reported_wh / 1000:.1f} kWh"
     )

@@ -49,8 +49,8 @@ def test_a_run_that_is_too_short_proves_nothing_and_fails():
     assert "prove nothing" in ran.stdout
 
 
-def begin_and_send(number: signal.Signals, arguments: tuple[str, ...]) -> tuple[int, str]:
-    """Start a run, send it a signal when it has told of some transactions, and return code and last words."""
+def start_and_signal(number: signal.Signals, arguments: tuple[str, ...]) -> tuple[int, str]:
+    """Start a run, signal it after some transactions; return the exit code and the rest of the output."""
     with subprocess.Popen(
         command(*arguments),
         stdout=subprocess.PIPE,
@@ -61,20 +61,20 @@ def begin_and_send(number: signal.Signals, arguments: tuple[str, ...]) -> tuple[
     ) as run:
         assert run.stdout is not None
         for line in run.stdout:
-            told = re.search(r"(\d+) transactions told", line)
-            if told and int(told[1]) > 20:
+            reported = re.search(r"(\d+) transactions reported", line)
+            if reported and int(reported[1]) > 20:
                 run.send_signal(number)
                 break
-        last_words = run.stdout.read()  # to its end: the gateway ends with its parent
-        return run.wait(30), last_words
+        rest = run.stdout.read()  # to its end: the gateway ends with its parent
+        return run.wait(30), rest
 
 
 def test_an_interrupted_run_goes_on_from_its_state(tmp_path: Path):
     arguments = ("--charge-points", "20", "--speed", "600", "--seed", "2", "--state", str(tmp_path / "state"))
-    code, last_words = begin_and_send(signal.SIGINT, arguments)
-    assert code == 0, last_words
-    assert "The same command goes on" in last_words
-    before = int(numbers(last_words, "sessions / transactions")[0].replace(",", ""))
+    code, rest = start_and_signal(signal.SIGINT, arguments)
+    assert code == 0, rest
+    assert "The same command goes on" in rest
+    before = int(numbers(rest, "sessions / transactions")[0].replace(",", ""))
     ran = demo(*arguments, "--duration", "10")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert int(numbers(ran.stdout, "sessions / transactions")[0].replace(",", "")) > before
@@ -82,7 +82,7 @@ def test_an_interrupted_run_goes_on_from_its_state(tmp_path: Path):
 
 def test_a_run_killed_as_a_whole_goes_on_from_its_state(tmp_path: Path):
     arguments = ("--charge-points", "20", "--speed", "600", "--seed", "3", "--state", str(tmp_path / "state"))
-    begin_and_send(signal.SIGKILL, arguments)
+    start_and_signal(signal.SIGKILL, arguments)
     ran = demo(*arguments, "--duration", "10")
     assert ran.returncode == 0, ran.stdout + ran.stderr
 

@@ -29,7 +29,7 @@ from chargebridge.chargers.model import (
     TokenPresented,
     Unlock,
 )
-from chargebridge.emulators.easee_cloud.bus import delete_bus
+from chargebridge.emulators.easee_cloud.bus.operator_bus import delete_bus
 from tests.integration.easee.bench import Sink, driving
 from tests.integration.easee.broker import new_operator
 from tests.integration.easee.stage import SERIAL, until

@@ -7,7 +7,7 @@ import pytest
 
 from chargebridge.chargers.easee.ticks import ticks_of
 from chargebridge.emulators.easee_cloud import RoutingKeys
-from chargebridge.emulators.easee_cloud.letters import Letter, Letters
+from chargebridge.emulators.easee_cloud.bus.outbox import BusMessage, Outbox
 from tests.integration.easee.broker import Cable, new_operator, operator_of
 from tests.integration.easee.stage import set_stage, until
 
@@ -42,7 +42,7 @@ class TestOut:
             await until(lambda: operator.bodies("P"))
             assert operator.bodies("P")[0][1]["MID"] == "EH000001"
 
-    async def test_an_integration_account_is_told_the_way(self, rabbitmq_url):
+    async def test_an_integration_account_reads_how_to_connect(self, rabbitmq_url):
         name = new_operator()
         async with (
             operator_of(rabbitmq_url, name),
@@ -89,14 +89,16 @@ class TestOut:
             cable.mend()
             tokens = [(128, f"TAG{number}") for number in range(20)]
 
-            def told(serial):
+            def tokens_of(serial):
                 return [(int(id), body["Value"]) for id, body in operator.bodies("O", serial) if id == "128"]
 
-            await until(lambda: told("EH000001")[-20:] == tokens and told("EH000002")[-20:] == tokens)
+            await until(
+                lambda: tokens_of("EH000001")[-20:] == tokens and tokens_of("EH000002")[-20:] == tokens
+            )
             await until(lambda: not site.chargers.world.greeting("EH000001")[2:])
             assert site.cloud.statistics.broker_connections == 2
 
-    async def test_what_a_stopped_cloud_has_not_told_it_tells_when_it_is_back(self, rabbitmq_url):
+    async def test_what_a_stopped_cloud_has_not_published_follows_after_its_start(self, rabbitmq_url):
         name = new_operator()
         async with (
             operator_of(rabbitmq_url, name) as operator,
@@ -204,21 +206,22 @@ class TestIn:
 
 
 class TestTooMuch:
-    async def test_chargers_that_there_is_no_room_for_are_heard_again(self, rabbitmq_url, monkeypatch):
+    async def test_chargers_that_there_is_no_room_for_are_published_later(self, rabbitmq_url):
         name = new_operator()
         broker = urlsplit(rabbitmq_url)
         async with (
             Cable(broker.hostname, broker.port or 5672) as cable,
             operator_of(rabbitmq_url, name) as operator,
-            set_stage(amqp_url=f"amqp://guest:guest@127.0.0.1:{cable.port}/", operator_id=name) as site,
+            set_stage(
+                amqp_url=f"amqp://guest:guest@127.0.0.1:{cable.port}/", operator_id=name, outbox_limit=10
+            ) as site,
         ):
             await until(lambda: (109, "1") in operator.observations)
             cable.cut()
-            monkeypatch.setattr(site.cloud._bus, "letters", Letters(most=10))
             for number in range(30):
                 site.act("present_token", id_tag=f"TAG{number}")
             site.act("plug_in")
-            assert len(site.cloud._bus.letters) == 10
+            assert len(site.cloud._bus.outbox) == 10
             cable.mend()
             await until(lambda: (109, "2") in operator.observations)
             tokens = {f"TAG{number}" for number in range(30)}
@@ -226,10 +229,10 @@ class TestTooMuch:
             await until(lambda: not site.chargers.world.greeting("EH000001")[2:])
 
 
-def test_letters_that_were_not_confirmed_go_before_all_others():
-    letters = Letters()
+def test_messages_that_were_not_confirmed_go_before_all_others():
+    outbox = Outbox(limit=10)
     for number in range(5):
-        letters.put(Letter(str(number), b"", "", None))
-    taken = letters.take(3)
-    letters.put_back(taken[1:])
-    assert [letter.routing_key for letter in letters.take(10)] == ["1", "2", "3", "4"]
+        outbox.put(BusMessage(str(number), b"", "", None))
+    taken = outbox.take(3)
+    outbox.put_back(taken[1:])
+    assert [message.routing_key for message in outbox.take(10)] == ["1", "2", "3", "4"]

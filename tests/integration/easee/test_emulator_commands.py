@@ -197,7 +197,7 @@ class TestCurrents:
             await master.shows(111, "10")
             await until(
                 lambda: 22 in [one["id"] for one in master.responses]
-            )  # an orphan: nobody told its ticks
+            )  # no reply has carried its ticks
             await slave.shows(96, "27")
             assert site.view("EH000002")["current_offered_a"] == 10
             assert await site.client.get(f"{path}/dynamicCurrent") == {

@@ -29,9 +29,9 @@ def program(*options: str):
     try:
         url = None
         for line in process.stderr:
-            told = json.loads(line)
-            if told["event"] == "listening":
-                url = told["url"]
+            entry = json.loads(line)
+            if entry["event"] == "listening":
+                url = entry["url"]
                 break
         assert url is not None, "it has ended without listening"
         yield process, url
@@ -51,7 +51,7 @@ def account(url: str):
         yield http
 
 
-def test_it_serves_until_it_is_told_to_stop():
+def test_it_serves_until_it_is_stopped():
     with program("--chargers", "2", "--misbehave", "status_missing=1") as (process, url):
         with account(url) as http:
             assert [one["id"] for one in http.get("/api/chargers").json()] == ["EH000001", "EH000002"]
@@ -61,7 +61,7 @@ def test_it_serves_until_it_is_told_to_stop():
 
 
 def until(http: httpx.Client, **wanted: object) -> None:
-    """Wait until a charger's view of itself is so, by the emulator's own paths, which have no rate limit."""
+    """Poll a charger's view over the control API, which has no rate limit: the other end is a process."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         view = http.post("/emulator/chargers/EH000001/view").json()
@@ -97,12 +97,12 @@ def test_a_killed_one_goes_on_from_its_file(tmp_path):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (("--misbehave", "mischief=1"), "no misbehaviour 'mischief'"),
+        (("--misbehave", "mischief=1"), "unknown fault 'mischief'"),
         (("--amqp-url", "localhost"), "expected the broker's URL"),
         (("--traffic", "wild"), "expected one of busy, calm, none"),
     ],
 )
-def test_a_wrong_setting_is_said_in_one_line(options, text):
+def test_an_invalid_setting_is_reported_in_one_line(options, text):
     command = [sys.executable, "-c", "from chargebridge.cli import app; app()", "emulate", "easee", *options]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert ended.returncode == 1

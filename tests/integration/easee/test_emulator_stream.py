@@ -1,4 +1,4 @@
-"""The stream of the emulated Easee Cloud: SignalR as clients know it, and what chargers tell on it."""
+"""The stream of the emulated Easee Cloud: SignalR as clients know it, and the observations on it."""
 
 import json
 from itertools import pairwise
@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from chargebridge.chargers.simulator.record import ChargerSettings
-from chargebridge.emulators.easee_cloud import Cadence, hub
+from chargebridge.emulators.easee_cloud import Cadence
 from tests.integration.easee.stage import until
 
 pytestmark = pytest.mark.integration
@@ -198,10 +198,10 @@ class TestObservations:
             assert stream.last(109) == "1"
             ids = [id for id, _ in stream.updates]
             assert ids.index(129) > max(place for place, id in enumerate(ids) if id == 250)
-            [told] = [one for one in stream.of("ProductUpdate") if one["id"] == 129]
-            assert told["timestamp"] == json.loads(told["value"])["Stop"]
+            [ended] = [one for one in stream.of("ProductUpdate") if one["id"] == 129]
+            assert ended["timestamp"] == json.loads(ended["value"])["Stop"]
             [back] = [one for one in stream.of("ProductUpdate") if one["id"] == 250][-1:]
-            assert told["timestamp"] < back["timestamp"]
+            assert ended["timestamp"] < back["timestamp"]
 
     async def test_a_reboot_is_told_and_forgets_the_dynamic_currents(self, stage):
         async with stage(speed=600) as site, site.client.stream() as stream:
@@ -231,21 +231,21 @@ class TestObservations:
 
 
 class TestMuch:
-    async def test_the_state_of_a_whole_fleet_is_sent_as_fast_as_it_is_read(self, stage, monkeypatch):
-        monkeypatch.setattr(hub, "ENOUGH_UNSENT", 20_000)
-        monkeypatch.setattr(hub, "UNSENT_LIMIT", 100_000)
+    async def test_the_state_of_a_whole_fleet_is_sent_as_fast_as_it_is_read(self, stage):
         serials = [f"EH{number:06d}" for number in range(1, 61)]
-        async with stage(chargers=60) as site, site.client.stream() as stream:
+        async with (
+            stage(chargers=60, stream_buffer_bytes=100_000) as site,
+            site.client.stream() as stream,
+        ):
             for serial in serials:
                 await stream.say(type=1, target="SubscribeWithCurrentState", arguments=[serial, True])
             await stream.subscribe()
             assert {one["mid"] for one in stream.of("ProductUpdate")} == set(serials)
             assert site.cloud.statistics.streams_too_slow == 0
 
-    async def test_a_client_that_does_not_read_is_cut(self, stage, monkeypatch):
-        async with stage() as site, site.client.stream() as stream:
-            monkeypatch.setattr(hub, "UNSENT_LIMIT", 10_000)
-            for number in range(200):
+    async def test_a_client_that_does_not_read_is_cut(self, stage):
+        async with stage(stream_buffer_bytes=30_000) as site, site.client.stream() as stream:
+            for number in range(600):
                 site.act("present_token", id_tag=f"TAG{number}")
             await until(lambda: stream.socket.closed)
             assert site.cloud.statistics.streams_too_slow >= 1

@@ -27,8 +27,8 @@ def undo_what_pyeasee_does_to_websockets(monkeypatch):
     monkeypatch.setattr(connect, "__aiter__", connect.__aiter__)
 
 
-class Heard:
-    """Everything that pyeasee has passed on, converted by it."""
+class Received:
+    """The observations that pyeasee has received and converted."""
 
     def __init__(self) -> None:
         self.values: dict[int, object] = {}
@@ -55,19 +55,19 @@ async def easee_at(cloud: EaseeCloud) -> AsyncIterator[pyeasee.Easee]:
 
 
 @asynccontextmanager
-async def charging(site: Stage) -> AsyncIterator[tuple[pyeasee.Easee, pyeasee.Charger, Heard]]:
+async def charging(site: Stage) -> AsyncIterator[tuple[pyeasee.Easee, pyeasee.Charger, Received]]:
     """A charger of pyeasee's that it has subscribed to and that charges."""
     async with easee_at(site.cloud) as easee:
         [charger] = await easee.get_chargers()
-        heard = Heard()
-        await easee.sr_subscribe(charger, heard)
-        await heard.shows(109, 1)
+        received = Received()
+        await easee.sr_subscribe(charger, received)
+        await received.shows(109, 1)
         site.act("plug_in", battery_kwh=400)
-        await heard.shows(109, 2)
-        assert heard.values[96] == 55
+        await received.shows(109, 2)
+        assert received.values[96] == 55
         await charger.start()
-        await heard.shows(109, 3)
-        yield easee, charger, heard
+        await received.shows(109, 3)
+        yield easee, charger, received
 
 
 class TestReading:
@@ -126,96 +126,96 @@ class TestReading:
 
 class TestCharging:
     async def test_start_pause_resume_and_stop(self, stage):
-        async with stage(speed=60) as site, charging(site) as (_, charger, heard):
-            started = json.loads(heard.values[223])
+        async with stage(speed=60) as site, charging(site) as (_, charger, received):
+            started = json.loads(received.values[223])
             assert (started["Auth"], started["AuthReason"]) == ("100001", 6)
-            await until(lambda: heard.values.get(120, 0) > 10)
+            await until(lambda: received.values.get(120, 0) > 10)
             await charger.pause()
-            await heard.shows(48, 0.0)
-            assert (heard.values[109], heard.values[96]) == (2, 52)
+            await received.shows(48, 0.0)
+            assert (received.values[109], received.values[96]) == (2, 52)
             await charger.resume()
-            await heard.shows(48, 32.0)
-            await heard.shows(109, 3)
+            await received.shows(48, 32.0)
+            await received.shows(109, 3)
             await charger.stop()
-            await heard.shows(96, 55)
-            ended = json.loads(heard.values[129])
+            await received.shows(96, 55)
+            ended = json.loads(received.values[129])
             assert (ended["Id"], ended["MeterValueStart"]) == (1, 0.0)
             assert ended["EnergyKwh"] == site.view()["register_wh"] / 1000
             site.act("unplug")
-            await heard.shows(109, 1)
+            await received.shows(109, 1)
             [session] = await charger.get_sessions_between_dates(*_these_days())
             assert session["kiloWattHours"] == ended["EnergyKwh"]
             assert await charger.get_consumption_between_dates(*_these_days()) == ended["EnergyKwh"]
 
     async def test_currents_of_charger_and_circuit(self, stage):
-        async with stage() as site, charging(site) as (easee, charger, heard):
+        async with stage() as site, charging(site) as (easee, charger, received):
             await charger.set_dynamic_charger_current(12)
-            await heard.shows(48, 12.0)
+            await received.shows(48, 12.0)
             await until(lambda: site.view()["current_offered_a"] == 12)
             [found] = await easee.get_sites()
             [circuit] = found.get_circuits()
             [master] = circuit.get_chargers()
             await master.set_dynamic_charger_circuit_current(10, timeToLive=60)
-            await heard.shows(113, 10.0)
-            await heard.shows(96, 27)
+            await received.shows(113, 10.0)
+            await received.shows(96, 27)
             await circuit.set_max_current(8)
-            await heard.shows(24, 8.0)
+            await received.shows(24, 8.0)
             await until(lambda: site.view()["current_offered_a"] == 8)
             await circuit.set_max_offline_current(6)
-            await heard.shows(52, 6)
+            await received.shows(52, 6)
             await charger.set_max_charger_current(7)
-            await heard.shows(47, 7.0)
+            await received.shows(47, 7.0)
             await until(lambda: site.view()["current_offered_a"] == 7)
 
     async def test_settings(self, stage):
-        async with stage() as site, charging(site) as (_, charger, heard):
+        async with stage() as site, charging(site) as (_, charger, received):
             await charger.lockCablePermanently(True)
-            await heard.shows(30, True)
+            await received.shows(30, True)
             await charger.smart_charging(True)
-            await heard.shows(102, True)
-            await heard.shows(46, 22)
+            await received.shows(102, True)
+            await received.shows(46, 22)
             await charger.enable_idle_current(True)
-            await heard.shows(37, True)
+            await received.shows(37, True)
             await charger.phaseMode(1)
-            await heard.shows(38, 1)
+            await received.shows(38, 1)
             await charger.limitToSinglePhaseCharging(False)
-            await heard.shows(38, 2)
+            await received.shows(38, 2)
             await charger.set_led_strip_brightness(5)
-            await heard.shows(40, 5)
+            await received.shows(40, 5)
             await charger.smartButtonEnabled(False)
-            await heard.shows(44, False)
+            await received.shows(44, False)
             await charger.enable_charger(False)
-            await heard.shows(31, False)
+            await received.shows(31, False)
             await charger.force_update_lifetimeenergy()
             await charger.force_update_opmode()
             await charger.set_access("whitelist")
             await charger.delete_access()
 
     async def test_plans(self, stage):
-        async with stage() as site, charging(site) as (_, charger, heard):
+        async with stage() as site, charging(site) as (_, charger, received):
             with pytest.raises(NotFoundException):
                 await charger.get_basic_charge_plan()
             await charger.set_basic_charge_plan("1", time(0, 0), time(23, 59, 59), limit=9)
-            await until(lambda: heard.values.get(62))
+            await until(lambda: received.values.get(62))
             plan = await charger.get_basic_charge_plan()
             assert plan["periods"][0]["maximumAmps"] == 9
             await until(lambda: site.view()["current_offered_a"] == 9)
             await charger.enable_basic_charge_plan(True)
             await charger.delete_basic_charge_plan()
-            await heard.shows(62, "")
+            await received.shows(62, "")
             later = datetime.now(UTC) + timedelta(hours=2)
             await charger.set_basic_charge_plan("1", later.time())
-            await heard.shows(96, 54)
+            await received.shows(96, 54)
             await charger.override_schedule()
-            await heard.shows(109, 3)
+            await received.shows(109, 3)
             await charger.disable_delayed_charge_plan()
-            await heard.shows(62, "")
+            await received.shows(62, "")
 
     async def test_a_reboot(self, stage):
-        async with stage(speed=600) as site, charging(site) as (_, charger, heard):
+        async with stage(speed=600) as site, charging(site) as (_, charger, received):
             await charger.reboot()
-            await until(lambda: heard.values.get(89))
-            assert heard.values[250] is True
+            await until(lambda: received.values.get(89))
+            assert received.values[250] is True
 
 
 def _these_days() -> tuple[datetime, datetime]:

@@ -69,7 +69,7 @@ class StoppedClock:
 
 
 class Peer:
-    """A charge point that says what it is told to say."""
+    """A charge point that sends what the test says."""
 
     def __init__(self, websocket):
         self.websocket = websocket
@@ -325,7 +325,7 @@ class TestRegistration:
 
 class TestTransactions:
     @on_loopback
-    async def test_a_transaction_is_in_the_ledger_as_it_was_told(self):
+    async def test_a_transaction_is_in_the_ledger_as_it_was_sent(self):
         async with booted() as (cs, peer):
             started = await peer.call("StartTransaction", START)
             assert started == [{"transactionId": 1, "idTagInfo": {"status": "Accepted"}}]
@@ -420,7 +420,7 @@ class TestTransactions:
             assert rules(cs) == [broken]
 
     @on_loopback
-    async def test_an_answer_that_cannot_be_made_durable_is_not_given(self, tmp_path):
+    async def test_an_answer_that_cannot_be_made_durable_is_not_sent(self, tmp_path):
         ledger = Ledger(tmp_path / "ledger.sqlite")
         failures = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.set_result(context))
@@ -700,7 +700,7 @@ class TestTranscript:
         async with booted() as (cs, peer):
             await peer.call("Heartbeat", {})
             cs.skip("CP-1")
-            with pytest.raises(NotSeenError, match="nothing"):
+            with pytest.raises(NotSeenError, match="none"):
                 await cs.expect("CP-1", "Heartbeat", timeout_s=0.01)
             await peer.call("Heartbeat", {})
             await cs.expect("CP-1", "Heartbeat")

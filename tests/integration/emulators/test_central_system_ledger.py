@@ -1,4 +1,4 @@
-"""What the central system was told, across kills and restarts."""
+"""The ledger of the central system, across kills and restarts."""
 
 import sqlite3
 import subprocess
@@ -137,7 +137,7 @@ def test_a_ledger_of_another_version_is_refused(path):
     with sqlite3.connect(path) as other:
         other.execute("PRAGMA user_version=2")
     other.close()
-    with pytest.raises(LedgerError, match="of version 2, this program knows 1"):
+    with pytest.raises(LedgerError, match="has version 2, this program supports 1"):
         Ledger(path)
 
 

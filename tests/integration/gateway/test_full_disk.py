@@ -118,7 +118,7 @@ class Place:
         )
         assert outcome.complaints() == []
         assert outcome.sessions == sessions
-        assert outcome.told_wh == outcome.delivered_wh > 0
+        assert outcome.reported_wh == outcome.delivered_wh > 0
 
     async def stop(self, process):
         process.terminate()

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from chargebridge.demo.faults import Moment, Outage, plan_cuts, plan_kills, plan_outages
+from chargebridge.demo.faults import Moment, Outage, plan_cloud_outages, plan_kills, plan_outages
 
 pytestmark = pytest.mark.unit
 
@@ -12,19 +12,23 @@ pytestmark = pytest.mark.unit
 def test_the_same_seed_gives_the_same_faults_and_another_one_others():
     assert plan_kills(7, 20, 60.0) == plan_kills(7, 20, 60.0)
     assert plan_outages(7, 20, 60.0) == plan_outages(7, 20, 60.0)
-    assert plan_cuts(7, 20, 60.0) == plan_cuts(7, 20, 60.0)
+    assert plan_cloud_outages(7, 20, 60.0) == plan_cloud_outages(7, 20, 60.0)
     assert plan_kills(7, 20, 60.0) != plan_kills(8, 20, 60.0)
     assert plan_outages(7, 20, 60.0) != plan_outages(8, 20, 60.0)
-    assert plan_cuts(7, 20, 60.0) != plan_cuts(8, 20, 60.0)
+    assert plan_cloud_outages(7, 20, 60.0) != plan_cloud_outages(8, 20, 60.0)
 
 
-def test_none_are_asked_for_and_none_come():
-    assert (plan_kills(1, 0, 60.0), plan_outages(1, 0, 60.0), plan_cuts(1, 0, 60.0)) == ([], [], [])
+def test_no_faults_are_planned_by_default():
+    assert (plan_kills(1, 0, 60.0), plan_outages(1, 0, 60.0), plan_cloud_outages(1, 0, 60.0)) == ([], [], [])
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_faults_come_in_order_within_the_run(seed: int):
-    for planned in (plan_kills(seed, 50, 60.0), plan_outages(seed, 50, 60.0), plan_cuts(seed, 50, 60.0)):
+    for planned in (
+        plan_kills(seed, 50, 60.0),
+        plan_outages(seed, 50, 60.0),
+        plan_cloud_outages(seed, 50, 60.0),
+    ):
         assert len(planned) == 50
         assert all(before.at_s <= after.at_s for before, after in pairwise(planned))
         assert 0 < planned[0].at_s <= planned[-1].at_s < 60.0

@@ -1,49 +1,49 @@
-"""A charger of the emulated cloud, told by hand what has happened."""
+"""A charger of the emulated cloud, charger_of by hand what has happened."""
 
 import pytest
 
 from chargebridge.chargers.model import ChargerInfo
 from chargebridge.emulators.easee_cloud import EaseeCloudSettings
-from chargebridge.emulators.easee_cloud.charger import CloudCharger, values_to_begin_with
-from chargebridge.emulators.easee_cloud.layout import Layout
-from chargebridge.emulators.easee_cloud.limits import ChargerLimits
-from chargebridge.emulators.easee_cloud.observing import Observer
-from chargebridge.emulators.easee_cloud.shadow import Shadow
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, initial_values
+from chargebridge.emulators.easee_cloud.charger.last_values import LastValues
+from chargebridge.emulators.easee_cloud.charger.layout import Layout
+from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
+from chargebridge.emulators.easee_cloud.charger.observer import Observer
 
 NOON_MS = 1_800_000_000_000 // 86_400_000 * 86_400_000 + 43_200_000
 
 
-class Told:
-    """One charger, and what it tells."""
+class ReportingCharger:
+    """One charger, and the observations that it reports."""
 
     def __init__(self, *, it_grid: bool = False, phases: int = 3, **settings: object) -> None:
         self.settings = EaseeCloudSettings(**settings)
         self.observer = Observer(self.settings)
         info = ChargerInfo(serial="EH000001", vendor="Easee", model="Home", phases=phases)
         circuit = Layout(self.settings).place("EH000001", 32)
-        shared = values_to_begin_with(info, circuit, self.settings, it_grid=it_grid, at_ms=0)
+        shared = initial_values(info, circuit, self.settings, it_grid=it_grid, at_ms=0)
         self.charger = CloudCharger(
             serial="EH000001",
             info=info,
             circuit=circuit,
             limits=ChargerLimits(rated_a=32, maximum_a=32, lasting_a=32),
-            shadow=Shadow(shared),
+            last_values=LastValues(shared),
             it_grid=it_grid,
             car=False,
         )
 
     def by(self, event) -> list[tuple[int, str]]:
-        """Return what the charger tells of an event, as (id, text)."""
+        """Return the observations that the charger reports for an event, as (id, text)."""
         return [(one.id, one.text) for one in self.observer.observe(self.charger, event)]
 
 
 @pytest.fixture
-def told():
-    """Makes chargers that tell."""
-    return Told
+def charger_of():
+    """Makes reporting chargers."""
+    return ReportingCharger
 
 
 @pytest.fixture
 def noon_ms() -> int:
-    """A moment: noon, UTC."""
+    """Noon in UTC."""
     return NOON_MS

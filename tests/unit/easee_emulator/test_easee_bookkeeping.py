@@ -1,15 +1,15 @@
-"""Tokens, places on circuits, what waits for the bus, switches of misbehaviour, counts."""
+"""Tokens, circuits, the outbox of the bus, acknowledgements, faults, statistics."""
 
 import pytest
 
 from chargebridge.clock import Instant
 from chargebridge.emulators.easee_cloud import EaseeCloudSettings, Misbehaviour, Statistics
 from chargebridge.emulators.easee_cloud.accounts import SESSIONS_KEPT, Accounts
-from chargebridge.emulators.easee_cloud.gate import RateLimit
-from chargebridge.emulators.easee_cloud.layout import Layout
-from chargebridge.emulators.easee_cloud.letters import Letter, Letters
+from chargebridge.emulators.easee_cloud.acknowledgement import PendingAcknowledgement
+from chargebridge.emulators.easee_cloud.bus.outbox import BusMessage, Outbox
+from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, parse
-from chargebridge.emulators.easee_cloud.receipt import Receipt
+from chargebridge.emulators.easee_cloud.rest.middleware import RateLimit
 
 pytestmark = pytest.mark.unit
 
@@ -85,34 +85,34 @@ def test_chargers_fill_circuits_and_circuits_fill_sites():
     assert circuits[0].limits.dynamic_a == (80, 80, 80)
 
 
-class TestLetters:
-    def test_a_charger_without_room_waits_as_a_whole(self):
-        letters = Letters(most=4)
+class TestOutbox:
+    def test_a_refused_charger_stays_refused_as_a_whole(self):
+        outbox = Outbox(limit=4)
         for number in range(4):
-            assert letters.takes("EH1", number)
-            letters.put(Letter(str(number), b"", "", None))
-        assert not letters.takes("EH1", 109)
-        letters.take(1)
-        assert not letters.takes("EH1", 128)  # nothing overtakes what was missed
-        assert letters.takes("EH2", 109)
-        assert list(letters.take_missed()) == []
-        letters.take(2)
-        assert list(letters.take_missed()) == [("EH1", {109, 128})]
-        assert letters.takes("EH1", 109)
+            assert outbox.accepts("EH1", number)
+            outbox.put(BusMessage(str(number), b"", "", None))
+        assert not outbox.accepts("EH1", 109)
+        outbox.take(1)
+        assert not outbox.accepts("EH1", 128)  # nothing overtakes a refused one
+        assert outbox.accepts("EH2", 109)
+        assert list(outbox.take_missed()) == []
+        outbox.take(2)
+        assert list(outbox.take_missed()) == [("EH1", {109, 128})]
+        assert outbox.accepts("EH1", 109)
 
-    def test_a_receipt_is_over_once(self):
+    def test_an_acknowledgement_is_done_once(self):
         over: list[bool] = []
-        receipt = Receipt(2, over.append)
-        receipt.one_is_out()
+        acknowledgement = PendingAcknowledgement(2, over.append)
+        acknowledgement.count_delivered()
         assert over == []
-        receipt.one_is_out()
+        acknowledgement.count_delivered()
         assert over == [True]
-        given_up = Receipt(2, over.append)
-        given_up.give_up()
-        given_up.one_is_out()
-        given_up.give_up()
+        abandoned = PendingAcknowledgement(2, over.append)
+        abandoned.abandon()
+        abandoned.count_delivered()
+        abandoned.abandon()
         assert over == [True, False]
-        Receipt(0, over.append)
+        PendingAcknowledgement(0, over.append)
         assert over == [True, False, True]
 
 
@@ -131,7 +131,7 @@ class TestMisbehaviour:
         assert parse("") == Misbehaviour()
 
     @pytest.mark.parametrize("text", ["duplicates=2", "mischief=1", "everything*x", "blocked=3"])
-    def test_what_cannot_be_read_is_said(self, text):
+    def test_invalid_text_is_an_error(self, text):
         with pytest.raises(ValueError):
             parse(text)
 

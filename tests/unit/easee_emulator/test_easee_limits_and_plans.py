@@ -3,8 +3,8 @@
 import pytest
 
 from chargebridge.chargers.model import Plan, PlanPeriod
-from chargebridge.emulators.easee_cloud.limits import Cause, ChargerLimits, CircuitLimits, least_of
-from chargebridge.emulators.easee_cloud.plans import (
+from chargebridge.emulators.easee_cloud.charger.limits import Cause, ChargerLimits, CircuitLimits, least_of
+from chargebridge.emulators.easee_cloud.charger.plans import (
     DAY_S,
     MONDAY_MS,
     WEEK_S,

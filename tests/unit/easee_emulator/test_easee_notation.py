@@ -5,9 +5,9 @@ import json
 import pytest
 
 from chargebridge.chargers.easee.ticks import ticks_of
-from chargebridge.emulators.easee_cloud import signalr
-from chargebridge.emulators.easee_cloud.notation import decimal, iso_of_ticks, kwh
-from chargebridge.emulators.easee_cloud.shadow import Observed, Shadow, Value, typed
+from chargebridge.emulators.easee_cloud.charger.last_values import LastValues, Observed, Value, typed
+from chargebridge.emulators.easee_cloud.charger.notation import decimal, iso_of_ticks, kwh
+from chargebridge.emulators.easee_cloud.stream import signalr
 
 pytestmark = pytest.mark.unit
 
@@ -48,17 +48,17 @@ def test_values_are_typed_where_the_api_types_them():
     ]
 
 
-class TestShadow:
+class TestLastValues:
     def test_the_last_value_by_time_is_kept_and_older_ones_are_not(self):
-        shadow = Shadow({47: Value(0, "32")})
-        shadow.note(Observed(48, 2000, "16"))
-        shadow.note(Observed(48, 1000, "10"))
-        shadow.note(Observed(48, 2000, "20"))
-        assert list(shadow) == [Observed(47, 0, "32"), Observed(48, 2000, "20")]
+        last_values = LastValues({47: Value(0, "32")})
+        last_values.store(Observed(48, 2000, "16"))
+        last_values.store(Observed(48, 1000, "10"))
+        last_values.store(Observed(48, 2000, "20"))
+        assert list(last_values) == [Observed(47, 0, "32"), Observed(48, 2000, "20")]
 
     def test_what_is_shared_stays_as_it_is(self):
         shared = {47: Value(0, "32")}
-        Shadow(shared).note(Observed(47, 1, "16"))
+        LastValues(shared).store(Observed(47, 1, "16"))
         assert shared == {47: Value(0, "32")}
 
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 import pytest
 
 from chargebridge.emulators.central_system import Admission
-from chargebridge.emulators.central_system.admission import basic_credentials, identity_of
+from chargebridge.emulators.central_system.transport.admission import basic_credentials, identity_of
 
 pytestmark = pytest.mark.unit
 

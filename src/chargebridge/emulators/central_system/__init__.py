@@ -1,6 +1,6 @@
-"""A small, strict OCPP 1.6J central system, to test charge points against.
+"""A small and strict OCPP 1.6J central system, to test charge points against.
 
-Start it in a test, let charge points connect, and look at what they say:
+Start it in a test, let charge points connect, and check what they send:
 
     async with CentralSystem(SystemClock(), validate=True) as central_system:
         ...  # a charge point connects to f"{central_system.url}/CP-1"
@@ -8,10 +8,15 @@ Start it in a test, let charge points connect, and look at what they say:
         await central_system.call("CP-1", Reset(type=ResetType.SOFT))
         assert central_system.violations == []
 
-`scripting` lists what it can be told to answer instead of the usual.
+- `CentralSystem` has the calls, the expectations, and the ways to interfere.
+- `Policy`, `IdTag` and `Admission` decide which charge points and idTags it accepts.
+- `Ledger` holds what it has received: charge points, statuses, `Transaction`s, counts.
+- A handler for `CentralSystem.answer` returns a response, or one of `AS_USUAL`, `NOTHING`, `Delayed`, `Lost`,
+  `Raw` and `Repeated`, or raises `CallRefused`.
+- `Violation` is a broken `Rule` of OCPP, with the frame that broke it.
+- `serve` runs it as a program, with `Settings`.
 """
 
-from chargebridge.emulators.central_system.admission import Admission
 from chargebridge.emulators.central_system.central_system import CentralSystem
 from chargebridge.emulators.central_system.ledger import Ledger, LedgerError, Transaction
 from chargebridge.emulators.central_system.policy import IdTag, Policy
@@ -26,6 +31,7 @@ from chargebridge.emulators.central_system.scripting import (
 )
 from chargebridge.emulators.central_system.service import Settings, SettingsError, serve
 from chargebridge.emulators.central_system.transcript import Direction, Exchange, Kind, NotSeenError
+from chargebridge.emulators.central_system.transport.admission import Admission
 from chargebridge.emulators.central_system.violations import Rule, Violation
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The central system: charge points connect, it answers, and a test can look and interfere."""
+"""The central system: charge points connect, it answers them, and tests observe and interfere."""
 
 import asyncio
 import ssl
@@ -7,21 +7,18 @@ from http import HTTPStatus
 from random import Random
 from types import TracebackType
 from typing import Final, Self
-from uuid import UUID
 
-import msgspec
 import structlog
 
 from chargebridge.clock import Clock
-from chargebridge.emulators.central_system.admission import Admission
+from chargebridge.emulators.central_system.calls import OutgoingCalls
 from chargebridge.emulators.central_system.ledger import Ledger
 from chargebridge.emulators.central_system.outbox import Outbox, Outgoing
 from chargebridge.emulators.central_system.policy import Policy
 from chargebridge.emulators.central_system.reception import Reception
 from chargebridge.emulators.central_system.responder import Responder
 from chargebridge.emulators.central_system.scripting import CallRefused, Handler, encode_refusal
-from chargebridge.emulators.central_system.server import Connection, WebSocketServer
-from chargebridge.emulators.central_system.session import PendingCall, Session
+from chargebridge.emulators.central_system.session import Session
 from chargebridge.emulators.central_system.transcript import (
     Direction,
     Exchange,
@@ -29,29 +26,17 @@ from chargebridge.emulators.central_system.transcript import (
     Matcher,
     Transcript,
 )
-from chargebridge.emulators.central_system.validation import require_valid, schema_error
+from chargebridge.emulators.central_system.transport.admission import Admission
+from chargebridge.emulators.central_system.transport.server import Connection, WebSocketServer
 from chargebridge.emulators.central_system.violations import Finding, Rule, Violation
-from chargebridge.ocpp16.actions import ACTION_NAMES
-from chargebridge.ocpp16.enums import RegistrationStatus
-from chargebridge.ocpp16.errors import CallErrorCode, FrameError, PayloadError
+from chargebridge.ocpp16.errors import FrameError
 from chargebridge.ocpp16.frames import (
     Call,
-    CallError,
-    CallResult,
     decode_frame,
-    decode_response,
-    encode_call,
 )
-from chargebridge.ocpp16.messages import ExtendedTriggerMessage, Request, Response, TriggerMessage
-from chargebridge.ocpp16.profiles.security import ExtendedMessageTrigger
+from chargebridge.ocpp16.messages import Request, Response
 
 VIOLATIONS_KEPT: Final = 10_000
-
-_EXTENDED_TRIGGERS: Final = {
-    ExtendedMessageTrigger.SIGN_CHARGE_POINT_CERTIFICATE: "SignCertificate",
-    ExtendedMessageTrigger.FIRMWARE_STATUS_NOTIFICATION: "SignedFirmwareStatusNotification",
-}
-"""The actions that are not called like their trigger (`SE-5`)."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("central_system")
 
@@ -59,22 +44,22 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("central_syste
 class CentralSystem:
     """An OCPP 1.6J central system for tests and demonstrations.
 
-    Use it as `async with CentralSystem(clock) as central_system:`, or call `start` and `stop`;
-    a start after a stop listens on the same port again and knows everything it knew.
+    Use it as `async with CentralSystem(clock) as central_system:`, or call `start` and `stop`. A start after
+    a stop listens on the same port again, with the same ledger.
 
     Args:
-        clock: gives all timestamps that are sent and recorded.
+        clock: the time for all timestamps that are sent and recorded.
         host: the address to listen on.
         port: the port to listen on, 0 for any free one.
-        ledger: where everything told is written down; in memory if None. Its owner closes it.
+        ledger: stores what is received; in memory if None. The caller closes its own.
         policy: which charge points and idTags are accepted; all by default.
-        admission: who may connect; all by default.
+        admission: which charge points may connect; all by default.
         tls: a server-side context for `wss`.
-        validate: check every frame, in and out, against the official schemas.
+        validate: check every message, in and out, against the official JSON schemas.
         heartbeat_interval_s: `interval` for accepted charge points, in seconds.
-        call_timeout_s: how soon the charge points may give up a CALL that a script leaves
-            unanswered, in real seconds; a new CALL before that is a violation (`RPC-5`).
-        history: how many messages of each charge point are kept.
+        call_timeout_s: the shortest CALL timeout of the charge points, in real seconds: a new CALL sooner
+            after an unanswered one is a violation (`RPC-5`).
+        history: how many messages of each charge point are kept for `exchanges` and `expect`.
         random: the source of message ids.
     """
 
@@ -95,21 +80,26 @@ class CentralSystem:
         random: Random | None = None,
     ) -> None:
         self.ledger = ledger or Ledger()
-        """Everything that was told."""
+        """What charge points have sent: boots, statuses, transactions, counts."""
         self.host = host
         self.port = port
-        """The port, known after `start`."""
+        """The port to listen on; the chosen one after `start`."""
         self._clock = clock
         responder = Responder(self.ledger, policy or Policy(), heartbeat_interval_s)
         self._reception = Reception(responder, clock, validate=validate)
         self._outbox = Outbox(self.ledger, self._answered)
+        self._calls = OutgoingCalls(
+            self.ledger,
+            self._record,
+            self._report,
+            validate=validate,
+            random=random or Random(),  # noqa: S311 - message ids are no secrets
+        )
         self._admission = admission or Admission()
         self._server = WebSocketServer(self, tls)
         self._scheme = "ws" if tls is None else "wss"
-        self._validate = validate
         self._call_timeout_s = call_timeout_s
         self._history = history
-        self._random = random or Random()  # noqa: S311 - message ids are no secrets
         self._sessions: dict[str, Session] = {}
         self._refusals: dict[str | None, HTTPStatus] = {}
         self._silent = False
@@ -133,35 +123,35 @@ class CentralSystem:
         return f"{self._scheme}://{self.host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen.
+        """Start to listen.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: the address cannot be bound.
         """
         self.port = await self._server.start(self.host, self.port)
 
     async def stop(self, *, abort: bool = False) -> None:
-        """Stop listening and end all connections; with `abort` they are cut and answers get lost."""
+        """Stop listening and close all connections; `abort` cuts them, and unsent answers are lost."""
         if abort:
             self._outbox.drop()
         self._outbox.flush()
         await self._server.stop(abort=abort)
 
-    # What a test sees.
+    # --- observing ------------------------------------------------------------------------------------
 
     @property
     def violations(self) -> list[Violation]:
-        """Every rule broken by a charge point so far (the last 10,000)."""
+        """The rules that charge points have broken so far, oldest first (the last 10,000)."""
         return list(self._violations)
 
     @property
     def connections(self) -> int:
-        """How many charge points are connected."""
+        """The number of connected charge points."""
         return sum(session.connection is not None for session in self._sessions.values())
 
     @property
     def unanswered(self) -> int:
-        """How many CALLs of connected charge points have no answer yet."""
+        """The number of CALLs of connected charge points without an answer."""
         return sum(
             session.discipline.unanswered
             for session in self._sessions.values()
@@ -169,33 +159,33 @@ class CentralSystem:
         )
 
     def connected(self, identity: str) -> bool:
-        """Tell whether a charge point is connected."""
+        """Return whether a charge point is connected."""
         return self._session(identity).connection is not None
 
     async def wait_connected(self, identity: str, timeout_s: float = 5.0) -> None:
-        """Wait until a charge point is connected.
+        """Wait until a charge point is connected, at most `timeout_s` real seconds.
 
         Raises:
-            TimeoutError: it is not within so many real seconds.
+            TimeoutError: it is not connected by then.
         """
         async with asyncio.timeout(timeout_s):
             await self._session(identity).connected.wait()
 
     async def wait_disconnected(self, identity: str, timeout_s: float = 5.0) -> None:
-        """Wait until a charge point is not connected.
+        """Wait until a charge point is not connected, at most `timeout_s` real seconds.
 
         Raises:
-            TimeoutError: it still is after so many real seconds.
+            TimeoutError: it is still connected by then.
         """
         async with asyncio.timeout(timeout_s):
             await self._session(identity).disconnected.wait()
 
     def exchanges(self, identity: str) -> list[Exchange]:
-        """Return what was said with a charge point in both directions, oldest first."""
+        """Return the messages from and to a charge point, oldest first."""
         return self._session(identity).transcript.exchanges()
 
     def skip(self, identity: str) -> None:
-        """Let the next `expect` see only what is said from now on."""
+        """Make the next `expect` ignore the messages up to now."""
         self._session(identity).transcript.skip()
 
     async def expect(
@@ -208,56 +198,56 @@ class CentralSystem:
         direction: Direction = Direction.FROM_CHARGE_POINT,
         timeout_s: float = 5.0,
     ) -> Exchange:
-        """Return the next message that matches, said already or awaited.
+        """Return the next matching message; wait for it if it has not come yet.
 
-        The search begins after the message that the last `expect` for this charge point returned.
+        The search starts after the message that the last `expect` for this charge point returned.
 
         Args:
             identity: the charge point.
-            action: the action of the CALL, also for answers.
-            where: a test of the payload, or the part that the payload must have.
-            kind: CALL, CALLRESULT, CALLERROR or raw.
-            direction: who says it; the charge point by default.
+            action: the action of the CALL, also for its answer.
+            where: a predicate of the payload, or a part that the payload must contain.
+            kind: CALL, CALLRESULT, CALLERROR or raw bytes.
+            direction: from or to the charge point.
             timeout_s: how long to wait, in real seconds.
 
         Raises:
-            NotSeenError: it was not said in time; the error lists what was.
+            NotSeenError: no message matched in time; the error lists those that came.
         """
         return await self._session(identity).transcript.expect(action, where, kind, direction, timeout_s)
 
-    # How a test interferes.
+    # --- interfering ----------------------------------------------------------------------------------
 
     def answer(self, action: str, handler: Handler, *, identity: str | None = None) -> None:
-        """Let a handler decide what is answered to an action; see `scripting`.
+        """Let a handler answer an action; the module `scripting` describes the answers.
 
         An exception other than `CallRefused` cuts the connection, and asyncio logs it.
 
         Args:
             action: the action, such as `StartTransaction`.
-            handler: takes the identity and the request and returns the answer.
-            identity: for this charge point only; it goes before a handler for all.
+            handler: takes the identity and the decoded request, and returns the answer.
+            identity: only for this charge point; such a handler wins over one for all.
         """
         self._reception.handlers[action, identity] = handler
 
     def answer_as_usual(self, action: str, *, identity: str | None = None) -> None:
-        """Take back what `answer` was given."""
+        """Remove the handler that `answer` has set with the same arguments."""
         self._reception.handlers.pop((action, identity), None)
 
     def refuse_handshakes(self, status: HTTPStatus | None, *, identity: str | None = None) -> None:
-        """Refuse handshakes of one charge point, or of all, with an HTTP status; None: no longer."""
+        """Refuse handshakes of one charge point, or of all, with this status; None accepts them again."""
         if status is None:
             self._refusals.pop(identity, None)
         else:
             self._refusals[identity] = status
 
     def agree_on_subprotocol(self, agree: bool) -> None:
-        """Answer handshakes with the subprotocol, or without it and close, as one of another version does."""
+        """Answer handshakes with the subprotocol, or without it, like a server of another version."""
         self._server.agrees_on_subprotocol = agree
 
     def fall_silent(self, silent: bool) -> None:
-        """Take connections but neither record nor answer what is said, or do so again.
+        """Accept connections but ignore all messages, as a hung program does; False ends that.
 
-        Pings are answered all the same: it is the program behind the connection that hangs.
+        Pings are still answered. CALLs are in the transcript, but not in the ledger.
         """
         self._silent = silent
 
@@ -270,7 +260,7 @@ class CentralSystem:
         self._connection(identity).close(code, reason)
 
     def abort(self, identity: str) -> None:
-        """Cut a charge point's TCP connection; answers not sent yet are lost.
+        """Cut a charge point's TCP connection; unsent answers are lost.
 
         Raises:
             ConnectionError: it is not connected.
@@ -278,64 +268,40 @@ class CentralSystem:
         self._connection(identity).abort()
 
     def send_raw(self, identity: str, data: bytes) -> None:
-        """Send a text message of any content.
+        """Send any bytes as a text message.
 
         Raises:
             ConnectionError: the charge point is not connected.
         """
         self._connection(identity).send(data)
-        self._take_down(self._session(identity), Direction.TO_CHARGE_POINT, Kind.RAW, "", data)
+        self._record(self._session(identity), Direction.TO_CHARGE_POINT, Kind.RAW, "", data)
 
     async def call(self, identity: str, request: Request, timeout_s: float = 10.0) -> Response:
-        """Send a CALL and return its answer. One at a time: a second one waits for the first.
+        """Send a CALL and return its answer. A second CALL to the same charge point waits for the first.
 
         Args:
             identity: the charge point.
-            request: the payload; its class is the action.
+            request: the payload; its class decides the action.
             timeout_s: how long to wait for the answer, in real seconds.
 
         Raises:
-            CallRefused: it was answered with a CALLERROR.
-            PayloadError: the answer is not what the action's response looks like.
+            CallRefused: the answer is a CALLERROR.
+            PayloadError: the answer does not fit the action's response.
             ConnectionError: the charge point is not connected, or disconnects before it answers.
             TimeoutError: it does not answer in time.
-            ValueError: the request itself breaks its schema (checked only if validating).
+            ValueError: the request breaks its schema (only with `validate`).
         """
-        session = self._session(identity)
-        action = ACTION_NAMES[type(request)]
-        async with session.turn:
-            message_id = str(UUID(int=self._random.getrandbits(128), version=4))
-            frame = encode_call(message_id, request)
-            if self._validate:
-                require_valid(action, request)
-            connection = self._connection(identity)
-            if isinstance(request, TriggerMessage):
-                session.triggered.add(request.requested_message)
-            elif isinstance(request, ExtendedTriggerMessage):
-                trigger = request.requested_message
-                session.triggered.add(_EXTENDED_TRIGGERS.get(trigger, trigger))
-            pending = PendingCall(action, asyncio.get_running_loop().create_future())
-            session.pending[message_id] = pending
-            connection.send(frame)
-            self._take_down(session, Direction.TO_CHARGE_POINT, Kind.CALL, action, frame)
-            try:
-                async with asyncio.timeout(timeout_s):
-                    return await pending.answer
-            except TimeoutError:
-                session.given_up.add(message_id)
-                raise
-            finally:
-                session.pending.pop(message_id, None)
+        return await self._calls.call(self._session(identity), request, timeout_s)
 
-    # What the server tells (`server.Listener`).
+    # --- from the server (`transport.server.Listener`) ------------------------------------------------
 
     def refusal(self, identity: str, authorization: str | None) -> HTTPStatus | None:
-        """Decide on a handshake."""
+        """Return the HTTP status to refuse a handshake with, or None."""
         scripted = self._refusals.get(identity) or self._refusals.get(None)
         return scripted or self._admission.refusal(identity, authorization)
 
     def opened(self, connection: Connection) -> None:
-        """Take a connection; one that its charge point had before is cut."""
+        """Take a new connection; an earlier one of the same charge point is cut."""
         session = self._session(connection.identity)
         replaced = session.connection
         if replaced is not None:
@@ -345,7 +311,7 @@ class CentralSystem:
         log.info("connected", identity=session.identity, replaced=replaced is not None)
 
     def closed(self, connection: Connection) -> None:
-        """Hear of the end of a connection."""
+        """Take the end of a connection."""
         session = self._session(connection.identity)
         if session.connection is connection:
             session.close()
@@ -359,7 +325,7 @@ class CentralSystem:
         try:
             frame = decode_frame(data)
         except FrameError as error:
-            self._take_down(session, Direction.FROM_CHARGE_POINT, Kind.RAW, "", data)
+            self._record(session, Direction.FROM_CHARGE_POINT, Kind.RAW, "", data)
             self._report(session, Finding(Rule.FRAME, error.description), data)
             if error.id is not None:
                 refusal = CallRefused(error.code, error.description)
@@ -369,13 +335,13 @@ class CentralSystem:
         if isinstance(frame, Call):
             self._take_call(session, connection, frame, data)
         elif not self._silent:
-            self._take_answer(session, frame, data)
+            self._calls.take_answer(session, frame, data)
 
     def _take_call(self, session: Session, connection: Connection, call: Call, data: bytes) -> None:
         def report(finding: Finding) -> None:
             self._report(session, finding, data)
 
-        self._take_down(session, Direction.FROM_CHARGE_POINT, Kind.CALL, call.action, data)
+        self._record(session, Direction.FROM_CHARGE_POINT, Kind.CALL, call.action, data)
         loop = asyncio.get_running_loop()
         for finding in session.discipline.receive(call.id, loop.time()):
             report(finding)
@@ -383,56 +349,17 @@ class CentralSystem:
             session.discipline.withhold(call.id)
             session.lost_starts |= call.action == "StartTransaction"
             return
-        verdict = self._reception.take(session, call, report)
-        if not verdict.is_prompt:
+        outcome = self._reception.take(session, call, report)
+        if not outcome.is_prompt:
             session.discipline.withhold(call.id)
-        for reply in verdict.replies:
+        for reply in outcome.replies:
             outgoing = Outgoing(session, connection, reply.kind, call.action, call.id, reply.frame)
-            if verdict.delay_s:
-                loop.call_later(verdict.delay_s, self._outbox.post, outgoing)
+            if outcome.delay_s:
+                loop.call_later(outcome.delay_s, self._outbox.post, outgoing)
             else:
                 self._outbox.post(outgoing)
-        # What a lost or late answer belongs to is committed all the same.
+        # The message is committed even if its answer is lost or late.
         self._outbox.open_slot()
-
-    def _take_answer(self, session: Session, answer: CallResult | CallError, data: bytes) -> None:
-        kind = Kind.RESULT if isinstance(answer, CallResult) else Kind.ERROR
-        pending = session.pending.pop(answer.id, None)
-        action = "" if pending is None else pending.action
-        self._take_down(session, Direction.FROM_CHARGE_POINT, kind, action, data)
-        if pending is None:
-            if answer.id not in session.given_up:
-                self._report(session, Finding(Rule.UNKNOWN_ANSWER, f"no CALL has the id {answer.id!r}"), data)
-            return
-        registration = self.ledger.charge_point(session.identity).registration
-        if registration == RegistrationStatus.REJECTED:
-            self._report(session, Finding(Rule.REJECTED_SILENCE, f"answered {action} while Rejected"), data)
-        if isinstance(answer, CallError):
-            details: dict[str, object] = msgspec.json.decode(answer.details, type=dict[str, object])
-            outcome: Response | Exception = CallRefused(answer.code, answer.description, details)
-        else:
-            outcome = self._decode_answer(session, action, answer, data)
-        if pending.answer.done():
-            return
-        if isinstance(outcome, Response):
-            pending.answer.set_result(outcome)
-        else:
-            pending.answer.set_exception(outcome)
-
-    def _decode_answer(
-        self, session: Session, action: str, result: CallResult, data: bytes
-    ) -> Response | PayloadError:
-        name = f"{action}Response"
-        try:
-            response = decode_response(action, result.payload)
-        except PayloadError as error:
-            self._report(session, Finding(Rule.SCHEMA, f"{name}: {error.description}"), data)
-            return error
-        invalid = schema_error(name, bytes(result.payload)) if self._validate else None
-        if invalid is not None:
-            self._report(session, Finding(Rule.SCHEMA, f"{name}: {invalid.message}"), data)
-            return PayloadError(CallErrorCode.FORMATION_VIOLATION, invalid.message)
-        return response
 
     def _session(self, identity: str) -> Session:
         session = self._sessions.get(identity)
@@ -442,21 +369,16 @@ class CentralSystem:
         return session
 
     def _connection(self, identity: str) -> Connection:
-        connection = self._session(identity).connection
-        if connection is None:
-            raise ConnectionError(f"{identity} is not connected")
-        return connection
+        return self._session(identity).require_connection()
 
     def _answered(self, outgoing: Outgoing) -> None:
         if outgoing.kind is not Kind.RAW:
             outgoing.session.discipline.answer(outgoing.message_id)
-        self._take_down(
+        self._record(
             outgoing.session, Direction.TO_CHARGE_POINT, outgoing.kind, outgoing.action, outgoing.frame
         )
 
-    def _take_down(
-        self, session: Session, direction: Direction, kind: Kind, action: str, frame: bytes
-    ) -> None:
+    def _record(self, session: Session, direction: Direction, kind: Kind, action: str, frame: bytes) -> None:
         session.transcript.add(self._clock.now().utc_ms, direction, kind, action, frame)
 
     def _report(self, session: Session, finding: Finding, frame: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The rules of `violations.Rule` as checks: what was said in, findings out. No I/O, no clock."""
+"""Checks messages against the rules of `violations.Rule`, and returns findings. No I/O, no clock."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from chargebridge.ocpp16.enums import Location, Measurand, UnitOfMeasure, ValueF
 from chargebridge.ocpp16.messages import SampledValue
 
 REMEMBERED_MESSAGE_IDS: Final = 4096
-"""How many message ids of a connection are remembered to recognise one used again."""
+"""Message ids of a connection that are remembered, to find one used again."""
 
 _NEVER_AFTER: Final = {
     Status.AVAILABLE: {Status.FINISHING},
@@ -36,7 +36,7 @@ class CallDiscipline:
     """Message ids and outstanding CALLs of a charge point on one connection (`RPC-3`, `RPC-5`).
 
     Args:
-        call_timeout_s: real seconds after which the charge point may give up an unanswered CALL.
+        call_timeout_s: real seconds after which the charge point may send another CALL without an answer.
     """
 
     def __init__(self, call_timeout_s: float) -> None:
@@ -47,11 +47,11 @@ class CallDiscipline:
 
     @property
     def unanswered(self) -> int:
-        """How many CALLs have no answer."""
+        """The number of CALLs without an answer."""
         return len(self._unanswered) + len(self._withheld)
 
     def receive(self, message_id: str, real_s: float) -> Iterator[Finding]:
-        """Take the id of a CALL that arrived at a real monotonic time."""
+        """Check the id of a CALL that arrived at `real_s`, in seconds of a monotonic clock."""
         if message_id in self._used:
             yield Finding(Rule.MESSAGE_ID, f"{message_id!r} was used before on this connection")
         for earlier in self._unanswered:
@@ -67,12 +67,12 @@ class CallDiscipline:
         self._unanswered[message_id] = real_s
 
     def answer(self, message_id: str) -> None:
-        """Hear that a CALL has been answered."""
+        """Record that a CALL was answered."""
         self._unanswered.pop(message_id, None)
         self._withheld.pop(message_id, None)
 
     def withhold(self, message_id: str) -> None:
-        """Hear that a CALL gets no answer, or not at once: its sender may time out."""
+        """Record that a CALL gets no answer, or a late one: its sender may time out."""
         received_s = self._unanswered.pop(message_id, None)
         if received_s is not None:
             self._withheld[message_id] = received_s
@@ -88,7 +88,7 @@ def timestamp_findings(payload: bytes) -> Iterator[Finding]:
 
 
 def status_findings(connector_id: int, before: Status | None, now: Status) -> Iterator[Finding]:
-    """Check a connector's status against the one before; None if nothing is known of that."""
+    """Check a connector's status against the one before; None if there is none."""
     if connector_id == 0:
         if now not in _OF_CONNECTOR_0:
             yield Finding(Rule.STATUS, f"connector 0 cannot be {now}")
@@ -133,7 +133,7 @@ def energy_register_wh(sample: SampledValue) -> float | None:
     """Return the energy register in Wh if a sample is one: imported, all phases, raw, at the outlet.
 
     Raises:
-        ValueError: the value is no decimal number.
+        ValueError: the value is not a decimal number.
     """
     if (
         sample.measurand not in {None, Measurand.ENERGY_ACTIVE_IMPORT_REGISTER}
@@ -145,7 +145,7 @@ def energy_register_wh(sample: SampledValue) -> float | None:
     try:
         value = Decimal(sample.value)
     except InvalidOperation:
-        raise ValueError(f"{sample.value!r} is no decimal number") from None
+        raise ValueError(f"{sample.value!r} is not a decimal number") from None
     if not value.is_finite():
-        raise ValueError(f"{sample.value!r} is no decimal number")
+        raise ValueError(f"{sample.value!r} is not a decimal number")
     return float(value * 1000 if sample.unit is UnitOfMeasure.KWH else value)

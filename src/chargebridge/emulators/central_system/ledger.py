@@ -1,9 +1,9 @@
-"""What the central system was told: in memory for speed, in SQLite for restarts.
+"""The ledger: stores what charge points have sent, in memory for speed and in SQLite for restarts.
 
-Every change stays pending until `commit`; the central system commits all messages of one slot
-at once and answers them only then. The file survives a kill of the process at any moment. It is
-not synced to the disk on every commit, so a power cut may cost the last moments: this is a test
-peer, and an fsync in its event loop would slow down those it is there to test.
+Every change is pending until `commit`. The central system commits the messages of a few milliseconds at
+once, and answers them only then. The file survives a kill of the process at any moment. It is not synced to
+the disk on every commit, so a power cut may lose the last seconds: an fsync in the event loop of a test peer
+would slow down the charge points under test.
 """
 
 import sqlite3
@@ -43,7 +43,7 @@ class ChargePoint(msgspec.Struct, frozen=True):
 
     identity: str
     registration: str | None = None
-    """The answer to its last BootNotification; None if it never booted here."""
+    """The answer to its last BootNotification; None if it has never booted."""
     boots: int = 0
     vendor: str = ""
     model: str = ""
@@ -64,7 +64,7 @@ class Connector(msgspec.Struct, frozen=True):
 
 
 class Transaction(msgspec.Struct, frozen=True):
-    """A transaction as told by its StartTransaction, MeterValues and StopTransaction."""
+    """A transaction, from its StartTransaction, MeterValues and StopTransaction."""
 
     id: int
     identity: str
@@ -78,48 +78,48 @@ class Transaction(msgspec.Struct, frozen=True):
     """As sent: None means `Local` (`TX-9`)."""
     stop_id_tag: str | None = None
     start_repeats: int = 0
-    """How often the StartTransaction came again."""
+    """How often the StartTransaction was repeated."""
     stop_repeats: int = 0
-    """How often the StopTransaction came again."""
+    """How often the StopTransaction was repeated."""
     meter_values: int = 0
     """Number of MeterValues messages."""
     register_wh: float | None = None
-    """The energy register at the latest reading."""
+    """The energy register of the latest reading."""
     register_at_ms: int | None = None
     """The time of that reading."""
 
     @property
     def is_open(self) -> bool:
-        """Whether no StopTransaction has come."""
+        """Whether it has no StopTransaction yet."""
         return self.stopped_at_ms is None
 
     @property
     def energy_wh(self) -> int | None:
-        """What was delivered; None while the transaction is open."""
+        """The delivered energy; None while the transaction is open."""
         return None if self.meter_stop_wh is None else self.meter_stop_wh - self.meter_start_wh
 
 
 class StopOutcome(Enum):
-    """What a StopTransaction was."""
+    """The result of recording a StopTransaction."""
 
     RECORDED = auto()
     REPEATED = auto()
     CONTRADICTED = auto()
-    """The transaction had been stopped with another register or time; the first one stays."""
+    """The transaction was stopped with other values before; the first ones stay."""
 
 
 class LedgerError(Exception):
-    """The file cannot be used as a ledger."""
+    """A file cannot be used as a ledger; the text says why."""
 
 
 class Ledger:
-    """Everything a central system was told.
+    """What a central system has received.
 
     Args:
-        path: the SQLite file, made if absent; None keeps everything in memory only.
+        path: the SQLite file, created if absent; None keeps everything in memory.
 
     Raises:
-        LedgerError: the file is no ledger, or of a newer version.
+        LedgerError: the file is not a ledger, or of a newer version.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -140,15 +140,15 @@ class Ledger:
             self._load(self._database)
 
     def charge_points(self) -> list[ChargePoint]:
-        """Return every charge point that ever booted here."""
+        """Return every charge point that has booted."""
         return list(self._charge_points.values())
 
     def charge_point(self, identity: str) -> ChargePoint:
-        """Return one charge point; one never heard of has no registration."""
+        """Return one charge point; one that has never booted has no registration."""
         return self._charge_points.get(identity) or ChargePoint(identity)
 
     def connector(self, identity: str, connector_id: int) -> Connector | None:
-        """Return the last status of a connector, if one was told."""
+        """Return the last status of a connector; None if there was none."""
         return self._connectors.get((identity, connector_id))
 
     def transactions(self) -> list[Transaction]:
@@ -156,16 +156,16 @@ class Ledger:
         return list(self._transactions.values())
 
     def transaction(self, transaction_id: int) -> Transaction | None:
-        """Return one transaction."""
+        """Return one transaction; None if the id is unknown."""
         return self._transactions.get(transaction_id)
 
     def latest_transaction(self, identity: str, connector_id: int) -> Transaction | None:
-        """Return the transaction of a connector that was told last, open or not."""
+        """Return the transaction of a connector that started last, open or not; None if there is none."""
         transaction_id = self._latest.get((identity, connector_id))
         return None if transaction_id is None else self._transactions[transaction_id]
 
     def event_counts(self, identity: str) -> dict[str, int]:
-        """Return how many CALLs of each action a charge point sent."""
+        """Return the number of CALLs of a charge point, by action."""
         return {action: count for (of, action), count in self._events.items() if of == identity}
 
     def record_event(self, identity: str, action: str) -> None:
@@ -174,13 +174,13 @@ class Ledger:
         self._changed_events.add((identity, action))
 
     def record_boot(self, charge_point: ChargePoint) -> None:
-        """Take a BootNotification and its answer; the boots are counted here."""
+        """Record a BootNotification with its answer, and count the boot."""
         boots = self.charge_point(charge_point.identity).boots + 1
         self._charge_points[charge_point.identity] = replace(charge_point, boots=boots)
         self._changed_charge_points.add(charge_point.identity)
 
     def record_status(self, connector: Connector) -> None:
-        """Take a StatusNotification."""
+        """Record a StatusNotification."""
         key = (connector.identity, connector.connector_id)
         self._connectors[key] = connector
         self._changed_connectors.add(key)
@@ -188,10 +188,9 @@ class Ledger:
     def record_start(
         self, identity: str, connector_id: int, id_tag: str, meter_start_wh: int, started_at_ms: int
     ) -> Transaction:
-        """Take a StartTransaction and return its transaction.
+        """Record a StartTransaction and return its transaction.
 
-        The same connector, idTag, register and time mean the same transaction (`Q-6`): it is
-        returned again, with one more repeat.
+        The same connector, idTag, register and time are the same transaction (`Q-6`), with one more repeat.
         """
         key = (identity, connector_id, id_tag, meter_start_wh, started_at_ms)
         known = self._starts.get(key)
@@ -205,7 +204,7 @@ class Ledger:
         return transaction
 
     def record_register(self, transaction_id: int, register_wh: float, at_ms: int) -> Transaction:
-        """Take a reading of the energy register and return its transaction with it."""
+        """Record a reading of the energy register in Wh, and return its transaction."""
         return self._change(transaction_id, register_wh=register_wh, register_at_ms=at_ms)
 
     def record_meter_values(self, transaction_id: int) -> None:
@@ -220,7 +219,7 @@ class Ledger:
         reason: str | None,
         stop_id_tag: str | None,
     ) -> StopOutcome:
-        """Take a StopTransaction of a known transaction and tell whether it is the first one."""
+        """Record a StopTransaction of a known transaction; return whether it is the first one."""
         transaction = self._transactions[transaction_id]
         if transaction.is_open:
             self._change(
@@ -232,8 +231,8 @@ class Ledger:
             )
             return StopOutcome.RECORDED
         self._change(transaction_id, stop_repeats=transaction.stop_repeats + 1)
-        told = (meter_stop_wh, stopped_at_ms, reason, stop_id_tag)
-        if told == (
+        stop = (meter_stop_wh, stopped_at_ms, reason, stop_id_tag)
+        if stop == (
             transaction.meter_stop_wh,
             transaction.stopped_at_ms,
             transaction.reason,
@@ -243,10 +242,10 @@ class Ledger:
         return StopOutcome.CONTRADICTED
 
     def commit(self) -> None:
-        """Make everything taken so far durable, in one SQLite commit.
+        """Write all pending changes to the file, in one SQLite commit.
 
         Raises:
-            sqlite3.Error: it could not be written; it stays pending for the next commit.
+            sqlite3.Error: the file could not be written; the changes stay pending.
         """
         if self._database is not None:
             self._write(self._database)
@@ -256,7 +255,7 @@ class Ledger:
         self._changed_events.clear()
 
     def close(self) -> None:
-        """Close the file. What was not committed is lost."""
+        """Close the file. Pending changes are lost."""
         if self._database is not None:
             self._database.close()
 
@@ -309,7 +308,7 @@ def _replace_rows(
     database: sqlite3.Connection, table: str, columns: int, records: Iterable[msgspec.Struct]
 ) -> None:
     places = ", ".join("?" * columns)
-    # The table's name is one of four literals above.
+    # The table's name is one of the literals above.
     database.executemany(f"REPLACE INTO {table} VALUES ({places})", map(astuple, records))  # noqa: S608
 
 
@@ -334,6 +333,6 @@ def _prepare(database: sqlite3.Connection) -> None:
         database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
     elif version != SCHEMA_VERSION:
         raise LedgerError(
-            f"this ledger is of version {version}, this program knows {SCHEMA_VERSION}; "
+            f"the ledger has version {version}, this program supports {SCHEMA_VERSION}; "
             "use another chargebridge or another file"
         )

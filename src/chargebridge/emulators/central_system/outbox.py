@@ -1,4 +1,4 @@
-"""Answers that wait for their commit: durable before visible, one commit for all of a slot."""
+"""Holds back answers until the ledger is committed, with one commit for the frames of a slot."""
 
 import asyncio
 import sqlite3
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from chargebridge.emulators.central_system.ledger import Ledger
-from chargebridge.emulators.central_system.server import Connection
 from chargebridge.emulators.central_system.session import Session
 from chargebridge.emulators.central_system.transcript import Kind
+from chargebridge.emulators.central_system.transport.server import Connection
 
 SLOT_S: Final = 0.005
-"""Real seconds in which frames are collected for one commit of a durable ledger."""
+"""Real seconds between a frame and the commit, if the ledger has a file."""
 
 
 class Outgoing(NamedTuple):
-    """An answer and where it goes."""
+    """An answer and its connection."""
 
     session: Session
     connection: Connection
@@ -26,11 +26,11 @@ class Outgoing(NamedTuple):
 
 
 class Outbox:
-    """Holds answers back until what they answer has been committed.
+    """Sends answers after the ledger has committed the messages that they answer.
 
     Args:
-        ledger: what is committed.
-        sent: hears of each answer that leaves.
+        ledger: the ledger to commit.
+        sent: called with each answer that was sent.
     """
 
     def __init__(self, ledger: Ledger, sent: Callable[[Outgoing], None]) -> None:
@@ -41,7 +41,7 @@ class Outbox:
         self._timer: asyncio.TimerHandle | None = None
 
     def open_slot(self) -> None:
-        """Let a commit come soon, whether or not there is anything to send after it."""
+        """Schedule a commit, even without an answer to send after it."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._slot_s, self.flush)
 
@@ -51,15 +51,15 @@ class Outbox:
         self.open_slot()
 
     def drop(self) -> None:
-        """Forget the answers that have not left."""
+        """Drop the unsent answers."""
         self._outgoing.clear()
 
     def flush(self) -> None:
-        """Commit and send everything that waits.
+        """Commit the ledger, and send all waiting answers.
 
         Raises:
-            sqlite3.Error: the ledger cannot be written. The answers are dropped and their
-                connections cut, so that the charge points ask again; the ledger keeps what it was told.
+            sqlite3.Error: the ledger cannot be written. Its changes stay pending; the answers are dropped and
+                their connections cut, so that the charge points repeat their CALLs.
         """
         if self._timer is not None:
             self._timer.cancel()

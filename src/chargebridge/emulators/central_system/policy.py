@@ -1,4 +1,4 @@
-"""What the central system decides by itself: who is registered, whose idTag is good."""
+"""The policy: which charge points are registered, and which idTags are accepted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from chargebridge.ocpp16.text import token_key
 
 @dataclass(frozen=True)
 class IdTag:
-    """What the central system says of one idTag.
+    """The idTagInfo of one idTag.
 
     Args:
-        status: the verdict.
-        parent: the parentIdTag of its group, if it has one.
-        expires_at_ms: end of its validity, in milliseconds since 1970, if it has one.
+        status: its authorization status.
+        parent: its parentIdTag; None without one.
+        expires_at_ms: its expiry in milliseconds since 1970; None without one.
     """
 
     status: AuthorizationStatus = AuthorizationStatus.ACCEPTED
@@ -28,11 +28,11 @@ class Policy:
     """The decisions of a central system.
 
     Args:
-        registration: answer to the BootNotification of a charge point that is not listed below.
-        registrations: answer by charge point identity.
+        registration: the status in answers to BootNotification.
+        registrations: other statuses, by identity of the charge point.
         retry_interval_s: `interval` in answers that are not Accepted (`BOOT-5`), in seconds.
-        id_tags: the idTags that are known, in any letter case (`VAL-1`).
-        unknown_id_tag: what is said of all others; accepting by default.
+        id_tags: the known idTags, in any letter case (`VAL-1`).
+        unknown_id_tag: the idTagInfo of all others; Accepted by default.
     """
 
     registration: RegistrationStatus = RegistrationStatus.ACCEPTED
@@ -42,11 +42,11 @@ class Policy:
     unknown_id_tag: IdTag = field(default_factory=IdTag)
 
     def registration_of(self, identity: str) -> RegistrationStatus:
-        """Return the answer to the BootNotification of a charge point."""
+        """Return the registration status of a charge point."""
         return self.registrations.get(identity, self.registration)
 
     def id_tag(self, id_tag: str, now_ms: int) -> IdTag:
-        """Return what is said of an idTag at a moment; one past its validity is Expired."""
+        """Return the idTagInfo of an idTag at a time; an accepted one past its expiry is Expired."""
         tag = self._id_tags_by_key.get(token_key(id_tag), self.unknown_id_tag)
         expired = tag.expires_at_ms is not None and tag.expires_at_ms <= now_ms
         if expired and tag.status is AuthorizationStatus.ACCEPTED:

@@ -1,4 +1,4 @@
-"""A CALL of a charge point, from its frame to the frames that answer it."""
+"""Receives CALLs of charge points: decodes and checks them, and encodes the replies."""
 
 from typing import NamedTuple
 
@@ -34,37 +34,37 @@ class Reply(NamedTuple):
     frame: bytes
 
 
-class Verdict(NamedTuple):
-    """What becomes of a CALL."""
+class CallOutcome(NamedTuple):
+    """The replies to a CALL."""
 
     replies: list[Reply]
     delay_s: float
-    """How long to keep the replies back, in real seconds."""
+    """How long to hold back the replies, in real seconds."""
 
     @property
     def is_prompt(self) -> bool:
-        """Whether the charge point gets a proper answer at once."""
+        """Whether the charge point receives a CALLRESULT or CALLERROR at once."""
         return self.delay_s == 0 and any(reply.kind is not Kind.RAW for reply in self.replies)
 
 
 class Reception:
-    """Decodes, checks and answers CALLs, by script or as usual.
+    """Decodes, checks and answers CALLs, by a handler of a test or by the responder.
 
     Args:
-        responder: gives the usual answers.
-        clock: tells when a CALL came.
+        responder: answers without a handler.
+        clock: the time for answers and records.
         validate: check payloads in and out against the official schemas.
     """
 
     def __init__(self, responder: Responder, clock: Clock, *, validate: bool) -> None:
         self.handlers: dict[tuple[str, str | None], Handler] = {}
-        """Scripts by action and identity; None stands for every identity."""
+        """Handlers by action and identity; None stands for every identity."""
         self._responder = responder
         self._clock = clock
         self._validate = validate
 
-    def take(self, session: Session, call: Call, report: Report) -> Verdict:
-        """Write a CALL down and decide on its replies."""
+    def take(self, session: Session, call: Call, report: Report) -> CallOutcome:
+        """Record a CALL and return its replies."""
         try:
             request = self._decode(call, report)
             self._responder.ledger.record_event(session.identity, call.action)
@@ -75,14 +75,14 @@ class Reception:
             delay_s = 0.0
             if isinstance(answer, Delayed):
                 delay_s, answer = answer.seconds, answer.answer
-            verdict = Verdict(self._replies(session, call, request, answer, report), delay_s)
+            outcome = CallOutcome(self._replies(session, call, request, answer, report), delay_s)
         except CallRefused as refusal:
-            verdict = Verdict([Reply(Kind.ERROR, encode_refusal(call.id, refusal))], 0.0)
+            outcome = CallOutcome([Reply(Kind.ERROR, encode_refusal(call.id, refusal))], 0.0)
         if call.action == "StartTransaction" and not any(
-            reply.kind is Kind.RESULT for reply in verdict.replies
+            reply.kind is Kind.RESULT for reply in outcome.replies
         ):
             session.lost_starts = True
-        return verdict
+        return outcome
 
     def _decode(self, call: Call, report: Report) -> Request:
         try:
@@ -96,7 +96,7 @@ class Reception:
             invalid = schema_error(call.action, bytes(call.payload))
             if invalid is not None:
                 report(Finding(Rule.SCHEMA, f"{call.action}: {invalid.message}"))
-                # RPC-11: one code for all but enumerations, as the typed messages do.
+                # RPC-11: one code for all errors but those of enumerations, like the typed messages.
                 code = CallErrorCode.FORMATION_VIOLATION
                 if invalid.validator == "enum":
                     code = CallErrorCode.PROPERTY_CONSTRAINT_VIOLATION

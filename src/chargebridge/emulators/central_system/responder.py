@@ -1,4 +1,4 @@
-"""The business of a central system: what it answers to each request, and what it writes down."""
+"""Answers the requests of charge points, and records them in the ledger."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -22,18 +22,18 @@ from chargebridge.ocpp16.errors import CallErrorCode
 from chargebridge.ocpp16.profiles.security import GenericStatus
 
 UNKNOWN_TRANSACTION_ID: Final = -1
-"""Stands for the id of a transaction whose StartTransaction never got one (`TX-6`)."""
+"""The transactionId of a transaction whose StartTransaction was never answered (`TX-6`)."""
 
 Report = Callable[[Finding], None]
-"""Takes a broken rule of the request at hand."""
+"""Records a broken rule of the present request."""
 
 
 class Responder:
     """Answers the requests of charge points.
 
     Args:
-        ledger: where everything told is written down.
-        policy: whom to accept.
+        ledger: stores what is received.
+        policy: which charge points and idTags are accepted.
         heartbeat_interval_s: `interval` for accepted charge points, in seconds.
     """
 
@@ -43,10 +43,10 @@ class Responder:
         self.heartbeat_interval_s = heartbeat_interval_s
 
     def admit(self, session: Session, action: str, now: Instant, report: Report) -> None:
-        """Check that a charge point may send this action by now.
+        """Check that a charge point may send this action in its present registration status.
 
         Raises:
-            CallRefused: `SecurityError`, as it is not accepted yet (JE 3.8).
+            CallRefused: `SecurityError`, since it is not accepted yet (JE 3.8).
         """
         triggered = action in session.triggered
         if action == "BootNotification":
@@ -63,10 +63,10 @@ class Responder:
         raise CallRefused(CallErrorCode.SECURITY_ERROR, "this charge point is not accepted")
 
     def respond(self, session: Session, request: m.Request, now: Instant, report: Report) -> m.Response:
-        """Write a request down and return the answer.
+        """Record a request and return its answer.
 
         Raises:
-            CallRefused: `NotSupported`, as charge points do not send this action.
+            CallRefused: `NotSupported`, since charge points do not send this action.
         """
         match request:
             case m.MeterValues():
@@ -97,7 +97,7 @@ class Responder:
     def register(
         self, session: Session, request: m.BootNotification, answer: m.BootNotificationResponse, now: Instant
     ) -> None:
-        """Write down a boot and the registration it is answered with."""
+        """Record a boot and the registration status of its answer."""
         session.statuses.clear()
         session.triggered.clear()
         accepted = answer.status is RegistrationStatus.ACCEPTED
@@ -196,7 +196,7 @@ class Responder:
         transaction = self.ledger.transaction(transaction_id)
         if transaction is None or transaction.identity != session.identity:
             if transaction_id != UNKNOWN_TRANSACTION_ID or not session.lost_starts:
-                report(Finding(Rule.UNKNOWN_TRANSACTION, f"transactionId {transaction_id} was never given"))
+                report(Finding(Rule.UNKNOWN_TRANSACTION, f"unknown transactionId {transaction_id}"))
             return None
         if connector_id is not None and connector_id != transaction.connector_id:
             report(
@@ -211,7 +211,7 @@ class Responder:
     def _readings(
         self, transaction: Transaction, meter_values: tuple[m.MeterValue, ...], report: Report
     ) -> Transaction:
-        """Check and write down the registers among the samples; return the transaction after them."""
+        """Check and record the energy registers among the samples; return the changed transaction."""
         for meter_value in meter_values:
             for sample in meter_value.sampled_value:
                 try:

@@ -1,16 +1,19 @@
-"""What a test can make the central system answer instead of the usual.
+"""The answers that the handler of a test can return to the central system.
 
-A handler given to `CentralSystem.answer` gets the identity and the decoded request and returns one
-of these, or raises `CallRefused` to answer with a CALLERROR:
+`CentralSystem.answer` takes a handler. It is called with the identity and the decoded request:
 
-- a response struct: sent as it is; nothing is recorded in the ledger but a boot's registration;
-- `AS_USUAL`: what would have happened without the handler;
-- `CallRefused(code)`, returned or raised: a CALLERROR, and nothing is recorded;
-- `NOTHING`: the message is neither recorded nor answered;
-- `Lost(answer)`: it is recorded, and the answer never leaves;
-- `Delayed(seconds, answer)`: it is recorded now and answered later;
-- `Repeated(times, answer)`: the same answer is sent several times;
-- `Raw(data)`: these bytes are sent as a text message.
+| the handler returns | answer | ledger |
+|---|---|---|
+| a response struct | this response | only a boot's registration status |
+| `AS_USUAL` | as without a handler | as without a handler |
+| `CallRefused(code)`, or raises it | a CALLERROR | unchanged |
+| `NOTHING` | none | unchanged |
+| `Lost(answer)` | none | as for `answer` |
+| `Delayed(seconds, answer)` | `answer`, later | as for `answer`, at once |
+| `Repeated(times, answer)` | `answer`, several times | as for `answer`, once |
+| `Raw(data)` | these bytes as a text message | unchanged |
+
+The count of CALLs in the ledger includes every CALL with a valid payload.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,9 +30,9 @@ class CallRefused(Exception):  # noqa: N818 - an outcome of the protocol, no fau
     """A CALL was answered, or is to be answered, with a CALLERROR.
 
     Args:
-        code: the error code, spelt as on the wire (`RPC-9`).
-        description: what is wrong, for a person.
-        details: more of it, for a program.
+        code: the errorCode, as on the wire (`RPC-9`).
+        description: the errorDescription, for people.
+        details: the errorDetails, for programs.
     """
 
     def __init__(self, code: str, description: str = "", details: Mapping[str, object] | None = None) -> None:
@@ -47,21 +50,21 @@ class Marker(Enum):
 
 
 AS_USUAL: Final = Marker.AS_USUAL
-"""Record and answer as without a script."""
+"""Record and answer as without a handler."""
 NOTHING: Final = Marker.NOTHING
 """Neither record nor answer."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """Record the message, but let the answer get lost."""
+    """Record the message, but do not send the answer."""
 
     answer: "PromptAnswer" = AS_USUAL
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """Send the answer so many times."""
+    """Send the answer `times` times."""
 
     times: int
     answer: "PromptAnswer" = AS_USUAL
@@ -69,14 +72,14 @@ class Repeated:
 
 @dataclass(frozen=True)
 class Raw:
-    """Send these bytes, whatever they are, as a text message."""
+    """Send any bytes as a text message."""
 
     data: bytes
 
 
 @dataclass(frozen=True)
 class Delayed:
-    """Record the message now and answer after so many real seconds."""
+    """Record the message now, and answer after so many real seconds."""
 
     seconds: float
     answer: "PromptAnswer" = AS_USUAL
@@ -85,9 +88,9 @@ class Delayed:
 PromptAnswer = Response | CallRefused | Marker | Lost | Repeated | Raw
 Answer = PromptAnswer | Delayed
 Handler = Callable[[str, Any], Answer]
-"""Takes the identity of the charge point and its request, of the type that belongs to the action."""
+"""Takes the identity of the charge point and its request, a struct of the action's type."""
 
 
 def encode_refusal(message_id: str, refusal: CallRefused) -> bytes:
-    """Write the CALLERROR; unlike a charge point's, its code may be any text."""
+    """Encode a CALLERROR; its code may be any text, unlike a charge point's."""
     return msgspec.json.encode([4, message_id, refusal.code, refusal.description, refusal.details])

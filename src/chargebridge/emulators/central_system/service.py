@@ -1,4 +1,4 @@
-"""The central system as a program of its own."""
+"""Runs the central system as a program."""
 
 import asyncio
 import ssl
@@ -9,20 +9,20 @@ from pathlib import Path
 import structlog
 
 from chargebridge.clock import Clock, SystemClock
-from chargebridge.emulators.central_system.admission import Admission
 from chargebridge.emulators.central_system.central_system import CentralSystem
 from chargebridge.emulators.central_system.ledger import Ledger
+from chargebridge.emulators.central_system.transport.admission import Admission
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("central_system")
 
 
 class SettingsError(Exception):
-    """A setting cannot be used."""
+    """A setting is invalid; the text says which."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to run a central system.
+    """The settings of the program.
 
     Args:
         host: the address to listen on.
@@ -31,7 +31,7 @@ class Settings:
         validate: check every frame against the official schemas.
         heartbeat_interval_s: `interval` for charge points, in seconds.
         password_file: lines of `identity:password`; charge points without a line are refused. None
-            asks for no password.
+            requires no password.
         certificate_file: PEM chain of the server, for `wss`.
         key_file: PEM key of that certificate, if it is not in the same file.
         client_ca_file: PEM of the authorities whose client certificates are required.
@@ -52,13 +52,13 @@ async def serve(settings: Settings, clock: Clock | None = None) -> None:
     """Run a central system until cancelled.
 
     Args:
-        settings: how.
-        clock: gives all timestamps; the host's clock if None.
+        settings: the settings of the program.
+        clock: the time for all timestamps; the host's clock if None.
 
     Raises:
         SettingsError: a file cannot be used.
-        LedgerError: the state file is no ledger.
-        OSError: the address cannot be had.
+        LedgerError: the state file is not a ledger.
+        OSError: the address cannot be bound.
     """
     passwords = None if settings.password_file is None else read_passwords(settings.password_file)
     tls = _tls(settings)
@@ -83,7 +83,7 @@ async def serve(settings: Settings, clock: Clock | None = None) -> None:
 
 
 def read_passwords(file: Path) -> Mapping[str, bytes]:
-    """Read lines of `identity:password`; empty ones and those that begin with `#` mean nothing.
+    """Read lines of `identity:password`; empty lines and those that begin with `#` are ignored.
 
     Raises:
         SettingsError: the file cannot be read or a line has no colon.

@@ -1,18 +1,18 @@
-"""What the central system remembers of one charge point while it runs."""
+"""The state of one charge point at the central system, over all of its connections."""
 
 import asyncio
 from dataclasses import dataclass, field
 
 from chargebridge.emulators.central_system.conformance import CallDiscipline
-from chargebridge.emulators.central_system.server import Connection
 from chargebridge.emulators.central_system.transcript import Transcript
+from chargebridge.emulators.central_system.transport.server import Connection
 from chargebridge.ocpp16.enums import ChargePointStatus
 from chargebridge.ocpp16.messages import Response
 
 
 @dataclass
 class PendingCall:
-    """A CALL of the central system that waits for its answer."""
+    """A CALL of the central system without an answer yet."""
 
     action: str
     answer: asyncio.Future[Response]
@@ -25,22 +25,22 @@ class Session:
     identity: str
     transcript: Transcript
     call_timeout_s: float
-    """How soon the charge point may give up a CALL, in real seconds."""
+    """The shortest CALL timeout of the charge point, in real seconds."""
     connection: Connection | None = None
     discipline: CallDiscipline = field(init=False)
     statuses: dict[int, ChargePointStatus] = field(default_factory=dict)
-    """By connector, since the last connect or boot: what happened before then need not be told (`ST-7`)."""
+    """The last status by connector since the last connect or boot: earlier ones need not be sent (`ST-7`)."""
     triggered: set[str] = field(default_factory=set)
-    """Actions asked for by TriggerMessage since the last boot."""
+    """Actions requested by TriggerMessage since the last boot."""
     boot_not_before: float = 0.0
-    """When the next BootNotification may come, on the monotonic time of the clock."""
+    """The earliest time of the next BootNotification, on the monotonic time of the clock."""
     lost_starts: bool = False
-    """Whether a StartTransaction stayed without a CALLRESULT, so that -1 may stand for its id (`TX-6`)."""
+    """Whether a StartTransaction got no CALLRESULT, so that its transactionId may be -1 (`TX-6`)."""
     pending: dict[str, PendingCall] = field(default_factory=dict)
-    given_up: set[str] = field(default_factory=set)
-    """Ids of CALLs that timed out on this connection: their answers are late, not unknown."""
+    timed_out: set[str] = field(default_factory=set)
+    """Ids of CALLs that timed out on this connection: their answers are late, not unknown (`RPC-7`)."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while a CALL of the central system is out: one at a time (`RPC-5`)."""
+    """Held while a CALL of the central system is unanswered: one at a time (`RPC-5`)."""
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     disconnected: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -48,18 +48,28 @@ class Session:
         self.discipline = CallDiscipline(self.call_timeout_s)
         self.disconnected.set()
 
+    def require_connection(self) -> Connection:
+        """Return the connection.
+
+        Raises:
+            ConnectionError: the charge point is not connected.
+        """
+        if self.connection is None:
+            raise ConnectionError(f"{self.identity} is not connected")
+        return self.connection
+
     def open(self, connection: Connection) -> None:
-        """Begin a connection."""
+        """Start a connection."""
         self.connection = connection
         self.discipline = CallDiscipline(self.call_timeout_s)
         self.statuses.clear()
-        self.given_up.clear()
+        self.timed_out.clear()
         self.boot_not_before = 0.0
         self.disconnected.clear()
         self.connected.set()
 
     def close(self) -> None:
-        """End the connection; CALLs in flight fail."""
+        """End the connection; CALLs without an answer fail."""
         self.connection = None
         self.connected.clear()
         self.disconnected.set()

@@ -1,4 +1,4 @@
-"""Everything said between the central system and one charge point, and waiting for it to be said."""
+"""The transcript: the messages between the central system and one charge point, and waiting for them."""
 
 import asyncio
 import json
@@ -12,45 +12,45 @@ from typing import Any
 import msgspec
 
 Payload = dict[str, Any]
-"""A JSON object; tests look into it freely."""
+"""A JSON object, untyped for the convenience of tests."""
 Matcher = Callable[[Payload], bool] | Mapping[str, object]
-"""A test of a payload, or the part that it must have."""
+"""A predicate of a payload, or a part that the payload must contain."""
 
 
 class Direction(Enum):
-    """Who said it."""
+    """The direction of a message."""
 
     FROM_CHARGE_POINT = "<"
     TO_CHARGE_POINT = ">"
 
 
 class Kind(Enum):
-    """What it was."""
+    """The kind of a message."""
 
     CALL = "CALL"
     RESULT = "CALLRESULT"
     ERROR = "CALLERROR"
     RAW = "raw"
-    """Bytes that a script sent, or that were no frame."""
+    """Bytes that a test sent, or that are not an OCPP frame."""
 
 
 class Exchange(msgspec.Struct, frozen=True):
     """One message."""
 
     index: int
-    """Running number within the transcript of the charge point."""
+    """Its number within the transcript of the charge point."""
     at_ms: int
-    """When it was said, in milliseconds since 1970 by the central system's clock."""
+    """Its time by the central system's clock, in milliseconds since 1970."""
     direction: Direction
     kind: Kind
     action: str
-    """The action of the CALL, also for its answer; empty if unknown."""
+    """The action of the CALL, also in its answer; empty if unknown."""
     frame: bytes
     """The message as it was on the wire."""
 
     @property
     def payload(self) -> Payload:
-        """The payload; of a CALLERROR its `code`, `description` and `details`.
+        """The payload; for a CALLERROR an object with `code`, `description` and `details`.
 
         Raises:
             LookupError: raw bytes have none.
@@ -64,19 +64,19 @@ class Exchange(msgspec.Struct, frozen=True):
         return payload or {}
 
     def __str__(self) -> str:
-        said = self.frame.decode(errors="replace")
-        return f"{self.index} {self.direction.value} {self.kind.value} {self.action} {said}"
+        frame = self.frame.decode(errors="replace")
+        return f"{self.index} {self.direction.value} {self.kind.value} {self.action} {frame}"
 
 
 class NotSeenError(AssertionError):
-    """What a test expected was not said in time."""
+    """An expected message did not come in time."""
 
 
 class Transcript:
-    """What was said with one charge point, oldest first.
+    """The messages from and to one charge point, oldest first.
 
     Args:
-        limit: how many messages are kept; older ones are forgotten.
+        limit: how many messages are kept.
     """
 
     def __init__(self, limit: int) -> None:
@@ -86,11 +86,11 @@ class Transcript:
         self._waiting: list[Callable[[Exchange], None]] = []
 
     def exchanges(self) -> list[Exchange]:
-        """Return what is kept, oldest first."""
+        """Return the kept messages, oldest first."""
         return list(self._exchanges)
 
     def add(self, at_ms: int, direction: Direction, kind: Kind, action: str, frame: bytes) -> None:
-        """Take down a message and wake who waits for it."""
+        """Add a message, and wake the callers that wait for it."""
         exchange = Exchange(self._next_index, at_ms, direction, kind, action, frame)
         self._next_index += 1
         self._exchanges.append(exchange)
@@ -99,13 +99,13 @@ class Transcript:
                 wake(exchange)
 
     def skip(self) -> None:
-        """Let the next `expect` begin after everything said so far."""
+        """Make the next `expect` start after the last message."""
         self._cursor = self._next_index
 
     async def expect(
         self, action: str, where: Matcher | None, kind: Kind, direction: Direction, timeout_s: float
     ) -> Exchange:
-        """Return the first match since the last one expected, waiting for it if need be.
+        """Return the first match after the last one returned; wait for it if it has not come yet.
 
         Raises:
             NotSeenError: nothing matched within `timeout_s` real seconds.
@@ -124,9 +124,9 @@ class Transcript:
         if found is None:
             found = await self._wait_for(matches, timeout_s)
         if found is None:
-            said = "\n".join(map(str, self._since(begin))) or "nothing"
+            received = "\n".join(map(str, self._since(begin))) or "none"
             raise NotSeenError(
-                f"no {kind.value} {action} in {timeout_s:g} s where {where}; said was:\n{said}"
+                f"no {kind.value} {action} in {timeout_s:g} s where {where}; messages were:\n{received}"
             )
         self._cursor = max(self._cursor, found.index + 1)
         return found
@@ -153,7 +153,7 @@ def _wake(seen: asyncio.Future[Exchange], matches: Callable[[Exchange], bool], e
         return
     try:
         matched = matches(exchange)
-    except Exception as error:  # noqa: BLE001 - a test's own predicate failed: the test shall see it
+    except Exception as error:  # noqa: BLE001 - a test's own predicate failed: the test must see it
         seen.set_exception(error)
         return
     if matched:

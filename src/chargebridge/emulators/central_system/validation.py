@@ -1,7 +1,7 @@
-"""Frames against the official JSON schemas, as the OCA publishes them.
+"""Validates payloads against the official JSON schemas, as the OCA publishes them.
 
-The typed messages of `chargebridge.ocpp16` check the same rules faster; this is the second
-opinion that does not share their mistakes.
+The typed messages of `chargebridge.ocpp16` check the same rules faster; this check does not share their code,
+and so not their mistakes.
 """
 
 import json
@@ -27,7 +27,7 @@ _formats: Final = FormatChecker(formats=())
 
 @_formats.checks("date-time")
 def is_date_time(value: object) -> bool:
-    """Tell whether a text is a dateTime of OCPP: ISO 8601, any fraction, any zone or none (`VAL-3`)."""
+    """Return whether a text is a dateTime of OCPP: ISO 8601, any fraction, any zone or none (`VAL-3`)."""
     if not isinstance(value, str):
         return True
     if not _DATE_TIME.fullmatch(value):
@@ -41,7 +41,7 @@ def is_date_time(value: object) -> bool:
 
 @_formats.checks("uri")
 def is_uri(value: object) -> bool:
-    """Tell whether a text is an absolute URI."""
+    """Return whether a text is an absolute URI."""
     if not isinstance(value, str):
         return True
     try:
@@ -54,11 +54,11 @@ def schema_error(schema_name: str, payload: bytes) -> ValidationError | None:
     """Check a payload against an official schema.
 
     Args:
-        schema_name: a file of the schemas without its ending: `Authorize`, `AuthorizeResponse`.
+        schema_name: the name of the schema's file without its suffix: `Authorize`, `AuthorizeResponse`.
         payload: the JSON text of the payload.
 
     Returns:
-        The most telling error, or None if the payload is valid.
+        The most relevant error, or None if the payload is valid.
 
     Raises:
         ValueError: the payload is not JSON.
@@ -71,7 +71,7 @@ def schema_error(schema_name: str, payload: bytes) -> ValidationError | None:
 
 
 def require_valid(schema_name: str, message: JsonObject) -> None:
-    """Check a message of ours before it is sent.
+    """Check a message before the central system sends it.
 
     Raises:
         ValueError: it is not valid under the schema of this name.

@@ -1,4 +1,4 @@
-"""What a charge point must not do, and the record of one that did it."""
+"""The rules that charge points must keep, and the record of one that broke a rule."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -7,22 +7,22 @@ import msgspec
 
 
 class Rule(StrEnum):
-    """A rule that a charge point can break, named by where it comes from."""
+    """A rule of OCPP that a charge point can break, with its requirement id."""
 
     FRAME = "RPC-1 frame"
-    """A frame is a CALL, a CALLRESULT or a CALLERROR of the right form, its id of 36 characters at most."""
+    """A frame is a valid CALL, CALLRESULT or CALLERROR, with an id of at most 36 characters."""
     SCHEMA = "RPC-9 payload"
-    """A payload is what the schema of its action says."""
+    """A payload is valid under the schema of its action."""
     ACTION = "RPC-9 action"
     """A CALL has an action that charge points may send."""
     MESSAGE_ID = "RPC-3 message id"
     """A message id is new on its connection."""
     CONCURRENT_CALL = "RPC-5 one call at a time"
-    """A CALL waits until the one before was answered or timed out."""
+    """A CALL waits until the one before is answered or has timed out."""
     UNKNOWN_ANSWER = "RPC-7 unknown answer"
     """An answer carries the id of a CALL that was sent on this connection."""
     BOOT_FIRST = "BOOT-2 boot first"
-    """Nothing but BootNotification before Accepted, except what was triggered while Pending (`BOOT-7`)."""
+    """Only BootNotification comes before Accepted, except triggered messages while Pending (`BOOT-7`)."""
     BOOT_INTERVAL = "BOOT-5 boot interval"
     """After Pending or Rejected, the next BootNotification waits for the interval, unless triggered."""
     REJECTED_SILENCE = "BOOT-6 silence"
@@ -40,16 +40,16 @@ class Rule(StrEnum):
     OVERLAP = "TX-8 one transaction"
     """A connector has one transaction at a time."""
     UNKNOWN_TRANSACTION = "TX-7 unknown transaction"
-    """A transactionId is one that this charge point was given for this connector, or -1 after a
+    """A transactionId is one that this charge point received for this connector, or -1 after a
     StartTransaction that was never answered (`TX-6`)."""
     AFTER_STOP = "Q-1 after the stop"
     """A transaction's MeterValues come before its StopTransaction."""
     STOP_CHANGED = "Q-6 changed stop"
-    """A repeated StopTransaction says what it said before."""
+    """A repeated StopTransaction has the same values."""
 
 
 class Finding(NamedTuple):
-    """A broken rule, before it is known whose frame broke it."""
+    """A broken rule, without the frame that broke it."""
 
     rule: Rule
     text: str
@@ -63,4 +63,4 @@ class Violation(msgspec.Struct, frozen=True):
     rule: Rule
     text: str
     frame: bytes
-    """The message that broke it, whole."""
+    """The complete message that broke it."""

@@ -4,7 +4,7 @@
     await cloud.start()
     cloud.url, cloud.stream_url
 
-For anybody who writes an Easee integration; docs/easee-emulator.md tells how.
+Use it to test an Easee integration; docs/easee-emulator.md describes it.
 """
 
 from chargebridge.emulators.easee_cloud.cloud import EaseeCloud

@@ -1,4 +1,4 @@
-"""The account and its tokens: short-lived access tokens, refresh tokens that work once."""
+"""Issues and checks tokens: access tokens live shortly, refresh tokens work once."""
 
 import hmac
 from random import Random
@@ -10,30 +10,30 @@ from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 
 SESSIONS_KEPT: Final = 1000
-"""Server sessions (logins) that are remembered; beyond that the oldest ends."""
+"""Logins that are remembered; one more ends the oldest."""
 ACCESS_TOKENS_KEPT: Final = 5000
 
 
 class Tokens(Struct, frozen=True):
-    """What a client gets for a password or a refresh token."""
+    """The two tokens that a client receives for a password or a refresh token."""
 
     access: str
     refresh: str
 
 
 class _Session(Struct):
-    """A login on the server's side: one refresh token is good at a time."""
+    """A login; one refresh token of it is valid at a time."""
 
     refresh: str
     refresh_until_ms: int
 
 
 class Accounts:
-    """Gives out tokens and knows which are good.
+    """The one account: issues tokens and knows which of them are valid.
 
     Args:
-        settings: the account, and how long tokens live.
-        clock: whose time counts.
+        settings: user name and password, and how long tokens are valid.
+        clock: decides when tokens expire.
     """
 
     def __init__(self, settings: EaseeCloudSettings, clock: Clock) -> None:
@@ -42,11 +42,11 @@ class Accounts:
         self._random = Random(f"tokens/{settings.seed}")  # noqa: S311 - of an emulator, and reproducible
         self._sessions: dict[int, _Session] = {}
         self._access: dict[str, tuple[int, int]] = {}
-        """By token: its session, and when it expires in UTC milliseconds."""
+        """By token: the number of its login, and when it expires in UTC milliseconds."""
         self._logins = 0
 
     def login(self, user_name: str, password: str) -> Tokens | None:
-        """Return tokens of a new session; None: wrong user or password."""
+        """Return the tokens of a new login; None for a wrong user name or password."""
         wanted = self._settings
         right = hmac.compare_digest(password.encode(), wanted.password.encode())
         if user_name != wanted.user_name or not right:
@@ -58,12 +58,12 @@ class Accounts:
         return self._tokens(self._logins)
 
     def refresh(self, access: str, refresh: str, *, refused: bool) -> Tokens | None:
-        """Return new tokens; None: it was used before, is too old, or is not of this access token.
+        """Return new tokens; None if the refresh token is used, too old, or of another access token.
 
         Args:
-            access: the access token that is to be replaced; it may have expired.
-            refresh: the refresh token.
-            refused: refuse it whatever it is; a good one is used up by that.
+            access: the access token to be replaced; it may have expired.
+            refresh: the refresh token that came with it.
+            refused: refuse even a valid refresh token, which cannot be used again then.
         """
         number = self._access.get(access, (0, 0))[0]
         session = self._sessions.get(number)
@@ -74,12 +74,12 @@ class Accounts:
         return self._tokens(number) if good else None
 
     def accepts(self, access: str) -> bool:
-        """Return whether an access token is good now."""
+        """Return whether an access token is valid now."""
         expires_ms = self._access.get(access, (0, 0))[1]
         return self._clock.now().utc_ms < expires_ms
 
     def revoke_all(self) -> None:
-        """Let no token be good any more."""
+        """Make every token invalid."""
         self._sessions.clear()
         self._access.clear()
 

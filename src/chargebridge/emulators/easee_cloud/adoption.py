@@ -1,4 +1,4 @@
-"""Makes a simulated charger one of the account's: what it is, where it hangs, what it told long ago."""
+"""Adopts simulated chargers into the account: their place on a circuit, and the values reported so far."""
 
 from collections.abc import Mapping
 from random import Random
@@ -10,35 +10,35 @@ from chargebridge.chargers.model import Configure, Plan, SessionEnded
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.chargers.simulator.ledger import FinishedSession
 from chargebridge.clock import Clock
-from chargebridge.emulators.easee_cloud.charger import (
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import (
     CONFIGURED_BEFORE_MS,
     CloudCharger,
+    initial_values,
     settings_of,
-    values_to_begin_with,
 )
-from chargebridge.emulators.easee_cloud.limits import ChargerLimits
-from chargebridge.emulators.easee_cloud.measuring import tell_lifetime_energy
+from chargebridge.emulators.easee_cloud.charger.last_values import LastValues, Value
+from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
+from chargebridge.emulators.easee_cloud.charger.measurements import report_lifetime_energy
+from chargebridge.emulators.easee_cloud.charger.notation import boolean, midnight_ms
+from chargebridge.emulators.easee_cloud.charger.observer import Observer
+from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.misbehaviour import Misbehaviour
-from chargebridge.emulators.easee_cloud.notation import boolean, midnight_ms
-from chargebridge.emulators.easee_cloud.observing import Observer
-from chargebridge.emulators.easee_cloud.report import Report
 from chargebridge.emulators.easee_cloud.roster import Roster
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
-from chargebridge.emulators.easee_cloud.shadow import Shadow, Value
 
 _Kind = tuple[int, int, bool, tuple[int, int, int]]
 
 
 class Adoption:
-    """Takes chargers in.
+    """Adopts chargers.
 
     Args:
         chargers: the simulated chargers.
-        roster: where they go.
-        observer: what tells of them.
+        roster: the account's chargers, to which adopted ones are added.
+        observer: turns charger events into observations.
         settings: of the cloud.
-        misbehaviour: how many of them are on mains without a neutral.
-        clock: whose time counts.
+        misbehaviour: says how many chargers are on an IT grid, without a neutral.
+        clock: the cloud's time.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Adoption:
         self._finished: dict[str, list[FinishedSession]] | None = None
 
     def adopt(self, serial: str) -> None:
-        """Take in a charger as it is now."""
+        """Adopt a charger as it is now."""
         info = self._chargers.world.info(serial)
         circuit = self._roster.layout.place(serial, info.max_current_a)
         dice = Random(f"{self._settings.seed}/{serial}")  # noqa: S311 - play, not secrecy
@@ -69,7 +69,7 @@ class Adoption:
         kind = (info.phases, info.max_current_a, it_grid, circuit.limits.maximum_a)
         shared = self._shared.get(kind)
         if shared is None:
-            shared = self._shared[kind] = values_to_begin_with(
+            shared = self._shared[kind] = initial_values(
                 info, circuit, self._settings, it_grid=it_grid, at_ms=self._configured_ms
             )
         rated_a = info.max_current_a
@@ -78,24 +78,24 @@ class Adoption:
             info=info,
             circuit=circuit,
             limits=ChargerLimits(rated_a=rated_a, maximum_a=rated_a, lasting_a=rated_a),
-            shadow=Shadow(shared),
+            last_values=LastValues(shared),
             it_grid=it_grid,
             product_code=self._settings.product_code,
         )
-        self._look_at(charger, self._chargers.act(serial, "view", {}))
+        self._take_over(charger, self._chargers.act(serial, "view", {}))
         for finished in self._sessions_of(serial):
-            charger.note_session(finished)
+            charger.add_session(finished)
         self._roster.add(charger)
 
-    def _look_at(self, charger: CloudCharger, view: Mapping[str, object]) -> None:
-        """Learn what a charger kept that has lived before this cloud did."""
+    def _take_over(self, charger: CloudCharger, view: Mapping[str, object]) -> None:
+        """Take over the state of a charger that ran before this cloud started."""
         seen = msgspec.convert(view, _View)
         charger.car = seen.car is not None
         charger.register_wh = seen.register_wh
         charger.limits.plan = seen.plan
         charger.limits.overridden = seen.plan_overridden
-        report = Report(charger.shadow, seen.at_ms)
-        tell_lifetime_energy(charger, seen.register_wh, report)
+        report = Report(charger.last_values, seen.at_ms)
+        report_lifetime_energy(charger, seen.register_wh, report)
         if seen.session is not None:
             session = seen.session
             charger.session = self._observer.session_of(
@@ -105,14 +105,14 @@ class Adoption:
                 session.started_at_ms,
                 session.start_register_wh,
             )
-            charger.drew = seen.register_wh > session.start_register_wh
+            charger.has_drawn = seen.register_wh > session.start_register_wh
         if seen.limit_ma is not None:
-            charger.limit_told_ma = seen.limit_ma
+            charger.sent_limit_ma = seen.limit_ma
             charger.limits.set_dynamic(seen.limit_ma // 1000, seen.limit_until_ms)
-            report.change(Observation.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
+            report.add_if_changed(Observation.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
         if seen.plan is not None:
-            report.say(Observation.CHARGING_SCHEDULE, msgspec.json.encode(seen.plan).decode())
-        report.change(Observation.IS_ENABLED, boolean(seen.available))
+            report.add(Observation.CHARGING_SCHEDULE, msgspec.json.encode(seen.plan).decode())
+        report.add_if_changed(Observation.IS_ENABLED, boolean(seen.available))
         rules = seen.settings
         charger.rules = Configure(
             number=0,
@@ -125,10 +125,10 @@ class Adoption:
             unlock_when_unplugged=rules.unlock_when_unplugged,
         )
         for id, text in settings_of(charger.rules).items():
-            report.change(id, text)
+            report.add_if_changed(id, text)
 
     def _sessions_of(self, serial: str) -> list[SessionEnded]:
-        """Return the sessions that were over before; the world's whole list is read once."""
+        """Return the finished sessions of a charger; the world's list of all of them is read once."""
         if self._finished is None:
             self._finished = {}
             for finished in self._chargers.world.finished_sessions():
@@ -164,7 +164,7 @@ class _SeenRules(msgspec.Struct, frozen=True):
 
 
 class _View(msgspec.Struct, frozen=True):
-    """A simulated charger's own view of itself, as far as it matters here."""
+    """The part of a simulated charger's `view` that adoption needs."""
 
     at_ms: int
     register_wh: int

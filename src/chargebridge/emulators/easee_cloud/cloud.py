@@ -1,4 +1,4 @@
-"""The emulated Easee Cloud: simulated chargers on one side, Easee's interfaces on the other."""
+"""The emulated Easee Cloud: composes its parts, and connects them to the simulated chargers."""
 
 import asyncio
 from functools import partial
@@ -12,95 +12,105 @@ from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcom
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
+from chargebridge.emulators.easee_cloud.acknowledgement import PendingAcknowledgement
 from chargebridge.emulators.easee_cloud.adoption import Adoption
-from chargebridge.emulators.easee_cloud.agenda import Agenda
-from chargebridge.emulators.easee_cloud.bus import OperatorBus
-from chargebridge.emulators.easee_cloud.commands import Commands
+from chargebridge.emulators.easee_cloud.bus.operator_bus import OperatorBus
+from chargebridge.emulators.easee_cloud.charger.layout import Layout
+from chargebridge.emulators.easee_cloud.charger.observer import Observer
+from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands
+from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl
+from chargebridge.emulators.easee_cloud.commands.dispatch import CommandDispatcher
+from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError, CommandExecutor
+from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanStorage
 from chargebridge.emulators.easee_cloud.control import Control
-from chargebridge.emulators.easee_cloud.current_control import CurrentControl
-from chargebridge.emulators.easee_cloud.gate import Gate
-from chargebridge.emulators.easee_cloud.hands import Hands
-from chargebridge.emulators.easee_cloud.hub import Hub
-from chargebridge.emulators.easee_cloud.layout import Layout
+from chargebridge.emulators.easee_cloud.delayed_actions import DelayedActions
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
-from chargebridge.emulators.easee_cloud.observing import Observer
-from chargebridge.emulators.easee_cloud.orders import ArgumentsError, Orders
-from chargebridge.emulators.easee_cloud.outgoing import Outgoing, replay
-from chargebridge.emulators.easee_cloud.plan_keeping import PlanKeeping
-from chargebridge.emulators.easee_cloud.postponed import Postponed
-from chargebridge.emulators.easee_cloud.receipt import Receipt
+from chargebridge.emulators.easee_cloud.publisher import Publisher, replay
 from chargebridge.emulators.easee_cloud.rest.context import Context
+from chargebridge.emulators.easee_cloud.rest.middleware import Middleware
 from chargebridge.emulators.easee_cloud.rest.routes import routes
 from chargebridge.emulators.easee_cloud.roster import Roster
+from chargebridge.emulators.easee_cloud.scheduler import Scheduler
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics
+from chargebridge.emulators.easee_cloud.stream.hub import Hub
 
 HUB_PATH: Final = "/hubs/chargers"
 BODY_LIMIT: Final = 64 * 1024
-"""Bytes of a request's body at most."""
+"""The longest body of a request, in bytes."""
 ADOPTED_AT_ONCE: Final = 100
-"""After how many chargers others get their turn, when many are adopted."""
+"""Chargers adopted before other tasks run."""
 SHUTDOWN_S: Final = 0.2
 _EVENTS: Final = {
     int(Observation.USER_ID_TOKEN),
     int(Observation.CHARGING_SESSION_START),
     int(Observation.CHARGING_SESSION),
 }
-"""Observations each of which counts, not only the last one: simulated chargers repeat them."""
+"""Observations that are events: each of them counts, not only the last. Simulated chargers repeat them."""
 
 _log = structlog.get_logger(__name__)
 
 
 class EaseeCloud:
-    """Speaks for simulated chargers as Easee's cloud does: REST, a SignalR stream, and AMQP.
+    """Serves Easee's interfaces for simulated chargers: REST, a SignalR stream, and AMQP.
 
-    It lives on the event loop on which it is started, and does nothing while nothing happens. The
-    chargers and their clock belong to whoever handed them in.
+    It runs on the event loop on which it is started, and only when something happens. The caller owns the
+    chargers and their clock.
 
     Args:
-        chargers: the simulated chargers; each of them belongs to the one account.
-        clock: whose time counts for tokens, limits and chargers; delays of the network are real time.
-        settings: what stays as it is.
+        chargers: the simulated chargers; all of them belong to the one account.
+        clock: the time for tokens, limits and chargers; delays of the network are real time.
+        settings: the fixed settings.
 
     Raises:
-        ValueError: a setting cannot be used.
+        ValueError: `settings.amqp_url` is not the URL of a broker.
     """
 
     def __init__(self, chargers: SimulatedCloud, clock: Clock, settings: EaseeCloudSettings) -> None:
         self._misbehaviour = Misbehaviour()
         self.statistics = Statistics()
-        """What has happened so far."""
+        """Counts of requests, streams, commands and messages so far."""
         self.port = settings.port
-        """Where it listens; from the first `start` on it stays the same."""
+        """The port; from the first `start` on it stays the same."""
         self._settings = settings
         self._chargers = chargers
         dice = Dice(settings.seed, self.statistics.misbehaved)
         self._roster = Roster(Layout(settings))
-        self._agenda = Agenda(clock)
-        self._hub = Hub(self._replay, self._misbehaviour, dice, self.statistics, self._agenda, settings.seed)
-        self._hub.ping_s = settings.ping_s
-        self._postponed = Postponed()
+        self._scheduler = Scheduler(clock)
+        self._hub = Hub(
+            self._replay,
+            self._misbehaviour,
+            dice,
+            self.statistics,
+            self._scheduler,
+            settings.seed,
+            ping_s=settings.ping_s,
+            buffer_bytes=settings.stream_buffer_bytes,
+        )
+        self._delayed_actions = DelayedActions()
         self._bus: OperatorBus | None = None
         if settings.amqp_url is not None:
             take = self._take_command
             self._bus = OperatorBus(settings.amqp_url, settings, take, self.statistics, clock)
-            self._bus.on_room = self._hear_missed
-        self._outgoing = Outgoing(
-            self._hub, self._bus, self._postponed, self._misbehaviour, dice, self.statistics, clock
+            self._bus.on_room = self._republish_missed
+        self._publisher = Publisher(
+            self._hub, self._bus, self._delayed_actions, self._misbehaviour, dice, self.statistics, clock
         )
         self._observer = Observer(settings)
-        self._hands = Hands(chargers, clock)
-        self._hands.subscriber = _Listener(self)
-        tell = self._outgoing.tell
-        self._currents = CurrentControl(self._roster, self._hands, self._observer, tell, self._agenda, clock)
-        self._plans = PlanKeeping(self._hands, self._currents, tell, clock)
-        orders = Orders(chargers, self._hands, self._currents, tell, settings, clock)
-        self._commands = Commands(
-            orders,
-            self._outgoing.respond,
-            self._outgoing.hold,
-            self._outgoing.release,
-            self._postponed,
+        self._charger_commands = ChargerCommands(chargers, clock)
+        self._charger_commands.subscriber = _Listener(self)
+        publish = self._publisher.publish
+        self._currents = CurrentControl(
+            self._roster, self._charger_commands, self._observer, publish, self._scheduler, clock
+        )
+        self._plans = PlanStorage(self._charger_commands, self._currents, publish, clock)
+        executor = CommandExecutor(chargers, self._charger_commands, self._currents, publish, settings, clock)
+        self._commands = CommandDispatcher(
+            executor,
+            self._publisher.respond,
+            self._publisher.hold,
+            self._publisher.release,
+            self._delayed_actions,
             settings,
             self._misbehaviour,
             dice,
@@ -109,7 +119,7 @@ class EaseeCloud:
         )
         self._accounts = accounts = Accounts(settings, clock)
         self._adoption = Adoption(chargers, self._roster, self._observer, settings, self._misbehaviour, clock)
-        self._gate = Gate(accounts, settings, self._misbehaviour, dice, self.statistics, clock)
+        self._middleware = Middleware(accounts, settings, self._misbehaviour, dice, self.statistics, clock)
         self._context = Context(
             chargers=chargers,
             roster=self._roster,
@@ -124,12 +134,12 @@ class EaseeCloud:
             clock=clock,
         )
         self._runner: web.AppRunner | None = None
-        self._untold: set[tuple[str, int]] = set()
-        """Events of chargers that are on their way out and not acknowledged yet."""
+        self._unacknowledged: set[tuple[str, int]] = set()
+        """Charger events whose observations are not all delivered yet, by serial and number."""
 
     @property
     def misbehaviour(self) -> Misbehaviour:
-        """What goes wrong; its fields may be changed at any time, or all of it be replaced."""
+        """The faults to emulate. Change its fields at any time, or assign a new one."""
         return self._misbehaviour
 
     @misbehaviour.setter
@@ -138,19 +148,19 @@ class EaseeCloud:
 
     @property
     def url(self) -> str:
-        """Where the REST API is."""
+        """The base URL of the REST API."""
         return f"http://{self._settings.host}:{self.port}"
 
     @property
     def stream_url(self) -> str:
-        """Where the hub of the stream is."""
+        """The URL of the SignalR hub."""
         return self.url + HUB_PATH
 
     async def start(self) -> None:
         """Adopt all chargers of the world, and listen.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: the address cannot be bound.
         """
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
@@ -163,11 +173,11 @@ class EaseeCloud:
             raise
         self._runner = runner
         self.port = runner.addresses[0][1]
-        self._agenda.start()
+        self._scheduler.start()
         if self._bus is not None:
             self._bus.start()
         for serial in self._roster:
-            self._chargers.subscribe(serial, self._hands.subscriber)
+            self._chargers.subscribe(serial, self._charger_commands.subscriber)
         _log.info("the emulated Easee Cloud listens", url=self.url, chargers=len(self._roster))
 
     async def _adopt_all(self) -> None:
@@ -177,88 +187,90 @@ class EaseeCloud:
                 await asyncio.sleep(0)
 
     async def stop(self) -> None:
-        """Stop listening and cut every connection; the chargers live on and keep what they have to tell."""
+        """Stop listening and cut every connection. The chargers go on and keep their events."""
         runner, self._runner = self._runner, None
         if runner is None:
             return
         for serial in self._roster:
-            self._chargers.unsubscribe(serial, self._hands.subscriber)
-        self._agenda.stop()
-        self._postponed.do_all_now()
+            self._chargers.unsubscribe(serial, self._charger_commands.subscriber)
+        self._scheduler.stop()
+        self._delayed_actions.run_all_now()
         self._hub.drop_all()
         await runner.cleanup()
         if self._bus is not None:
             await self._bus.stop()
 
     def adopt(self, serial: str) -> None:
-        """Let a charger of the world belong to the account, and listen to it.
+        """Add a charger of the world to the account, and subscribe to it.
 
         Raises:
-            KeyError: there is no such charger in the world.
+            KeyError: the world has no such charger.
         """
         if serial not in self._chargers.world:
             raise KeyError(serial)
         if serial not in self._roster:
             self._adoption.adopt(serial)
         if self._runner is not None:
-            self._chargers.subscribe(serial, self._hands.subscriber)
+            self._chargers.subscribe(serial, self._charger_commands.subscriber)
 
     def disconnect_streams(self) -> None:
-        """Drop all streams at once, without a word."""
+        """Cut all streams at once, without a close message."""
         self._hub.drop_all()
 
     def revoke_tokens(self) -> None:
-        """Let no token be good any more: everybody has to log in again."""
+        """Make every token invalid: clients have to log in again."""
         self._accounts.revoke_all()
 
-    # --- what chargers do -----------------------------------------------------------------------------
+    # --- from chargers --------------------------------------------------------------------------------
 
-    def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
-        """Take what a charger did; it is acknowledged when all that is told of it is out."""
-        if (serial, number) in self._untold:
+    def take_event(self, serial: str, number: int, event: ChargerEvent) -> None:
+        """Publish an event of a charger; acknowledge it when all of its observations are delivered."""
+        if (serial, number) in self._unacknowledged:
             return
         charger = self._roster[serial]
         observed = self._observer.observe(charger, event)
-        receipt = None
+        acknowledgement = None
         if number:
-            self._untold.add((serial, number))
-            receipt = Receipt(len(observed), partial(self._is_out, serial, number))
-        self._outgoing.tell(charger, observed, receipt)
+            self._unacknowledged.add((serial, number))
+            acknowledgement = PendingAcknowledgement(
+                len(observed), partial(self._finish_event, serial, number)
+            )
+        self._publisher.publish(charger, observed, acknowledgement)
         if isinstance(event, Measured) and event.session is None and self._settings.pulses:
-            self._outgoing.pulse(charger, event.at_ms)
+            self._publisher.pulse(charger, event.at_ms)
         if charger.limits_due and charger.reachable:
             self._currents.apply(charger, again=True)
-            self._plans.hand_over_owed(charger)
+            self._plans.store_pending(charger)
             if isinstance(event, Restarted) and charger.is_master:
-                self._currents.apply_to_circuit(charger.circuit)  # its circuit has forgotten, too
+                self._currents.apply_to_circuit(charger.circuit)  # the circuit's limits are reset, too
 
-    def _is_out(self, serial: str, number: int, told: bool) -> None:
-        self._untold.discard((serial, number))
-        if told:
+    def _finish_event(self, serial: str, number: int, delivered: bool) -> None:
+        self._unacknowledged.discard((serial, number))
+        if delivered:
             self._chargers.acknowledge(serial, number)
 
-    def _hear_missed(self) -> None:
-        """Listen again to chargers that the bus had no room for: they repeat what was not acknowledged."""
+    def _republish_missed(self) -> None:
+        """Publish what the outbox refused: last values here, events by subscribing to chargers again."""
         assert self._bus is not None
-        for serial, ids in self._bus.letters.take_missed():
-            self._outgoing.tell_again(self._roster[serial], ids - _EVENTS)
-            self._chargers.subscribe(serial, self._hands.subscriber)
+        for serial, ids in self._bus.outbox.take_missed():
+            self._publisher.republish(self._roster[serial], ids - _EVENTS)
+            self._chargers.subscribe(serial, self._charger_commands.subscriber)
 
-    def ended(self, serial: str, outcome: CommandOutcome) -> None:
-        """Take how a command to a simulated charger ended."""
-        self._hands.ended(serial, outcome)
+    def take_outcome(self, serial: str, outcome: CommandOutcome) -> None:
+        """Pass on the outcome of a command to a simulated charger."""
+        self._charger_commands.finish(serial, outcome)
 
-    # --- what clients do ------------------------------------------------------------------------------
+    # --- from clients ---------------------------------------------------------------------------------
 
     def _application(self) -> web.Application:
         application = web.Application(client_max_size=BODY_LIMIT)
-        add, guard = application.router.add_route, self._gate.guard
-        add("POST", f"{HUB_PATH}/negotiate", guard("negotiate", self._negotiate, stream=True))
-        add("GET", HUB_PATH, guard("stream", self._hub.connect, stream=True))
+        add, wrap = application.router.add_route, self._middleware.wrap
+        add("POST", f"{HUB_PATH}/negotiate", wrap("negotiate", self._negotiate, stream=True))
+        add("GET", HUB_PATH, wrap("stream", self._hub.connect, stream=True))
         for route in routes(self._context):
-            add(route.method, route.path, guard(route.kind, route.handler, public=route.public))
+            add(route.method, route.path, wrap(route.kind, route.handler, public=route.public))
         Control(self, self._chargers).add_routes(application.router)
-        add("*", "/{path:.*}", guard("unknown", _unknown))
+        add("*", "/{path:.*}", wrap("unknown", _unknown))
         return application
 
     def _take_command(
@@ -268,7 +280,7 @@ class EaseeCloud:
         if charger is None:
             raise ValueError("there is no such charger")
         try:
-            self._commands.give(charger, command, arguments, ticks=ticks, expires_ms=expires_ms)
+            self._commands.accept(charger, command, arguments, ticks=ticks, expires_ms=expires_ms)
         except ArgumentsError as error:
             self._commands.reject(charger, command, ticks=ticks, comment=str(error))
 
@@ -281,19 +293,19 @@ class EaseeCloud:
 
 
 class _Listener:
-    """The cloud as a subscriber of the simulated chargers."""
+    """Subscribes to the simulated chargers for the cloud."""
 
     def __init__(self, cloud: EaseeCloud) -> None:
         self._cloud = cloud
 
     def known(self, info: ChargerInfo) -> None:
-        """What a charger is was asked for when it was adopted."""
+        """Ignored: the cloud has read it when it adopted the charger."""
 
     def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
-        self._cloud.heard(serial, number, event)
+        self._cloud.take_event(serial, number, event)
 
     def done(self, serial: str, outcome: CommandOutcome) -> None:
-        self._cloud.ended(serial, outcome)
+        self._cloud.take_outcome(serial, outcome)
 
 
 async def _unknown(_: web.Request) -> web.Response:

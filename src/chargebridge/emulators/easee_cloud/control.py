@@ -1,6 +1,6 @@
-"""The emulator's own paths, below `/emulator`: what a person or a test does to chargers and cloud.
+"""The control API of the emulator, below `/emulator`: acts on chargers, and injects faults into the cloud.
 
-They need no token, are not counted, and never fail on purpose.
+Its requests need no token, are not counted, and are never made to fail.
 """
 
 import sqlite3
@@ -20,26 +20,26 @@ PREFIX = "/emulator"
 
 
 class Controlled(Protocol):
-    """The cloud, as far as it is controlled from here."""
+    """The part of the cloud that the control API needs."""
 
     statistics: Statistics
 
     @property
     def misbehaviour(self) -> Misbehaviour:
-        """What goes wrong."""
+        """The faults to emulate."""
 
     def disconnect_streams(self) -> None:
-        """Drop all streams."""
+        """Cut all streams."""
 
     def revoke_tokens(self) -> None:
-        """Let no token be good any more."""
+        """Make every token invalid."""
 
 
 class Control:
-    """Handles the emulator's own paths.
+    """Handles the requests of the control API.
 
     Args:
-        cloud: what is controlled.
+        cloud: the emulated cloud.
         chargers: the simulated chargers.
     """
 
@@ -48,7 +48,7 @@ class Control:
         self._chargers = chargers
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Let the handlers answer."""
+        """Register the handlers."""
         router.add_get(f"{PREFIX}/misbehaviour", self._read_misbehaviour)
         router.add_post(f"{PREFIX}/misbehaviour", self._change_misbehaviour)
         router.add_get(f"{PREFIX}/statistics", self._read_statistics)
@@ -61,7 +61,7 @@ class Control:
         return answer(self._cloud.misbehaviour.as_dict())
 
     async def _change_misbehaviour(self, request: web.Request) -> web.Response:
-        """Set the fields that the body names; `{"everything": 1}` begins with all of them, so often."""
+        """Set the fields in the body; `{"everything": 1}` first sets all of them to their usual rates."""
         try:
             changes = _arguments(await request.read())
             scale = changes.pop("everything", None)
@@ -80,7 +80,7 @@ class Control:
         return answer({"chargers": list(self._chargers.world), "actions": list(ACTIONS)})
 
     async def _act(self, request: web.Request) -> web.Response:
-        """Do to a charger what a person, a car or bad luck could do; answers with its view of itself."""
+        """Apply a physical action to a charger, such as plugging in a car; answer with its `view`."""
         serial, action = request.match_info["charger"], request.match_info["action"]
         if serial not in self._chargers.world:
             return _error(HTTPStatus.NOT_FOUND, f"there is no charger {serial[:40]}")
@@ -88,11 +88,11 @@ class Control:
             return _error(HTTPStatus.NOT_FOUND, f"expected one of {', '.join(ACTIONS)}")
         try:
             return answer(self._chargers.act(serial, action, _arguments(await request.read())))
-        except ValueError as error:  # an ActError is one, too
+        except ValueError as error:  # ActError is a ValueError, too
             status = HTTPStatus.CONFLICT if isinstance(error, ActError) else HTTPStatus.BAD_REQUEST
             return _error(status, str(error))
         except sqlite3.Error as error:
-            return _error(HTTPStatus.INTERNAL_SERVER_ERROR, f"the world cannot be written down: {error}")
+            return _error(HTTPStatus.INTERNAL_SERVER_ERROR, f"cannot write the chargers' file: {error}")
 
     async def _drop_streams(self, _: web.Request) -> web.Response:
         self._cloud.disconnect_streams()

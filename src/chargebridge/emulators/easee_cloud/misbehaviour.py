@@ -1,6 +1,6 @@
-"""Everything that Easee's cloud has been seen to do wrong, each with a switch; all are off at first.
+"""The faults of Easee's cloud seen in the field, each with a switch. All are off by default.
 
-Rates are from 0 (never) to 1 (always); whether it happens is decided by the cloud's seed.
+Rates are from 0 (never) to 1 (always); the cloud's seed decides when a fault happens.
 """
 
 from dataclasses import dataclass, fields
@@ -20,55 +20,55 @@ BLOCK_S: Final = 86_400
 
 @dataclass(kw_only=True)
 class Misbehaviour:
-    """What goes wrong; may be changed at any time."""
+    """The faults to emulate; may be changed at any time."""
 
     # --- HTTP ---------------------------------------------------------------------------------------
     unauthorized: Rate = 0.0
-    """Answers 401 although the token is good."""
+    """Answers 401 although the token is valid."""
     forbidden: Rate = 0.0
-    """Answers 403 as the gateway in front does: `{"message":"Forbidden"}`."""
+    """Answers 403 as the API gateway does: `{"message":"Forbidden"}`."""
     too_many: Rate = 0.0
     """Answers 429."""
     retry_after_s: Annotated[int, Meta(ge=0)] | None = 30
-    """The header `retry-after` of each 429; None: there is none."""
+    """The header `retry-after` of each 429; None leaves it out."""
     server_error: Rate = 0.0
     """Answers 500."""
     bad_gateway: Rate = 0.0
     """Answers 502."""
     fail_next: Count = 0
-    """So many requests more are answered with `fail_status`."""
+    """Number of further requests answered with `fail_status`."""
     fail_status: Annotated[int, Meta(ge=400, le=599)] = 500
     fail_kind: str = ""
-    """Only requests of this kind fail next (see `Statistics.requests`); empty: any."""
+    """The kind of request that `fail_next` applies to (see `Statistics.requests`); empty for any."""
     blocked: bool = False
-    """Every request is answered 429 until 24 hours (of the clock) have passed without one."""
+    """Answers every request with 429 until 24 hours of the clock pass without a request."""
     slow_s: Seconds = 0.0
-    """Real seconds that each answer takes longer."""
+    """Delay of each answer, in real seconds."""
     refuse_refresh: Rate = 0.0
-    """Refuses a good refresh token before its time; it is used up then."""
+    """Refuses a valid refresh token, which cannot be used again then."""
     refuse_next_refreshes: Count = 0
 
     # --- commands -----------------------------------------------------------------------------------
     empty_reply: Rate = 0.0
-    """Answers a command with 200 and `[]`, carries it out, and sends its CommandResponse."""
+    """Answers a command with 200 and `[]`, executes it, and sends its CommandResponse."""
     ignored: Rate = 0.0
     """Answers a command with 200 and `[]`, and does nothing."""
     status_missing: Count = 0
-    """So many times 404 is what the status of a command is, before it is there."""
+    """How many requests for the status of a command are answered 404 before it is available."""
     rejected: Rate = 0.0
     """The charger does not accept a command (`wasAccepted` false)."""
     lost: Rate = 0.0
-    """A command is taken and never answered."""
+    """A command is accepted and never answered."""
     lost_executed: Rate = 0.0
-    """How many of the lost commands are carried out."""
+    """Share of the lost commands that are executed."""
     response_first: Rate = 0.0
-    """A CommandResponse overtakes the observations that the command leads to."""
+    """A CommandResponse overtakes the observations that its command causes."""
     delivered_skew_ms: int = 0
-    """`deliveredAt` is so much later than `timestamp`; below 0: earlier."""
+    """`deliveredAt` minus the true time, in milliseconds."""
     foreign_responses: Rate = 0.0
-    """With a command's response comes one for a command that this client never gave."""
+    """After a CommandResponse follows one for a command that this client never sent."""
     odd_ticks: Rate = 0.0
-    """The ticks of a CommandResponse are not those of its command."""
+    """The ticks of a CommandResponse differ from those of its command."""
 
     # --- updates ------------------------------------------------------------------------------------
     duplicates: Rate = 0.0
@@ -76,32 +76,32 @@ class Misbehaviour:
     reordered: Rate = 0.0
     """An observation is overtaken by later ones of its charger."""
     stray_zero: Rate = 0.0
-    """Session energy of 0 in the middle of a session."""
+    """A session energy of 0 is sent during a session."""
     stale: Rate = 0.0
-    """An old session energy once more, with its old time."""
+    """An old session energy is sent again, with its old time."""
     stale_fresh: Rate = 0.0
-    """An old session energy once more, as if it were measured now."""
+    """An old session energy is sent again, with the present time."""
     unknown: Rate = 0.0
-    """Observations that no list names."""
+    """An observation is sent whose id no list names."""
     null_state: Rate = 0.0
-    """A field of `state` is null although its value is known."""
+    """A field of `state` is null although it has a value."""
     it_grid: Rate = 0.0
-    """How many chargers are on mains without a neutral; for those that are adopted from now on."""
+    """Share of chargers on an IT grid, without a neutral; applies to chargers adopted from now on."""
 
     # --- streams ------------------------------------------------------------------------------------
     drop_streams_every_s: Seconds = 0.0
-    """All streams are dropped so often, in seconds of the clock; 0: never."""
+    """Interval at which all streams are cut, in seconds of the clock; 0 for never."""
     silent_streams: bool = False
-    """Streams stay open and say nothing: no updates, no responses, no pings."""
+    """Streams stay open and send nothing: no updates, no responses, no pings."""
     deaf: Rate = 0.0
-    """A new stream is like that from its handshake on."""
+    """A new stream sends nothing after its handshake."""
 
     @classmethod
     def everything(cls, scale: float = 1.0) -> "Misbehaviour":
-        """Return all of it, seldom enough for a day of charging to be survived.
+        """Return all faults at rates that a day of charging survives.
 
         Args:
-            scale: by what the usual rates are multiplied.
+            scale: a factor for these rates.
         """
         rates = {name: min(rate * scale, 1.0) for name, rate in _EVERYTHING.items()}
         chosen = msgspec.convert(rates, cls)
@@ -111,14 +111,15 @@ class Misbehaviour:
         return chosen
 
     def change(self, changes: dict[str, object]) -> None:
-        """Set some of the fields, all or none.
+        """Set several fields; none of them if one is invalid.
 
         Raises:
-            ValueError: there is no such field, or it cannot have this value.
+            ValueError: a field is unknown, or its value is invalid.
         """
         known = {field.name for field in fields(self)}
         if unknown := changes.keys() - known:
-            raise ValueError(f"no misbehaviour {sorted(unknown)[0]!r}; there are {', '.join(sorted(known))}")
+            first = sorted(unknown)[0]
+            raise ValueError(f"unknown fault {first!r}; expected one of {', '.join(sorted(known))}")
         try:
             changed = msgspec.convert({**self.as_dict(), **changes}, Misbehaviour)
         except msgspec.ValidationError as error:
@@ -158,10 +159,10 @@ _EVERYTHING: Final = {
 
 
 def parse(text: str) -> Misbehaviour:
-    """Read what a command line says: `duplicates=0.1,blocked=true`, `everything` or `everything*0.5`.
+    """Parse the option of the command line: `duplicates=0.1,blocked=true`, `everything`, `everything*0.5`.
 
     Raises:
-        ValueError: names what cannot be read.
+        ValueError: a part is invalid; the text names it.
     """
     chosen = Misbehaviour()
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -184,11 +185,11 @@ def parse(text: str) -> Misbehaviour:
 
 
 class Dice:
-    """Decides whether something goes wrong, from a seed.
+    """Decides when a fault happens, from a seed.
 
     Args:
-        seed: decides everything.
-        happened: counts, by name, what went wrong.
+        seed: the same seed gives the same decisions.
+        happened: counts the faults that happened, by name.
     """
 
     def __init__(self, seed: int, happened: dict[str, int]) -> None:
@@ -196,7 +197,7 @@ class Dice:
         self._happened = happened
 
     def __call__(self, name: str, rate: float) -> bool:
-        """Return whether it happens this time."""
+        """Return whether the fault with this name and rate happens this time."""
         if rate <= 0 or self.random.random() >= rate:
             return False
         self._happened[name] = self._happened.get(name, 0) + 1

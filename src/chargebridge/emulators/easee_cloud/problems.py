@@ -1,4 +1,4 @@
-"""The bodies of errors: problem details of the API, and the plain ones of the gateway in front of it."""
+"""Error responses: problem details of the API, and the plain bodies of the API gateway in front of it."""
 
 from http import HTTPStatus
 from typing import Final
@@ -15,10 +15,10 @@ class ProblemError(Exception):
 
     Args:
         status: the HTTP status.
-        detail: what was wrong, for people.
-        code: Easee's number for it.
-        name: Easee's name for it.
-        errors: by field, what was wrong with it.
+        detail: the description for people.
+        code: Easee's `errorCode`.
+        name: Easee's `errorCodeName`.
+        errors: validation errors, by field.
     """
 
     def __init__(
@@ -54,25 +54,25 @@ class ProblemError(Exception):
 
 
 def not_found(detail: str) -> ProblemError:
-    """Return the error for what is not there."""
+    """Return a 404 with this detail."""
     return ProblemError(HTTPStatus.NOT_FOUND, detail)
 
 
 def bad_request(detail: str, errors: dict[str, list[str]] | None = None) -> ProblemError:
-    """Return the error for what cannot be understood."""
+    """Return a 400 with this detail."""
     return ProblemError(HTTPStatus.BAD_REQUEST, detail, errors=errors)
 
 
 def answer(
     body: object, status: int = 200, *, content_type: str = JSON, headers: dict[str, str] | None = None
 ) -> web.Response:
-    """Answer with a JSON body."""
+    """Return a response with a JSON body."""
     return web.Response(
         body=msgspec.json.encode(body), status=status, content_type=content_type, headers=headers
     )
 
 
 def refusal_of_the_gateway(status: int, message: str, retry_after_s: int | None = None) -> web.Response:
-    """Answer as the gateway does, which knows nothing of the API."""
+    """Return an error response of the API gateway."""
     headers = None if retry_after_s is None else {"retry-after": str(retry_after_s)}
     return answer({"message": message}, status, headers=headers)

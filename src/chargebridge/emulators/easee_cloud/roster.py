@@ -1,14 +1,14 @@
-"""All chargers of the account, and where they hang."""
+"""The roster: all chargers, circuits and sites of the account."""
 
 from collections.abc import Iterator, Mapping
 
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
-from chargebridge.emulators.easee_cloud.layout import Circuit, Layout, Site
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.layout import Circuit, Layout, Site
 from chargebridge.emulators.easee_cloud.problems import not_found
 
 
 class Roster(Mapping[str, CloudCharger]):
-    """Finds chargers, circuits and sites; each method but those of a mapping raises `ProblemError` (404).
+    """Finds chargers by serial number, and answers 404 for unknown ids in requests.
 
     Args:
         layout: the sites and circuits.
@@ -28,25 +28,25 @@ class Roster(Mapping[str, CloudCharger]):
         return len(self._chargers)
 
     def add(self, charger: CloudCharger) -> None:
-        """Take a new charger."""
+        """Add a charger."""
         self._chargers[charger.serial] = charger
 
     def charger(self, serial: str) -> CloudCharger:
-        """Return a charger."""
+        """Return a charger; raises `ProblemError` (404) if it is unknown."""
         charger = self._chargers.get(serial)
         if charger is None:
             raise not_found(f"There is no charger {serial[:40]}.")
         return charger
 
     def site(self, number: str) -> Site:
-        """Return a site."""
+        """Return a site; raises `ProblemError` (404) if it is unknown."""
         site = self.layout.sites.get(int(number) if number.isdecimal() else 0)
         if site is None:
             raise not_found(f"There is no site {number[:40]}.")
         return site
 
     def circuit(self, site: str, number: str) -> Circuit:
-        """Return a circuit of a site."""
+        """Return a circuit of a site; raises `ProblemError` (404) if either is unknown."""
         circuit = self.layout.circuits.get(int(number) if number.isdecimal() else 0)
         if circuit is None or circuit.site is not self.site(site):
             raise not_found(f"There is no circuit {number[:40]} at site {site[:40]}.")

@@ -1,4 +1,4 @@
-"""The emulated Easee Cloud with its chargers, as a program of its own."""
+"""Runs the emulated Easee Cloud with its chargers as a program."""
 
 import asyncio
 import signal
@@ -25,22 +25,22 @@ _log = structlog.get_logger(__name__)
 
 
 class SettingsError(Exception):
-    """A setting cannot be used; the text says which, and what is expected."""
+    """A setting is invalid; the text says which, and what is expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSettings:
-    """How to run the emulated cloud.
+    """The settings of the program.
 
     Args:
-        cloud: the cloud itself.
-        chargers: how many chargers there are at least, from EH000001 on.
-        phases: of each new charger, 1 or 3.
-        rated_current_a: of each new charger, per phase.
-        traffic: how cars come and go: one of `TRAFFIC`.
-        speed: simulated seconds in a real one.
+        cloud: the settings of the cloud.
+        chargers: the least number of chargers, from EH000001 on.
+        phases: phases of each new charger, 1 or 3.
+        rated_current_a: rated current of each new charger per phase, in amperes.
+        traffic: how often cars come and go: one of `TRAFFIC`.
+        speed: simulated seconds in one real second.
         state_path: the SQLite file that keeps the chargers; None keeps them in memory.
-        misbehave: what goes wrong, as `misbehaviour.parse` reads it.
+        misbehave: the faults to emulate, in the form that `misbehaviour.parse` reads.
     """
 
     cloud: EaseeCloudSettings = field(default_factory=EaseeCloudSettings)
@@ -57,8 +57,8 @@ async def serve(settings: ServiceSettings) -> None:
     """Run chargers and cloud until SIGINT or SIGTERM.
 
     Raises:
-        SettingsError: a setting cannot be used.
-        OSError: the address cannot be had.
+        SettingsError: a setting is invalid.
+        OSError: the address cannot be bound.
     """
     try:
         misbehaviour = parse(settings.misbehave)
@@ -85,7 +85,7 @@ async def serve(settings: ServiceSettings) -> None:
         chargers.start()
         await cloud.start()
         _log.info("listening", url=cloud.url, stream=cloud.stream_url, user_name=settings.cloud.user_name)
-        await _told_to_stop()
+        await _wait_for_signal()
     finally:
         await cloud.stop()
         chargers.stop()
@@ -105,12 +105,12 @@ def _world(settings: ServiceSettings) -> World:
 
 
 def _clock(speed: float, world: World) -> Clock:
-    """Return a clock that shows the present, or goes on from where a faster one has left the world."""
+    """Return a clock that starts now, or at the last time in the chargers' file if that is later."""
     now_ms = time.time_ns() // 1_000_000
     return ScaledClock(speed, now_ms, max(now_ms, world.latest_ms))
 
 
-async def _told_to_stop() -> None:
+async def _wait_for_signal() -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

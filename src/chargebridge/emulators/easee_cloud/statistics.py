@@ -1,4 +1,4 @@
-"""What has happened at an emulated cloud, counted: what tests assert that a client did not do too often."""
+"""Counters of an emulated cloud. Tests assert with them that a client does not ask too often."""
 
 from collections import Counter
 from dataclasses import dataclass, field, fields
@@ -6,43 +6,43 @@ from dataclasses import dataclass, field, fields
 
 @dataclass
 class Statistics:
-    """Counts since the cloud was made."""
+    """Counts since the cloud was created."""
 
     requests: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """By kind of path and HTTP status, when they are answered; a stream (101) when it ends. The emulator's
-    own paths are left out."""
+    """Answered requests by kind of path and HTTP status; a stream (101) counts when it ends. Requests of the
+    control API are left out."""
     logins: int = 0
     refreshes: int = 0
     refused_refreshes: int = 0
     in_flight: Counter[str] = field(default_factory=Counter)
     most_in_flight: Counter[str] = field(default_factory=Counter)
-    """By kind of path: how many requests were ever being answered at the same time."""
+    """The highest value of `in_flight` so far, by kind of path."""
     requests_while_blocked: int = 0
     streams_opened: int = 0
     streams_refused: int = 0
     streams_too_slow: int = 0
-    """Closed since they did not take what was sent to them."""
+    """Streams closed since their client did not read."""
     subscriptions: int = 0
     updates: int = 0
-    """Observations of chargers, before anything was repeated or lost on the way."""
+    """Observations that chargers reported, before any fault."""
     updates_sent: int = 0
-    """To streams."""
+    """Observations sent to streams."""
     responses_sent: int = 0
-    """CommandResponses to streams."""
+    """CommandResponses sent to streams."""
     commands: Counter[int] = field(default_factory=Counter)
     """By command id."""
     commands_lost: int = 0
-    """Taken, and never answered: by an unreachable charger, or by misbehaviour."""
+    """Commands accepted and never answered: the charger was unreachable, or a fault."""
     published: int = 0
-    """Messages that the broker has confirmed."""
+    """Messages confirmed by the broker."""
     broker_connections: int = 0
     bus_commands: int = 0
     bus_commands_unreadable: int = 0
     misbehaved: Counter[str] = field(default_factory=Counter)
-    """How often each misbehaviour has happened, by its name."""
+    """How often each fault happened, by the field of `Misbehaviour`."""
 
     def as_dict(self) -> dict[str, object]:
-        """Return everything as JSON values; requests by `KIND STATUS`."""
+        """Return all counters as JSON values; requests by `KIND STATUS`."""
         found: dict[str, object] = {}
         for one in fields(self):
             value = getattr(self, one.name)
@@ -53,7 +53,7 @@ class Statistics:
         return found
 
     def count(self, kind: str | None = None, status: int | None = None) -> int:
-        """Return how many requests of a kind (None: any) were answered with a status (None: any)."""
+        """Return the number of answered requests of a kind (None: any) and with a status (None: any)."""
         return sum(
             number
             for (one_kind, one_status), number in self.requests.items()

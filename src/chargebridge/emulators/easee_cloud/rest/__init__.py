@@ -1,1 +1,1 @@
-"""The REST API, a module for each part of it; `routes` tells which handler answers what."""
+"""The REST API: the middleware, and a module of handlers for each part. `routes` lists all of them."""

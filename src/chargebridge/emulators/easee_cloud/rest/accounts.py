@@ -1,4 +1,4 @@
-"""Login, refresh, and what the account has."""
+"""Handlers for login, refresh, the profile and the products of the account."""
 
 from http import HTTPStatus
 

@@ -1,11 +1,11 @@
-"""A charger as the API describes it, from what it has told: what it never told is null."""
+"""JSON bodies that describe a charger by its last values; a value never reported is null."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from chargebridge.chargers.easee.vocabulary import Observation
 from chargebridge.clock import format_utc
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 
 CREATED: Final = "2023-01-10T08:00:00Z"
 _O = Observation
@@ -91,7 +91,7 @@ ALWAYS_THERE: Final = frozenset({"chargerOpMode", "isOnline", "latestFirmware"})
 
 
 def charger_body(charger: CloudCharger) -> dict[str, object]:
-    """Return a charger as the list of chargers has it."""
+    """Return the entry of a charger in the list of chargers."""
     return {
         "id": charger.serial,
         "name": charger.serial,
@@ -109,16 +109,16 @@ def charger_body(charger: CloudCharger) -> dict[str, object]:
 
 
 def config_body(charger: CloudCharger) -> dict[str, object]:
-    """Return how a charger is configured."""
-    body = {name: charger.shadow.typed(id) for name, id in CONFIG.items()}
+    """Return the `config` of a charger."""
+    body = {name: charger.last_values.typed(id) for name, id in CONFIG.items()}
     body["limitToSinglePhaseCharging"] = None
     return body
 
 
 def state_body(charger: CloudCharger, latest_firmware: int) -> dict[str, object]:
-    """Return what a charger does, as far as it has told."""
-    body = {name: charger.shadow.typed(id) for name, id in STATE.items()}
-    newest_ms = max((observed.at_ms for observed in charger.shadow), default=None)
+    """Return the `state` of a charger."""
+    body = {name: charger.last_values.typed(id) for name, id in STATE.items()}
+    newest_ms = max((observed.at_ms for observed in charger.last_values), default=None)
     body["chargerOpMode"] = body["chargerOpMode"] or 0
     body["voltage"] = body["inVoltageT2T3"]
     body["latestFirmware"] = latest_firmware

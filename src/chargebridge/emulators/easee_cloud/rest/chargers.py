@@ -1,4 +1,4 @@
-"""What chargers are and do: everything that is only read."""
+"""Handlers for chargers: their details, configuration, state, observations, operator and firmware."""
 
 from http import HTTPStatus
 from typing import Final
@@ -7,6 +7,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from chargebridge.clock import format_utc
+from chargebridge.emulators.easee_cloud.charger.last_values import Observed, data_type, typed
 from chargebridge.emulators.easee_cloud.problems import ProblemError, answer, bad_request, not_found
 from chargebridge.emulators.easee_cloud.rest import requests
 from chargebridge.emulators.easee_cloud.rest.bodies import (
@@ -17,7 +18,6 @@ from chargebridge.emulators.easee_cloud.rest.bodies import (
 )
 from chargebridge.emulators.easee_cloud.rest.context import Context, Route
 from chargebridge.emulators.easee_cloud.rest.sites import site_body
-from chargebridge.emulators.easee_cloud.shadow import Observed, data_type, typed
 
 IDS_AT_MOST: Final = 500
 _PRODUCTS: Final = {
@@ -33,7 +33,7 @@ _PRODUCTS: Final = {
 
 
 class Operator(Struct, frozen=True):
-    """The body that chooses an operator."""
+    """The body that sets the operator of a charger."""
 
     id: int
 
@@ -99,14 +99,14 @@ class _Chargers:
         return answer(body)
 
     async def observations(self, request: web.Request) -> web.Response:
-        """Values are typed here, unlike on the stream; what was never told is left out."""
+        """Return typed values, unlike the stream; a value never reported is left out."""
         charger = self._roster.charger(request.match_info["charger"])
         texts = [text for text in request.query.get("ids", "").split(",") if text.strip()]
         if not texts or len(texts) > IDS_AT_MOST or not all(text.strip().isdecimal() for text in texts):
             raise bad_request("One or more validation errors occurred.", {"ids": ["expected ids"]})
         found = []
         for id in dict.fromkeys(int(text) for text in texts):
-            value = charger.shadow.get(id)
+            value = charger.last_values.get(id)
             if value is not None:
                 found.append(_observation(Observed(id, value.at_ms, value.text)))
         return answer({"observations": found})
@@ -137,9 +137,9 @@ class _Chargers:
     async def firmware(self, request: web.Request) -> web.Response:
         charger = self._roster.charger(request.match_info["charger"])
         settings = self._context.settings
-        current = charger.shadow.typed(80)
+        current = charger.last_values.typed(80)
         if not isinstance(current, int):
-            raise ProblemError(HTTPStatus.NOT_FOUND, "The charger has not told its firmware.")
+            raise ProblemError(HTTPStatus.NOT_FOUND, "The charger has not reported its firmware.")
         return answer(
             {
                 "serialNumber": charger.serial,

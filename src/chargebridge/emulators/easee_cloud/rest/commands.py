@@ -1,7 +1,7 @@
-"""Commands and settings, and what became of them.
+"""Handlers for commands, settings, and the status of commands.
 
-A command answers 202 with the name that its CommandResponse will carry. What has no effect answers 200, with
-0 for ticks or an empty list, and no CommandResponse follows.
+A command is answered with 202 and the ticks that its CommandResponse will carry. One without effect is
+answered with 200 and 0 for ticks, settings without effect with an empty list; no CommandResponse follows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chargebridge.chargers.easee.vocabulary import AUTH_REASON_USER, CommandId, Observation
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
-from chargebridge.emulators.easee_cloud.commands import Ticket, body_of
-from chargebridge.emulators.easee_cloud.notation import boolean
-from chargebridge.emulators.easee_cloud.observing import SCANNED_TOKEN_REASON
-from chargebridge.emulators.easee_cloud.orders import ArgumentsError
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.notation import boolean
+from chargebridge.emulators.easee_cloud.charger.observer import SCANNED_TOKEN_REASON
+from chargebridge.emulators.easee_cloud.commands.dispatch import Ticket, body_of
+from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError
 from chargebridge.emulators.easee_cloud.problems import answer, bad_request, not_found
 from chargebridge.emulators.easee_cloud.rest import requests
 from chargebridge.emulators.easee_cloud.rest.context import Context, Route
 
 RESUMED_A: Final = 32
-"""What resuming sets the dynamic current to, whatever it was before."""
+"""The dynamic current after `resume_charging`, whatever it was before."""
 _SINGLE_PHASE, _AUTO = "1", "2"
 
 _O = Observation
@@ -50,7 +50,7 @@ class SmartCharging(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True, rename="camel"):
-    """The body of `settings`; what is absent stays as it is."""
+    """The body of `settings`; absent fields stay unchanged."""
 
     enabled: bool | UnsetType | None = UNSET
     enable_idle_current: bool | UnsetType | None = UNSET
@@ -93,7 +93,7 @@ _SETTINGS: Final[Mapping[str, tuple[int, Observation]]] = {
     "max_charger_current": (_C.SET_MAX_CHARGER_CURRENT, _O.MAX_CHARGER_CURRENT),
     "dynamic_charger_current": (_C.SET_DYNAMIC_CHARGER_CURRENT, _O.DYNAMIC_CHARGER_CURRENT),
 }
-"""Which command a setting is, and which observation tells it."""
+"""By setting: its command, and the observation that reports it."""
 
 
 def routes(context: Context) -> list[Route]:
@@ -116,13 +116,13 @@ class _Commands:
 
     async def command(self, request: web.Request) -> web.Response:
         charger = self._context.roster.charger(request.match_info["charger"])
-        wanted = self._meant(charger, request.match_info["name"])
+        wanted = self._command_of(charger, request.match_info["name"])
         if wanted is None:
             return _nothing_to_do(charger)
-        return self._give(charger, *wanted)
+        return self._send(charger, *wanted)
 
-    def _meant(self, charger: CloudCharger, name: str) -> tuple[int, Sequence[str]] | None:
-        """Return the command that a path means for a charger as it is; None: it would change nothing."""
+    def _command_of(self, charger: CloudCharger, name: str) -> tuple[int, Sequence[str]] | None:
+        """Return the command id and arguments for a path; None if the command would have no effect."""
         match name:
             case "start_charging":
                 return self._start(charger)
@@ -147,21 +147,25 @@ class _Commands:
         raise not_found(f"There is no command {name[:40]}.")
 
     def _start(self, charger: CloudCharger) -> tuple[int, Sequence[str]] | None:
-        """Authorize a charger that needs it: with the token that waits at its reader, or as the account."""
+        """Authorize with the scanned token, or else as the account; None if that is not needed."""
         now_ms = self._context.clock.now().utc_ms
-        given = charger.given
-        authorized = charger.session is not None or (given is not None and now_ms < given.until_ms)
+        authorization = charger.authorization
+        authorized = charger.session is not None or (
+            authorization is not None and now_ms < authorization.until_ms
+        )
         if not charger.authorization_required or authorized:
             return None
-        presented, waits_ms = charger.presented, self._context.settings.token_waits_s * 1000
-        if presented is not None and now_ms - presented.at_ms <= waits_ms:
-            return _C.AUTHORIZE_CHARGING, (presented.id_tag, str(SCANNED_TOKEN_REASON))
+        scanned, waits_ms = charger.scanned_token, self._context.settings.token_waits_s * 1000
+        if scanned is not None and now_ms - scanned.at_ms <= waits_ms:
+            return _C.AUTHORIZE_CHARGING, (scanned.id_tag, str(SCANNED_TOKEN_REASON))
         return _C.AUTHORIZE_CHARGING, (str(self._context.settings.user_id), str(AUTH_REASON_USER))
 
     def _stop(self, charger: CloudCharger) -> tuple[int, Sequence[str]] | None:
         now_ms = self._context.clock.now().utc_ms
-        given = charger.given
-        authorized = charger.session is not None or (given is not None and now_ms < given.until_ms)
+        authorization = charger.authorization
+        authorized = charger.session is not None or (
+            authorization is not None and now_ms < authorization.until_ms
+        )
         if not charger.authorization_required or not authorized:
             return None
         return _C.DEAUTHORIZE_CHARGING, ("", "0")
@@ -176,25 +180,25 @@ class _Commands:
         charger = self._context.roster.charger(request.match_info["charger"])
         wanted = await requests.body(request, DynamicCurrent)
         arguments = (str(wanted.amps), str(wanted.minutes or 0))
-        return self._give(charger, _C.SET_DYNAMIC_CHARGER_CURRENT, arguments)
+        return self._send(charger, _C.SET_DYNAMIC_CHARGER_CURRENT, arguments)
 
     async def lock(self, request: web.Request) -> web.Response:
         charger = self._context.roster.charger(request.match_info["charger"])
         wanted = await requests.body(request, LockState)
-        return self._give(charger, _C.SET_LOCK_CABLE_PERMANENTLY, (boolean(wanted.state),))
+        return self._send(charger, _C.SET_LOCK_CABLE_PERMANENTLY, (boolean(wanted.state),))
 
     async def smart_charging(self, request: web.Request) -> web.Response:
         charger = self._context.roster.charger(request.match_info["charger"])
         wanted = await requests.body(request, SmartCharging)
-        return self._give(charger, _C.SET_SMART_CHARGING, (boolean(wanted.state),))
+        return self._send(charger, _C.SET_SMART_CHARGING, (boolean(wanted.state),))
 
     async def settings(self, request: web.Request) -> web.Response:
         charger = self._context.roster.charger(request.match_info["charger"])
         wanted = await requests.body(request, Settings)
-        orders = [order for order in _orders(wanted) if not _is_so(charger, *order)]
-        if not orders or self._is_ignored():
+        commands = [one for one in _commands_of(wanted) if not _is_unchanged(charger, *one)]
+        if not commands or self._is_ignored():
             return answer([])
-        tickets = [self._take(charger, command, arguments) for command, arguments, _ in orders]
+        tickets = [self._accept(charger, command, arguments) for command, arguments, _ in commands]
         if self._context.dice("empty_reply", self._context.misbehaviour.empty_reply):
             return answer([])
         return answer([_taken(ticket) for ticket in tickets], HTTPStatus.ACCEPTED)
@@ -209,10 +213,10 @@ class _Commands:
             raise not_found("There is no such command.")
         return answer(body_of(ticket, ticket.ticks))
 
-    def _give(self, charger: CloudCharger, command: int, arguments: Sequence[str]) -> web.Response:
+    def _send(self, charger: CloudCharger, command: int, arguments: Sequence[str]) -> web.Response:
         if self._is_ignored():
             return answer([])
-        ticket = self._take(charger, command, arguments)
+        ticket = self._accept(charger, command, arguments)
         if self._context.dice("empty_reply", self._context.misbehaviour.empty_reply):
             return answer([])
         return answer(_taken(ticket), HTTPStatus.ACCEPTED)
@@ -220,32 +224,34 @@ class _Commands:
     def _is_ignored(self) -> bool:
         return self._context.dice("ignored", self._context.misbehaviour.ignored)
 
-    def _take(self, charger: CloudCharger, command: int, arguments: Sequence[str]) -> Ticket:
+    def _accept(self, charger: CloudCharger, command: int, arguments: Sequence[str]) -> Ticket:
         try:
-            return self._context.commands.give(charger, command, arguments)
+            return self._context.commands.accept(charger, command, arguments)
         except ArgumentsError as error:
             raise bad_request(str(error)) from None
 
 
-def _orders(wanted: Settings) -> list[tuple[int, tuple[str, ...], Observation]]:
-    orders: list[tuple[int, tuple[str, ...], Observation]] = []
+def _commands_of(wanted: Settings) -> list[tuple[int, tuple[str, ...], Observation]]:
+    commands: list[tuple[int, tuple[str, ...], Observation]] = []
     for name, (command, observation) in _SETTINGS.items():
         value = getattr(wanted, name)
         if value is not UNSET and value is not None:
             text = boolean(value) if isinstance(value, bool) else str(value)
-            orders.append((command, (text,), observation))
+            commands.append((command, (text,), observation))
     single = wanted.limit_to_single_phase_charging
     if isinstance(single, bool):
-        orders.append((_C.SET_PHASE_MODE, (_SINGLE_PHASE if single else _AUTO,), _O.PHASE_MODE))
-    return orders
+        commands.append((_C.SET_PHASE_MODE, (_SINGLE_PHASE if single else _AUTO,), _O.PHASE_MODE))
+    return commands
 
 
-def _is_so(charger: CloudCharger, command: int, arguments: tuple[str, ...], observation: Observation) -> bool:
-    """Return whether a setting has its value already."""
+def _is_unchanged(
+    charger: CloudCharger, command: int, arguments: tuple[str, ...], observation: Observation
+) -> bool:
+    """Return whether a setting already has its value."""
     if command == _C.SET_DYNAMIC_CHARGER_CURRENT and charger.limits.temporary_a is not None:
         return False
-    told = charger.shadow.text(observation)
-    return told is not None and float(told) == int(float(arguments[0]))
+    current = charger.last_values.text(observation)
+    return current is not None and float(current) == int(float(arguments[0]))
 
 
 def _taken(ticket: Ticket) -> dict[str, object]:

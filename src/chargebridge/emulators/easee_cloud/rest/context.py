@@ -1,4 +1,4 @@
-"""What the handlers of the REST API work with."""
+"""The context that all handlers of the REST API share, and the shape of a route."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
-from chargebridge.emulators.easee_cloud.commands import Commands
-from chargebridge.emulators.easee_cloud.current_control import CurrentControl
-from chargebridge.emulators.easee_cloud.gate import Handler
+from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl
+from chargebridge.emulators.easee_cloud.commands.dispatch import CommandDispatcher
+from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanStorage
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
-from chargebridge.emulators.easee_cloud.plan_keeping import PlanKeeping
+from chargebridge.emulators.easee_cloud.rest.middleware import Handler
 from chargebridge.emulators.easee_cloud.roster import Roster
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics
@@ -18,14 +18,14 @@ from chargebridge.emulators.easee_cloud.statistics import Statistics
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All that handlers need."""
+    """The parts of the cloud that handlers use."""
 
     chargers: SimulatedCloud
     roster: Roster
     accounts: Accounts
-    commands: Commands
+    commands: CommandDispatcher
     currents: CurrentControl
-    plans: PlanKeeping
+    plans: PlanStorage
     settings: EaseeCloudSettings
     misbehaviour: Misbehaviour
     dice: Dice
@@ -35,15 +35,15 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which handler answers which requests."""
+    """The handler of a method and path."""
 
     method: str
     path: str
     kind: str
-    """For the statistics."""
+    """The kind of request, for the statistics."""
     handler: Handler
     public: bool = False
-    """No token is needed."""
+    """Whether requests need no token."""
 
 
 Routes = Callable[[Context], list[Route]]

@@ -1,6 +1,6 @@
-"""Charge plans, by the older paths and by those that clients use today.
+"""Handlers for charge plans, by the older paths and by those that clients use today.
 
-A charger keeps one plan; each kind that is given replaces it. What is read is what was written.
+A charger stores one plan, of any kind; a new one replaces it. A read returns the body as it was written.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,8 +12,8 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from chargebridge.chargers.easee.ticks import parse_time
 from chargebridge.chargers.model import Plan
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
-from chargebridge.emulators.easee_cloud.plans import (
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.plans import (
     DAY_S,
     DAYS,
     MONDAY_MS,
@@ -32,7 +32,7 @@ from chargebridge.emulators.easee_cloud.rest.context import Context, Route
 
 
 class BasicPlan(Struct, frozen=True, rename="camel"):
-    """`basic_charge_plan`: from a time on, once or each day."""
+    """`basic_charge_plan`: a start time, once or daily."""
 
     charge_start_time: str
     charge_stop_time: str | None = None
@@ -42,7 +42,7 @@ class BasicPlan(Struct, frozen=True, rename="camel"):
     id: int | str | None = None
 
     def plan(self, now_ms: int) -> Plan | None:
-        """Return what a charger keeps of it."""
+        """Return the plan for the charger."""
         start_ms = parse_time(self.charge_start_time)
         if not self.repeat or self.charge_stop_time is None:
             return delayed_plan(now_ms, start_ms, self.charging_current_limit)
@@ -51,7 +51,7 @@ class BasicPlan(Struct, frozen=True, rename="camel"):
 
 
 class WeeklyRange(Struct, frozen=True, rename="camel"):
-    """A part of a day, in UTC."""
+    """A range of a day, in UTC."""
 
     start_time: str
     stop_time: str
@@ -72,11 +72,11 @@ class WeeklyPlan(Struct, frozen=True, rename="camel"):
     days: Sequence[WeeklyDay] = ()
 
     def plan(self, _: int) -> Plan | None:
-        """Return what a charger keeps of it."""
+        """Return the plan for the charger."""
         ranges = []
         for day in self.days:
             if not 0 <= day.day_of_week < 7:
-                raise PlanError(f"no day of the week: {day.day_of_week}")
+                raise PlanError(f"not a day of the week: {day.day_of_week}")
             midnight_s = day.day_of_week * DAY_S
             for one in day.ranges:
                 start_s, stop_s = second_of_day(one.start_time), second_of_day(one.stop_time)
@@ -88,7 +88,7 @@ class WeeklyPlan(Struct, frozen=True, rename="camel"):
 
 
 class Period(Struct, frozen=True, rename="camel"):
-    """A part of a day or week, in the plan's time zone."""
+    """A range of a day or week, in the plan's time zone."""
 
     start_time: str
     stop_time: str
@@ -109,7 +109,7 @@ class DailySchedule(Struct, frozen=True):
         return self.enabled
 
     def plan(self, now_ms: int) -> Plan | None:
-        """Return what a charger keeps of it."""
+        """Return the plan for the charger."""
         offset_s = utc_offset_s(self.timezone, now_ms)
         ranges = [
             Range(
@@ -130,14 +130,14 @@ class WeeklySchedule(Struct, frozen=True):
     enabled: bool = True
     timezone: str | UnsetType = UNSET
     misspelt_timezone: str = field(default="UTC", name="timeezone")
-    """As pyeasee spells it where it begins a plan."""
+    """As pyeasee spells it in a new plan."""
 
     @property
     def is_enabled(self) -> bool:  # noqa: D102
         return self.enabled
 
     def plan(self, now_ms: int) -> Plan | None:
-        """Return what a charger keeps of it."""
+        """Return the plan for the charger."""
         timezone = self.misspelt_timezone if self.timezone is UNSET else self.timezone
         offset_s = utc_offset_s(timezone, now_ms)
         ranges = []
@@ -161,7 +161,7 @@ class DelayedSchedule(Struct, frozen=True, rename="camel"):
         return self.enabled
 
     def plan(self, now_ms: int) -> Plan | None:
-        """Return what a charger keeps of it."""
+        """Return the plan for the charger."""
         second = second_of_day(self.start_time) - utc_offset_s(self.timezone, now_ms)
         return delayed_plan(now_ms, next_time_ms(second, now_ms), self.maximum_amps)
 
@@ -190,7 +190,7 @@ def routes(context: Context) -> list[Route]:
             Route("DELETE", path, "plan", handlers.delete),
         ]
         found += [
-            Route("POST", f"{path}/{word}", "plan", handlers.switch(on)) for word, on in _SWITCH.items()
+            Route("POST", f"{path}/{action}", "plan", handlers.switch(on)) for action, on in _SWITCH.items()
         ]
     return found
 
@@ -215,15 +215,15 @@ class _Plans:
 
     async def delete(self, request: web.Request) -> web.Response:
         charger = self._context.roster.charger(request.match_info["charger"])
-        # A plan of which only the charger knows any more can be deleted by any name.
+        # A plan that only the charger remembers can be deleted by any kind.
         if charger.plans or charger.limits.plan is None:
             self._kept(charger)
         charger.plans.clear()
-        self._hand_over(charger, None, "")
+        self._store_on_charger(charger, None, "")
         return web.Response(status=HTTPStatus.OK)
 
     def switch(self, on: bool) -> Callable[[web.Request], Awaitable[web.Response]]:
-        """Return the handler that only enables or disables the plan."""
+        """Return the handler that enables or disables the plan."""
 
         async def switched(request: web.Request) -> web.Response:
             charger = self._context.roster.charger(request.match_info["charger"])
@@ -249,14 +249,14 @@ class _Plans:
         charger.plans.clear()
         charger.plans[self._kind] = body
         enabled = wanted.is_enabled
-        self._hand_over(charger, plan if enabled else None, body.decode() if enabled else "")
+        self._store_on_charger(charger, plan if enabled else None, body.decode() if enabled else "")
 
-    def _hand_over(self, charger: CloudCharger, plan: Plan | None, text: str) -> None:
-        self._context.plans.hand_over(charger, plan, text)
+    def _store_on_charger(self, charger: CloudCharger, plan: Plan | None, text: str) -> None:
+        self._context.plans.store(charger, plan, text)
 
 
 def _day(name: str) -> int:
     try:
         return DAYS.index(name.lower())
     except ValueError:
-        raise PlanError(f"no day of the week: {name[:20]!r}") from None
+        raise PlanError(f"not a day of the week: {name[:20]!r}") from None

@@ -1,4 +1,4 @@
-"""What requests carry: their bodies and the parts of their paths, checked."""
+"""Decodes and checks the bodies, paths and queries of requests."""
 
 from datetime import datetime
 from typing import TypeVar
@@ -13,24 +13,24 @@ Shape = TypeVar("Shape")
 
 
 async def body(request: web.Request, shape: type[Shape]) -> Shape:
-    """Return the JSON body of a request, as a struct; raises `ProblemError` (400) if it is none."""
+    """Decode the JSON body of a request into a struct; raises `ProblemError` (400) if it is invalid."""
     data = await request.read()
     try:
-        # Strings for numbers and the like are taken: the real API is as lenient.
+        # Strings are accepted for numbers and booleans, as by the real API.
         return msgspec.json.decode(data or b"{}", type=shape, strict=False)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `")
         field = where.rstrip("`").removeprefix("$.") or "$"
         raise bad_request("One or more validation errors occurred.", {field: [text]}) from None
     except (RecursionError, msgspec.DecodeError) as error:
-        raise bad_request(f"The body is no JSON: {error}") from None
+        raise bad_request(f"The body is not JSON: {error}") from None
 
 
-def moment(text: str) -> int:
+def time_ms(text: str) -> int:
     """Return a time of a path in UTC milliseconds; a date alone is its midnight.
 
     Raises:
-        ProblemError: 400, it is no time.
+        ProblemError: 400, the text is not a time.
     """
     try:
         if len(text) == len("2023-06-12"):
@@ -38,9 +38,9 @@ def moment(text: str) -> int:
             text += "T00:00:00Z"
         return parse_time(text.replace(" ", "+"))
     except ValueError:
-        raise bad_request(f"No time: {text[:40]}") from None
+        raise bad_request(f"Not a time: {text[:40]}") from None
 
 
 def number(text: str, otherwise: int, most: int) -> int:
-    """Return a number of a query, at most so high; `otherwise` if there is none."""
+    """Return a number of a query, cut at `most`; `otherwise` if the text is not a number."""
     return min(int(text), most) if text.isdecimal() and len(text) < 10 else otherwise

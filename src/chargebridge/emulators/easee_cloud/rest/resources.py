@@ -1,4 +1,4 @@
-"""What does not belong to a charger: health, vocabularies, and the way to the operator's bus."""
+"""Handlers for health, vocabularies, and how to connect to the operator's bus."""
 
 from http import HTTPStatus
 from typing import Final
@@ -51,10 +51,10 @@ class _Resources:
         return answer([])
 
     async def amqp(self, _: web.Request) -> web.Response:
-        """Tell integration accounts how to reach the operator's bus."""
+        """Return to integration accounts how to connect to the operator's bus."""
         settings = self._context.settings
         if not settings.integration_account or settings.amqp_url is None:
-            raise ProblemError(HTTPStatus.FORBIDDEN, "The account is no integration account.")
+            raise ProblemError(HTTPStatus.FORBIDDEN, "The account is not an integration account.")
         url = urlsplit(settings.amqp_url)
         return answer(
             {

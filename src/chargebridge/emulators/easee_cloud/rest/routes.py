@@ -1,4 +1,4 @@
-"""Which requests the API answers."""
+"""The routes of the whole API."""
 
 from chargebridge.emulators.easee_cloud.rest import (
     accounts,
@@ -13,7 +13,7 @@ from chargebridge.emulators.easee_cloud.rest.context import Context, Route
 
 
 def routes(context: Context) -> list[Route]:
-    """Return all routes, those of one path in the order in which they are looked at."""
+    """Return all routes; among those with the same path, the first one that matches answers."""
     return [
         route
         for part in (accounts, chargers, commands, plans, resources, sessions, sites)

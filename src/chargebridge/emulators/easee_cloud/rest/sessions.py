@@ -1,4 +1,4 @@
-"""Sessions that run or are over, and the energy that was used in a time."""
+"""Handlers for running and finished sessions, and for the energy used in a time."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,12 +8,12 @@ from aiohttp import web
 
 from chargebridge.chargers.model import SessionEnded
 from chargebridge.clock import format_utc
-from chargebridge.emulators.easee_cloud.charger import CloudCharger
-from chargebridge.emulators.easee_cloud.gate import RateLimit
-from chargebridge.emulators.easee_cloud.notation import kwh
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.notation import kwh
 from chargebridge.emulators.easee_cloud.problems import answer, not_found, refusal_of_the_gateway
 from chargebridge.emulators.easee_cloud.rest import requests
 from chargebridge.emulators.easee_cloud.rest.context import Context, Route
+from chargebridge.emulators.easee_cloud.rest.middleware import RateLimit
 
 LISTED_AT_MOST: Final = 1000
 
@@ -99,9 +99,9 @@ class _Sessions:
 
 
 def _between(charger: CloudCharger, request: web.Request) -> list[SessionEnded]:
-    """Return the sessions that began in a time, oldest first."""
-    start_ms = requests.moment(request.match_info["start"])
-    end_ms = requests.moment(request.match_info["end"])
+    """Return the sessions that started within the times of the path, oldest first."""
+    start_ms = requests.time_ms(request.match_info["start"])
+    end_ms = requests.time_ms(request.match_info["end"])
     return sorted(
         (ended for ended in charger.finished if start_ms <= ended.started_at_ms < end_ms),
         key=lambda ended: ended.session,
@@ -109,7 +109,7 @@ def _between(charger: CloudCharger, request: web.Request) -> list[SessionEnded]:
 
 
 def _listed(ended: SessionEnded) -> Mapping[str, object]:
-    """Return a session as lists have it. When the car came and went is not known apart from the session."""
+    """Return the entry of a session in a list. The car's times are those of the session."""
     return {
         "carConnected": format_utc(ended.started_at_ms),
         "carDisconnected": format_utc(ended.at_ms),
@@ -161,5 +161,5 @@ def _session(
 
 
 def _number(text: str) -> msgspec.Raw:
-    """Return an energy as a JSON number with the digits it was written with."""
+    """Return an energy as a JSON number with exactly these digits."""
     return msgspec.Raw(text.encode())

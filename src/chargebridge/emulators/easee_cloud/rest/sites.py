@@ -1,4 +1,4 @@
-"""Sites and circuits: what hangs where, and the limits of circuits."""
+"""Handlers for sites and circuits, and for the limits of circuits."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chargebridge.chargers.easee.vocabulary import CommandId
-from chargebridge.emulators.easee_cloud.layout import Circuit, Site
+from chargebridge.emulators.easee_cloud.charger.layout import Circuit, Site
 from chargebridge.emulators.easee_cloud.problems import answer, not_found
 from chargebridge.emulators.easee_cloud.rest import requests
 from chargebridge.emulators.easee_cloud.rest.bodies import charger_body
@@ -30,7 +30,7 @@ class DynamicCurrent(Struct, frozen=True, rename="camel"):
 
 
 class CircuitSettings(Struct, frozen=True, rename={"time_to_live": "timeToLive"}):
-    """The settings of a circuit; what is absent stays as it is."""
+    """The settings of a circuit; absent fields stay unchanged."""
 
     dynamicCircuitCurrentP1: Amperes | UnsetType = UNSET  # noqa: N815 - as it is on the wire
     dynamicCircuitCurrentP2: Amperes | UnsetType = UNSET  # noqa: N815
@@ -89,7 +89,7 @@ class _Sites:
         return answer(site_body(roster.site(request.match_info["site"]), roster, detailed=detailed))
 
     async def state(self, request: web.Request) -> web.Response:
-        """Without states of chargers, as it has been since 2022."""
+        """Return the state without states of chargers, as the API has done since 2022."""
         site = self._context.roster.site(request.match_info["site"])
         circuits = [
             {"circuitId": circuit.id, "siteId": site.id, "chargerStates": []} for circuit in site.circuits
@@ -114,7 +114,7 @@ class _Sites:
         return answer(body)
 
     async def change_settings(self, request: web.Request) -> web.Response:
-        """Answered 200 with an empty body, although CommandResponses follow."""
+        """Answer 200 with an empty body, although CommandResponses follow."""
         circuit = self._circuit(request)
         wanted = await requests.body(request, CircuitSettings)
         limits = circuit.limits
@@ -131,9 +131,9 @@ class _Sites:
             arguments = [str(before if value is UNSET else value) for value, before in pairs]
             if command is CommandId.SET_DYNAMIC_CIRCUIT_CURRENT:
                 arguments.append(str(wanted.time_to_live or 0))
-            self._give(circuit, command, arguments)
+            self._send(circuit, command, arguments)
         if wanted.enableIdleCurrent is not UNSET:
-            self._give(circuit, CommandId.ENABLE_IDLE_CURRENT, [str(wanted.enableIdleCurrent)])
+            self._send(circuit, CommandId.ENABLE_IDLE_CURRENT, [str(wanted.enableIdleCurrent)])
         return web.Response(status=HTTPStatus.OK)
 
     async def read_dynamic(self, request: web.Request) -> web.Response:
@@ -144,23 +144,23 @@ class _Sites:
         return answer({"phase1": first, "phase2": second, "phase3": third})
 
     async def change_dynamic(self, request: web.Request) -> web.Response:
-        """Answered 200 with an empty body, although a CommandResponse (22) follows."""
+        """Answer 200 with an empty body, although a CommandResponse (22) follows."""
         circuit = self._circuit(request)
         wanted = await requests.body(request, DynamicCurrent)
         phases = (wanted.phase1, wanted.phase2, wanted.phase3)
         arguments = [*map(str, phases), str(wanted.time_to_live or 0)]
-        self._give(circuit, CommandId.SET_DYNAMIC_CIRCUIT_CURRENT, arguments)
+        self._send(circuit, CommandId.SET_DYNAMIC_CIRCUIT_CURRENT, arguments)
         return web.Response(status=HTTPStatus.OK)
 
     async def change_rated(self, request: web.Request) -> web.Response:
         circuit = self._circuit(request)
         wanted = await requests.body(request, RatedCurrent)
-        self._give(circuit, CommandId.SET_CIRCUIT_RATED_CURRENT, [str(wanted.rated_current_fuse_value)])
+        self._send(circuit, CommandId.SET_CIRCUIT_RATED_CURRENT, [str(wanted.rated_current_fuse_value)])
         return web.Response(status=HTTPStatus.OK)
 
-    def _give(self, circuit: Circuit, command: CommandId, arguments: list[str]) -> None:
-        """Give a command to the master, where a circuit's values are."""
-        self._context.commands.give(self._context.roster[circuit.serials[0]], command, arguments)
+    def _send(self, circuit: Circuit, command: CommandId, arguments: list[str]) -> None:
+        """Send a command to the master, which holds the circuit's values."""
+        self._context.commands.accept(self._context.roster[circuit.serials[0]], command, arguments)
 
     def _circuit(self, request: web.Request) -> Circuit:
         parts = request.match_info
@@ -168,7 +168,7 @@ class _Sites:
 
 
 def site_body(site: Site, roster: Roster, *, detailed: bool) -> Mapping[str, object]:
-    """Return a site as JSON; only a detailed one has circuits."""
+    """Return a site as JSON, with its circuits if `detailed`."""
     body: dict[str, object] = {
         "id": site.id,
         "uuid": f"00000000-0000-4000-8000-{site.id:012d}",

@@ -1,0 +1,127 @@
+"""Sends CALLs of the central system to charge points, and matches the answers to them."""
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from chargebridge.emulators.central_system.ledger import Ledger
+from chargebridge.emulators.central_system.scripting import CallRefused
+from chargebridge.emulators.central_system.session import PendingCall, Session
+from chargebridge.emulators.central_system.transcript import Direction, Kind
+from chargebridge.emulators.central_system.validation import require_valid, schema_error
+from chargebridge.emulators.central_system.violations import Finding, Rule
+from chargebridge.ocpp16.actions import ACTION_NAMES
+from chargebridge.ocpp16.enums import RegistrationStatus
+from chargebridge.ocpp16.errors import CallErrorCode, PayloadError
+from chargebridge.ocpp16.frames import CallError, CallResult, decode_response, encode_call
+from chargebridge.ocpp16.messages import ExtendedTriggerMessage, Request, Response, TriggerMessage
+from chargebridge.ocpp16.profiles.security import ExtendedMessageTrigger
+
+_EXTENDED_TRIGGERS: Final = {
+    ExtendedMessageTrigger.SIGN_CHARGE_POINT_CERTIFICATE: "SignCertificate",
+    ExtendedMessageTrigger.FIRMWARE_STATUS_NOTIFICATION: "SignedFirmwareStatusNotification",
+}
+"""The actions whose trigger has another name (`SE-5`)."""
+
+Record = Callable[[Session, Direction, Kind, str, bytes], None]
+"""Adds a message to the transcript of a charge point."""
+Report = Callable[[Session, Finding, bytes], None]
+"""Records a broken rule, and the frame that broke it."""
+
+
+class OutgoingCalls:
+    """The CALLs of the central system.
+
+    Args:
+        ledger: knows the registration of each charge point.
+        record: adds a message to a transcript.
+        report: records a broken rule.
+        validate: check requests and answers against the official schemas.
+        random: the source of message ids.
+    """
+
+    def __init__(
+        self, ledger: Ledger, record: Record, report: Report, *, validate: bool, random: Random
+    ) -> None:
+        self._ledger = ledger
+        self._record = record
+        self._report = report
+        self._validate = validate
+        self._random = random
+
+    async def call(self, session: Session, request: Request, timeout_s: float) -> Response:
+        """Send a CALL and return its answer; see `CentralSystem.call`."""
+        action = ACTION_NAMES[type(request)]
+        async with session.turn:
+            message_id = str(UUID(int=self._random.getrandbits(128), version=4))
+            frame = encode_call(message_id, request)
+            if self._validate:
+                require_valid(action, request)
+            connection = session.require_connection()
+            if isinstance(request, TriggerMessage):
+                session.triggered.add(request.requested_message)
+            elif isinstance(request, ExtendedTriggerMessage):
+                trigger = request.requested_message
+                session.triggered.add(_EXTENDED_TRIGGERS.get(trigger, trigger))
+            pending = PendingCall(action, asyncio.get_running_loop().create_future())
+            session.pending[message_id] = pending
+            connection.send(frame)
+            self._record(session, Direction.TO_CHARGE_POINT, Kind.CALL, action, frame)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    return await pending.answer
+            except TimeoutError:
+                session.timed_out.add(message_id)
+                raise
+            finally:
+                session.pending.pop(message_id, None)
+
+    def take_answer(self, session: Session, answer: CallResult | CallError, data: bytes) -> None:
+        """Match an answer to its CALL.
+
+        Args:
+            session: the charge point.
+            answer: the decoded answer.
+            data: the frame that it came in.
+        """
+        kind = Kind.RESULT if isinstance(answer, CallResult) else Kind.ERROR
+        pending = session.pending.pop(answer.id, None)
+        action = "" if pending is None else pending.action
+        self._record(session, Direction.FROM_CHARGE_POINT, kind, action, data)
+        if pending is None:
+            if answer.id not in session.timed_out:
+                self._report(session, Finding(Rule.UNKNOWN_ANSWER, f"no CALL has the id {answer.id!r}"), data)
+            return
+        registration = self._ledger.charge_point(session.identity).registration
+        if registration == RegistrationStatus.REJECTED:
+            self._report(session, Finding(Rule.REJECTED_SILENCE, f"answered {action} while Rejected"), data)
+        if isinstance(answer, CallError):
+            details: dict[str, object] = msgspec.json.decode(answer.details, type=dict[str, object])
+            outcome: Response | Exception = CallRefused(answer.code, answer.description, details)
+        else:
+            outcome = self._decode_answer(session, action, answer, data)
+        if pending.answer.done():
+            return
+        if isinstance(outcome, Response):
+            pending.answer.set_result(outcome)
+        else:
+            pending.answer.set_exception(outcome)
+
+    def _decode_answer(
+        self, session: Session, action: str, result: CallResult, data: bytes
+    ) -> Response | PayloadError:
+        name = f"{action}Response"
+        try:
+            response = decode_response(action, result.payload)
+        except PayloadError as error:
+            self._report(session, Finding(Rule.SCHEMA, f"{name}: {error.description}"), data)
+            return error
+        invalid = schema_error(name, bytes(result.payload)) if self._validate else None
+        if invalid is not None:
+            self._report(session, Finding(Rule.SCHEMA, f"{name}: {invalid.message}"), data)
+            return PayloadError(CallErrorCode.FORMATION_VIOLATION, invalid.message)
+        return response

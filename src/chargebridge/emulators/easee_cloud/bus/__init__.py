@@ -1,0 +1,1 @@
+"""The operator's message bus (AMQP 0-9-1)."""

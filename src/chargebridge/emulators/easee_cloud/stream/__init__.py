@@ -1,0 +1,1 @@
+"""The stream of observations to account users: a SignalR hub over WebSockets."""
