@@ -147,11 +147,13 @@ class ChargePoint:
         "telemetry",
         "tight_through",
         "timers",
+        "transaction_over",
         "transactions",
         "triggered",
         "unsampled_wh",
         "verdicts",
         "wake_at",
+        "written",
     )
 
     # All that a charge point is, in one place.
@@ -245,6 +247,12 @@ class ChargePoint:
         """The end of the queue when a sample was last left out for its length."""
         self.sending_again: dead_letters.SendingAgain | None = None
 
+        # Facts of a turn, for the concerns above those that find them out; empty between turns.
+        self.transaction_over = False
+        """The last session has ended and none is running."""
+        self.written: tuple[str, ...] = ()
+        """The configuration keys that were written."""
+
         self._records: list[Record] = []
         self._outputs: list[Output] = []
         self._changed = False
@@ -291,7 +299,7 @@ class ChargePoint:
             configuration.write_initial(self)
             self.changed()
         if "WebSocketPingInterval" in self.configuration:
-            self.let_out(SetPing(configuration.integer(self, "WebSocketPingInterval")))
+            _set_ping(self)
         authorization.resume(self)
         remote_control.resume(self)
         sessions.resume(self)
@@ -346,7 +354,9 @@ class ChargePoint:
             authorization.tokens_read(self, read.query, read.found)
             local_list.tokens_read(self, read.query, read.found)
         elif isinstance(read.query, LettersQuery) and isinstance(read.found, LettersFound):
-            dead_letters.letters_read(self, read.query, read.found)
+            queued = dead_letters.letters_read(self, read.query, read.found)
+            if queued is not None:
+                data_transfer.sent_again(self, queued)
         elif isinstance(read.found, ListFound):
             kept_list.list_read(self, read.found)
 
@@ -356,14 +366,25 @@ class ChargePoint:
         self._outputs = []
 
     def _finish(self) -> Effects:
+        # What was found out in this turn, and others act on.
+        if self.transaction_over:
+            self.transaction_over = False
+            remote_control.session_over(self)
+        while self.written:
+            name, *rest = self.written
+            self.written = tuple(rest)
+            _EFFECTS.get(name, charger_settings.refresh)(self)
+        # What waits for a condition.
         if self.state.reset is not None:
             remote_control.proceed_with_reset(self)
+        # What follows from the state.
         if self._changed:
             if self.state.scheduled:
                 availability.apply_scheduled(self)
             status.refresh(self)
             charger_settings.refresh(self)
             limits.refresh(self)
+        # What is said next.
         if self.call is None and self.epoch:
             calls.advance(self)
         if self._changed:
@@ -419,23 +440,6 @@ class ChargePoint:
         """Close the connection once what was said before is written; it comes back by itself."""
         calls.drop_link(self, reason)
 
-    def configuration_changed(self, name: str) -> None:
-        """Put a newly written key into effect at once (`CF-5`)."""
-        if name == "HeartbeatInterval":
-            boot.schedule_heartbeat(self)
-        elif name == "WebSocketPingInterval":
-            self.let_out(SetPing(configuration.integer(self, name)))
-        elif name == "ConnectionTimeOut":
-            authorization.connection_timeout_changed(self)
-        elif name == "LocalAuthListEnabled":
-            local_list.switched(self)
-        elif name in sampling.INTERVALS:
-            sampling.schedule(self)
-        elif name == "StopTransactionOnInvalidId":
-            transactions.heed_refusal(self)
-        else:
-            charger_settings.refresh(self)
-
     @property
     def accepted(self) -> bool:
         """Whether the central system has registered this charge point."""
@@ -478,3 +482,19 @@ _TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
     Timer.SESSION_END: sessions.wait_no_longer,
     Timer.RESTART: remote_control.restart_overdue,
 }
+
+
+def _set_ping(charge_point: ChargePoint) -> None:
+    charge_point.let_out(SetPing(configuration.integer(charge_point, "WebSocketPingInterval")))
+
+
+_EFFECTS: Final[Mapping[str, Callable[[ChargePoint], None]]] = {
+    "HeartbeatInterval": boot.schedule_heartbeat,
+    "WebSocketPingInterval": _set_ping,
+    "ConnectionTimeOut": authorization.connection_timeout_changed,
+    "LocalAuthListEnabled": local_list.switched,
+    "MeterValueSampleInterval": sampling.schedule,
+    "ClockAlignedDataInterval": sampling.schedule,
+    "StopTransactionOnInvalidId": transactions.heed_refusal,
+}
+"""What a written key leads to (`CF-5`); any other may be a setting of the charger."""

@@ -13,14 +13,6 @@ if TYPE_CHECKING:
     from chargebridge.chargepoint.charge_point import ChargePoint
 
 
-def switch_mutually(charge_point: "ChargePoint", name: str, value: str) -> None:
-    """Free charging and external authorization exclude each other (Easee's `freecharging`)."""
-    if name == "freecharging" and value == "true":
-        configuration.write(charge_point, "ExternalAuthorizationRequired", "false")
-    elif name == "ExternalAuthorizationRequired" and value == "true":
-        configuration.write(charge_point, "freecharging", "false")
-
-
 def free_charging_tag(charge_point: "ChargePoint") -> str | None:
     """Return the idTag of free charging; None unless both of its keys are set."""
     tag = configuration.text(charge_point, "rfidtagfreecharging")

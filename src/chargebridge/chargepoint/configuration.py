@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from chargebridge.chargepoint import charger_settings, dynamic_currents
+from chargebridge.chargepoint import dynamic_currents
 from chargebridge.chargepoint.behaviour import Behaviour
 from chargebridge.chargepoint.keys import (
     ALIASES,
+    EXCLUDES,
     KEYS,
     LONGEST_VALUE,
     MAX_KEYS_ASKED,
@@ -221,15 +222,17 @@ def _possible(charge_point: "ChargePoint", key: Key, value: str) -> bool:
 
 
 def write(charge_point: "ChargePoint", name: str, value: str) -> None:
-    """Store a normalized value and put it into effect."""
+    """Store a normalized value; it is put into effect at the end of the turn."""
     if name in dynamic_currents.KEYS:
         dynamic_currents.write(charge_point, name, value)  # even the same again: its time begins anew
     elif text(charge_point, name) != value:
         # A new dict each time: unchanged charge points share one empty mapping.
         charge_point.configuration = {**charge_point.configuration, name: value}
         charge_point.record(SetConfiguration(name, value))
-        charger_settings.switch_mutually(charge_point, name, value)
-        charge_point.configuration_changed(name)
+        other = EXCLUDES.get(name)
+        if other is not None and value == "true":
+            write(charge_point, other, "false")
+        charge_point.written = (*charge_point.written, name)
 
 
 def write_initial(charge_point: "ChargePoint") -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import structs
 
-from chargebridge.chargepoint import data_transfer, delivery, transaction_data, transactions
+from chargebridge.chargepoint import delivery, transaction_data, transactions
 from chargebridge.chargepoint.records import (
     DeadTransaction,
     LettersFound,
@@ -57,23 +57,30 @@ def begin(charge_point: "ChargePoint", wanted: tuple[int, ...] | None, ask: int 
     Args:
         charge_point: whose they are; it must not be sending any again.
         wanted: numbers of their transactions; None: all there are.
-        ask: of the operator who is to be answered; None: `data_transfer.sent_again` is told.
+        ask: of the operator who is to be answered; None: a DataTransfer waits for them.
     """
     query = LettersQuery(0, PAGE, wanted)
     charge_point.sending_again = SendingAgain(query, ask)
     charge_point.let_out(ReadStore(query))
 
 
-def letters_read(charge_point: "ChargePoint", query: LettersQuery, found: LettersFound) -> None:
-    """Queue again what the store has found, and answer when that was the last of it."""
+def letters_read(
+    charge_point: "ChargePoint", query: LettersQuery, found: LettersFound
+) -> frozenset[int] | None:
+    """Queue again what the store has found, and answer the operator when that was the last of it.
+
+    Returns:
+        The numbers of the transactions that were queued, where a DataTransfer waits for them and that was
+        the last of it.
+    """
     sending = charge_point.sending_again
     if sending is None or sending.query is not query:
-        return  # asked for by somebody who is gone
+        return None  # asked for by somebody who is gone
     if sending.outdated:
         # What was found may lack the Stop of a transaction whose Start it has.
         charge_point.sending_again = sending._replace(outdated=False)
         charge_point.let_out(ReadStore(query))
-        return
+        return None
     for letters in found.transactions:
         messages = _send_again(charge_point, letters)
         number = letters.transaction.number
@@ -84,13 +91,13 @@ def letters_read(charge_point: "ChargePoint", query: LettersQuery, found: Letter
         query = structs.replace(query, after=found.transactions[-1].transaction.number)
         charge_point.sending_again = sending._replace(query=query)
         charge_point.let_out(ReadStore(query))
-        return
+        return None
     charge_point.sending_again = None
     delivery.forget_delivered(charge_point)
     if sending.ask is None:
-        data_transfer.sent_again(charge_point, sending.transactions)
-    else:
-        charge_point.let_out(_answer(sending, sending.ask))
+        return sending.transactions
+    charge_point.let_out(_answer(sending, sending.ask))
+    return None
 
 
 def _send_again(charge_point: "ChargePoint", letters: DeadTransaction) -> int:

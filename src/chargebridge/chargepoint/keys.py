@@ -281,3 +281,9 @@ KEYS: Final[Mapping[str, Key]] = {
 
 ALIASES: Final[Mapping[str, str]] = {"rfidfreecharging": "rfidtagfreecharging"}
 """Other published names, by lower-case name."""
+
+EXCLUDES: Final[Mapping[str, str]] = {
+    "freecharging": "ExternalAuthorizationRequired",
+    "ExternalAuthorizationRequired": "freecharging",
+}
+"""Keys of which only one can be true at a time: true in the one writes false to the other (Easee's rule)."""

@@ -54,8 +54,6 @@ _PERIODIC: Final = _Occasion(
 _CLOCK: Final = _Occasion(
     ReadingContext.SAMPLE_CLOCK, "ClockAlignedDataInterval", "MeterValuesAlignedData", "StopTxnAlignedData"
 )
-INTERVALS: Final = frozenset({_PERIODIC.interval, _CLOCK.interval})
-"""The keys that say when samples are taken."""
 
 
 def begin(charge_point: "ChargePoint") -> None:

@@ -179,7 +179,7 @@ def assume_end(charge_point: "ChargePoint", transaction: Transaction, at_ms: int
 def is_over(charge_point: "ChargePoint") -> None:
     """Do what has waited for the end of the transaction: none is running any more."""
     availability.apply_scheduled(charge_point, transaction_over=True)
-    remote_control.session_over(charge_point)
+    charge_point.transaction_over = True
 
 
 def _reason(
