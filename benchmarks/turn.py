@@ -13,7 +13,8 @@ from pathlib import Path
 
 from benchmarks.measuring import show
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.records import (
     Dequeue,
     Enqueue,
@@ -25,7 +26,6 @@ from chargebridge.chargepoint.records import (
     Record,
     Transaction,
 )
-from chargebridge.chargepoint.state import Settings
 from chargebridge.chargepoint.turn import ChargerTold, Effects, FrameReceived, LinkOpened, SendFrame
 from chargebridge.chargers.model import Measured, Quantity, Reachable, Reading, SessionStarted
 from chargebridge.clock import Instant
@@ -50,12 +50,12 @@ class Cost:
 # --- the state machine ----------------------------------------------------------------------------
 
 
-def charging(number: int) -> ChargePoint:
+def charging(number: int) -> VirtualChargePoint:
     """Return a charge point in a session whose start the central system has answered."""
     settings = Settings(
         identity=f"CP{number:05d}", vendor="Bench", model="Virtual", behaviour=behaviour("easee")
     )
-    charge_point, now = ChargePoint(settings), Instant(AT_MS, 1.0)
+    charge_point, now = VirtualChargePoint(settings), Instant(AT_MS, 1.0)
     charge_point.resume(now)
     charge_point.handle(ChargerTold(Reachable(at_ms=AT_MS, reachable=True)), now)
     began = SessionStarted(at_ms=AT_MS, session=1, id_tag="0123456789ABCDEF", register_wh=0)

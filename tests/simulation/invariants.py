@@ -9,10 +9,11 @@ from collections import Counter, defaultdict, deque
 
 import msgspec
 
-from chargebridge.chargepoint import configuration, status
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.configuration import configuration
+from chargebridge.chargepoint.connector import status
+from chargebridge.chargepoint.model.state import dump
 from chargebridge.chargepoint.records import Bury, PutTransaction, SendState
-from chargebridge.chargepoint.state import dump
 from chargebridge.chargepoint.turn import Notice, NoticeKind, SendFrame
 from chargebridge.emulators.central_system import conformance
 from chargebridge.emulators.central_system.violations import Rule
@@ -451,7 +452,7 @@ def _told_again(finding):
     return numbers is not None and int(numbers[2]) < int(numbers[4]) and float(numbers[1]) > float(numbers[3])
 
 
-def snapshot(charge_point: ChargePoint):
+def snapshot(charge_point: VirtualChargePoint):
     """Return all that must outlive the process."""
     return (
         dump(charge_point.state),

@@ -3,7 +3,7 @@
 from random import Random
 
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.state import Settings
+from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.turn import Operation, OperatorAsked
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.timestamps import parse_timestamp

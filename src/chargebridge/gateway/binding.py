@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.turn import (
     CommandEnded,
     Described,
@@ -133,7 +133,7 @@ class Binding:
         self,
         key: int,
         central_system: str,
-        charge_point: ChargePoint,
+        charge_point: VirtualChargePoint,
         serial: str,
         driver: Driver | None,
         turn: Callable[["Binding", Input], None],

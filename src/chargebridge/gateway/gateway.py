@@ -10,7 +10,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import structlog
 
-from chargebridge.chargepoint.memory_wear import BUDGET, remaining
+from chargebridge.chargepoint.configuration.profile_writes import BUDGET, remaining
 from chargebridge.chargepoint.turn import NoticeKind, Operation, OperatorAsked
 from chargebridge.chargers.model import Counts
 from chargebridge.config.configuration import Configuration, Difference

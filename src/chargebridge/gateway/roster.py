@@ -8,9 +8,9 @@ import structlog
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.records import StoredChargePoint, Told, ToldSession, Transaction
-from chargebridge.chargepoint.state import Settings
 from chargebridge.chargepoint.turn import Assigned, ChargerTold, Described, Released, Woken
 from chargebridge.chargers.model import ChargerInfo, Driver, SessionStarted
 from chargebridge.clock import Clock
@@ -180,7 +180,7 @@ class Roster:
         binding = Binding(
             key,
             settings.central_system,
-            ChargePoint(self.own_settings(settings), stored),
+            VirtualChargePoint(self.own_settings(settings), stored),
             settings.charger if driver is not None else "",
             driver,
             self.runtime.turn,

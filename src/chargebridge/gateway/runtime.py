@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.records import Found, Query, Record, StoredChargePoint
 from chargebridge.chargepoint.turn import (
     Assigned,
@@ -379,7 +379,9 @@ class Runtime:
     def _rebuild_now(self, binding: Binding, backlog: Backlog) -> None:
         identity = binding.charge_point.settings.identity
         try:
-            charge_point = ChargePoint(binding.charge_point.configured, self._journal.load(binding.key))
+            charge_point = VirtualChargePoint(
+                binding.charge_point.configured, self._journal.load(binding.key)
+            )
         except StoreError as error:
             self.outage.begin(str(error))
             self.outage.wait(binding)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.state import Settings
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.turn import (
     ChargerTold,
     FrameReceived,
@@ -54,7 +54,7 @@ class Site:
         return Instant(T0_MS + self.at_s * 1000, float(self.at_s))
 
     def start(self):
-        self.charge_point = ChargePoint(self.settings, self.written.reader.load(1))
+        self.charge_point = VirtualChargePoint(self.settings, self.written.reader.load(1))
         self.records += self.charge_point.resume(self.now).records
         self.commit()
 

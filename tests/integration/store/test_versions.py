@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import Settings, dump, load
 from chargebridge.chargepoint.records import LettersFound, LettersQuery, MessageKind, SendState
-from chargebridge.chargepoint.state import Settings, dump, load
 from chargebridge.clock import Instant
 from chargebridge.store.errors import NotAStoreError, StoreTooNewError
 from chargebridge.store.journal import STORE_FILE, SqliteStore
@@ -136,7 +136,7 @@ def test_every_view_of_an_upgraded_store_shows_its_rows(upgraded: SqliteStore) -
 def test_charge_points_of_an_upgraded_store_are_where_they_were(upgraded: SqliteStore) -> None:
     stored = upgraded.load_all()
     assert {key: upgraded.load(key) for key in stored} == stored
-    first = ChargePoint(Settings(identity="CP1", charger="sim/CP1"), stored[1])
+    first = VirtualChargePoint(Settings(identity="CP1", charger="sim/CP1"), stored[1])
     first.resume(Instant(1_767_348_000_000, 0.0))
     assert first.configuration["TransactionMessageAttempts"] == "3"
     assert [message.sequence for message in first.queue] == [21, 22, 23, 24]
@@ -145,7 +145,7 @@ def test_charge_points_of_an_upgraded_store_are_where_they_were(upgraded: Sqlite
     assert (first.running.number, first.running.register_wh) == (5, 4100)
     assert (first.next_sequence, first.next_transaction) == (25, 6)
     assert len(first.samples) == len(first.profiles) == 1
-    second = ChargePoint(Settings(identity="CP2", charger="sim/SIM2"), stored[2])
+    second = VirtualChargePoint(Settings(identity="CP2", charger="sim/SIM2"), stored[2])
     assert second.state.register_wh == 123_456
     assert second.running is not None
     assert second.running.transaction_id == -7

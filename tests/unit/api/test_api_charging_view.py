@@ -6,9 +6,9 @@ import pytest
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import DynamicCurrent, Settings, State, dump
 from chargebridge.chargepoint.records import StoredChargePoint, StoredProfile
-from chargebridge.chargepoint.state import DynamicCurrent, Settings, State, dump
 from chargebridge.chargepoint.turn import Effects, Woken
 from chargebridge.chargers.model import Capability, Plan, PlanPeriod, SetLimit
 from chargebridge.clock import Instant
@@ -42,7 +42,7 @@ def charge_point(state=None, profiles=(), capabilities=frozenset(Capability)):
         capabilities=capabilities,
         max_current_a=25,
     )
-    found = ChargePoint(settings, StoredChargePoint(dump(state or State()), profiles=profiles))
+    found = VirtualChargePoint(settings, StoredChargePoint(dump(state or State()), profiles=profiles))
     found.resume(Instant(NOW_MS, 1000.0))
     return found
 

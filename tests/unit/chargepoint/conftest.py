@@ -7,7 +7,8 @@ import pytest
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.records import (
     Attempted,
     Bury,
@@ -38,7 +39,6 @@ from chargebridge.chargepoint.records import (
     TokensFound,
     Unbury,
 )
-from chargebridge.chargepoint.state import Settings
 from chargebridge.chargepoint.turn import (
     ChargerTold,
     CloseLink,
@@ -272,7 +272,7 @@ class Bench:
 
     def start(self):
         """Build the charge point from the store, as a process does that has just begun."""
-        self.cp = ChargePoint(self.settings, self.store.load())
+        self.cp = VirtualChargePoint(self.settings, self.store.load())
         self.linked, self.open_call, self.pages = False, None, []
         self._take(self.cp.resume(self.now))
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargebridge.chargepoint.state import load
+from chargebridge.chargepoint.model.state import load
 from chargebridge.chargepoint.turn import (
     ChargerTold,
     FrameReceived,

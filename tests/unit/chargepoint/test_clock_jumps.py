@@ -5,9 +5,9 @@ import json
 import pytest
 from msgspec import structs
 
-from chargebridge.chargepoint.heard import FUTURE_MS, Heard
-from chargebridge.chargepoint.sessions import END_AWAITED_S
-from chargebridge.chargepoint.timers import Timer
+from chargebridge.chargepoint.model.timers import Timer
+from chargebridge.chargepoint.rules.replays import FUTURE_MS, Heard
+from chargebridge.chargepoint.transactions.sessions import END_AWAITED_S
 from chargebridge.chargepoint.turn import SendFrame
 from chargebridge.chargers.model import (
     ChargerState,

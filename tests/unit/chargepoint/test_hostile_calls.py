@@ -12,9 +12,9 @@ from importlib.resources import files
 
 import pytest
 
-from chargebridge.chargepoint.keys import MAX_PROFILES
-from chargebridge.chargepoint.state import dump
-from chargebridge.chargepoint.triggers import MOST_WAITING
+from chargebridge.chargepoint.central_system.triggers import MOST_WAITING
+from chargebridge.chargepoint.model.state import dump
+from chargebridge.chargepoint.rules.keys import MAX_PROFILES
 from chargebridge.chargepoint.turn import CommandCharger, Notice, ReadStore
 from chargebridge.chargers.model import Authorize, ChargerState
 from chargebridge.emulators.central_system.validation import schema_error

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from chargebridge.chargepoint.charger.reported_sessions import RUNS_AT_MOST, RUNS_REMEMBERED
+from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import Told, ToldSession
-from chargebridge.chargepoint.sessions import HELD_AT_MOST, RUNS_AT_MOST, RUNS_REMEMBERED
-from chargebridge.chargepoint.timers import Timer
+from chargebridge.chargepoint.transactions.sessions import HELD_AT_MOST
 from chargebridge.chargepoint.turn import Assigned, Notice, NoticeKind, Released, SendFrame
 from chargebridge.chargers.model import (
     ChargerState,

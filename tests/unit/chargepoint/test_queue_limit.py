@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import EVERY_MEASURAND
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.turn import Notice, NoticeKind
 from chargebridge.chargers.model import Measured, Quantity, Reading
 from chargebridge.ocpp16.timestamps import parse_timestamp
@@ -357,7 +357,7 @@ def test_q_7_in_any_life_start_and_stop_are_delivered_in_order(new_bench, limit,
         life.act(what, argument)
         if what != "session":
             assert len(bench.store.queue) <= max(before, limit)
-        rebuilt = ChargePoint(bench.settings, bench.store.load())
+        rebuilt = VirtualChargePoint(bench.settings, bench.store.load())
         assert rebuilt.running == bench.cp.running
     if life.running:
         life.act("session", None)

@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from chargebridge.chargepoint.sessions import HELD_AT_MOST
+from chargebridge.chargepoint.transactions.sessions import HELD_AT_MOST
 from chargebridge.chargepoint.turn import Notice, NoticeKind, Released
 from chargebridge.chargers.model import SessionEnd, SessionEnded, SessionStarted
 

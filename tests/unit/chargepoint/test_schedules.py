@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from msgspec import structs
 
-from chargebridge.chargepoint.schedules import (
+from chargebridge.chargepoint.rules.schedules import (
     Circumstances,
     Installed,
     Stretch,

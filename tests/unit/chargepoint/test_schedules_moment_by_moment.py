@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargebridge.chargepoint.schedules import (
+from chargebridge.chargepoint.rules.schedules import (
     Circumstances,
     Installed,
     limit_ma,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargebridge.chargepoint.status import MOST_UNTOLD
+from chargebridge.chargepoint.connector.status import MOST_UNTOLD
 from chargebridge.chargers.model import (
     ChargerState,
     Fault,

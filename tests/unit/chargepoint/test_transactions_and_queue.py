@@ -3,8 +3,8 @@
 import pytest
 from msgspec import structs
 
+from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import QueuePage, QueueQuery
-from chargebridge.chargepoint.timers import Timer
 from chargebridge.chargepoint.turn import Assigned, ReadStore, Released, StoreRead
 from chargebridge.chargers.model import (
     ChargerState,

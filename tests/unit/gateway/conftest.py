@@ -6,7 +6,8 @@ import json
 import pytest
 from msgspec import structs
 
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.records import (
     Attempted,
     Bury,
@@ -31,7 +32,6 @@ from chargebridge.chargepoint.records import (
     TokenQuery,
     TokensFound,
 )
-from chargebridge.chargepoint.state import Settings
 from chargebridge.chargers.model import Capability
 from chargebridge.clock import Instant
 from chargebridge.gateway.binding import Binding, Receipt
@@ -341,7 +341,7 @@ class Bench:
         settings = Settings(
             identity=f"CP{key}", vendor="V", model="M", capabilities=capabilities, software="0"
         )
-        charge_point = ChargePoint(settings, self.journal.load(key))
+        charge_point = VirtualChargePoint(settings, self.journal.load(key))
         binding = Binding(key, "main", charge_point, f"EH{key}", self.driver, self.runtime.turn)
         binding.link = MemoryLink()
         binding.link.owner = binding
@@ -392,7 +392,7 @@ def clock():
 
 def breaking(times, wanted, monkeypatch):
     """Let a ChargePoint raise for inputs that `wanted` picks, so many times, after changing its state."""
-    handle, left = ChargePoint.handle, [times]
+    handle, left = VirtualChargePoint.handle, [times]
 
     def handle_or_break(self, an_input, now):
         effects = handle(self, an_input, now)
@@ -401,7 +401,7 @@ def breaking(times, wanted, monkeypatch):
             raise RuntimeError("a defect")
         return effects
 
-    monkeypatch.setattr(ChargePoint, "handle", handle_or_break)
+    monkeypatch.setattr(VirtualChargePoint, "handle", handle_or_break)
 
 
 @pytest.fixture

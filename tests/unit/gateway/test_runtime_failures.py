@@ -2,7 +2,7 @@
 
 import pytest
 
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.turn import (
     ChargerTold,
     Described,
@@ -243,7 +243,7 @@ class TestRaising:
 
     def test_when_taking_up_what_is_stored_waits_and_tries_again(self, bench, monkeypatch):
         ready(bench)
-        resume, left = ChargePoint.resume, [2]
+        resume, left = VirtualChargePoint.resume, [2]
 
         def resume_or_break(self, now):
             if left[0]:
@@ -251,7 +251,7 @@ class TestRaising:
                 raise RuntimeError("a defect")
             return resume(self, now)
 
-        monkeypatch.setattr(ChargePoint, "resume", resume_or_break)
+        monkeypatch.setattr(VirtualChargePoint, "resume", resume_or_break)
         other = bench.add(2)
         bench.tell(started(1), token="r1", binding=other)
         assert bench.runtime.failed_turns == 1

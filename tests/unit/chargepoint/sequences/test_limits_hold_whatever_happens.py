@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from chargebridge.chargepoint.state import Purpose
+from chargebridge.chargepoint.model.state import Purpose
 from chargebridge.chargers.model import Capability
 
 pytestmark = pytest.mark.unit

@@ -1,0 +1,124 @@
+"""Dead letters are sent again: an operator asks for it, or the central system does (`Q-4`).
+
+The unit is the transaction: a Start that was given up left the central system without an id, so what
+followed under -1 told nothing (`TX-6`). Start, samples and Stop are queued once more as they were, in
+this order and behind what waits, with their attempts from zero. The store moves them, so that no turn
+carries more than their number.
+"""
+
+from typing import Final
+
+from msgspec import structs
+
+from chargebridge.chargepoint.model.charge_point import ChargePoint
+from chargebridge.chargepoint.model.volatile import SendingAgain
+from chargebridge.chargepoint.records import (
+    DeadTransaction,
+    LettersFound,
+    LettersQuery,
+    MessageKind,
+    PutSamples,
+    SendState,
+)
+from chargebridge.chargepoint.transactions import ledger, queue, transaction_data
+from chargebridge.chargepoint.turn import NoticeKind, OperatorAnswered, OperatorAsked, ReadStore
+
+PAGE: Final = 100
+"""Transactions that are sent again in one turn."""
+
+
+def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
+    """Send again what an operator names; answered once that is durable."""
+    if charge_point.sending_again is not None:
+        refusal = "dead letters are being sent again; ask again when that is done"
+        charge_point.let_out(OperatorAnswered(asked.ask, accepted=False, detail=refusal))
+        return
+    wanted = None if asked.transaction is None else (asked.transaction,)
+    begin(charge_point, wanted, asked.ask)
+
+
+def begin(charge_point: ChargePoint, wanted: tuple[int, ...] | None, ask: int | None) -> None:
+    """Ask the store for dead letters that are to be sent again.
+
+    Args:
+        charge_point: whose they are; it must not be sending any again.
+        wanted: numbers of their transactions; None: all there are.
+        ask: of the operator who is to be answered; None: a DataTransfer waits for them.
+    """
+    query = LettersQuery(0, PAGE, wanted)
+    charge_point.sending_again = SendingAgain(query, ask)
+    charge_point.let_out(ReadStore(query))
+
+
+def letters_read(
+    charge_point: ChargePoint, query: LettersQuery, found: LettersFound
+) -> frozenset[int] | None:
+    """Queue again what the store has found, and answer the operator when that was the last of it.
+
+    Returns:
+        The numbers of the transactions that were queued, where a DataTransfer waits for them and that was
+        the last of it.
+    """
+    sending = charge_point.sending_again
+    if sending is None or sending.query is not query:
+        return None  # asked for by somebody who is gone
+    if sending.outdated:
+        # What was found may lack the Stop of a transaction whose Start it has.
+        charge_point.sending_again = sending._replace(outdated=False)
+        charge_point.let_out(ReadStore(query))
+        return None
+    for letters in found.transactions:
+        messages = _send_again(charge_point, letters)
+        number = letters.transaction.number
+        sending = sending._replace(
+            transactions=sending.transactions | {number}, messages=sending.messages + messages
+        )
+    if found.more:
+        query = structs.replace(query, after=found.transactions[-1].transaction.number)
+        charge_point.sending_again = sending._replace(query=query)
+        charge_point.let_out(ReadStore(query))
+        return None
+    charge_point.sending_again = None
+    queue.forget_delivered(charge_point)
+    if sending.ask is None:
+        return sending.transactions
+    charge_point.let_out(_answer(sending, sending.ask))
+    return None
+
+
+def _send_again(charge_point: ChargePoint, letters: DeadTransaction) -> int:
+    """Queue the messages of a transaction; returns how many they are."""
+    number, messages = letters.transaction.number, letters.messages
+    # What is in memory is newer than what was read.
+    transaction = charge_point.transactions.get(number, letters.transaction)
+    # Answered under -1: the central system knows of no such transaction.
+    stop_told_nothing = letters.start and transaction.stop is SendState.ANSWERED
+    if letters.start:
+        transaction = structs.replace(transaction, start=SendState.QUEUED)
+    if letters.stop or stop_told_nothing:
+        transaction = structs.replace(transaction, stop=SendState.QUEUED)
+    ledger.put(charge_point, transaction)
+    queue.send_again(charge_point, letters)
+    if stop_told_nothing:
+        messages += 1
+        data = letters.stop_data
+        if data is None:  # version 1 of the store did not keep it
+            data = transaction_data.edges(charge_point, transaction)
+        else:
+            charge_point.record(PutSamples(number, None))
+        queue.enqueue(charge_point, MessageKind.STOP, transaction, data)
+    told = f"{_count(messages, 'message')} of transaction {number}"
+    charge_point.notice(NoticeKind.SENT_AGAIN, told, messages)
+    return messages
+
+
+def _answer(sending: SendingAgain, ask: int) -> OperatorAnswered:
+    if not sending.transactions:
+        return OperatorAnswered(ask, accepted=False, detail="there is nothing that was given up")
+    told = _count(len(sending.transactions), "transaction")
+    told = f"queued again: {_count(sending.messages, 'message')} of {told}"
+    return OperatorAnswered(ask, accepted=True, detail=told)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,246 @@
+"""Asking things of the charger, and remembering what was asked until its outcome is known.
+
+What is *desired* (an authorization, the end of a session, availability, settings, limits) is asked
+again whenever the charger can be reached and a newer desire replaces an older one. What is *one-shot*
+(reboot, unlock, clearing its cache, overriding its schedule) is never repeated: a restart leaves it to
+its deadline. What becomes of it all is in `outcomes`.
+"""
+
+from math import inf
+from typing import Final
+
+from msgspec import structs
+
+from chargebridge.chargepoint.model.charge_point import ChargePoint
+from chargebridge.chargepoint.model.state import Asked, Purpose
+from chargebridge.chargepoint.model.timers import Timer
+from chargebridge.chargepoint.turn import CommandCharger, NoticeKind
+from chargebridge.chargers.model import (
+    Authorize,
+    ChargerCommand,
+    ClearCache,
+    Configure,
+    EndSession,
+    KeepList,
+    ListedToken,
+    OverrideSchedule,
+    Plan,
+    Reboot,
+    SetAvailable,
+    SetLimit,
+    StorePlan,
+    Unlock,
+    Withdraw,
+)
+from chargebridge.ocpp16.enums import Reason
+
+RETRY_S: Final = 30.0
+"""Between attempts at something the charger did not do, while it can be reached."""
+SOON: Final = 4
+"""Attempts that follow each other so soon; a charger that goes on refusing is asked less and less often."""
+LONGEST_RETRY_S: Final = 3600.0
+ONE_SHOT: Final = frozenset({Purpose.REBOOT, Purpose.UNLOCK, Purpose.CACHE, Purpose.OVERRIDE})
+LASTING: Final = frozenset({Purpose.AVAILABILITY, Purpose.SETTINGS, Purpose.PLAN, Purpose.LIMIT})
+"""Desired for good: asked until it is done."""
+_REFUSAL_SHOWN_MS: Final = 60_000
+_ONE_SHOT_VALID_MS: Final = 60_000
+_END_VALID_MS: Final = 600_000
+_LIMIT_VALID_MS: Final = 600_000
+LIST_VALID_S: Final = 600.0
+_LASTING_VALID_MS: Final = 30 * 86_400_000
+
+
+# --- asking -----------------------------------------------------------------------------------------
+
+
+def authorize(charge_point: ChargePoint, id_tag: str, valid_ms: int) -> None:
+    """Let a token charge; valid for so long, since nobody wants to charge for ever."""
+    number, expires_ms = _stamp(charge_point, valid_ms)
+    command = Authorize(number=number, expires_ms=expires_ms, id_tag=id_tag, accepted=True)
+    _ask(charge_point, Purpose.AUTHORIZATION, command)
+
+
+def show_refusal(charge_point: ChargePoint, id_tag: str) -> None:
+    """Show the driver at the reader that the token may not charge; nothing depends on its outcome."""
+    number, expires_ms = _stamp(charge_point, _REFUSAL_SHOWN_MS)
+    command = Authorize(number=number, expires_ms=expires_ms, id_tag=id_tag, accepted=False)
+    charge_point.let_out(CommandCharger(command))
+    charge_point.notice(NoticeKind.AUTHORIZATION_REFUSED, "")
+
+
+def withdraw(charge_point: ChargePoint) -> None:
+    """Have the charger forget an authorization that no session has come of; replaces it."""
+    number, expires_ms = _stamp(charge_point, _END_VALID_MS)
+    _ask(charge_point, Purpose.AUTHORIZATION, Withdraw(number=number, expires_ms=expires_ms))
+
+
+def end_session(charge_point: ChargePoint) -> None:
+    """Ask the charger to end the running session, and see to it that it does."""
+    running, request = charge_point.running, charge_point.state.stop_request
+    if running is not None:
+        number, expires_ms = _stamp(charge_point, _END_VALID_MS)
+        command = EndSession(
+            number=number,
+            expires_ms=expires_ms,
+            session=running.session,
+            # The cable waits for its owner's token (`TX-4`, E 3.5).
+            keep_locked=request is not None and request.reason is Reason.DE_AUTHORIZED,
+        )
+        _ask(charge_point, Purpose.AUTHORIZATION, command)
+
+
+def set_available(charge_point: ChargePoint, *, available: bool) -> None:
+    """Let the charger be used or not; desired for good, so asked again until it is so."""
+    number, expires_ms = _stamp(charge_point, _LASTING_VALID_MS)
+    command = SetAvailable(number=number, expires_ms=expires_ms, available=available)
+    _ask(charge_point, Purpose.AVAILABILITY, command)
+
+
+def configure(charge_point: ChargePoint, settings: Configure) -> None:
+    """Have the charger go by these settings, unless it does or has been asked to already."""
+    asked = outstanding(charge_point, Purpose.SETTINGS)
+    present = asked if isinstance(asked, Configure) else charge_point.state.configured
+    if present is None or settings != structs.replace(present, number=0, expires_ms=0):
+        number, expires_ms = _stamp(charge_point, _LASTING_VALID_MS)
+        wanted = structs.replace(settings, number=number, expires_ms=expires_ms)
+        _ask(charge_point, Purpose.SETTINGS, wanted)
+
+
+def store_plan(charge_point: ChargePoint, plan: Plan | None) -> None:
+    """Have the charger keep this plan in its memory."""
+    number, expires_ms = _stamp(charge_point, _LIMIT_VALID_MS)
+    _ask(charge_point, Purpose.PLAN, StorePlan(number=number, expires_ms=expires_ms, plan=plan))
+
+
+def set_limit(charge_point: ChargePoint, limit_ma: int | None, until_ms: int | None) -> None:
+    """Have the charger offer at most so much for now, or follow its plan again (None)."""
+    number, expires_ms = _stamp(charge_point, _LIMIT_VALID_MS)
+    command = SetLimit(number=number, expires_ms=expires_ms, limit_ma=limit_ma, until_ms=until_ms)
+    _ask(charge_point, Purpose.LIMIT, command)
+
+
+def keep_list(charge_point: ChargePoint, version: int, tokens: tuple[ListedToken, ...]) -> int:
+    """Have the charger keep this list; return the command's number.
+
+    Not remembered among what was asked, since it may be long: `kept_list` sees to it that it arrives.
+    """
+    number, expires_ms = _stamp(charge_point, round(LIST_VALID_S * 1000))
+    command = KeepList(number=number, expires_ms=expires_ms, version=version, tokens=tokens)
+    charge_point.let_out(CommandCharger(command))
+    return number
+
+
+def clear_cache(charge_point: ChargePoint) -> None:
+    """Have the charger forget the tokens it knows, once."""
+    number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
+    _ask(charge_point, Purpose.CACHE, ClearCache(number=number, expires_ms=expires_ms))
+
+
+def override_schedule(charge_point: ChargePoint) -> None:
+    """Have the charger set its stored plan aside for the running session, once."""
+    number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
+    _ask(charge_point, Purpose.OVERRIDE, OverrideSchedule(number=number, expires_ms=expires_ms))
+
+
+def reboot(charge_point: ChargePoint) -> None:
+    """Have the charger restart, once."""
+    number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
+    _ask(charge_point, Purpose.REBOOT, Reboot(number=number, expires_ms=expires_ms))
+
+
+def unlock(charge_point: ChargePoint) -> None:
+    """Have the charger release the cable, once."""
+    number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
+    _ask(charge_point, Purpose.UNLOCK, Unlock(number=number, expires_ms=expires_ms))
+
+
+def look_again(charge_point: ChargePoint, seconds: float) -> None:
+    """Look in so many seconds whether what was asked has come true, or earlier if that is due already.
+
+    What is asked every few seconds must not put off what somebody has been waiting for.
+    """
+    due = charge_point.timers.get(Timer.COMMAND, inf)
+    charge_point.set_timer(Timer.COMMAND, min(seconds, due - charge_point.now.mono))
+
+
+def _stamp(charge_point: ChargePoint, valid_ms: int) -> tuple[int, int]:
+    """Return the number of the next command, and the UTC moment from which on nobody wants it.
+
+    Numbers go with the time: a charger that has come from another charge point knows that one's, and
+    would take a number that it has carried out for a repeat.
+    """
+    state, now_ms = charge_point.state, charge_point.now.utc_ms
+    state.command_number = max(state.command_number + 1, now_ms)
+    charge_point.changed()
+    return state.command_number, now_ms + valid_ms
+
+
+def pause_s(failures: int) -> float:
+    """Return how long to wait before the next attempt at what has failed so often in a row."""
+    return min(RETRY_S * 2.0 ** min(max(failures - SOON, 0), 10), LONGEST_RETRY_S)
+
+
+def _ask(charge_point: ChargePoint, purpose: Purpose, command: ChargerCommand) -> None:
+    """Ask, and remember it until its outcome is known; replaces what was asked before for this purpose."""
+    forget(charge_point, purpose)
+    charge_point.state.asked = (*charge_point.state.asked, Asked(purpose, command))
+    if purpose in ONE_SHOT:
+        charge_point.let_out(CommandCharger(command))
+    elif charge_point.reachable:
+        # What is desired of a charger that is away is asked when it is back.
+        give(charge_point, command)
+
+
+def give(charge_point: ChargePoint, command: ChargerCommand) -> None:
+    """Give the charger something that is desired, and see in a while what has become of it."""
+    charge_point.let_out(CommandCharger(command))
+    look_again(charge_point, RETRY_S * 2)
+
+
+# --- remembering ------------------------------------------------------------------------------------
+
+
+def outstanding(charge_point: ChargePoint, purpose: Purpose) -> ChargerCommand | None:
+    """Return the command of this purpose whose outcome is not known, if any."""
+    for asked in charge_point.state.asked:
+        if asked.purpose is purpose:
+            return asked.command
+    return None
+
+
+def forget(charge_point: ChargePoint, purpose: Purpose) -> None:
+    """Do not wait for this any more."""
+    state = charge_point.state
+    kept = tuple(asked for asked in state.asked if asked.purpose is not purpose)
+    if len(kept) < len(state.asked):
+        state.asked = kept
+        charge_point.changed()
+
+
+def replace(charge_point: ChargePoint, known: Asked) -> None:
+    """Remember this instead of what was asked for its purpose."""
+    state = charge_point.state
+    state.asked = tuple(known if asked.purpose is known.purpose else asked for asked in state.asked)
+    charge_point.changed()
+
+
+def session_began(charge_point: ChargePoint) -> None:
+    """What was authorized has begun: asked again later, it would let the next car charge for free."""
+    if isinstance(outstanding(charge_point, Purpose.AUTHORIZATION), Authorize | Withdraw):
+        forget(charge_point, Purpose.AUTHORIZATION)
+
+
+def session_over(charge_point: ChargePoint) -> None:
+    """What was to end has ended: asked again later, it would end the next session."""
+    if isinstance(outstanding(charge_point, Purpose.AUTHORIZATION), EndSession):
+        forget(charge_point, Purpose.AUTHORIZATION)
+    forget(charge_point, Purpose.OVERRIDE)
+    if not any(asked.purpose in LASTING for asked in charge_point.state.asked):
+        charge_point.cancel_timer(Timer.COMMAND)
+
+
+def age_s(charge_point: ChargePoint, asked: Asked) -> float:
+    """Return how long ago something lasting was asked; for ever, if the host's clock was set back since."""
+    valid_ms = _LIMIT_VALID_MS if asked.purpose in {Purpose.PLAN, Purpose.LIMIT} else _LASTING_VALID_MS
+    age_ms = charge_point.now.utc_ms - asked.command.expires_ms + valid_ms
+    return inf if age_ms < 0 else age_ms / 1000

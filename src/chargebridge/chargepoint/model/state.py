@@ -1,0 +1,297 @@
+"""What a charge point is: the part of it that outlives the process, and its settings."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType, structs
+
+from chargebridge.chargepoint.behaviour import Behaviour
+from chargebridge.chargepoint.records import Told
+from chargebridge.chargepoint.rules.replays import Heard
+from chargebridge.chargers.model import (
+    Capability,
+    ChargerCommand,
+    ChargerInfo,
+    ChargerState,
+    Configure,
+    Fault,
+    Outcome,
+    Plan,
+    SessionEnded,
+    SessionStarted,
+    SetLimit,
+    TokenPresented,
+)
+from chargebridge.ocpp16.enums import Reason, ResetType
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What the configuration says of one charge point; shared and never changed by it."""
+
+    identity: str
+    vendor: str = ""
+    """For the BootNotification, as `model` and `serial`; empty: what the driver says."""
+    model: str = ""
+    serial: str = ""
+    behaviour: Behaviour = Behaviour()
+    capabilities: frozenset[Capability] = frozenset()
+    """What its charger can do, as the driver says; a charge point offers nothing else."""
+    configuration: Mapping[str, str] = {}
+    """Configuration keys to begin with, applied when the charge point runs for the first time."""
+    call_timeout_s: float = 30.0
+    """After this long a CALL of ours counts as unanswered (`RPC-6`)."""
+    boot_retry_s: float = 30.0
+    """Between BootNotifications when the central system names no interval (`BOOT-5`, `BOOT-9`)."""
+    ping_interval_s: int = 60
+    """Seconds between pings until WebSocketPingInterval is written; 0 means none (`WS-9`)."""
+    charger: str = ""
+    """Driver and serial number of its charger, as transactions keep them."""
+    tag_for_untagged: str = "NOTAG"
+    """The idTag of a session that the charger started without one."""
+    software: str = ""
+    """Our own version, reported behind the charger's firmware."""
+    phases: int = 3
+    """Of its charger, as `max_current_a` in A per phase."""
+    max_current_a: int = 32
+    queue_limit: int = 5000
+    """Messages in the queue that no MeterValues crosses; Start and Stop are queued always (`Q-7`)."""
+
+
+class Origin(StrEnum):
+    """Who wants to charge."""
+
+    READER = "reader"
+    REMOTE = "remote"
+
+
+class Intent(Struct, frozen=True):
+    """Somebody is authorized and the charger has not begun yet."""
+
+    id_tag: str
+    origin: Origin
+    parent_id_tag: str | None
+    until_ms: int
+    """UTC; ConnectionTimeOut after it began."""
+    profile: bytes | None = None
+    """The charging profile that a remote start brought, as JSON (`RS-5`)."""
+
+
+class StopRequest(Struct, frozen=True):
+    """Why we asked the charger to end the running session: becomes the reason of its Stop."""
+
+    reason: Reason
+    id_tag: str | None = None
+
+
+class LastReset(Struct, frozen=True):
+    """A restart of the charger that we asked for: sessions that ended by it have its kind as their reason."""
+
+    kind: ResetType
+    asked_ms: int
+    """UTC, by the host's clock."""
+    restarted_ms: int | None = None
+    """By the charger's clock; None until it has told."""
+
+
+class Run(Struct, frozen=True, array_like=True, gc=False):
+    """Sessions that are told of, from the first to the last number, and the registers at their edges."""
+
+    first: int
+    last: int
+    start_wh: int | None = None
+    """None: not known."""
+    stop_wh: int | None = None
+
+
+class Purpose(StrEnum):
+    """What a command is for; there is at most one command of each purpose."""
+
+    AUTHORIZATION = "authorization"
+    AVAILABILITY = "availability"
+    SETTINGS = "settings"
+    PLAN = "plan"
+    LIMIT = "limit"
+    REBOOT = "reboot"
+    UNLOCK = "unlock"
+    CACHE = "cache"
+    OVERRIDE = "override"
+
+
+class Asked(Struct, frozen=True):
+    """A command whose outcome is not known yet, so that a restart neither forgets nor repeats it."""
+
+    purpose: Purpose
+    command: ChargerCommand
+    outcome: Outcome | None = None
+    """How it ended, if it was not done and is to be asked again."""
+    failures: int = 0
+    """How often in a row what is desired for good was not done."""
+
+
+class DynamicCurrent(Struct, frozen=True):
+    """A limit of the moment, given by a configuration key (`DynamicChargerCurrent` and the like)."""
+
+    key: str
+    text: str
+    """As it is reported back."""
+    limit_ma: int
+    until_ms: int | None
+    """UTC; None: until it is written again."""
+
+
+class LockedCable(Struct, frozen=True):
+    """Whose token gets a cable back that was kept when the central system refused its owner (`TX-4`)."""
+
+    id_tag: str
+    parent_id_tag: str | None
+
+
+class State(Struct, kw_only=True, omit_defaults=True):
+    """The durable state, saved whole at the end of each turn that changed it."""
+
+    firmware: str = ""
+    info: ChargerInfo | None = None
+    """What the driver last said of the charger: a charge point is the same while its driver is away."""
+    charger: ChargerState | None = None
+    """None: never seen."""
+    states: Heard = Heard()
+    """When it told of its states; older reports are replays."""
+    reason: str = ""
+    fault: Fault | None = None
+    finished: bool = False
+    """A session has ended, or nobody came in time, and the cable is still in: Finishing, not Preparing."""
+    unplugged: bool = False
+    """It ended because the car's side was unplugged: said with Finishing (`TX-14`)."""
+    preparing_until_ms: int | None = None
+    """UTC; when a car that nobody authorizes has waited for ConnectionTimeOut."""
+    tokens: Heard = Heard()
+    """When tokens were presented; the same or older presentations are replays."""
+    timeless_tokens: tuple[int, ...] = ()
+    """The newest impossible times at which tokens were presented, by a charger that did not know the time."""
+    told_sessions: tuple[Run, ...] = ()
+    """Sessions that have ended and are told of, as runs of numbers that follow each other."""
+    edges: Heard = Heard()
+    """When sessions began and ended; older presentations of tokens are late."""
+    held: tuple[SessionStarted | SessionEnded, ...] = ()
+    """What is told of other sessions than the running one, by session: it waits for that to end."""
+    held_token: TokenPresented | None = None
+    """Presented meanwhile."""
+    held_until_ms: int | None = None
+    """UTC; until then the end of the running session is waited for, though a newer one is known."""
+    assumed: tuple[Told, ...] = ()
+    """Sessions whose end was assumed, up to where they are told of: their records may tell of more."""
+    newest_ms: int = 0
+    """The latest time that the charger has told: the host's clock may be further behind."""
+    charger_name: str = ""
+    """Whose sessions, register and times these are: `Settings.charger` as it was then."""
+    told: Told | None = None
+    """Set when a charger comes that has had other charge points, or comes back: its newest session that was
+    told of there. Older ones are repeats; of this one only what lies behind the edge is left to tell."""
+    told_since_ms: int | None = None
+    """UTC; of the older ones that ended later than that, only those in `told_sessions` are repeats."""
+    register_wh: int | None = None
+    operative: bool = True
+    connector_operative: bool = True
+    scheduled: tuple[tuple[int, bool], ...] = ()
+    """Availability changes (connector, operative) that wait for the end of a transaction (`AV-1`)."""
+    intent: Intent | None = None
+    stop_request: StopRequest | None = None
+    reset: ResetType | None = None
+    reset_until_ms: int = 0
+    """UTC; when a reset goes on although the session has not ended or its messages are not answered."""
+    restart_expected_ms: int = 0
+    """UTC; until then a restart of the charger is the one that our own reset asked for."""
+    reset_failed: bool = False
+    """The charger did not restart when the last reset asked it to (`RE-4`)."""
+    reset_retries: int = 0
+    """How often the last reset was tried again (`RE-4`)."""
+    reboot_again_ms: int | None = None
+    """UTC; when a charger that refused to restart is asked once more."""
+    last_reset: LastReset | None = None
+    restarts: Heard = Heard()
+    """When the charger told of restarts; the same or older ones are replays."""
+    command_number: int = 0
+    asked: tuple[Asked, ...] = ()
+    configured: Configure | None = None
+    """The settings that the charger has confirmed."""
+    list_version: int = 0
+    """Of the local list; 0 while it is empty (`LL-1`)."""
+    list_revision: int = 0
+    """Rises with each change of the local list."""
+    list_kept: int = 0
+    """The revision that the charger has confirmed."""
+    list_conflict: str | None = None
+    """The idTag on which the central system has contradicted its list; until the list changes (`LL-9`)."""
+    foreign_cache: bool = False
+    """The charger may know tokens of a former charge point, and let them charge while its cloud is away."""
+    dynamic: tuple[DynamicCurrent, ...] = ()
+    plan: Plan | None = None
+    """What the charger keeps in its memory, as far as is known."""
+    plan_impossible: Plan | None = None
+    """A plan that the charger cannot keep: it is carried out without its memory."""
+    plan_unknown: bool = False
+    """Nobody knows what is in the charger's memory: it has had another life, or an answer was lost."""
+    limit: SetLimit | None = None
+    """The volatile limit that the charger has confirmed; None: none."""
+    overridden: int | None = None
+    """The session for which the stored plan is set aside."""
+    override_unknown: int | None = None
+    """The session for which nobody knows whether it is: the outcome was lost."""
+    profile_writes: tuple[tuple[int, int], ...] = ()
+    """(day since 1970, writes of a profile to the charger's memory), newest last."""
+    memory_spared: bool = False
+    """The operator has been warned that profiles come too often for the charger's memory."""
+    locked: LockedCable | None = None
+
+
+# Sets in one order: the same inputs lead to the same records, byte for byte.
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder(State).decode
+
+
+class _Former(Struct):
+    """What states said of sessions and times before replays were told by the charger's clock."""
+
+    sessions: tuple[int, ...] | UnsetType = UNSET
+    """The newest ended ones, 16 at most; older than all of these were repeats."""
+    charger_ms: int | UnsetType = UNSET
+    token_ms: int | UnsetType = UNSET
+    restarted_ms: int | UnsetType = UNSET
+
+
+_FORMER_SESSIONS: Final = 16
+_FORMER_KEYS: Final = tuple(f'"{key}"'.encode() for key in _Former.__struct_fields__)
+_decode_former = msgspec.json.Decoder(_Former).decode
+
+
+def _take_over(state: State, former: _Former) -> None:
+    sessions = sorted(former.sessions or ())
+    if len(sessions) >= _FORMER_SESSIONS:
+        state.told_sessions = (Run(0, sessions[0]), *(Run(number, number) for number in sessions[1:]))
+    else:
+        state.told_sessions = tuple(Run(number, number) for number in sessions)
+    state.states = Heard(former.charger_ms or 0)
+    state.tokens = Heard(former.token_ms or 0)
+    state.restarts = Heard(former.restarted_ms or 0)
+
+
+def dump(state: State) -> bytes:
+    """Write a state as the JSON document the store keeps."""
+    return _encode(state)
+
+
+def load(document: bytes) -> State:
+    """Read a state back, also one that a former version has written.
+
+    Raises:
+        msgspec.DecodeError: the document is not one of ours.
+    """
+    state = _decode(document)
+    if any(key in document for key in _FORMER_KEYS):
+        former = _decode_former(document)
+        # The words alone prove nothing: somebody's idTag may be one of them.
+        if any(value is not UNSET for value in structs.astuple(former)):
+            _take_over(state, former)
+    return state

@@ -1,0 +1,147 @@
+"""What a charge point remembers and a restart of the process may forget: small values of its concerns."""
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from chargebridge.chargepoint.model.state import Origin
+from chargebridge.chargepoint.records import LettersQuery, SessionQuery, SessionsFound, TokenQuery
+from chargebridge.chargepoint.rules.tokens import Known
+from chargebridge.chargers.model import Measured, Quantity, Reading
+from chargebridge.ocpp16.enums import AuthorizationStatus, MessageTrigger, ReadingContext
+from chargebridge.ocpp16.enums import ChargePointErrorCode as ErrorCode
+from chargebridge.ocpp16.enums import ChargePointStatus as Status
+from chargebridge.ocpp16.messages import SendLocalList
+
+
+Latest = dict[tuple[Quantity, int], Measured]
+"""What told last of each quantity and phase; none of it is of the future."""
+
+
+class Sample(Struct, frozen=True, array_like=True):
+    """What was measured at one moment of the running transaction."""
+
+    at_ms: int
+    context: ReadingContext
+    readings: tuple[Reading, ...]
+
+
+encode_samples = msgspec.json.Encoder().encode
+
+
+_decode_samples = msgspec.json.Decoder(tuple[Sample, ...]).decode
+
+
+def load_samples(document: bytes | None) -> tuple[Sample, ...]:
+    """Read back what was kept for the transaction that has not ended; None: nothing."""
+    return () if document is None else _decode_samples(document)
+
+
+class Reported(NamedTuple):
+    """What is said of a connector; 0 is the charge point itself (`CON-1`)."""
+
+    connector: int
+    status: Status
+    error: ErrorCode = ErrorCode.NO_ERROR
+    info: str = ""
+    vendor_error: str = ""
+
+
+class Triggered(NamedTuple):
+    """A message promised in a TriggerMessage.conf; it dies with its link."""
+
+    message: MessageTrigger
+    connector: int = 0
+
+
+class Wish(Enum):
+    """What the token that is being authorized is to do."""
+
+    START = auto()
+    STOP = auto()
+    RELEASE = auto()
+    """Get back a cable that was kept (`TX-4`)."""
+
+
+class Authorizing(NamedTuple):
+    """A token about which list and cache are asked, then perhaps the central system."""
+
+    id_tag: str
+    wish: Wish
+    origin: Origin
+    profile: bytes | None = None
+    """What a remote start brought for its transaction."""
+    owner: str | None = None
+    """Whose session it is to stop, or whose cable to release: another token."""
+    known: Known | None = None
+    """What list and cache say of it; None until they have been read."""
+    owner_parent: str | None = None
+    """The owner's parent by list or cache, where the central system has not named it (`AZ-3`)."""
+
+
+class HeldList(NamedTuple):
+    """A Differential update that waits for the store to say what it finds; it dies with its link."""
+
+    call_id: str
+    request: SendLocalList
+    query: TokenQuery
+
+
+class Verdict(NamedTuple):
+    """The central system's word on a token, which waits to be compared with the list's (`LL-9`)."""
+
+    id_tag: str
+    status: AuthorizationStatus
+
+
+class Giving(NamedTuple):
+    """The list is on its way to the charger."""
+
+    revision: int
+    number: int | None = None
+    """Of the command; None while the list is being read."""
+    failures: int = 0
+    """How often in a row the charger did not take it."""
+
+
+class HeldUnlock(NamedTuple):
+    """An UnlockConnector that the charger is still busy with, and who waits for it.
+
+    Either a message id of the central system, or an operator's ask.
+    """
+
+    call_id: str
+    ask: int
+    waits_for_session: bool
+
+
+class Wanted(Enum):
+    """What is to be done with the sessions that are being read."""
+
+    LIST = "listeaseesessions"
+    IMPORT = "importeaseesessions"
+
+
+class HeldTransfer(NamedTuple):
+    """A DataTransfer that waits for the store; it dies with its link."""
+
+    call_id: str
+    wanted: Wanted
+    query: SessionQuery
+    found: SessionsFound | None = None
+    """While what was given up of them is being read."""
+
+
+class SendingAgain(NamedTuple):
+    """Dead letters are wanted again, and the store is being asked for them."""
+
+    query: LettersQuery
+    ask: int | None
+    """The operator's; None: a DataTransfer of the central system."""
+    transactions: frozenset[int] = frozenset()
+    """Those that are queued already, by number."""
+    messages: int = 0
+    outdated: bool = False
+    """Something has been given up since the store was asked."""
