@@ -13,10 +13,9 @@ from chargebridge.chargepoint.records import ChangeLocalList, Token, TokenQuery,
 from chargebridge.chargepoint.rules import tokens
 from chargebridge.chargepoint.rules.keys import MAX_LISTED, MAX_LISTED_AT_ONCE
 from chargebridge.chargepoint.rules.tokens import ID_TAG_LIMIT, LISTED_AS_VALID
-from chargebridge.chargepoint.turn import NoticeKind, ReadStore, SendFrame
+from chargebridge.chargepoint.turn import NoticeKind, ReadStore
 from chargebridge.ocpp16.datatypes import AuthorizationData
 from chargebridge.ocpp16.enums import AuthorizationStatus, UpdateStatus, UpdateType
-from chargebridge.ocpp16.frames import encode_result
 from chargebridge.ocpp16.messages import GetLocalListVersionResponse, SendLocalList, SendLocalListResponse
 from chargebridge.ocpp16.text import fit, same_token, token_key
 
@@ -95,8 +94,7 @@ def tokens_read(charge_point: ChargePoint, query: TokenQuery, found: TokensFound
         charge_point.held_list = None
         if not charge_point.silent:  # else it cannot be answered, and is as good as unsaid
             status = _amend(charge_point, held.request, found)
-            answer = encode_result(held.call_id, SendLocalListResponse(status=status))
-            charge_point.let_out(SendFrame(charge_point.epoch, answer))
+            charge_point.answer(held.call_id, SendLocalListResponse(status=status))
     _compare(charge_point, query, found)
 
 

@@ -16,11 +16,10 @@ from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.volatile import HeldTransfer, Wanted
 from chargebridge.chargepoint.records import SendState, SessionQuery, SessionsFound
 from chargebridge.chargepoint.transactions import queue
-from chargebridge.chargepoint.turn import ReadStore, SendFrame
+from chargebridge.chargepoint.turn import ReadStore
 from chargebridge.chargers.model import Capability
 from chargebridge.clock import format_utc
 from chargebridge.ocpp16.enums import DataTransferStatus
-from chargebridge.ocpp16.frames import encode_result
 from chargebridge.ocpp16.messages import DataTransfer, DataTransferResponse
 from chargebridge.ocpp16.text import same_token
 from chargebridge.ocpp16.timestamps import parse_timestamp
@@ -167,8 +166,7 @@ def link_lost(charge_point: ChargePoint) -> None:
 
 def _answer(charge_point: ChargePoint, held: HeldTransfer, response: DataTransferResponse) -> None:
     charge_point.held_transfer = None
-    if not charge_point.silent:
-        charge_point.let_out(SendFrame(charge_point.epoch, encode_result(held.call_id, response)))
+    charge_point.answer(held.call_id, response)
 
 
 def _told(what: object) -> DataTransferResponse:

@@ -9,10 +9,9 @@ from chargebridge.chargepoint.model.state import Purpose
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.model.volatile import HeldUnlock
 from chargebridge.chargepoint.transactions import sessions
-from chargebridge.chargepoint.turn import OperatorAnswered, SendFrame
+from chargebridge.chargepoint.turn import OperatorAnswered
 from chargebridge.chargers.model import Capability
 from chargebridge.ocpp16.enums import Reason, UnlockStatus
-from chargebridge.ocpp16.frames import encode_result
 from chargebridge.ocpp16.messages import UnlockConnector, UnlockConnectorResponse
 
 HELD_ANSWER_S: Final = 10.0
@@ -80,10 +79,9 @@ def _answer_held(charge_point: ChargePoint, held: HeldUnlock, *, unlocked: bool)
     if held.ask:
         detail = "unlocked" if unlocked else "the charger did not unlock"
         charge_point.let_out(OperatorAnswered(held.ask, unlocked, detail))
-    elif not charge_point.silent:
+    else:
         status = UnlockStatus.UNLOCKED if unlocked else UnlockStatus.UNLOCK_FAILED
-        answer = encode_result(held.call_id, UnlockConnectorResponse(status=status))
-        charge_point.let_out(SendFrame(charge_point.epoch, answer))
+        charge_point.answer(held.call_id, UnlockConnectorResponse(status=status))
 
 
 def held_answer_overdue(charge_point: ChargePoint) -> None:

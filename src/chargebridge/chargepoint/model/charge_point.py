@@ -31,9 +31,11 @@ from chargebridge.chargepoint.model.volatile import (
 from chargebridge.chargepoint.records import QueuedMessage, Record, StoredChargePoint, Transaction
 from chargebridge.chargepoint.rules import keys, schedules
 from chargebridge.chargepoint.rules.schedules import Installed
-from chargebridge.chargepoint.turn import Notice, NoticeKind, Output
+from chargebridge.chargepoint.turn import Notice, NoticeKind, Output, SendFrame
 from chargebridge.clock import Instant
 from chargebridge.ocpp16.enums import RegistrationStatus
+from chargebridge.ocpp16.fields import Response
+from chargebridge.ocpp16.frames import encode_result
 from chargebridge.ocpp16.text import fit
 
 LONGEST_DETAIL: Final = 300
@@ -245,6 +247,11 @@ class ChargePoint:
     def let_out(self, output: Output) -> None:
         """Let this out once the turn is durable."""
         self._outputs.append(output)
+
+    def answer(self, call_id: str, response: Response) -> None:
+        """Answer a CALL whose answer was held, unless the central system is to hear nothing (`BOOT-6`)."""
+        if not self.silent:
+            self._outputs.append(SendFrame(self.epoch, encode_result(call_id, response)))
 
     def notice(self, kind: NoticeKind, detail: str, times: int = 1) -> None:
         """Tell the operator's side; never carries secrets, and no more than fits into a line of a log."""

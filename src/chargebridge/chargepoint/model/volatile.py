@@ -15,7 +15,6 @@ from chargebridge.ocpp16.enums import ChargePointErrorCode as ErrorCode
 from chargebridge.ocpp16.enums import ChargePointStatus as Status
 from chargebridge.ocpp16.messages import SendLocalList
 
-
 Latest = dict[tuple[Quantity, int], Measured]
 """What told last of each quantity and phase; none of it is of the future."""
 
