@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
-from chargebridge.chargepoint.model.state import Settings, dump, load
+from chargebridge.chargepoint.model.state import Settings, load
 from chargebridge.chargepoint.records import LettersFound, LettersQuery, MessageKind, SendState
 from chargebridge.clock import Instant
 from chargebridge.store.errors import NotAStoreError, StoreTooNewError
@@ -310,31 +310,6 @@ def documents(version: int) -> list[bytes]:
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript((VERSIONS / f"version_{version}.sql").read_text(encoding="utf-8"))
         return [row[0].encode() for row in connection.execute("SELECT document FROM states")]
-
-
-@every_former_version
-def test_a_state_that_a_former_version_wrote_is_read_with_all_it_says(version: int) -> None:
-    for document in documents(version):
-        said = msgspec.json.decode(document)
-        read = msgspec.json.decode(dump(load(document)))
-        # A set has no order.
-        for one in (said, read):
-            one.get("info", {}).get("capabilities", []).sort()
-        if version == 1:
-            # Replays are told by the charger's clock since version 2.
-            for name, heard in (
-                ("charger_ms", "states"),
-                ("token_ms", "tokens"),
-                ("restarted_ms", "restarts"),
-            ):
-                assert read.get(heard, {}).get("until_ms", 0) == said.pop(name, 0)
-            told = [[number, number, None, None] for number in said.pop("sessions", ())]
-            assert read.get("told_sessions", []) == told
-        if version <= 2:
-            # The end of a session that waits says whether it was rebuilt since version 3.
-            ends = [event for event in read.get("held", ()) if event["type"] == "SessionEnded"]
-            assert [event.pop("rebuilt") for event in ends] == [False] * len(ends)
-        assert {name: read.get(name) for name in said} == said
 
 
 @every_former_version

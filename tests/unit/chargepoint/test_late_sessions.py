@@ -657,11 +657,3 @@ class TestReasons:
     def test_tx_17_a_power_cut_is_one_even_if_a_reset_was_asked_for(self, charging, kind):
         self.reset(charging, kind)
         assert self.ends(charging, SessionEnd.POWER_LOSS) == "PowerLoss"
-
-
-@pytest.mark.parametrize("id_tag", ["sessions", "charger_ms", "token_ms", "restarted_ms"])
-def test_what_was_told_stays_known_whatever_a_token_is_called(away, id_tag):
-    tell(away, ended(1), started(2), structs.replace(started(3), id_tag=id_tag))
-    away.restart()
-    away.boot()
-    assert tell(away, ended(1), ended(2)) == [whole(1), whole(2), (id_tag, *begun(3)[1:])]

@@ -20,7 +20,7 @@ from chargebridge.chargepoint.records import (
     PutSamples,
     SendState,
 )
-from chargebridge.chargepoint.transactions import ledger, queue, transaction_data
+from chargebridge.chargepoint.transactions import ledger, queue
 from chargebridge.chargepoint.turn import NoticeKind, OperatorAnswered, OperatorAsked, ReadStore
 
 PAGE: Final = 100
@@ -101,12 +101,8 @@ def _send_again(charge_point: ChargePoint, letters: DeadTransaction) -> int:
     queue.send_again(charge_point, letters)
     if stop_told_nothing:
         messages += 1
-        data = letters.stop_data
-        if data is None:  # version 1 of the store did not keep it
-            data = transaction_data.edges(charge_point, transaction)
-        else:
-            charge_point.record(PutSamples(number, None))
-        queue.enqueue(charge_point, MessageKind.STOP, transaction, data)
+        charge_point.record(PutSamples(number, None))
+        queue.enqueue(charge_point, MessageKind.STOP, transaction, letters.stop_data or b"")
     told = f"{_count(messages, 'message')} of transaction {number}"
     charge_point.notice(NoticeKind.SENT_AGAIN, told, messages)
     return messages

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType, structs
+from msgspec import Struct
 
 from chargebridge.chargepoint.behaviour import Behaviour
 from chargebridge.chargepoint.records import Told
@@ -251,47 +250,15 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(State).decode
 
 
-class _Former(Struct):
-    """What states said of sessions and times before replays were told by the charger's clock."""
-
-    sessions: tuple[int, ...] | UnsetType = UNSET
-    """The newest ended ones, 16 at most; older than all of these were repeats."""
-    charger_ms: int | UnsetType = UNSET
-    token_ms: int | UnsetType = UNSET
-    restarted_ms: int | UnsetType = UNSET
-
-
-_FORMER_SESSIONS: Final = 16
-_FORMER_KEYS: Final = tuple(f'"{key}"'.encode() for key in _Former.__struct_fields__)
-_decode_former = msgspec.json.Decoder(_Former).decode
-
-
-def _take_over(state: State, former: _Former) -> None:
-    sessions = sorted(former.sessions or ())
-    if len(sessions) >= _FORMER_SESSIONS:
-        state.told_sessions = (Run(0, sessions[0]), *(Run(number, number) for number in sessions[1:]))
-    else:
-        state.told_sessions = tuple(Run(number, number) for number in sessions)
-    state.states = Heard(former.charger_ms or 0)
-    state.tokens = Heard(former.token_ms or 0)
-    state.restarts = Heard(former.restarted_ms or 0)
-
-
 def dump(state: State) -> bytes:
     """Write a state as the JSON document the store keeps."""
     return _encode(state)
 
 
 def load(document: bytes) -> State:
-    """Read a state back, also one that a former version has written.
+    """Read a state back.
 
     Raises:
         msgspec.DecodeError: the document is not one of ours.
     """
-    state = _decode(document)
-    if any(key in document for key in _FORMER_KEYS):
-        former = _decode_former(document)
-        # The words alone prove nothing: somebody's idTag may be one of them.
-        if any(value is not UNSET for value in structs.astuple(former)):
-            _take_over(state, former)
-    return state
+    return _decode(document)
