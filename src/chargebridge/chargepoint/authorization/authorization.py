@@ -199,6 +199,11 @@ def link_lost(charge_point: ChargePoint) -> None:
     unanswered(charge_point)
 
 
+def forget(charge_point: ChargePoint) -> None:
+    """Decide nothing about a token whose charger is gone."""
+    charge_point.authorizing = None
+
+
 # --- deciding ---------------------------------------------------------------------------------------
 
 

@@ -35,22 +35,27 @@ def link_opened(charge_point: ChargePoint, epoch: int) -> None:
         registration.schedule_heartbeat(charge_point)
     elif charge_point.registration is None or Timer.BOOT not in charge_point.timers:
         # Not asked yet, or its answer was lost with the last connection.
-        charge_point.boot_due = True
+        registration.interval_over(charge_point)
 
 
 def link_lost(charge_point: ChargePoint) -> None:
     """Forget what was under way; a message of the queue keeps its place, and this was no attempt (`Q-3`)."""
     charge_point.epoch = 0
     charge_point.call = charge_point.late_call = None
-    charge_point.probe_due = charge_point.heartbeat_due = False
-    charge_point.statuses = []
-    charge_point.triggered = []
-    charge_point.telemetry = None
+    silence(charge_point)
     charge_point.cancel_timer(Timer.CALL)
     authorization.link_lost(charge_point)
     data_transfer.link_lost(charge_point)
     local_list.link_lost(charge_point)
     unlocking.link_lost(charge_point)
+
+
+def silence(charge_point: ChargePoint) -> None:
+    """Drop everything that was to be sent, except what is in the queue of transaction-related messages."""
+    charge_point.probe_due = charge_point.heartbeat_due = False
+    charge_point.statuses = []
+    charge_point.triggered = []
+    charge_point.telemetry = None
 
 
 def drop_link(charge_point: ChargePoint, reason: str) -> None:
@@ -95,9 +100,7 @@ def advance(charge_point: ChargePoint) -> None:
 
 def _advance_unregistered(charge_point: ChargePoint) -> None:
     if charge_point.boot_due:
-        charge_point.boot_due = False
-        charge_point.cancel_timer(Timer.BOOT)
-        send(charge_point, CallKind.BOOT, registration.request(charge_point))
+        send(charge_point, CallKind.BOOT, registration.take_due(charge_point))
     elif charge_point.registration is RegistrationStatus.PENDING and charge_point.triggered:
         _send_triggered(charge_point)
 
@@ -187,12 +190,8 @@ def timed_out(charge_point: ChargePoint) -> None:
     if call.kind is CallKind.PROBE:
         _drop_deaf_link(charge_point, "the central system answers nothing")
     elif call.kind is CallKind.BOOT:
-        # No Heartbeat may be sent before registration (`BOOT-2`): silence twice is deaf.
         charge_point.call, charge_point.late_call = None, call
-        charge_point.boot_silences += 1
-        registration.unanswered(charge_point)
-        if charge_point.boot_silences >= 2:
-            charge_point.boot_silences = 0
+        if registration.timed_out(charge_point):
             _drop_deaf_link(charge_point, "the central system does not answer BootNotification")
     elif charge_point.accepted:
         charge_point.call, charge_point.late_call = None, call

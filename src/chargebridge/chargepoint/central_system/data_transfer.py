@@ -15,7 +15,6 @@ from chargebridge.chargepoint.charger import commands, limits
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.volatile import HeldTransfer, Wanted
 from chargebridge.chargepoint.records import SendState, SessionQuery, SessionsFound
-from chargebridge.chargepoint.transactions import queue
 from chargebridge.chargepoint.turn import ReadStore
 from chargebridge.chargers.model import Capability
 from chargebridge.clock import format_utc
@@ -160,8 +159,7 @@ def link_lost(charge_point: ChargePoint) -> None:
     held = charge_point.held_transfer
     charge_point.held_transfer = None
     if held is not None and held.found is not None:
-        charge_point.sending_again = None
-        queue.forget_delivered(charge_point)
+        dead_letters.forget(charge_point)
 
 
 def _answer(charge_point: ChargePoint, held: HeldTransfer, response: DataTransferResponse) -> None:

@@ -78,12 +78,17 @@ def letters_read(
         charge_point.sending_again = sending._replace(query=query)
         charge_point.let_out(ReadStore(query))
         return None
-    charge_point.sending_again = None
-    queue.forget_delivered(charge_point)
+    forget(charge_point)
     if sending.ask is None:
         return sending.transactions
     charge_point.let_out(_answer(sending, sending.ask))
     return None
+
+
+def forget(charge_point: ChargePoint) -> None:
+    """Ask for no more dead letters, and keep nothing in memory for them."""
+    charge_point.sending_again = None
+    queue.forget_delivered(charge_point)
 
 
 def _send_again(charge_point: ChargePoint, letters: DeadTransaction) -> int:

@@ -36,15 +36,18 @@ def request(charge_point: ChargePoint) -> BootNotification:
     )
 
 
+def take_due(charge_point: ChargePoint) -> BootNotification:
+    """Return the BootNotification that is due, which it is no longer."""
+    charge_point.boot_due = False
+    charge_point.cancel_timer(Timer.BOOT)
+    return request(charge_point)
+
+
 def restart(charge_point: ChargePoint) -> None:
-    """Begin anew, as after a reset or a restart of the charger: nothing is said before the boot's answer."""
+    """Register anew, as after a reset or a restart of the charger."""
     charge_point.registration = None
     charge_point.boot_due = True
     charge_point.restarted = True
-    charge_point.statuses = []
-    charge_point.triggered = []
-    charge_point.telemetry = None
-    charge_point.heartbeat_due = charge_point.probe_due = False
     charge_point.cancel_timer(Timer.BOOT)
     charge_point.cancel_timer(Timer.HEARTBEAT)
     _registered_no_more(charge_point)
@@ -86,6 +89,24 @@ def unanswered(charge_point: ChargePoint) -> None:
     charge_point.registration = None
     _registered_no_more(charge_point)
     charge_point.set_timer(Timer.BOOT, charge_point.jitter(charge_point.settings.boot_retry_s))
+
+
+def timed_out(charge_point: ChargePoint) -> bool:
+    """Take note that a BootNotification was not answered in time; return whether the link is deaf.
+
+    No Heartbeat may be sent before registration (`BOOT-2`), so silence twice is deaf.
+    """
+    charge_point.boot_silences += 1
+    unanswered(charge_point)
+    deaf = charge_point.boot_silences >= 2
+    if deaf:
+        charge_point.boot_silences = 0
+    return deaf
+
+
+def charger_left(charge_point: ChargePoint) -> None:
+    """Send no heartbeat while the charger cannot be reached."""
+    charge_point.heartbeat_due = False
 
 
 def _registered_no_more(charge_point: ChargePoint) -> None:

@@ -64,11 +64,10 @@ def proceed(charge_point: ChargePoint) -> None:
     state.reset = None
     state.reset_failed = False
     state.reset_retries = 0
-    state.restart_expected_ms = now_ms + round(RESTART_EXPECTED_S * 1000)
-    charge_point.set_timer(Timer.RESTART, RESTART_EXPECTED_S)
+    restarts.expect(charge_point)
     charge_point.cancel_timer(Timer.RESET)
     commands.reboot(charge_point)
-    registration.restart(charge_point)
+    _restart(charge_point)
     calls.drop_link(charge_point, "reset")
 
 
@@ -114,9 +113,15 @@ def charger_restarted(charge_point: ChargePoint, event: Restarted) -> None:
     expected = Timer.RESTART in charge_point.timers
     restarts.restart_overdue(charge_point)
     if not expected:
-        registration.restart(charge_point)
+        _restart(charge_point)
     elif state.last_reset is not None:
         state.last_reset = structs.replace(state.last_reset, restarted_ms=event.at_ms)
+
+
+def _restart(charge_point: ChargePoint) -> None:
+    """Begin anew: nothing is sent before the BootNotification is answered."""
+    calls.silence(charge_point)
+    registration.restart(charge_point)
 
 
 def resume(charge_point: ChargePoint) -> None:

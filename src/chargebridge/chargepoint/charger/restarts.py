@@ -14,6 +14,13 @@ _CLOCKS_APART_MS: Final = 60_000
 """The charger's clock, which tells when a session ended, may be so far from the host's."""
 
 
+def expect(charge_point: ChargePoint) -> None:
+    """Take the charger's next restart for the one that a reset has asked for."""
+    charge_point.state.restart_expected_ms = charge_point.now.utc_ms + round(RESTART_EXPECTED_S * 1000)
+    charge_point.set_timer(Timer.RESTART, RESTART_EXPECTED_S)
+    charge_point.changed()
+
+
 def restart_overdue(charge_point: ChargePoint) -> None:
     """A restart of the charger is not the one that was asked for any more."""
     charge_point.state.restart_expected_ms = 0

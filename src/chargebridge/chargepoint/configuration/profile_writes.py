@@ -28,12 +28,10 @@ def remaining(charge_point: ChargePoint) -> int:
     return max(BUDGET - written, 0)
 
 
-def lately(
-    charge_point: ChargePoint, profile_writes: tuple[tuple[int, int], ...]
-) -> tuple[tuple[int, int], ...]:
-    """Return those (day, writes) that are worth keeping in mind."""
+def take_over(charge_point: ChargePoint, profile_writes: tuple[tuple[int, int], ...]) -> None:
+    """Take over the (day, writes) of a charger that comes, as far as they are worth keeping in mind."""
     since = charge_point.now.utc_ms // DAY_MS - DAYS_KEPT
-    return tuple((day, writes) for day, writes in profile_writes if day >= since)
+    charge_point.state.profile_writes = tuple((day, writes) for day, writes in profile_writes if day >= since)
 
 
 def count(charge_point: ChargePoint) -> None:

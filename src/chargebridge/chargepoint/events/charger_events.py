@@ -87,7 +87,7 @@ def _reachable(charge_point: ChargePoint, event: Reachable) -> None:
         command_outcomes.reconcile(charge_point)
         registration.schedule_heartbeat(charge_point)
     else:
-        charge_point.heartbeat_due = False
+        registration.charger_left(charge_point)
 
 
 def described(charge_point: ChargePoint, info: ChargerInfo) -> None:
@@ -131,9 +131,10 @@ def released(charge_point: ChargePoint) -> None:
         limits.plan_perhaps_written(charge_point)
     sessions.abandon(charge_point)
     unlocking.held_answer_overdue(charge_point)
-    charge_point.authorizing = charge_point.latest = charge_point.telemetry = None
+    authorization.forget(charge_point)
+    meter_values.forget(charge_point)
     calls.disown_authorize(charge_point)
-    charge_point.heartbeat_due = False
+    registration.charger_left(charge_point)
     list_copy.forget(charge_point)
     for timer in (
         Timer.CONNECTION,
@@ -166,11 +167,11 @@ def assigned(charge_point: ChargePoint, assigned: Assigned) -> None:
         Told(assigned.session, assigned.at_ms, assigned.register_wh) if assigned.session else None
     )
     reported_sessions.told_elsewhere(charge_point, assigned.since_ms, assigned.lately)
-    charge_point.state.profile_writes = profile_writes.lately(charge_point, assigned.profile_writes)
+    profile_writes.take_over(charge_point, assigned.profile_writes)
     # It may keep the plan of its last charge point; to be rid of one that is not there wears its memory.
     charge_point.state.plan_unknown = bool(assigned.session or assigned.profile_writes)
     charge_point.state.charger_name = charge_point.settings.charger
-    charge_point.abandoned = None
+    sessions.forget_abandoned(charge_point)
     charge_point.changed()
 
 

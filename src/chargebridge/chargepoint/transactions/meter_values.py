@@ -96,6 +96,11 @@ def _forward_telemetry(charge_point: ChargePoint, event: Measured) -> None:
         charge_point.telemetry = latest_values.outside(CONNECTOR, value)
 
 
+def forget(charge_point: ChargePoint) -> None:
+    """Forget what a charger has measured that is gone."""
+    charge_point.latest = charge_point.telemetry = None
+
+
 # --- TriggerMessage ---------------------------------------------------------------------------------
 
 

@@ -168,6 +168,11 @@ def abandon(charge_point: ChargePoint) -> None:
     take_held(charge_point)
 
 
+def forget_abandoned(charge_point: ChargePoint) -> None:
+    """Forget how far the last session of the former charger was reported: another charger has come."""
+    charge_point.abandoned = None
+
+
 def _record(charge_point: ChargePoint, ended: SessionEnded) -> Transaction:
     """Return an ended session as its transaction tells of it, without a number."""
     return Transaction(
