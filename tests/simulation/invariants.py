@@ -13,7 +13,7 @@ from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.model.state import dump
-from chargebridge.chargepoint.records import Bury, PutTransaction, SendState
+from chargebridge.chargepoint.records import DeadLetter, PutTransaction, SendState
 from chargebridge.chargepoint.turn import Notice, NoticeKind, SendFrame
 from chargebridge.emulators.central_system import conformance
 from chargebridge.emulators.central_system.violations import Rule
@@ -105,7 +105,7 @@ class Watch:
         """A turn is on its way to the disk."""
         identity = token.binding.charge_point.settings.identity
         for record in records:
-            if isinstance(record, Bury):
+            if isinstance(record, DeadLetter):
                 self._ever_given_up[identity].add("message")
             elif isinstance(record, PutTransaction):
                 one = record.transaction

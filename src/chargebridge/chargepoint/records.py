@@ -183,7 +183,7 @@ class Dequeue(Struct, frozen=True, gc=False):
     sequence: int
 
 
-class Bury(Struct, frozen=True):
+class DeadLetter(Struct, frozen=True):
     """Move a message from the queue to the dead letters, with its history (`Q-4`)."""
 
     sequence: int
@@ -191,7 +191,7 @@ class Bury(Struct, frozen=True):
     reason: str
 
 
-class Unbury(Struct, frozen=True):
+class Redeliver(Struct, frozen=True):
     """Move dead letters of a transaction into the queue again: Start, samples in their order, Stop.
 
     Their attempts count from zero, their history stays.
@@ -273,8 +273,8 @@ Record = (
     | Enqueue
     | Attempted
     | Dequeue
-    | Bury
-    | Unbury
+    | DeadLetter
+    | Redeliver
     | Requeue
     | PutSamples
     | PutProfile

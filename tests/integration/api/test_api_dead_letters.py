@@ -7,7 +7,7 @@ import pytest
 from chargebridge.chargepoint.records import (
     Attempt,
     Attempted,
-    Bury,
+    DeadLetter,
     Enqueue,
     MessageKind,
     PutTransaction,
@@ -48,7 +48,7 @@ def given_up(number):
         PutTransaction(transaction),
         Enqueue(QueuedMessage(number, MessageKind.START, transaction=number)),
         Attempted(number, 2, DAY_MS + 1000, history),
-        Bury(number, DAY_MS + 1000, "no answer in time"),
+        DeadLetter(number, DAY_MS + 1000, "no answer in time"),
     ]
 
 

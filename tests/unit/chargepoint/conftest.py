@@ -11,9 +11,9 @@ from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.records import (
     Attempted,
-    Bury,
     ChangeLocalList,
     ClearTokenCache,
+    DeadLetter,
     DeadTransaction,
     Dequeue,
     DropProfile,
@@ -29,6 +29,7 @@ from chargebridge.chargepoint.records import (
     PutTransaction,
     QueuePage,
     QueueQuery,
+    Redeliver,
     Requeue,
     SaveState,
     SessionQuery,
@@ -37,7 +38,6 @@ from chargebridge.chargepoint.records import (
     StoredChargePoint,
     TokenQuery,
     TokensFound,
-    Unbury,
 )
 from chargebridge.chargepoint.turn import (
     ChargerTold,
@@ -123,11 +123,11 @@ class MemoryStore:
                     )
                 case Dequeue(sequence):
                     del self.queue[sequence]
-                case Bury(sequence, _, reason):
+                case DeadLetter(sequence, _, reason):
                     self.dead.append((self.queue.pop(sequence), reason))
                     self.letters += 1
                     self.numbers.append(self.letters)
-                case Unbury(transaction, through, first_sequence):
+                case Redeliver(transaction, through, first_sequence):
                     self.unbury(transaction, through, first_sequence)
                 case Requeue(sequence, new_sequence):
                     self.queue_again(self.queue.pop(sequence), new_sequence)

@@ -10,9 +10,9 @@ from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.records import (
     Attempted,
-    Bury,
     ChangeLocalList,
     ClearTokenCache,
+    DeadLetter,
     Dequeue,
     DropProfile,
     Enqueue,
@@ -199,7 +199,7 @@ class Stored:
                 self.queue[sequence] = structs.replace(
                     self.queue[sequence], attempts=attempts, not_before_ms=not_before_ms
                 )
-            case Dequeue(sequence) | Bury(sequence):
+            case Dequeue(sequence) | DeadLetter(sequence):
                 del self.queue[sequence]
             case PutSamples(number, document):
                 self.samples[number] = document

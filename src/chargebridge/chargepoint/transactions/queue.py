@@ -16,7 +16,7 @@ from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import (
     Attempt,
     Attempted,
-    Bury,
+    DeadLetter,
     DeadTransaction,
     Dequeue,
     Enqueue,
@@ -25,10 +25,10 @@ from chargebridge.chargepoint.records import (
     QueuedMessage,
     QueuePage,
     QueueQuery,
+    Redeliver,
     Requeue,
     SendState,
     Transaction,
-    Unbury,
 )
 from chargebridge.chargepoint.transactions import ledger
 from chargebridge.chargepoint.turn import NoticeKind, ReadStore
@@ -171,7 +171,7 @@ def failed(charge_point: ChargePoint, reason: str) -> None:
     if attempts >= max(configuration.integer(charge_point, "TransactionMessageAttempts"), 1):
         # The last attempt counts too, for whoever reads the dead letter.
         charge_point.record(Attempted(message.sequence, attempts, charge_point.now.utc_ms, history))
-        _bury(charge_point, message, attempts, reason)
+        _give_up(charge_point, message, attempts, reason)
         return
     wait_s = _retry_interval_s(charge_point) * attempts
     not_before_ms = charge_point.now.utc_ms + wait_s * 1000
@@ -192,13 +192,13 @@ def _retry_interval_s(charge_point: ChargePoint) -> int:
     return configuration.integer(charge_point, "TransactionMessageRetryInterval")
 
 
-def _bury(charge_point: ChargePoint, message: QueuedMessage, attempts: int, reason: str) -> None:
+def _give_up(charge_point: ChargePoint, message: QueuedMessage, attempts: int, reason: str) -> None:
     transaction = charge_point.transactions[message.transaction]
     if message.kind is MessageKind.START:
         ledger.put(charge_point, structs.replace(transaction, start=SendState.DEAD))
     elif message.kind is MessageKind.STOP:
         ledger.put(charge_point, structs.replace(transaction, stop=SendState.DEAD))
-    charge_point.record(Bury(message.sequence, charge_point.now.utc_ms, reason))
+    charge_point.record(DeadLetter(message.sequence, charge_point.now.utc_ms, reason))
     told = f"{message.kind} of transaction {transaction.number}, at attempt {attempts}: {reason}"
     charge_point.notice(NoticeKind.DEAD_LETTER, told)
     if charge_point.sending_again is not None:
@@ -229,7 +229,7 @@ def send_again(charge_point: ChargePoint, letters: DeadTransaction) -> None:
     That stays where it is if anything waits behind it: no other transaction may begin before it (`TX-8`).
     """
     number, last = letters.transaction.number, charge_point.next_sequence - 1
-    charge_point.record(Unbury(number, letters.through, charge_point.next_sequence))
+    charge_point.record(Redeliver(number, letters.through, charge_point.next_sequence))
     charge_point.next_sequence += letters.messages
     for message in charge_point.queue[_under_way(charge_point) :]:
         is_last_stop = message.kind is MessageKind.STOP and message.sequence == last
