@@ -40,20 +40,20 @@ from chargebridge.chargepoint.records import (
 )
 from chargebridge.chargepoint.transactions import queue, sampling, sessions
 from chargebridge.chargepoint.turn import (
-    Assigned,
-    ChargerTold,
+    ChargerAssigned,
+    ChargerDescribed,
+    ChargerReleased,
+    ChargerReported,
     CommandEnded,
-    Described,
     Effects,
     FrameReceived,
     Input,
     LinkClosed,
     LinkOpened,
     OperatorAsked,
-    Released,
     SetPing,
     StoreRead,
-    Woken,
+    TimerFired,
 )
 from chargebridge.clock import Instant
 
@@ -118,9 +118,9 @@ class VirtualChargePoint(ChargePoint):
             case FrameReceived():
                 if an_input.epoch == self.epoch:
                     requests.frame_received(self, an_input.data)
-            case ChargerTold():
+            case ChargerReported():
                 charger_events.told(self, an_input.event)
-            case Woken():
+            case TimerFired():
                 pass  # what is overdue has been done already, as before any other input
             case StoreRead():
                 self._store_read(an_input)
@@ -131,11 +131,11 @@ class VirtualChargePoint(ChargePoint):
             case LinkClosed():
                 if an_input.epoch == self.epoch:
                     calls.link_lost(self)
-            case Described():
+            case ChargerDescribed():
                 charger_events.described(self, an_input.info)
-            case Released():
+            case ChargerReleased():
                 charger_events.released(self)
-            case Assigned():
+            case ChargerAssigned():
                 charger_events.assigned(self, an_input)
             case OperatorAsked():
                 operator.operator_asked(self, an_input)

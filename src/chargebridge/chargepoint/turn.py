@@ -30,7 +30,7 @@ class FrameReceived(Struct, frozen=True, gc=False):
     data: bytes
 
 
-class ChargerTold(Struct, frozen=True):
+class ChargerReported(Struct, frozen=True):
     """The charger says that something happened."""
 
     event: ChargerEvent
@@ -49,21 +49,21 @@ class StoreRead(Struct, frozen=True):
     found: Found
 
 
-class Woken(Struct, frozen=True):
+class TimerFired(Struct, frozen=True):
     """A deadline has passed."""
 
 
-class Described(Struct, frozen=True):
+class ChargerDescribed(Struct, frozen=True):
     """Its driver says what the charger is and can do."""
 
     info: ChargerInfo
 
 
-class Released(Struct, frozen=True):
+class ChargerReleased(Struct, frozen=True):
     """The charger is this charge point's no longer: nothing more will come of it."""
 
 
-class Assigned(Struct, frozen=True):
+class ChargerAssigned(Struct, frozen=True):
     """A charger has come that may have had other charge points: what is told of it already."""
 
     session: int
@@ -103,13 +103,13 @@ Input = (
     LinkOpened
     | LinkClosed
     | FrameReceived
-    | ChargerTold
+    | ChargerReported
     | CommandEnded
     | StoreRead
-    | Woken
-    | Described
-    | Released
-    | Assigned
+    | TimerFired
+    | ChargerDescribed
+    | ChargerReleased
+    | ChargerAssigned
     | OperatorAsked
 )
 

@@ -11,7 +11,13 @@ from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.records import StoredChargePoint, Told, ToldSession, Transaction
-from chargebridge.chargepoint.turn import Assigned, ChargerTold, Described, Released, Woken
+from chargebridge.chargepoint.turn import (
+    ChargerAssigned,
+    ChargerDescribed,
+    ChargerReleased,
+    ChargerReported,
+    TimerFired,
+)
 from chargebridge.chargers.model import ChargerInfo, Driver, SessionStarted
 from chargebridge.clock import Clock
 from chargebridge.config.charge_points import ChargePointSettings
@@ -212,7 +218,7 @@ class Roster:
 
     def charger_known(self, binding: Binding, info: ChargerInfo) -> None:
         """Take in what a driver says of a charger; called by the sink of that driver."""
-        self.runtime.turn(binding, Described(info))
+        self.runtime.turn(binding, ChargerDescribed(info))
         self._raise_link(binding)
 
     def raise_links_soon(self) -> None:
@@ -248,7 +254,7 @@ class Roster:
         del sink.bindings[settings.charger]
         binding.driver, binding.serial = None, ""
         binding.missed = None  # whoever watches the charger next hears of it
-        self.runtime.turn(binding, Released())
+        self.runtime.turn(binding, ChargerReleased())
         return binding
 
     def history(self, charger: str) -> History:
@@ -285,7 +291,7 @@ class Roster:
             if rest.stopped_ms is not None:
                 rest = None  # its end had waited until the charger was given up
         older = tuple(one for one in history.sessions if one.told.session < told.session)
-        assigned = Assigned(
+        assigned = ChargerAssigned(
             told.session, told.at_ms, told.register_wh, history.profile_writes, history.since_ms, older
         )
         self.runtime.turn(binding, assigned)
@@ -296,14 +302,14 @@ class Roster:
                 id_tag=rest.id_tag,
                 register_wh=rest.register_wh,
             )
-            self.runtime.turn(binding, ChargerTold(begun))
+            self.runtime.turn(binding, ChargerReported(begun))
 
     def renew(self, settings: ChargePointSettings) -> None:
         """Tell a charge point what is configured now; what its charger is, it knows already."""
         binding = self.bindings[settings.central_system, settings.identity]
         binding.charge_point.adopt(self.own_settings(settings))
         binding.charge_point.changed()
-        self.runtime.turn(binding, Woken())  # what it promises the charger may be something else now
+        self.runtime.turn(binding, TimerFired())  # what it promises the charger may be something else now
         binding.link.set_password(self.password(settings))
 
     def take_up_leaving(self, stored: Mapping[int, StoredChargePoint]) -> dict[str, Transaction]:
@@ -335,7 +341,7 @@ class Roster:
             binding = self.bind(settings, row.id, own, None)
             self.leaving[pair] = binding, settings
             self.runtime.resume(binding)
-            self.runtime.turn(binding, Released())
+            self.runtime.turn(binding, ChargerReleased())
             abandoned = binding.charge_point.abandoned
             if abandoned is not None:
                 ended[abandoned.charger] = abandoned  # of a newer session, if one had waited

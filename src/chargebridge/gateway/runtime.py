@@ -14,12 +14,13 @@ import structlog
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.records import Found, Query, Record, StoredChargePoint
 from chargebridge.chargepoint.turn import (
-    Assigned,
-    ChargerTold,
+    ChargerAssigned,
+    ChargerDescribed,
+    ChargerReleased,
+    ChargerReported,
     CloseLink,
     CommandCharger,
     CommandEnded,
-    Described,
     Effects,
     FrameReceived,
     Input,
@@ -29,11 +30,10 @@ from chargebridge.chargepoint.turn import (
     OperatorAsked,
     Output,
     ReadStore,
-    Released,
     SendFrame,
     SetPing,
     StoreRead,
-    Woken,
+    TimerFired,
 )
 from chargebridge.chargers.model import ChargerCommand
 from chargebridge.clock import Clock
@@ -51,7 +51,9 @@ REBUILD_PAUSE_S: Final = 1.0
 """Real seconds before a charge point whose turn raised is rebuilt and tries again."""
 LONGEST_SET_ASIDE: Final = 4096
 """Characters that are kept of an input that was set aside, and of why."""
-_TAKEN_AGAIN: Final = ChargerTold | CommandEnded | Described | Released | Assigned | OperatorAsked
+_TAKEN_AGAIN: Final = (
+    ChargerReported | CommandEnded | ChargerDescribed | ChargerReleased | ChargerAssigned | OperatorAsked
+)
 """Frames die with the link, which a failed turn closes; link, deadlines and queue are looked at anew."""
 _LOGGED: Final = frozenset(
     {
@@ -130,7 +132,7 @@ class Runtime:
             self._begin_again(binding)
             self._rebuild_later(binding)
             return
-        self._take(binding, effects, Woken(), None)
+        self._take(binding, effects, TimerFired(), None)
 
     def turn(self, binding: Binding, an_input: Input, receipt: Receipt | None = None) -> None:
         """Run one turn; what it leads to happens when it is durable.
@@ -142,7 +144,7 @@ class Runtime:
             return
         if type(an_input) is FrameReceived and binding.uncommitted >= MOST_UNCOMMITTED:
             binding.link.close(an_input.epoch, "calls come faster than they can be made durable")
-        elif type(an_input) is ChargerTold and receipt is not None and not self.intake.has_room(binding):
+        elif type(an_input) is ChargerReported and receipt is not None and not self.intake.has_room(binding):
             self.intake.miss(binding, an_input.event)
         elif binding.again is None:
             self._turn(binding, an_input, receipt, has_failed=False)
@@ -186,7 +188,7 @@ class Runtime:
     def _wake(self, binding: Binding) -> None:
         wake_at = binding.charge_point.wake_at
         if wake_at <= self._clock.now().mono:
-            self.turn(binding, Woken())
+            self.turn(binding, TimerFired())
         else:
             self._wheel.wake(binding, wake_at)
 
@@ -418,7 +420,7 @@ class Runtime:
             return
         reachable = self.intake.caught_up(binding)
         if reachable is not None:
-            self.turn(binding, ChargerTold(reachable))
+            self.turn(binding, ChargerReported(reachable))
         self.intake.have_told_anew(binding)
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.turn import (
-    ChargerTold,
+    ChargerReported,
     FrameReceived,
     LinkClosed,
     LinkOpened,
@@ -70,7 +70,7 @@ class Site:
     def measure(self, session):
         self.register_wh += 30
         self.turn(
-            ChargerTold(
+            ChargerReported(
                 Measured(
                     at_ms=self.now.utc_ms,
                     readings=(
@@ -88,7 +88,7 @@ class Site:
         """One session."""
         started_ms, start_wh = self.now.utc_ms, self.register_wh
         self.turn(
-            ChargerTold(
+            ChargerReported(
                 SessionStarted(at_ms=started_ms, session=session, id_tag="TAG1", register_wh=start_wh)
             )
         )
@@ -98,7 +98,7 @@ class Site:
                 self.measure(session)
             self.commit()
         self.turn(
-            ChargerTold(
+            ChargerReported(
                 SessionEnded(
                     at_ms=self.now.utc_ms,
                     session=session,

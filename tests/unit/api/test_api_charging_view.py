@@ -9,7 +9,7 @@ from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.model.state import DynamicCurrent, Settings, State, dump
 from chargebridge.chargepoint.records import StoredChargePoint, StoredProfile
-from chargebridge.chargepoint.turn import Effects, Woken
+from chargebridge.chargepoint.turn import Effects, TimerFired
 from chargebridge.chargers.model import Capability, Plan, PlanPeriod, SetLimit
 from chargebridge.clock import Instant
 from chargebridge.gateway.charging import DynamicCurrentView, ProfileView, charging_view
@@ -111,7 +111,7 @@ def test_looking_changes_nothing_not_even_what_is_over():
     assert charging_view(found).dynamic_currents == []
     assert charging_view(found).limit_a == 10.0
     assert dump(found.state) == before
-    assert found.handle(Woken(), Instant(NOW_MS, 1000.0)) == Effects([], [])
+    assert found.handle(TimerFired(), Instant(NOW_MS, 1000.0)) == Effects([], [])
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ from chargebridge.chargepoint.records import (
     TokensFound,
 )
 from chargebridge.chargepoint.turn import (
-    ChargerTold,
+    ChargerReported,
     CloseLink,
     CommandCharger,
     CommandEnded,
@@ -50,7 +50,7 @@ from chargebridge.chargepoint.turn import (
     ReadStore,
     SendFrame,
     StoreRead,
-    Woken,
+    TimerFired,
 )
 from chargebridge.chargers.model import (
     Capability,
@@ -334,7 +334,7 @@ class Bench:
         while (at := self.cp.wake_at) <= until:
             assert at < inf
             self._pass(max(at - self.mono, 0.0))
-            self.turn(Woken())
+            self.turn(TimerFired())
             if answering:
                 self.settle()
         self._pass(until - self.mono)
@@ -411,7 +411,7 @@ class Bench:
     # --- the charger
 
     def tell(self, event):
-        return self.turn(ChargerTold(event))
+        return self.turn(ChargerReported(event))
 
     def reachable(self, yes=True):
         self.tell(Reachable(at_ms=self.utc_ms, reachable=yes))

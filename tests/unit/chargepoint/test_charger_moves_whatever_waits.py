@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chargebridge.chargepoint.records import Told, ToldSession
-from chargebridge.chargepoint.turn import Assigned, ChargerTold, Released
+from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReleased, ChargerReported
 from chargebridge.chargers.model import Measured, Quantity, Reading, SessionEnd, SessionEnded, SessionStarted
 
 pytestmark = pytest.mark.unit
@@ -70,7 +70,7 @@ class Installation:
 
     def move(self, place):
         """What a reload does."""
-        self.at.turn(Released())
+        self.at.turn(ChargerReleased())
         self.at.settle()
         rest = self.at.cp.abandoned
         self.at = self.benches[place]
@@ -81,10 +81,10 @@ class Installation:
             edge_ms = rest.stopped_ms if over else rest.sampled_ms
             told = Told(rest.session, edge_ms, rest.register_wh)
         older = tuple(one for one in history if one.told.session < told.session)
-        self.at.turn(Assigned(told.session, told.at_ms, told.register_wh, (), HORIZON_MS, older))
+        self.at.turn(ChargerAssigned(told.session, told.at_ms, told.register_wh, (), HORIZON_MS, older))
         if not over:
             self.at.turn(
-                ChargerTold(
+                ChargerReported(
                     SessionStarted(
                         at_ms=rest.sampled_ms,
                         session=rest.session,

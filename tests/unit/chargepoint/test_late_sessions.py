@@ -12,7 +12,7 @@ from chargebridge.chargepoint.charger.reported_sessions import RUNS_AT_MOST, RUN
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import Told, ToldSession
 from chargebridge.chargepoint.transactions.sessions import HELD_AT_MOST
-from chargebridge.chargepoint.turn import Assigned, Notice, NoticeKind, Released, SendFrame
+from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReleased, Notice, NoticeKind, SendFrame
 from chargebridge.chargers.model import (
     ChargerState,
     EndSession,
@@ -463,7 +463,7 @@ class TestAnotherCharger:
             away,
             Measured(at_ms=edges(6)[0] + 1000, readings=(Reading(Quantity.ENERGY_WH, 1650),), session=6),
         )
-        away.turn(Released())
+        away.turn(ChargerReleased())
         away.settle()
         begins_ms, begins_wh, _, _ = edges(6)
         assert account(away) == [
@@ -476,7 +476,7 @@ class TestAnotherCharger:
 
     def test_the_newest_may_be_over(self, away):
         tell(away, started(5), ended(6))
-        away.turn(Released())
+        away.turn(ChargerReleased())
         away.settle()
         assert account(away)[1:] == [whole(6)]
         assert (away.cp.abandoned.session, away.cp.abandoned.stopped_ms) == (6, edges(6)[2])
@@ -490,18 +490,18 @@ class TestAnotherCharger:
         assert away.cp.state.told_sessions == ()
 
     def test_what_was_told_elsewhere_is_told_once(self, away):
-        away.turn(Assigned(5, edges(5)[2], edges(5)[3]))
+        away.turn(ChargerAssigned(5, edges(5)[2], edges(5)[3]))
         assert tell(away, ended(4), ended(5), started(5), ended(6)) == [whole(6)]
 
     def moved(self, new_bench, away, *numbers):
         """Move the charger to another charge point, where only the store knows what these have told of it."""
-        away.turn(Released())
+        away.turn(ChargerReleased())
         away.settle()
         other = new_bench("easee").ready()
         other.utc_ms = away.utc_ms
         *older, newest = (lately(number) for number in numbers)
         edge = newest.told
-        other.turn(Assigned(edge.session, edge.at_ms, edge.register_wh, (), T0_MS, tuple(older)))
+        other.turn(ChargerAssigned(edge.session, edge.at_ms, edge.register_wh, (), T0_MS, tuple(older)))
         return other
 
     def test_a_record_that_comes_after_it_has_moved_is_told_by_the_new_one(self, new_bench, away):

@@ -4,7 +4,7 @@ import pytest
 from msgspec import structs
 
 from chargebridge.chargepoint.transactions.sessions import HELD_AT_MOST
-from chargebridge.chargepoint.turn import Notice, NoticeKind, Released
+from chargebridge.chargepoint.turn import ChargerReleased, Notice, NoticeKind
 from chargebridge.chargers.model import SessionEnd, SessionEnded, SessionStarted
 
 pytestmark = pytest.mark.unit
@@ -160,7 +160,7 @@ def test_the_log_warns_once_of_each_session_that_was_rebuilt(away):
 
 def test_one_that_waits_when_the_charger_goes_is_told_as_rebuilt(away):
     tell(away, started(5), rebuilt(6))
-    away.turn(Released())
+    away.turn(ChargerReleased())
     away.settle()
     assert kept(away)[1:] == [(6, "MISSED", 90, True)]
     assert away.cp.abandoned.rebuilt

@@ -15,7 +15,7 @@ from chargebridge.chargepoint.model.state import Purpose, Settings, State
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import Told
 from chargebridge.chargepoint.transactions import meter_values, sampling, sessions
-from chargebridge.chargepoint.turn import Assigned, NoticeKind
+from chargebridge.chargepoint.turn import ChargerAssigned, NoticeKind
 from chargebridge.chargers.model import (
     Capability,
     ChargerEvent,
@@ -161,7 +161,7 @@ def released(charge_point: ChargePoint) -> None:
     charge_point.changed()
 
 
-def assigned(charge_point: ChargePoint, assigned: Assigned) -> None:
+def assigned(charge_point: ChargePoint, assigned: ChargerAssigned) -> None:
     """A charger is this charge point's from now on: what was told of it before is not told again."""
     charge_point.state.told = (
         Told(assigned.session, assigned.at_ms, assigned.register_wh) if assigned.session else None
