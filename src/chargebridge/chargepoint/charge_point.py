@@ -93,7 +93,7 @@ class VirtualChargePoint(ChargePoint):
         charger_events.check_identity(self)
         if self.is_new:
             configuration.write_initial(self)
-            self.changed()
+            self.mark_dirty()
         if "WebSocketPingInterval" in self.configuration:
             _set_ping(self)
         authorization.resume(self)
@@ -174,7 +174,7 @@ class VirtualChargePoint(ChargePoint):
         if self.state.reset is not None:
             resets.proceed(self)
         # What follows from the state.
-        if self._changed:
+        if self._dirty:
             if self.state.scheduled:
                 availability.apply_scheduled(self)
             status.refresh(self)
@@ -183,8 +183,8 @@ class VirtualChargePoint(ChargePoint):
         # What is said next.
         if self.call is None and self.epoch:
             calls.advance(self)
-        if self._changed:
-            self._changed = False
+        if self._dirty:
+            self._dirty = False
             self._records.append(SaveState(state.dump(self.state)))
         self.wake_at = min(self.timers.values(), default=inf)
         return Effects(self._records, self._outputs)
@@ -219,7 +219,7 @@ _TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
 
 
 def _set_ping(charge_point: ChargePoint) -> None:
-    charge_point.let_out(SetPing(configuration.integer(charge_point, "WebSocketPingInterval")))
+    charge_point.emit(SetPing(configuration.integer(charge_point, "WebSocketPingInterval")))
 
 
 _EFFECTS: Final[Mapping[str, Callable[[ChargePoint], None]]] = {

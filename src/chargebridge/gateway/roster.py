@@ -308,7 +308,7 @@ class Roster:
         """Tell a charge point what is configured now; what its charger is, it knows already."""
         binding = self.bindings[settings.central_system, settings.identity]
         binding.charge_point.adopt(self.own_settings(settings))
-        binding.charge_point.changed()
+        binding.charge_point.mark_dirty()
         self.runtime.turn(binding, TimerFired())  # what it promises the charger may be something else now
         binding.link.set_password(self.password(settings))
 

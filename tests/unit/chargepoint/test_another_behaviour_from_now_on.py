@@ -24,7 +24,7 @@ def configure(bench, key, value):
 def go_by(bench, preset):
     """Do what a reload of the configuration does to a charge point."""
     bench.cp.adopt(structs.replace(bench.settings, behaviour=behaviour(preset)))
-    bench.cp.changed()
+    bench.cp.mark_dirty()
     bench.turn(TimerFired())
 
 

@@ -45,7 +45,7 @@ def token_presented(charge_point: ChargePoint, event: TokenPresented) -> None:
         return
     state.tokens = state.tokens.with_event(event.at_ms, charge_point.now.utc_ms)
     clock.note(charge_point, event.at_ms)
-    charge_point.changed()
+    charge_point.mark_dirty()
     if waiting_sessions.succeeded(charge_point):
         # It is meant for the newer session, whose turn has not come.
         state.held_token = event
@@ -110,7 +110,7 @@ def authorize_remote(charge_point: ChargePoint, id_tag: str, profile: bytes | No
 
 def _look_up(charge_point: ChargePoint, authorizing: Authorizing) -> None:
     charge_point.authorizing = authorizing
-    charge_point.let_out(ReadStore(_query(authorizing)))
+    charge_point.emit(ReadStore(_query(authorizing)))
 
 
 def _query(authorizing: Authorizing) -> TokenQuery:
@@ -266,7 +266,7 @@ def end_intent(charge_point: ChargePoint) -> None:
     if charge_point.state.intent is not None:
         charge_point.state.intent = None
         charge_point.cancel_timer(Timer.CONNECTION)
-        charge_point.changed()
+        charge_point.mark_dirty()
 
 
 def not_carried_out(charge_point: ChargePoint) -> None:
@@ -284,7 +284,7 @@ def connection_timed_out(charge_point: ChargePoint) -> None:
     state.preparing_until_ms = None
     if state.charger is ChargerState.AWAITING_TOKEN and charge_point.running is None:
         state.finished = True
-    charge_point.changed()
+    charge_point.mark_dirty()
 
 
 def car_waits(charge_point: ChargePoint) -> None:
@@ -300,12 +300,12 @@ def car_waits(charge_point: ChargePoint) -> None:
         seconds = configuration.integer(charge_point, "ConnectionTimeOut")
         state.preparing_until_ms = charge_point.now.utc_ms + seconds * 1000
         charge_point.set_timer(Timer.CONNECTION, seconds)
-        charge_point.changed()
+        charge_point.mark_dirty()
     elif not waits and state.preparing_until_ms is not None:
         # An intent would have taken the timer over, and this with it.
         state.preparing_until_ms = None
         charge_point.cancel_timer(Timer.CONNECTION)
-        charge_point.changed()
+        charge_point.mark_dirty()
 
 
 def connection_timeout_changed(charge_point: ChargePoint) -> None:
@@ -319,7 +319,7 @@ def connection_timeout_changed(charge_point: ChargePoint) -> None:
             state.intent = structs.replace(state.intent, until_ms=until_ms)
         else:
             state.preparing_until_ms = until_ms
-        charge_point.changed()
+        charge_point.mark_dirty()
 
 
 def resume(charge_point: ChargePoint) -> None:

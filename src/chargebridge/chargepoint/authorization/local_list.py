@@ -40,7 +40,7 @@ def switched(charge_point: ChargePoint) -> None:
 def _changed(charge_point: ChargePoint) -> None:
     charge_point.state.list_revision += 1
     charge_point.state.list_conflict = None
-    charge_point.changed()
+    charge_point.mark_dirty()
     list_copy.synchronize(charge_point)
 
 
@@ -63,7 +63,7 @@ def send_local_list(
         return SendLocalListResponse(status=UpdateStatus.ACCEPTED)
     query = TokenQuery(tuple(one.id_tag for one in entries))
     charge_point.held_list = HeldList(call_id, request, query)
-    charge_point.let_out(ReadStore(query))
+    charge_point.emit(ReadStore(query))
     return None
 
 
@@ -140,7 +140,7 @@ def look_up(charge_point: ChargePoint, id_tag: str, status: AuthorizationStatus)
     """Compare the central system's word on a token with the list's, which is read first (`LL-9`)."""
     if charge_point.state.list_version and configuration.boolean(charge_point, "LocalAuthListEnabled"):
         charge_point.verdicts = (*charge_point.verdicts, Verdict(id_tag, status))
-        charge_point.let_out(ReadStore(TokenQuery((id_tag,))))
+        charge_point.emit(ReadStore(TokenQuery((id_tag,))))
 
 
 def _compare(charge_point: ChargePoint, query: TokenQuery, found: TokensFound) -> None:
@@ -166,6 +166,6 @@ def judge(charge_point: ChargePoint, id_tag: str, status: AuthorizationStatus, l
     )
     if contradicted != told:
         state.list_conflict = id_tag if contradicted else None
-        charge_point.changed()
+        charge_point.mark_dirty()
         if contradicted:
             charge_point.notice(NoticeKind.LOCAL_LIST_CONFLICT, "")

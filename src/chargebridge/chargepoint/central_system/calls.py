@@ -61,7 +61,7 @@ def silence(charge_point: ChargePoint) -> None:
 def drop_link(charge_point: ChargePoint, reason: str) -> None:
     """Close the connection once what was said before is written, and forget what was under way."""
     if charge_point.epoch:
-        charge_point.let_out(CloseLink(charge_point.epoch, reason))
+        charge_point.emit(CloseLink(charge_point.epoch, reason))
         link_lost(charge_point)
 
 
@@ -142,7 +142,7 @@ def _next_id(charge_point: ChargePoint) -> str:
 
 def _open(charge_point: ChargePoint, id: str, kind: CallKind, frame: bytes) -> None:
     charge_point.call = OpenCall(id, kind)
-    charge_point.let_out(SendFrame(charge_point.epoch, frame))
+    charge_point.emit(SendFrame(charge_point.epoch, frame))
     charge_point.set_timer(Timer.CALL, charge_point.settings.call_timeout_s)
 
 

@@ -56,7 +56,7 @@ def data_transfer(
         return _refuse("another list of sessions is being read; ask again when it is answered")
     query = SessionQuery(from_ms, until_ms, MOST_SESSIONS)
     charge_point.held_transfer = HeldTransfer(call_id, Wanted(name), query)
-    charge_point.let_out(ReadStore(query))
+    charge_point.emit(ReadStore(query))
     return None
 
 
@@ -108,7 +108,7 @@ def _override_schedule(charge_point: ChargePoint, request: DataTransfer) -> Data
     elif state.plan is None and not state.plan_unknown:
         # Nothing is stored in the charger: what is carried out from here is set aside here.
         limits.overridden(charge_point)
-        charge_point.changed()
+        charge_point.mark_dirty()
     else:
         return _refuse("the charger cannot set its stored schedule aside")
     return DataTransferResponse(status=DataTransferStatus.ACCEPTED)

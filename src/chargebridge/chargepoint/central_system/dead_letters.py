@@ -31,7 +31,7 @@ def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
     """Send again what an operator names; answered once that is durable."""
     if charge_point.sending_again is not None:
         refusal = "dead letters are being sent again; ask again when that is done"
-        charge_point.let_out(OperatorAnswered(asked.ask, accepted=False, detail=refusal))
+        charge_point.emit(OperatorAnswered(asked.ask, accepted=False, detail=refusal))
         return
     wanted = None if asked.transaction is None else (asked.transaction,)
     begin(charge_point, wanted, asked.ask)
@@ -47,7 +47,7 @@ def begin(charge_point: ChargePoint, wanted: tuple[int, ...] | None, ask: int | 
     """
     query = LettersQuery(0, PAGE, wanted)
     charge_point.sending_again = SendingAgain(query, ask)
-    charge_point.let_out(ReadStore(query))
+    charge_point.emit(ReadStore(query))
 
 
 def letters_read(
@@ -65,7 +65,7 @@ def letters_read(
     if sending.outdated:
         # What was found may lack the Stop of a transaction whose Start it has.
         charge_point.sending_again = sending._replace(outdated=False)
-        charge_point.let_out(ReadStore(query))
+        charge_point.emit(ReadStore(query))
         return None
     for letters in found.transactions:
         messages = _send_again(charge_point, letters)
@@ -76,12 +76,12 @@ def letters_read(
     if found.more:
         query = structs.replace(query, after=found.transactions[-1].transaction.number)
         charge_point.sending_again = sending._replace(query=query)
-        charge_point.let_out(ReadStore(query))
+        charge_point.emit(ReadStore(query))
         return None
     forget(charge_point)
     if sending.ask is None:
         return sending.transactions
-    charge_point.let_out(_answer(sending, sending.ask))
+    charge_point.emit(_answer(sending, sending.ask))
     return None
 
 

@@ -84,7 +84,7 @@ def _answer(charge_point: ChargePoint, call: Call) -> None:
 
 
 def _send(charge_point: ChargePoint, frame: bytes) -> None:
-    charge_point.let_out(SendFrame(charge_point.epoch, frame))
+    charge_point.emit(SendFrame(charge_point.epoch, frame))
 
 
 def _handle(charge_point: ChargePoint, call: Call, request: Request) -> Response | bytes | None:

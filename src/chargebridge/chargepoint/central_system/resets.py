@@ -39,7 +39,7 @@ def begin(charge_point: ChargePoint, kind: ResetType) -> bool:
         state.reset = kind
         state.reset_until_ms = charge_point.now.utc_ms + round(RESET_WAIT_S * 1000)
         charge_point.set_timer(Timer.RESET, RESET_WAIT_S)
-        charge_point.changed()
+        charge_point.mark_dirty()
         if state.intent is not None:
             authorization.give_up_intent(charge_point)
         sessions.wait_no_longer(charge_point)  # whoever charges now is to end
@@ -88,7 +88,7 @@ def reboot_failed(charge_point: ChargePoint) -> None:
     else:
         restarts.restart_overdue(charge_point)
         state.reset_failed = True
-    charge_point.changed()
+    charge_point.mark_dirty()
 
 
 def reboot_again(charge_point: ChargePoint) -> None:

@@ -66,7 +66,7 @@ def unlock_ended(charge_point: ChargePoint, *, unlocked: bool) -> None:
     """The charger has tried to unlock."""
     if unlocked and charge_point.state.locked is not None:
         charge_point.state.locked = None
-        charge_point.changed()
+        charge_point.mark_dirty()
     held = charge_point.held
     if held is None or held.waits_for_session:
         return  # the outcome of one whose link is gone
@@ -78,7 +78,7 @@ def _answer_held(charge_point: ChargePoint, held: HeldUnlock, *, unlocked: bool)
     charge_point.cancel_timer(Timer.HELD_ANSWER)
     if held.ask:
         detail = "unlocked" if unlocked else "the charger did not unlock"
-        charge_point.let_out(OperatorAnswered(held.ask, unlocked, detail))
+        charge_point.emit(OperatorAnswered(held.ask, unlocked, detail))
     else:
         status = UnlockStatus.UNLOCKED if unlocked else UnlockStatus.UNLOCK_FAILED
         charge_point.answer(held.call_id, UnlockConnectorResponse(status=status))

@@ -172,7 +172,7 @@ def _keep(charge_point: ChargePoint, kept: list[Installed]) -> None:
         if installed not in kept:
             charge_point.record(DropProfile(installed.profile.charging_profile_id))
     charge_point.profiles = tuple(kept)
-    charge_point.changed()
+    charge_point.mark_dirty()
 
 
 # --- profiles of a transaction ----------------------------------------------------------------------

@@ -31,7 +31,7 @@ def believed(charge_point: ChargePoint, event: ChargerEvent) -> ChargerEvent | N
             if event.at_ms in state.timeless_tokens:
                 return None
             state.timeless_tokens = (*state.timeless_tokens, event.at_ms)[-REMEMBERED:]
-            charge_point.changed()
+            charge_point.mark_dirty()
         event = structs.replace(event, at_ms=max(now_ms, state.newest_ms) if host_is_behind else now_ms)
     if isinstance(event, SessionEnded) and not EARLIEST_MS <= event.started_at_ms <= event.at_ms:
         event = structs.replace(event, started_at_ms=event.at_ms)
@@ -43,4 +43,4 @@ def note(charge_point: ChargePoint, at_ms: int) -> None:
     state, now_ms = charge_point.state, charge_point.now.utc_ms
     if state.newest_ms < at_ms <= max(now_ms, state.newest_ms) + FUTURE_MS:
         state.newest_ms = at_ms
-        charge_point.changed()
+        charge_point.mark_dirty()

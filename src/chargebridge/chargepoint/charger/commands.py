@@ -64,7 +64,7 @@ def show_refusal(charge_point: ChargePoint, id_tag: str) -> None:
     """Show the driver at the reader that the token may not charge; nothing depends on its outcome."""
     number, expires_ms = _stamp(charge_point, _REFUSAL_SHOWN_MS)
     command = Authorize(number=number, expires_ms=expires_ms, id_tag=id_tag, accepted=False)
-    charge_point.let_out(CommandCharger(command))
+    charge_point.emit(CommandCharger(command))
     charge_point.notice(NoticeKind.AUTHORIZATION_REFUSED, "")
 
 
@@ -126,7 +126,7 @@ def keep_list(charge_point: ChargePoint, version: int, tokens: tuple[ListedToken
     """
     number, expires_ms = _stamp(charge_point, round(LIST_VALID_S * 1000))
     command = KeepList(number=number, expires_ms=expires_ms, version=version, tokens=tokens)
-    charge_point.let_out(CommandCharger(command))
+    charge_point.emit(CommandCharger(command))
     return number
 
 
@@ -171,7 +171,7 @@ def _stamp(charge_point: ChargePoint, valid_ms: int) -> tuple[int, int]:
     """
     state, now_ms = charge_point.state, charge_point.now.utc_ms
     state.command_number = max(state.command_number + 1, now_ms)
-    charge_point.changed()
+    charge_point.mark_dirty()
     return state.command_number, now_ms + valid_ms
 
 
@@ -185,7 +185,7 @@ def _ask(charge_point: ChargePoint, purpose: Purpose, command: ChargerCommand) -
     forget(charge_point, purpose)
     charge_point.state.asked = (*charge_point.state.asked, Asked(purpose, command))
     if purpose in ONE_SHOT:
-        charge_point.let_out(CommandCharger(command))
+        charge_point.emit(CommandCharger(command))
     elif charge_point.reachable:
         # What is desired of a charger that is away is asked when it is back.
         give(charge_point, command)
@@ -193,7 +193,7 @@ def _ask(charge_point: ChargePoint, purpose: Purpose, command: ChargerCommand) -
 
 def give(charge_point: ChargePoint, command: ChargerCommand) -> None:
     """Give the charger something that is desired, and see in a while what has become of it."""
-    charge_point.let_out(CommandCharger(command))
+    charge_point.emit(CommandCharger(command))
     look_again(charge_point, RETRY_S * 2)
 
 
@@ -214,14 +214,14 @@ def forget(charge_point: ChargePoint, purpose: Purpose) -> None:
     kept = tuple(asked for asked in state.asked if asked.purpose is not purpose)
     if len(kept) < len(state.asked):
         state.asked = kept
-        charge_point.changed()
+        charge_point.mark_dirty()
 
 
 def replace(charge_point: ChargePoint, known: Asked) -> None:
     """Remember this instead of what was asked for its purpose."""
     state = charge_point.state
     state.asked = tuple(known if asked.purpose is known.purpose else asked for asked in state.asked)
-    charge_point.changed()
+    charge_point.mark_dirty()
 
 
 def session_began(charge_point: ChargePoint) -> None:

@@ -199,7 +199,7 @@ def plan_written(charge_point: ChargePoint, plan: Plan | None) -> None:
 def plan_impossible(charge_point: ChargePoint, plan: Plan | None) -> None:
     """The charger cannot keep this plan: it keeps none then, since an older one would bind it, too."""
     charge_point.state.plan_impossible = plan
-    charge_point.changed()
+    charge_point.mark_dirty()
     refresh(charge_point)
 
 
@@ -236,7 +236,7 @@ def lost(charge_point: ChargePoint) -> None:
     """The charger has restarted, or another car has come: it may have forgotten what was volatile."""
     if charge_point.state.overridden is not None:
         charge_point.state.overridden = None
-        charge_point.changed()
+        charge_point.mark_dirty()
     give_again(charge_point)
 
 
@@ -257,4 +257,4 @@ def perhaps_overridden(charge_point: ChargePoint) -> None:
     """Nobody has told whether the charger has set its plan aside: that it follows it is not relied upon."""
     running = charge_point.running
     charge_point.state.override_unknown = None if running is None else running.session
-    charge_point.changed()
+    charge_point.mark_dirty()

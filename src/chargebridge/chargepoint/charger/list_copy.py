@@ -33,7 +33,7 @@ def synchronize(charge_point: ChargePoint, failures: int = 0) -> None:
         return
     charge_point.giving = Giving(state.list_revision, failures=failures)
     if state.list_version and configuration.boolean(charge_point, "LocalAuthListEnabled"):
-        charge_point.let_out(ReadStore(ListQuery()))
+        charge_point.emit(ReadStore(ListQuery()))
     else:
         _give(charge_point, (), failures)
 
@@ -71,7 +71,7 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
         return
     if outcome.outcome is Outcome.DONE:
         charge_point.state.list_kept = giving.revision
-        charge_point.changed()
+        charge_point.mark_dirty()
         again(charge_point)
     else:
         charge_point.notice(

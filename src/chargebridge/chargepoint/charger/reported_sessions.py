@@ -74,7 +74,7 @@ def note_told(charge_point: ChargePoint, told: Run) -> None:
         if lowest is not None:
             runs[lowest : lowest + 2] = [_joined(*runs[lowest : lowest + 2])]
     charge_point.state.told_sessions = tuple(runs)
-    charge_point.changed()
+    charge_point.mark_dirty()
 
 
 def _meet(one: Run, next_one: Run) -> bool:
@@ -96,7 +96,7 @@ def note_assumed(charge_point: ChargePoint, session: int, at_ms: int, register_w
     """Remember up to where a session is told of whose record has not come yet."""
     assumed = (*charge_point.state.assumed, Told(session, at_ms, register_wh))
     charge_point.state.assumed = assumed[-ASSUMED_AT_MOST:]
-    charge_point.changed()
+    charge_point.mark_dirty()
 
 
 def assumed(charge_point: ChargePoint, session: int) -> Told | None:
@@ -110,4 +110,4 @@ def record_came(charge_point: ChargePoint, session: int) -> None:
     kept = tuple(told for told in state.assumed if told.session != session)
     if len(kept) < len(state.assumed):
         state.assumed = kept
-        charge_point.changed()
+        charge_point.mark_dirty()

@@ -18,14 +18,14 @@ def expect(charge_point: ChargePoint) -> None:
     """Take the charger's next restart for the one that a reset has asked for."""
     charge_point.state.restart_expected_ms = charge_point.now.utc_ms + round(RESTART_EXPECTED_S * 1000)
     charge_point.set_timer(Timer.RESTART, RESTART_EXPECTED_S)
-    charge_point.changed()
+    charge_point.mark_dirty()
 
 
 def restart_overdue(charge_point: ChargePoint) -> None:
     """A restart of the charger is not the one that was asked for any more."""
     charge_point.state.restart_expected_ms = 0
     charge_point.cancel_timer(Timer.RESTART)
-    charge_point.changed()
+    charge_point.mark_dirty()
 
 
 def reset_at(charge_point: ChargePoint, at_ms: int) -> Reason | None:

@@ -13,7 +13,7 @@ def request_stop(charge_point: ChargePoint, reason: Reason, id_tag: str | None =
     state = charge_point.state
     if state.stop_request is None:
         state.stop_request = StopRequest(reason, id_tag)
-        charge_point.changed()
+        charge_point.mark_dirty()
         commands.end_session(charge_point)
 
 
@@ -27,6 +27,6 @@ def heed_refusal(charge_point: ChargePoint) -> None:
         return
     can_idle = Capability.LIMIT in charge_point.settings.capabilities
     if can_idle and not configuration.boolean(charge_point, "StopTransactionOnInvalidId"):
-        charge_point.changed()  # the limit is looked at again
+        charge_point.mark_dirty()  # the limit is looked at again
     else:
         request_stop(charge_point, Reason.DE_AUTHORIZED)

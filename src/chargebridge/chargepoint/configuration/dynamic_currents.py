@@ -27,7 +27,7 @@ def write(charge_point: ChargePoint, key: str, value: str) -> None:
         until_ms = charge_point.now.utc_ms + int(seconds) * 1000 if seconds else None
         others = (*others, DynamicCurrent(key, value, limit_ma, until_ms))
     state.dynamic = others
-    charge_point.changed()
+    charge_point.mark_dirty()
 
 
 def _holding(charge_point: ChargePoint) -> tuple[DynamicCurrent, ...]:
@@ -58,7 +58,7 @@ def forget_what_is_over(charge_point: ChargePoint) -> None:
     holding = tuple(_clamped(current, charge_point.now.utc_ms) for current in _holding(charge_point))
     if holding != charge_point.state.dynamic:
         charge_point.state.dynamic = holding
-        charge_point.changed()
+        charge_point.mark_dirty()
 
 
 def _clamped(current: DynamicCurrent, now_ms: int) -> DynamicCurrent:

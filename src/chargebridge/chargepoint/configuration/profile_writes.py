@@ -41,7 +41,7 @@ def count(charge_point: ChargePoint) -> None:
     days[today_] = days.get(today_, 0) + 1
     state.profile_writes = tuple(sorted(days.items()))[-DAYS_KEPT:]
     charge_point.record(PutProfileWrites(charge_point.settings.charger, today_, days[today_]))
-    charge_point.changed()
+    charge_point.mark_dirty()
     charge_point.notice(NoticeKind.PROFILE_WRITTEN, "")
 
 
@@ -50,7 +50,7 @@ def spare(charge_point: ChargePoint) -> None:
     state = charge_point.state
     if not state.memory_spared:
         state.memory_spared = True
-        charge_point.changed()
+        charge_point.mark_dirty()
         charge_point.notice(
             NoticeKind.MEMORY_SPARED,
             f"more than {WRITES_A_DAY} profiles a day: carried out through the volatile limit from now on;"
@@ -62,7 +62,7 @@ def room_again(charge_point: ChargePoint) -> None:
     """Profiles have come seldom for a while: the next time there is one too many is worth a warning again."""
     if charge_point.state.memory_spared and remaining(charge_point) >= WRITES_A_DAY:
         charge_point.state.memory_spared = False
-        charge_point.changed()
+        charge_point.mark_dirty()
 
 
 def today(charge_point: ChargePoint) -> str:

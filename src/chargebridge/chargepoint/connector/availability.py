@@ -30,11 +30,11 @@ def change_availability(
     waiting = tuple(change for change in state.scheduled if change[0] != request.connector_id)
     if waiting != state.scheduled:
         state.scheduled = waiting
-        charge_point.changed()
+        charge_point.mark_dirty()
     present = state.connector_operative if request.connector_id else state.operative
     disabled = state.charger is ChargerState.DISABLED  # perhaps by somebody else's word
     if present != wanted or (wanted and disabled):
-        charge_point.changed()
+        charge_point.mark_dirty()
         if not wanted and not _idle(charge_point):
             state.scheduled = (*waiting, (request.connector_id, wanted))
             return ChangeAvailabilityResponse(status=AvailabilityStatus.SCHEDULED)
@@ -62,7 +62,7 @@ def _apply(charge_point: ChargePoint, number: int, wanted: bool) -> None:
         state.connector_operative = wanted
     else:
         state.operative = wanted
-    charge_point.changed()
+    charge_point.mark_dirty()
     if Capability.AVAILABILITY in charge_point.settings.capabilities:
         commands.set_available(charge_point, available=state.operative and state.connector_operative)
 

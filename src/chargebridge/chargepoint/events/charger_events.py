@@ -70,7 +70,7 @@ def _state_changed(charge_point: ChargePoint, event: StateChanged) -> None:
     if event.state is ChargerState.DISCONNECTED:
         state.finished = state.unplugged = False
         state.locked = None
-    charge_point.changed()
+    charge_point.mark_dirty()
     authorization.car_waits(charge_point)
 
 
@@ -109,7 +109,7 @@ def described(charge_point: ChargePoint, info: ChargerInfo) -> None:
         state.foreign_cache = Capability.CACHE in info.capabilities
         if Capability.LIMIT in info.capabilities:
             commands.set_limit(charge_point, None, None)
-    charge_point.changed()
+    charge_point.mark_dirty()
     if charge_point.reachable:
         command_outcomes.reconcile(charge_point)
 
@@ -158,7 +158,7 @@ def released(charge_point: ChargePoint) -> None:
         dynamic=state.dynamic,
     )
     adopt(charge_point, charge_point.configured)
-    charge_point.changed()
+    charge_point.mark_dirty()
 
 
 def assigned(charge_point: ChargePoint, assigned: ChargerAssigned) -> None:
@@ -172,7 +172,7 @@ def assigned(charge_point: ChargePoint, assigned: ChargerAssigned) -> None:
     charge_point.state.plan_unknown = bool(assigned.session or assigned.profile_writes)
     charge_point.state.charger_name = charge_point.settings.charger
     sessions.forget_abandoned(charge_point)
-    charge_point.changed()
+    charge_point.mark_dirty()
 
 
 def adopt(charge_point: ChargePoint, settings: Settings) -> None:
@@ -188,4 +188,4 @@ def check_identity(charge_point: ChargePoint) -> None:
         released(charge_point)
     if charge_point.state.charger_name != present:
         charge_point.state.charger_name = present
-        charge_point.changed()
+        charge_point.mark_dirty()

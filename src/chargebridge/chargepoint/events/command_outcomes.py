@@ -127,7 +127,7 @@ def _done(charge_point: ChargePoint, command: ChargerCommand) -> None:
         charge_point.state.foreign_cache = False
     else:
         return
-    charge_point.changed()
+    charge_point.mark_dirty()
 
 
 def try_again(charge_point: ChargePoint) -> None:

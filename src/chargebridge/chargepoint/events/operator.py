@@ -30,4 +30,4 @@ def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
         return  # answered when the charger has tried
     else:
         accepted, detail = False, "an unlock is under way"
-    charge_point.let_out(OperatorAnswered(asked.ask, accepted, detail))
+    charge_point.emit(OperatorAnswered(asked.ask, accepted, detail))

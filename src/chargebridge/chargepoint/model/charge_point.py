@@ -57,7 +57,7 @@ class ChargePoint:
     """
 
     __slots__ = (
-        "_changed",
+        "_dirty",
         "_outputs",
         "_records",
         "abandoned",
@@ -128,7 +128,7 @@ class ChargePoint:
         self.now = Instant(0, 0.0)
         self.timers: dict[Timer, float] = {}
         self.wake_at = inf
-        """The monotonic time at which a `Woken` is wanted; infinity if never."""
+        """The monotonic time at which a `TimerFired` is wanted; infinity if never."""
 
         # The link and the calls on it.
         self.epoch = 0
@@ -214,7 +214,7 @@ class ChargePoint:
 
         self._records: list[Record] = []
         self._outputs: list[Output] = []
-        self._changed = False
+        self._dirty = False
         self.apply_settings(settings)
 
     def apply_settings(self, settings: Settings) -> None:
@@ -241,11 +241,11 @@ class ChargePoint:
     # --- what the concerns use --------------------------------------------------------------------
 
     def record(self, record: Record) -> None:
-        """Make this durable with the turn."""
+        """Add a record, which becomes durable with the turn."""
         self._records.append(record)
 
-    def let_out(self, output: Output) -> None:
-        """Let this out once the turn is durable."""
+    def emit(self, output: Output) -> None:
+        """Emit an output; it leaves once the turn is durable."""
         self._outputs.append(output)
 
     def answer(self, call_id: str, response: Response) -> None:
@@ -257,9 +257,9 @@ class ChargePoint:
         """Tell the operator's side; never carries secrets, and no more than fits into a line of a log."""
         self._outputs.append(Notice(kind, fit(detail, LONGEST_DETAIL), times))
 
-    def changed(self) -> None:
-        """The durable state is not what it was; it is saved at the end of the turn."""
-        self._changed = True
+    def mark_dirty(self) -> None:
+        """Have the durable state saved at the end of the turn, since it has changed."""
+        self._dirty = True
 
     def set_timer(self, timer: Timer, seconds: float) -> None:
         """Set or move a deadline."""

@@ -289,7 +289,7 @@ def read_on(charge_point: ChargePoint) -> None:
     """Ask for what lies behind the head, if anything does."""
     if charge_point.loaded_through < charge_point.next_sequence - 1 and not charge_point.reading_queue:
         charge_point.reading_queue = True
-        charge_point.let_out(ReadStore(QueueQuery(charge_point.loaded_through, PAGE)))
+        charge_point.emit(ReadStore(QueueQuery(charge_point.loaded_through, PAGE)))
 
 
 def page_read(charge_point: ChargePoint, page: QueuePage) -> None:

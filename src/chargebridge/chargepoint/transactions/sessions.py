@@ -76,7 +76,7 @@ def hold(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> Non
     """Keep what is told of another session than the running one until its turn comes."""
     state, was_succeeded = charge_point.state, waiting_sessions.succeeded(charge_point)
     state.held = tuple(sorted((*state.held, event), key=waiting_sessions.order))
-    charge_point.changed()
+    charge_point.mark_dirty()
     if waiting_sessions.succeeded(charge_point) and not was_succeeded:
         _await_end(charge_point)
     if len(state.held) > HELD_AT_MOST:
@@ -123,7 +123,7 @@ def _ready(charge_point: ChargePoint) -> SessionStarted | SessionEnded | None:
 def _take(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> None:
     state = charge_point.state
     state.held = tuple(held for held in state.held if held is not event)
-    charge_point.changed()
+    charge_point.mark_dirty()
     if isinstance(event, SessionStarted):
         transactions.begin(charge_point, event)
     else:

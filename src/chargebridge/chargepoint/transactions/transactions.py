@@ -236,7 +236,7 @@ def _note_edge(charge_point: ChargePoint, at_ms: int) -> None:
     state = charge_point.state
     state.edges = state.edges.with_event(at_ms, charge_point.now.utc_ms)
     clock.note(charge_point, at_ms)
-    charge_point.changed()
+    charge_point.mark_dirty()
 
 
 def as_far_as_known(charge_point: ChargePoint) -> Transaction | None:
