@@ -69,7 +69,7 @@ def every_eighth_stop_is_forgotten(patch):
 
 def repeats_begin_sessions(patch):
     """A session that is told of again begins again: it is doubled."""
-    patch.setattr(reported_sessions, "note_told", lambda charge_point, session: None)
+    patch.setattr(reported_sessions, "mark_reported", lambda charge_point, session: None)
 
 
 def retries_say_now(patch):

@@ -119,7 +119,7 @@ class VirtualChargePoint(ChargePoint):
                 if an_input.epoch == self.epoch:
                     requests.frame_received(self, an_input.data)
             case ChargerReported():
-                charger_events.told(self, an_input.event)
+                charger_events.received(self, an_input.event)
             case TimerFired():
                 pass  # what is overdue has been done already, as before any other input
             case StoreRead():

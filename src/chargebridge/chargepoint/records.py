@@ -65,7 +65,7 @@ class Transaction(Struct, frozen=True):
     need not be."""
 
 
-class Told(Struct, frozen=True):
+class ReportedSession(Struct, frozen=True):
     """How far a session of a charger has been told of, here or at another charge point."""
 
     session: int
@@ -73,11 +73,11 @@ class Told(Struct, frozen=True):
     register_wh: int
 
 
-class ToldSession(Struct, frozen=True):
+class ReportedSpan(Struct, frozen=True):
     """A session that transactions tell of, of whichever charge point, all of them together."""
 
     start_wh: int
-    told: Told
+    end: ReportedSession
     """The last of their ends; up to the newest sample where one has not ended."""
 
 

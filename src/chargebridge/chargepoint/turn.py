@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from chargebridge.chargepoint.records import Found, Query, Record, ToldSession
+from chargebridge.chargepoint.records import Found, Query, Record, ReportedSpan
 from chargebridge.chargers.model import ChargerCommand, ChargerEvent, ChargerInfo, CommandOutcome
 
 # --- inputs ---------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ class ChargerAssigned(Struct, frozen=True):
     since_ms: int | None = None
     """UTC; of the older sessions that ended later than that, those are told that are among `lately`.
     None: all of them."""
-    lately: tuple[ToldSession, ...] = ()
+    lately: tuple[ReportedSpan, ...] = ()
     """Older sessions that are told of, by number, rising."""
 
 

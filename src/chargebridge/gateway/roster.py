@@ -10,7 +10,7 @@ from msgspec import structs
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.model.state import Settings
-from chargebridge.chargepoint.records import StoredChargePoint, Told, ToldSession, Transaction
+from chargebridge.chargepoint.records import ReportedSession, ReportedSpan, StoredChargePoint, Transaction
 from chargebridge.chargepoint.turn import (
     ChargerAssigned,
     ChargerDescribed,
@@ -47,7 +47,7 @@ Pair = tuple[str, str]
 class History(NamedTuple):
     """What is known of a charger, wherever it was."""
 
-    sessions: tuple[ToldSession, ...] = ()
+    sessions: tuple[ReportedSpan, ...] = ()
     """Those that transactions tell of, by number, rising."""
     since_ms: int | None = None
     """UTC; of sessions that ended later than that, all that were told of are among `sessions`."""
@@ -268,9 +268,9 @@ class Roster:
         """
         keep_days = min(self.configuration.state.transactions_keep_days, LATE_DAYS)
         since_ms = self._clock.now().utc_ms - keep_days * 86_400_000
-        sessions = self.store.told_sessions(charger, SESSIONS_TOLD)
+        sessions = self.store.reported_sessions(charger, SESSIONS_TOLD)
         if len(sessions) == SESSIONS_TOLD:
-            since_ms = max(since_ms, sessions[0].told.at_ms)
+            since_ms = max(since_ms, sessions[0].end.at_ms)
         # However long ago it was: a plan stays in its memory until another is written.
         profile_writes = self.store.profile_writes(charger, since_day=0)
         return History(tuple(sessions), since_ms if sessions else None, profile_writes)
@@ -284,13 +284,13 @@ class Roster:
             rest: of the newest session that any charge point told of, if that runs on: the old charge point
                 has ended its transaction with the newest sample, and there this one begins.
         """
-        told = history.sessions[-1].told if history.sessions else Told(0, 0, 0)
+        told = history.sessions[-1].end if history.sessions else ReportedSession(0, 0, 0)
         if rest is not None:
             edge_ms = rest.sampled_ms if rest.stopped_ms is None else rest.stopped_ms
-            told = Told(rest.session, edge_ms, rest.register_wh)
+            told = ReportedSession(rest.session, edge_ms, rest.register_wh)
             if rest.stopped_ms is not None:
                 rest = None  # its end had waited until the charger was given up
-        older = tuple(one for one in history.sessions if one.told.session < told.session)
+        older = tuple(one for one in history.sessions if one.end.session < told.session)
         assigned = ChargerAssigned(
             told.session, told.at_ms, told.register_wh, history.profile_writes, history.since_ms, older
         )

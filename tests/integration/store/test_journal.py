@@ -31,6 +31,8 @@ from chargebridge.chargepoint.records import (
     QueueQuery,
     Record,
     Redeliver,
+    ReportedSession,
+    ReportedSpan,
     Requeue,
     SaveState,
     SendState,
@@ -39,8 +41,6 @@ from chargebridge.chargepoint.records import (
     StoredProfile,
     TokenQuery,
     TokensFound,
-    Told,
-    ToldSession,
     Transaction,
 )
 from chargebridge.store.batch import Batch
@@ -403,11 +403,14 @@ def test_what_is_told_of_a_charger_is_found_at_whichever_charge_point(tmp_path: 
         ):
             store.submit(charge_point, [PutTransaction(transaction)], transaction.number)
         await recorder.settled(1, 2, 3, 4, 5)
-        first, second = ToldSession(0, Told(7, 15, 100)), ToldSession(100, Told(9, 35, 150))
-        assert store.told_sessions("sim/A", 10) == [first, second]
-        assert store.told_sessions("sim/A", 1) == [second]
-        assert store.told_sessions("sim/C", 10) == [ToldSession(3, Told(8, 51, 0))]
-        assert store.told_sessions("sim/D", 10) == []
+        first, second = (
+            ReportedSpan(0, ReportedSession(7, 15, 100)),
+            ReportedSpan(100, ReportedSession(9, 35, 150)),
+        )
+        assert store.reported_sessions("sim/A", 10) == [first, second]
+        assert store.reported_sessions("sim/A", 1) == [second]
+        assert store.reported_sessions("sim/C", 10) == [ReportedSpan(3, ReportedSession(8, 51, 0))]
+        assert store.reported_sessions("sim/D", 10) == []
 
     in_store(tmp_path, check)
 

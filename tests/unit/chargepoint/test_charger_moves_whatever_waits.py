@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargebridge.chargepoint.records import Told, ToldSession
+from chargebridge.chargepoint.records import ReportedSession, ReportedSpan
 from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReleased, ChargerReported
 from chargebridge.chargers.model import Measured, Quantity, Reading, SessionEnd, SessionEnded, SessionStarted
 
@@ -76,11 +76,11 @@ class Installation:
         self.at = self.benches[place]
         over = rest is None or rest.stopped_ms is not None
         history = self.told()
-        told = history[-1].told if history else Told(0, 0, 0)
+        told = history[-1].end if history else ReportedSession(0, 0, 0)
         if rest is not None:
             edge_ms = rest.stopped_ms if over else rest.sampled_ms
-            told = Told(rest.session, edge_ms, rest.register_wh)
-        older = tuple(one for one in history if one.told.session < told.session)
+            told = ReportedSession(rest.session, edge_ms, rest.register_wh)
+        older = tuple(one for one in history if one.end.session < told.session)
         self.at.turn(ChargerAssigned(told.session, told.at_ms, told.register_wh, (), HORIZON_MS, older))
         if not over:
             self.at.turn(
@@ -101,8 +101,8 @@ class Installation:
         for number in numbers:
             parts = [one for one in self.transactions if one.session == number]
             end_ms = max(one.stopped_ms or one.sampled_ms for one in parts)
-            told = Told(number, end_ms, max(one.register_wh for one in parts))
-            found.append(ToldSession(min(one.meter_start_wh for one in parts), told))
+            told = ReportedSession(number, end_ms, max(one.register_wh for one in parts))
+            found.append(ReportedSpan(min(one.meter_start_wh for one in parts), told))
         return tuple(found)
 
     def account(self):

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from chargebridge.chargepoint.charger.reported_sessions import RUNS_AT_MOST, RUNS_REMEMBERED
 from chargebridge.chargepoint.model.timers import Timer
-from chargebridge.chargepoint.records import Told, ToldSession
+from chargebridge.chargepoint.records import ReportedSession, ReportedSpan
 from chargebridge.chargepoint.transactions.sessions import HELD_AT_MOST
 from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReleased, Notice, NoticeKind, SendFrame
 from chargebridge.chargers.model import (
@@ -62,10 +62,10 @@ def ended(session, reason=SessionEnd.EV_DISCONNECTED):
 
 def lately(session):
     """A session as a store tells of it; of a number, as it was told whole."""
-    if isinstance(session, ToldSession):
+    if isinstance(session, ReportedSpan):
         return session
     _, start_wh, stopped_ms, stop_wh = edges(session)
-    return ToldSession(start_wh, Told(session, stopped_ms, stop_wh))
+    return ReportedSpan(start_wh, ReportedSession(session, stopped_ms, stop_wh))
 
 
 def hundredth(number):
@@ -360,8 +360,8 @@ class TestRemembering:
             away.utc_ms = max(away.utc_ms, edges(number)[2])
             away.tell(ended(number))
             away.settle()
-        assert len(away.cp.state.told_sessions) == RUNS_AT_MOST
-        assert away.cp.state.told_sessions[0].first == 2
+        assert len(away.cp.state.reported_sessions) == RUNS_AT_MOST
+        assert away.cp.state.reported_sessions[0].first == 2
 
     def test_where_numbers_have_gaps_registers_show_that_nothing_is_missing(self, away):
         history = [hundredth(number) for number in range(1, 301)]
@@ -369,7 +369,7 @@ class TestRemembering:
         for event in history:
             away.tell(event)
             away.settle()
-        assert len(away.cp.state.told_sessions) == RUNS_REMEMBERED
+        assert len(away.cp.state.reported_sessions) == RUNS_REMEMBERED
         for event in (missing, *history):
             away.tell(event)
             away.settle()
@@ -487,7 +487,7 @@ class TestAnotherCharger:
         away.restart()
         away.boot()
         assert [transaction.charger for transaction in away.store.transactions.values()] == ["sim/SIM1"] * 3
-        assert away.cp.state.told_sessions == ()
+        assert away.cp.state.reported_sessions == ()
 
     def test_what_was_told_elsewhere_is_told_once(self, away):
         away.turn(ChargerAssigned(5, edges(5)[2], edges(5)[3]))
@@ -500,7 +500,7 @@ class TestAnotherCharger:
         other = new_bench("easee").ready()
         other.utc_ms = away.utc_ms
         *older, newest = (lately(number) for number in numbers)
-        edge = newest.told
+        edge = newest.end
         other.turn(ChargerAssigned(edge.session, edge.at_ms, edge.register_wh, (), T0_MS, tuple(older)))
         return other
 
@@ -524,7 +524,7 @@ class TestAnotherCharger:
         away.live(3600)
         (assumed, _) = account(away)
         stopped, stop_wh = assumed[3:5]
-        other = self.moved(new_bench, away, ToldSession(1200, Told(2, edges(2)[0], stop_wh)), 4)
+        other = self.moved(new_bench, away, ReportedSpan(1200, ReportedSession(2, edges(2)[0], stop_wh)), 4)
         assert stop_wh < edges(2)[3]
         assert tell(other, ended(2), ended(2)) == [("TAG2", stopped, stop_wh, *whole(2)[3:])]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import Run
-from chargebridge.chargepoint.records import Told, ToldSession
+from chargebridge.chargepoint.records import ReportedSession, ReportedSpan
 from chargebridge.chargers.model import SessionEnded, SessionStarted
 
 ASSUMED_AT_MOST: Final = 64
@@ -22,23 +22,25 @@ RUNS_AT_MOST: Final = 128
 
 def newest(charge_point: ChargePoint) -> int:
     """Return the highest number of a session that is told of or running; 0 for none."""
-    told, running = charge_point.state.told_sessions, charge_point.running
+    told, running = charge_point.state.reported_sessions, charge_point.running
     return max(told[-1].last if told else 0, running.session if running is not None else 0)
 
 
-def is_told(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> bool:
+def is_reported(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> bool:
     """Whether a session that is over is told of: here, or before the charger came to this charge point."""
     state, session = charge_point.state, event.session
-    if any(run.first <= session <= run.last for run in state.told_sessions):
+    if any(run.first <= session <= run.last for run in state.reported_sessions):
         return True
-    if state.told is None or session >= state.told.session:
+    if state.newest_elsewhere is None or session >= state.newest_elsewhere.session:
         return False
     # Its record may not have come before the charger did; a start alone tells nothing (see `newest`).
-    since_ms = state.told_since_ms
+    since_ms = state.reported_since_ms
     return isinstance(event, SessionStarted) or since_ms is None or event.at_ms < since_ms
 
 
-def told_elsewhere(charge_point: ChargePoint, since_ms: int | None, lately: tuple[ToldSession, ...]) -> None:
+def take_over_reported(
+    charge_point: ChargePoint, since_ms: int | None, lately: tuple[ReportedSpan, ...]
+) -> None:
     """Take over what is told of a charger that comes: its sessions that were told of before the newest one.
 
     Args:
@@ -46,16 +48,16 @@ def told_elsewhere(charge_point: ChargePoint, since_ms: int | None, lately: tupl
         since_ms: UTC; of sessions that ended later than that, all that were told of are among `lately`.
         lately: by session, rising.
     """
-    charge_point.state.told_since_ms = since_ms
+    charge_point.state.reported_since_ms = since_ms
     for one in lately:
-        session = one.told.session
-        note_told(charge_point, Run(session, session, one.start_wh, one.told.register_wh))
+        session = one.end.session
+        mark_reported(charge_point, Run(session, session, one.start_wh, one.end.register_wh))
     # An end may have been assumed, or be where the charger was given up, if energy lies behind it.
-    in_part = [one.told for one, later in pairwise(lately) if one.told.register_wh < later.start_wh]
-    charge_point.state.assumed = (*in_part, *(one.told for one in lately[-1:]))[-ASSUMED_AT_MOST:]
+    in_part = [one.end for one, later in pairwise(lately) if one.end.register_wh < later.start_wh]
+    charge_point.state.assumed = (*in_part, *(one.end for one in lately[-1:]))[-ASSUMED_AT_MOST:]
 
 
-def note_told(charge_point: ChargePoint, told: Run) -> None:
+def mark_reported(charge_point: ChargePoint, told: Run) -> None:
     """Remember that a session is told of between two registers, for ever.
 
     Sessions that follow each other are one run, so a whole history takes hardly any room. Where numbers have
@@ -63,7 +65,7 @@ def note_told(charge_point: ChargePoint, told: Run) -> None:
     Beyond that the lowest gap is: who has told of so many later ones will hardly tell of those.
     """
     runs: list[Run] = []
-    for run in sorted((*charge_point.state.told_sessions, told), key=lambda run: run.first):
+    for run in sorted((*charge_point.state.reported_sessions, told), key=lambda run: run.first):
         if runs and run.first <= runs[-1].last + 1:
             runs[-1] = _joined(runs[-1], run)
         else:
@@ -73,7 +75,7 @@ def note_told(charge_point: ChargePoint, told: Run) -> None:
         lowest = next(met, 0 if len(runs) > RUNS_AT_MOST else None)
         if lowest is not None:
             runs[lowest : lowest + 2] = [_joined(*runs[lowest : lowest + 2])]
-    charge_point.state.told_sessions = tuple(runs)
+    charge_point.state.reported_sessions = tuple(runs)
     charge_point.mark_dirty()
 
 
@@ -92,19 +94,19 @@ def _joined(one: Run, other: Run) -> Run:
     return Run(one.first, max(one.last, other.last), start_wh, stop_wh)
 
 
-def note_assumed(charge_point: ChargePoint, session: int, at_ms: int, register_wh: int) -> None:
+def mark_assumed(charge_point: ChargePoint, session: int, at_ms: int, register_wh: int) -> None:
     """Remember up to where a session is told of whose record has not come yet."""
-    assumed = (*charge_point.state.assumed, Told(session, at_ms, register_wh))
+    assumed = (*charge_point.state.assumed, ReportedSession(session, at_ms, register_wh))
     charge_point.state.assumed = assumed[-ASSUMED_AT_MOST:]
     charge_point.mark_dirty()
 
 
-def assumed(charge_point: ChargePoint, session: int) -> Told | None:
+def assumed(charge_point: ChargePoint, session: int) -> ReportedSession | None:
     """Return up to where a session is told of whose end was assumed; None for any other."""
     return next((told for told in charge_point.state.assumed if told.session == session), None)
 
 
-def record_came(charge_point: ChargePoint, session: int) -> None:
+def forget_assumed(charge_point: ChargePoint, session: int) -> None:
     """The record of a session is told of in full now: its repeats are repeats."""
     state = charge_point.state
     kept = tuple(told for told in state.assumed if told.session != session)

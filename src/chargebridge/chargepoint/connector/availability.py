@@ -71,7 +71,7 @@ def described(charge_point: ChargePoint) -> None:
     """The charger is known now: it is told if it was made inoperative before that, here or elsewhere."""
     state = charge_point.state
     usable = state.operative and state.connector_operative
-    had_another = state.told is not None
+    had_another = state.newest_elsewhere is not None
     if (had_another or not usable) and Capability.AVAILABILITY in charge_point.settings.capabilities:
         commands.set_available(charge_point, available=usable)
 

@@ -13,7 +13,7 @@ from chargebridge.chargepoint.events import command_outcomes
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import Purpose, Settings, State
 from chargebridge.chargepoint.model.timers import Timer
-from chargebridge.chargepoint.records import Told
+from chargebridge.chargepoint.records import ReportedSession
 from chargebridge.chargepoint.transactions import meter_values, sampling, sessions
 from chargebridge.chargepoint.turn import ChargerAssigned, NoticeKind
 from chargebridge.chargers.model import (
@@ -31,7 +31,7 @@ from chargebridge.chargers.model import (
 )
 
 
-def told(charge_point: ChargePoint, event: ChargerEvent) -> None:
+def received(charge_point: ChargePoint, event: ChargerEvent) -> None:
     """Take one event; the driver may repeat it, and may be late with it."""
     match clock.believed(charge_point, event):
         case None:
@@ -95,7 +95,7 @@ def described(charge_point: ChargePoint, info: ChargerInfo) -> None:
     state = charge_point.state
     if info == state.info:
         return
-    comes_from_elsewhere = state.info is None and state.told is not None
+    comes_from_elsewhere = state.info is None and state.newest_elsewhere is not None
     state.info = structs.replace(info, capabilities=_shared(info.capabilities))
     state.firmware = state.firmware or info.firmware
     if Capability.PLAN not in info.capabilities:
@@ -163,10 +163,10 @@ def released(charge_point: ChargePoint) -> None:
 
 def assigned(charge_point: ChargePoint, assigned: ChargerAssigned) -> None:
     """A charger is this charge point's from now on: what was told of it before is not told again."""
-    charge_point.state.told = (
-        Told(assigned.session, assigned.at_ms, assigned.register_wh) if assigned.session else None
+    charge_point.state.newest_elsewhere = (
+        ReportedSession(assigned.session, assigned.at_ms, assigned.register_wh) if assigned.session else None
     )
-    reported_sessions.told_elsewhere(charge_point, assigned.since_ms, assigned.lately)
+    reported_sessions.take_over_reported(charge_point, assigned.since_ms, assigned.lately)
     profile_writes.take_over(charge_point, assigned.profile_writes)
     # It may keep the plan of its last charge point; to be rid of one that is not there wears its memory.
     charge_point.state.plan_unknown = bool(assigned.session or assigned.profile_writes)

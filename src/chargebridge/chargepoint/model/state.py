@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from chargebridge.chargepoint.behaviour import Behaviour
-from chargebridge.chargepoint.records import Told
-from chargebridge.chargepoint.rules.replays import Heard
+from chargebridge.chargepoint.records import ReportedSession
+from chargebridge.chargepoint.rules.replays import EventTimes
 from chargebridge.chargers.model import (
     Capability,
     ChargerCommand,
@@ -155,7 +155,7 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """What the driver last said of the charger: a charge point is the same while its driver is away."""
     charger: ChargerState | None = None
     """None: never seen."""
-    states: Heard = Heard()
+    states: EventTimes = EventTimes()
     """When it told of its states; older reports are replays."""
     reason: str = ""
     fault: Fault | None = None
@@ -165,13 +165,13 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """It ended because the car's side was unplugged: said with Finishing (`TX-14`)."""
     preparing_until_ms: int | None = None
     """UTC; when a car that nobody authorizes has waited for ConnectionTimeOut."""
-    tokens: Heard = Heard()
+    tokens: EventTimes = EventTimes()
     """When tokens were presented; the same or older presentations are replays."""
     timeless_tokens: tuple[int, ...] = ()
     """The newest impossible times at which tokens were presented, by a charger that did not know the time."""
-    told_sessions: tuple[Run, ...] = ()
+    reported_sessions: tuple[Run, ...] = ()
     """Sessions that have ended and are told of, as runs of numbers that follow each other."""
-    edges: Heard = Heard()
+    edges: EventTimes = EventTimes()
     """When sessions began and ended; older presentations of tokens are late."""
     held: tuple[SessionStarted | SessionEnded, ...] = ()
     """What is told of other sessions than the running one, by session: it waits for that to end."""
@@ -179,17 +179,17 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """Presented meanwhile."""
     held_until_ms: int | None = None
     """UTC; until then the end of the running session is waited for, though a newer one is known."""
-    assumed: tuple[Told, ...] = ()
+    assumed: tuple[ReportedSession, ...] = ()
     """Sessions whose end was assumed, up to where they are told of: their records may tell of more."""
     newest_ms: int = 0
     """The latest time that the charger has told: the host's clock may be further behind."""
     charger_name: str = ""
     """Whose sessions, register and times these are: `Settings.charger` as it was then."""
-    told: Told | None = None
+    newest_elsewhere: ReportedSession | None = None
     """Set when a charger comes that has had other charge points, or comes back: its newest session that was
     told of there. Older ones are repeats; of this one only what lies behind the edge is left to tell."""
-    told_since_ms: int | None = None
-    """UTC; of the older ones that ended later than that, only those in `told_sessions` are repeats."""
+    reported_since_ms: int | None = None
+    """UTC; of the older ones that ended later than that, only those in `reported_sessions` are repeats."""
     register_wh: int | None = None
     operative: bool = True
     connector_operative: bool = True
@@ -209,7 +209,7 @@ class State(Struct, kw_only=True, omit_defaults=True):
     reboot_again_ms: int | None = None
     """UTC; when a charger that refused to restart is asked once more."""
     last_reset: LastReset | None = None
-    restarts: Heard = Heard()
+    restarts: EventTimes = EventTimes()
     """When the charger told of restarts; the same or older ones are replays."""
     command_number: int = 0
     asked: tuple[Asked, ...] = ()

@@ -17,7 +17,7 @@ REMEMBERED: Final = 8
 """Single times that are kept where the order of two clocks tells nothing."""
 
 
-class Heard(Struct, frozen=True):
+class EventTimes(Struct, frozen=True):
     """The times that a charger gave to events of one kind."""
 
     until_ms: int = 0
@@ -48,9 +48,9 @@ class Heard(Struct, frozen=True):
         # What lies days ahead was told under clocks that have been set right since.
         return at_ms < self.until_ms <= now_ms + FUTURE_MS
 
-    def with_event(self, at_ms: int, now_ms: int) -> "Heard":
+    def with_event(self, at_ms: int, now_ms: int) -> "EventTimes":
         """Return what has been heard once an event of this time is, too; arguments as above."""
         before_ms = self.until_ms if self.until_ms <= now_ms + FUTURE_MS or at_ms > now_ms + SKEW_MS else 0
         until_ms = max(before_ms, min(at_ms, now_ms))
         ahead = tuple(told_ms for told_ms in (*self.ahead, at_ms) if told_ms > until_ms)
-        return Heard(until_ms, ahead[-REMEMBERED:])
+        return EventTimes(until_ms, ahead[-REMEMBERED:])

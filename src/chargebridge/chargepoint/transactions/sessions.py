@@ -63,7 +63,7 @@ def session_ended(charge_point: ChargePoint, event: SessionEnded) -> None:
 def _is_known(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> bool:
     if isinstance(event, SessionEnded) and reported_sessions.assumed(charge_point, event.session) is not None:
         return waiting_sessions.is_held(charge_point, event)  # its record may tell of more
-    return reported_sessions.is_told(charge_point, event) or waiting_sessions.is_held(charge_point, event)
+    return reported_sessions.is_reported(charge_point, event) or waiting_sessions.is_held(charge_point, event)
 
 
 def is_over(charge_point: ChargePoint) -> None:

@@ -11,7 +11,7 @@ from chargebridge.chargepoint.charger.restarts import RESETS
 from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import LockedCable, Run, StopRequest
-from chargebridge.chargepoint.records import MessageKind, SendState, Told, Transaction
+from chargebridge.chargepoint.records import MessageKind, ReportedSession, SendState, Transaction
 from chargebridge.chargepoint.transactions import latest_values, ledger, queue, sampling, transaction_data
 from chargebridge.chargepoint.transactions.ledger import CONNECTOR
 from chargebridge.chargepoint.turn import NoticeKind
@@ -44,7 +44,7 @@ def begin(charge_point: ChargePoint, event: SessionStarted) -> None:
     intent = charge_point.state.intent
     id_tag = fit(event.id_tag or (intent.id_tag if intent else charge_point.settings.tag_for_untagged), 20)
     parent = intent.parent_id_tag if intent and same_token(intent.id_tag, id_tag) else None
-    at_ms, register_wh = _untold(charge_point, event.session, event.at_ms, event.register_wh)
+    at_ms, register_wh = _unreported(charge_point, event.session, event.at_ms, event.register_wh)
     began = _begin(charge_point, event.session, id_tag, at_ms, register_wh, parent)
     charge_point.running = began
     transaction_data.begin(charge_point, began)
@@ -101,13 +101,15 @@ def end(charge_point: ChargePoint, event: SessionEnded) -> None:
             _keep_cable(charge_point, running, request)
         _leave_cable(charge_point, event)
         return
-    told = _told_in_part(charge_point, event.session)
-    at_ms, register_wh = _untold(charge_point, event.session, event.started_at_ms, event.start_register_wh)
-    reported_sessions.record_came(charge_point, event.session)
+    told = _reported_in_part(charge_point, event.session)
+    at_ms, register_wh = _unreported(
+        charge_point, event.session, event.started_at_ms, event.start_register_wh
+    )
+    reported_sessions.forget_assumed(charge_point, event.session)
     if told is not None and event.register_wh <= told.register_wh:
         # Its start may come yet.
         all_of_it = Run(event.session, event.session, event.start_register_wh, event.register_wh)
-        reported_sessions.note_told(charge_point, all_of_it)
+        reported_sessions.mark_reported(charge_point, all_of_it)
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: all of it is told")
         return
     id_tag = fit(event.id_tag or charge_point.settings.tag_for_untagged, 20)
@@ -120,7 +122,7 @@ def assume_end(charge_point: ChargePoint, transaction: Transaction, at_ms: int, 
     """End the running transaction here, since its own end has not reached us and somebody else charges."""
     register_wh = max(register_wh, transaction.register_wh)
     charge_point.notice(NoticeKind.END_ASSUMED, f"session {transaction.session} at {register_wh} Wh")
-    reported_sessions.note_assumed(charge_point, transaction.session, at_ms, register_wh)
+    reported_sessions.mark_assumed(charge_point, transaction.session, at_ms, register_wh)
     request = charge_point.state.stop_request
     if request is None:
         stop(charge_point, transaction, at_ms, register_wh, Reason.OTHER)
@@ -164,17 +166,17 @@ def _keep_cable(charge_point: ChargePoint, ended: Transaction, request: StopRequ
         charge_point.state.locked = LockedCable(ended.id_tag, ended.parent_id_tag)
 
 
-def _untold(charge_point: ChargePoint, session: int, at_ms: int, register_wh: int) -> tuple[int, int]:
+def _unreported(charge_point: ChargePoint, session: int, at_ms: int, register_wh: int) -> tuple[int, int]:
     """Return where the part of a session begins that nobody has been told of."""
-    told = _told_in_part(charge_point, session)
+    told = _reported_in_part(charge_point, session)
     if told is None:
         return at_ms, register_wh
     return max(at_ms, told.at_ms), max(register_wh, told.register_wh)
 
 
-def _told_in_part(charge_point: ChargePoint, session: int) -> Told | None:
+def _reported_in_part(charge_point: ChargePoint, session: int) -> ReportedSession | None:
     """Return how far a session is told of, if that may not be all of it."""
-    told = reported_sessions.assumed(charge_point, session) or charge_point.state.told
+    told = reported_sessions.assumed(charge_point, session) or charge_point.state.newest_elsewhere
     return told if told is not None and told.session == session else None
 
 
@@ -214,7 +216,9 @@ def stop(
     queue.enqueue(charge_point, MessageKind.STOP, stopped, transaction_data.end(charge_point, stopped))
     state = charge_point.state
     session = transaction.session
-    reported_sessions.note_told(charge_point, Run(session, session, transaction.meter_start_wh, meter_stop))
+    reported_sessions.mark_reported(
+        charge_point, Run(session, session, transaction.meter_start_wh, meter_stop)
+    )
     state.register_wh = max(state.register_wh or 0, meter_stop)
     _note_edge(charge_point, at_ms)
     if charge_point.running is not None and charge_point.running.number == transaction.number:
