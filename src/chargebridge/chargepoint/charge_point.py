@@ -213,7 +213,7 @@ _TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
     Timer.SAMPLE: sampling.interval_over,
     Timer.CLOCK: sampling.clock_due,
     Timer.LIST: list_copy.retry,
-    Timer.SESSION_END: sessions.wait_no_longer,
+    Timer.SESSION_END: sessions.assume_running_ended,
     Timer.RESTART: restarts.restart_overdue,
 }
 
@@ -229,6 +229,6 @@ _EFFECTS: Final[Mapping[str, Callable[[ChargePoint], None]]] = {
     "LocalAuthListEnabled": local_list.switched,
     "MeterValueSampleInterval": sampling.schedule,
     "ClockAlignedDataInterval": sampling.schedule,
-    "StopTransactionOnInvalidId": stopping.heed_refusal,
+    "StopTransactionOnInvalidId": stopping.apply_stop_on_invalid_id,
 }
 """What a written key leads to (`CF-5`); any other may be a setting of the charger."""

@@ -151,4 +151,4 @@ def test_every_wh_is_told_once_wherever_the_charger_was(new_bench, data):
         assert (told[0][0], told[-1][1]) == (start_wh, stop_wh), told
         assert all(one[1] == next_one[0] for one, next_one in pairwise(told)), told
     for bench in here.benches:
-        assert (bench.cp.running, bench.cp.state.held, bench.store.queue) == (None, (), {})
+        assert (bench.cp.running, bench.cp.state.waiting_events, bench.store.queue) == (None, (), {})

@@ -11,7 +11,7 @@ from msgspec import structs
 from chargebridge.chargepoint.charger.reported_sessions import RUNS_AT_MOST, RUNS_REMEMBERED
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import ReportedSession, ReportedSpan
-from chargebridge.chargepoint.transactions.sessions import HELD_AT_MOST
+from chargebridge.chargepoint.transactions.sessions import WAITING_AT_MOST
 from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReleased, Notice, NoticeKind, SendFrame
 from chargebridge.chargers.model import (
     ChargerState,
@@ -203,7 +203,7 @@ class TestBeforeTheEndOfTheRunningOne:
         away.live(3500)
         assert tell(away, ended(2)) == [whole(1), whole(2), begun(3)]
         assert Timer.SESSION_END not in away.cp.timers
-        assert away.cp.state.held_until_ms is None
+        assert away.cp.state.end_awaited_until_ms is None
 
     @pytest.mark.parametrize("restart", [False, True], ids=["", "with a restart"])
     def test_az_2_who_stands_at_the_reader_waits_for_a_moment(self, away, restart):
@@ -310,22 +310,22 @@ class TestOlderThanTheRunningOne:
         assert away.cp.state.register_wh == edges(5)[3]
 
     def test_above_the_bound_the_oldest_is_told_at_once(self, away):
-        for session in range(1, HELD_AT_MOST + 3):
+        for session in range(1, WAITING_AT_MOST + 3):
             away.tell(started(90)) if session == 1 else None
             away.tell(ended(session))
-        assert len(away.cp.state.held) == HELD_AT_MOST
+        assert len(away.cp.state.waiting_events) == WAITING_AT_MOST
         away.tell(ended(90))
         away.settle()
         stops = [transaction.session for _, transaction in sorted(away.store.transactions.items())]
-        assert stops == [90, *range(1, HELD_AT_MOST + 3)]
+        assert stops == [90, *range(1, WAITING_AT_MOST + 3)]
         assert away.store.transactions[2].stopped_ms == edges(1)[2]
 
     def test_above_the_bound_the_end_of_the_running_one_is_not_awaited(self, away):
         away.tell(started(1))
-        for session in range(2, HELD_AT_MOST + 3):
+        for session in range(2, WAITING_AT_MOST + 3):
             away.tell(ended(session))
         away.settle()
-        assert account(away)[1:] == [whole(session) for session in range(2, HELD_AT_MOST + 3)]
+        assert account(away)[1:] == [whole(session) for session in range(2, WAITING_AT_MOST + 3)]
 
 
 class TestRemembering:
@@ -453,7 +453,7 @@ class TestRemembering:
                 bench.boot()
             tell(bench, event)
         assert sorted(account(bench)) == [whole(session) for session in sessions]
-        assert (bench.cp.running, bench.cp.state.held, bench.store.queue) == (None, (), {})
+        assert (bench.cp.running, bench.cp.state.waiting_events, bench.store.queue) == (None, (), {})
 
 
 class TestAnotherCharger:
@@ -471,7 +471,7 @@ class TestAnotherCharger:
             whole(3),
             (*begun(6), format_utc(begins_ms + 1000), 1650, "Other"),
         ]
-        assert away.cp.state.held == ()
+        assert away.cp.state.waiting_events == ()
         assert away.cp.abandoned.session == 6
 
     def test_the_newest_may_be_over(self, away):

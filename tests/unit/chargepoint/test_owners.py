@@ -71,8 +71,8 @@ SEVERAL_WRITERS = {
     # The rest.
     "restarted": {"central_system.registration", "connector.availability"},
     "sending_again": {"central_system.dead_letters", "transactions.queue"},
-    "state.held_token": {"authorization.authorization", "transactions.sessions"},
-    "state.held_until_ms": {"charger.waiting_sessions", "transactions.sessions"},
+    "state.waiting_token": {"authorization.authorization", "transactions.sessions"},
+    "state.end_awaited_until_ms": {"charger.waiting_sessions", "transactions.sessions"},
 }
 
 

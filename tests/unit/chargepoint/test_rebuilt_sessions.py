@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from chargebridge.chargepoint.transactions.sessions import HELD_AT_MOST
+from chargebridge.chargepoint.transactions.sessions import WAITING_AT_MOST
 from chargebridge.chargepoint.turn import ChargerReleased, Notice, NoticeKind
 from chargebridge.chargers.model import SessionEnd, SessionEnded, SessionStarted
 
@@ -112,7 +112,7 @@ def test_one_that_waits_for_its_turn_is_still_one_that_was_rebuilt(away):
 
 
 def test_so_is_one_that_is_told_before_its_turn_since_too_many_wait(away):
-    tell(away, started(90), *(rebuilt(session) for session in range(1, HELD_AT_MOST + 2)))
+    tell(away, started(90), *(rebuilt(session) for session in range(1, WAITING_AT_MOST + 2)))
     assert kept(away)[1] == (1, "MISSED", 90, True)
 
 

@@ -46,15 +46,15 @@ def token_presented(charge_point: ChargePoint, event: TokenPresented) -> None:
     state.tokens = state.tokens.with_event(event.at_ms, charge_point.now.utc_ms)
     clock.note(charge_point, event.at_ms)
     charge_point.mark_dirty()
-    if waiting_sessions.succeeded(charge_point):
+    if waiting_sessions.newer_is_known(charge_point):
         # It is meant for the newer session, whose turn has not come.
-        state.held_token = event
-        waiting_sessions.hurry(charge_point)
+        state.waiting_token = event
+        waiting_sessions.shorten_wait(charge_point)
     else:
         _decide(charge_point, fit(event.id_tag, ID_TAG_LIMIT))
 
 
-def held_token(charge_point: ChargePoint, event: TokenPresented) -> None:
+def decide_waiting_token(charge_point: ChargePoint, event: TokenPresented) -> None:
     """The sessions that a token came in between of are sorted out: do what it was presented for."""
     if not _is_late(charge_point, event.at_ms):
         _decide(charge_point, fit(event.id_tag, ID_TAG_LIMIT))
@@ -96,7 +96,9 @@ def _is_late(charge_point: ChargePoint, at_ms: int) -> bool:
     """Whether nobody stands at the reader any more, or a session has begun or ended since by that token."""
     state, now_ms = charge_point.state, charge_point.now.utc_ms
     patience_ms = 1000 * max(configuration.integer(charge_point, "ConnectionTimeOut"), 60)
-    since = any(at_ms < held.at_ms for held in state.held if isinstance(held, SessionStarted))
+    since = any(
+        at_ms < waiting.at_ms for waiting in state.waiting_events if isinstance(waiting, SessionStarted)
+    )
     return now_ms - at_ms > patience_ms or since or state.edges.is_later_than(at_ms, now_ms)
 
 
@@ -258,7 +260,7 @@ def give_up_intent(charge_point: ChargePoint) -> None:
     """Withdraw an authorization that no session has come of."""
     end_intent(charge_point)
     commands.withdraw(charge_point)
-    car_waits(charge_point)
+    refresh_connection_timeout(charge_point)
 
 
 def end_intent(charge_point: ChargePoint) -> None:
@@ -272,7 +274,7 @@ def end_intent(charge_point: ChargePoint) -> None:
 def not_carried_out(charge_point: ChargePoint) -> None:
     """The charger did not take the authorization."""
     end_intent(charge_point)
-    car_waits(charge_point)
+    refresh_connection_timeout(charge_point)
 
 
 def connection_timed_out(charge_point: ChargePoint) -> None:
@@ -287,7 +289,7 @@ def connection_timed_out(charge_point: ChargePoint) -> None:
     charge_point.mark_dirty()
 
 
-def car_waits(charge_point: ChargePoint) -> None:
+def refresh_connection_timeout(charge_point: ChargePoint) -> None:
     """A car is plugged in and nobody is authorized: it may wait for ConnectionTimeOut."""
     state = charge_point.state
     waits = (

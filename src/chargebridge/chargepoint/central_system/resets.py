@@ -42,7 +42,7 @@ def begin(charge_point: ChargePoint, kind: ResetType) -> bool:
         charge_point.mark_dirty()
         if state.intent is not None:
             authorization.give_up_intent(charge_point)
-        sessions.wait_no_longer(charge_point)  # whoever charges now is to end
+        sessions.assume_running_ended(charge_point)  # whoever charges now is to end
         if charge_point.running is not None:
             stopping.request_stop(charge_point, REASONS[kind])
     return True

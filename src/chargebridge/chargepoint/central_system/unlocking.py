@@ -41,11 +41,11 @@ def begin(charge_point: ChargePoint, call_id: str, ask: int) -> bool:
         call_id: message id of the UnlockConnector that waits for the answer; empty for an operator.
         ask: of the operator that waits for it; 0 for the central system.
     """
-    if charge_point.held is not None or not charge_point.reachable:
+    if charge_point.held_unlock is not None or not charge_point.reachable:
         return False
-    sessions.wait_no_longer(charge_point)  # whoever charges now is to end
+    sessions.assume_running_ended(charge_point)  # whoever charges now is to end
     running = charge_point.running is not None
-    charge_point.held = HeldUnlock(call_id, ask, waits_for_session=running)
+    charge_point.held_unlock = HeldUnlock(call_id, ask, waits_for_session=running)
     charge_point.set_timer(Timer.HELD_ANSWER, HELD_ANSWER_S)
     if running:
         stopping.request_stop(charge_point, Reason.UNLOCK_COMMAND)
@@ -56,25 +56,25 @@ def begin(charge_point: ChargePoint, call_id: str, ask: int) -> bool:
 
 def session_over(charge_point: ChargePoint) -> None:
     """The session that an unlock had to wait for has ended."""
-    held = charge_point.held
+    held = charge_point.held_unlock
     if held is not None and held.waits_for_session:
-        charge_point.held = held._replace(waits_for_session=False)
+        charge_point.held_unlock = held._replace(waits_for_session=False)
         commands.unlock(charge_point)
 
 
-def unlock_ended(charge_point: ChargePoint, *, unlocked: bool) -> None:
+def ended(charge_point: ChargePoint, *, unlocked: bool) -> None:
     """The charger has tried to unlock."""
     if unlocked and charge_point.state.locked is not None:
         charge_point.state.locked = None
         charge_point.mark_dirty()
-    held = charge_point.held
+    held = charge_point.held_unlock
     if held is None or held.waits_for_session:
         return  # the outcome of one whose link is gone
-    _answer_held(charge_point, held, unlocked=unlocked)
+    _answer(charge_point, held, unlocked=unlocked)
 
 
-def _answer_held(charge_point: ChargePoint, held: HeldUnlock, *, unlocked: bool) -> None:
-    charge_point.held = None
+def _answer(charge_point: ChargePoint, held: HeldUnlock, *, unlocked: bool) -> None:
+    charge_point.held_unlock = None
     charge_point.cancel_timer(Timer.HELD_ANSWER)
     if held.ask:
         detail = "unlocked" if unlocked else "the charger did not unlock"
@@ -87,12 +87,12 @@ def _answer_held(charge_point: ChargePoint, held: HeldUnlock, *, unlocked: bool)
 def held_answer_overdue(charge_point: ChargePoint) -> None:
     """The charger has not said in time; what it does later is not repeated."""
     commands.forget(charge_point, Purpose.UNLOCK)
-    if charge_point.held is not None:
-        _answer_held(charge_point, charge_point.held, unlocked=False)
+    if charge_point.held_unlock is not None:
+        _answer(charge_point, charge_point.held_unlock, unlocked=False)
 
 
 def link_lost(charge_point: ChargePoint) -> None:
     """A held answer dies with its link."""
-    if charge_point.held is not None and not charge_point.held.ask:
-        charge_point.held = None
+    if charge_point.held_unlock is not None and not charge_point.held_unlock.ask:
+        charge_point.held_unlock = None
         charge_point.cancel_timer(Timer.HELD_ANSWER)

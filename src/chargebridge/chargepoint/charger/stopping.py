@@ -17,7 +17,7 @@ def request_stop(charge_point: ChargePoint, reason: Reason, id_tag: str | None =
         commands.end_session(charge_point)
 
 
-def heed_refusal(charge_point: ChargePoint) -> None:
+def apply_stop_on_invalid_id(charge_point: ChargePoint) -> None:
     """Stop a running transaction whose token the central system has refused, or let it idle (`TX-4`).
 
     It idles by a limit of nothing; a charger that takes no limits has to stop.

@@ -71,7 +71,7 @@ def _state_changed(charge_point: ChargePoint, event: StateChanged) -> None:
         state.finished = state.unplugged = False
         state.locked = None
     charge_point.mark_dirty()
-    authorization.car_waits(charge_point)
+    authorization.refresh_connection_timeout(charge_point)
 
 
 def _reachable(charge_point: ChargePoint, event: Reachable) -> None:

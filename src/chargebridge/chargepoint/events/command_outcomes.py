@@ -106,7 +106,7 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
             if outcome.outcome is Outcome.UNKNOWN:
                 commands.withdraw(charge_point)  # else the next car might charge by it
     elif asked.purpose is Purpose.UNLOCK:
-        unlocking.unlock_ended(charge_point, unlocked=done)
+        unlocking.ended(charge_point, unlocked=done)
     elif asked.purpose is Purpose.OVERRIDE and outcome.outcome is Outcome.UNKNOWN:
         limits.perhaps_overridden(charge_point)
     elif asked.purpose is Purpose.REBOOT and outcome.outcome in _CERTAINLY_NOT_DONE:

@@ -75,9 +75,9 @@ class ChargePoint:
         "giving",
         "heard_mono",
         "heartbeat_due",
-        "held",
         "held_list",
         "held_transfer",
+        "held_unlock",
         "is_new",
         "late_call",
         "latest",
@@ -164,7 +164,7 @@ class ChargePoint:
         """A MeterValues of no transaction."""
         self.latest: Latest | None = None
         self.authorizing: Authorizing | None = None
-        self.held: HeldUnlock | None = None
+        self.held_unlock: HeldUnlock | None = None
         self.held_list: HeldList | None = None
         self.held_transfer: HeldTransfer | None = None
         self.verdicts: tuple[Verdict, ...] = ()

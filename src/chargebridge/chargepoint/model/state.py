@@ -173,11 +173,11 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """Sessions that have ended and are told of, as runs of numbers that follow each other."""
     edges: EventTimes = EventTimes()
     """When sessions began and ended; older presentations of tokens are late."""
-    held: tuple[SessionStarted | SessionEnded, ...] = ()
+    waiting_events: tuple[SessionStarted | SessionEnded, ...] = ()
     """What is told of other sessions than the running one, by session: it waits for that to end."""
-    held_token: TokenPresented | None = None
+    waiting_token: TokenPresented | None = None
     """Presented meanwhile."""
-    held_until_ms: int | None = None
+    end_awaited_until_ms: int | None = None
     """UTC; until then the end of the running session is waited for, though a newer one is known."""
     assumed: tuple[ReportedSession, ...] = ()
     """Sessions whose end was assumed, up to where they are told of: their records may tell of more."""

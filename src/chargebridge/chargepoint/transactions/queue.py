@@ -140,7 +140,7 @@ def _start_answered(charge_point: ChargePoint, message: QueuedMessage, payload: 
     ledger.put(charge_point, transaction)
     _learn(charge_point, transaction.id_tag, info)
     _drop_head(charge_point)
-    stopping.heed_refusal(charge_point)
+    stopping.apply_stop_on_invalid_id(charge_point)
 
 
 def _learn_of_stop_tag(charge_point: ChargePoint, id_tag: str, payload: Raw) -> None:

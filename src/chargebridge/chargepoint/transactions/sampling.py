@@ -74,7 +74,7 @@ def _interval_ms(charge_point: ChargePoint, occasion: _Occasion) -> int:
 
 def _schedule_periodic(charge_point: ChargePoint) -> None:
     running, interval_ms = charge_point.running, _interval_ms(charge_point, _PERIODIC)
-    if running is None or not interval_ms or waiting_sessions.succeeded(charge_point):
+    if running is None or not interval_ms or waiting_sessions.newer_is_known(charge_point):
         charge_point.cancel_timer(Timer.SAMPLE)
         return
     gone_ms = (charge_point.now.utc_ms - running.started_ms) % interval_ms
@@ -131,7 +131,7 @@ def measured(charge_point: ChargePoint, running: Transaction, event: Measured) -
 
 def _schedule_clock(charge_point: ChargePoint) -> None:
     interval_ms = _interval_ms(charge_point, _CLOCK)
-    if not interval_ms or waiting_sessions.succeeded(charge_point):
+    if not interval_ms or waiting_sessions.newer_is_known(charge_point):
         charge_point.cancel_timer(Timer.CLOCK)
         return
     now_ms = charge_point.now.utc_ms

@@ -31,7 +31,7 @@ from chargebridge.ocpp16.text import fit
 
 END_AWAITED_S: Final = 3600.0
 """The end of a session that a newer one has followed is waited for so long; a driver owes it for good."""
-HELD_AT_MOST: Final = 64
+WAITING_AT_MOST: Final = 64
 """Events that wait; above it the oldest session is told of at once, or the running one ends at once."""
 
 
@@ -41,7 +41,7 @@ def session_started(charge_point: ChargePoint, event: SessionStarted) -> None:
         # Of an older one that nobody has heard of, too: it is over, and its end tells all of it.
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"start of session {event.session}: a repeat")
     elif charge_point.running is not None:
-        hold(charge_point, event)
+        _defer(charge_point, event)
     else:
         transactions.begin(charge_point, event)
 
@@ -52,18 +52,20 @@ def session_ended(charge_point: ChargePoint, event: SessionEnded) -> None:
     if _is_known(charge_point, event):
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: a repeat")
     elif running is not None and event.session != running.session:
-        hold(charge_point, event)
+        _defer(charge_point, event)
     else:
         transactions.end(charge_point, event)
-        take_held(charge_point)
+        _take_waiting(charge_point)
         if charge_point.running is None:
             is_over(charge_point)
 
 
 def _is_known(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> bool:
     if isinstance(event, SessionEnded) and reported_sessions.assumed(charge_point, event.session) is not None:
-        return waiting_sessions.is_held(charge_point, event)  # its record may tell of more
-    return reported_sessions.is_reported(charge_point, event) or waiting_sessions.is_held(charge_point, event)
+        return waiting_sessions.is_waiting(charge_point, event)  # its record may tell of more
+    return reported_sessions.is_reported(charge_point, event) or waiting_sessions.is_waiting(
+        charge_point, event
+    )
 
 
 def is_over(charge_point: ChargePoint) -> None:
@@ -72,39 +74,39 @@ def is_over(charge_point: ChargePoint) -> None:
     charge_point.transaction_over = True
 
 
-def hold(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> None:
+def _defer(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> None:
     """Keep what is told of another session than the running one until its turn comes."""
-    state, was_succeeded = charge_point.state, waiting_sessions.succeeded(charge_point)
-    state.held = tuple(sorted((*state.held, event), key=waiting_sessions.order))
+    state, was_known = charge_point.state, waiting_sessions.newer_is_known(charge_point)
+    state.waiting_events = tuple(sorted((*state.waiting_events, event), key=waiting_sessions.order))
     charge_point.mark_dirty()
-    if waiting_sessions.succeeded(charge_point) and not was_succeeded:
+    if waiting_sessions.newer_is_known(charge_point) and not was_known:
         _await_end(charge_point)
-    if len(state.held) > HELD_AT_MOST:
+    if len(state.waiting_events) > WAITING_AT_MOST:
         running = charge_point.running
-        if running is not None and state.held[0].session > running.session:
-            wait_no_longer(charge_point)
+        if running is not None and state.waiting_events[0].session > running.session:
+            assume_running_ended(charge_point)
         else:
-            _take(charge_point, state.held[0])
+            _take(charge_point, state.waiting_events[0])
 
 
 def _await_end(charge_point: ChargePoint) -> None:
     """Wait for the end of the running session, from now on if a newer one is known."""
-    state, waits = charge_point.state, waiting_sessions.succeeded(charge_point)
+    state, waits = charge_point.state, waiting_sessions.newer_is_known(charge_point)
     if waits:
-        state.held_until_ms = charge_point.now.utc_ms + round(END_AWAITED_S * 1000)
+        state.end_awaited_until_ms = charge_point.now.utc_ms + round(END_AWAITED_S * 1000)
         charge_point.set_timer(Timer.SESSION_END, END_AWAITED_S)
     else:
-        state.held_until_ms = None
+        state.end_awaited_until_ms = None
         charge_point.cancel_timer(Timer.SESSION_END)
     sampling.schedule(charge_point)  # of a session that is over no samples are taken
-    token, state.held_token = state.held_token, None
+    token, state.waiting_token = state.waiting_token, None
     if token is not None:
-        authorization.held_token(charge_point, token)
+        authorization.decide_waiting_token(charge_point, token)
 
 
-def take_held(charge_point: ChargePoint) -> None:
+def _take_waiting(charge_point: ChargePoint) -> None:
     """A session has ended: take what waited for it, in the order of the sessions."""
-    if not charge_point.state.held:
+    if not charge_point.state.waiting_events:
         return
     while (ready := _ready(charge_point)) is not None:
         _take(charge_point, ready)
@@ -115,14 +117,18 @@ def _ready(charge_point: ChargePoint) -> SessionStarted | SessionEnded | None:
     """Return the first of what waits that concerns the running session, or the first if none is running."""
     running = charge_point.running
     return next(
-        (event for event in charge_point.state.held if running is None or event.session == running.session),
+        (
+            event
+            for event in charge_point.state.waiting_events
+            if running is None or event.session == running.session
+        ),
         None,
     )
 
 
 def _take(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> None:
     state = charge_point.state
-    state.held = tuple(held for held in state.held if held is not event)
+    state.waiting_events = tuple(waiting for waiting in state.waiting_events if waiting is not event)
     charge_point.mark_dirty()
     if isinstance(event, SessionStarted):
         transactions.begin(charge_point, event)
@@ -130,12 +136,12 @@ def _take(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> No
         transactions.end(charge_point, event)
 
 
-def wait_no_longer(charge_point: ChargePoint) -> None:
+def assume_running_ended(charge_point: ChargePoint) -> None:
     """Assume the end of a session whose end did not come: not later than the next one's beginning."""
     running = charge_point.running
-    if running is None or not waiting_sessions.succeeded(charge_point):
+    if running is None or not waiting_sessions.newer_is_known(charge_point):
         return
-    following = next(event for event in charge_point.state.held if event.session > running.session)
+    following = next(event for event in charge_point.state.waiting_events if event.session > running.session)
     if isinstance(following, SessionStarted):
         at_ms, register_wh = following.at_ms, following.register_wh
     else:
@@ -145,7 +151,7 @@ def wait_no_longer(charge_point: ChargePoint) -> None:
         known = transactions.as_far_as_known(charge_point) or running
         at_ms, register_wh = min(at_ms, known.sampled_ms), known.register_wh
     transactions.assume_end(charge_point, running, at_ms, register_wh)
-    take_held(charge_point)
+    _take_waiting(charge_point)
     if charge_point.running is None:
         is_over(charge_point)
 
@@ -155,17 +161,17 @@ def abandon(charge_point: ChargePoint) -> None:
 
     What waited for it is told, too.
     """
-    charge_point.state.held_token = None
-    newest = charge_point.state.held[-1] if waiting_sessions.succeeded(charge_point) else None
-    while waiting_sessions.succeeded(charge_point):
-        wait_no_longer(charge_point)
+    charge_point.state.waiting_token = None
+    newest = charge_point.state.waiting_events[-1] if waiting_sessions.newer_is_known(charge_point) else None
+    while waiting_sessions.newer_is_known(charge_point):
+        assume_running_ended(charge_point)
     known = transactions.as_far_as_known(charge_point)
     if known is not None:
         transactions.stop(charge_point, known, known.sampled_ms, known.register_wh, Reason.OTHER)
         charge_point.abandoned = known
     elif isinstance(newest, SessionEnded):
         charge_point.abandoned = _record(charge_point, newest)
-    take_held(charge_point)
+    _take_waiting(charge_point)
 
 
 def forget_abandoned(charge_point: ChargePoint) -> None:
@@ -191,6 +197,6 @@ def _record(charge_point: ChargePoint, ended: SessionEnded) -> Transaction:
 
 def resume(charge_point: ChargePoint) -> None:
     """After a restart: wait on for the end of the running session."""
-    until_ms = charge_point.state.held_until_ms
+    until_ms = charge_point.state.end_awaited_until_ms
     if until_ms is not None:
         charge_point.set_timer_until(Timer.SESSION_END, until_ms, END_AWAITED_S)

@@ -55,7 +55,7 @@ def begin(charge_point: ChargePoint, event: SessionStarted) -> None:
     charge_point.state.finished = charge_point.state.unplugged = False
     charge_point.state.locked = None
     authorization.end_intent(charge_point)
-    authorization.car_waits(charge_point)
+    authorization.refresh_connection_timeout(charge_point)
 
 
 def _begin(
@@ -155,7 +155,7 @@ def _leave_cable(charge_point: ChargePoint, ended: SessionEnded) -> None:
     state.unplugged = unplugged and state.finished
     if unplugged:
         status.unplugged(charge_point)
-        authorization.car_waits(charge_point)
+        authorization.refresh_connection_timeout(charge_point)
 
 
 def _keep_cable(charge_point: ChargePoint, ended: Transaction, request: StopRequest) -> None:
