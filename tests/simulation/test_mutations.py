@@ -201,8 +201,8 @@ def limits_end_too_early(patch):
     """What bounds the charger is looked up as if it were an hour later."""
 
     def later(charge_point):
-        around, hence_ms = limits.circumstances(charge_point), charge_point.now.utc_ms + 3_600_000
-        return schedules.limit_ma(limits.bounding(charge_point), around, hence_ms)
+        around, hence_ms = limits.evaluation_context(charge_point), charge_point.now.utc_ms + 3_600_000
+        return schedules.limit_ma(limits.binding_profiles(charge_point), around, hence_ms)
 
     patch.setattr(limits, "in_force_ma", later)
     patch.setattr(limits, "_wanted_plan", lambda charge_point: None)

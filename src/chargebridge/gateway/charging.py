@@ -72,7 +72,7 @@ def charging_view(charge_point: VirtualChargePoint) -> ChargingView:
         volatile_limit_a=_volatile_limit_a(state.limit, now_ms),
         profile_writes_today=int(profile_writes.today(charge_point)),
         profile_writes_remaining=profile_writes.remaining(charge_point),
-        memory_spared=state.memory_spared,
+        memory_spared=state.write_budget_exceeded,
     )
 
 

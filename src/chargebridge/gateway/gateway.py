@@ -383,7 +383,7 @@ class Gateway:
             chargers_reachable=sum(charge_point.reachable for charge_point in charge_points),
             running_transactions=sum(charge_point.running is not None for charge_point in charge_points),
             waiting_messages=sum(waiting_messages(binding) for binding in bindings),
-            memories_spared=sum(charge_point.state.memory_spared for charge_point in charge_points),
+            memories_spared=sum(charge_point.state.write_budget_exceeded for charge_point in charge_points),
             profile_writes_remaining=min(map(remaining, charge_points), default=BUDGET),
             turns=self.runtime.turns,
             failed_turns=self.runtime.failed_turns,

@@ -91,7 +91,7 @@ def test_stored_plan_is_shown_unless_nobody_knows_what_is_in_the_memory(unknown,
 
 
 def test_writes_to_the_memory_are_counted_by_utc_day_and_week():
-    state = State(profile_writes=((TODAY - 8, 70), (TODAY - 7, 9), (TODAY, 4)), memory_spared=True)
+    state = State(profile_writes=((TODAY - 8, 70), (TODAY - 7, 9), (TODAY, 4)), write_budget_exceeded=True)
     view = charging_view(charge_point(state))
     assert (view.profile_writes_today, view.profile_writes_remaining) == (4, 57)
     assert view.memory_spared

@@ -382,7 +382,7 @@ class TestCopyOfTheCharger:
         assert (command.version, command.tokens) == (0, ())
 
     def test_no_list_stays_in_memory(self, three):
-        assert (three.cp.giving, three.cp.held_list, three.cp.verdicts) == (None, None, ())
+        assert (three.cp.list_transfer, three.cp.held_list, three.cp.token_statuses) == (None, None, ())
         assert b"GOOD" not in three.store.document
 
 

@@ -181,7 +181,7 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
     assert isinstance(response, AuthorizeResponse)
     info, known = response.id_tag_info, authorizing.known
     known_tokens.remember(charge_point, authorizing.id_tag, info)
-    local_list.judge(charge_point, authorizing.id_tag, info.status, known.listed)
+    local_list.check_conflict(charge_point, authorizing.id_tag, info.status, known.listed)
     if info.status is AuthorizationStatus.ACCEPTED:
         _permit(charge_point, authorizing, info.parent_id_tag or known.parent_id_tag)
     else:

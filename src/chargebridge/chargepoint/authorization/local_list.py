@@ -8,7 +8,7 @@ from chargebridge.chargepoint.authorization import known_tokens
 from chargebridge.chargepoint.charger import list_copy
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.model.charge_point import ChargePoint
-from chargebridge.chargepoint.model.volatile import HeldList, Verdict
+from chargebridge.chargepoint.model.volatile import HeldList, TokenStatus
 from chargebridge.chargepoint.records import ChangeLocalList, Token, TokenQuery, TokensFound
 from chargebridge.chargepoint.rules import tokens
 from chargebridge.chargepoint.rules.keys import MAX_LISTED, MAX_LISTED_AT_ONCE
@@ -136,23 +136,27 @@ def link_lost(charge_point: ChargePoint) -> None:
 # --- conflicts --------------------------------------------------------------------------------------
 
 
-def look_up(charge_point: ChargePoint, id_tag: str, status: AuthorizationStatus) -> None:
+def check_conflict_later(charge_point: ChargePoint, id_tag: str, status: AuthorizationStatus) -> None:
     """Compare the central system's word on a token with the list's, which is read first (`LL-9`)."""
     if charge_point.state.list_version and configuration.boolean(charge_point, "LocalAuthListEnabled"):
-        charge_point.verdicts = (*charge_point.verdicts, Verdict(id_tag, status))
+        charge_point.token_statuses = (*charge_point.token_statuses, TokenStatus(id_tag, status))
         charge_point.emit(ReadStore(TokenQuery((id_tag,))))
 
 
 def _compare(charge_point: ChargePoint, query: TokenQuery, found: TokensFound) -> None:
-    waiting = charge_point.verdicts
-    asked = tuple(verdict for verdict in waiting if query.id_tags == (verdict.id_tag,))
+    waiting = charge_point.token_statuses
+    asked = tuple(token_status for token_status in waiting if query.id_tags == (token_status.id_tag,))
     if asked:
-        charge_point.verdicts = tuple(verdict for verdict in waiting if verdict not in asked)
+        charge_point.token_statuses = tuple(
+            token_status for token_status in waiting if token_status not in asked
+        )
     for id_tag, status in asked:
-        judge(charge_point, id_tag, status, known_tokens.known(charge_point, found, id_tag).listed)
+        check_conflict(charge_point, id_tag, status, known_tokens.known(charge_point, found, id_tag).listed)
 
 
-def judge(charge_point: ChargePoint, id_tag: str, status: AuthorizationStatus, listed: Token | None) -> None:
+def check_conflict(
+    charge_point: ChargePoint, id_tag: str, status: AuthorizationStatus, listed: Token | None
+) -> None:
     """Tell the central system where it contradicts its own list: LocalListConflict on connector 0 (`LL-9`).
 
     Said once, until the list changes, the central system agrees with it, or contradicts another entry.

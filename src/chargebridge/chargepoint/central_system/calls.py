@@ -218,7 +218,7 @@ def fail(charge_point: ChargePoint, call: OpenCall, reason: str) -> None:
     elif call.kind is CallKind.BOOT:
         registration.unanswered(charge_point)
     elif call.kind is CallKind.STATUS:
-        status.not_told(charge_point)
+        status.not_delivered(charge_point)
 
 
 def _nothing_to_do(charge_point: ChargePoint, payload: Raw) -> None:

@@ -109,7 +109,7 @@ def charger_restarted(charge_point: ChargePoint, event: Restarted) -> None:
     state.reset_failed = False
     state.reboot_again_ms = None
     charge_point.cancel_timer(Timer.REBOOT)
-    limits.lost(charge_point)
+    limits.volatile_limit_lost(charge_point)
     expected = Timer.RESTART in charge_point.timers
     restarts.restart_overdue(charge_point)
     if not expected:

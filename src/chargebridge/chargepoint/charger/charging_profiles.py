@@ -261,18 +261,18 @@ def get_composite_schedule(
         return GetCompositeScheduleResponse(status=GetCompositeScheduleStatus.REJECTED)
     now_ms = charge_point.now.utc_ms
     duration_s = min(request.duration, LONGEST_COMPOSITE_S)
-    found = schedules.stretches(
-        limits.bounding(charge_point),
-        limits.circumstances(charge_point, request.connector_id),
+    found = schedules.limit_intervals(
+        limits.binding_profiles(charge_point),
+        limits.evaluation_context(charge_point, request.connector_id),
         now_ms,
         now_ms + duration_s * 1000,
         unit,
     )
     # Boundaries between two seconds are told at the end of their second; of several the last one counts.
-    by_start = {-((now_ms - stretch.at_ms) // 1000): stretch for stretch in found}
+    by_start = {-((now_ms - interval.at_ms) // 1000): interval for interval in found}
     periods = tuple(
-        ChargingSchedulePeriod(start_period=start, limit=stretch.limit, number_phases=stretch.phases)
-        for start, stretch in by_start.items()
+        ChargingSchedulePeriod(start_period=start, limit=interval.limit, number_phases=interval.phases)
+        for start, interval in by_start.items()
         if start == 0 or start < duration_s
     )
     return GetCompositeScheduleResponse(

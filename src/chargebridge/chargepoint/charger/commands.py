@@ -57,7 +57,7 @@ def authorize(charge_point: ChargePoint, id_tag: str, valid_ms: int) -> None:
     """Let a token charge; valid for so long, since nobody wants to charge for ever."""
     number, expires_ms = _stamp(charge_point, valid_ms)
     command = Authorize(number=number, expires_ms=expires_ms, id_tag=id_tag, accepted=True)
-    _ask(charge_point, Purpose.AUTHORIZATION, command)
+    _issue(charge_point, Purpose.AUTHORIZATION, command)
 
 
 def show_refusal(charge_point: ChargePoint, id_tag: str) -> None:
@@ -71,7 +71,7 @@ def show_refusal(charge_point: ChargePoint, id_tag: str) -> None:
 def withdraw(charge_point: ChargePoint) -> None:
     """Have the charger forget an authorization that no session has come of; replaces it."""
     number, expires_ms = _stamp(charge_point, _END_VALID_MS)
-    _ask(charge_point, Purpose.AUTHORIZATION, Withdraw(number=number, expires_ms=expires_ms))
+    _issue(charge_point, Purpose.AUTHORIZATION, Withdraw(number=number, expires_ms=expires_ms))
 
 
 def end_session(charge_point: ChargePoint) -> None:
@@ -86,14 +86,14 @@ def end_session(charge_point: ChargePoint) -> None:
             # The cable waits for its owner's token (`TX-4`, E 3.5).
             keep_locked=request is not None and request.reason is Reason.DE_AUTHORIZED,
         )
-        _ask(charge_point, Purpose.AUTHORIZATION, command)
+        _issue(charge_point, Purpose.AUTHORIZATION, command)
 
 
 def set_available(charge_point: ChargePoint, *, available: bool) -> None:
     """Let the charger be used or not; desired for good, so asked again until it is so."""
     number, expires_ms = _stamp(charge_point, _LASTING_VALID_MS)
     command = SetAvailable(number=number, expires_ms=expires_ms, available=available)
-    _ask(charge_point, Purpose.AVAILABILITY, command)
+    _issue(charge_point, Purpose.AVAILABILITY, command)
 
 
 def configure(charge_point: ChargePoint, settings: Configure) -> None:
@@ -103,20 +103,20 @@ def configure(charge_point: ChargePoint, settings: Configure) -> None:
     if present is None or settings != structs.replace(present, number=0, expires_ms=0):
         number, expires_ms = _stamp(charge_point, _LASTING_VALID_MS)
         wanted = structs.replace(settings, number=number, expires_ms=expires_ms)
-        _ask(charge_point, Purpose.SETTINGS, wanted)
+        _issue(charge_point, Purpose.SETTINGS, wanted)
 
 
 def store_plan(charge_point: ChargePoint, plan: Plan | None) -> None:
     """Have the charger keep this plan in its memory."""
     number, expires_ms = _stamp(charge_point, _LIMIT_VALID_MS)
-    _ask(charge_point, Purpose.PLAN, StorePlan(number=number, expires_ms=expires_ms, plan=plan))
+    _issue(charge_point, Purpose.PLAN, StorePlan(number=number, expires_ms=expires_ms, plan=plan))
 
 
 def set_limit(charge_point: ChargePoint, limit_ma: int | None, until_ms: int | None) -> None:
     """Have the charger offer at most so much for now, or follow its plan again (None)."""
     number, expires_ms = _stamp(charge_point, _LIMIT_VALID_MS)
     command = SetLimit(number=number, expires_ms=expires_ms, limit_ma=limit_ma, until_ms=until_ms)
-    _ask(charge_point, Purpose.LIMIT, command)
+    _issue(charge_point, Purpose.LIMIT, command)
 
 
 def keep_list(charge_point: ChargePoint, version: int, tokens: tuple[ListedToken, ...]) -> int:
@@ -133,28 +133,28 @@ def keep_list(charge_point: ChargePoint, version: int, tokens: tuple[ListedToken
 def clear_cache(charge_point: ChargePoint) -> None:
     """Have the charger forget the tokens it knows, once."""
     number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
-    _ask(charge_point, Purpose.CACHE, ClearCache(number=number, expires_ms=expires_ms))
+    _issue(charge_point, Purpose.CACHE, ClearCache(number=number, expires_ms=expires_ms))
 
 
 def override_schedule(charge_point: ChargePoint) -> None:
     """Have the charger set its stored plan aside for the running session, once."""
     number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
-    _ask(charge_point, Purpose.OVERRIDE, OverrideSchedule(number=number, expires_ms=expires_ms))
+    _issue(charge_point, Purpose.OVERRIDE, OverrideSchedule(number=number, expires_ms=expires_ms))
 
 
 def reboot(charge_point: ChargePoint) -> None:
     """Have the charger restart, once."""
     number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
-    _ask(charge_point, Purpose.REBOOT, Reboot(number=number, expires_ms=expires_ms))
+    _issue(charge_point, Purpose.REBOOT, Reboot(number=number, expires_ms=expires_ms))
 
 
 def unlock(charge_point: ChargePoint) -> None:
     """Have the charger release the cable, once."""
     number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
-    _ask(charge_point, Purpose.UNLOCK, Unlock(number=number, expires_ms=expires_ms))
+    _issue(charge_point, Purpose.UNLOCK, Unlock(number=number, expires_ms=expires_ms))
 
 
-def look_again(charge_point: ChargePoint, seconds: float) -> None:
+def check_in(charge_point: ChargePoint, seconds: float) -> None:
     """Look in so many seconds whether what was asked has come true, or earlier if that is due already.
 
     What is asked every few seconds must not put off what somebody has been waiting for.
@@ -180,7 +180,7 @@ def pause_s(failures: int) -> float:
     return min(RETRY_S * 2.0 ** min(max(failures - SOON, 0), 10), LONGEST_RETRY_S)
 
 
-def _ask(charge_point: ChargePoint, purpose: Purpose, command: ChargerCommand) -> None:
+def _issue(charge_point: ChargePoint, purpose: Purpose, command: ChargerCommand) -> None:
     """Ask, and remember it until its outcome is known; replaces what was asked before for this purpose."""
     forget(charge_point, purpose)
     charge_point.state.asked = (*charge_point.state.asked, Asked(purpose, command))
@@ -188,13 +188,13 @@ def _ask(charge_point: ChargePoint, purpose: Purpose, command: ChargerCommand) -
         charge_point.emit(CommandCharger(command))
     elif charge_point.reachable:
         # What is desired of a charger that is away is asked when it is back.
-        give(charge_point, command)
+        send(charge_point, command)
 
 
-def give(charge_point: ChargePoint, command: ChargerCommand) -> None:
+def send(charge_point: ChargePoint, command: ChargerCommand) -> None:
     """Give the charger something that is desired, and see in a while what has become of it."""
     charge_point.emit(CommandCharger(command))
-    look_again(charge_point, RETRY_S * 2)
+    check_in(charge_point, RETRY_S * 2)
 
 
 # --- remembering ------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import Purpose
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.rules import plans, schedules
-from chargebridge.chargepoint.rules.schedules import Circumstances, Installed
+from chargebridge.chargepoint.rules.schedules import EvaluationContext, Installed
 from chargebridge.chargers.model import Capability, Plan, SetLimit
 from chargebridge.ocpp16.enums import AuthorizationStatus, ChargingProfileKindType, ChargingProfilePurposeType
 
@@ -27,10 +27,10 @@ LOOK_AHEAD = 8
 _PURPOSE = ChargingProfilePurposeType
 
 
-def circumstances(charge_point: ChargePoint, connector: int = 1) -> Circumstances:
+def evaluation_context(charge_point: ChargePoint, connector: int = 1) -> EvaluationContext:
     """Return what the installed profiles are seen against now."""
     settings = charge_point.settings
-    return Circumstances(
+    return EvaluationContext(
         merged=settings.behaviour.purposes_merged,
         connector=connector,
         charging_since_ms=_charging_since_ms(charge_point),
@@ -46,7 +46,7 @@ def _charging_since_ms(charge_point: ChargePoint) -> int | None:
     return None if running is None or running.started_ms > charge_point.now.utc_ms else running.started_ms
 
 
-def in_question(charge_point: ChargePoint) -> tuple[Installed, ...]:
+def applicable_profiles(charge_point: ChargePoint) -> tuple[Installed, ...]:
     """Return the profiles that count now: those for other transactions do not."""
     running = charge_point.running
     number = None if running is None else running.number
@@ -58,9 +58,9 @@ def in_question(charge_point: ChargePoint) -> tuple[Installed, ...]:
     )
 
 
-def bounding(charge_point: ChargePoint) -> tuple[Installed, ...]:
+def binding_profiles(charge_point: ChargePoint) -> tuple[Installed, ...]:
     """Return the profiles that bind the charger now: an override sets the stored ones aside."""
-    profiles = in_question(charge_point)
+    profiles = applicable_profiles(charge_point)
     if not _overridden(charge_point):
         return profiles
     # What protects the grid is not the driver's to override where it is kept apart.
@@ -89,7 +89,9 @@ def in_force_ma(charge_point: ChargePoint) -> int:
     """Return what the charger may offer now, in mA per phase: the lowest of all that bounds it."""
     if _refused(charge_point):
         return 0
-    planned = schedules.limit_ma(bounding(charge_point), circumstances(charge_point), charge_point.now.utc_ms)
+    planned = schedules.limit_ma(
+        binding_profiles(charge_point), evaluation_context(charge_point), charge_point.now.utc_ms
+    )
     dynamic = dynamic_currents.limit_ma(charge_point)
     return planned if dynamic is None else min(planned, dynamic)
 
@@ -131,7 +133,7 @@ def refresh(charge_point: ChargePoint, *, again: bool = False) -> None:
 
 def _next_change_ms(charge_point: ChargePoint) -> int | None:
     now_ms, plan, running = charge_point.now.utc_ms, charge_point.state.plan, charge_point.running
-    profiles, around = bounding(charge_point), circumstances(charge_point)
+    profiles, around = binding_profiles(charge_point), evaluation_context(charge_point)
     if around.charging_since_ms is None:
         profiles = tuple(map(_waiting, profiles))
     changes = (
@@ -161,11 +163,11 @@ def _refresh_plan(charge_point: ChargePoint) -> None:
         return  # one at a time: what comes after it is seen when it has ended
     wanted = _wanted_plan(charge_point)
     if wanted == charge_point.state.plan and not charge_point.state.plan_unknown:
-        profile_writes.room_again(charge_point)
+        profile_writes.rearm_warning(charge_point)
     elif profile_writes.remaining(charge_point):
         commands.store_plan(charge_point, wanted)
     elif charge_point.profiles:
-        profile_writes.spare(charge_point)
+        profile_writes.warn_over_budget(charge_point)
 
 
 def _wanted_plan(charge_point: ChargePoint) -> Plan | None:
@@ -176,7 +178,7 @@ def _wanted_plan(charge_point: ChargePoint) -> Plan | None:
     if charge_point.settings.behaviour.purposes_merged:
         # When nobody is there to merge them, the one that protects the grid is kept.
         purposes = (_PURPOSE.CHARGE_POINT_MAX_PROFILE, _PURPOSE.TX_DEFAULT_PROFILE)
-    around = circumstances(charge_point)
+    around = evaluation_context(charge_point)
     at_ms: int | None = charge_point.now.utc_ms
     for _ in range(LOOK_AHEAD):
         if at_ms is None:
@@ -203,7 +205,7 @@ def plan_impossible(charge_point: ChargePoint, plan: Plan | None) -> None:
     refresh(charge_point)
 
 
-def plan_perhaps_written(charge_point: ChargePoint) -> None:
+def plan_unknown(charge_point: ChargePoint) -> None:
     """Nobody has told whether a plan was written: it counts, and is asked for again."""
     profile_writes.count(charge_point)
     charge_point.state.plan_unknown = True
@@ -232,15 +234,15 @@ def _own_ma(charge_point: ChargePoint) -> int | None:
     return hardware_ma if planned is None else min(planned, hardware_ma)
 
 
-def lost(charge_point: ChargePoint) -> None:
+def volatile_limit_lost(charge_point: ChargePoint) -> None:
     """The charger has restarted, or another car has come: it may have forgotten what was volatile."""
     if charge_point.state.overridden is not None:
         charge_point.state.overridden = None
         charge_point.mark_dirty()
-    give_again(charge_point)
+    resend(charge_point)
 
 
-def give_again(charge_point: ChargePoint) -> None:
+def resend(charge_point: ChargePoint) -> None:
     """Give anew what is volatile: nobody knows whether the one before has arrived, and whether it is kept."""
     asked = commands.outstanding(charge_point, Purpose.LIMIT)
     refresh(charge_point, again=asked is not None or charge_point.state.limit is not None)
@@ -253,7 +255,7 @@ def overridden(charge_point: ChargePoint) -> None:
     charge_point.state.override_unknown = None
 
 
-def perhaps_overridden(charge_point: ChargePoint) -> None:
+def override_unknown(charge_point: ChargePoint) -> None:
     """Nobody has told whether the charger has set its plan aside: that it follows it is not relied upon."""
     running = charge_point.running
     charge_point.state.override_unknown = None if running is None else running.session

@@ -9,7 +9,7 @@ from chargebridge.chargepoint.charger.commands import LIST_VALID_S
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.timers import Timer
-from chargebridge.chargepoint.model.volatile import Giving
+from chargebridge.chargepoint.model.volatile import ListTransfer
 from chargebridge.chargepoint.records import ListFound, ListQuery, Token
 from chargebridge.chargepoint.rules.tokens import LISTED_AS_VALID
 from chargebridge.chargepoint.turn import NoticeKind, ReadStore
@@ -28,33 +28,33 @@ def synchronize(charge_point: ChargePoint, failures: int = 0) -> None:
         Capability.LOCAL_LIST not in charge_point.settings.capabilities
         or state.list_kept == state.list_revision
         or not charge_point.reachable
-        or charge_point.giving is not None  # what comes after it is seen when it has ended
+        or charge_point.list_transfer is not None  # what comes after it is seen when it has ended
     ):
         return
-    charge_point.giving = Giving(state.list_revision, failures=failures)
+    charge_point.list_transfer = ListTransfer(state.list_revision, failures=failures)
     if state.list_version and configuration.boolean(charge_point, "LocalAuthListEnabled"):
         charge_point.emit(ReadStore(ListQuery()))
     else:
-        _give(charge_point, (), failures)
+        _send(charge_point, (), failures)
 
 
 def list_read(charge_point: ChargePoint, found: ListFound) -> None:
     """Hand over the list that was read, unless it has changed since."""
-    giving = charge_point.giving
-    if giving is None or giving.number is not None:
+    transfer = charge_point.list_transfer
+    if transfer is None or transfer.number is not None:
         return  # asked for before this charge point was rebuilt
-    charge_point.giving = None
-    if giving.revision == charge_point.state.list_revision and charge_point.reachable:
-        _give(charge_point, found.tokens, giving.failures)
+    charge_point.list_transfer = None
+    if transfer.revision == charge_point.state.list_revision and charge_point.reachable:
+        _send(charge_point, found.tokens, transfer.failures)
     else:
         synchronize(charge_point)
 
 
-def _give(charge_point: ChargePoint, tokens: tuple[Token, ...], failures: int) -> None:
+def _send(charge_point: ChargePoint, tokens: tuple[Token, ...], failures: int) -> None:
     state = charge_point.state
     version = state.list_version if tokens else 0
     number = commands.keep_list(charge_point, version, tuple(map(_listed, tokens)))
-    charge_point.giving = Giving(state.list_revision, number, failures)
+    charge_point.list_transfer = ListTransfer(state.list_revision, number, failures)
     # Not before: what a slow cloud says of it counts, and the list may be long.
     charge_point.set_timer(Timer.LIST, LIST_VALID_S)
 
@@ -66,23 +66,23 @@ def _listed(token: Token) -> ListedToken:
 
 def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
     """Take the outcome of a command that may have been a list."""
-    giving = charge_point.giving
-    if giving is None or giving.number != outcome.number:
+    transfer = charge_point.list_transfer
+    if transfer is None or transfer.number != outcome.number:
         return
     if outcome.outcome is Outcome.DONE:
-        charge_point.state.list_kept = giving.revision
+        charge_point.state.list_kept = transfer.revision
         charge_point.mark_dirty()
-        again(charge_point)
+        restart(charge_point)
     else:
         charge_point.notice(
             NoticeKind.COMMAND_FAILED, f"KeepList: {outcome.outcome} {outcome.detail}".rstrip()
         )
-        failures = giving.failures + 1
-        charge_point.giving = giving._replace(failures=failures)
+        failures = transfer.failures + 1
+        charge_point.list_transfer = transfer._replace(failures=failures)
         charge_point.set_timer(Timer.LIST, commands.pause_s(failures))
 
 
-def again(charge_point: ChargePoint) -> None:
+def restart(charge_point: ChargePoint) -> None:
     """Wait no longer for what was given; begin anew if the charger still needs it."""
     forget(charge_point)
     synchronize(charge_point)
@@ -90,7 +90,7 @@ def again(charge_point: ChargePoint) -> None:
 
 def retry(charge_point: ChargePoint) -> None:
     """Give the list once more: less and less often to a charger that goes on refusing it."""
-    failures = 0 if charge_point.giving is None else charge_point.giving.failures
+    failures = 0 if charge_point.list_transfer is None else charge_point.list_transfer.failures
     forget(charge_point)
     synchronize(charge_point, failures)
 
@@ -100,6 +100,6 @@ def forget(charge_point: ChargePoint) -> None:
 
     A list that is being read is waited for, lest its answer be taken for that to a later question.
     """
-    if charge_point.giving is not None and charge_point.giving.number is not None:
-        charge_point.giving = None
+    if charge_point.list_transfer is not None and charge_point.list_transfer.number is not None:
+        charge_point.list_transfer = None
         charge_point.cancel_timer(Timer.LIST)

@@ -45,11 +45,11 @@ def count(charge_point: ChargePoint) -> None:
     charge_point.notice(NoticeKind.PROFILE_WRITTEN, "")
 
 
-def spare(charge_point: ChargePoint) -> None:
+def warn_over_budget(charge_point: ChargePoint) -> None:
     """There is a profile too many: say so, once until there is room again."""
     state = charge_point.state
-    if not state.memory_spared:
-        state.memory_spared = True
+    if not state.write_budget_exceeded:
+        state.write_budget_exceeded = True
         charge_point.mark_dirty()
         charge_point.notice(
             NoticeKind.MEMORY_SPARED,
@@ -58,10 +58,10 @@ def spare(charge_point: ChargePoint) -> None:
         )
 
 
-def room_again(charge_point: ChargePoint) -> None:
+def rearm_warning(charge_point: ChargePoint) -> None:
     """Profiles have come seldom for a while: the next time there is one too many is worth a warning again."""
-    if charge_point.state.memory_spared and remaining(charge_point) >= WRITES_A_DAY:
-        charge_point.state.memory_spared = False
+    if charge_point.state.write_budget_exceeded and remaining(charge_point) >= WRITES_A_DAY:
+        charge_point.state.write_budget_exceeded = False
         charge_point.mark_dirty()
 
 

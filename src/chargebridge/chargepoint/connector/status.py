@@ -19,7 +19,7 @@ from chargebridge.ocpp16.text import fit_ascii
 
 CHARGER_OFFLINE: Final = "charger offline"
 EV_SIDE_DISCONNECTED: Final = "EV side disconnected"
-MOST_UNTOLD: Final = 16
+MOST_UNSENT: Final = 16
 """Changes that wait to be told; above that ways round are left out, oldest first."""
 
 _ERRORS: Final[Mapping[Fault, ErrorCode]] = {
@@ -137,12 +137,12 @@ def refresh(charge_point: ChargePoint) -> None:
         if charge_point.online and last is not None:
             detour = _DETOURS.get((last.status, report.status))
             if detour is not None:
-                _tell(charge_point, Reported(number, detour))
-        _tell(charge_point, report)
+                _queue(charge_point, Reported(number, detour))
+        _queue(charge_point, report)
     charge_point.status_failed = False
 
 
-def not_told(charge_point: ChargePoint) -> None:
+def not_delivered(charge_point: ChargePoint) -> None:
     """The central system failed to take a status: all are told again, with the next heartbeat or change.
 
     Often enough to be right, too seldom to flood. The walk goes on from what was meant to be told.
@@ -160,7 +160,7 @@ def unplugged(charge_point: ChargePoint) -> None:
     last = charge_point.reported[1]
     gone = not charge_point.state.finished
     if gone and charge_point.online and charge_point.reachable and last is not None and last.status in ACTIVE:
-        _tell(charge_point, Reported(1, Status.FINISHING, info=EV_SIDE_DISCONNECTED))
+        _queue(charge_point, Reported(1, Status.FINISHING, info=EV_SIDE_DISCONNECTED))
 
 
 def announce(charge_point: ChargePoint) -> None:
@@ -168,10 +168,10 @@ def announce(charge_point: ChargePoint) -> None:
     charge_point.statuses = []
     for number in (0, 1):
         report = current(charge_point, number)
-        _tell(charge_point, report)
+        _queue(charge_point, report)
 
 
-def _tell(charge_point: ChargePoint, report: Reported) -> None:
+def _queue(charge_point: ChargePoint, report: Reported) -> None:
     whole, outlet = charge_point.reported
     charge_point.reported = (whole, report) if report.connector else (report, outlet)
     if charge_point.online:
@@ -184,7 +184,7 @@ def _without_detours(reports: list[Reported]) -> list[Reported]:
     What lies between a status and the same one again is left out. There are nine statuses, so among
     so many reports one comes back.
     """
-    while len(reports) > MOST_UNTOLD:
+    while len(reports) > MOST_UNSENT:
         seen: dict[tuple[int, Status], int] = {}
         for place, report in enumerate(reports):
             first = seen.setdefault((report.connector, report.status), place)

@@ -62,7 +62,7 @@ def _state_changed(charge_point: ChargePoint, event: StateChanged) -> None:
     if same:
         return
     if state.charger is ChargerState.DISCONNECTED:
-        limits.lost(charge_point)  # by a newly plugged-in car
+        limits.volatile_limit_lost(charge_point)  # by a newly plugged-in car
     state.states = state.states.with_event(event.at_ms, now_ms)
     clock.note(charge_point, event.at_ms)
     state.charger = event.state
@@ -128,7 +128,7 @@ def released(charge_point: ChargePoint) -> None:
     """
     charge_point.reachable = False
     if commands.outstanding(charge_point, Purpose.PLAN) is not None:
-        limits.plan_perhaps_written(charge_point)
+        limits.plan_unknown(charge_point)
     sessions.abandon(charge_point)
     unlocking.held_answer_overdue(charge_point)
     authorization.forget(charge_point)

@@ -36,13 +36,13 @@ def reconcile(charge_point: ChargePoint) -> None:
         if asked.purpose is Purpose.LIMIT:
             continue  # given anew below: of a number that was carried out, the charger may have forgotten it
         if asked.purpose is Purpose.OVERRIDE:
-            limits.perhaps_overridden(charge_point)
+            limits.override_unknown(charge_point)
         if asked.purpose in LASTING and (expired or asked.outcome is not None):
-            _ask_anew(charge_point, asked)  # a charger repeats how a number has ended
+            _send_new(charge_point, asked)  # a charger repeats how a number has ended
         elif expired:
             commands.forget(charge_point, asked.purpose)
         elif asked.purpose not in ONE_SHOT:
-            commands.give(charge_point, command)
+            commands.send(charge_point, command)
     # Whoever was told that the session ends is owed its end, even after the command has expired.
     ending = state.stop_request is not None and charge_point.running is not None
     if ending and commands.outstanding(charge_point, Purpose.AUTHORIZATION) is None:
@@ -50,14 +50,14 @@ def reconcile(charge_point: ChargePoint) -> None:
     if state.foreign_cache and commands.outstanding(charge_point, Purpose.CACHE) is None:
         commands.clear_cache(charge_point)
     charger_settings.refresh(charge_point)
-    list_copy.again(charge_point)
-    limits.give_again(charge_point)
+    list_copy.restart(charge_point)
+    limits.resend(charge_point)
 
 
-def _ask_anew(charge_point: ChargePoint, asked: Asked) -> None:
+def _send_new(charge_point: ChargePoint, asked: Asked) -> None:
     """Ask once more for what is desired for good, as it is desired now."""
     if asked.purpose is Purpose.LIMIT:
-        limits.give_again(charge_point)
+        limits.resend(charge_point)
         return
     commands.forget(charge_point, asked.purpose)
     command = asked.command
@@ -67,7 +67,7 @@ def _ask_anew(charge_point: ChargePoint, asked: Asked) -> None:
         charger_settings.refresh(charge_point)
     elif isinstance(command, StorePlan):
         if asked.outcome not in _CERTAINLY_NOT_DONE:
-            limits.plan_perhaps_written(charge_point)
+            limits.plan_unknown(charge_point)
         limits.refresh(charge_point)
 
 
@@ -92,7 +92,7 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
         if asked.purpose in LASTING:
             failed = structs.replace(asked, outcome=outcome.outcome, failures=asked.failures + 1)
             commands.replace(charge_point, failed)
-            commands.look_again(charge_point, commands.pause_s(failed.failures))
+            commands.check_in(charge_point, commands.pause_s(failed.failures))
             return
     commands.forget(charge_point, asked.purpose)
     if done:
@@ -100,7 +100,7 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
     if asked.purpose is Purpose.AUTHORIZATION:
         if isinstance(asked.command, EndSession):
             if charge_point.running is not None:
-                commands.look_again(charge_point, RETRY_S)
+                commands.check_in(charge_point, RETRY_S)
         elif isinstance(asked.command, Authorize) and not done:
             authorization.not_carried_out(charge_point)
             if outcome.outcome is Outcome.UNKNOWN:
@@ -108,7 +108,7 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
     elif asked.purpose is Purpose.UNLOCK:
         unlocking.ended(charge_point, unlocked=done)
     elif asked.purpose is Purpose.OVERRIDE and outcome.outcome is Outcome.UNKNOWN:
-        limits.perhaps_overridden(charge_point)
+        limits.override_unknown(charge_point)
     elif asked.purpose is Purpose.REBOOT and outcome.outcome in _CERTAINLY_NOT_DONE:
         resets.reboot_failed(charge_point)
 
@@ -140,12 +140,12 @@ def try_again(charge_point: ChargePoint) -> None:
         if asked.purpose in LASTING:
             early_s = commands.pause_s(asked.failures) - commands.age_s(charge_point, asked)
             if early_s > 0:
-                commands.look_again(charge_point, early_s)
+                commands.check_in(charge_point, early_s)
             elif asked.outcome is None and asked.command.expires_ms > charge_point.now.utc_ms:
                 # Under the same number: what a slow cloud says of it counts, and nothing is done twice.
-                commands.give(charge_point, asked.command)
+                commands.send(charge_point, asked.command)
             else:
-                _ask_anew(charge_point, asked)  # the one before may have expired
+                _send_new(charge_point, asked)  # the one before may have expired
                 for anew in charge_point.state.asked:
                     if anew.purpose is asked.purpose:
                         commands.replace(charge_point, structs.replace(anew, failures=asked.failures))

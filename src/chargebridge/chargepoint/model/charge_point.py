@@ -18,15 +18,15 @@ from chargebridge.chargepoint.model.state import Settings, State
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.model.volatile import (
     Authorizing,
-    Giving,
     HeldList,
     HeldTransfer,
     HeldUnlock,
     Latest,
+    ListTransfer,
     Reported,
     SendingAgain,
+    TokenStatus,
     Triggered,
-    Verdict,
 )
 from chargebridge.chargepoint.records import QueuedMessage, Record, StoredChargePoint, Transaction
 from chargebridge.chargepoint.rules import keys, schedules
@@ -72,7 +72,6 @@ class ChargePoint:
         "configuration",
         "configured",
         "epoch",
-        "giving",
         "heard_mono",
         "heartbeat_due",
         "held_list",
@@ -81,6 +80,7 @@ class ChargePoint:
         "is_new",
         "late_call",
         "latest",
+        "list_transfer",
         "loaded_through",
         "measured_ms",
         "next_sequence",
@@ -106,11 +106,11 @@ class ChargePoint:
         "telemetry",
         "tight_through",
         "timers",
+        "token_statuses",
         "transaction_over",
         "transactions",
         "triggered",
         "unsampled_wh",
-        "verdicts",
         "wake_at",
         "written",
     )
@@ -167,9 +167,9 @@ class ChargePoint:
         self.held_unlock: HeldUnlock | None = None
         self.held_list: HeldList | None = None
         self.held_transfer: HeldTransfer | None = None
-        self.verdicts: tuple[Verdict, ...] = ()
+        self.token_statuses: tuple[TokenStatus, ...] = ()
         """What the central system said of tokens, and the list is being asked about."""
-        self.giving: Giving | None = None
+        self.list_transfer: ListTransfer | None = None
 
         self.profiles: tuple[Installed, ...] = tuple(map(schedules.loaded, stored.profiles))
         """The charging profiles that are installed."""

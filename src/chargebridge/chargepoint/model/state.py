@@ -240,7 +240,7 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """The session for which nobody knows whether it is: the outcome was lost."""
     profile_writes: tuple[tuple[int, int], ...] = ()
     """(day since 1970, writes of a profile to the charger's memory), newest last."""
-    memory_spared: bool = False
+    write_budget_exceeded: bool = False
     """The operator has been warned that profiles come too often for the charger's memory."""
     locked: LockedCable | None = None
 

@@ -88,14 +88,14 @@ class HeldList(NamedTuple):
     query: TokenQuery
 
 
-class Verdict(NamedTuple):
+class TokenStatus(NamedTuple):
     """The central system's word on a token, which waits to be compared with the list's (`LL-9`)."""
 
     id_tag: str
     status: AuthorizationStatus
 
 
-class Giving(NamedTuple):
+class ListTransfer(NamedTuple):
     """The list is on its way to the charger."""
 
     revision: int

@@ -3,7 +3,7 @@
 from typing import Final
 
 from chargebridge.chargepoint.rules import schedules
-from chargebridge.chargepoint.rules.schedules import Circumstances
+from chargebridge.chargepoint.rules.schedules import EvaluationContext
 from chargebridge.chargers.model import Plan, PlanPeriod
 from chargebridge.ocpp16.datatypes import ChargingProfile
 from chargebridge.ocpp16.enums import ChargingProfileKindType, ChargingRateUnitType, RecurrencyKindType
@@ -12,7 +12,7 @@ from chargebridge.ocpp16.timestamps import parse_timestamp
 _REPEATS_S: Final = {RecurrencyKindType.DAILY: 86_400, RecurrencyKindType.WEEKLY: 604_800}
 
 
-def plan_of(profile: ChargingProfile, circumstances: Circumstances) -> Plan | None:
+def plan_of(profile: ChargingProfile, context: EvaluationContext) -> Plan | None:
     """Return a profile as a plan; None if it cannot be one.
 
     What counts from the start of a transaction is not known to the charger beforehand; only if it
@@ -30,7 +30,7 @@ def plan_of(profile: ChargingProfile, circumstances: Circumstances) -> Plan | No
         periods=tuple(
             PlanPeriod(
                 period.start_period,
-                schedules.limit_in_tenths(period, unit, circumstances, ChargingRateUnitType.A)[0] * 100,
+                schedules.limit_in_tenths(period, unit, context, ChargingRateUnitType.A)[0] * 100,
             )
             for period in schedule.charging_schedule_period
         ),

@@ -54,7 +54,7 @@ def loaded(stored: StoredProfile) -> Installed:
     return Installed(stored.connector, decode_profile(stored.document), stored.transaction)
 
 
-class Circumstances(Struct, frozen=True, gc=False):
+class EvaluationContext(Struct, frozen=True, gc=False):
     """What charging profiles are seen against: the rules, the charger and its transaction."""
 
     merged: bool
@@ -74,8 +74,8 @@ class Circumstances(Struct, frozen=True, gc=False):
     """The nominal voltage between a phase and neutral: units are never converted by a measured one."""
 
 
-class Stretch(NamedTuple):
-    """A limit that holds from a moment until the next stretch."""
+class LimitInterval(NamedTuple):
+    """A limit that holds from a moment until the next interval."""
 
     at_ms: int
     limit: Decimal
@@ -149,60 +149,60 @@ _Stacks = Mapping[ChargingProfilePurposeType, Sequence[_Timetable]]
 """The profiles of each purpose, in the order in which they are asked for a limit."""
 
 
-def stretches(
+def limit_intervals(
     profiles: Sequence[Installed],
-    circumstances: Circumstances,
+    context: EvaluationContext,
     from_ms: int,
     until_ms: int,
     unit: ChargingRateUnitType,
-) -> list[Stretch]:
+) -> list[LimitInterval]:
     """Return the limit in `unit` from `from_ms` to before `until_ms` (`SC-20`, `SC-24`, `SC-25`).
 
-    The first stretch begins at `from_ms`, and is the only one if both times are the same. Neighbours
+    The first interval begins at `from_ms`, and is the only one if both times are the same. Neighbours
     differ in their limit or phases. A window is paid for by the boundaries in it: whoever asks bounds it.
     """
-    stacks = _stacks(profiles, circumstances)
-    found = [_stretch_at(stacks, circumstances, from_ms, unit)]
+    stacks = _stacks(profiles, context)
+    found = [_interval_at(stacks, context, from_ms, unit)]
     boundary_ms = _next_boundary_ms(stacks, from_ms)
     while boundary_ms is not None and boundary_ms < until_ms:
-        stretch = _stretch_at(stacks, circumstances, boundary_ms, unit)
-        if (stretch.limit, stretch.phases) != (found[-1].limit, found[-1].phases):
-            found.append(stretch)
+        interval = _interval_at(stacks, context, boundary_ms, unit)
+        if (interval.limit, interval.phases) != (found[-1].limit, found[-1].phases):
+            found.append(interval)
         boundary_ms = _next_boundary_ms(stacks, boundary_ms)
     return found
 
 
-def limit_ma(profiles: Sequence[Installed], circumstances: Circumstances, at_ms: int) -> int:
+def limit_ma(profiles: Sequence[Installed], context: EvaluationContext, at_ms: int) -> int:
     """Return the limit that holds at a moment, in mA per phase, rounded down to a multiple of 100 mA.
 
-    It is what `stretches` says of that moment, so that what is reported is what is applied.
+    It is what `limit_intervals` says of that moment, so that what is reported is what is applied.
     """
-    stacks = _stacks(profiles, circumstances)
-    return int(_stretch_at(stacks, circumstances, at_ms, ChargingRateUnitType.A).limit * 1000)
+    stacks = _stacks(profiles, context)
+    return int(_interval_at(stacks, context, at_ms, ChargingRateUnitType.A).limit * 1000)
 
 
-def next_change_ms(profiles: Sequence[Installed], circumstances: Circumstances, after_ms: int) -> int | None:
+def next_change_ms(profiles: Sequence[Installed], context: EvaluationContext, after_ms: int) -> int | None:
     """Return the first moment after `after_ms` at which the limit may change, or None if it never will.
 
     It is an exact boundary of a profile (`SC-25`), though the limit may be the same on both sides.
     """
-    return _next_boundary_ms(_stacks(profiles, circumstances), after_ms)
+    return _next_boundary_ms(_stacks(profiles, context), after_ms)
 
 
 def prevailing(
     profiles: Sequence[Installed],
-    circumstances: Circumstances,
+    context: EvaluationContext,
     purpose: ChargingProfilePurposeType,
     at_ms: int,
 ) -> Installed | None:
     """Return the profile that speaks for a purpose at a moment, or None if none of that purpose is active."""
-    in_force = _in_force(_stacks(profiles, circumstances)[purpose], at_ms)
+    in_force = _in_force(_stacks(profiles, context)[purpose], at_ms)
     return in_force.installed if in_force else None
 
 
-def _stacks(profiles: Sequence[Installed], circumstances: Circumstances) -> _Stacks:
+def _stacks(profiles: Sequence[Installed], context: EvaluationContext) -> _Stacks:
     """Sort out which profiles are for the connector looked at, and put those that go first in front."""
-    here = (0, circumstances.connector or 1)
+    here = (0, context.connector or 1)
     stacks: dict[ChargingProfilePurposeType, list[_Timetable]] = {
         purpose: [] for purpose in ChargingProfilePurposeType
     }
@@ -210,20 +210,20 @@ def _stacks(profiles: Sequence[Installed], circumstances: Circumstances) -> _Sta
     for installed in sorted(profiles, key=lambda each: (-each.profile.stack_level, -each.connector)):
         if installed.connector in here:
             purpose = installed.profile.charging_profile_purpose
-            stacks[purpose].append(_timetable(installed, circumstances))
+            stacks[purpose].append(_timetable(installed, context))
     return stacks
 
 
-def _timetable(installed: Installed, circumstances: Circumstances) -> _Timetable:
+def _timetable(installed: Installed, context: EvaluationContext) -> _Timetable:
     profile = installed.profile
     schedule = profile.charging_schedule
     relative = profile.charging_profile_kind is ChargingProfileKindType.RELATIVE
     if schedule.start_schedule is not None and not relative:
         starts_ms = parse_timestamp(schedule.start_schedule)
-    elif circumstances.charging_since_ms is not None:
-        starts_ms = circumstances.charging_since_ms
+    elif context.charging_since_ms is not None:
+        starts_ms = context.charging_since_ms
     else:
-        starts_ms = circumstances.now_ms
+        starts_ms = context.now_ms
     recurring = profile.charging_profile_kind is ChargingProfileKindType.RECURRING
     repeats_ms = _RECURRENCE_MS.get(profile.recurrency_kind) if recurring else None
     duration_ms = None if schedule.duration is None else schedule.duration * 1000
@@ -260,30 +260,30 @@ def _next_boundary_ms(stacks: _Stacks, after_ms: int) -> int | None:
     return _earliest(*boundaries_ms)
 
 
-def _stretch_at(
-    stacks: _Stacks, circumstances: Circumstances, at_ms: int, unit: ChargingRateUnitType
-) -> Stretch:
+def _interval_at(
+    stacks: _Stacks, context: EvaluationContext, at_ms: int, unit: ChargingRateUnitType
+) -> LimitInterval:
     maximum = _in_force(stacks[ChargingProfilePurposeType.CHARGE_POINT_MAX_PROFILE], at_ms)
     default = _in_force(stacks[ChargingProfilePurposeType.TX_DEFAULT_PROFILE], at_ms)
     transaction = _in_force(stacks[ChargingProfilePurposeType.TX_PROFILE], at_ms)
     # A TxProfile that is not active leaves the transaction to the TxDefaultProfile (`SC-14`).
-    binding = (transaction or default, maximum) if circumstances.merged else (transaction, default or maximum)
-    limits = [_limit_in_tenths(in_force, circumstances, unit) for in_force in binding if in_force]
-    tenths, phases = min((*limits, _hardware_in_tenths(circumstances, unit)), key=itemgetter(0))
-    return Stretch(at_ms, Decimal(max(tenths, 0)).scaleb(-1), phases)
+    binding = (transaction or default, maximum) if context.merged else (transaction, default or maximum)
+    limits = [_limit_in_tenths(in_force, context, unit) for in_force in binding if in_force]
+    tenths, phases = min((*limits, _hardware_in_tenths(context, unit)), key=itemgetter(0))
+    return LimitInterval(at_ms, Decimal(max(tenths, 0)).scaleb(-1), phases)
 
 
 def _limit_in_tenths(
-    in_force: _InForce, circumstances: Circumstances, unit: ChargingRateUnitType
+    in_force: _InForce, context: EvaluationContext, unit: ChargingRateUnitType
 ) -> tuple[int, int]:
     schedule_unit = in_force.installed.profile.charging_schedule.charging_rate_unit
-    return limit_in_tenths(in_force.period, schedule_unit, circumstances, unit)
+    return limit_in_tenths(in_force.period, schedule_unit, context, unit)
 
 
 def limit_in_tenths(
     period: ChargingSchedulePeriod,
     schedule_unit: ChargingRateUnitType,
-    circumstances: Circumstances,
+    context: EvaluationContext,
     unit: ChargingRateUnitType,
 ) -> tuple[int, int]:
     """Return the limit in tenths of a unit, rounded down, and the phases it was meant for (`SC-9`).
@@ -297,16 +297,16 @@ def limit_in_tenths(
     if schedule_unit is unit:
         return tenths, phases
     if unit is ChargingRateUnitType.A:
-        return tenths // (circumstances.voltage_v * phases), phases
-    return tenths * circumstances.voltage_v * min(phases, circumstances.phases), phases
+        return tenths // (context.voltage_v * phases), phases
+    return tenths * context.voltage_v * min(phases, context.phases), phases
 
 
-def _hardware_in_tenths(circumstances: Circumstances, unit: ChargingRateUnitType) -> tuple[int, int]:
+def _hardware_in_tenths(context: EvaluationContext, unit: ChargingRateUnitType) -> tuple[int, int]:
     """Return what the charger can do: its limit where no profile sets a lower one."""
     if unit is ChargingRateUnitType.A:
-        return circumstances.hardware_ma // 100, circumstances.phases
-    milliwatt = circumstances.hardware_ma * circumstances.voltage_v * circumstances.phases
-    return milliwatt // 100, circumstances.phases
+        return context.hardware_ma // 100, context.phases
+    milliwatt = context.hardware_ma * context.voltage_v * context.phases
+    return milliwatt // 100, context.phases
 
 
 def _earliest(*moments_ms: int | None) -> int | None:

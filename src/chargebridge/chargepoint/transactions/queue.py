@@ -157,7 +157,7 @@ def _learn_of_stop_tag(charge_point: ChargePoint, id_tag: str, payload: Raw) -> 
 def _learn(charge_point: ChargePoint, id_tag: str, info: IdTagInfo) -> None:
     """Remember the central system's word on a token (`TX-5`), and see whether it contradicts its list."""
     known_tokens.remember(charge_point, id_tag, info)
-    local_list.look_up(charge_point, id_tag, info.status)
+    local_list.check_conflict_later(charge_point, id_tag, info.status)
 
 
 def failed(charge_point: ChargePoint, reason: str) -> None:
