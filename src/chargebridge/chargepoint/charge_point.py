@@ -152,7 +152,7 @@ class VirtualChargePoint(ChargePoint):
         elif isinstance(read.query, LettersQuery) and isinstance(read.found, LettersFound):
             queued = dead_letters.letters_read(self, read.query, read.found)
             if queued is not None:
-                data_transfer.sent_again(self, queued)
+                data_transfer.redelivered(self, queued)
         elif isinstance(read.found, ListFound):
             list_copy.list_read(self, read.found)
 

@@ -86,7 +86,7 @@ class Operation(StrEnum):
     STOP_TRANSACTION = "stop_transaction"
     RESET = "reset"
     UNLOCK = "unlock"
-    SEND_AGAIN = "send_again"
+    REDELIVER = "redeliver"
     """Queue once more what was given up."""
 
 
@@ -96,7 +96,7 @@ class OperatorAsked(Struct, frozen=True):
     ask: int
     operation: Operation
     transaction: int | None = None
-    """For SEND_AGAIN: of which transaction, by `Transaction.number`; None: of all."""
+    """For REDELIVER: of which transaction, by `Transaction.number`; None: of all."""
 
 
 Input = (
@@ -166,7 +166,7 @@ class NoticeKind(StrEnum):
     DEAF_LINK = "deaf_link"
     BOOT_NOT_ACCEPTED = "boot_not_accepted"
     DEAD_LETTER = "dead_letter"
-    SENT_AGAIN = "sent_again"
+    REDELIVERED = "redelivered"
     """Dead letters are queued once more, for somebody has asked for it."""
     TRANSACTION_STARTED = "transaction_started"
     TRANSACTION_STOPPED = "transaction_stopped"
@@ -177,15 +177,15 @@ class NoticeKind(StrEnum):
     EVENT_IGNORED = "event_ignored"
     END_ASSUMED = "end_assumed"
     """A transaction was ended without the charger's word, since a newer session is known."""
-    IMPOSSIBLE_TIME = "impossible_time"
+    IMPLAUSIBLE_TIME = "implausible_time"
     PROFILE_WRITTEN = "profile_written"
     """A profile went into the charger's memory, which wears it."""
-    MEMORY_SPARED = "memory_spared"
+    WRITE_BUDGET_EXCEEDED = "write_budget_exceeded"
     """Profiles come too often for the charger's memory: they are carried out by the volatile limit now."""
     LOCAL_LIST_CONFLICT = "local_list_conflict"
-    QUEUE_TIGHT = "queue_tight"
+    QUEUE_NEAR_LIMIT = "queue_near_limit"
     """So many messages wait that samples are left out from now on."""
-    SAMPLE_LEFT_OUT = "sample_left_out"
+    SAMPLE_DROPPED = "sample_dropped"
 
 
 class Notice(NamedTuple):

@@ -321,7 +321,7 @@ class Gateway:
         if binding is None:
             present = self.roster.by_identity.get(found.identity)
             raise LetterOfNobodyError(found, present.central_system if present else None)
-        return await self._ask(binding, Operation.SEND_AGAIN, found.message.transaction)
+        return await self._ask(binding, Operation.REDELIVER, found.message.transaction)
 
     async def _ask(
         self, binding: Binding, operation: Operation, transaction: int | None = None

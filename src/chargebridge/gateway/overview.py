@@ -211,4 +211,4 @@ def local_list_view(charge_point: VirtualChargePoint) -> LocalListView:
 
 def waiting_messages(binding: Binding) -> int:
     """Return how long the queue of a charge point is, in memory and in the store."""
-    return thinning.waiting(binding.charge_point)
+    return thinning.length(binding.charge_point)

@@ -58,14 +58,14 @@ _TAKEN_AGAIN: Final = (
 _LOGGED: Final = frozenset(
     {
         NoticeKind.DEAD_LETTER,
-        NoticeKind.SENT_AGAIN,
+        NoticeKind.REDELIVERED,
         NoticeKind.COMMAND_FAILED,
         NoticeKind.BOOT_NOT_ACCEPTED,
         NoticeKind.END_ASSUMED,
         NoticeKind.TRANSACTION_REBUILT,
-        NoticeKind.MEMORY_SPARED,
+        NoticeKind.WRITE_BUDGET_EXCEEDED,
         NoticeKind.LOCAL_LIST_CONFLICT,
-        NoticeKind.QUEUE_TIGHT,
+        NoticeKind.QUEUE_NEAR_LIMIT,
     }
 )
 # Needed for each frame; reaching a member through its class takes longer.

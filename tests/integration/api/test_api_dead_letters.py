@@ -150,7 +150,7 @@ def test_a_start_that_was_refused_three_times_is_told_once_when_the_central_syst
         assert await site.get("/dead-letters") == {"items": [], "next": None}
         assert await metric(site, "dead_letters") == 0
         assert await metric(site, 'notices_total{kind="dead_letter"}') == 1
-        assert await metric(site, 'notices_total{kind="sent_again"}') == 2
+        assert await metric(site, 'notices_total{kind="redelivered"}') == 2
         status, problem = await site.refused("POST", f"/dead-letters/{letter['id']}/send-again")
         assert (status, problem["error"]) == (404, f"there is no dead letter {letter['id']}")
         assert "has left the list" in problem["remedy"]

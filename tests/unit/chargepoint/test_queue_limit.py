@@ -246,8 +246,8 @@ class TestAtIntervals:
 class TestNotices:
     def test_q_7_each_is_counted_and_the_first_of_an_outage_is_told(self, offline):
         charge(offline, 50)
-        assert notices(offline, NoticeKind.SAMPLE_LEFT_OUT) == 41 * [""]
-        assert notices(offline, NoticeKind.QUEUE_TIGHT) == [
+        assert notices(offline, NoticeKind.SAMPLE_DROPPED) == 41 * [""]
+        assert notices(offline, NoticeKind.QUEUE_NEAR_LIMIT) == [
             "10 messages wait, of 20 at most: not every sample is queued"
         ]
 
@@ -256,7 +256,7 @@ class TestNotices:
         delivered(offline)
         offline.link_down()
         charge(offline, 50)
-        assert len(notices(offline, NoticeKind.QUEUE_TIGHT)) == 2
+        assert len(notices(offline, NoticeKind.QUEUE_NEAR_LIMIT)) == 2
 
     def test_q_7_not_while_one_of_those_that_waited_still_does(self, offline):
         charge(offline, 100)
@@ -265,7 +265,7 @@ class TestNotices:
             offline.answer()
         offline.link_down()
         charge(offline, 300)
-        assert len(notices(offline, NoticeKind.QUEUE_TIGHT)) == 1
+        assert len(notices(offline, NoticeKind.QUEUE_NEAR_LIMIT)) == 1
 
 
 class TestSettings:

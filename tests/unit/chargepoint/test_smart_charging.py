@@ -598,7 +598,7 @@ class TestFlashWear:
             assert composite(easee) == [(0, 6 + number % 20)]
         kinds = [output.kind for output in easee.outputs if isinstance(output, Notice)]
         assert kinds.count(NoticeKind.PROFILE_WRITTEN) == 70
-        assert kinds.count(NoticeKind.MEMORY_SPARED) == 1
+        assert kinds.count(NoticeKind.WRITE_BUDGET_EXCEEDED) == 1
         assert self.keys(easee) == ["70", "0"]
         assert easee.cp.state.limit.limit_ma == 25_000
 

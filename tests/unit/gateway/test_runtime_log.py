@@ -33,7 +33,7 @@ def test_memory_that_must_be_spared_is_a_warning_with_the_remedy(bench):
         bench.link.receive(2, "x", "SetChargingProfile", {"connectorId": 1, "csChargingProfiles": PROFILE})
         bench.settle()
     (warning,) = (entry for entry in log if entry["log_level"] == "warning")
-    assert (warning["event"], warning["charge_point"]) == ("memory_spared", "CP1")
+    assert (warning["event"], warning["charge_point"]) == ("write_budget_exceeded", "CP1")
     assert "DynamicChargerCurrent" in warning["detail"]
 
 

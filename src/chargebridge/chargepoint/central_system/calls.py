@@ -172,7 +172,7 @@ def answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
         call, charge_point.late_call = charge_point.late_call, None
     else:
         return
-    charge_point.heard_mono = charge_point.now.mono
+    charge_point.answered_mono = charge_point.now.mono
     if call.kind is CallKind.PROBE:
         _not_deaf(charge_point)
     elif isinstance(answer, CallResult):

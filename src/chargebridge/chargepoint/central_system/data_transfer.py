@@ -129,7 +129,7 @@ def sessions_read(charge_point: ChargePoint, query: SessionQuery, found: Session
         _answer(charge_point, held, _refuse(f"more than {MOST_SESSIONS} sessions: choose a shorter time"))
     elif held.wanted is Wanted.LIST:
         _answer(charge_point, held, _told(_list(found)))
-    elif charge_point.sending_again is not None:
+    elif charge_point.redelivery is not None:
         _answer(charge_point, held, _refuse("what was given up is being sent again already; ask again"))
     else:
         charge_point.held_transfer = held._replace(found=found)
@@ -137,7 +137,7 @@ def sessions_read(charge_point: ChargePoint, query: SessionQuery, found: Session
         dead_letters.begin(charge_point, wanted, ask=None)
 
 
-def sent_again(charge_point: ChargePoint, imported: Set[int]) -> None:
+def redelivered(charge_point: ChargePoint, imported: Set[int]) -> None:
     """Answer the DataTransfer that had these transactions, by number, sent again."""
     held = charge_point.held_transfer
     assert held is not None

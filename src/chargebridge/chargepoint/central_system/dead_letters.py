@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import structs
 
 from chargebridge.chargepoint.model.charge_point import ChargePoint
-from chargebridge.chargepoint.model.volatile import SendingAgain
+from chargebridge.chargepoint.model.volatile import Redelivery
 from chargebridge.chargepoint.records import (
     DeadTransaction,
     LettersFound,
@@ -29,7 +29,7 @@ PAGE: Final = 100
 
 def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
     """Send again what an operator names; answered once that is durable."""
-    if charge_point.sending_again is not None:
+    if charge_point.redelivery is not None:
         refusal = "dead letters are being sent again; ask again when that is done"
         charge_point.emit(OperatorAnswered(asked.ask, accepted=False, detail=refusal))
         return
@@ -46,7 +46,7 @@ def begin(charge_point: ChargePoint, wanted: tuple[int, ...] | None, ask: int | 
         ask: of the operator who is to be answered; None: a DataTransfer waits for them.
     """
     query = LettersQuery(0, PAGE, wanted)
-    charge_point.sending_again = SendingAgain(query, ask)
+    charge_point.redelivery = Redelivery(query, ask)
     charge_point.emit(ReadStore(query))
 
 
@@ -59,39 +59,39 @@ def letters_read(
         The numbers of the transactions that were queued, where a DataTransfer waits for them and that was
         the last of it.
     """
-    sending = charge_point.sending_again
-    if sending is None or sending.query is not query:
+    redelivery = charge_point.redelivery
+    if redelivery is None or redelivery.query is not query:
         return None  # asked for by somebody who is gone
-    if sending.outdated:
+    if redelivery.outdated:
         # What was found may lack the Stop of a transaction whose Start it has.
-        charge_point.sending_again = sending._replace(outdated=False)
+        charge_point.redelivery = redelivery._replace(outdated=False)
         charge_point.emit(ReadStore(query))
         return None
     for letters in found.transactions:
-        messages = _send_again(charge_point, letters)
+        messages = _redeliver(charge_point, letters)
         number = letters.transaction.number
-        sending = sending._replace(
-            transactions=sending.transactions | {number}, messages=sending.messages + messages
+        redelivery = redelivery._replace(
+            transactions=redelivery.transactions | {number}, messages=redelivery.messages + messages
         )
     if found.more:
         query = structs.replace(query, after=found.transactions[-1].transaction.number)
-        charge_point.sending_again = sending._replace(query=query)
+        charge_point.redelivery = redelivery._replace(query=query)
         charge_point.emit(ReadStore(query))
         return None
     forget(charge_point)
-    if sending.ask is None:
-        return sending.transactions
-    charge_point.emit(_answer(sending, sending.ask))
+    if redelivery.ask is None:
+        return redelivery.transactions
+    charge_point.emit(_answer(redelivery, redelivery.ask))
     return None
 
 
 def forget(charge_point: ChargePoint) -> None:
     """Ask for no more dead letters, and keep nothing in memory for them."""
-    charge_point.sending_again = None
+    charge_point.redelivery = None
     queue.forget_delivered(charge_point)
 
 
-def _send_again(charge_point: ChargePoint, letters: DeadTransaction) -> int:
+def _redeliver(charge_point: ChargePoint, letters: DeadTransaction) -> int:
     """Queue the messages of a transaction; returns how many they are."""
     number, messages = letters.transaction.number, letters.messages
     # What is in memory is newer than what was read.
@@ -103,21 +103,21 @@ def _send_again(charge_point: ChargePoint, letters: DeadTransaction) -> int:
     if letters.stop or stop_told_nothing:
         transaction = structs.replace(transaction, stop=SendState.QUEUED)
     ledger.put(charge_point, transaction)
-    queue.send_again(charge_point, letters)
+    queue.redeliver(charge_point, letters)
     if stop_told_nothing:
         messages += 1
         charge_point.record(PutSamples(number, None))
         queue.enqueue(charge_point, MessageKind.STOP, transaction, letters.stop_data or b"")
     told = f"{_count(messages, 'message')} of transaction {number}"
-    charge_point.notice(NoticeKind.SENT_AGAIN, told, messages)
+    charge_point.notice(NoticeKind.REDELIVERED, told, messages)
     return messages
 
 
-def _answer(sending: SendingAgain, ask: int) -> OperatorAnswered:
-    if not sending.transactions:
+def _answer(redelivery: Redelivery, ask: int) -> OperatorAnswered:
+    if not redelivery.transactions:
         return OperatorAnswered(ask, accepted=False, detail="there is nothing that was given up")
-    told = _count(len(sending.transactions), "transaction")
-    told = f"queued again: {_count(sending.messages, 'message')} of {told}"
+    told = _count(len(redelivery.transactions), "transaction")
+    told = f"queued again: {_count(redelivery.messages, 'message')} of {told}"
     return OperatorAnswered(ask, accepted=True, detail=told)
 
 

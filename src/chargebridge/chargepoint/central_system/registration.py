@@ -144,7 +144,7 @@ def heartbeat_interval_over(charge_point: ChargePoint) -> None:
     """Send a heartbeat, unless the charger is away or the link was busy enough (`HB-1`)."""
     status.refresh(charge_point)  # what could not be told before
     interval = charge_point.heartbeat_interval_s
-    quiet_s = charge_point.now.mono - charge_point.heard_mono
+    quiet_s = charge_point.now.mono - charge_point.answered_mono
     if charge_point.settings.behaviour.heartbeat_interval_s is None and quiet_s < interval * 0.9:
         _set_heartbeat(charge_point, interval - quiet_s)
         return

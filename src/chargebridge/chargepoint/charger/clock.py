@@ -26,7 +26,7 @@ def believed(charge_point: ChargePoint, event: ChargerEvent) -> ChargerEvent | N
     host_is_behind = now_ms < EARLIEST_MS or now_ms + FUTURE_MS < state.newest_ms
     latest_ms = LATEST_MS if host_is_behind else max(now_ms, state.newest_ms) + FUTURE_MS
     if not EARLIEST_MS <= event.at_ms <= latest_ms:
-        charge_point.notice(NoticeKind.IMPOSSIBLE_TIME, type(event).__name__)
+        charge_point.notice(NoticeKind.IMPLAUSIBLE_TIME, type(event).__name__)
         if isinstance(event, TokenPresented):
             if event.at_ms in state.timeless_tokens:
                 return None

@@ -52,7 +52,7 @@ def warn_over_budget(charge_point: ChargePoint) -> None:
         state.write_budget_exceeded = True
         charge_point.mark_dirty()
         charge_point.notice(
-            NoticeKind.MEMORY_SPARED,
+            NoticeKind.WRITE_BUDGET_EXCEEDED,
             f"more than {WRITES_A_DAY} profiles a day: carried out through the volatile limit from now on;"
             " let the central system use DynamicChargerCurrent, or the evcc compatibility",
         )

@@ -11,7 +11,7 @@ from chargebridge.ocpp16.enums import Reason, ResetType
 def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
     """Do what an operator asks by way of the API, with the same care as for the central system."""
     accepted, detail = True, "asked of the charger"
-    if asked.operation is Operation.SEND_AGAIN:
+    if asked.operation is Operation.REDELIVER:
         dead_letters.operator_asked(charge_point, asked)
         return  # answered when the store has told of them
     if not charge_point.reachable:

@@ -23,8 +23,8 @@ from chargebridge.chargepoint.model.volatile import (
     HeldUnlock,
     Latest,
     ListTransfer,
+    Redelivery,
     Reported,
-    SendingAgain,
     TokenStatus,
     Triggered,
 )
@@ -61,6 +61,7 @@ class ChargePoint:
         "_outputs",
         "_records",
         "abandoned",
+        "answered_mono",
         "authorizing",
         "boot_due",
         "boot_interval_s",
@@ -72,7 +73,6 @@ class ChargePoint:
         "configuration",
         "configured",
         "epoch",
-        "heard_mono",
         "heartbeat_due",
         "held_list",
         "held_transfer",
@@ -83,6 +83,7 @@ class ChargePoint:
         "list_transfer",
         "loaded_through",
         "measured_ms",
+        "near_limit_through",
         "next_sequence",
         "next_transaction",
         "now",
@@ -92,19 +93,18 @@ class ChargePoint:
         "queue",
         "reachable",
         "reading_queue",
+        "redelivery",
         "registration",
         "reported",
         "restarted",
         "running",
         "samples",
-        "sending_again",
         "settings",
         "settled",
         "state",
         "status_failed",
         "statuses",
         "telemetry",
-        "tight_through",
         "timers",
         "token_statuses",
         "transaction_over",
@@ -140,7 +140,7 @@ class ChargePoint:
         self.probe_due = False
         self.call_number = 0
         self.call_prefix = ""
-        self.heard_mono = 0.0
+        self.answered_mono = 0.0
         """When the central system last answered."""
 
         # Registration.
@@ -202,9 +202,9 @@ class ChargePoint:
             self.queue[-1].sequence if self.queue and stored.queue.more else stored.next_sequence - 1
         )
         self.reading_queue = False
-        self.tight_through = 0
+        self.near_limit_through = 0
         """The end of the queue when a sample was last left out for its length."""
-        self.sending_again: SendingAgain | None = None
+        self.redelivery: Redelivery | None = None
 
         # Facts of a turn, for the concerns above those that find them out; empty between turns.
         self.transaction_over = False

@@ -133,7 +133,7 @@ class HeldTransfer(NamedTuple):
     """While what was given up of them is being read."""
 
 
-class SendingAgain(NamedTuple):
+class Redelivery(NamedTuple):
     """Dead letters are wanted again, and the store is being asked for them."""
 
     query: LettersQuery

@@ -74,14 +74,14 @@ def _forward(charge_point: ChargePoint, running: Transaction, event: Measured, m
         charge_point.unsampled_wh = register_wh
         return
     measured_ms = max(measured_ms, running.sampled_ms)  # the host's clock may have been set back
-    if not tells_register and (ENERGY, 0) in wanted and thinning.is_tight(charge_point):
-        thinning.left_out(charge_point)  # there is room for few, and those are to tell the energy
+    if not tells_register and (ENERGY, 0) in wanted and thinning.is_near_limit(charge_point):
+        thinning.sample_dropped(charge_point)  # there is room for few, and those are to tell the energy
         return
     has_room = thinning.leaves_room_for(charge_point, running, measured_ms)
     running = structs.replace(running, sampled_ms=measured_ms, register_wh=register_wh)
     if not has_room:
         ledger.put(charge_point, running)
-        thinning.left_out(charge_point)
+        thinning.sample_dropped(charge_point)
         return
     charge_point.running = charge_point.transactions[running.number] = running
     payload = f"[{latest_values.meter_value_of(sampled, event.at_ms)}]".encode()

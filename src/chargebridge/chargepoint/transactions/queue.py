@@ -201,8 +201,8 @@ def _give_up(charge_point: ChargePoint, message: QueuedMessage, attempts: int, r
     charge_point.record(DeadLetter(message.sequence, charge_point.now.utc_ms, reason))
     told = f"{message.kind} of transaction {transaction.number}, at attempt {attempts}: {reason}"
     charge_point.notice(NoticeKind.DEAD_LETTER, told)
-    if charge_point.sending_again is not None:
-        charge_point.sending_again = charge_point.sending_again._replace(outdated=True)
+    if charge_point.redelivery is not None:
+        charge_point.redelivery = charge_point.redelivery._replace(outdated=True)
     _take_head(charge_point)
 
 
@@ -222,7 +222,7 @@ def _take_head(charge_point: ChargePoint) -> None:
 # --- sending again ----------------------------------------------------------------------------------
 
 
-def send_again(charge_point: ChargePoint, letters: DeadTransaction) -> None:
+def redeliver(charge_point: ChargePoint, letters: DeadTransaction) -> None:
     """Queue the dead letters of a transaction once more, behind what waits.
 
     What waits of the same transaction follows them: all of it where the Start is among them, else the Stop.
@@ -272,7 +272,7 @@ def forget_delivered(charge_point: ChargePoint) -> None:
     """Keep in memory only the running transaction and those of the messages at the head."""
     if len(charge_point.transactions) == 1 and charge_point.running is not None:
         return
-    if charge_point.reading_queue or charge_point.sending_again is not None:
+    if charge_point.reading_queue or charge_point.redelivery is not None:
         return  # what is being read may need, and be older than, what is here
     wanted = {message.transaction for message in charge_point.queue}
     if charge_point.running is not None:

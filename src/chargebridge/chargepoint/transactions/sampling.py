@@ -195,7 +195,7 @@ def _take(
         return
     ledger.put(charge_point, running)
     if told:
-        thinning.left_out(charge_point)
+        thinning.sample_dropped(charge_point)
 
 
 def _chosen(charge_point: ChargePoint, key: str, readings: list[Reading]) -> list[Reading]:

@@ -20,7 +20,7 @@ _SHORTEST_MS: Final = 60_000
 """In which one sample of a transaction is queued from half of the limit on."""
 
 
-def waiting(charge_point: ChargePoint) -> int:
+def length(charge_point: ChargePoint) -> int:
     """Return how long the queue is: what is in memory, and behind that in the store without gaps."""
     return len(charge_point.queue) + charge_point.next_sequence - 1 - charge_point.loaded_through
 
@@ -29,9 +29,9 @@ def _head(charge_point: ChargePoint) -> int:
     return charge_point.queue[0].sequence if charge_point.queue else charge_point.loaded_through + 1
 
 
-def is_tight(charge_point: ChargePoint) -> bool:
+def is_near_limit(charge_point: ChargePoint) -> bool:
     """Whether the queue is so long that not every sample is queued."""
-    return waiting(charge_point) >= charge_point.settings.queue_limit // 2
+    return length(charge_point) >= charge_point.settings.queue_limit // 2
 
 
 def leaves_room_for(charge_point: ChargePoint, transaction: Transaction, at_ms: int) -> bool:
@@ -60,10 +60,10 @@ def leaves_room_at(charge_point: ChargePoint, of_day_ms: int, interval_ms: int) 
 
 def _is_next(charge_point: ChargePoint, at_ms: int, before_ms: int) -> bool:
     """Whether a sample is the first in its stretch of time, be it that the one before was queued or not."""
-    if not is_tight(charge_point):
+    if not is_near_limit(charge_point):
         return True
     limit = charge_point.settings.queue_limit
-    room = limit - waiting(charge_point)
+    room = limit - length(charge_point)
     if room <= 0:
         return False
     halvings = max(limit // 2 // room, 1).bit_length() - 1
@@ -72,11 +72,11 @@ def _is_next(charge_point: ChargePoint, at_ms: int, before_ms: int) -> bool:
     return at_ms // stretch_ms > before_ms // stretch_ms
 
 
-def left_out(charge_point: ChargePoint) -> None:
+def sample_dropped(charge_point: ChargePoint) -> None:
     """Count a sample that is not queued, and warn of the first one since the queue was last delivered."""
-    if _head(charge_point) > charge_point.tight_through:
+    if _head(charge_point) > charge_point.near_limit_through:
         limit = charge_point.settings.queue_limit
-        detail = f"{waiting(charge_point)} messages wait, of {limit} at most: not every sample is queued"
-        charge_point.notice(NoticeKind.QUEUE_TIGHT, detail)
-    charge_point.tight_through = charge_point.next_sequence - 1
-    charge_point.notice(NoticeKind.SAMPLE_LEFT_OUT, "")
+        detail = f"{length(charge_point)} messages wait, of {limit} at most: not every sample is queued"
+        charge_point.notice(NoticeKind.QUEUE_NEAR_LIMIT, detail)
+    charge_point.near_limit_through = charge_point.next_sequence - 1
+    charge_point.notice(NoticeKind.SAMPLE_DROPPED, "")
