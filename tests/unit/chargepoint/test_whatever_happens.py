@@ -378,7 +378,7 @@ def check_account(world):
     assert world.bench.store.dead == []
     cp = world.bench.cp
     assert (cp.queue, cp.transactions, cp.statuses, cp.triggered) == ([], {}, [], [])
-    assert (cp.call, cp.late_call, cp.authorizing, cp.held) == (None, None, None, None)
+    assert (cp.call, cp.late_call, cp.authorizing, cp.held_unlock) == (None, None, None, None)
     assert (cp.held_list, cp.token_statuses, cp.list_transfer) == (None, (), None)
     assert cp.state.list_kept == cp.state.list_revision
     assert (cp.state.list_version == 0) == (world.bench.store.listed == {})
