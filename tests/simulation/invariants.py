@@ -371,11 +371,14 @@ class Watch:
             "it is registered": charge_point.online,
             "the queue is empty": not charge_point.queue,
             "no transaction runs": charge_point.running is None,
-            "nothing more is asked of the charger": not charge_point.state.asked,
+            "nothing more is asked of the charger": not charge_point.state.issued_commands,
             "the charger is reachable": charge_point.reachable,
         }.items():
             self.require(
-                DRAINS, identity, is_at_rest, f"not so: {name}: {charge_point} {charge_point.state.asked}"
+                DRAINS,
+                identity,
+                is_at_rest,
+                f"not so: {name}: {charge_point} {charge_point.state.issued_commands}",
             )
         self.require(DRAINS, identity, outlet.charger.record.car is None, "a car is still there")
         usable = charge_point.state.operative and charge_point.state.connector_operative

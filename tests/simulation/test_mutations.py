@@ -223,7 +223,7 @@ def nothing_is_tried_again(patch):
 
 def the_queue_ends_with_the_page(patch):
     """What lies behind the head of a long queue is never read."""
-    patch.setattr(queue, "read_on", lambda charge_point: None)
+    patch.setattr(queue, "load_more", lambda charge_point: None)
 
 
 MUTATIONS = {

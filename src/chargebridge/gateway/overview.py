@@ -179,7 +179,7 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
         charging=charging_view(charge_point),
         local_list=local_list_view(charge_point),
         free_charging=charger_settings.free_charging_tag(charge_point) is not None,
-        outstanding_commands=[asked.purpose.value for asked in state.asked],
+        outstanding_commands=[asked.purpose.value for asked in state.issued_commands],
     )
 
 

@@ -528,7 +528,7 @@ class TestFloods:
             assert schema_error(f"{action}Response", answer.encode()) is None
         assert len(bench.pages) <= 2
         assert len(dump(cp.state)) < 5000
-        assert len({asked.purpose for asked in cp.state.asked}) == len(cp.state.asked)
+        assert len({asked.purpose for asked in cp.state.issued_commands}) == len(cp.state.issued_commands)
         assert len(cp.triggered) <= MOST_WAITING
         assert len(cp.profiles) <= MAX_PROFILES
         assert len(bench.store.profiles) == len(cp.profiles)

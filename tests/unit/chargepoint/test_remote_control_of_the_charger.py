@@ -122,7 +122,7 @@ class TestUnlock:
         ready.wait(61)
         ready.reachable()
         assert ready.asked() == []
-        assert ready.cp.state.asked == ()
+        assert ready.cp.state.issued_commands == ()
 
     @pytest.mark.parametrize("documented", [False, True])
     def test_it_changes_the_configuration_only_if_documented(self, new_bench, documented):
@@ -354,4 +354,4 @@ def test_the_outcome_of_an_unknown_command_means_nothing(ready):
     ready.settle()
     (command,) = ready.asked()
     ready.done(Reboot(number=99, expires_ms=0), Outcome.REFUSED)
-    assert ready.cp.state.asked[0].command == command
+    assert ready.cp.state.issued_commands[0].command == command

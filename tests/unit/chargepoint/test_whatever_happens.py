@@ -382,7 +382,7 @@ def check_account(world):
     assert (cp.held_list, cp.token_statuses, cp.list_transfer) == (None, (), None)
     assert cp.state.list_kept == cp.state.list_revision
     assert (cp.state.list_version == 0) == (world.bench.store.listed == {})
-    assert cp.state.asked == ()
+    assert cp.state.issued_commands == ()
     assert set(cp.timers) <= {Timer.HEARTBEAT}
     assert not any(isinstance(command, EndSession) for command in world.bench.asked())
 

@@ -44,7 +44,7 @@ def token_presented(charge_point: ChargePoint, event: TokenPresented) -> None:
         charge_point.notice(NoticeKind.EVENT_IGNORED, "token presented: a replay")
         return
     state.tokens = state.tokens.with_event(event.at_ms, charge_point.now.utc_ms)
-    clock.note(charge_point, event.at_ms)
+    clock.advance(charge_point, event.at_ms)
     charge_point.mark_dirty()
     if waiting_sessions.newer_is_known(charge_point):
         # It is meant for the newer session, whose turn has not come.
@@ -72,7 +72,7 @@ def _decide(charge_point: ChargePoint, id_tag: str) -> None:
             _look_up(charge_point, Authorizing(id_tag, Wish.STOP, Origin.READER, owner=running.id_tag))
     elif intent is not None:
         if same_token(id_tag, intent.id_tag):
-            give_up_intent(charge_point)  # AZ-5
+            withdraw_intent(charge_point)  # AZ-5
         else:
             commands.show_refusal(charge_point, id_tag)
     elif state.locked is not None:
@@ -155,7 +155,7 @@ def _parent_of_owner(charge_point: ChargePoint, authorizing: Authorizing) -> str
 # --- asking the central system ----------------------------------------------------------------------
 
 
-def waits_to_be_asked(charge_point: ChargePoint) -> bool:
+def awaits_central_system(charge_point: ChargePoint) -> bool:
     """Whether the central system is to be asked about a token."""
     return charge_point.authorizing is not None and charge_point.authorizing.known is not None
 
@@ -256,7 +256,7 @@ def begin_intent(
     commands.authorize(charge_point, id_tag, seconds * 1000)
 
 
-def give_up_intent(charge_point: ChargePoint) -> None:
+def withdraw_intent(charge_point: ChargePoint) -> None:
     """Withdraw an authorization that no session has come of."""
     end_intent(charge_point)
     commands.withdraw(charge_point)
@@ -271,7 +271,7 @@ def end_intent(charge_point: ChargePoint) -> None:
         charge_point.mark_dirty()
 
 
-def not_carried_out(charge_point: ChargePoint) -> None:
+def authorize_failed(charge_point: ChargePoint) -> None:
     """The charger did not take the authorization."""
     end_intent(charge_point)
     refresh_connection_timeout(charge_point)

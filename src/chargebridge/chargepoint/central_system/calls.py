@@ -83,7 +83,7 @@ def advance(charge_point: ChargePoint) -> None:
     elif charge_point.statuses:
         report, *charge_point.statuses = charge_point.statuses
         send(charge_point, CallKind.STATUS, status.notification(charge_point, report))
-    elif authorization.waits_to_be_asked(charge_point):
+    elif authorization.awaits_central_system(charge_point):
         send(charge_point, CallKind.AUTHORIZE, authorization.request(charge_point))
     elif charge_point.triggered:
         _send_triggered(charge_point)

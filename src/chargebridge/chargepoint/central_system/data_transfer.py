@@ -78,13 +78,13 @@ def read_range(data: str) -> tuple[int, int]:
     if len(data) > LONGEST_DATA:
         raise RangeError(f"data: expected start and stop, in {LONGEST_DATA} characters at most")
     found = {name.lower(): text for name, text in _PAIR.findall(data.replace("\\", ""))}
-    from_ms, until_ms = _moment(found, "start"), _moment(found, "stop")
+    from_ms, until_ms = _timestamp(found, "start"), _timestamp(found, "stop")
     if not from_ms <= until_ms <= from_ms + LONGEST_RANGE_MS:
         raise RangeError("stop: expected a moment after start, by 31 days at most")
     return from_ms, until_ms
 
 
-def _moment(found: Mapping[str, str], name: str) -> int:
+def _timestamp(found: Mapping[str, str], name: str) -> int:
     try:
         return parse_timestamp(found[name])
     except (KeyError, ValueError):
@@ -128,7 +128,7 @@ def sessions_read(charge_point: ChargePoint, query: SessionQuery, found: Session
     if found.more:
         _answer(charge_point, held, _refuse(f"more than {MOST_SESSIONS} sessions: choose a shorter time"))
     elif held.wanted is Wanted.LIST:
-        _answer(charge_point, held, _told(_list(found)))
+        _answer(charge_point, held, _accept(_list(found)))
     elif charge_point.redelivery is not None:
         _answer(charge_point, held, _refuse("what was given up is being sent again already; ask again"))
     else:
@@ -151,7 +151,7 @@ def redelivered(charge_point: ChargePoint, imported: Set[int]) -> None:
             counts["waiting"] += 1
         else:
             counts["alreadyAnswered"] += 1
-    _answer(charge_point, held, _told(counts))
+    _answer(charge_point, held, _accept(counts))
 
 
 def link_lost(charge_point: ChargePoint) -> None:
@@ -167,7 +167,7 @@ def _answer(charge_point: ChargePoint, held: HeldTransfer, response: DataTransfe
     charge_point.answer(held.call_id, response)
 
 
-def _told(what: object) -> DataTransferResponse:
+def _accept(what: object) -> DataTransferResponse:
     return DataTransferResponse(status=DataTransferStatus.ACCEPTED, data=_write(what).decode())
 
 

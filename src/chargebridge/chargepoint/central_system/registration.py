@@ -62,7 +62,7 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
         unanswered(charge_point)
         return
     assert isinstance(response, BootNotificationResponse)
-    charge_point.boot_silences = 0
+    charge_point.boot_timeouts = 0
     if charge_point.boot_due and charge_point.restarted and charge_point.registration is None:
         return  # restarted since that was sent: the next one says what the charger is now
     charge_point.boot_due = False
@@ -96,11 +96,11 @@ def timed_out(charge_point: ChargePoint) -> bool:
 
     No Heartbeat may be sent before registration (`BOOT-2`), so silence twice is deaf.
     """
-    charge_point.boot_silences += 1
+    charge_point.boot_timeouts += 1
     unanswered(charge_point)
-    deaf = charge_point.boot_silences >= 2
+    deaf = charge_point.boot_timeouts >= 2
     if deaf:
-        charge_point.boot_silences = 0
+        charge_point.boot_timeouts = 0
     return deaf
 
 

@@ -41,7 +41,7 @@ def begin(charge_point: ChargePoint, kind: ResetType) -> bool:
         charge_point.set_timer(Timer.RESET, RESET_WAIT_S)
         charge_point.mark_dirty()
         if state.intent is not None:
-            authorization.give_up_intent(charge_point)
+            authorization.withdraw_intent(charge_point)
         sessions.assume_running_ended(charge_point)  # whoever charges now is to end
         if charge_point.running is not None:
             stopping.request_stop(charge_point, REASONS[kind])
@@ -104,7 +104,7 @@ def charger_restarted(charge_point: ChargePoint, event: Restarted) -> None:
         charge_point.notice(NoticeKind.EVENT_IGNORED, "restart: a repeat")
         return
     state.restarts = state.restarts.with_event(event.at_ms, now_ms)
-    clock.note(charge_point, event.at_ms)
+    clock.advance(charge_point, event.at_ms)
     state.firmware = event.firmware or state.firmware
     state.reset_failed = False
     state.reboot_again_ms = None

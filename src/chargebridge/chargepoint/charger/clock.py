@@ -15,7 +15,7 @@ LATEST_MS: Final = 4_102_444_800_000
 """The year 2100, for when the host knows the time even less."""
 
 
-def believed(charge_point: ChargePoint, event: ChargerEvent) -> ChargerEvent | None:
+def with_plausible_times(charge_point: ChargePoint, event: ChargerEvent) -> ChargerEvent | None:
     """Return an event at a time that can be; None if it is a replay of one at a time that cannot.
 
     A charger that does not know the time must lose no energy by it: now stands in for the impossible.
@@ -38,7 +38,7 @@ def believed(charge_point: ChargePoint, event: ChargerEvent) -> ChargerEvent | N
     return event
 
 
-def note(charge_point: ChargePoint, at_ms: int) -> None:
+def advance(charge_point: ChargePoint, at_ms: int) -> None:
     """Something that changed the durable state happened then: the charger's clock has come so far."""
     state, now_ms = charge_point.state, charge_point.now.utc_ms
     if state.newest_ms < at_ms <= max(now_ms, state.newest_ms) + FUTURE_MS:

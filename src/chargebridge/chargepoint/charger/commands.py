@@ -1,9 +1,9 @@
 """Asking things of the charger, and remembering what was asked until its outcome is known.
 
-What is *desired* (an authorization, the end of a session, availability, settings, limits) is asked
+What is *desired* (an authorization, the end of a session, availability, settings, limits) is issued
 again whenever the charger can be reached and a newer desire replaces an older one. What is *one-shot*
 (reboot, unlock, clearing its cache, overriding its schedule) is never repeated: a restart leaves it to
-its deadline. What becomes of it all is in `outcomes`.
+its deadline. What becomes of it all is in `command_outcomes`.
 """
 
 from math import inf
@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import structs
 
 from chargebridge.chargepoint.model.charge_point import ChargePoint
-from chargebridge.chargepoint.model.state import Asked, Purpose
+from chargebridge.chargepoint.model.state import IssuedCommand, Purpose
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.turn import CommandCharger, NoticeKind
 from chargebridge.chargers.model import (
@@ -98,8 +98,8 @@ def set_available(charge_point: ChargePoint, *, available: bool) -> None:
 
 def configure(charge_point: ChargePoint, settings: Configure) -> None:
     """Have the charger go by these settings, unless it does or has been asked to already."""
-    asked = outstanding(charge_point, Purpose.SETTINGS)
-    present = asked if isinstance(asked, Configure) else charge_point.state.configured
+    issued = outstanding(charge_point, Purpose.SETTINGS)
+    present = issued if isinstance(issued, Configure) else charge_point.state.configured
     if present is None or settings != structs.replace(present, number=0, expires_ms=0):
         number, expires_ms = _stamp(charge_point, _LASTING_VALID_MS)
         wanted = structs.replace(settings, number=number, expires_ms=expires_ms)
@@ -122,7 +122,7 @@ def set_limit(charge_point: ChargePoint, limit_ma: int | None, until_ms: int | N
 def keep_list(charge_point: ChargePoint, version: int, tokens: tuple[ListedToken, ...]) -> int:
     """Have the charger keep this list; return the command's number.
 
-    Not remembered among what was asked, since it may be long: `kept_list` sees to it that it arrives.
+    Not remembered among what was issued, since it may be long: `list_copy` sees to it that it arrives.
     """
     number, expires_ms = _stamp(charge_point, round(LIST_VALID_S * 1000))
     command = KeepList(number=number, expires_ms=expires_ms, version=version, tokens=tokens)
@@ -183,7 +183,10 @@ def pause_s(failures: int) -> float:
 def _issue(charge_point: ChargePoint, purpose: Purpose, command: ChargerCommand) -> None:
     """Ask, and remember it until its outcome is known; replaces what was asked before for this purpose."""
     forget(charge_point, purpose)
-    charge_point.state.asked = (*charge_point.state.asked, Asked(purpose, command))
+    charge_point.state.issued_commands = (
+        *charge_point.state.issued_commands,
+        IssuedCommand(purpose, command),
+    )
     if purpose in ONE_SHOT:
         charge_point.emit(CommandCharger(command))
     elif charge_point.reachable:
@@ -202,25 +205,27 @@ def send(charge_point: ChargePoint, command: ChargerCommand) -> None:
 
 def outstanding(charge_point: ChargePoint, purpose: Purpose) -> ChargerCommand | None:
     """Return the command of this purpose whose outcome is not known, if any."""
-    for asked in charge_point.state.asked:
-        if asked.purpose is purpose:
-            return asked.command
+    for issued in charge_point.state.issued_commands:
+        if issued.purpose is purpose:
+            return issued.command
     return None
 
 
 def forget(charge_point: ChargePoint, purpose: Purpose) -> None:
     """Do not wait for this any more."""
     state = charge_point.state
-    kept = tuple(asked for asked in state.asked if asked.purpose is not purpose)
-    if len(kept) < len(state.asked):
-        state.asked = kept
+    kept = tuple(issued for issued in state.issued_commands if issued.purpose is not purpose)
+    if len(kept) < len(state.issued_commands):
+        state.issued_commands = kept
         charge_point.mark_dirty()
 
 
-def replace(charge_point: ChargePoint, known: Asked) -> None:
-    """Remember this instead of what was asked for its purpose."""
+def replace(charge_point: ChargePoint, known: IssuedCommand) -> None:
+    """Remember this instead of what was issued for its purpose."""
     state = charge_point.state
-    state.asked = tuple(known if asked.purpose is known.purpose else asked for asked in state.asked)
+    state.issued_commands = tuple(
+        known if issued.purpose is known.purpose else issued for issued in state.issued_commands
+    )
     charge_point.mark_dirty()
 
 
@@ -235,12 +240,12 @@ def session_over(charge_point: ChargePoint) -> None:
     if isinstance(outstanding(charge_point, Purpose.AUTHORIZATION), EndSession):
         forget(charge_point, Purpose.AUTHORIZATION)
     forget(charge_point, Purpose.OVERRIDE)
-    if not any(asked.purpose in LASTING for asked in charge_point.state.asked):
+    if not any(issued.purpose in LASTING for issued in charge_point.state.issued_commands):
         charge_point.cancel_timer(Timer.COMMAND)
 
 
-def age_s(charge_point: ChargePoint, asked: Asked) -> float:
+def age_s(charge_point: ChargePoint, issued: IssuedCommand) -> float:
     """Return how long ago something lasting was asked; for ever, if the host's clock was set back since."""
-    valid_ms = _LIMIT_VALID_MS if asked.purpose in {Purpose.PLAN, Purpose.LIMIT} else _LASTING_VALID_MS
-    age_ms = charge_point.now.utc_ms - asked.command.expires_ms + valid_ms
+    valid_ms = _LIMIT_VALID_MS if issued.purpose in {Purpose.PLAN, Purpose.LIMIT} else _LASTING_VALID_MS
+    age_ms = charge_point.now.utc_ms - issued.command.expires_ms + valid_ms
     return inf if age_ms < 0 else age_ms / 1000

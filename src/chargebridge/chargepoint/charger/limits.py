@@ -113,13 +113,13 @@ def refresh(charge_point: ChargePoint, *, again: bool = False) -> None:
         or state.plan
         or state.plan_unknown
         or state.limit
-        or state.asked
+        or state.issued_commands
     ) and not _refused(charge_point):
         charge_point.cancel_timer(Timer.LIMIT)
         return
     if Capability.LIMIT not in charge_point.settings.capabilities:
         return
-    dynamic_currents.forget_what_is_over(charge_point)
+    dynamic_currents.forget_expired(charge_point)
     if charge_point.reachable:
         if Capability.PLAN in charge_point.settings.capabilities:
             _refresh_plan(charge_point)

@@ -209,7 +209,7 @@ def write_initial(charge_point: ChargePoint) -> None:
         write(charge_point, *keys.check(name, value))
 
 
-def take_back_what_cannot_be(charge_point: ChargePoint) -> None:
+def withdraw_unsupported_values(charge_point: ChargePoint) -> None:
     """The charger is known now: what it cannot do is not promised any more."""
     for name, value in charge_point.configuration.items():
         key = charge_point.offer.keys.get(name.lower())

@@ -53,7 +53,7 @@ def limit_ma(charge_point: ChargePoint) -> int | None:
     return min((current.limit_ma for current in _holding(charge_point)), default=None)
 
 
-def forget_what_is_over(charge_point: ChargePoint) -> None:
+def forget_expired(charge_point: ChargePoint) -> None:
     """Keep only what holds, and none for longer than was written, if the host's clock was set back since."""
     holding = tuple(_clamped(current, charge_point.now.utc_ms) for current in _holding(charge_point))
     if holding != charge_point.state.dynamic:

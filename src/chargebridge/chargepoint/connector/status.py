@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from chargebridge.chargepoint.model.charge_point import ChargePoint
-from chargebridge.chargepoint.model.volatile import Reported
+from chargebridge.chargepoint.model.volatile import StatusReport
 from chargebridge.chargers.model import ChargerState, Fault
 from chargebridge.clock import format_utc
 from chargebridge.ocpp16.enums import ChargePointErrorCode as ErrorCode
@@ -65,33 +65,33 @@ _DETOURS: Final[Mapping[tuple[Status, Status], Status]] = {
 }
 
 
-def current(charge_point: ChargePoint, number: int) -> Reported:
+def current(charge_point: ChargePoint, number: int) -> StatusReport:
     """Return what is to be said of a connector now."""
     state = charge_point.state
     if not charge_point.reachable and state.charger is not None:
         # Nothing is known of now: the last is repeated, and marked as such.
-        last = charge_point.reported[number] or _known(charge_point, number)
+        last = charge_point.reported_statuses[number] or _known(charge_point, number)
         return last._replace(error=ErrorCode.OTHER_ERROR, info=CHARGER_OFFLINE, vendor_error="")
     return _known(charge_point, number)
 
 
-def _known(charge_point: ChargePoint, number: int) -> Reported:
+def _known(charge_point: ChargePoint, number: int) -> StatusReport:
     return connector(charge_point) if number else _whole(charge_point)
 
 
-def _whole(charge_point: ChargePoint) -> Reported:
+def _whole(charge_point: ChargePoint) -> StatusReport:
     state = charge_point.state
     usable = state.charger is not None and (state.operative or not charge_point.settled)
     status = Status.AVAILABLE if usable else Status.UNAVAILABLE
     if state.reset_failed:
-        return Reported(0, status, ErrorCode.RESET_FAILURE)
+        return StatusReport(0, status, ErrorCode.RESET_FAILURE)
     if state.list_conflict is not None:
         info = f"local list differs for idTag {state.list_conflict}"  # 50 characters at most
-        return Reported(0, status, ErrorCode.LOCAL_LIST_CONFLICT, info)
-    return Reported(0, status)
+        return StatusReport(0, status, ErrorCode.LOCAL_LIST_CONFLICT, info)
+    return StatusReport(0, status)
 
 
-def connector(charge_point: ChargePoint) -> Reported:
+def connector(charge_point: ChargePoint) -> StatusReport:
     """Return what the charger's one outlet is doing."""
     state = charge_point.state
     status = _status(charge_point)
@@ -102,7 +102,7 @@ def connector(charge_point: ChargePoint) -> Reported:
         error = ErrorCode.NO_ERROR  # ST-5
     info = EV_SIDE_DISCONNECTED if status is Status.FINISHING and state.unplugged else ""
     vendor_error = fit_ascii(state.reason, 50) if status is Status.SUSPENDED_EVSE else ""
-    return Reported(1, status, error, info, vendor_error)
+    return StatusReport(1, status, error, info, vendor_error)
 
 
 def _status(charge_point: ChargePoint) -> Status:
@@ -117,7 +117,7 @@ def _status(charge_point: ChargePoint) -> Status:
         if status is not None:
             return status
         # The session's edges and the charger's state arrive one after the other.
-        before = charge_point.reported[1]
+        before = charge_point.reported_statuses[1]
         return before.status if before is not None and before.status in ACTIVE else Status.PREPARING
     if not (state.operative and state.connector_operative) or charger is ChargerState.DISABLED:
         return Status.AVAILABLE if not charge_point.settled else Status.UNAVAILABLE
@@ -131,13 +131,13 @@ def refresh(charge_point: ChargePoint) -> None:
     if not charge_point.reachable:
         return  # nothing unprompted while the charger is unknown
     for number in (0, 1):
-        report, last = _known(charge_point, number), charge_point.reported[number]
+        report, last = _known(charge_point, number), charge_point.reported_statuses[number]
         if report == last and not charge_point.status_failed:
             continue
         if charge_point.online and last is not None:
             detour = _DETOURS.get((last.status, report.status))
             if detour is not None:
-                _queue(charge_point, Reported(number, detour))
+                _queue(charge_point, StatusReport(number, detour))
         _queue(charge_point, report)
     charge_point.status_failed = False
 
@@ -157,10 +157,10 @@ def unplugged(charge_point: ChargePoint) -> None:
     """
     if any(not operative for _, operative in charge_point.state.scheduled):
         return
-    last = charge_point.reported[1]
+    last = charge_point.reported_statuses[1]
     gone = not charge_point.state.finished
     if gone and charge_point.online and charge_point.reachable and last is not None and last.status in ACTIVE:
-        _queue(charge_point, Reported(1, Status.FINISHING, info=EV_SIDE_DISCONNECTED))
+        _queue(charge_point, StatusReport(1, Status.FINISHING, info=EV_SIDE_DISCONNECTED))
 
 
 def announce(charge_point: ChargePoint) -> None:
@@ -171,14 +171,14 @@ def announce(charge_point: ChargePoint) -> None:
         _queue(charge_point, report)
 
 
-def _queue(charge_point: ChargePoint, report: Reported) -> None:
-    whole, outlet = charge_point.reported
-    charge_point.reported = (whole, report) if report.connector else (report, outlet)
+def _queue(charge_point: ChargePoint, report: StatusReport) -> None:
+    whole, outlet = charge_point.reported_statuses
+    charge_point.reported_statuses = (whole, report) if report.connector else (report, outlet)
     if charge_point.online:
         charge_point.statuses = _without_detours([*charge_point.statuses, report])
 
 
-def _without_detours(reports: list[Reported]) -> list[Reported]:
+def _without_detours(reports: list[StatusReport]) -> list[StatusReport]:
     """Shorten what waits to be told, if it is too much: the walk stays legal, and ends where it did.
 
     What lies between a status and the same one again is left out. There are nine statuses, so among
@@ -198,7 +198,7 @@ def _without_detours(reports: list[Reported]) -> list[Reported]:
     return reports
 
 
-def notification(charge_point: ChargePoint, report: Reported) -> StatusNotification:
+def notification(charge_point: ChargePoint, report: StatusReport) -> StatusNotification:
     """Write a report; its time is that of the report, not of the beginning of the status."""
     return StatusNotification(
         connector_id=report.connector,

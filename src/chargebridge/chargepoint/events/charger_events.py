@@ -33,7 +33,7 @@ from chargebridge.chargers.model import (
 
 def received(charge_point: ChargePoint, event: ChargerEvent) -> None:
     """Take one event; the driver may repeat it, and may be late with it."""
-    match clock.believed(charge_point, event):
+    match clock.with_plausible_times(charge_point, event):
         case None:
             charge_point.notice(NoticeKind.EVENT_IGNORED, f"{type(event).__name__}: a replay")
         case Measured() as event:
@@ -64,7 +64,7 @@ def _state_changed(charge_point: ChargePoint, event: StateChanged) -> None:
     if state.charger is ChargerState.DISCONNECTED:
         limits.volatile_limit_lost(charge_point)  # by a newly plugged-in car
     state.states = state.states.with_event(event.at_ms, now_ms)
-    clock.note(charge_point, event.at_ms)
+    clock.advance(charge_point, event.at_ms)
     state.charger = event.state
     state.reason, state.fault = event.reason, event.fault
     if event.state is ChargerState.DISCONNECTED:
@@ -101,7 +101,7 @@ def described(charge_point: ChargePoint, info: ChargerInfo) -> None:
     if Capability.PLAN not in info.capabilities:
         state.plan_unknown = state.plan is not None  # does it still follow what it has?
     adopt(charge_point, charge_point.configured)
-    configuration.take_back_what_cannot_be(charge_point)
+    configuration.withdraw_unsupported_values(charge_point)
     availability.described(charge_point)
     if comes_from_elsewhere:
         # It may keep list, cache and limit of whoever had it before.

@@ -9,7 +9,7 @@ from chargebridge.chargepoint.central_system import resets, unlocking
 from chargebridge.chargepoint.charger import charger_settings, commands, limits, list_copy
 from chargebridge.chargepoint.charger.commands import LASTING, ONE_SHOT, RETRY_S
 from chargebridge.chargepoint.model.charge_point import ChargePoint
-from chargebridge.chargepoint.model.state import Asked, Purpose
+from chargebridge.chargepoint.model.state import IssuedCommand, Purpose
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
     Authorize,
@@ -31,17 +31,17 @@ _CERTAINLY_NOT_DONE: Final = frozenset({Outcome.REFUSED, Outcome.EXPIRED, Outcom
 def reconcile(charge_point: ChargePoint) -> None:
     """Ask again, under the same number, what is desired and not yet done."""
     state, now_ms = charge_point.state, charge_point.now.utc_ms
-    for asked in state.asked:
-        command, expired = asked.command, asked.command.expires_ms <= now_ms
-        if asked.purpose is Purpose.LIMIT:
+    for issued in state.issued_commands:
+        command, expired = issued.command, issued.command.expires_ms <= now_ms
+        if issued.purpose is Purpose.LIMIT:
             continue  # given anew below: of a number that was carried out, the charger may have forgotten it
-        if asked.purpose is Purpose.OVERRIDE:
+        if issued.purpose is Purpose.OVERRIDE:
             limits.override_unknown(charge_point)
-        if asked.purpose in LASTING and (expired or asked.outcome is not None):
-            _send_new(charge_point, asked)  # a charger repeats how a number has ended
+        if issued.purpose in LASTING and (expired or issued.outcome is not None):
+            _send_new(charge_point, issued)  # a charger repeats how a number has ended
         elif expired:
-            commands.forget(charge_point, asked.purpose)
-        elif asked.purpose not in ONE_SHOT:
+            commands.forget(charge_point, issued.purpose)
+        elif issued.purpose not in ONE_SHOT:
             commands.send(charge_point, command)
     # Whoever was told that the session ends is owed its end, even after the command has expired.
     ending = state.stop_request is not None and charge_point.running is not None
@@ -54,27 +54,27 @@ def reconcile(charge_point: ChargePoint) -> None:
     limits.resend(charge_point)
 
 
-def _send_new(charge_point: ChargePoint, asked: Asked) -> None:
+def _send_new(charge_point: ChargePoint, issued: IssuedCommand) -> None:
     """Ask once more for what is desired for good, as it is desired now."""
-    if asked.purpose is Purpose.LIMIT:
+    if issued.purpose is Purpose.LIMIT:
         limits.resend(charge_point)
         return
-    commands.forget(charge_point, asked.purpose)
-    command = asked.command
+    commands.forget(charge_point, issued.purpose)
+    command = issued.command
     if isinstance(command, SetAvailable):
         commands.set_available(charge_point, available=command.available)
     elif isinstance(command, Configure):
         charger_settings.refresh(charge_point)
     elif isinstance(command, StorePlan):
-        if asked.outcome not in _CERTAINLY_NOT_DONE:
+        if issued.outcome not in _CERTAINLY_NOT_DONE:
             limits.plan_unknown(charge_point)
         limits.refresh(charge_point)
 
 
 def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
     """Take the outcome of a command; one of a command that was replaced means nothing."""
-    for asked in charge_point.state.asked:
-        if asked.command.number == outcome.number:
+    for issued in charge_point.state.issued_commands:
+        if issued.command.number == outcome.number:
             break
     else:
         list_copy.ended(charge_point, outcome)
@@ -83,33 +83,33 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
     if not done:
         charge_point.notice(
             NoticeKind.COMMAND_FAILED,
-            f"{type(asked.command).__name__}: {outcome.outcome} {outcome.detail}".rstrip(),
+            f"{type(issued.command).__name__}: {outcome.outcome} {outcome.detail}".rstrip(),
         )
-        if outcome.outcome is Outcome.IMPOSSIBLE and isinstance(asked.command, StorePlan):
-            commands.forget(charge_point, asked.purpose)
-            limits.plan_impossible(charge_point, asked.command.plan)
+        if outcome.outcome is Outcome.IMPOSSIBLE and isinstance(issued.command, StorePlan):
+            commands.forget(charge_point, issued.purpose)
+            limits.plan_impossible(charge_point, issued.command.plan)
             return
-        if asked.purpose in LASTING:
-            failed = structs.replace(asked, outcome=outcome.outcome, failures=asked.failures + 1)
+        if issued.purpose in LASTING:
+            failed = structs.replace(issued, outcome=outcome.outcome, failures=issued.failures + 1)
             commands.replace(charge_point, failed)
             commands.check_in(charge_point, commands.pause_s(failed.failures))
             return
-    commands.forget(charge_point, asked.purpose)
+    commands.forget(charge_point, issued.purpose)
     if done:
-        _done(charge_point, asked.command)
-    if asked.purpose is Purpose.AUTHORIZATION:
-        if isinstance(asked.command, EndSession):
+        _done(charge_point, issued.command)
+    if issued.purpose is Purpose.AUTHORIZATION:
+        if isinstance(issued.command, EndSession):
             if charge_point.running is not None:
                 commands.check_in(charge_point, RETRY_S)
-        elif isinstance(asked.command, Authorize) and not done:
-            authorization.not_carried_out(charge_point)
+        elif isinstance(issued.command, Authorize) and not done:
+            authorization.authorize_failed(charge_point)
             if outcome.outcome is Outcome.UNKNOWN:
                 commands.withdraw(charge_point)  # else the next car might charge by it
-    elif asked.purpose is Purpose.UNLOCK:
+    elif issued.purpose is Purpose.UNLOCK:
         unlocking.ended(charge_point, unlocked=done)
-    elif asked.purpose is Purpose.OVERRIDE and outcome.outcome is Outcome.UNKNOWN:
+    elif issued.purpose is Purpose.OVERRIDE and outcome.outcome is Outcome.UNKNOWN:
         limits.override_unknown(charge_point)
-    elif asked.purpose is Purpose.REBOOT and outcome.outcome in _CERTAINLY_NOT_DONE:
+    elif issued.purpose is Purpose.REBOOT and outcome.outcome in _CERTAINLY_NOT_DONE:
         resets.reboot_failed(charge_point)
 
 
@@ -136,16 +136,16 @@ def try_again(charge_point: ChargePoint) -> None:
         return  # reconciled as soon as it can be reached
     if charge_point.state.stop_request is not None and charge_point.running is not None:
         commands.end_session(charge_point)
-    for asked in charge_point.state.asked:
-        if asked.purpose in LASTING:
-            early_s = commands.pause_s(asked.failures) - commands.age_s(charge_point, asked)
+    for issued in charge_point.state.issued_commands:
+        if issued.purpose in LASTING:
+            early_s = commands.pause_s(issued.failures) - commands.age_s(charge_point, issued)
             if early_s > 0:
                 commands.check_in(charge_point, early_s)
-            elif asked.outcome is None and asked.command.expires_ms > charge_point.now.utc_ms:
+            elif issued.outcome is None and issued.command.expires_ms > charge_point.now.utc_ms:
                 # Under the same number: what a slow cloud says of it counts, and nothing is done twice.
-                commands.send(charge_point, asked.command)
+                commands.send(charge_point, issued.command)
             else:
-                _send_new(charge_point, asked)  # the one before may have expired
-                for anew in charge_point.state.asked:
-                    if anew.purpose is asked.purpose:
-                        commands.replace(charge_point, structs.replace(anew, failures=asked.failures))
+                _send_new(charge_point, issued)  # the one before may have expired
+                for anew in charge_point.state.issued_commands:
+                    if anew.purpose is issued.purpose:
+                        commands.replace(charge_point, structs.replace(anew, failures=issued.failures))

@@ -24,7 +24,7 @@ from chargebridge.chargepoint.model.volatile import (
     Latest,
     ListTransfer,
     Redelivery,
-    Reported,
+    StatusReport,
     TokenStatus,
     Triggered,
 )
@@ -65,7 +65,7 @@ class ChargePoint:
         "authorizing",
         "boot_due",
         "boot_interval_s",
-        "boot_silences",
+        "boot_timeouts",
         "call",
         "call_number",
         "call_prefix",
@@ -95,7 +95,7 @@ class ChargePoint:
         "reading_queue",
         "redelivery",
         "registration",
-        "reported",
+        "reported_statuses",
         "restarted",
         "running",
         "samples",
@@ -146,7 +146,7 @@ class ChargePoint:
         # Registration.
         self.registration: RegistrationStatus | None = None
         self.boot_due = True
-        self.boot_silences = 0
+        self.boot_timeouts = 0
         self.boot_interval_s = 0
         self.heartbeat_due = False
         self.restarted = False
@@ -155,8 +155,8 @@ class ChargePoint:
         """False during the Available that follows such a boot."""
 
         # What is to be said when its turn comes. Shared empty values: idle costs nothing.
-        self.statuses: list[Reported] = _EMPTY
-        self.reported: tuple[Reported | None, Reported | None] = (None, None)
+        self.statuses: list[StatusReport] = _EMPTY
+        self.reported_statuses: tuple[StatusReport | None, StatusReport | None] = (None, None)
         self.status_failed = False
         """The central system did not take a status: the present ones are told again."""
         self.triggered: list[Triggered] = _EMPTY

@@ -118,7 +118,7 @@ class Purpose(StrEnum):
     OVERRIDE = "override"
 
 
-class Asked(Struct, frozen=True):
+class IssuedCommand(Struct, frozen=True):
     """A command whose outcome is not known yet, so that a restart neither forgets nor repeats it."""
 
     purpose: Purpose
@@ -212,7 +212,7 @@ class State(Struct, kw_only=True, omit_defaults=True):
     restarts: EventTimes = EventTimes()
     """When the charger told of restarts; the same or older ones are replays."""
     command_number: int = 0
-    asked: tuple[Asked, ...] = ()
+    issued_commands: tuple[IssuedCommand, ...] = ()
     configured: Configure | None = None
     """The settings that the charger has confirmed."""
     list_version: int = 0

@@ -38,7 +38,7 @@ def load_samples(document: bytes | None) -> tuple[Sample, ...]:
     return () if document is None else _decode_samples(document)
 
 
-class Reported(NamedTuple):
+class StatusReport(NamedTuple):
     """What is said of a connector; 0 is the charge point itself (`CON-1`)."""
 
     connector: int

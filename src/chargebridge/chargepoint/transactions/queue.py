@@ -78,7 +78,7 @@ def ready(charge_point: ChargePoint) -> bool:
     What was queued before its own Start, since that is sent again, goes behind it first.
     """
     while charge_point.queue and _precedes_its_start(charge_point, charge_point.queue[0]):
-        _go_behind(charge_point, charge_point.queue[0])
+        _requeue(charge_point, charge_point.queue[0])
     return bool(charge_point.queue) and Timer.RETRY not in charge_point.timers
 
 
@@ -104,7 +104,7 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
     """The central system has the message: go on with the next."""
     message = charge_point.queue[0]
     if _precedes_its_start(charge_point, message):
-        _go_behind(charge_point, message)
+        _requeue(charge_point, message)
     elif message.kind is MessageKind.METER_VALUES:
         _drop_head(charge_point)
     elif message.kind is MessageKind.START:
@@ -164,7 +164,7 @@ def failed(charge_point: ChargePoint, reason: str) -> None:
     """The central system failed to process the message: try again later, or give it up (`Q-4`)."""
     message = charge_point.queue[0]
     if _precedes_its_start(charge_point, message):
-        _go_behind(charge_point, message)
+        _requeue(charge_point, message)
         return
     attempts = message.attempts + 1
     history = _remember(message, Attempt(attempts, charge_point.now.utc_ms, reason))
@@ -215,7 +215,7 @@ def _take_head(charge_point: ChargePoint) -> None:
     charge_point.queue = charge_point.queue[1:]
     charge_point.cancel_timer(Timer.RETRY)
     if not charge_point.queue:
-        read_on(charge_point)
+        load_more(charge_point)
     forget_delivered(charge_point)
 
 
@@ -234,9 +234,9 @@ def redeliver(charge_point: ChargePoint, letters: DeadTransaction) -> None:
     for message in charge_point.queue[_under_way(charge_point) :]:
         is_last_stop = message.kind is MessageKind.STOP and message.sequence == last
         if message.transaction == number and (letters.start or is_last_stop):
-            _go_behind(charge_point, message)
+            _requeue(charge_point, message)
     if not charge_point.queue:
-        read_on(charge_point)
+        load_more(charge_point)
 
 
 def _under_way(charge_point: ChargePoint) -> int:
@@ -254,7 +254,7 @@ def _precedes_its_start(charge_point: ChargePoint, message: QueuedMessage) -> bo
     return start is SendState.QUEUED and message.kind is not MessageKind.START
 
 
-def _go_behind(charge_point: ChargePoint, message: QueuedMessage) -> None:
+def _requeue(charge_point: ChargePoint, message: QueuedMessage) -> None:
     """Move a message that is in memory behind all others."""
     charge_point.record(Requeue(message.sequence, charge_point.next_sequence))
     charge_point.next_sequence += 1
@@ -262,7 +262,7 @@ def _go_behind(charge_point: ChargePoint, message: QueuedMessage) -> None:
         charge_point.cancel_timer(Timer.RETRY)
     charge_point.queue = [other for other in charge_point.queue if other is not message]
     if not charge_point.queue:
-        read_on(charge_point)
+        load_more(charge_point)
 
 
 # --- what is in memory ------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ def forget_delivered(charge_point: ChargePoint) -> None:
         }
 
 
-def read_on(charge_point: ChargePoint) -> None:
+def load_more(charge_point: ChargePoint) -> None:
     """Ask for what lies behind the head, if anything does."""
     if charge_point.loaded_through < charge_point.next_sequence - 1 and not charge_point.reading_queue:
         charge_point.reading_queue = True

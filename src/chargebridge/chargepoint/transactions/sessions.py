@@ -148,7 +148,7 @@ def assume_running_ended(charge_point: ChargePoint) -> None:
         at_ms, register_wh = following.started_at_ms, following.start_register_wh
     if following.session > running.session + 1:
         # Energy of a session in between, unheard of yet, must not be told twice.
-        known = transactions.as_far_as_known(charge_point) or running
+        known = transactions.up_to_newest_reading(charge_point) or running
         at_ms, register_wh = min(at_ms, known.sampled_ms), known.register_wh
     transactions.assume_end(charge_point, running, at_ms, register_wh)
     _take_waiting(charge_point)
@@ -165,7 +165,7 @@ def abandon(charge_point: ChargePoint) -> None:
     newest = charge_point.state.waiting_events[-1] if waiting_sessions.newer_is_known(charge_point) else None
     while waiting_sessions.newer_is_known(charge_point):
         assume_running_ended(charge_point)
-    known = transactions.as_far_as_known(charge_point)
+    known = transactions.up_to_newest_reading(charge_point)
     if known is not None:
         transactions.stop(charge_point, known, known.sampled_ms, known.register_wh, Reason.OTHER)
         charge_point.abandoned = known

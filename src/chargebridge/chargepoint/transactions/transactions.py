@@ -239,11 +239,11 @@ def _note_edge(charge_point: ChargePoint, at_ms: int) -> None:
     """A session began or ended then: what the driver did before that is known by it."""
     state = charge_point.state
     state.edges = state.edges.with_event(at_ms, charge_point.now.utc_ms)
-    clock.note(charge_point, at_ms)
+    clock.advance(charge_point, at_ms)
     charge_point.mark_dirty()
 
 
-def as_far_as_known(charge_point: ChargePoint) -> Transaction | None:
+def up_to_newest_reading(charge_point: ChargePoint) -> Transaction | None:
     """Return the running transaction up to the newest reading, though no sample may have told that one."""
     running, newest = charge_point.running, (charge_point.latest or {}).get((Quantity.ENERGY_WH, 0))
     if running is None or newest is None or newest.session != running.session:

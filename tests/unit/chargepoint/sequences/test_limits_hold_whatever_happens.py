@@ -233,7 +233,7 @@ def expected_a(world):
 
 
 def outstanding(world):
-    return {asked.purpose for asked in world.bench.cp.state.asked} & {Purpose.PLAN, Purpose.LIMIT}
+    return {asked.purpose for asked in world.bench.cp.state.issued_commands} & {Purpose.PLAN, Purpose.LIMIT}
 
 
 def check(world):
