@@ -78,14 +78,14 @@ class VirtualChargePoint(ChargePoint):
         """Go by these settings from now on; also between two turns.
 
         Args:
-            settings: as configured; what they leave open the driver's word on the charger fills in.
+            settings: as configured; the driver's description of the charger fills in what they leave open.
         """
         charger_events.adopt(self, settings)
 
     # --- a turn -----------------------------------------------------------------------------------
 
     def resume(self, now: Instant) -> Effects:
-        """Take up the loaded state: give again what it owes the charger, and set its deadlines.
+        """Take up the loaded state: send again what is due to the charger, and set its deadlines.
 
         Called once, before any input.
         """
@@ -121,7 +121,7 @@ class VirtualChargePoint(ChargePoint):
             case ChargerReported():
                 charger_events.received(self, an_input.event)
             case TimerFired():
-                pass  # what is overdue has been done already, as before any other input
+                pass  # what is overdue has been done above, as before any other input
             case StoreRead():
                 self._store_read(an_input)
             case CommandEnded():
@@ -162,7 +162,7 @@ class VirtualChargePoint(ChargePoint):
         self._outputs = []
 
     def _finish(self) -> Effects:
-        # What was found out in this turn, and others act on.
+        # Facts of this turn, which concerns above those that found them out act on.
         if self.transaction_over:
             self.transaction_over = False
             unlocking.session_over(self)
@@ -180,7 +180,7 @@ class VirtualChargePoint(ChargePoint):
             status.refresh(self)
             charger_settings.refresh(self)
             limits.refresh(self)
-        # What is said next.
+        # What is sent next.
         if self.call is None and self.epoch:
             calls.advance(self)
         if self._dirty:

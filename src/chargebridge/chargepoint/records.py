@@ -1,4 +1,4 @@
-"""What a charge point makes durable: the records of its turns, and what is read back.
+"""The records of a turn, which a charge point makes durable, and what is read back.
 
 Neutral towards the protocol version: messages are opaque here, so that the store needs to know
 nothing of OCPP. One turn's records are committed together or not at all.
@@ -38,7 +38,7 @@ class Transaction(Struct, frozen=True):
     number: int
     """Rises from 1 for each charge point; internal only, never sent (`TX-7`)."""
     session: int
-    """The charger's number of the session that this transaction tells of."""
+    """The charger's number of the session that this transaction reports."""
     connector: int
     id_tag: str
     started_ms: int
@@ -49,7 +49,7 @@ class Transaction(Struct, frozen=True):
     transaction_id: int | None = None
     """Given by the central system; any integer is legal (`TX-3`). None until it has answered."""
     id_tag_status: str | None = None
-    """The central system's verdict in its answer to the Start."""
+    """The status of its idTag in the answer to the Start."""
     parent_id_tag: str | None = None
     sampled_ms: int = 0
     """When the newest sample was taken, queued or left out for want of room; older ones are repeats."""
@@ -61,12 +61,11 @@ class Transaction(Struct, frozen=True):
     stop_tag: str | None = None
     stop: SendState = SendState.NONE
     rebuilt: bool = False
-    """Its end is told by a session that was rebuilt (`SessionEnded.rebuilt`): its energy is exact, the rest
-    need not be."""
+    """Its session was rebuilt (`SessionEnded.rebuilt`): its energy is exact, the rest need not be."""
 
 
 class ReportedSession(Struct, frozen=True):
-    """How far a session of a charger has been told of, here or at another charge point."""
+    """How far a session of a charger is reported, by this charge point or another."""
 
     session: int
     at_ms: int
@@ -74,7 +73,7 @@ class ReportedSession(Struct, frozen=True):
 
 
 class ReportedSpan(Struct, frozen=True):
-    """A session that transactions tell of, of whichever charge point, all of them together."""
+    """A session of a charger with where its transactions begin and end, at whichever charge points."""
 
     start_wh: int
     end: ReportedSession
@@ -128,7 +127,7 @@ class Token(Struct, frozen=True):
 
     id_tag: str
     status: str
-    """The wire's word: Accepted, Blocked, Expired, Invalid, ConcurrentTx."""
+    """AuthorizationStatus of OCPP: Accepted, Blocked, Expired, Invalid, ConcurrentTx."""
     expires_ms: int | None = None
     parent_id_tag: str | None = None
 
@@ -252,7 +251,7 @@ class ChangeLocalList(Struct, frozen=True):
 
 
 class PutCached(Struct, frozen=True):
-    """Remember the central system's word on a token, unless the local list holds it (`CA-1`).
+    """Remember the central system's status of a token, unless the local list holds it (`CA-1`).
 
     Above `room` entries those that are not valid leave first, then the oldest (`CA-3`).
     """
@@ -347,7 +346,7 @@ class LettersQuery(Struct, frozen=True):
 
 
 class DeadTransaction(Struct, frozen=True):
-    """A transaction of which messages were given up."""
+    """A transaction with dead letters."""
 
     transaction: Transaction
     messages: int
@@ -369,7 +368,7 @@ class LettersFound(Struct, frozen=True):
 
 
 Query = QueueQuery | TokenQuery | ListQuery | SessionQuery | LettersQuery
-"""A question to the store, answered after everything that was made durable before it was asked."""
+"""A query to the store, answered after everything that was made durable before it was sent."""
 
 
 class QueuePage(Struct, frozen=True):

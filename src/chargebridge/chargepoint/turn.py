@@ -1,4 +1,4 @@
-"""What goes into a turn of a charge point, and what comes out of it."""
+"""The inputs of a turn of a charge point, and its outputs."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -31,7 +31,7 @@ class FrameReceived(Struct, frozen=True, gc=False):
 
 
 class ChargerReported(Struct, frozen=True):
-    """The charger says that something happened."""
+    """The charger has reported an event."""
 
     event: ChargerEvent
 
@@ -54,7 +54,7 @@ class TimerFired(Struct, frozen=True):
 
 
 class ChargerDescribed(Struct, frozen=True):
-    """Its driver says what the charger is and can do."""
+    """Its driver has described what the charger is and can do."""
 
     info: ChargerInfo
 
@@ -64,34 +64,34 @@ class ChargerReleased(Struct, frozen=True):
 
 
 class ChargerAssigned(Struct, frozen=True):
-    """A charger has come that may have had other charge points: what is told of it already."""
+    """A charger has come that may have had other charge points: what they have reported of it."""
 
     session: int
-    """The newest session that any transaction tells of; 0 for none."""
+    """The newest session that any transaction reports; 0 for none."""
     at_ms: int
     register_wh: int
-    """Up to where it is told of: the newest reading in that transaction."""
+    """Up to where it is reported: the newest reading in that transaction."""
     profile_writes: tuple[tuple[int, int], ...] = ()
     """(day since 1970, writes): how often profiles were written to its memory."""
     since_ms: int | None = None
-    """UTC; of the older sessions that ended later than that, those are told that are among `lately`.
+    """UTC; of the older sessions that ended later than that, those are reported that are among `lately`.
     None: all of them."""
     lately: tuple[ReportedSpan, ...] = ()
-    """Older sessions that are told of, by number, rising."""
+    """Older sessions that are reported, by number, rising."""
 
 
 class Operation(StrEnum):
-    """What an operator may ask of a charge point, beside its central system."""
+    """What an operator may request of a charge point, beside its central system."""
 
     STOP_TRANSACTION = "stop_transaction"
     RESET = "reset"
     UNLOCK = "unlock"
     REDELIVER = "redeliver"
-    """Queue once more what was given up."""
+    """Queue dead letters once more."""
 
 
 class OperatorAsked(Struct, frozen=True):
-    """An operator's wish; `ask` comes back in `OperatorAnswered`."""
+    """An operator's request; its number `ask` comes back in `OperatorAnswered`."""
 
     ask: int
     operation: Operation
@@ -150,7 +150,7 @@ class ReadStore(NamedTuple):
 
 
 class OperatorAnswered(NamedTuple):
-    """What became of an operator's wish."""
+    """What became of an operator's request."""
 
     ask: int
     accepted: bool
@@ -158,7 +158,7 @@ class OperatorAnswered(NamedTuple):
 
 
 class NoticeKind(StrEnum):
-    """Things worth counting, and telling an operator."""
+    """Things worth counting, and worth a line in the operator's log."""
 
     FRAME_REFUSED = "frame_refused"
     CALL_FAILED = "call_failed"
@@ -167,16 +167,16 @@ class NoticeKind(StrEnum):
     BOOT_NOT_ACCEPTED = "boot_not_accepted"
     DEAD_LETTER = "dead_letter"
     REDELIVERED = "redelivered"
-    """Dead letters are queued once more, for somebody has asked for it."""
+    """Dead letters are queued once more, on request."""
     TRANSACTION_STARTED = "transaction_started"
     TRANSACTION_STOPPED = "transaction_stopped"
     TRANSACTION_REBUILT = "transaction_rebuilt"
-    """It tells of a session whose record never came: its energy is exact, the rest need not be."""
+    """It reports a session whose record never came: its energy is exact, the rest need not be."""
     AUTHORIZATION_REFUSED = "authorization_refused"
     COMMAND_FAILED = "command_failed"
     EVENT_IGNORED = "event_ignored"
     END_ASSUMED = "end_assumed"
-    """A transaction was ended without the charger's word, since a newer session is known."""
+    """A transaction was ended without an event of the charger, since a newer session is known."""
     IMPLAUSIBLE_TIME = "implausible_time"
     PROFILE_WRITTEN = "profile_written"
     """A profile went into the charger's memory, which wears it."""
@@ -184,12 +184,12 @@ class NoticeKind(StrEnum):
     """Profiles come too often for the charger's memory: they are carried out by the volatile limit now."""
     LOCAL_LIST_CONFLICT = "local_list_conflict"
     QUEUE_NEAR_LIMIT = "queue_near_limit"
-    """So many messages wait that samples are left out from now on."""
+    """So many messages wait that samples are dropped from now on."""
     SAMPLE_DROPPED = "sample_dropped"
 
 
 class Notice(NamedTuple):
-    """Something worth counting; `detail` holds no secrets."""
+    """A notice to the operator; `detail` holds no secrets."""
 
     kind: NoticeKind
     detail: str

@@ -55,7 +55,7 @@ def token_presented(charge_point: ChargePoint, event: TokenPresented) -> None:
 
 
 def decide_waiting_token(charge_point: ChargePoint, event: TokenPresented) -> None:
-    """The sessions that a token came in between of are sorted out: do what it was presented for."""
+    """Decide about a token that was presented between two sessions, now that these are in order."""
     if not _is_late(charge_point, event.at_ms):
         _decide(charge_point, fit(event.id_tag, ID_TAG_LIMIT))
 
@@ -93,7 +93,7 @@ def _is_replay(charge_point: ChargePoint, at_ms: int) -> bool:
 
 
 def _is_late(charge_point: ChargePoint, at_ms: int) -> bool:
-    """Whether nobody stands at the reader any more, or a session has begun or ended since by that token."""
+    """Whether a presented token is too old, or a session has begun or ended since."""
     state, now_ms = charge_point.state, charge_point.now.utc_ms
     patience_ms = 1000 * max(configuration.integer(charge_point, "ConnectionTimeOut"), 60)
     since = any(
@@ -107,7 +107,7 @@ def authorize_remote(charge_point: ChargePoint, id_tag: str, profile: bytes | No
     _look_up(charge_point, Authorizing(id_tag, Wish.START, Origin.REMOTE, profile))
 
 
-# --- asking list and cache --------------------------------------------------------------------------
+# --- list and cache ---------------------------------------------------------------------------------
 
 
 def _look_up(charge_point: ChargePoint, authorizing: Authorizing) -> None:
@@ -120,9 +120,9 @@ def _query(authorizing: Authorizing) -> TokenQuery:
 
 
 def tokens_read(charge_point: ChargePoint, query: TokenQuery, found: TokensFound) -> None:
-    """Decide about a token by list and cache, or have the central system asked.
+    """Decide about a token by list and cache, or have it authorized by the central system.
 
-    Online a token that is not valid here is asked about, too: the central system's word is newer.
+    Online a token that is not valid here is authorized there, too: what the central system says is newer.
     """
     authorizing = charge_point.authorizing
     if authorizing is None or authorizing.known is not None or query != _query(authorizing):
@@ -134,7 +134,7 @@ def tokens_read(charge_point: ChargePoint, query: TokenQuery, found: TokensFound
     authorizing = authorizing._replace(known=known, owner_parent=owner.parent_id_tag)
     valid = known.valid(charge_point.now.utc_ms)
     if authorizing.owner is not None and _parent_of_owner(charge_point, authorizing) is None:
-        commands.show_refusal(charge_point, authorizing.id_tag)  # nobody could be of the same
+        commands.show_refusal(charge_point, authorizing.id_tag)  # no token could be of the same parent
     elif not charge_point.online:
         _decide_offline(charge_point, authorizing, known)
     elif valid and configuration.boolean(charge_point, "LocalPreAuthorize"):
@@ -152,22 +152,22 @@ def _parent_of_owner(charge_point: ChargePoint, authorizing: Authorizing) -> str
     return owner.parent_id_tag or authorizing.owner_parent
 
 
-# --- asking the central system ----------------------------------------------------------------------
+# --- Authorize --------------------------------------------------------------------------------------
 
 
 def awaits_central_system(charge_point: ChargePoint) -> bool:
-    """Whether the central system is to be asked about a token."""
+    """Whether a token waits to be authorized by the central system."""
     return charge_point.authorizing is not None and charge_point.authorizing.known is not None
 
 
 def request(charge_point: ChargePoint) -> Authorize:
-    """Ask the central system about the token."""
+    """Write the Authorize for the token."""
     assert charge_point.authorizing is not None
     return Authorize(id_tag=charge_point.authorizing.id_tag)
 
 
 def answered(charge_point: ChargePoint, payload: Raw) -> None:
-    """Take the central system's verdict."""
+    """Decide by the central system's answer."""
     authorizing = charge_point.authorizing
     if authorizing is None or authorizing.known is None:
         return
@@ -189,7 +189,7 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
 
 
 def unanswered(charge_point: ChargePoint) -> None:
-    """The central system does not say: decide as when it cannot be asked."""
+    """Decide offline: the central system does not answer."""
     authorizing = charge_point.authorizing
     if authorizing is not None and authorizing.known is not None:
         charge_point.authorizing = None
@@ -197,7 +197,7 @@ def unanswered(charge_point: ChargePoint) -> None:
 
 
 def link_lost(charge_point: ChargePoint) -> None:
-    """An Authorize under way dies with its link; the driver's token is decided offline."""
+    """Decide offline about the token of an Authorize under way: that dies with its link."""
     unanswered(charge_point)
 
 
@@ -264,7 +264,7 @@ def withdraw_intent(charge_point: ChargePoint) -> None:
 
 
 def end_intent(charge_point: ChargePoint) -> None:
-    """The intent has been met, or is over."""
+    """Forget the intent: it has been met, or is over."""
     if charge_point.state.intent is not None:
         charge_point.state.intent = None
         charge_point.cancel_timer(Timer.CONNECTION)
@@ -272,13 +272,13 @@ def end_intent(charge_point: ChargePoint) -> None:
 
 
 def authorize_failed(charge_point: ChargePoint) -> None:
-    """The charger did not take the authorization."""
+    """Forget the intent: the charger did not take the authorization."""
     end_intent(charge_point)
     refresh_connection_timeout(charge_point)
 
 
 def connection_timed_out(charge_point: ChargePoint) -> None:
-    """Nobody plugged in, or nobody was authorized, in time (`AZ-6`)."""
+    """Withdraw the authorization, or end the wait of the car: ConnectionTimeOut is over (`AZ-6`)."""
     state = charge_point.state
     if state.intent is not None:
         end_intent(charge_point)
@@ -290,7 +290,7 @@ def connection_timed_out(charge_point: ChargePoint) -> None:
 
 
 def refresh_connection_timeout(charge_point: ChargePoint) -> None:
-    """A car is plugged in and nobody is authorized: it may wait for ConnectionTimeOut."""
+    """Start or stop the ConnectionTimeOut of a car that is plugged in without an authorization."""
     state = charge_point.state
     waits = (
         state.charger is ChargerState.AWAITING_TOKEN
@@ -311,7 +311,7 @@ def refresh_connection_timeout(charge_point: ChargePoint) -> None:
 
 
 def connection_timeout_changed(charge_point: ChargePoint) -> None:
-    """ConnectionTimeOut was written: the running one is counted anew."""
+    """Count a running ConnectionTimeOut from now: the key was written."""
     state = charge_point.state
     if Timer.CONNECTION in charge_point.timers:
         seconds = configuration.integer(charge_point, "ConnectionTimeOut")
@@ -325,7 +325,7 @@ def connection_timeout_changed(charge_point: ChargePoint) -> None:
 
 
 def resume(charge_point: ChargePoint) -> None:
-    """After a restart: take up ConnectionTimeOut where it was."""
+    """Go on with ConnectionTimeOut, after a restart."""
     state = charge_point.state
     until_ms = state.intent.until_ms if state.intent is not None else state.preparing_until_ms
     if until_ms is not None:

@@ -1,4 +1,4 @@
-"""What is known of tokens here: the word of the local list, else that of the cache (`CA-*`, OCPP 1.6 §3.5).
+"""Tokens in the local list and the authorization cache; the list goes first (`CA-*`, OCPP 1.6 §3.5).
 
 Both lie in the store and are looked up when a token is presented; an idle charge point holds neither.
 """
@@ -38,7 +38,7 @@ def _named(tokens: tuple[Token, ...], id_tag: str) -> Token | None:
 
 
 def remember(charge_point: ChargePoint, id_tag: str, info: IdTagInfo) -> None:
-    """Note the central system's newest word, good or bad (`CA-1`); the store keeps the list's tokens out."""
+    """Cache the newest status of a token, good or bad (`CA-1`); the store keeps the list's tokens out."""
     _cache(charge_point, tokens.entry(id_tag, info))
 
 
@@ -55,7 +55,7 @@ def _cache(charge_point: ChargePoint, token: Token) -> None:
 
 
 def clear_cache(charge_point: ChargePoint) -> ClearCacheResponse:
-    """Answer ClearCache: nobody is remembered, here and in the charger; even if nobody asks (`CA-5`)."""
+    """Answer ClearCache: no token stays, here and in the charger, even while the cache is off (`CA-5`)."""
     of_charger = Capability.CACHE in charge_point.settings.capabilities
     if of_charger and not charge_point.reachable:
         return ClearCacheResponse(status=ClearCacheStatus.REJECTED)

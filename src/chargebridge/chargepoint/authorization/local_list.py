@@ -33,7 +33,7 @@ def get_version(charge_point: ChargePoint) -> GetLocalListVersionResponse:
 
 
 def switched(charge_point: ChargePoint) -> None:
-    """LocalAuthListEnabled was written: the charger gets the list, or an empty one."""
+    """Send the charger the list, or an empty one: LocalAuthListEnabled was written."""
     _changed(charge_point)
 
 
@@ -50,7 +50,7 @@ def _changed(charge_point: ChargePoint) -> None:
 def send_local_list(
     charge_point: ChargePoint, request: SendLocalList, call_id: str
 ) -> SendLocalListResponse | None:
-    """Answer SendLocalList; a Differential one when the store has told what it finds.
+    """Answer SendLocalList; a Differential one when the store has read the listed tokens.
 
     What fails leaves list and version as they were (`LL-6`). The charger's own copy follows later.
     """
@@ -88,9 +88,9 @@ def _refusal(charge_point: ChargePoint, request: SendLocalList) -> UpdateStatus 
 
 
 def tokens_read(charge_point: ChargePoint, query: TokenQuery, found: TokensFound) -> None:
-    """Answer the Differential update, and judge the verdicts, that waited for these tokens."""
+    """Answer the Differential update that waited for these tokens, and check them for conflicts."""
     held = charge_point.held_list
-    if held is not None and held.query is query:  # one in the same words may be older than the list
+    if held is not None and held.query is query:  # an equal one may be older than the list
         charge_point.held_list = None
         if not charge_point.silent:  # else it cannot be answered, and is as good as unsaid
             status = _amend(charge_point, held.request, found)
@@ -129,7 +129,7 @@ def _tokens(entries: tuple[AuthorizationData, ...]) -> list[Token]:
 
 
 def link_lost(charge_point: ChargePoint) -> None:
-    """A held update dies with its link: it has changed nothing."""
+    """Forget a held update: it dies with its link and has changed nothing."""
     charge_point.held_list = None
 
 
@@ -137,7 +137,7 @@ def link_lost(charge_point: ChargePoint) -> None:
 
 
 def check_conflict_later(charge_point: ChargePoint, id_tag: str, status: AuthorizationStatus) -> None:
-    """Compare the central system's word on a token with the list's, which is read first (`LL-9`)."""
+    """Compare the central system's status of a token with the list's, which is read first (`LL-9`)."""
     if charge_point.state.list_version and configuration.boolean(charge_point, "LocalAuthListEnabled"):
         charge_point.token_statuses = (*charge_point.token_statuses, TokenStatus(id_tag, status))
         charge_point.emit(ReadStore(TokenQuery((id_tag,))))
@@ -145,30 +145,31 @@ def check_conflict_later(charge_point: ChargePoint, id_tag: str, status: Authori
 
 def _compare(charge_point: ChargePoint, query: TokenQuery, found: TokensFound) -> None:
     waiting = charge_point.token_statuses
-    asked = tuple(token_status for token_status in waiting if query.id_tags == (token_status.id_tag,))
-    if asked:
+    read = tuple(token_status for token_status in waiting if query.id_tags == (token_status.id_tag,))
+    if read:
         charge_point.token_statuses = tuple(
-            token_status for token_status in waiting if token_status not in asked
+            token_status for token_status in waiting if token_status not in read
         )
-    for id_tag, status in asked:
+    for id_tag, status in read:
         check_conflict(charge_point, id_tag, status, known_tokens.known(charge_point, found, id_tag).listed)
 
 
 def check_conflict(
     charge_point: ChargePoint, id_tag: str, status: AuthorizationStatus, listed: Token | None
 ) -> None:
-    """Tell the central system where it contradicts its own list: LocalListConflict on connector 0 (`LL-9`).
+    """Report LocalListConflict where the central system contradicts its own list (`LL-9`).
 
-    Said once, until the list changes, the central system agrees with it, or contradicts another entry.
+    On connector 0, once, until the list changes, the central system agrees with it, or contradicts another
+    entry.
     """
     state = charge_point.state
-    told = state.list_conflict is not None and same_token(state.list_conflict, id_tag)
+    reported = state.list_conflict is not None and same_token(state.list_conflict, id_tag)
     contradicted = (
         listed is not None
         and tokens.listed_as_valid(listed, charge_point.now.utc_ms)
         != (status in LISTED_AS_VALID)  # ConcurrentTx: the token as such is good
     )
-    if contradicted != told:
+    if contradicted != reported:
         state.list_conflict = id_tag if contradicted else None
         charge_point.mark_dirty()
         if contradicted:

@@ -23,7 +23,7 @@ from chargebridge.ocpp16.text import fit
 
 
 def link_opened(charge_point: ChargePoint, epoch: int) -> None:
-    """Begin on a new connection: boot if that is due, else tell the state of now (`WS-8`, `Q-8`)."""
+    """Begin on a new connection: boot if that is due, else send the present statuses (`WS-8`, `Q-8`)."""
     if charge_point.epoch:
         link_lost(charge_point)
     charge_point.epoch = epoch
@@ -34,7 +34,7 @@ def link_opened(charge_point: ChargePoint, epoch: int) -> None:
         status.announce(charge_point)
         registration.schedule_heartbeat(charge_point)
     elif charge_point.registration is None or Timer.BOOT not in charge_point.timers:
-        # Not asked yet, or its answer was lost with the last connection.
+        # Not sent yet, or its answer was lost with the last connection.
         registration.interval_over(charge_point)
 
 
@@ -150,7 +150,7 @@ def _open(charge_point: ChargePoint, id: str, kind: CallKind, frame: bytes) -> N
 
 
 def disown_authorize(charge_point: ChargePoint) -> None:
-    """An Authorize under way was for somebody else's sake: its answer means nothing any more."""
+    """Ignore the answer to an Authorize under way: its charger is gone."""
     charge_point.call = _disowned(charge_point.call)
     charge_point.late_call = _disowned(charge_point.late_call)
 
@@ -183,7 +183,7 @@ def answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
 
 
 def timed_out(charge_point: ChargePoint) -> None:
-    """Nobody answered in time: the message failed, or the link is deaf. A Heartbeat tells."""
+    """Find out by a Heartbeat whether the message has failed or the link is deaf: no answer came in time."""
     call = charge_point.call
     assert call is not None
     charge_point.notice(NoticeKind.CALL_TIMED_OUT, call.kind.name.lower())
@@ -197,7 +197,7 @@ def timed_out(charge_point: ChargePoint) -> None:
         charge_point.call, charge_point.late_call = None, call
         charge_point.probe_due = True
     else:
-        # The charge point has restarted since: boot first; what was under way is neither failed nor asked.
+        # The charge point has restarted since: boot first; what was under way has not failed.
         charge_point.call = None
         authorization.unanswered(charge_point)
 
@@ -209,7 +209,7 @@ def _not_deaf(charge_point: ChargePoint) -> None:
 
 
 def fail(charge_point: ChargePoint, call: OpenCall, reason: str) -> None:
-    """The central system failed to process a CALL of ours (`RPC-8`)."""
+    """Take note that the central system failed to process a CALL of ours (`RPC-8`)."""
     charge_point.notice(NoticeKind.CALL_FAILED, f"{call.kind.name.lower()}: {reason}")
     if call.kind is CallKind.QUEUE:
         queue.failed(charge_point, reason)
@@ -222,7 +222,7 @@ def fail(charge_point: ChargePoint, call: OpenCall, reason: str) -> None:
 
 
 def _nothing_to_do(charge_point: ChargePoint, payload: Raw) -> None:
-    """The answer was all that was wanted."""
+    """Do nothing: the answer was all that was wanted."""
 
 
 _ANSWERED: Final[Mapping[CallKind, Callable[[ChargePoint, Raw], None]]] = {

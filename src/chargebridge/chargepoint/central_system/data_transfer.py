@@ -65,7 +65,7 @@ def _refuse(reason: str) -> DataTransferResponse:
     return DataTransferResponse(status=DataTransferStatus.REJECTED, data=data)
 
 
-# --- what is asked for ------------------------------------------------------------------------------
+# --- the interval ----------------------------------------------------------------------------------
 
 
 def read_range(data: str) -> tuple[int, int]:
@@ -118,10 +118,10 @@ def _override_schedule(charge_point: ChargePoint, request: DataTransfer) -> Data
 
 
 def sessions_read(charge_point: ChargePoint, query: SessionQuery, found: SessionsFound) -> None:
-    """Answer the DataTransfer that waited for these sessions, or read on what was given up of them."""
+    """Answer the DataTransfer that waited for these sessions, or read their dead letters first."""
     held = charge_point.held_transfer
     if held is None or held.query is not query:
-        return  # asked for on a connection that is gone, even if in the same words
+        return  # requested on a connection that is gone, even if with the same interval
     if charge_point.silent:
         charge_point.held_transfer = None
         return
@@ -138,7 +138,7 @@ def sessions_read(charge_point: ChargePoint, query: SessionQuery, found: Session
 
 
 def redelivered(charge_point: ChargePoint, imported: Set[int]) -> None:
-    """Answer the DataTransfer that had these transactions, by number, sent again."""
+    """Answer the DataTransfer that had these transactions, by number, redelivered."""
     held = charge_point.held_transfer
     assert held is not None
     assert held.found is not None

@@ -1,7 +1,7 @@
-"""Dead letters are sent again: an operator asks for it, or the central system does (`Q-4`).
+"""Redelivery of dead letters, on request of an operator or of the central system (`Q-4`).
 
-The unit is the transaction: a Start that was given up left the central system without an id, so what
-followed under -1 told nothing (`TX-6`). Start, samples and Stop are queued once more as they were, in
+The unit is the transaction: without its Start the central system has no id for it, so what followed
+under -1 means nothing (`TX-6`). Start, samples and Stop are queued once more as they were, in
 this order and behind what waits, with their attempts from zero. The store moves them, so that no turn
 carries more than their number.
 """
@@ -24,11 +24,11 @@ from chargebridge.chargepoint.transactions import ledger, queue
 from chargebridge.chargepoint.turn import NoticeKind, OperatorAnswered, OperatorAsked, ReadStore
 
 PAGE: Final = 100
-"""Transactions that are sent again in one turn."""
+"""Transactions that are redelivered in one turn."""
 
 
 def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
-    """Send again what an operator names; answered once that is durable."""
+    """Redeliver what an operator names; the answer comes once that is durable."""
     if charge_point.redelivery is not None:
         refusal = "dead letters are being sent again; ask again when that is done"
         charge_point.emit(OperatorAnswered(asked.ask, accepted=False, detail=refusal))
@@ -38,10 +38,10 @@ def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
 
 
 def begin(charge_point: ChargePoint, wanted: tuple[int, ...] | None, ask: int | None) -> None:
-    """Ask the store for dead letters that are to be sent again.
+    """Request dead letters from the store, to redeliver them.
 
     Args:
-        charge_point: whose they are; it must not be sending any again.
+        charge_point: whose they are; it must not be redelivering any.
         wanted: numbers of their transactions; None: all there are.
         ask: of the operator who is to be answered; None: a DataTransfer waits for them.
     """
@@ -53,7 +53,7 @@ def begin(charge_point: ChargePoint, wanted: tuple[int, ...] | None, ask: int | 
 def letters_read(
     charge_point: ChargePoint, query: LettersQuery, found: LettersFound
 ) -> frozenset[int] | None:
-    """Queue again what the store has found, and answer the operator when that was the last of it.
+    """Queue the dead letters that the store has found, and answer the operator after the last of them.
 
     Returns:
         The numbers of the transactions that were queued, where a DataTransfer waits for them and that was
@@ -61,7 +61,7 @@ def letters_read(
     """
     redelivery = charge_point.redelivery
     if redelivery is None or redelivery.query is not query:
-        return None  # asked for by somebody who is gone
+        return None  # whoever requested it is gone
     if redelivery.outdated:
         # What was found may lack the Stop of a transaction whose Start it has.
         charge_point.redelivery = redelivery._replace(outdated=False)
@@ -86,7 +86,7 @@ def letters_read(
 
 
 def forget(charge_point: ChargePoint) -> None:
-    """Ask for no more dead letters, and keep nothing in memory for them."""
+    """Request no more dead letters, and keep nothing in memory for them."""
     charge_point.redelivery = None
     queue.forget_delivered(charge_point)
 
@@ -97,28 +97,28 @@ def _redeliver(charge_point: ChargePoint, letters: DeadTransaction) -> int:
     # What is in memory is newer than what was read.
     transaction = charge_point.transactions.get(number, letters.transaction)
     # Answered under -1: the central system knows of no such transaction.
-    stop_told_nothing = letters.start and transaction.stop is SendState.ANSWERED
+    stop_was_lost = letters.start and transaction.stop is SendState.ANSWERED
     if letters.start:
         transaction = structs.replace(transaction, start=SendState.QUEUED)
-    if letters.stop or stop_told_nothing:
+    if letters.stop or stop_was_lost:
         transaction = structs.replace(transaction, stop=SendState.QUEUED)
     ledger.put(charge_point, transaction)
     queue.redeliver(charge_point, letters)
-    if stop_told_nothing:
+    if stop_was_lost:
         messages += 1
         charge_point.record(PutSamples(number, None))
         queue.enqueue(charge_point, MessageKind.STOP, transaction, letters.stop_data or b"")
-    told = f"{_count(messages, 'message')} of transaction {number}"
-    charge_point.notice(NoticeKind.REDELIVERED, told, messages)
+    detail = f"{_count(messages, 'message')} of transaction {number}"
+    charge_point.notice(NoticeKind.REDELIVERED, detail, messages)
     return messages
 
 
 def _answer(redelivery: Redelivery, ask: int) -> OperatorAnswered:
     if not redelivery.transactions:
         return OperatorAnswered(ask, accepted=False, detail="there is nothing that was given up")
-    told = _count(len(redelivery.transactions), "transaction")
-    told = f"queued again: {_count(redelivery.messages, 'message')} of {told}"
-    return OperatorAnswered(ask, accepted=True, detail=told)
+    transactions = _count(len(redelivery.transactions), "transaction")
+    detail = f"queued again: {_count(redelivery.messages, 'message')} of {transactions}"
+    return OperatorAnswered(ask, accepted=True, detail=detail)
 
 
 def _count(number: int, what: str) -> str:

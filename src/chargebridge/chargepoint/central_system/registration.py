@@ -16,7 +16,7 @@ from chargebridge.ocpp16.messages import BootNotification, BootNotificationRespo
 from chargebridge.ocpp16.text import fit_ascii
 
 LONGEST_INTERVAL_S = 86_400
-"""A central system that names more than a day is asked again after a day."""
+"""Upper bound of the interval that a BootNotification.conf may name."""
 VENDOR = "chargebridge"
 MODEL = "Virtual"
 """While neither configuration nor driver has said what the charger is."""
@@ -25,7 +25,7 @@ COARSE_HEARTBEAT_S = 20
 
 
 def request(charge_point: ChargePoint) -> BootNotification:
-    """Say who this charge point is; the firmware is the charger's, then our own."""
+    """Write the BootNotification; its firmware is the charger's, then our own."""
     settings = charge_point.settings
     firmware = "/".join(part for part in (charge_point.state.firmware, settings.software) if part)
     return BootNotification(
@@ -85,7 +85,7 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
 
 
 def unanswered(charge_point: ChargePoint) -> None:
-    """No usable answer: not registered, and asked again after an interval of our own (`BOOT-9`)."""
+    """Take note that there is no usable answer: boot again after an interval of our own (`BOOT-9`)."""
     charge_point.registration = None
     _registered_no_more(charge_point)
     charge_point.set_timer(Timer.BOOT, charge_point.jitter(charge_point.settings.boot_retry_s))
@@ -110,7 +110,7 @@ def charger_left(charge_point: ChargePoint) -> None:
 
 
 def _registered_no_more(charge_point: ChargePoint) -> None:
-    """A driver at the reader does not wait for the next registration."""
+    """Decide offline about a token at the reader: its owner does not wait for the next registration."""
     if charge_point.call is None or charge_point.call.kind is not CallKind.AUTHORIZE:
         authorization.unanswered(charge_point)
 
@@ -142,7 +142,7 @@ def _set_heartbeat(charge_point: ChargePoint, seconds: float) -> None:
 
 def heartbeat_interval_over(charge_point: ChargePoint) -> None:
     """Send a heartbeat, unless the charger is away or the link was busy enough (`HB-1`)."""
-    status.refresh(charge_point)  # what could not be told before
+    status.refresh(charge_point)  # what could not be sent before
     interval = charge_point.heartbeat_interval_s
     quiet_s = charge_point.now.mono - charge_point.answered_mono
     if charge_point.settings.behaviour.heartbeat_interval_s is None and quiet_s < interval * 0.9:

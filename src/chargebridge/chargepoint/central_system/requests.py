@@ -1,4 +1,4 @@
-"""What the central system says: its answers, and its calls, which are answered meanwhile."""
+"""Frames of the central system: answers to our CALLs, and its own CALLs, each to its handler."""
 
 from chargebridge.chargepoint.authorization import known_tokens, local_list
 from chargebridge.chargepoint.central_system import (
@@ -88,7 +88,7 @@ def _send(charge_point: ChargePoint, frame: bytes) -> None:
 
 
 def _handle(charge_point: ChargePoint, call: Call, request: Request) -> Response | bytes | None:
-    """Answer a call, if need be as JSON, or return None where the answer is held until others have spoken."""
+    """Answer a CALL, if need be as JSON, or return None where charger or store decide the answer later."""
     match request:
         case GetConfiguration():
             return configuration.get_configuration(charge_point, request)

@@ -76,7 +76,7 @@ def reset_overdue(charge_point: ChargePoint) -> None:
 
 
 def reboot_failed(charge_point: ChargePoint) -> None:
-    """The charger did not restart: ask again, at last say that the reset has failed (`RE-4`).
+    """Command the restart again, at last report that the reset has failed (`RE-4`).
 
     The virtual charge point has restarted all the same.
     """

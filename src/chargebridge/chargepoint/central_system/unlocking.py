@@ -34,12 +34,12 @@ def unlock_connector(
 
 
 def begin(charge_point: ChargePoint, call_id: str, ask: int) -> bool:
-    """Have the charger unlock, after the end of its session; return False if it cannot be asked now.
+    """Have the charger unlock, after the end of its session; return False if that is impossible now.
 
     Args:
         charge_point: whose charger.
         call_id: message id of the UnlockConnector that waits for the answer; empty for an operator.
-        ask: of the operator that waits for it; 0 for the central system.
+        ask: number of the operator's request that waits for it; 0 for the central system.
     """
     if charge_point.held_unlock is not None or not charge_point.reachable:
         return False
@@ -55,7 +55,7 @@ def begin(charge_point: ChargePoint, call_id: str, ask: int) -> bool:
 
 
 def session_over(charge_point: ChargePoint) -> None:
-    """The session that an unlock had to wait for has ended."""
+    """Unlock now if an unlock has waited for the end of the session."""
     held = charge_point.held_unlock
     if held is not None and held.waits_for_session:
         charge_point.held_unlock = held._replace(waits_for_session=False)
@@ -63,7 +63,7 @@ def session_over(charge_point: ChargePoint) -> None:
 
 
 def ended(charge_point: ChargePoint, *, unlocked: bool) -> None:
-    """The charger has tried to unlock."""
+    """Answer who waits: the charger has tried to unlock."""
     if unlocked and charge_point.state.locked is not None:
         charge_point.state.locked = None
         charge_point.mark_dirty()
@@ -85,14 +85,14 @@ def _answer(charge_point: ChargePoint, held: HeldUnlock, *, unlocked: bool) -> N
 
 
 def held_answer_overdue(charge_point: ChargePoint) -> None:
-    """The charger has not said in time; what it does later is not repeated."""
+    """Answer that the charger did not unlock in time; whatever it does later is not repeated."""
     commands.forget(charge_point, Purpose.UNLOCK)
     if charge_point.held_unlock is not None:
         _answer(charge_point, charge_point.held_unlock, unlocked=False)
 
 
 def link_lost(charge_point: ChargePoint) -> None:
-    """A held answer dies with its link."""
+    """Forget a held answer: it dies with its link."""
     if charge_point.held_unlock is not None and not charge_point.held_unlock.ask:
         charge_point.held_unlock = None
         charge_point.cancel_timer(Timer.HELD_ANSWER)

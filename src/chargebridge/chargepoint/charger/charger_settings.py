@@ -1,6 +1,6 @@
-"""The charger's own settings: how it charges when nobody can be asked, and free charging.
+"""The charger's own settings: how it charges while its cloud is away, and free charging.
 
-Desired and confirmed: what the configuration keys say is what the charger is to do, and it is told
+Desired and confirmed: what the configuration keys say is what the charger is to do, and the command is sent
 again until it does.
 """
 

@@ -33,7 +33,7 @@ from chargebridge.ocpp16.messages import (
 from chargebridge.ocpp16.timestamps import parse_timestamp
 
 LONGEST_COMPOSITE_S: Final = 7 * 86_400
-"""A composite schedule ends after this, however much was asked for: its answer has to fit into a message."""
+"""A composite schedule ends after this, whatever was requested: its answer has to fit into a message."""
 LONGEST_SCHEDULE_S: Final = 10**11
 """A profile that goes on for longer is Rejected: its milliseconds would be more than 64 bits hold."""
 _CONNECTORS: Final = frozenset({0, 1})
@@ -268,7 +268,7 @@ def get_composite_schedule(
         now_ms + duration_s * 1000,
         unit,
     )
-    # Boundaries between two seconds are told at the end of their second; of several the last one counts.
+    # Boundaries between two seconds are reported at the end of their second; of several the last one counts.
     by_start = {-((now_ms - interval.at_ms) // 1000): interval for interval in found}
     periods = tuple(
         ChargingSchedulePeriod(start_period=start, limit=interval.limit, number_phases=interval.phases)

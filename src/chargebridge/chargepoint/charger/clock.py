@@ -22,7 +22,7 @@ def with_plausible_times(charge_point: ChargePoint, event: ChargerEvent) -> Char
     Timestamps of 1970 or of the far future would be refused by any central system.
     """
     state, now_ms = charge_point.state, charge_point.now.utc_ms
-    # The charger has told of later times, or the host has never been told the time at all.
+    # The charger has reported later times, or the host does not know the time at all.
     host_is_behind = now_ms < EARLIEST_MS or now_ms + FUTURE_MS < state.newest_ms
     latest_ms = LATEST_MS if host_is_behind else max(now_ms, state.newest_ms) + FUTURE_MS
     if not EARLIEST_MS <= event.at_ms <= latest_ms:
@@ -39,7 +39,7 @@ def with_plausible_times(charge_point: ChargePoint, event: ChargerEvent) -> Char
 
 
 def advance(charge_point: ChargePoint, at_ms: int) -> None:
-    """Something that changed the durable state happened then: the charger's clock has come so far."""
+    """Note how far the charger's clock has come, by an event that changed the durable state."""
     state, now_ms = charge_point.state, charge_point.now.utc_ms
     if state.newest_ms < at_ms <= max(now_ms, state.newest_ms) + FUTURE_MS:
         state.newest_ms = at_ms

@@ -1,9 +1,9 @@
-"""Asking things of the charger, and remembering what was asked until its outcome is known.
+"""Commands to the charger, which are remembered until their outcome is known.
 
-What is *desired* (an authorization, the end of a session, availability, settings, limits) is issued
-again whenever the charger can be reached and a newer desire replaces an older one. What is *one-shot*
+What is *desired* (an authorization, the end of a session, availability, settings, limits) is sent
+again whenever the charger can be reached, and a newer command replaces an older one. What is *one-shot*
 (reboot, unlock, clearing its cache, overriding its schedule) is never repeated: a restart leaves it to
-its deadline. What becomes of it all is in `command_outcomes`.
+its deadline. Their outcomes are in `command_outcomes`.
 """
 
 from math import inf
@@ -37,11 +37,11 @@ from chargebridge.ocpp16.enums import Reason
 RETRY_S: Final = 30.0
 """Between attempts at something the charger did not do, while it can be reached."""
 SOON: Final = 4
-"""Attempts that follow each other so soon; a charger that goes on refusing is asked less and less often."""
+"""Attempts that follow each other so soon; to a charger that goes on refusing they become rarer."""
 LONGEST_RETRY_S: Final = 3600.0
 ONE_SHOT: Final = frozenset({Purpose.REBOOT, Purpose.UNLOCK, Purpose.CACHE, Purpose.OVERRIDE})
 LASTING: Final = frozenset({Purpose.AVAILABILITY, Purpose.SETTINGS, Purpose.PLAN, Purpose.LIMIT})
-"""Desired for good: asked until it is done."""
+"""Desired for good: sent again until it is done."""
 _REFUSAL_SHOWN_MS: Final = 60_000
 _ONE_SHOT_VALID_MS: Final = 60_000
 _END_VALID_MS: Final = 600_000
@@ -50,11 +50,11 @@ LIST_VALID_S: Final = 600.0
 _LASTING_VALID_MS: Final = 30 * 86_400_000
 
 
-# --- asking -----------------------------------------------------------------------------------------
+# --- sending ----------------------------------------------------------------------------------------
 
 
 def authorize(charge_point: ChargePoint, id_tag: str, valid_ms: int) -> None:
-    """Let a token charge; valid for so long, since nobody wants to charge for ever."""
+    """Let a token charge; valid for so long, since later it might surprise."""
     number, expires_ms = _stamp(charge_point, valid_ms)
     command = Authorize(number=number, expires_ms=expires_ms, id_tag=id_tag, accepted=True)
     _issue(charge_point, Purpose.AUTHORIZATION, command)
@@ -75,7 +75,7 @@ def withdraw(charge_point: ChargePoint) -> None:
 
 
 def end_session(charge_point: ChargePoint) -> None:
-    """Ask the charger to end the running session, and see to it that it does."""
+    """Have the charger end the running session, and see to it that it does."""
     running, request = charge_point.running, charge_point.state.stop_request
     if running is not None:
         number, expires_ms = _stamp(charge_point, _END_VALID_MS)
@@ -90,14 +90,14 @@ def end_session(charge_point: ChargePoint) -> None:
 
 
 def set_available(charge_point: ChargePoint, *, available: bool) -> None:
-    """Let the charger be used or not; desired for good, so asked again until it is so."""
+    """Let the charger be used or not; desired for good, so sent again until it is so."""
     number, expires_ms = _stamp(charge_point, _LASTING_VALID_MS)
     command = SetAvailable(number=number, expires_ms=expires_ms, available=available)
     _issue(charge_point, Purpose.AVAILABILITY, command)
 
 
 def configure(charge_point: ChargePoint, settings: Configure) -> None:
-    """Have the charger go by these settings, unless it does or has been asked to already."""
+    """Have the charger go by these settings, unless it does or has the command already."""
     issued = outstanding(charge_point, Purpose.SETTINGS)
     present = issued if isinstance(issued, Configure) else charge_point.state.configured
     if present is None or settings != structs.replace(present, number=0, expires_ms=0):
@@ -122,7 +122,7 @@ def set_limit(charge_point: ChargePoint, limit_ma: int | None, until_ms: int | N
 def keep_list(charge_point: ChargePoint, version: int, tokens: tuple[ListedToken, ...]) -> int:
     """Have the charger keep this list; return the command's number.
 
-    Not remembered among what was issued, since it may be long: `list_copy` sees to it that it arrives.
+    Not remembered among the issued commands, since it may be long: `list_copy` sees to it that it arrives.
     """
     number, expires_ms = _stamp(charge_point, round(LIST_VALID_S * 1000))
     command = KeepList(number=number, expires_ms=expires_ms, version=version, tokens=tokens)
@@ -155,16 +155,16 @@ def unlock(charge_point: ChargePoint) -> None:
 
 
 def check_in(charge_point: ChargePoint, seconds: float) -> None:
-    """Look in so many seconds whether what was asked has come true, or earlier if that is due already.
+    """Look in so many seconds whether commands were carried out, or earlier if that is due already.
 
-    What is asked every few seconds must not put off what somebody has been waiting for.
+    A command that is sent every few seconds must not put off another one that waits.
     """
     due = charge_point.timers.get(Timer.COMMAND, inf)
     charge_point.set_timer(Timer.COMMAND, min(seconds, due - charge_point.now.mono))
 
 
 def _stamp(charge_point: ChargePoint, valid_ms: int) -> tuple[int, int]:
-    """Return the number of the next command, and the UTC moment from which on nobody wants it.
+    """Return the number of the next command, and the UTC moment at which it expires.
 
     Numbers go with the time: a charger that has come from another charge point knows that one's, and
     would take a number that it has carried out for a repeat.
@@ -181,7 +181,7 @@ def pause_s(failures: int) -> float:
 
 
 def _issue(charge_point: ChargePoint, purpose: Purpose, command: ChargerCommand) -> None:
-    """Ask, and remember it until its outcome is known; replaces what was asked before for this purpose."""
+    """Issue a command, and remember it until its outcome is known; it replaces that of the same purpose."""
     forget(charge_point, purpose)
     charge_point.state.issued_commands = (
         *charge_point.state.issued_commands,
@@ -190,12 +190,12 @@ def _issue(charge_point: ChargePoint, purpose: Purpose, command: ChargerCommand)
     if purpose in ONE_SHOT:
         charge_point.emit(CommandCharger(command))
     elif charge_point.reachable:
-        # What is desired of a charger that is away is asked when it is back.
+        # What is desired of a charger that is away is sent when it is back.
         send(charge_point, command)
 
 
 def send(charge_point: ChargePoint, command: ChargerCommand) -> None:
-    """Give the charger something that is desired, and see in a while what has become of it."""
+    """Send a command that is desired, and check in a while what has become of it."""
     charge_point.emit(CommandCharger(command))
     check_in(charge_point, RETRY_S * 2)
 
@@ -212,7 +212,7 @@ def outstanding(charge_point: ChargePoint, purpose: Purpose) -> ChargerCommand |
 
 
 def forget(charge_point: ChargePoint, purpose: Purpose) -> None:
-    """Do not wait for this any more."""
+    """Forget the command of a purpose, with its outcome."""
     state = charge_point.state
     kept = tuple(issued for issued in state.issued_commands if issued.purpose is not purpose)
     if len(kept) < len(state.issued_commands):
@@ -230,13 +230,13 @@ def replace(charge_point: ChargePoint, known: IssuedCommand) -> None:
 
 
 def session_began(charge_point: ChargePoint) -> None:
-    """What was authorized has begun: asked again later, it would let the next car charge for free."""
+    """Forget an authorization whose session has begun: sent again, it would let the next car charge."""
     if isinstance(outstanding(charge_point, Purpose.AUTHORIZATION), Authorize | Withdraw):
         forget(charge_point, Purpose.AUTHORIZATION)
 
 
 def session_over(charge_point: ChargePoint) -> None:
-    """What was to end has ended: asked again later, it would end the next session."""
+    """Forget to end a session that has ended: sent again, the command would end the next one."""
     if isinstance(outstanding(charge_point, Purpose.AUTHORIZATION), EndSession):
         forget(charge_point, Purpose.AUTHORIZATION)
     forget(charge_point, Purpose.OVERRIDE)
@@ -245,7 +245,7 @@ def session_over(charge_point: ChargePoint) -> None:
 
 
 def age_s(charge_point: ChargePoint, issued: IssuedCommand) -> float:
-    """Return how long ago something lasting was asked; for ever, if the host's clock was set back since."""
+    """Return the age of a lasting command; infinite, if the host's clock was set back since."""
     valid_ms = _LIMIT_VALID_MS if issued.purpose in {Purpose.PLAN, Purpose.LIMIT} else _LASTING_VALID_MS
     age_ms = charge_point.now.utc_ms - issued.command.expires_ms + valid_ms
     return inf if age_ms < 0 else age_ms / 1000

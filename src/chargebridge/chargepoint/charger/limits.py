@@ -104,7 +104,7 @@ def refresh(charge_point: ChargePoint, *, again: bool = False) -> None:
 
     Args:
         charge_point: whose charger.
-        again: give the volatile limit even if the charger has confirmed the very same.
+        again: send the volatile limit even if the charger has confirmed the very same.
     """
     state = charge_point.state
     if not (
@@ -146,7 +146,7 @@ def _next_change_ms(charge_point: ChargePoint) -> int | None:
 
 
 def _waiting(installed: Installed) -> Installed:
-    """Return a profile as it is while nobody charges: what counts from the start stays at its beginning."""
+    """Return a profile as it is without a transaction: what counts from its start stays at the beginning."""
     profile = installed.profile
     schedule = profile.charging_schedule
     relative = profile.charging_profile_kind is ChargingProfileKindType.RELATIVE
@@ -176,7 +176,7 @@ def _wanted_plan(charge_point: ChargePoint) -> Plan | None:
         return None
     purposes = (_PURPOSE.TX_DEFAULT_PROFILE, _PURPOSE.CHARGE_POINT_MAX_PROFILE)
     if charge_point.settings.behaviour.purposes_merged:
-        # When nobody is there to merge them, the one that protects the grid is kept.
+        # While its cloud is away none merges them, so the one that protects the grid is kept.
         purposes = (_PURPOSE.CHARGE_POINT_MAX_PROFILE, _PURPOSE.TX_DEFAULT_PROFILE)
     around = evaluation_context(charge_point)
     at_ms: int | None = charge_point.now.utc_ms
@@ -193,20 +193,20 @@ def _wanted_plan(charge_point: ChargePoint) -> Plan | None:
 
 
 def plan_written(charge_point: ChargePoint, plan: Plan | None) -> None:
-    """The charger keeps this plan now."""
+    """Note that the charger keeps this plan now."""
     profile_writes.count(charge_point)
     charge_point.state.plan, charge_point.state.plan_unknown = plan, False
 
 
 def plan_impossible(charge_point: ChargePoint, plan: Plan | None) -> None:
-    """The charger cannot keep this plan: it keeps none then, since an older one would bind it, too."""
+    """Keep no plan in the charger, since it cannot keep this one and an older one would bind it, too."""
     charge_point.state.plan_impossible = plan
     charge_point.mark_dirty()
     refresh(charge_point)
 
 
 def plan_unknown(charge_point: ChargePoint) -> None:
-    """Nobody has told whether a plan was written: it counts, and is asked for again."""
+    """Count a plan that may have been written, and write it again: the outcome is unknown."""
     profile_writes.count(charge_point)
     charge_point.state.plan_unknown = True
 
@@ -217,8 +217,8 @@ def _refresh_limit(charge_point: ChargePoint, *, again: bool) -> None:
     if wanted_ma != _own_ma(charge_point):
         change_ms = _next_change_ms(charge_point)
         wanted = (wanted_ma, None if change_ms is None else change_ms + GRACE_MS)
-    asked = commands.outstanding(charge_point, Purpose.LIMIT)
-    present = asked if isinstance(asked, SetLimit) else charge_point.state.limit
+    issued = commands.outstanding(charge_point, Purpose.LIMIT)
+    present = issued if isinstance(issued, SetLimit) else charge_point.state.limit
     if again or wanted != ((None, None) if present is None else (present.limit_ma, present.until_ms)):
         commands.set_limit(charge_point, *wanted)
 
@@ -235,7 +235,7 @@ def _own_ma(charge_point: ChargePoint) -> int | None:
 
 
 def volatile_limit_lost(charge_point: ChargePoint) -> None:
-    """The charger has restarted, or another car has come: it may have forgotten what was volatile."""
+    """Send the volatile limit again: after a restart, or with another car, the charger may have lost it."""
     if charge_point.state.overridden is not None:
         charge_point.state.overridden = None
         charge_point.mark_dirty()
@@ -243,20 +243,20 @@ def volatile_limit_lost(charge_point: ChargePoint) -> None:
 
 
 def resend(charge_point: ChargePoint) -> None:
-    """Give anew what is volatile: nobody knows whether the one before has arrived, and whether it is kept."""
-    asked = commands.outstanding(charge_point, Purpose.LIMIT)
-    refresh(charge_point, again=asked is not None or charge_point.state.limit is not None)
+    """Send the volatile limit again: whether the charger has it is unknown."""
+    issued = commands.outstanding(charge_point, Purpose.LIMIT)
+    refresh(charge_point, again=issued is not None or charge_point.state.limit is not None)
 
 
 def overridden(charge_point: ChargePoint) -> None:
-    """The charger has set its plan aside for the running session."""
+    """Note that the charger has set its plan aside for the running session."""
     running = charge_point.running
     charge_point.state.overridden = None if running is None else running.session
     charge_point.state.override_unknown = None
 
 
 def override_unknown(charge_point: ChargePoint) -> None:
-    """Nobody has told whether the charger has set its plan aside: that it follows it is not relied upon."""
+    """Do not rely on the charger's plan: whether it has set that aside is unknown."""
     running = charge_point.running
     charge_point.state.override_unknown = None if running is None else running.session
     charge_point.mark_dirty()

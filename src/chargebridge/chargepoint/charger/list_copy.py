@@ -1,6 +1,6 @@
 """The charger's own copy of the local list, for when its cloud is away.
 
-Desired and confirmed: it is given the list anew until it has the newest revision. The list is in
+Desired and confirmed: the list is sent again until the charger has the newest revision. The list is in
 memory only on its way from the store to the charger.
 """
 
@@ -17,7 +17,7 @@ from chargebridge.chargers.model import Capability, CommandOutcome, ListedToken,
 
 
 def synchronize(charge_point: ChargePoint, failures: int = 0) -> None:
-    """Give the charger the list, if it has an older one and can be reached.
+    """Send the charger the list, if it has an older one and can be reached.
 
     Args:
         charge_point: whose charger.
@@ -42,7 +42,7 @@ def list_read(charge_point: ChargePoint, found: ListFound) -> None:
     """Hand over the list that was read, unless it has changed since."""
     transfer = charge_point.list_transfer
     if transfer is None or transfer.number is not None:
-        return  # asked for before this charge point was rebuilt
+        return  # requested before this charge point was rebuilt
     charge_point.list_transfer = None
     if transfer.revision == charge_point.state.list_revision and charge_point.reachable:
         _send(charge_point, found.tokens, transfer.failures)
@@ -83,20 +83,20 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
 
 
 def restart(charge_point: ChargePoint) -> None:
-    """Wait no longer for what was given; begin anew if the charger still needs it."""
+    """Wait no longer for what was sent; begin again if the charger still needs it."""
     forget(charge_point)
     synchronize(charge_point)
 
 
 def retry(charge_point: ChargePoint) -> None:
-    """Give the list once more: less and less often to a charger that goes on refusing it."""
+    """Send the list once more: less and less often to a charger that goes on refusing it."""
     failures = 0 if charge_point.list_transfer is None else charge_point.list_transfer.failures
     forget(charge_point)
     synchronize(charge_point, failures)
 
 
 def forget(charge_point: ChargePoint) -> None:
-    """The charger is gone, or has perhaps not heard.
+    """Forget the list that was sent: the charger is gone, or has perhaps not received it.
 
     A list that is being read is waited for, lest its answer be taken for that to a later question.
     """

@@ -1,4 +1,4 @@
-"""Restarts of the charger: which one a reset of ours has asked for (`RE-*`)."""
+"""Restarts of the charger: which one is that of a Reset (`RE-*`)."""
 
 from typing import Final
 
@@ -11,18 +11,18 @@ RESTART_EXPECTED_S: Final = 600.0
 REASONS: Final = {ResetType.SOFT: Reason.SOFT_RESET, ResetType.HARD: Reason.HARD_RESET}
 RESETS: Final = frozenset(REASONS.values())
 _CLOCKS_APART_MS: Final = 60_000
-"""The charger's clock, which tells when a session ended, may be so far from the host's."""
+"""The charger's clock, by which a session ended, may be so far from the host's."""
 
 
 def expect(charge_point: ChargePoint) -> None:
-    """Take the charger's next restart for the one that a reset has asked for."""
+    """Take the charger's next restart for that of a Reset."""
     charge_point.state.restart_expected_ms = charge_point.now.utc_ms + round(RESTART_EXPECTED_S * 1000)
     charge_point.set_timer(Timer.RESTART, RESTART_EXPECTED_S)
     charge_point.mark_dirty()
 
 
 def restart_overdue(charge_point: ChargePoint) -> None:
-    """A restart of the charger is not the one that was asked for any more."""
+    """Take the charger's next restart for its own again."""
     charge_point.state.restart_expected_ms = 0
     charge_point.cancel_timer(Timer.RESTART)
     charge_point.mark_dirty()

@@ -7,11 +7,11 @@ from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargers.model import SessionEnded, SessionStarted
 
 SHORTENED_WAIT_S: Final = 5.0
-"""Not longer than this while somebody stands at the reader."""
+"""How long the end of a session is awaited while a driver stands at the reader."""
 
 
 def is_waiting(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> bool:
-    """Whether the same was told before, and waits."""
+    """Whether the same event was reported before, and waits."""
     key = order(event)
     return any(order(waiting) == key for waiting in charge_point.state.waiting_events)
 
@@ -28,7 +28,7 @@ def newer_is_known(charge_point: ChargePoint) -> bool:
 
 
 def shorten_wait(charge_point: ChargePoint) -> None:
-    """Somebody stands at the reader: wait no longer than a moment for the end of the running session."""
+    """Wait only a moment for the end of the running session: a driver stands at the reader."""
     left_s = charge_point.timers.get(Timer.SESSION_END, 0.0) - charge_point.now.mono
     if left_s > SHORTENED_WAIT_S:
         charge_point.state.end_awaited_until_ms = charge_point.now.utc_ms + round(SHORTENED_WAIT_S * 1000)

@@ -98,9 +98,9 @@ def boolean(charge_point: ChargePoint, name: str) -> bool:
 
 @lru_cache(maxsize=256)
 def readings_wanted(items: str) -> frozenset[tuple[Quantity, int]]:
-    """Return the (quantity, phase) pairs that a list of measurands asks for.
+    """Return the (quantity, phase) pairs that a list of measurands names.
 
-    A measurand without a phase asks for all its phases and the total (`MV-6`).
+    A measurand without a phase means all its phases and the total (`MV-6`).
     """
     wanted = set[tuple[Quantity, int]]()
     for item in items.split(",") if items else ():
@@ -116,9 +116,9 @@ def readings_wanted(items: str) -> frozenset[tuple[Quantity, int]]:
 def get_configuration(
     charge_point: ChargePoint, request: GetConfiguration
 ) -> GetConfigurationResponse | bytes:
-    """Answer GetConfiguration: all keys, or the known and the unknown of those asked for (`CF-1`).
+    """Answer GetConfiguration: all keys, or the known and the unknown of those requested (`CF-1`).
 
-    The answer of all keys is written already: some central systems ask a whole fleet for it at once.
+    The answer of all keys is written already: some central systems request it of a whole fleet at once.
     """
     if not request.key:
         return _report_all(charge_point)
@@ -134,7 +134,7 @@ def get_configuration(
         if key is None:
             unknown.append(name)
         else:
-            # Asked for by its other name, it is answered by that: central systems match by name.
+            # Requested by its other name, it is answered by that: central systems match by name.
             known.append(_report(charge_point, key, ALIASES.get(name.lower()) and name))
     return GetConfigurationResponse(
         configuration_key=tuple(known) or None, unknown_key=tuple(unknown) or None
@@ -192,7 +192,7 @@ def _possible(charge_point: ChargePoint, key: Key, value: str) -> bool:
 def write(charge_point: ChargePoint, name: str, value: str) -> None:
     """Store a normalized value; it is put into effect at the end of the turn."""
     if name in DYNAMIC_CURRENTS:
-        dynamic_currents.write(charge_point, name, value)  # even the same again: its time begins anew
+        dynamic_currents.write(charge_point, name, value)  # even the same again: its time begins again
     elif text(charge_point, name) != value:
         # A new dict each time: unchanged charge points share one empty mapping.
         charge_point.configuration = {**charge_point.configuration, name: value}
@@ -210,7 +210,7 @@ def write_initial(charge_point: ChargePoint) -> None:
 
 
 def withdraw_unsupported_values(charge_point: ChargePoint) -> None:
-    """The charger is known now: what it cannot do is not promised any more."""
+    """Write the default of each key whose value the newly described charger cannot make true."""
     for name, value in charge_point.configuration.items():
         key = charge_point.offer.keys.get(name.lower())
         if key is not None and not _possible(charge_point, key, value):

@@ -1,4 +1,4 @@
-"""Currents of the moment: Easee's keys for balancing in real time, which never wear the charger's memory.
+"""Dynamic currents: Easee's keys for balancing in real time, which never wear the charger's memory.
 
 `DynamicChargerCurrent` and `DynamicCircuitCurrent` bound what is offered on top of any charging
 profile; the lowest limit wins. A value is a current in ampere, or three of them for the phases,
@@ -32,7 +32,7 @@ def write(charge_point: ChargePoint, key: str, value: str) -> None:
 
 def _holding(charge_point: ChargePoint) -> tuple[DynamicCurrent, ...]:
     if not charge_point.settings.behaviour.easee_extensions:
-        return ()  # by another behaviour than it was written under: nobody could end it any more
+        return ()  # by another behaviour than it was written under: nothing could end it any more
     if not charge_point.state.dynamic:
         return ()
     now_ms = charge_point.now.utc_ms

@@ -1,4 +1,4 @@
-"""How often a charger's memory was written to: it lasts for a number of profiles only.
+"""Write budget: a charger's memory lasts for a number of profiles only.
 
 The vendor's warranty ends where profiles are updated more than ten times a day on average over a
 longer time. Here that time is a week: in any seven days at most seventy profiles are written, and
@@ -35,7 +35,7 @@ def take_over(charge_point: ChargePoint, profile_writes: tuple[tuple[int, int], 
 
 
 def count(charge_point: ChargePoint) -> None:
-    """A profile is written to the charger's memory."""
+    """Count a profile that is written to the charger's memory."""
     state, today_ = charge_point.state, charge_point.now.utc_ms // DAY_MS
     days = dict(state.profile_writes)
     days[today_] = days.get(today_, 0) + 1
@@ -46,7 +46,7 @@ def count(charge_point: ChargePoint) -> None:
 
 
 def warn_over_budget(charge_point: ChargePoint) -> None:
-    """There is a profile too many: say so, once until there is room again."""
+    """Warn of a profile above the budget, once until there is room again."""
     state = charge_point.state
     if not state.write_budget_exceeded:
         state.write_budget_exceeded = True
@@ -59,7 +59,7 @@ def warn_over_budget(charge_point: ChargePoint) -> None:
 
 
 def rearm_warning(charge_point: ChargePoint) -> None:
-    """Profiles have come seldom for a while: the next time there is one too many is worth a warning again."""
+    """Warn again of the next profile above the budget, if there is room by now."""
     if charge_point.state.write_budget_exceeded and remaining(charge_point) >= WRITES_A_DAY:
         charge_point.state.write_budget_exceeded = False
         charge_point.mark_dirty()

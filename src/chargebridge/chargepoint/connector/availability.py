@@ -1,4 +1,4 @@
-"""Operative and inoperative, by the central system's word (`AV-*`, `ST-9`, OCPP 1.6 §5.2)."""
+"""ChangeAvailability: operative and inoperative (`AV-*`, `ST-9`, OCPP 1.6 §5.2)."""
 
 from chargebridge.chargepoint.charger import commands
 from chargebridge.chargepoint.connector import status
@@ -32,7 +32,7 @@ def change_availability(
         state.scheduled = waiting
         charge_point.mark_dirty()
     present = state.connector_operative if request.connector_id else state.operative
-    disabled = state.charger is ChargerState.DISABLED  # perhaps by somebody else's word
+    disabled = state.charger is ChargerState.DISABLED  # perhaps by the maker's own app
     if present != wanted or (wanted and disabled):
         charge_point.mark_dirty()
         if not wanted and not _idle(charge_point):
@@ -48,7 +48,7 @@ def _idle(charge_point: ChargePoint) -> bool:
 
 
 def apply_scheduled(charge_point: ChargePoint, *, transaction_over: bool = False) -> None:
-    """Carry out what waited, when a transaction has ended or nobody is there any more."""
+    """Carry out scheduled changes, when a transaction has ended or the connector is free."""
     state = charge_point.state
     if state.scheduled and (transaction_over or _idle(charge_point)):
         scheduled, state.scheduled = state.scheduled, ()
@@ -68,7 +68,7 @@ def _apply(charge_point: ChargePoint, number: int, wanted: bool) -> None:
 
 
 def described(charge_point: ChargePoint) -> None:
-    """The charger is known now: it is told if it was made inoperative before that, here or elsewhere."""
+    """Command the availability of a newly described charger, where it may be another one."""
     state = charge_point.state
     usable = state.operative and state.connector_operative
     had_another = state.newest_elsewhere is not None
@@ -80,7 +80,7 @@ def begin_settling(charge_point: ChargePoint) -> None:
     """After a reset or restart an inoperative charge point is Available for a moment, if it behaves so.
 
     That moment begins when registered and when the charger is back: of one that is still booting nothing
-    new is told.
+    new is reported.
     """
     if not (charge_point.accepted and charge_point.reachable):
         return
@@ -93,6 +93,6 @@ def begin_settling(charge_point: ChargePoint) -> None:
 
 
 def settled(charge_point: ChargePoint) -> None:
-    """That moment is over."""
+    """Report Unavailable: the moment of Available is over."""
     charge_point.settled = True
     status.refresh(charge_point)

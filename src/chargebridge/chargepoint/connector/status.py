@@ -1,8 +1,7 @@
-"""What the connectors are doing, and telling so (`ST-*`, OCPP 1.6 §4.9).
+"""StatusNotification: the status of the connectors, and its sequence (`ST-*`, OCPP 1.6 §4.9).
 
-The status is computed from the state, never stored by itself. Each change that the central system
-can follow is told, in order; where the charger skips a step that OCPP asks for, the step is told
-too.
+The status is computed from the state, never stored by itself. Each change is reported in order while the
+link is open. Where the charger skips a step that OCPP requires, that step is reported, too.
 """
 
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from chargebridge.ocpp16.text import fit_ascii
 CHARGER_OFFLINE: Final = "charger offline"
 EV_SIDE_DISCONNECTED: Final = "EV side disconnected"
 MOST_UNSENT: Final = 16
-"""Changes that wait to be told; above that ways round are left out, oldest first."""
+"""Changes that wait to be sent; above that detours are left out, oldest first."""
 
 _ERRORS: Final[Mapping[Fault, ErrorCode]] = {
     Fault.CONNECTOR_LOCK: ErrorCode.CONNECTOR_LOCK_FAILURE,
@@ -66,10 +65,10 @@ _DETOURS: Final[Mapping[tuple[Status, Status], Status]] = {
 
 
 def current(charge_point: ChargePoint, number: int) -> StatusReport:
-    """Return what is to be said of a connector now."""
+    """Return the present status of a connector, as it is to be reported."""
     state = charge_point.state
     if not charge_point.reachable and state.charger is not None:
-        # Nothing is known of now: the last is repeated, and marked as such.
+        # The present one is unknown: the last is repeated, and marked as such.
         last = charge_point.reported_statuses[number] or _known(charge_point, number)
         return last._replace(error=ErrorCode.OTHER_ERROR, info=CHARGER_OFFLINE, vendor_error="")
     return _known(charge_point, number)
@@ -92,7 +91,7 @@ def _whole(charge_point: ChargePoint) -> StatusReport:
 
 
 def connector(charge_point: ChargePoint) -> StatusReport:
-    """Return what the charger's one outlet is doing."""
+    """Return the status of the charger's one connector."""
     state = charge_point.state
     status = _status(charge_point)
     error = _ERRORS[state.fault] if state.fault is not None else ErrorCode.NO_ERROR
@@ -127,7 +126,7 @@ def _status(charge_point: ChargePoint) -> Status:
 
 
 def refresh(charge_point: ChargePoint) -> None:
-    """Queue what has changed since it was last told; while nobody listens only the newest counts (`ST-7`)."""
+    """Queue the statuses that have changed; while offline only the newest counts (`ST-7`)."""
     if not charge_point.reachable:
         return  # nothing unprompted while the charger is unknown
     for number in (0, 1):
@@ -143,17 +142,17 @@ def refresh(charge_point: ChargePoint) -> None:
 
 
 def not_delivered(charge_point: ChargePoint) -> None:
-    """The central system failed to take a status: all are told again, with the next heartbeat or change.
+    """Report all statuses again, with the next heartbeat or change: the central system failed to take one.
 
-    Often enough to be right, too seldom to flood. The walk goes on from what was meant to be told.
+    Often enough to be right, too seldom to flood. The sequence goes on from what was meant to be sent.
     """
     charge_point.status_failed = True
 
 
 def unplugged(charge_point: ChargePoint) -> None:
-    """A session ended at the car's side: Finishing is told even if the car is known to be gone (`TX-14`).
+    """Report Finishing after a session that ended at the car's side, even if the car is gone (`TX-14`).
 
-    Not where Unavailable has waited for that end: then it is told at once (`AV-1`).
+    Not where Unavailable has waited for that end: then that is reported at once (`AV-1`).
     """
     if any(not operative for _, operative in charge_point.state.scheduled):
         return
@@ -179,7 +178,7 @@ def _queue(charge_point: ChargePoint, report: StatusReport) -> None:
 
 
 def _without_detours(reports: list[StatusReport]) -> list[StatusReport]:
-    """Shorten what waits to be told, if it is too much: the walk stays legal, and ends where it did.
+    """Shorten what waits to be sent, if it is too much: the sequence stays one that OCPP allows.
 
     What lies between a status and the same one again is left out. There are nine statuses, so among
     so many reports one comes back.

@@ -1,4 +1,4 @@
-"""What the charger tells: each event to the concern it is for."""
+"""Events of the charger: each goes to its concern."""
 
 from functools import lru_cache
 
@@ -79,7 +79,7 @@ def _reachable(charge_point: ChargePoint, event: Reachable) -> None:
         if event.reachable:
             command_outcomes.reconcile(charge_point)
         return
-    # No look at its time: a driver that comes back tells since when, which may be long before it left.
+    # Its time does not matter: a driver that comes back says since when, which may be long before it left.
     charge_point.reachable = event.reachable
     if event.reachable:
         availability.begin_settling(charge_point)
@@ -91,7 +91,7 @@ def _reachable(charge_point: ChargePoint, event: Reachable) -> None:
 
 
 def described(charge_point: ChargePoint, info: ChargerInfo) -> None:
-    """Take in what the driver says of the charger."""
+    """Take over the driver's description of the charger."""
     state = charge_point.state
     if info == state.info:
         return
@@ -121,10 +121,10 @@ def _shared(capabilities: frozenset[Capability]) -> frozenset[Capability]:
 
 
 def released(charge_point: ChargePoint) -> None:
-    """The charger is no longer this charge point's: what runs ends with what is known of it.
+    """Let go of the charger: a running transaction ends with what is known of it.
 
     What the central system has said of availability stays. Another charger counts its sessions and
-    its time anew.
+    its time from the beginning.
     """
     charge_point.reachable = False
     if commands.outstanding(charge_point, Purpose.PLAN) is not None:
@@ -162,7 +162,7 @@ def released(charge_point: ChargePoint) -> None:
 
 
 def assigned(charge_point: ChargePoint, assigned: ChargerAssigned) -> None:
-    """A charger is this charge point's from now on: what was told of it before is not told again."""
+    """Take over a charger: what was reported of it before is not reported again."""
     charge_point.state.newest_elsewhere = (
         ReportedSession(assigned.session, assigned.at_ms, assigned.register_wh) if assigned.session else None
     )
@@ -182,7 +182,7 @@ def adopt(charge_point: ChargePoint, settings: Settings) -> None:
 
 
 def check_identity(charge_point: ChargePoint) -> None:
-    """At the start: what is stored may be of another charger, replaced while nothing ran here."""
+    """Let go of the stored charger, at the start, if another one is configured now."""
     state, present = charge_point.state, charge_point.settings.charger
     if state.charger_name and state.charger_name != present:
         released(charge_point)

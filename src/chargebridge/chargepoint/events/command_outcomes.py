@@ -1,4 +1,4 @@
-"""What becomes of what the charger was asked: its outcomes, and asking again."""
+"""Outcomes of charger commands, and sending them again."""
 
 from typing import Final
 
@@ -29,12 +29,12 @@ _CERTAINLY_NOT_DONE: Final = frozenset({Outcome.REFUSED, Outcome.EXPIRED, Outcom
 
 
 def reconcile(charge_point: ChargePoint) -> None:
-    """Ask again, under the same number, what is desired and not yet done."""
+    """Send again, under the same number, the commands that are desired and not yet done."""
     state, now_ms = charge_point.state, charge_point.now.utc_ms
     for issued in state.issued_commands:
         command, expired = issued.command, issued.command.expires_ms <= now_ms
         if issued.purpose is Purpose.LIMIT:
-            continue  # given anew below: of a number that was carried out, the charger may have forgotten it
+            continue  # sent again below: the charger may have forgotten one that it has carried out
         if issued.purpose is Purpose.OVERRIDE:
             limits.override_unknown(charge_point)
         if issued.purpose in LASTING and (expired or issued.outcome is not None):
@@ -43,7 +43,7 @@ def reconcile(charge_point: ChargePoint) -> None:
             commands.forget(charge_point, issued.purpose)
         elif issued.purpose not in ONE_SHOT:
             commands.send(charge_point, command)
-    # Whoever was told that the session ends is owed its end, even after the command has expired.
+    # The end of the session was promised, so it is due even after the command has expired.
     ending = state.stop_request is not None and charge_point.running is not None
     if ending and commands.outstanding(charge_point, Purpose.AUTHORIZATION) is None:
         commands.end_session(charge_point)
@@ -55,7 +55,7 @@ def reconcile(charge_point: ChargePoint) -> None:
 
 
 def _send_new(charge_point: ChargePoint, issued: IssuedCommand) -> None:
-    """Ask once more for what is desired for good, as it is desired now."""
+    """Send a new command for what a lasting one was to achieve, as it is desired now."""
     if issued.purpose is Purpose.LIMIT:
         limits.resend(charge_point)
         return
@@ -114,7 +114,7 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
 
 
 def _done(charge_point: ChargePoint, command: ChargerCommand) -> None:
-    """Note what the charger is like now."""
+    """Note what has changed at the charger."""
     if isinstance(command, Configure):
         charge_point.state.configured = command
     elif isinstance(command, StorePlan):
@@ -131,7 +131,7 @@ def _done(charge_point: ChargePoint, command: ChargerCommand) -> None:
 
 
 def try_again(charge_point: ChargePoint) -> None:
-    """Ask again for what has not come true: the end of the session, and what is desired for good."""
+    """Send again what was not done yet: the end of the session, and lasting commands."""
     if not charge_point.reachable:
         return  # reconciled as soon as it can be reached
     if charge_point.state.stop_request is not None and charge_point.running is not None:

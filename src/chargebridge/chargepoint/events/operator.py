@@ -1,4 +1,4 @@
-"""Operations that an operator asks for by way of the API."""
+"""Operations that an operator requests by way of the API."""
 
 from chargebridge.chargepoint.central_system import dead_letters, resets, unlocking
 from chargebridge.chargepoint.charger import stopping
@@ -9,11 +9,11 @@ from chargebridge.ocpp16.enums import Reason, ResetType
 
 
 def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
-    """Do what an operator asks by way of the API, with the same care as for the central system."""
+    """Carry out what an operator requests, with the same care as for the central system."""
     accepted, detail = True, "asked of the charger"
     if asked.operation is Operation.REDELIVER:
         dead_letters.operator_asked(charge_point, asked)
-        return  # answered when the store has told of them
+        return  # answered when the store has read them
     if not charge_point.reachable:
         accepted, detail = False, "the charger cannot be reached"
     elif asked.operation is Operation.STOP_TRANSACTION:

@@ -44,7 +44,7 @@ _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _FRESH: Final = StoredChargePoint()
 
 
-# Never written to: whoever has something to say makes a list of its own.
+# Never written to: a charge point with messages makes a list of its own.
 _EMPTY: Final[list] = []  # type: ignore[type-arg]  # shared by lists of several types
 
 
@@ -136,7 +136,7 @@ class ChargePoint:
         self.call: OpenCall | None = None
         """Ours that waits for its answer: at most one (`RPC-5`)."""
         self.late_call: OpenCall | None = None
-        """One that has timed out, until a Heartbeat has told whether the link is deaf."""
+        """One that has timed out, until a Heartbeat has shown whether the link is deaf."""
         self.probe_due = False
         self.call_number = 0
         self.call_prefix = ""
@@ -154,11 +154,11 @@ class ChargePoint:
         self.settled = True
         """False during the Available that follows such a boot."""
 
-        # What is to be said when its turn comes. Shared empty values: idle costs nothing.
+        # Messages that are sent when their turn comes. Shared empty values: idle costs nothing.
         self.statuses: list[StatusReport] = _EMPTY
         self.reported_statuses: tuple[StatusReport | None, StatusReport | None] = (None, None)
         self.status_failed = False
-        """The central system did not take a status: the present ones are told again."""
+        """The central system did not take a status: the present ones are sent again."""
         self.triggered: list[Triggered] = _EMPTY
         self.telemetry: bytes | None = None
         """A MeterValues of no transaction."""
@@ -168,7 +168,7 @@ class ChargePoint:
         self.held_list: HeldList | None = None
         self.held_transfer: HeldTransfer | None = None
         self.token_statuses: tuple[TokenStatus, ...] = ()
-        """What the central system said of tokens, and the list is being asked about."""
+        """What the central system said of tokens, while the list is being read."""
         self.list_transfer: ListTransfer | None = None
 
         self.profiles: tuple[Installed, ...] = tuple(map(schedules.loaded, stored.profiles))
@@ -185,13 +185,13 @@ class ChargePoint:
             default=None,
         )
         self.abandoned: Transaction | None = None
-        """How far the newest session was told of when its charger was given up; it may go on elsewhere."""
+        """How far the newest session was reported when its charger was released; it may go on elsewhere."""
         self.unsampled_wh = 0
-        """The newest register reading of the running one, where no sample has told it yet."""
+        """The newest register reading of the running one, where no sample contains it yet."""
         self.measured_ms = 0
         """When the newest values that were forwarded as they came were measured, by the charger's clock."""
         self.samples = volatile.load_samples(stored.samples)
-        """What the StopTransaction of the running one will tell, so far (`MV-7`)."""
+        """The transactionData of the running one so far (`MV-7`)."""
         self.clock_due_ms = 0
         """UTC; the moment of the next clock-aligned sample."""
         self.queue: list[QueuedMessage] = list(stored.queue.messages) or _EMPTY
@@ -203,7 +203,7 @@ class ChargePoint:
         )
         self.reading_queue = False
         self.near_limit_through = 0
-        """The end of the queue when a sample was last left out for its length."""
+        """The end of the queue when a sample was last dropped for its length."""
         self.redelivery: Redelivery | None = None
 
         # Facts of a turn, for the concerns above those that find them out; empty between turns.
@@ -221,7 +221,7 @@ class ChargePoint:
         """Go by these settings from now on, as far as data goes.
 
         Args:
-            settings: as configured; what they leave open the driver's word on the charger fills in.
+            settings: as configured; the driver's description of the charger fills in what they leave open.
         """
         self.configured = settings
         info = self.state.info
@@ -249,12 +249,12 @@ class ChargePoint:
         self._outputs.append(output)
 
     def answer(self, call_id: str, response: Response) -> None:
-        """Answer a CALL whose answer was held, unless the central system is to hear nothing (`BOOT-6`)."""
+        """Answer a CALL whose answer was held, unless the charge point has to be silent (`BOOT-6`)."""
         if not self.silent:
             self._outputs.append(SendFrame(self.epoch, encode_result(call_id, response)))
 
     def notice(self, kind: NoticeKind, detail: str, times: int = 1) -> None:
-        """Tell the operator's side; never carries secrets, and no more than fits into a line of a log."""
+        """Notify the operator; never with secrets, and with no more than fits into a line of a log."""
         self._outputs.append(Notice(kind, fit(detail, LONGEST_DETAIL), times))
 
     def mark_dirty(self) -> None:
@@ -285,12 +285,12 @@ class ChargePoint:
 
     @property
     def online(self) -> bool:
-        """Whether the central system can be asked."""
+        """Whether the charge point is connected and registered."""
         return self.epoch != 0 and self.accepted
 
     @property
     def silent(self) -> bool:
-        """Whether the central system is to hear nothing, not even answers (`BOOT-6`)."""
+        """Whether nothing may be sent, not even answers (`BOOT-6`)."""
         return self.registration is RegistrationStatus.REJECTED and (
             self.boot_due or Timer.BOOT in self.timers
         )

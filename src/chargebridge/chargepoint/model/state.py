@@ -1,4 +1,4 @@
-"""What a charge point is: the part of it that outlives the process, and its settings."""
+"""The durable state of a charge point, which outlives the process, and its settings."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -66,7 +66,7 @@ class Origin(StrEnum):
 
 
 class Intent(Struct, frozen=True):
-    """Somebody is authorized and the charger has not begun yet."""
+    """An authorization for which the charger has not begun a session yet."""
 
     id_tag: str
     origin: Origin
@@ -78,24 +78,24 @@ class Intent(Struct, frozen=True):
 
 
 class StopRequest(Struct, frozen=True):
-    """Why we asked the charger to end the running session: becomes the reason of its Stop."""
+    """Why the charger was commanded to end the running session: becomes the reason of its Stop."""
 
     reason: Reason
     id_tag: str | None = None
 
 
 class LastReset(Struct, frozen=True):
-    """A restart of the charger that we asked for: sessions that ended by it have its kind as their reason."""
+    """A restart of the charger by our command: sessions that it ended have its kind as their reason."""
 
     kind: ResetType
     asked_ms: int
     """UTC, by the host's clock."""
     restarted_ms: int | None = None
-    """By the charger's clock; None until it has told."""
+    """By the charger's clock; None until it has reported its restart."""
 
 
 class Run(Struct, frozen=True, array_like=True, gc=False):
-    """Sessions that are told of, from the first to the last number, and the registers at their edges."""
+    """Sessions that are reported, from the first to the last number, and the registers at their edges."""
 
     first: int
     last: int
@@ -124,9 +124,9 @@ class IssuedCommand(Struct, frozen=True):
     purpose: Purpose
     command: ChargerCommand
     outcome: Outcome | None = None
-    """How it ended, if it was not done and is to be asked again."""
+    """How it ended, if it was not done and is to be sent again."""
     failures: int = 0
-    """How often in a row what is desired for good was not done."""
+    """How often in a row a lasting command was not done."""
 
 
 class DynamicCurrent(Struct, frozen=True):
@@ -156,38 +156,38 @@ class State(Struct, kw_only=True, omit_defaults=True):
     charger: ChargerState | None = None
     """None: never seen."""
     states: EventTimes = EventTimes()
-    """When it told of its states; older reports are replays."""
+    """The times of its states; older ones are replays."""
     reason: str = ""
     fault: Fault | None = None
     finished: bool = False
-    """A session has ended, or nobody came in time, and the cable is still in: Finishing, not Preparing."""
+    """A session has ended, or ConnectionTimeOut is over, with the cable in: Finishing, not Preparing."""
     unplugged: bool = False
     """It ended because the car's side was unplugged: said with Finishing (`TX-14`)."""
     preparing_until_ms: int | None = None
-    """UTC; when a car that nobody authorizes has waited for ConnectionTimeOut."""
+    """UTC; when a car without an authorization has waited for ConnectionTimeOut."""
     tokens: EventTimes = EventTimes()
     """When tokens were presented; the same or older presentations are replays."""
     timeless_tokens: tuple[int, ...] = ()
     """The newest impossible times at which tokens were presented, by a charger that did not know the time."""
     reported_sessions: tuple[Run, ...] = ()
-    """Sessions that have ended and are told of, as runs of numbers that follow each other."""
+    """Sessions that have ended and are reported, as runs of numbers that follow each other."""
     edges: EventTimes = EventTimes()
     """When sessions began and ended; older presentations of tokens are late."""
     waiting_events: tuple[SessionStarted | SessionEnded, ...] = ()
-    """What is told of other sessions than the running one, by session: it waits for that to end."""
+    """Events of other sessions than the running one, by session: they wait for that to end."""
     waiting_token: TokenPresented | None = None
     """Presented meanwhile."""
     end_awaited_until_ms: int | None = None
     """UTC; until then the end of the running session is waited for, though a newer one is known."""
     assumed: tuple[ReportedSession, ...] = ()
-    """Sessions whose end was assumed, up to where they are told of: their records may tell of more."""
+    """Sessions whose end was assumed, up to where they are reported: their records may contain more."""
     newest_ms: int = 0
-    """The latest time that the charger has told: the host's clock may be further behind."""
+    """The latest time of any of the charger's events: the host's clock may be further behind."""
     charger_name: str = ""
     """Whose sessions, register and times these are: `Settings.charger` as it was then."""
     newest_elsewhere: ReportedSession | None = None
     """Set when a charger comes that has had other charge points, or comes back: its newest session that was
-    told of there. Older ones are repeats; of this one only what lies behind the edge is left to tell."""
+    reported there. Older ones are repeats; of this one only what lies behind the edge is left to report."""
     reported_since_ms: int | None = None
     """UTC; of the older ones that ended later than that, only those in `reported_sessions` are repeats."""
     register_wh: int | None = None
@@ -201,16 +201,16 @@ class State(Struct, kw_only=True, omit_defaults=True):
     reset_until_ms: int = 0
     """UTC; when a reset goes on although the session has not ended or its messages are not answered."""
     restart_expected_ms: int = 0
-    """UTC; until then a restart of the charger is the one that our own reset asked for."""
+    """UTC; until then a restart of the charger is taken for the one of our own reset."""
     reset_failed: bool = False
-    """The charger did not restart when the last reset asked it to (`RE-4`)."""
+    """The charger did not restart at the last reset (`RE-4`)."""
     reset_retries: int = 0
     """How often the last reset was tried again (`RE-4`)."""
     reboot_again_ms: int | None = None
-    """UTC; when a charger that refused to restart is asked once more."""
+    """UTC; when a charger that refused to restart gets the command once more."""
     last_reset: LastReset | None = None
     restarts: EventTimes = EventTimes()
-    """When the charger told of restarts; the same or older ones are replays."""
+    """The times of its restarts; the same or older ones are replays."""
     command_number: int = 0
     issued_commands: tuple[IssuedCommand, ...] = ()
     configured: Configure | None = None
@@ -231,13 +231,13 @@ class State(Struct, kw_only=True, omit_defaults=True):
     plan_impossible: Plan | None = None
     """A plan that the charger cannot keep: it is carried out without its memory."""
     plan_unknown: bool = False
-    """Nobody knows what is in the charger's memory: it has had another life, or an answer was lost."""
+    """The plan in the charger's memory is unknown: it had another charge point, or an outcome was lost."""
     limit: SetLimit | None = None
     """The volatile limit that the charger has confirmed; None: none."""
     overridden: int | None = None
     """The session for which the stored plan is set aside."""
     override_unknown: int | None = None
-    """The session for which nobody knows whether it is: the outcome was lost."""
+    """The session for which that is unknown: the outcome was lost."""
     profile_writes: tuple[tuple[int, int], ...] = ()
     """(day since 1970, writes of a profile to the charger's memory), newest last."""
     write_budget_exceeded: bool = False

@@ -14,7 +14,7 @@ class Timer(IntEnum):
     RETRY = auto()
     """The head of the queue may be sent again."""
     CONNECTION = auto()
-    """ConnectionTimeOut: nobody has plugged in, or nobody has presented a token."""
+    """ConnectionTimeOut: no cable was plugged in, or no token was presented."""
     HELD_ANSWER = auto()
     """The central system has waited long enough for a held answer."""
     SETTLE = auto()
@@ -22,13 +22,13 @@ class Timer(IntEnum):
     RESET = auto()
     """A reset waits no longer for the session to end."""
     REBOOT = auto()
-    """A charger that refused to restart is asked once more."""
+    """A charger that refused to restart gets the command once more."""
     COMMAND = auto()
-    """A command whose outcome was not the desired one is given again."""
+    """A command whose outcome was not the desired one is sent again."""
     LIMIT = auto()
     """Another limit holds from then on."""
     LIST = auto()
-    """The local list is given to the charger anew."""
+    """The local list is sent to the charger again."""
     SAMPLE = auto()
     """MeterValueSampleInterval is over (`MV-3`)."""
     CLOCK = auto()
@@ -36,4 +36,4 @@ class Timer(IntEnum):
     SESSION_END = auto()
     """The end of a session that a newer one has followed is waited for no longer."""
     RESTART = auto()
-    """A restart of the charger is no longer the one that our own reset asked for."""
+    """A restart of the charger is no longer taken for the one of our own reset."""

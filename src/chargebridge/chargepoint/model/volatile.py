@@ -16,7 +16,7 @@ from chargebridge.ocpp16.enums import ChargePointStatus as Status
 from chargebridge.ocpp16.messages import SendLocalList
 
 Latest = dict[tuple[Quantity, int], Measured]
-"""What told last of each quantity and phase; none of it is of the future."""
+"""The newest event that measured each quantity and phase; none of them is of the future."""
 
 
 class Sample(Struct, frozen=True, array_like=True):
@@ -39,7 +39,7 @@ def load_samples(document: bytes | None) -> tuple[Sample, ...]:
 
 
 class StatusReport(NamedTuple):
-    """What is said of a connector; 0 is the charge point itself (`CON-1`)."""
+    """A StatusNotification without its time; connector 0 is the charge point itself (`CON-1`)."""
 
     connector: int
     status: Status
@@ -56,7 +56,7 @@ class Triggered(NamedTuple):
 
 
 class Wish(Enum):
-    """What the token that is being authorized is to do."""
+    """What a token is good for, once it is authorized."""
 
     START = auto()
     STOP = auto()
@@ -65,7 +65,7 @@ class Wish(Enum):
 
 
 class Authorizing(NamedTuple):
-    """A token about which list and cache are asked, then perhaps the central system."""
+    """A token that is looked up in list and cache, then perhaps at the central system."""
 
     id_tag: str
     wish: Wish
@@ -89,14 +89,14 @@ class HeldList(NamedTuple):
 
 
 class TokenStatus(NamedTuple):
-    """The central system's word on a token, which waits to be compared with the list's (`LL-9`)."""
+    """The central system's status of a token, which waits to be compared with the list's (`LL-9`)."""
 
     id_tag: str
     status: AuthorizationStatus
 
 
 class ListTransfer(NamedTuple):
-    """The list is on its way to the charger."""
+    """The local list, on its way to the charger."""
 
     revision: int
     number: int | None = None
@@ -108,7 +108,7 @@ class ListTransfer(NamedTuple):
 class HeldUnlock(NamedTuple):
     """An UnlockConnector that the charger is still busy with, and who waits for it.
 
-    Either a message id of the central system, or an operator's ask.
+    Either a message id of the central system, or the number of an operator's request.
     """
 
     call_id: str
@@ -117,7 +117,7 @@ class HeldUnlock(NamedTuple):
 
 
 class Wanted(Enum):
-    """What is to be done with the sessions that are being read."""
+    """What a DataTransfer does with the sessions that it names."""
 
     LIST = "listeaseesessions"
     IMPORT = "importeaseesessions"
@@ -130,17 +130,17 @@ class HeldTransfer(NamedTuple):
     wanted: Wanted
     query: SessionQuery
     found: SessionsFound | None = None
-    """While what was given up of them is being read."""
+    """While their dead letters are being read."""
 
 
 class Redelivery(NamedTuple):
-    """Dead letters are wanted again, and the store is being asked for them."""
+    """Dead letters that are being redelivered, as the store returns them."""
 
     query: LettersQuery
     ask: int | None
-    """The operator's; None: a DataTransfer of the central system."""
+    """Number of the operator's request; None: a DataTransfer of the central system."""
     transactions: frozenset[int] = frozenset()
     """Those that are queued already, by number."""
     messages: int = 0
     outdated: bool = False
-    """Something has been given up since the store was asked."""
+    """There are newer dead letters than when the store was read."""

@@ -1,4 +1,4 @@
-"""The configuration keys there are: what each may hold, who may write it, where it exists (OCPP 1.6 §9)."""
+"""Configuration keys: the values of each, who may write it, and where it exists (OCPP 1.6 §9)."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from chargebridge.ocpp16.enums import Measurand
 from chargebridge.ocpp16.messages import KeyValue
 
 MAX_KEYS_ASKED: Final = 50
-"""GetConfigurationMaxKeys: limits the keys asked for, not an answer to an empty request (`CF-2`)."""
+"""GetConfigurationMaxKeys: limits the keys of a request, not an answer to an empty one (`CF-2`)."""
 LONGEST_VALUE: Final = 500
 """Characters of a value in a message (`VAL-6`)."""
 MAX_MEASURANDS: Final = 20
@@ -216,7 +216,7 @@ KEYS: Final[Mapping[str, Key]] = {
     for key in (
         Key("AllowOfflineTxForUnknownId", _DOCUMENTED, "false", _boolean),
         Key("AuthorizationCacheEnabled", _STANDARD, "true", _boolean),
-        # Nobody authorizes a remote start a second time: the central system's word is enough (`RS-2`).
+        # A remote start is authorized already: the central system has requested it (`RS-2`).
         Key("AuthorizeRemoteTxRequests", _STANDARD, "false", _boolean),
         Key("ChargeProfileMaxStackLevel", _FIXED, str(MAX_STACK_LEVEL), exists=_limits),
         Key("ChargingScheduleAllowedChargingRateUnit", _FIXED, _rate_units, exists=_limits),
@@ -292,7 +292,7 @@ EXCLUDES: Final[Mapping[str, str]] = {
 class Offer(Struct, frozen=True):
     """The keys of all charge points that behave alike and whose chargers can do the same.
 
-    Shared, since some central systems ask a whole fleet for all keys at once.
+    Shared, since some central systems request all keys of a whole fleet at once.
     """
 
     keys: Mapping[str, Key]
@@ -302,7 +302,7 @@ class Offer(Struct, frozen=True):
     openings: tuple[bytes, ...]
     """The JSON of each key up to its value."""
     unwritten: tuple[bytes, ...]
-    """The JSON of each key while nobody has written it; empty for those that are computed."""
+    """The JSON of each key until it is written; empty for those that are computed."""
     places: Mapping[str, int]
     """By name, in `openings` and `unwritten`."""
     computed: tuple[tuple[int, str], ...]

@@ -55,7 +55,7 @@ def loaded(stored: StoredProfile) -> Installed:
 
 
 class EvaluationContext(Struct, frozen=True, gc=False):
-    """What charging profiles are seen against: the rules, the charger and its transaction."""
+    """What the limit depends on beside the profiles: the rules, the charger and its transaction."""
 
     merged: bool
     """The standard takes the lower one of transaction profile and ChargePointMaxProfile. If False, an active
@@ -79,7 +79,7 @@ class LimitInterval(NamedTuple):
 
     at_ms: int
     limit: Decimal
-    """In the unit asked for, rounded down to one decimal (`SC-24`)."""
+    """In the requested unit, rounded down to one decimal (`SC-24`)."""
     phases: int
     """The numberPhases of the period that binds, or the charger's own if nothing limits it further."""
 
@@ -146,7 +146,7 @@ class _InForce(NamedTuple):
 
 
 _Stacks = Mapping[ChargingProfilePurposeType, Sequence[_Timetable]]
-"""The profiles of each purpose, in the order in which they are asked for a limit."""
+"""The profiles of each purpose, in the order in which they are evaluated."""
 
 
 def limit_intervals(
@@ -159,7 +159,7 @@ def limit_intervals(
     """Return the limit in `unit` from `from_ms` to before `until_ms` (`SC-20`, `SC-24`, `SC-25`).
 
     The first interval begins at `from_ms`, and is the only one if both times are the same. Neighbours
-    differ in their limit or phases. A window is paid for by the boundaries in it: whoever asks bounds it.
+    differ in their limit or phases. A window costs as much as the boundaries in it: the caller bounds it.
     """
     stacks = _stacks(profiles, context)
     found = [_interval_at(stacks, context, from_ms, unit)]

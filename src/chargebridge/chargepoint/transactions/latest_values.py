@@ -56,50 +56,50 @@ ENERGY: Final = Quantity.ENERGY_WH
 
 
 def newest(charge_point: ChargePoint, quantity: Quantity) -> int | float | None:
-    """Return what the charger has last told of a quantity, over all phases; None if nothing."""
-    told = (charge_point.latest or {}).get((quantity, 0))
-    return None if told is None else _reading(told, (quantity, 0)).value
+    """Return the newest value of a quantity, over all phases; None if there is none."""
+    measured = (charge_point.latest or {}).get((quantity, 0))
+    return None if measured is None else _reading(measured, (quantity, 0)).value
 
 
 def register_wh(charge_point: ChargePoint) -> int | None:
     """Return the newest register reading; in a transaction, only what belongs to it (`MV-9`)."""
     if charge_point.running is not None:
         return max(charge_point.running.register_wh, charge_point.unsampled_wh)
-    told, stored = newest(charge_point, ENERGY), charge_point.state.register_wh
-    if told is None or stored is None:
-        return stored if told is None else int(told)
-    return max(int(told), stored)
+    measured, stored = newest(charge_point, ENERGY), charge_point.state.register_wh
+    if measured is None or stored is None:
+        return stored if measured is None else int(measured)
+    return max(int(measured), stored)
 
 
 def readings(charge_point: ChargePoint, at_ms: int) -> list[Reading]:
     """Return the newest reading of each kind, all phases (`MV-6`), as far as it was known at this moment.
 
-    The register comes first. It has no phases: one register tells of the energy.
+    The register comes first. It has no phases: there is one register.
     """
     register, running = register_wh(charge_point), charge_point.running
     known = [] if register is None else [Reading(ENERGY, register)]
     known += [
-        _reading(told, kind)
-        for kind, told in (charge_point.latest or {}).items()
-        if told.at_ms <= at_ms
+        _reading(measured, kind)
+        for kind, measured in (charge_point.latest or {}).items()
+        if measured.at_ms <= at_ms
         and kind[0] is not ENERGY
-        # A newer session waits until the end of the running one has been told.
-        and (running is None or told.session is None or told.session <= running.session)
+        # A newer session waits for the end of the running one.
+        and (running is None or measured.session is None or measured.session <= running.session)
     ]
     return known
 
 
-def _reading(told: Measured, kind: Kind) -> Reading:
-    return next(one for one in told.readings if (one.quantity, one.phase) == kind and isfinite(one.value))
+def _reading(measured: Measured, kind: Kind) -> Reading:
+    return next(one for one in measured.readings if (one.quantity, one.phase) == kind and isfinite(one.value))
 
 
 def choose(readings: Iterable[Reading], wanted: Set[Kind]) -> list[Reading]:
-    """Return those readings that a list of measurands asks for."""
+    """Return those readings whose measurands are wanted."""
     return [reading for reading in readings if (reading.quantity, reading.phase) in wanted]
 
 
 def known(charge_point: ChargePoint) -> bool:
-    """Whether there is any value to tell."""
+    """Whether any value is known."""
     return bool(charge_point.latest) or register_wh(charge_point) is not None
 
 

@@ -13,7 +13,7 @@ from chargebridge.ocpp16.messages import StartTransaction, StopTransaction
 
 CONNECTOR: Final = 1
 UNKNOWN_TRANSACTION: Final = -1
-"""The transactionId of what follows a StartTransaction that was given up (`TX-6`)."""
+"""The transactionId of messages whose StartTransaction is a dead letter (`TX-6`)."""
 
 
 def put(charge_point: ChargePoint, transaction: Transaction) -> None:

@@ -20,7 +20,7 @@ from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import Measured, Reading
 from chargebridge.ocpp16.enums import ReadingContext
 
-# --- what the charger tells -------------------------------------------------------------------------
+# --- forwarding ------------------------------------------------------------------------------------
 
 
 def measured(charge_point: ChargePoint, event: Measured) -> None:
@@ -31,14 +31,14 @@ def measured(charge_point: ChargePoint, event: Measured) -> None:
         latest = charge_point.latest = {}
     # A charger's clock that was ahead must not silence it until then.
     now_ms = charge_point.now.utc_ms
-    told = event if event.at_ms <= now_ms else structs.replace(event, at_ms=now_ms)
-    measured_ms = told.at_ms
+    present = event if event.at_ms <= now_ms else structs.replace(event, at_ms=now_ms)
+    measured_ms = present.at_ms
     for reading in event.readings:
         kind = reading.quantity, reading.phase
         if kind in PERIODIC and isfinite(reading.value):
             known = latest.get(kind)
             if known is None or known.at_ms <= measured_ms:
-                latest[kind] = told
+                latest[kind] = present
     behaviour = charge_point.settings.behaviour
     if running is None or event.session != running.session:
         if behaviour.meter_values_outside_transactions and event.session is None:
@@ -46,11 +46,11 @@ def measured(charge_point: ChargePoint, event: Measured) -> None:
     elif behaviour.meter_values_as_they_come:
         _forward(charge_point, running, event, measured_ms)
     else:
-        sampling.measured(charge_point, running, told)
+        sampling.measured(charge_point, running, present)
 
 
 def _forward(charge_point: ChargePoint, running: Transaction, event: Measured, measured_ms: int) -> None:
-    # Of what is ahead of the host's clock the charger's own tells the order.
+    # Values ahead of the host's clock are in the order of the charger's own.
     ahead = event.at_ms > charge_point.now.utc_ms + SKEW_MS
     if event.at_ms <= running.sampled_ms or (ahead and event.at_ms <= charge_point.measured_ms):
         charge_point.notice(NoticeKind.EVENT_IGNORED, "measured: older than the last")
@@ -75,7 +75,7 @@ def _forward(charge_point: ChargePoint, running: Transaction, event: Measured, m
         return
     measured_ms = max(measured_ms, running.sampled_ms)  # the host's clock may have been set back
     if not tells_register and (ENERGY, 0) in wanted and thinning.is_near_limit(charge_point):
-        thinning.sample_dropped(charge_point)  # there is room for few, and those are to tell the energy
+        thinning.sample_dropped(charge_point)  # there is room for few, and those are to contain the energy
         return
     has_room = thinning.leaves_room_for(charge_point, running, measured_ms)
     running = structs.replace(running, sampled_ms=measured_ms, register_wh=register_wh)
@@ -105,18 +105,18 @@ def forget(charge_point: ChargePoint) -> None:
 
 
 def triggered(charge_point: ChargePoint, connector: int) -> bytes:
-    """Return the payload that a TriggerMessage asked for: the latest of every measurand (`MV-16`)."""
+    """Return the payload for a TriggerMessage: the latest of every measurand (`MV-16`)."""
     now_ms = charge_point.now.utc_ms
     known = latest_values.readings(charge_point, now_ms)
     wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
     # What was promised is sent, even if nothing that is known is configured.
-    told = latest_values.choose(known, wanted) or known or [Reading(ENERGY, 0)]
-    value = latest_values.meter_value(ReadingContext.TRIGGER, now_ms, told)
+    chosen = latest_values.choose(known, wanted) or known or [Reading(ENERGY, 0)]
+    value = latest_values.meter_value(ReadingContext.TRIGGER, now_ms, chosen)
     running = charge_point.running if connector else None  # MV-5
     if running is None:
         return latest_values.outside(connector, value)
     if charge_point.unsampled_wh > running.register_wh:
-        # Once told, no sample may tell less, not even after a restart (MV-9).
+        # Once it is sent, no sample may be less, not even after a restart (MV-9).
         ledger.put(charge_point, structs.replace(running, register_wh=charge_point.unsampled_wh))
     if running.start is SendState.QUEUED:
         return latest_values.outside(connector, value)

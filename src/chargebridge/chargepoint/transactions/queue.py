@@ -64,7 +64,7 @@ def enqueue(
 
 
 def resume(charge_point: ChargePoint) -> None:
-    """After a restart: wait on with a retry, where it had come to."""
+    """Set the deadline of a retry again, after a restart."""
     if charge_point.queue and charge_point.queue[0].not_before_ms is not None:
         head = charge_point.queue[0]
         assert head.not_before_ms is not None
@@ -75,7 +75,7 @@ def resume(charge_point: ChargePoint) -> None:
 def ready(charge_point: ChargePoint) -> bool:
     """Whether the head of the queue can be sent: there is one, and it does not wait for its retry.
 
-    What was queued before its own Start, since that is sent again, goes behind it first.
+    What was queued before its own Start, since that is redelivered, goes behind it first.
     """
     while charge_point.queue and _precedes_its_start(charge_point, charge_point.queue[0]):
         _requeue(charge_point, charge_point.queue[0])
@@ -101,7 +101,7 @@ def head(charge_point: ChargePoint) -> tuple[str, bytes]:
 
 
 def answered(charge_point: ChargePoint, payload: Raw) -> None:
-    """The central system has the message: go on with the next."""
+    """Go on with the next message: the central system has this one."""
     message = charge_point.queue[0]
     if _precedes_its_start(charge_point, message):
         _requeue(charge_point, message)
@@ -115,7 +115,7 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
         if transaction.stop_tag is not None:
             _learn_of_stop_tag(charge_point, transaction.stop_tag, payload)
         if transaction.start is SendState.DEAD:
-            # It has told nothing, and is sent again with its Start: as it was.
+            # It meant nothing without its Start, and is redelivered with it: as it was.
             charge_point.record(PutSamples(transaction.number, message.payload))
         ledger.put(charge_point, structs.replace(transaction, stop=SendState.ANSWERED))
         _drop_head(charge_point)
@@ -155,13 +155,13 @@ def _learn_of_stop_tag(charge_point: ChargePoint, id_tag: str, payload: Raw) -> 
 
 
 def _learn(charge_point: ChargePoint, id_tag: str, info: IdTagInfo) -> None:
-    """Remember the central system's word on a token (`TX-5`), and see whether it contradicts its list."""
+    """Remember the central system's status of a token (`TX-5`), and check it against the local list."""
     known_tokens.remember(charge_point, id_tag, info)
     local_list.check_conflict_later(charge_point, id_tag, info.status)
 
 
 def failed(charge_point: ChargePoint, reason: str) -> None:
-    """The central system failed to process the message: try again later, or give it up (`Q-4`)."""
+    """Retry the message later, or make it a dead letter: it could not be processed (`Q-4`)."""
     message = charge_point.queue[0]
     if _precedes_its_start(charge_point, message):
         _requeue(charge_point, message)
@@ -199,8 +199,8 @@ def _give_up(charge_point: ChargePoint, message: QueuedMessage, attempts: int, r
     elif message.kind is MessageKind.STOP:
         ledger.put(charge_point, structs.replace(transaction, stop=SendState.DEAD))
     charge_point.record(DeadLetter(message.sequence, charge_point.now.utc_ms, reason))
-    told = f"{message.kind} of transaction {transaction.number}, at attempt {attempts}: {reason}"
-    charge_point.notice(NoticeKind.DEAD_LETTER, told)
+    detail = f"{message.kind} of transaction {transaction.number}, at attempt {attempts}: {reason}"
+    charge_point.notice(NoticeKind.DEAD_LETTER, detail)
     if charge_point.redelivery is not None:
         charge_point.redelivery = charge_point.redelivery._replace(outdated=True)
     _take_head(charge_point)
@@ -246,9 +246,9 @@ def _under_way(charge_point: ChargePoint) -> int:
 
 
 def _precedes_its_start(charge_point: ChargePoint, message: QueuedMessage) -> bool:
-    """Whether the Start of a message is behind it: it was given up, and is sent again.
+    """Whether the Start of a message is behind it: that was a dead letter and is redelivered.
 
-    Such a message has no id to carry but -1 (`TX-6`), so whatever became of it, it told nothing.
+    Such a message has no id to carry but -1 (`TX-6`), so whatever became of it, it meant nothing.
     """
     start = charge_point.transactions[message.transaction].start
     return start is SendState.QUEUED and message.kind is not MessageKind.START
@@ -286,7 +286,7 @@ def forget_delivered(charge_point: ChargePoint) -> None:
 
 
 def load_more(charge_point: ChargePoint) -> None:
-    """Ask for what lies behind the head, if anything does."""
+    """Request what lies behind the head from the store, if anything does."""
     if charge_point.loaded_through < charge_point.next_sequence - 1 and not charge_point.reading_queue:
         charge_point.reading_queue = True
         charge_point.emit(ReadStore(QueueQuery(charge_point.loaded_through, PAGE)))
@@ -296,7 +296,7 @@ def page_read(charge_point: ChargePoint, page: QueuePage) -> None:
     """Take the next messages of the queue."""
     fresh = [message for message in page.messages if message.sequence > charge_point.loaded_through]
     if not charge_point.reading_queue or not fresh:
-        return  # asked for before this charge point was rebuilt
+        return  # requested before this charge point was rebuilt
     charge_point.reading_queue = False
     for transaction in page.transactions:
         # What is in memory is newer than what was read.
@@ -307,4 +307,4 @@ def page_read(charge_point: ChargePoint, page: QueuePage) -> None:
 
 
 def retry_interval_over(charge_point: ChargePoint) -> None:
-    """The head may be sent again; it is, as the next CALL."""
+    """Do nothing: the head may be sent again, and is, as the next CALL."""

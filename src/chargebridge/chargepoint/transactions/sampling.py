@@ -1,16 +1,17 @@
 """Samples at intervals, as the standard has them (`MV-2` to `MV-6`, OCPP 1.6 §4.7, §9.1).
 
-What the charger tells is kept, and sampled at the moments of two grids: every MeterValueSampleInterval
+The newest values of the charger are sampled at the moments of two grids: every MeterValueSampleInterval
 seconds from the start of the transaction on, and every ClockAlignedDataInterval seconds from midnight
-UTC on. Where nothing new was told since the last sample, the last values are told again: so would a meter.
+UTC on. Where nothing new was measured since the last sample, the last values are sampled again, as a
+meter would do.
 
 * While the charger cannot be reached, nothing is known of it, so no sample is taken. Its values of that
   time are worth having (`Q-9`): the first that arrives of an interval that has no sample yet becomes its
   sample, with the charger's own time and only what it measured then. Once an interval has its sample, older
-  values make none: samples are told in order.
+  values make none: samples are sent in order.
 * What was measured becomes durable with its sample. A restart goes on with the last sample's register, and
-  with the grid: it hangs on the transaction's start, and the newest sample tells which intervals have theirs.
-* The register of a sample is what the charger has told of this very session: so it never runs backwards
+  with the grid: it hangs on the transaction's start, and the newest sample shows which intervals have theirs.
+* The register of a sample is what the charger has measured in this very session: so it never runs backwards
   (`MV-9`), and ends at meterStop.
 """
 
@@ -34,7 +35,7 @@ _DAY_MS: Final = 86_400_000
 
 
 class _Occasion(NamedTuple):
-    """Why a sample is taken, and the keys that say when, and what it tells at once and at the stop."""
+    """Why a sample is taken, and the keys for its interval and its measurands, at once and at the stop."""
 
     context: ReadingContext
     interval: str
@@ -52,7 +53,7 @@ _CLOCK: Final = _Occasion(
 
 
 def begin(charge_point: ChargePoint) -> None:
-    """A transaction has begun: nothing is measured of it yet."""
+    """Begin to sample a transaction, of which nothing is measured yet."""
     charge_point.unsampled_wh = charge_point.measured_ms = 0
     _schedule_periodic(charge_point)
 
@@ -100,12 +101,12 @@ def _place(transaction: Transaction, at_ms: int, interval_ms: int) -> int:
 
 
 def measured(charge_point: ChargePoint, running: Transaction, event: Measured) -> None:
-    """Note what the charger told of the running session, and sample it if its interval has no sample.
+    """Note what was measured in the running session, and sample it if its interval has no sample.
 
     Args:
-        charge_point: whose charger told it.
+        charge_point: whose charger measured it.
         running: its transaction.
-        event: what was told; its time is not in the future.
+        event: what was measured; its time is not in the future.
     """
     register_wh = max(running.register_wh, charge_point.unsampled_wh)
     readings: list[Reading] = []
@@ -151,9 +152,9 @@ def clock_due(charge_point: ChargePoint) -> None:
         if charge_point.running is not None:
             _take(charge_point, charge_point.running, _CLOCK, now_ms, known)
         elif charge_point.online:
-            told = _chosen(charge_point, _CLOCK.measurands, known)
-            if told:
-                value = latest_values.meter_value(_CLOCK.context, now_ms, told)
+            chosen = _chosen(charge_point, _CLOCK.measurands, known)
+            if chosen:
+                value = latest_values.meter_value(_CLOCK.context, now_ms, chosen)
                 charge_point.telemetry = latest_values.outside(CONNECTOR, value)
     _schedule_clock(charge_point)
 
@@ -168,10 +169,10 @@ def _take(
     at_ms: int,
     readings: list[Reading],
 ) -> None:
-    """Queue a sample, and keep it for the StopTransaction, each as far as its list of measurands asks."""
-    told = _chosen(charge_point, occasion.measurands, readings)
+    """Queue a sample, and keep it for the StopTransaction, each with the measurands of its own key."""
+    sent = _chosen(charge_point, occasion.measurands, readings)
     kept = _chosen(charge_point, occasion.measurands_at_stop, readings)
-    if not told and not kept:
+    if not sent and not kept:
         return
     if occasion is _PERIODIC:
         has_room = thinning.leaves_room_for(charge_point, running, at_ms)
@@ -188,13 +189,13 @@ def _take(
     if kept:
         sample = Sample(at_ms, occasion.context, tuple(kept))
         transaction_data.keep(charge_point, running, sample)
-    if told and has_room:
-        payload = f"[{latest_values.meter_value(occasion.context, at_ms, told)}]".encode()
+    if sent and has_room:
+        payload = f"[{latest_values.meter_value(occasion.context, at_ms, sent)}]".encode()
         noted = running.sampled_ms, running.register_wh
         queue.enqueue(charge_point, MessageKind.METER_VALUES, running, payload, *noted)
         return
     ledger.put(charge_point, running)
-    if told:
+    if sent:
         thinning.sample_dropped(charge_point)
 
 

@@ -1,17 +1,17 @@
-"""Which sessions of the charger are told of, and which wait for their turn (`TX-8`, `Q-1`).
+"""Intake of the charger's sessions: each becomes one transaction, in its turn (`TX-8`, `Q-1`).
 
-A charger that was away from its cloud tells of its sessions late, several at once, in any order, and more
+A charger that was away from its cloud reports its sessions late, several at once, in any order, and more
 than once. Its sessions have numbers that rise, so each becomes one transaction whatever the order:
 
-* What is told of a *newer* session than the running one shows that the running one is over. Its own end is
+* An event of a *newer* session than the running one shows that the running one is over. Its own end is
   on its way, and only that knows when and why; so the newer one waits for it, but no longer than
   `END_AWAITED_S`. If nothing comes until then, its end is assumed: where the newer one began if that is the
   very next one, else at the newest reading known, since there may be others in between. If its record comes
-  after all, and tells of more energy, that becomes a transaction of its own.
+  after all, and contains more energy, that becomes a transaction of its own.
 * An *older* session than the running one waits until that has ended, however long it takes: transactions
   of one connector never overlap at the central system.
 
-What waits is part of the durable state, since the driver has been told that it is taken.
+What waits is part of the durable state, since its events are acknowledged to the driver.
 """
 
 from typing import Final
@@ -32,13 +32,13 @@ from chargebridge.ocpp16.text import fit
 END_AWAITED_S: Final = 3600.0
 """The end of a session that a newer one has followed is waited for so long; a driver owes it for good."""
 WAITING_AT_MOST: Final = 64
-"""Events that wait; above it the oldest session is told of at once, or the running one ends at once."""
+"""Events that wait; above it the oldest session is reported at once, or the running one ends at once."""
 
 
 def session_started(charge_point: ChargePoint, event: SessionStarted) -> None:
     """Begin the transaction of a session (`TX-8`), when its turn comes; a repeat begins nothing."""
     if event.session <= reported_sessions.newest(charge_point) or _is_known(charge_point, event):
-        # Of an older one that nobody has heard of, too: it is over, and its end tells all of it.
+        # Of an older one that is unknown, too: it is over, and its end reports all of it.
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"start of session {event.session}: a repeat")
     elif charge_point.running is not None:
         _defer(charge_point, event)
@@ -47,7 +47,7 @@ def session_started(charge_point: ChargePoint, event: SessionStarted) -> None:
 
 
 def session_ended(charge_point: ChargePoint, event: SessionEnded) -> None:
-    """End the transaction of a session, or tell of one that began and ended unseen, when its turn comes."""
+    """End the transaction of a session, or report one that began and ended unseen, when its turn comes."""
     running = charge_point.running
     if _is_known(charge_point, event):
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: a repeat")
@@ -62,7 +62,7 @@ def session_ended(charge_point: ChargePoint, event: SessionEnded) -> None:
 
 def _is_known(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> bool:
     if isinstance(event, SessionEnded) and reported_sessions.assumed(charge_point, event.session) is not None:
-        return waiting_sessions.is_waiting(charge_point, event)  # its record may tell of more
+        return waiting_sessions.is_waiting(charge_point, event)  # its record may contain more
     return reported_sessions.is_reported(charge_point, event) or waiting_sessions.is_waiting(
         charge_point, event
     )
@@ -75,7 +75,7 @@ def is_over(charge_point: ChargePoint) -> None:
 
 
 def _defer(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> None:
-    """Keep what is told of another session than the running one until its turn comes."""
+    """Keep an event of another session than the running one until its turn comes."""
     state, was_known = charge_point.state, waiting_sessions.newer_is_known(charge_point)
     state.waiting_events = tuple(sorted((*state.waiting_events, event), key=waiting_sessions.order))
     charge_point.mark_dirty()
@@ -105,7 +105,7 @@ def _await_end(charge_point: ChargePoint) -> None:
 
 
 def _take_waiting(charge_point: ChargePoint) -> None:
-    """A session has ended: take what waited for it, in the order of the sessions."""
+    """Take the events that waited for the end of a session, in the order of the sessions."""
     if not charge_point.state.waiting_events:
         return
     while (ready := _ready(charge_point)) is not None:
@@ -147,7 +147,7 @@ def assume_running_ended(charge_point: ChargePoint) -> None:
     else:
         at_ms, register_wh = following.started_at_ms, following.start_register_wh
     if following.session > running.session + 1:
-        # Energy of a session in between, unheard of yet, must not be told twice.
+        # Energy of a session in between, unknown yet, must not be reported twice.
         known = transactions.up_to_newest_reading(charge_point) or running
         at_ms, register_wh = min(at_ms, known.sampled_ms), known.register_wh
     transactions.assume_end(charge_point, running, at_ms, register_wh)
@@ -159,7 +159,7 @@ def assume_running_ended(charge_point: ChargePoint) -> None:
 def abandon(charge_point: ChargePoint) -> None:
     """End the running transaction with the newest reading: its charger will say nothing more.
 
-    What waited for it is told, too.
+    The sessions that waited for it are reported, too.
     """
     charge_point.state.waiting_token = None
     newest = charge_point.state.waiting_events[-1] if waiting_sessions.newer_is_known(charge_point) else None
@@ -180,7 +180,7 @@ def forget_abandoned(charge_point: ChargePoint) -> None:
 
 
 def _record(charge_point: ChargePoint, ended: SessionEnded) -> Transaction:
-    """Return an ended session as its transaction tells of it, without a number."""
+    """Return an ended session as its transaction reports it, without a number."""
     return Transaction(
         number=0,
         session=ended.session,
@@ -196,7 +196,7 @@ def _record(charge_point: ChargePoint, ended: SessionEnded) -> Transaction:
 
 
 def resume(charge_point: ChargePoint) -> None:
-    """After a restart: wait on for the end of the running session."""
+    """Go on waiting for the end of the running session, after a restart."""
     until_ms = charge_point.state.end_awaited_until_ms
     if until_ms is not None:
         charge_point.set_timer_until(Timer.SESSION_END, until_ms, END_AWAITED_S)

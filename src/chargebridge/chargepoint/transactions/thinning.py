@@ -6,8 +6,8 @@ in four times as long: 4 minutes, 16 minutes, about an hour. With no room none i
 the limit, more and more slowly, and never cross it. What is in the queue stays there, and full detail returns
 as soon as the queue is shorter.
 
-A sample that is left out has been taken all the same: its time and its register are its transaction's, so the
-register runs on, no older sample is told later, and a restart changes nothing.
+A sample that is dropped has been taken all the same: its time and its register are its transaction's, so the
+register runs on, no older sample is sent later, and a restart changes nothing.
 """
 
 from typing import Final
@@ -21,7 +21,7 @@ _SHORTEST_MS: Final = 60_000
 
 
 def length(charge_point: ChargePoint) -> int:
-    """Return how long the queue is: what is in memory, and behind that in the store without gaps."""
+    """Return the length of the queue: what is in memory, and behind that in the store without gaps."""
     return len(charge_point.queue) + charge_point.next_sequence - 1 - charge_point.loaded_through
 
 
@@ -39,7 +39,7 @@ def leaves_room_for(charge_point: ChargePoint, transaction: Transaction, at_ms: 
 
     Args:
         charge_point: whose queue it is.
-        transaction: the sample's, which tells when its newest sample was taken.
+        transaction: the sample's, with the time of its newest sample.
         at_ms: when this one was.
     """
     return _is_next(

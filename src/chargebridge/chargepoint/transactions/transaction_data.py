@@ -1,8 +1,8 @@
-"""What a StopTransaction tells of the meter: its transactionData (`MV-7`, OCPP 1.6 §3.16.5).
+"""The transactionData of a StopTransaction (`MV-7`, OCPP 1.6 §3.16.5).
 
 It begins with Transaction.Begin, ends with Transaction.End, and has the samples in between where samples
 are taken at intervals. They are kept as readings, not as messages, and leave the store with the transaction.
-Begin and End tell the register exactly as meterStart and meterStop do, so it is not kept for them.
+The register at Begin and End is exactly meterStart and meterStop, so it is not kept for them.
 """
 
 from typing import Final
@@ -94,7 +94,7 @@ def edges(
         at_end = (Reading(Quantity.ENERGY_WH, register_stop), *at_end)
     moments = (
         Sample(start, ReadingContext.TRANSACTION_BEGIN, at_begin),
-        # The charger may tell of the end late, with samples taken since.
+        # The charger may report the end late, with samples taken since.
         *(sample for sample in samples if start <= sample.at_ms <= stop),
         Sample(stop, ReadingContext.TRANSACTION_END, at_end),
     )

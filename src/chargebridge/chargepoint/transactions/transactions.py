@@ -27,7 +27,7 @@ from chargebridge.ocpp16.enums import Reason
 from chargebridge.ocpp16.text import fit, same_token
 
 _REASONS: Final[Mapping[SessionEnd, Reason]] = {
-    # Ended from outside, but not by us: somebody used the maker's own app.
+    # Ended from outside, but not by us: by the maker's own app.
     SessionEnd.DEAUTHORIZED: Reason.OTHER,
     SessionEnd.EV_DISCONNECTED: Reason.EV_DISCONNECTED,
     SessionEnd.POWER_LOSS: Reason.POWER_LOSS,
@@ -36,7 +36,7 @@ _REASONS: Final[Mapping[SessionEnd, Reason]] = {
     SessionEnd.OTHER: Reason.OTHER,
 }
 _OURS: Final = frozenset({SessionEnd.DEAUTHORIZED, SessionEnd.OTHER})
-"""Ends that may be what we asked for; a pulled cable or a power cut never is."""
+"""Ends that may be due to our command; a pulled cable or a power cut never is."""
 
 
 def begin(charge_point: ChargePoint, event: SessionStarted) -> None:
@@ -101,16 +101,18 @@ def end(charge_point: ChargePoint, event: SessionEnded) -> None:
             _keep_cable(charge_point, running, request)
         _leave_cable(charge_point, event)
         return
-    told = _reported_in_part(charge_point, event.session)
+    reported = _reported_in_part(charge_point, event.session)
     at_ms, register_wh = _unreported(
         charge_point, event.session, event.started_at_ms, event.start_register_wh
     )
     reported_sessions.forget_assumed(charge_point, event.session)
-    if told is not None and event.register_wh <= told.register_wh:
+    if reported is not None and event.register_wh <= reported.register_wh:
         # Its start may come yet.
         all_of_it = Run(event.session, event.session, event.start_register_wh, event.register_wh)
         reported_sessions.mark_reported(charge_point, all_of_it)
-        charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: all of it is told")
+        charge_point.notice(
+            NoticeKind.EVENT_IGNORED, f"end of session {event.session}: all of it is reported"
+        )
         return
     id_tag = fit(event.id_tag or charge_point.settings.tag_for_untagged, 20)
     transaction = _begin(charge_point, event.session, id_tag, at_ms, register_wh, None)
@@ -119,7 +121,7 @@ def end(charge_point: ChargePoint, event: SessionEnded) -> None:
 
 
 def assume_end(charge_point: ChargePoint, transaction: Transaction, at_ms: int, register_wh: int) -> None:
-    """End the running transaction here, since its own end has not reached us and somebody else charges."""
+    """End the running transaction here, since its own end has not arrived and another session is known."""
     register_wh = max(register_wh, transaction.register_wh)
     charge_point.notice(NoticeKind.END_ASSUMED, f"session {transaction.session} at {register_wh} Wh")
     reported_sessions.mark_assumed(charge_point, transaction.session, at_ms, register_wh)
@@ -133,14 +135,14 @@ def assume_end(charge_point: ChargePoint, transaction: Transaction, at_ms: int, 
 def _reason(
     charge_point: ChargePoint, event: SessionEnded, request: StopRequest | None
 ) -> tuple[Reason, bool]:
-    """Return why a session ended (`TX-10`), and whether that is what we asked the charger for."""
+    """Return why a session ended (`TX-10`), and whether it did so by our command."""
     if event.reason is SessionEnd.REBOOT:
-        # By the reset that ended it, whatever was asked for before; else the charger restarted by itself.
-        asked = request is not None and request.reason in RESETS
+        # By the reset that ended it, whatever was requested before; else the charger restarted by itself.
+        by_reset = request is not None and request.reason in RESETS
         reset = restarts.reset_at(charge_point, event.at_ms)
-        if reset is not None and not asked:
+        if reset is not None and not by_reset:
             return reset, False
-        return (request.reason, True) if request is not None and asked else (Reason.REBOOT, False)
+        return (request.reason, True) if request is not None and by_reset else (Reason.REBOOT, False)
     if request is not None and event.reason in _OURS:
         return request.reason, True
     return _REASONS[event.reason], False
@@ -159,7 +161,7 @@ def _leave_cable(charge_point: ChargePoint, ended: SessionEnded) -> None:
 
 
 def _keep_cable(charge_point: ChargePoint, ended: Transaction, request: StopRequest) -> None:
-    """The central system has refused who charged: the cable waits for that token (`TX-4`, E 3.5)."""
+    """Keep the cable for the token that the central system has refused (`TX-4`, E 3.5)."""
     refused = request.reason is Reason.DE_AUTHORIZED
     plugged_in = charge_point.state.charger is not ChargerState.DISCONNECTED
     if refused and plugged_in and Capability.UNLOCK in charge_point.settings.capabilities:
@@ -167,17 +169,17 @@ def _keep_cable(charge_point: ChargePoint, ended: Transaction, request: StopRequ
 
 
 def _unreported(charge_point: ChargePoint, session: int, at_ms: int, register_wh: int) -> tuple[int, int]:
-    """Return where the part of a session begins that nobody has been told of."""
-    told = _reported_in_part(charge_point, session)
-    if told is None:
+    """Return where the part of a session begins that is not reported yet."""
+    reported = _reported_in_part(charge_point, session)
+    if reported is None:
         return at_ms, register_wh
-    return max(at_ms, told.at_ms), max(register_wh, told.register_wh)
+    return max(at_ms, reported.at_ms), max(register_wh, reported.register_wh)
 
 
 def _reported_in_part(charge_point: ChargePoint, session: int) -> ReportedSession | None:
-    """Return how far a session is told of, if that may not be all of it."""
-    told = reported_sessions.assumed(charge_point, session) or charge_point.state.newest_elsewhere
-    return told if told is not None and told.session == session else None
+    """Return how far a session is reported, if that may not be all of it."""
+    reported = reported_sessions.assumed(charge_point, session) or charge_point.state.newest_elsewhere
+    return reported if reported is not None and reported.session == session else None
 
 
 def stop(
@@ -236,7 +238,7 @@ def stop(
 
 
 def _note_edge(charge_point: ChargePoint, at_ms: int) -> None:
-    """A session began or ended then: what the driver did before that is known by it."""
+    """Note the time at which a session began or ended: a token that was presented before it is late."""
     state = charge_point.state
     state.edges = state.edges.with_event(at_ms, charge_point.now.utc_ms)
     clock.advance(charge_point, at_ms)
@@ -244,7 +246,7 @@ def _note_edge(charge_point: ChargePoint, at_ms: int) -> None:
 
 
 def up_to_newest_reading(charge_point: ChargePoint) -> Transaction | None:
-    """Return the running transaction up to the newest reading, though no sample may have told that one."""
+    """Return the running transaction up to the newest reading, which may be in no sample yet."""
     running, newest = charge_point.running, (charge_point.latest or {}).get((Quantity.ENERGY_WH, 0))
     if running is None or newest is None or newest.session != running.session:
         return running
