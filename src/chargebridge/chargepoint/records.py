@@ -10,7 +10,7 @@ from msgspec import Struct
 
 
 class SendState(StrEnum):
-    """How far a Start or Stop of a transaction has come on its way to the central system."""
+    """The state of delivery of a Start or Stop of a transaction to the central system."""
 
     NONE = "none"
     """There is nothing to send yet."""
@@ -52,7 +52,7 @@ class Transaction(Struct, frozen=True):
     """The status of its idTag in the answer to the Start."""
     parent_id_tag: str | None = None
     sampled_ms: int = 0
-    """When the newest sample was taken, queued or left out for want of room; older ones are repeats."""
+    """When the newest sample was taken, queued or dropped for want of room; older ones are repeats."""
     register_wh: int = 0
     """The newest register reading known of this transaction."""
     stopped_ms: int | None = None
@@ -65,7 +65,7 @@ class Transaction(Struct, frozen=True):
 
 
 class ReportedSession(Struct, frozen=True):
-    """How far a session of a charger is reported, by this charge point or another."""
+    """The point up to which a session of a charger is reported, by this charge point or another."""
 
     session: int
     at_ms: int
@@ -99,7 +99,7 @@ class QueuedMessage(Struct, frozen=True):
     transaction: int
     """`Transaction.number`."""
     payload: bytes = b""
-    """What the transaction's record does not hold: the samples of a METER_VALUES or a STOP."""
+    """The samples of a METER_VALUES or a STOP; all else is in the transaction's record."""
     attempts: int = 0
     """Transmissions so far that the central system failed to process (`Q-4`)."""
     not_before_ms: int | None = None
@@ -123,7 +123,7 @@ class StoredProfile(Struct, frozen=True):
 
 
 class Token(Struct, frozen=True):
-    """What the local list or the cache says of an idTag. Tags are compared without regard to case."""
+    """An entry of the local list or the cache. Tags are compared without regard to case."""
 
     id_tag: str
     status: str
@@ -211,7 +211,7 @@ class Requeue(Struct, frozen=True):
 
 
 class PutSamples(Struct, frozen=True):
-    """What the StopTransaction of a transaction says in transactionData; None: forget it.
+    """Store the transactionData of a transaction; None: forget it.
 
     While it runs, the samples so far. Afterwards, what a Stop has said that was answered without its
     Start, in case both are sent again.
@@ -234,7 +234,7 @@ class DropProfile(Struct, frozen=True):
 
 
 class PutProfileWrites(Struct, frozen=True):
-    """How often a profile was written to a charger's memory on a day; belongs to the charger (wear)."""
+    """Store the number of profiles written to a charger's memory on a day; it belongs to the charger."""
 
     charger: str
     day: int
@@ -296,7 +296,7 @@ class QueueQuery(Struct, frozen=True):
 
 
 class TokenQuery(Struct, frozen=True):
-    """What list and cache say of these idTags; answered by `TokensFound`."""
+    """Look up these idTags in list and cache; answered by `TokensFound`."""
 
     id_tags: tuple[str, ...]
 
@@ -329,7 +329,7 @@ class SessionQuery(Struct, frozen=True):
 
 
 class SessionsFound(Struct, frozen=True):
-    """What was asked for; `more` if the limit cut it."""
+    """The transactions of a `SessionQuery`; `more` if the limit cut them."""
 
     transactions: tuple[Transaction, ...] = ()
     more: bool = False
@@ -361,7 +361,7 @@ class DeadTransaction(Struct, frozen=True):
 
 
 class LettersFound(Struct, frozen=True):
-    """What was asked for; `more` if the limit cut it."""
+    """The transactions of a `LettersQuery`; `more` if the limit cut them."""
 
     transactions: tuple[DeadTransaction, ...] = ()
     more: bool = False

@@ -64,7 +64,7 @@ class ChargerReleased(Struct, frozen=True):
 
 
 class ChargerAssigned(Struct, frozen=True):
-    """A charger has come that may have had other charge points: what they have reported of it."""
+    """A charger has come that may have had other charge points, with what they have reported of it."""
 
     session: int
     """The newest session that any transaction reports; 0 for none."""
@@ -81,7 +81,7 @@ class ChargerAssigned(Struct, frozen=True):
 
 
 class Operation(StrEnum):
-    """What an operator may request of a charge point, beside its central system."""
+    """The operations that an operator may request of a charge point, beside its central system."""
 
     STOP_TRANSACTION = "stop_transaction"
     RESET = "reset"
@@ -150,7 +150,7 @@ class ReadStore(NamedTuple):
 
 
 class OperatorAnswered(NamedTuple):
-    """What became of an operator's request."""
+    """The answer to an operator's request."""
 
     ask: int
     accepted: bool
@@ -201,7 +201,7 @@ Output = SendFrame | CloseLink | SetPing | CommandCharger | ReadStore | Operator
 
 
 class Effects(NamedTuple):
-    """What a turn wants: records to make durable, then outputs to let go, in order."""
+    """The results of a turn: records to make durable, then outputs to emit, in order."""
 
     records: list[Record]
     outputs: list[Output]

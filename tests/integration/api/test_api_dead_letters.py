@@ -76,7 +76,7 @@ def test_there_are_none_at_first(at_site):
         assert await site.get("/dead-letters") == {"items": [], "next": None}
         assert await site.refused("POST", "/charge-points/CP-1/dead-letters/send-again") == (
             409,
-            {"error": "there is nothing that was given up"},
+            {"error": "there are no dead letters"},
         )
 
     at_site(scenario)

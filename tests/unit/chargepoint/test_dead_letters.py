@@ -78,7 +78,7 @@ def answer_of(bench):
     return (answers[-1].accepted, answers[-1].detail) if answers else None
 
 
-NOTHING = (False, "there is nothing that was given up")
+NOTHING = (False, "there are no dead letters")
 
 
 class TestHistory:
@@ -225,7 +225,7 @@ class TestSendingAgain:
         send_again(ready, 1, ask=1)
         assert send_again(ready, 1, ask=2) == (
             False,
-            "dead letters are being sent again; ask again when that is done",
+            "dead letters are being redelivered; try again when that is done",
         )
         ready.hold_pages = False
         ready.deliver_pages()

@@ -292,7 +292,7 @@ class TestOperator:
 
     def test_stops_a_transaction(self, charging):
         assert self.ask(charging, Operation.STOP_TRANSACTION) == [
-            OperatorAnswered(5, True, "asked of the charger")
+            OperatorAnswered(5, True, "passed on to the charger")
         ]
         assert kinds(charging) == [EndSession]
         charging.end()
@@ -305,7 +305,7 @@ class TestOperator:
         ]
 
     def test_resets(self, ready):
-        assert self.ask(ready, Operation.RESET) == [OperatorAnswered(5, True, "asked of the charger")]
+        assert self.ask(ready, Operation.RESET) == [OperatorAnswered(5, True, "passed on to the charger")]
         assert kinds(ready) == [Reboot]
 
     def test_unlocks_and_hears_when_the_charger_has_tried(self, ready):

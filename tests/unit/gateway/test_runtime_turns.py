@@ -175,7 +175,7 @@ def test_the_answer_to_an_operator_comes_after_the_commit(bench):
     bench.tell(OperatorAsked(number, Operation.STOP_TRANSACTION))
     assert answers == []
     bench.settle()
-    assert answers == [(True, "asked of the charger")]
+    assert answers == [(True, "passed on to the charger")]
 
 
 def test_an_operator_who_waits_no_longer_is_not_answered(bench):

@@ -30,7 +30,7 @@ PAGE: Final = 100
 def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
     """Redeliver what an operator names; the answer comes once that is durable."""
     if charge_point.redelivery is not None:
-        refusal = "dead letters are being sent again; ask again when that is done"
+        refusal = "dead letters are being redelivered; try again when that is done"
         charge_point.emit(OperatorAnswered(asked.ask, accepted=False, detail=refusal))
         return
     wanted = None if asked.transaction is None else (asked.transaction,)
@@ -115,7 +115,7 @@ def _redeliver(charge_point: ChargePoint, letters: DeadTransaction) -> int:
 
 def _answer(redelivery: Redelivery, ask: int) -> OperatorAnswered:
     if not redelivery.transactions:
-        return OperatorAnswered(ask, accepted=False, detail="there is nothing that was given up")
+        return OperatorAnswered(ask, accepted=False, detail="there are no dead letters")
     transactions = _count(len(redelivery.transactions), "transaction")
     detail = f"queued again: {_count(redelivery.messages, 'message')} of {transactions}"
     return OperatorAnswered(ask, accepted=True, detail=detail)

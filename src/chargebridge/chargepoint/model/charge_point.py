@@ -1,6 +1,6 @@
-"""What a charge point is: its state, and the verbs of a turn that every concern uses.
+"""A charge point without its concerns: its state, and the verbs of a turn that every concern uses.
 
-It knows no concern of OCPP: those are on the floors above, as functions whose first argument is the charge
+The concerns of OCPP are on the floors above, as functions whose first argument is the charge
 point.
 """
 
@@ -168,7 +168,7 @@ class ChargePoint:
         self.held_list: HeldList | None = None
         self.held_transfer: HeldTransfer | None = None
         self.token_statuses: tuple[TokenStatus, ...] = ()
-        """What the central system said of tokens, while the list is being read."""
+        """Statuses of tokens by the central system, while the list is being read."""
         self.list_transfer: ListTransfer | None = None
 
         self.profiles: tuple[Installed, ...] = tuple(map(schedules.loaded, stored.profiles))
@@ -185,11 +185,11 @@ class ChargePoint:
             default=None,
         )
         self.abandoned: Transaction | None = None
-        """How far the newest session was reported when its charger was released; it may go on elsewhere."""
+        """The newest session, up to where it was reported at the release of its charger; it may go on elsewhere."""
         self.unsampled_wh = 0
         """The newest register reading of the running one, where no sample contains it yet."""
         self.measured_ms = 0
-        """When the newest values that were forwarded as they came were measured, by the charger's clock."""
+        """The time of the newest values that were forwarded as they came, by the charger's clock."""
         self.samples = volatile.load_samples(stored.samples)
         """The transactionData of the running one so far (`MV-7`)."""
         self.clock_due_ms = 0

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class CallKind(IntEnum):
-    """What a CALL of ours is about, which decides what its answer means."""
+    """The subject of a CALL of ours, which decides what its answer means."""
 
     BOOT = auto()
     STATUS = auto()

@@ -27,7 +27,7 @@ from chargebridge.ocpp16.enums import Reason, ResetType
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What the configuration says of one charge point; shared and never changed by it."""
+    """The settings of one charge point by configuration; shared and never changed by it."""
 
     identity: str
     vendor: str = ""
@@ -36,7 +36,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     serial: str = ""
     behaviour: Behaviour = Behaviour()
     capabilities: frozenset[Capability] = frozenset()
-    """What its charger can do, as the driver says; a charge point offers nothing else."""
+    """The abilities of its charger, as the driver says; a charge point offers nothing else."""
     configuration: Mapping[str, str] = {}
     """Configuration keys to begin with, applied when the charge point runs for the first time."""
     call_timeout_s: float = 30.0
@@ -105,7 +105,7 @@ class Run(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Purpose(StrEnum):
-    """What a command is for; there is at most one command of each purpose."""
+    """The purpose of a command; there is at most one command of each."""
 
     AUTHORIZATION = "authorization"
     AVAILABILITY = "availability"
@@ -124,9 +124,9 @@ class IssuedCommand(Struct, frozen=True):
     purpose: Purpose
     command: ChargerCommand
     outcome: Outcome | None = None
-    """How it ended, if it was not done and is to be sent again."""
+    """The outcome, if it was not done and is to be sent again."""
     failures: int = 0
-    """How often in a row a lasting command was not done."""
+    """Attempts in a row at which a lasting command was not done."""
 
 
 class DynamicCurrent(Struct, frozen=True):
@@ -152,7 +152,7 @@ class State(Struct, kw_only=True, omit_defaults=True):
 
     firmware: str = ""
     info: ChargerInfo | None = None
-    """What the driver last said of the charger: a charge point is the same while its driver is away."""
+    """The driver's last description of the charger: a charge point is the same while its driver is away."""
     charger: ChargerState | None = None
     """None: never seen."""
     states: EventTimes = EventTimes()
@@ -166,13 +166,13 @@ class State(Struct, kw_only=True, omit_defaults=True):
     preparing_until_ms: int | None = None
     """UTC; when a car without an authorization has waited for ConnectionTimeOut."""
     tokens: EventTimes = EventTimes()
-    """When tokens were presented; the same or older presentations are replays."""
+    """The times at which tokens were presented; the same or older ones are replays."""
     timeless_tokens: tuple[int, ...] = ()
     """The newest impossible times at which tokens were presented, by a charger that did not know the time."""
     reported_sessions: tuple[Run, ...] = ()
     """Sessions that have ended and are reported, as runs of numbers that follow each other."""
     edges: EventTimes = EventTimes()
-    """When sessions began and ended; older presentations of tokens are late."""
+    """The times at which sessions began and ended; tokens that were presented before are late."""
     waiting_events: tuple[SessionStarted | SessionEnded, ...] = ()
     """Events of other sessions than the running one, by session: they wait for that to end."""
     waiting_token: TokenPresented | None = None
@@ -205,7 +205,7 @@ class State(Struct, kw_only=True, omit_defaults=True):
     reset_failed: bool = False
     """The charger did not restart at the last reset (`RE-4`)."""
     reset_retries: int = 0
-    """How often the last reset was tried again (`RE-4`)."""
+    """Retries of the last reset (`RE-4`)."""
     reboot_again_ms: int | None = None
     """UTC; when a charger that refused to restart gets the command once more."""
     last_reset: LastReset | None = None
@@ -227,7 +227,7 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """The charger may know tokens of a former charge point, and let them charge while its cloud is away."""
     dynamic: tuple[DynamicCurrent, ...] = ()
     plan: Plan | None = None
-    """What the charger keeps in its memory, as far as is known."""
+    """The plan in the charger's memory, as far as is known."""
     plan_impossible: Plan | None = None
     """A plan that the charger cannot keep: it is carried out without its memory."""
     plan_unknown: bool = False

@@ -4,7 +4,7 @@ from enum import IntEnum, auto
 
 
 class Timer(IntEnum):
-    """What a deadline is for. Integers, since they are looked up several times a turn."""
+    """The purpose of a deadline. Integers, since they are looked up several times a turn."""
 
     CALL = auto()
     """Our CALL counts as unanswered."""

@@ -1,4 +1,4 @@
-"""What a charge point remembers and a restart of the process may forget: small values of its concerns."""
+"""Values that a charge point keeps in memory only: a restart of the process forgets them."""
 
 from enum import Enum, auto
 from typing import NamedTuple
@@ -20,7 +20,7 @@ Latest = dict[tuple[Quantity, int], Measured]
 
 
 class Sample(Struct, frozen=True, array_like=True):
-    """What was measured at one moment of the running transaction."""
+    """The values that were measured at one moment of the running transaction."""
 
     at_ms: int
     context: ReadingContext
@@ -56,7 +56,7 @@ class Triggered(NamedTuple):
 
 
 class Wish(Enum):
-    """What a token is good for, once it is authorized."""
+    """The purpose of a token, once it is authorized."""
 
     START = auto()
     STOP = auto()
@@ -71,11 +71,11 @@ class Authorizing(NamedTuple):
     wish: Wish
     origin: Origin
     profile: bytes | None = None
-    """What a remote start brought for its transaction."""
+    """The charging profile of a remote start, as JSON."""
     owner: str | None = None
     """Whose session it is to stop, or whose cable to release: another token."""
     known: Known | None = None
-    """What list and cache say of it; None until they have been read."""
+    """Its entries in list and cache; None until they have been read."""
     owner_parent: str | None = None
     """The owner's parent by list or cache, where the central system has not named it (`AZ-3`)."""
 
@@ -102,7 +102,7 @@ class ListTransfer(NamedTuple):
     number: int | None = None
     """Of the command; None while the list is being read."""
     failures: int = 0
-    """How often in a row the charger did not take it."""
+    """Attempts in a row at which the charger did not take it."""
 
 
 class HeldUnlock(NamedTuple):
@@ -117,7 +117,7 @@ class HeldUnlock(NamedTuple):
 
 
 class Wanted(Enum):
-    """What a DataTransfer does with the sessions that it names."""
+    """The purpose of a DataTransfer that names sessions."""
 
     LIST = "listeaseesessions"
     IMPORT = "importeaseesessions"

@@ -55,7 +55,7 @@ def loaded(stored: StoredProfile) -> Installed:
 
 
 class EvaluationContext(Struct, frozen=True, gc=False):
-    """What the limit depends on beside the profiles: the rules, the charger and its transaction."""
+    """The values that a limit depends on beside the profiles: the rules, the charger and its transaction."""
 
     merged: bool
     """The standard takes the lower one of transaction profile and ChargePointMaxProfile. If False, an active

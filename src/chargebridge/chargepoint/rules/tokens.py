@@ -14,7 +14,7 @@ LISTED_AS_VALID: Final = frozenset({AuthorizationStatus.ACCEPTED, AuthorizationS
 
 
 class Known(NamedTuple):
-    """What list and cache say of one token, as far as they count."""
+    """The entries of one token in list and cache, as far as they count."""
 
     listed: Token | None = None
     cached: Token | None = None
