@@ -70,7 +70,7 @@ def _drop_deaf_link(charge_point: ChargePoint, reason: str) -> None:
     drop_link(charge_point, reason)
 
 
-# --- what to say next -------------------------------------------------------------------------------
+# --- the next CALL ----------------------------------------------------------------------------------
 
 
 def advance(charge_point: ChargePoint) -> None:
@@ -146,7 +146,7 @@ def _open(charge_point: ChargePoint, id: str, kind: CallKind, frame: bytes) -> N
     charge_point.set_timer(Timer.CALL, charge_point.settings.call_timeout_s)
 
 
-# --- what came of it --------------------------------------------------------------------------------
+# --- answers and time-outs --------------------------------------------------------------------------
 
 
 def disown_authorize(charge_point: ChargePoint) -> None:

@@ -65,7 +65,7 @@ def _refuse(reason: str) -> DataTransferResponse:
     return DataTransferResponse(status=DataTransferStatus.REJECTED, data=data)
 
 
-# --- the interval ----------------------------------------------------------------------------------
+# --- the interval of sessions -----------------------------------------------------------------------
 
 
 def read_range(data: str) -> tuple[int, int]:
@@ -91,7 +91,7 @@ def _timestamp(found: Mapping[str, str], name: str) -> int:
         raise RangeError(f"{name}: expected a moment such as {name}:'2021-03-01T00:00:00Z'") from None
 
 
-# --- overriding -------------------------------------------------------------------------------------
+# --- OverrideSchedule -------------------------------------------------------------------------------
 
 
 def _override_schedule(charge_point: ChargePoint, request: DataTransfer) -> DataTransferResponse:

@@ -200,7 +200,7 @@ def send(charge_point: ChargePoint, command: ChargerCommand) -> None:
     check_in(charge_point, RETRY_S * 2)
 
 
-# --- remembering ------------------------------------------------------------------------------------
+# --- outstanding commands ---------------------------------------------------------------------------
 
 
 def outstanding(charge_point: ChargePoint, purpose: Purpose) -> ChargerCommand | None:

@@ -35,7 +35,7 @@ def _find(charge_point: ChargePoint, name: str) -> Key | None:
     return charge_point.offer.keys.get(ALIASES.get(name, name))
 
 
-# --- what keys hold ---------------------------------------------------------------------------------
+# --- values of keys ---------------------------------------------------------------------------------
 
 
 def text(charge_point: ChargePoint, name: str) -> str:

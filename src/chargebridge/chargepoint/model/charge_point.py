@@ -185,7 +185,7 @@ class ChargePoint:
             default=None,
         )
         self.abandoned: Transaction | None = None
-        """The newest session, up to where it was reported at the release of its charger; it may go on elsewhere."""
+        """The newest session, as far as it was reported when its charger was released; it may go on."""
         self.unsampled_wh = 0
         """The newest register reading of the running one, where no sample contains it yet."""
         self.measured_ms = 0
@@ -238,7 +238,7 @@ class ChargePoint:
         self.settings = settings
         self.offer = keys.offer(settings.behaviour, settings.capabilities)
 
-    # --- what the concerns use --------------------------------------------------------------------
+    # --- the verbs of a turn ----------------------------------------------------------------------
 
     def record(self, record: Record) -> None:
         """Add a record, which becomes durable with the turn."""

@@ -54,7 +54,7 @@ class InvalidValueError(ValueError):
     """A value that a key cannot take; the text says what is expected."""
 
 
-# --- what values look like --------------------------------------------------------------------------
+# --- the form of values -----------------------------------------------------------------------------
 
 
 def _integer(low: int, high: int = 2**31 - 1) -> Callable[[str], str]:
@@ -286,7 +286,7 @@ EXCLUDES: Final[Mapping[str, str]] = {
 """Keys of which only one can be true at a time: true in the one writes false to the other (Easee's rule)."""
 
 
-# --- what a charge point offers ---------------------------------------------------------------------
+# --- the keys of a charge point ---------------------------------------------------------------------
 
 
 class Offer(Struct, frozen=True):

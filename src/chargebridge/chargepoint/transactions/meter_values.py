@@ -20,7 +20,7 @@ from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import Measured, Reading
 from chargebridge.ocpp16.enums import ReadingContext
 
-# --- forwarding ------------------------------------------------------------------------------------
+# --- forwarding -------------------------------------------------------------------------------------
 
 
 def measured(charge_point: ChargePoint, event: Measured) -> None:

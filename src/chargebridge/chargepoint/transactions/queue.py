@@ -219,7 +219,7 @@ def _take_head(charge_point: ChargePoint) -> None:
     forget_delivered(charge_point)
 
 
-# --- sending again ----------------------------------------------------------------------------------
+# --- redelivery -------------------------------------------------------------------------------------
 
 
 def redeliver(charge_point: ChargePoint, letters: DeadTransaction) -> None:
@@ -265,7 +265,7 @@ def _requeue(charge_point: ChargePoint, message: QueuedMessage) -> None:
         load_more(charge_point)
 
 
-# --- what is in memory ------------------------------------------------------------------------------
+# --- the head in memory -----------------------------------------------------------------------------
 
 
 def forget_delivered(charge_point: ChargePoint) -> None:

@@ -57,7 +57,7 @@ def session_ended(charge_point: ChargePoint, event: SessionEnded) -> None:
         transactions.end(charge_point, event)
         _take_waiting(charge_point)
         if charge_point.running is None:
-            is_over(charge_point)
+            _is_over(charge_point)
 
 
 def _is_known(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> bool:
@@ -68,7 +68,7 @@ def _is_known(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -
     )
 
 
-def is_over(charge_point: ChargePoint) -> None:
+def _is_over(charge_point: ChargePoint) -> None:
     """Do what has waited for the end of the transaction: none is running any more."""
     availability.apply_scheduled(charge_point, transaction_over=True)
     charge_point.transaction_over = True
@@ -153,7 +153,7 @@ def assume_running_ended(charge_point: ChargePoint) -> None:
     transactions.assume_end(charge_point, running, at_ms, register_wh)
     _take_waiting(charge_point)
     if charge_point.running is None:
-        is_over(charge_point)
+        _is_over(charge_point)
 
 
 def abandon(charge_point: ChargePoint) -> None:
