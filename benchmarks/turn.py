@@ -13,7 +13,8 @@ from pathlib import Path
 
 from benchmarks.measuring import show
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.records import (
     Dequeue,
     Enqueue,
@@ -25,8 +26,7 @@ from chargebridge.chargepoint.records import (
     Record,
     Transaction,
 )
-from chargebridge.chargepoint.state import Settings
-from chargebridge.chargepoint.turn import ChargerTold, Effects, FrameReceived, LinkOpened, SendFrame
+from chargebridge.chargepoint.turn import ChargerReported, Effects, FrameReceived, LinkOpened, SendFrame
 from chargebridge.chargers.model import Measured, Quantity, Reachable, Reading, SessionStarted
 from chargebridge.clock import Instant
 from chargebridge.store.errors import StoreError
@@ -50,16 +50,16 @@ class Cost:
 # --- the state machine ----------------------------------------------------------------------------
 
 
-def charging(number: int) -> ChargePoint:
+def charging(number: int) -> VirtualChargePoint:
     """Return a charge point in a session whose start the central system has answered."""
     settings = Settings(
         identity=f"CP{number:05d}", vendor="Bench", model="Virtual", behaviour=behaviour("easee")
     )
-    charge_point, now = ChargePoint(settings), Instant(AT_MS, 1.0)
+    charge_point, now = VirtualChargePoint(settings), Instant(AT_MS, 1.0)
     charge_point.resume(now)
-    charge_point.handle(ChargerTold(Reachable(at_ms=AT_MS, reachable=True)), now)
+    charge_point.handle(ChargerReported(Reachable(at_ms=AT_MS, reachable=True)), now)
     began = SessionStarted(at_ms=AT_MS, session=1, id_tag="0123456789ABCDEF", register_wh=0)
-    charge_point.handle(ChargerTold(began), now)
+    charge_point.handle(ChargerReported(began), now)
     effects = charge_point.handle(LinkOpened(1), now)
     while sent := _call_id(effects):
         effects = charge_point.handle(_answer(sent), now)
@@ -96,7 +96,7 @@ def state_machine(count: int) -> Cost:
             Reading(Quantity.POWER_W, 11040.0),
             Reading(Quantity.VOLTAGE_V, 230.4, 1),
         )
-        told = ChargerTold(Measured(at_ms=now.utc_ms, readings=readings, session=1))
+        told = ChargerReported(Measured(at_ms=now.utc_ms, readings=readings, session=1))
         began = time.process_time()
         effects = [charge_point.handle(told, now) for charge_point in charge_points]
         spent += time.process_time() - began

@@ -110,7 +110,7 @@ class Acts:
         """The operator has dead letters sent again, while everything goes on."""
         process = self._world.process
         if process is not None and identity in process.bindings:
-            process.runtime.turn(process.bindings[identity], OperatorAsked(0, Operation.SEND_AGAIN))
+            process.runtime.turn(process.bindings[identity], OperatorAsked(0, Operation.REDELIVER))
 
     def _send_list(self, identity):
         tags = [f"TAG{self._random.randrange(1, 501):05d}" for _ in range(20)]

@@ -9,10 +9,11 @@ from collections import Counter, defaultdict, deque
 
 import msgspec
 
-from chargebridge.chargepoint import configuration, status
-from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.records import Bury, PutTransaction, SendState
-from chargebridge.chargepoint.state import dump
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.configuration import configuration
+from chargebridge.chargepoint.connector import status
+from chargebridge.chargepoint.model.state import dump
+from chargebridge.chargepoint.records import DeadLetter, PutTransaction, SendState
 from chargebridge.chargepoint.turn import Notice, NoticeKind, SendFrame
 from chargebridge.emulators.central_system import conformance
 from chargebridge.emulators.central_system.violations import Rule
@@ -104,7 +105,7 @@ class Watch:
         """A turn is on its way to the disk."""
         identity = token.binding.charge_point.settings.identity
         for record in records:
-            if isinstance(record, Bury):
+            if isinstance(record, DeadLetter):
                 self._ever_given_up[identity].add("message")
             elif isinstance(record, PutTransaction):
                 one = record.transaction
@@ -370,11 +371,14 @@ class Watch:
             "it is registered": charge_point.online,
             "the queue is empty": not charge_point.queue,
             "no transaction runs": charge_point.running is None,
-            "nothing more is asked of the charger": not charge_point.state.asked,
+            "nothing more is asked of the charger": not charge_point.state.issued_commands,
             "the charger is reachable": charge_point.reachable,
         }.items():
             self.require(
-                DRAINS, identity, is_at_rest, f"not so: {name}: {charge_point} {charge_point.state.asked}"
+                DRAINS,
+                identity,
+                is_at_rest,
+                f"not so: {name}: {charge_point} {charge_point.state.issued_commands}",
             )
         self.require(DRAINS, identity, outlet.charger.record.car is None, "a car is still there")
         usable = charge_point.state.operative and charge_point.state.connector_operative
@@ -451,7 +455,7 @@ def _told_again(finding):
     return numbers is not None and int(numbers[2]) < int(numbers[4]) and float(numbers[1]) > float(numbers[3])
 
 
-def snapshot(charge_point: ChargePoint):
+def snapshot(charge_point: VirtualChargePoint):
     """Return all that must outlive the process."""
     return (
         dump(charge_point.state),

@@ -1,7 +1,7 @@
 """One life of the gateway: the runtime that ships, on the ports of the simulation."""
 
-from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.turn import Described
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.turn import ChargerDescribed
 from chargebridge.gateway.binding import Again, Binding
 from chargebridge.gateway.runtime import Runtime
 from chargebridge.gateway.sink import Sink
@@ -85,7 +85,7 @@ class Process:
         world = self.world
         stored = world.disk.load_all()
         for key, settings in world.settings.items():
-            charge_point = ChargePoint(settings, stored.get(key))
+            charge_point = VirtualChargePoint(settings, stored.get(key))
             self.watch.taken_up(key, charge_point)
             serial = world.serial_of(settings.identity)
             binding = Binding(key, "main", charge_point, serial, self.driver, self.runtime.turn)
@@ -98,7 +98,7 @@ class Process:
         self.later(3.0, self._raise_links)
 
     def _known(self, binding, info):
-        self.runtime.turn(binding, Described(info))
+        self.runtime.turn(binding, ChargerDescribed(info))
         if binding.link.state is LinkState.DOWN:
             binding.link.up()
 

@@ -9,19 +9,13 @@ from itertools import count
 import pytest
 from msgspec import Raw, structs
 
-from chargebridge.chargepoint import (
-    boot,
-    calls,
-    commands,
-    delivery,
-    limits,
-    meter_values,
-    sessions,
-    transactions,
-)
-from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.open_call import CallKind
+from chargebridge.chargepoint.central_system import calls, registration
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.charger import commands, limits, reported_sessions
+from chargebridge.chargepoint.model.open_call import CallKind
 from chargebridge.chargepoint.records import Enqueue, MessageKind, SaveState, SetConfiguration
+from chargebridge.chargepoint.rules import schedules
+from chargebridge.chargepoint.transactions import latest_values, ledger, queue
 from chargebridge.gateway.runtime import Runtime
 from chargebridge.ocpp16.messages import Heartbeat
 from chargebridge.store import committing
@@ -51,17 +45,17 @@ def caught():
 
 def stop_tells_the_start(patch):
     """A StopTransaction says what the register was at the start: energy is lost."""
-    original = transactions.stop_request
+    original = ledger.stop_request
 
     def stop_request(transaction):
         return original(structs.replace(transaction, meter_stop_wh=transaction.meter_start_wh))
 
-    patch.setattr(transactions, "stop_request", stop_request)
+    patch.setattr(ledger, "stop_request", stop_request)
 
 
 def every_eighth_stop_is_forgotten(patch):
     """Now and then an ended transaction is not queued."""
-    original, seen = delivery.enqueue, [0]
+    original, seen = queue.enqueue, [0]
 
     def enqueue(charge_point, kind, *arguments, **named):
         if kind is MessageKind.STOP:
@@ -70,17 +64,17 @@ def every_eighth_stop_is_forgotten(patch):
                 return
         original(charge_point, kind, *arguments, **named)
 
-    patch.setattr(delivery, "enqueue", enqueue)
+    patch.setattr(queue, "enqueue", enqueue)
 
 
 def repeats_begin_sessions(patch):
     """A session that is told of again begins again: it is doubled."""
-    patch.setattr(sessions, "note_told", lambda charge_point, session: None)
+    patch.setattr(reported_sessions, "mark_reported", lambda charge_point, session: None)
 
 
 def retries_say_now(patch):
     """A repeated StartTransaction says when it is sent, not when the session began."""
-    original = delivery.head
+    original = queue.head
 
     def head(charge_point):
         message = charge_point.queue[0]
@@ -92,12 +86,12 @@ def retries_say_now(patch):
             charge_point.transactions[number] = late
         return original(charge_point)
 
-    patch.setattr(delivery, "head", head)
+    patch.setattr(queue, "head", head)
 
 
 def the_newest_goes_first(patch):
     """What is sent is the last of the queue, and the first is taken for answered."""
-    original = delivery.head
+    original = queue.head
 
     def head(charge_point):
         queue = charge_point.queue
@@ -107,7 +101,7 @@ def the_newest_goes_first(patch):
         finally:
             charge_point.queue = queue
 
-    patch.setattr(delivery, "head", head)
+    patch.setattr(queue, "head", head)
 
 
 def nobody_waits_for_answers(patch):
@@ -129,12 +123,12 @@ def message_ids_come_again(patch):
 
 def registered_by_itself(patch):
     """A charge point takes itself for accepted without being asked."""
-    patch.setattr(ChargePoint, "accepted", property(lambda self: self.registration != "Rejected"))
+    patch.setattr(VirtualChargePoint, "accepted", property(lambda self: self.registration != "Rejected"))
 
 
 def pending_is_accepted(patch):
     """Pending is taken for Accepted."""
-    original = boot.answered
+    original = registration.answered
 
     def answered(charge_point, payload):
         original(charge_point, Raw(bytes(payload).replace(b"Pending", b"Accepted")))
@@ -188,13 +182,13 @@ def queued_messages_are_not_stored(patch):
 
 def registers_run_backwards(patch):
     """Now and then a sample tells less than the one before."""
-    original, seen = meter_values._sampled_value, [0]
+    original, seen = latest_values.sampled_value, [0]
 
     def sampled_value(value, rest):
         seen[0] += 1
         return original(value - 50 if seen[0] % 40 == 0 else value, rest)
 
-    patch.setattr(meter_values, "_sampled_value", sampled_value)
+    patch.setattr(latest_values, "sampled_value", sampled_value)
 
 
 def limits_are_not_given(patch):
@@ -207,8 +201,8 @@ def limits_end_too_early(patch):
     """What bounds the charger is looked up as if it were an hour later."""
 
     def later(charge_point):
-        around, hence_ms = limits.circumstances(charge_point), charge_point.now.utc_ms + 3_600_000
-        return limits.limit_ma(limits.bounding(charge_point), around, hence_ms)
+        around, hence_ms = limits.evaluation_context(charge_point), charge_point.now.utc_ms + 3_600_000
+        return schedules.limit_ma(limits.binding_profiles(charge_point), around, hence_ms)
 
     patch.setattr(limits, "in_force_ma", later)
     patch.setattr(limits, "_wanted_plan", lambda charge_point: None)
@@ -216,7 +210,7 @@ def limits_end_too_early(patch):
 
 def nothing_is_tried_again(patch):
     """A message that failed waits for ever."""
-    original = delivery.failed
+    original = queue.failed
 
     def failed(charge_point, reason):
         original(charge_point, reason)
@@ -224,12 +218,12 @@ def nothing_is_tried_again(patch):
             if timer.name == "RETRY":
                 charge_point.timers[timer] = charge_point.now.mono + 10**9
 
-    patch.setattr(delivery, "failed", failed)
+    patch.setattr(queue, "failed", failed)
 
 
 def the_queue_ends_with_the_page(patch):
     """What lies behind the head of a long queue is never read."""
-    patch.setattr(delivery, "read_on", lambda charge_point: None)
+    patch.setattr(queue, "load_more", lambda charge_point: None)
 
 
 MUTATIONS = {

@@ -3,7 +3,7 @@
 from random import Random
 
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.state import Settings
+from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.turn import Operation, OperatorAsked
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.timestamps import parse_timestamp
@@ -292,7 +292,7 @@ class World:
         self.run(hours / 2)
         # The operator has everything sent again that was given up.
         for binding in self.process.bindings.values():
-            self.process.runtime.turn(binding, OperatorAsked(0, Operation.SEND_AGAIN))
+            self.process.runtime.turn(binding, OperatorAsked(0, Operation.REDELIVER))
         self.run(hours / 2)
         self.watch.require(ENERGY, "", self.disk.counts().dead_letters == 0, "dead letters are left")
         self.watch.settle_accounts()

@@ -7,8 +7,7 @@ import pytest
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import COMPATIBILITY, PRESETS, Behaviour
-from chargebridge.chargepoint.configuration import offer
-from chargebridge.chargepoint.keys import KEYS
+from chargebridge.chargepoint.rules.keys import KEYS, offer
 from chargebridge.chargers.model import Capability
 from tests.documents import LINKS, document, rows, tables
 

@@ -113,4 +113,4 @@ async def send_letter_again(
 )
 async def send_letters_again(gateway: TheGateway, identity: Identity) -> Accepted:
     """Queue all dead letters of a charge point again, transaction by transaction, the oldest first."""
-    return accepted_or_refused(await gateway.ask(identity, Operation.SEND_AGAIN))
+    return accepted_or_refused(await gateway.ask(identity, Operation.REDELIVER))

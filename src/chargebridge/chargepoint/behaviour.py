@@ -36,7 +36,7 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     meter_values_as_they_come: bool = False
     """Standard (False): samples at MeterValueSampleInterval and ClockAlignedDataInterval (`MV-2`). True:
-    values are forwarded when the charger tells them, whatever the intervals say."""
+    values are forwarded when the charger reports them, whatever the intervals say."""
 
     meter_values_outside_transactions: bool = False
     """Standard (False): without clock-aligned data, MeterValues belong to transactions. True: values that
@@ -61,7 +61,7 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     purposes_merged: bool = True
     """Standard (True): the lower one of ChargePointMaxProfile and the transaction's profile holds. False: an
-    active TxDefaultProfile overrides ChargePointMaxProfile; GetCompositeSchedule tells that plan."""
+    active TxDefaultProfile overrides ChargePointMaxProfile; GetCompositeSchedule reports that plan."""
 
     connectors_are_one: bool = False
     """Standard (False): connector 0 is the whole charge point, with profiles of its own (`SC-4`). True:

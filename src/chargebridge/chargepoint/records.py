@@ -1,4 +1,4 @@
-"""What a charge point makes durable: the records of its turns, and what is read back.
+"""The records of a turn, which a charge point makes durable, and what is read back.
 
 Neutral towards the protocol version: messages are opaque here, so that the store needs to know
 nothing of OCPP. One turn's records are committed together or not at all.
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 
 class SendState(StrEnum):
-    """How far a Start or Stop of a transaction has come on its way to the central system."""
+    """The state of delivery of a Start or Stop of a transaction to the central system."""
 
     NONE = "none"
     """There is nothing to send yet."""
@@ -38,7 +38,7 @@ class Transaction(Struct, frozen=True):
     number: int
     """Rises from 1 for each charge point; internal only, never sent (`TX-7`)."""
     session: int
-    """The charger's number of the session that this transaction tells of."""
+    """The charger's number of the session that this transaction reports."""
     connector: int
     id_tag: str
     started_ms: int
@@ -49,10 +49,10 @@ class Transaction(Struct, frozen=True):
     transaction_id: int | None = None
     """Given by the central system; any integer is legal (`TX-3`). None until it has answered."""
     id_tag_status: str | None = None
-    """The central system's verdict in its answer to the Start."""
+    """The status of its idTag in the answer to the Start."""
     parent_id_tag: str | None = None
     sampled_ms: int = 0
-    """When the newest sample was taken, queued or left out for want of room; older ones are repeats."""
+    """When the newest sample was taken, queued or dropped for want of room; older ones are repeats."""
     register_wh: int = 0
     """The newest register reading known of this transaction."""
     stopped_ms: int | None = None
@@ -61,23 +61,22 @@ class Transaction(Struct, frozen=True):
     stop_tag: str | None = None
     stop: SendState = SendState.NONE
     rebuilt: bool = False
-    """Its end is told by a session that was rebuilt (`SessionEnded.rebuilt`): its energy is exact, the rest
-    need not be."""
+    """Its session was rebuilt (`SessionEnded.rebuilt`): its energy is exact, the rest need not be."""
 
 
-class Told(Struct, frozen=True):
-    """How far a session of a charger has been told of, here or at another charge point."""
+class ReportedSession(Struct, frozen=True):
+    """The point up to which a session of a charger is reported, by this charge point or another."""
 
     session: int
     at_ms: int
     register_wh: int
 
 
-class ToldSession(Struct, frozen=True):
-    """A session that transactions tell of, of whichever charge point, all of them together."""
+class ReportedSpan(Struct, frozen=True):
+    """A session of a charger with where its transactions begin and end, at whichever charge points."""
 
     start_wh: int
-    told: Told
+    end: ReportedSession
     """The last of their ends; up to the newest sample where one has not ended."""
 
 
@@ -100,7 +99,7 @@ class QueuedMessage(Struct, frozen=True):
     transaction: int
     """`Transaction.number`."""
     payload: bytes = b""
-    """What the transaction's record does not hold: the samples of a METER_VALUES or a STOP."""
+    """The samples of a METER_VALUES or a STOP; all else is in the transaction's record."""
     attempts: int = 0
     """Transmissions so far that the central system failed to process (`Q-4`)."""
     not_before_ms: int | None = None
@@ -124,11 +123,11 @@ class StoredProfile(Struct, frozen=True):
 
 
 class Token(Struct, frozen=True):
-    """What the local list or the cache says of an idTag. Tags are compared without regard to case."""
+    """An entry of the local list or the cache. Tags are compared without regard to case."""
 
     id_tag: str
     status: str
-    """The wire's word: Accepted, Blocked, Expired, Invalid, ConcurrentTx."""
+    """AuthorizationStatus of OCPP: Accepted, Blocked, Expired, Invalid, ConcurrentTx."""
     expires_ms: int | None = None
     parent_id_tag: str | None = None
 
@@ -183,7 +182,7 @@ class Dequeue(Struct, frozen=True, gc=False):
     sequence: int
 
 
-class Bury(Struct, frozen=True):
+class DeadLetter(Struct, frozen=True):
     """Move a message from the queue to the dead letters, with its history (`Q-4`)."""
 
     sequence: int
@@ -191,7 +190,7 @@ class Bury(Struct, frozen=True):
     reason: str
 
 
-class Unbury(Struct, frozen=True):
+class Redeliver(Struct, frozen=True):
     """Move dead letters of a transaction into the queue again: Start, samples in their order, Stop.
 
     Their attempts count from zero, their history stays.
@@ -212,7 +211,7 @@ class Requeue(Struct, frozen=True):
 
 
 class PutSamples(Struct, frozen=True):
-    """What the StopTransaction of a transaction says in transactionData; None: forget it.
+    """Store the transactionData of a transaction; None: forget it.
 
     While it runs, the samples so far. Afterwards, what a Stop has said that was answered without its
     Start, in case both are sent again.
@@ -235,7 +234,7 @@ class DropProfile(Struct, frozen=True):
 
 
 class PutProfileWrites(Struct, frozen=True):
-    """How often a profile was written to a charger's memory on a day; belongs to the charger (wear)."""
+    """Store the number of profiles written to a charger's memory on a day; it belongs to the charger."""
 
     charger: str
     day: int
@@ -252,7 +251,7 @@ class ChangeLocalList(Struct, frozen=True):
 
 
 class PutCached(Struct, frozen=True):
-    """Remember the central system's word on a token, unless the local list holds it (`CA-1`).
+    """Remember the central system's status of a token, unless the local list holds it (`CA-1`).
 
     Above `room` entries those that are not valid leave first, then the oldest (`CA-3`).
     """
@@ -273,8 +272,8 @@ Record = (
     | Enqueue
     | Attempted
     | Dequeue
-    | Bury
-    | Unbury
+    | DeadLetter
+    | Redeliver
     | Requeue
     | PutSamples
     | PutProfile
@@ -286,7 +285,7 @@ Record = (
 )
 
 
-# --- what is read back --------------------------------------------------------------------------
+# --- queries and what they find ---------------------------------------------------------------------
 
 
 class QueueQuery(Struct, frozen=True):
@@ -297,7 +296,7 @@ class QueueQuery(Struct, frozen=True):
 
 
 class TokenQuery(Struct, frozen=True):
-    """What list and cache say of these idTags; answered by `TokensFound`."""
+    """Look up these idTags in list and cache; answered by `TokensFound`."""
 
     id_tags: tuple[str, ...]
 
@@ -330,7 +329,7 @@ class SessionQuery(Struct, frozen=True):
 
 
 class SessionsFound(Struct, frozen=True):
-    """What was asked for; `more` if the limit cut it."""
+    """The transactions of a `SessionQuery`; `more` if the limit cut them."""
 
     transactions: tuple[Transaction, ...] = ()
     more: bool = False
@@ -347,7 +346,7 @@ class LettersQuery(Struct, frozen=True):
 
 
 class DeadTransaction(Struct, frozen=True):
-    """A transaction of which messages were given up."""
+    """A transaction with dead letters."""
 
     transaction: Transaction
     messages: int
@@ -362,14 +361,14 @@ class DeadTransaction(Struct, frozen=True):
 
 
 class LettersFound(Struct, frozen=True):
-    """What was asked for; `more` if the limit cut it."""
+    """The transactions of a `LettersQuery`; `more` if the limit cut them."""
 
     transactions: tuple[DeadTransaction, ...] = ()
     more: bool = False
 
 
 Query = QueueQuery | TokenQuery | ListQuery | SessionQuery | LettersQuery
-"""A question to the store, answered after everything that was made durable before it was asked."""
+"""A query to the store, answered after everything that was made durable before it was sent."""
 
 
 class QueuePage(Struct, frozen=True):

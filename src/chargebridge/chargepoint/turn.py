@@ -1,11 +1,11 @@
-"""What goes into a turn of a charge point, and what comes out of it."""
+"""The inputs of a turn of a charge point, and its outputs."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from chargebridge.chargepoint.records import Found, Query, Record, ToldSession
+from chargebridge.chargepoint.records import Found, Query, Record, ReportedSpan
 from chargebridge.chargers.model import ChargerCommand, ChargerEvent, ChargerInfo, CommandOutcome
 
 # --- inputs ---------------------------------------------------------------------------------------
@@ -30,8 +30,8 @@ class FrameReceived(Struct, frozen=True, gc=False):
     data: bytes
 
 
-class ChargerTold(Struct, frozen=True):
-    """The charger says that something happened."""
+class ChargerReported(Struct, frozen=True):
+    """The charger has reported an event."""
 
     event: ChargerEvent
 
@@ -49,69 +49,70 @@ class StoreRead(Struct, frozen=True):
     found: Found
 
 
-class Woken(Struct, frozen=True):
+class TimerFired(Struct, frozen=True):
     """A deadline has passed."""
 
 
-class Described(Struct, frozen=True):
-    """Its driver says what the charger is and can do."""
+class ChargerDescribed(Struct, frozen=True):
+    """Its driver has described what the charger is and can do."""
 
     info: ChargerInfo
 
 
-class Released(Struct, frozen=True):
+class ChargerReleased(Struct, frozen=True):
     """The charger is this charge point's no longer: nothing more will come of it."""
 
 
-class Assigned(Struct, frozen=True):
-    """A charger has come that may have had other charge points: what is told of it already."""
+class ChargerAssigned(Struct, frozen=True):
+    """A charger has come that may have had other charge points, with what they have reported of it."""
 
     session: int
-    """The newest session that any transaction tells of; 0 for none."""
+    """The newest session that any transaction reports; 0 for none."""
     at_ms: int
     register_wh: int
-    """Up to where it is told of: the newest reading in that transaction."""
+    """Up to where it is reported: the newest reading in that transaction."""
     profile_writes: tuple[tuple[int, int], ...] = ()
     """(day since 1970, writes): how often profiles were written to its memory."""
     since_ms: int | None = None
-    """UTC; of the older sessions that ended later than that, those are told that are among `lately`.
+    """UTC; of the older sessions that ended later than that, those are reported that are among `lately`.
     None: all of them."""
-    lately: tuple[ToldSession, ...] = ()
-    """Older sessions that are told of, by number, rising."""
+    lately: tuple[ReportedSpan, ...] = ()
+    """Older sessions that are reported, by number, rising."""
 
 
 class Operation(StrEnum):
-    """What an operator may ask of a charge point, beside its central system."""
+    """The operations that an operator may request of a charge point, beside its central system."""
 
     STOP_TRANSACTION = "stop_transaction"
     RESET = "reset"
     UNLOCK = "unlock"
-    SEND_AGAIN = "send_again"
-    """Queue once more what was given up."""
+    REDELIVER = "redeliver"
+    """Queue dead letters once more."""
 
 
 class OperatorAsked(Struct, frozen=True):
-    """An operator's wish; `ask` comes back in `OperatorAnswered`."""
+    """An operator's request; its number `ask` comes back in `OperatorAnswered`."""
 
     ask: int
     operation: Operation
     transaction: int | None = None
-    """For SEND_AGAIN: of which transaction, by `Transaction.number`; None: of all."""
+    """For REDELIVER: of which transaction, by `Transaction.number`; None: of all."""
 
 
 Input = (
     LinkOpened
     | LinkClosed
     | FrameReceived
-    | ChargerTold
+    | ChargerReported
     | CommandEnded
     | StoreRead
-    | Woken
-    | Described
-    | Released
-    | Assigned
+    | TimerFired
+    | ChargerDescribed
+    | ChargerReleased
+    | ChargerAssigned
     | OperatorAsked
 )
+
 
 # --- outputs --------------------------------------------------------------------------------------
 
@@ -149,7 +150,7 @@ class ReadStore(NamedTuple):
 
 
 class OperatorAnswered(NamedTuple):
-    """What became of an operator's wish."""
+    """The answer to an operator's request."""
 
     ask: int
     accepted: bool
@@ -157,7 +158,7 @@ class OperatorAnswered(NamedTuple):
 
 
 class NoticeKind(StrEnum):
-    """Things worth counting, and telling an operator."""
+    """Things worth counting, and worth a line in the operator's log."""
 
     FRAME_REFUSED = "frame_refused"
     CALL_FAILED = "call_failed"
@@ -165,30 +166,30 @@ class NoticeKind(StrEnum):
     DEAF_LINK = "deaf_link"
     BOOT_NOT_ACCEPTED = "boot_not_accepted"
     DEAD_LETTER = "dead_letter"
-    SENT_AGAIN = "sent_again"
-    """Dead letters are queued once more, for somebody has asked for it."""
+    REDELIVERED = "redelivered"
+    """Dead letters are queued once more, on request."""
     TRANSACTION_STARTED = "transaction_started"
     TRANSACTION_STOPPED = "transaction_stopped"
     TRANSACTION_REBUILT = "transaction_rebuilt"
-    """It tells of a session whose record never came: its energy is exact, the rest need not be."""
+    """It reports a session whose record never came: its energy is exact, the rest need not be."""
     AUTHORIZATION_REFUSED = "authorization_refused"
     COMMAND_FAILED = "command_failed"
     EVENT_IGNORED = "event_ignored"
     END_ASSUMED = "end_assumed"
-    """A transaction was ended without the charger's word, since a newer session is known."""
-    IMPOSSIBLE_TIME = "impossible_time"
+    """A transaction was ended without an event of the charger, since a newer session is known."""
+    IMPLAUSIBLE_TIME = "implausible_time"
     PROFILE_WRITTEN = "profile_written"
     """A profile went into the charger's memory, which wears it."""
-    MEMORY_SPARED = "memory_spared"
+    WRITE_BUDGET_EXCEEDED = "write_budget_exceeded"
     """Profiles come too often for the charger's memory: they are carried out by the volatile limit now."""
     LOCAL_LIST_CONFLICT = "local_list_conflict"
-    QUEUE_TIGHT = "queue_tight"
-    """So many messages wait that samples are left out from now on."""
-    SAMPLE_LEFT_OUT = "sample_left_out"
+    QUEUE_NEAR_LIMIT = "queue_near_limit"
+    """So many messages wait that samples are dropped from now on."""
+    SAMPLE_DROPPED = "sample_dropped"
 
 
 class Notice(NamedTuple):
-    """Something worth counting; `detail` holds no secrets."""
+    """A notice to the operator; `detail` holds no secrets."""
 
     kind: NoticeKind
     detail: str
@@ -200,7 +201,7 @@ Output = SendFrame | CloseLink | SetPing | CommandCharger | ReadStore | Operator
 
 
 class Effects(NamedTuple):
-    """What a turn wants: records to make durable, then outputs to let go, in order."""
+    """The results of a turn: records to make durable, then outputs to emit, in order."""
 
     records: list[Record]
     outputs: list[Output]

@@ -12,8 +12,9 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
-from chargebridge.chargepoint import configuration, keys
 from chargebridge.chargepoint.behaviour import PRESETS, Behaviour, BehaviourError, behaviour
+from chargebridge.chargepoint.rules import keys
+from chargebridge.chargepoint.rules.keys import ALIASES, KEYS, Access, InvalidValueError
 from chargebridge.chargers.model import Capability
 from chargebridge.config.charge_points import (
     DEFAULT_PRESET,
@@ -307,19 +308,19 @@ class _Reader:
 
     @staticmethod
     def _ocpp_key_fault(name: str, value: str, own: Behaviour) -> UnexpectedError | None:
-        key = keys.KEYS.get(keys.ALIASES.get(name.lower(), name.lower()))
+        key = KEYS.get(ALIASES.get(name.lower(), name.lower()))
         if key is None:
-            names = [key.name for key in keys.KEYS.values()]
+            names = [key.name for key in KEYS.values()]
             return UnexpectedError("an unknown configuration key", nearest(name, names))
-        if key.access is keys.Access.ALWAYS_READ_ONLY:
+        if key.access is Access.ALWAYS_READ_ONLY:
             return UnexpectedError("a key that describes the charge point", "one that can be set")
         if not key.exists(own, frozenset(Capability)):
             # It would steer the charger, and no central system could see it or change it.
             expected = "a behaviour with `easee_extensions`, or no such key"
             return UnexpectedError("a key of Easee's extensions", expected)
         try:
-            configuration.check(name, value)
-        except keys.InvalidValueError as error:
+            keys.check(name, value)
+        except InvalidValueError as error:
             return UnexpectedError("a value it cannot take", str(error).partition(": expected ")[2])
         return None
 

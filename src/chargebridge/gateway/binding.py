@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.turn import (
+    ChargerDescribed,
     CommandEnded,
-    Described,
     FrameReceived,
     Input,
     LinkClosed,
@@ -72,8 +72,8 @@ class Backlog:
             kept[:] = [again for again in kept if not unwanted(again.an_input)]
 
     def _keep(self, again: Again, kept: list[Again]) -> None:
-        if isinstance(again.an_input, Described):
-            self.drop(lambda an_input: isinstance(an_input, Described))
+        if isinstance(again.an_input, ChargerDescribed):
+            self.drop(lambda an_input: isinstance(an_input, ChargerDescribed))
         elif isinstance(again.an_input, CommandEnded) and self._has(again.an_input):
             return
         kept.append(again)
@@ -133,7 +133,7 @@ class Binding:
         self,
         key: int,
         central_system: str,
-        charge_point: ChargePoint,
+        charge_point: VirtualChargePoint,
         serial: str,
         driver: Driver | None,
         turn: Callable[["Binding", Input], None],

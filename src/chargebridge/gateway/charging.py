@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from chargebridge.chargepoint import limits, memory_wear
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.charger import limits
+from chargebridge.chargepoint.configuration import profile_writes
 from chargebridge.chargers.model import Capability, SetLimit
 from chargebridge.clock import format_utc
 
@@ -51,7 +52,7 @@ class ChargingView:
     """Profiles come too often for the charger's memory: limits of the moment carry them out instead."""
 
 
-def charging_view(charge_point: ChargePoint) -> ChargingView:
+def charging_view(charge_point: VirtualChargePoint) -> ChargingView:
     """Show what bounds the charging at a charge point, as of its last turn."""
     state, now_ms = charge_point.state, charge_point.now.utc_ms
     limited = Capability.LIMIT in charge_point.settings.capabilities
@@ -69,9 +70,9 @@ def charging_view(charge_point: ChargePoint) -> ChargingView:
         ],
         plan_stored=None if state.plan_unknown else state.plan is not None,
         volatile_limit_a=_volatile_limit_a(state.limit, now_ms),
-        profile_writes_today=int(memory_wear.today(charge_point)),
-        profile_writes_remaining=memory_wear.remaining(charge_point),
-        memory_spared=state.memory_spared,
+        profile_writes_today=int(profile_writes.today(charge_point)),
+        profile_writes_remaining=profile_writes.remaining(charge_point),
+        memory_spared=state.write_budget_exceeded,
     )
 
 
@@ -82,7 +83,7 @@ def _volatile_limit_a(confirmed: SetLimit | None, now_ms: int) -> float | None:
     return None if over else confirmed.limit_ma / 1000
 
 
-def _profiles(charge_point: ChargePoint) -> list[ProfileView]:
+def _profiles(charge_point: VirtualChargePoint) -> list[ProfileView]:
     return [
         ProfileView(
             installed.profile.charging_profile_id,

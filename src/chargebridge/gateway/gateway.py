@@ -10,7 +10,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import structlog
 
-from chargebridge.chargepoint.memory_wear import BUDGET, remaining
+from chargebridge.chargepoint.configuration.profile_writes import BUDGET, remaining
 from chargebridge.chargepoint.turn import NoticeKind, Operation, OperatorAsked
 from chargebridge.chargers.model import Counts
 from chargebridge.config.configuration import Configuration, Difference
@@ -321,7 +321,7 @@ class Gateway:
         if binding is None:
             present = self.roster.by_identity.get(found.identity)
             raise LetterOfNobodyError(found, present.central_system if present else None)
-        return await self._ask(binding, Operation.SEND_AGAIN, found.message.transaction)
+        return await self._ask(binding, Operation.REDELIVER, found.message.transaction)
 
     async def _ask(
         self, binding: Binding, operation: Operation, transaction: int | None = None
@@ -383,7 +383,7 @@ class Gateway:
             chargers_reachable=sum(charge_point.reachable for charge_point in charge_points),
             running_transactions=sum(charge_point.running is not None for charge_point in charge_points),
             waiting_messages=sum(waiting_messages(binding) for binding in bindings),
-            memories_spared=sum(charge_point.state.memory_spared for charge_point in charge_points),
+            memories_spared=sum(charge_point.state.write_budget_exceeded for charge_point in charge_points),
             profile_writes_remaining=min(map(remaining, charge_points), default=BUDGET),
             turns=self.runtime.turns,
             failed_turns=self.runtime.failed_turns,

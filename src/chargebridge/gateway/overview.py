@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from chargebridge.chargepoint import charger_settings, meter_values, queue_limit, status
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.charger import charger_settings
+from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.records import Attempt, Transaction
+from chargebridge.chargepoint.transactions import latest_values, thinning
 from chargebridge.chargers.model import Capability, Quantity
 from chargebridge.clock import format_utc
 from chargebridge.gateway.binding import Binding
@@ -155,7 +157,7 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
     charge_point, link = binding.charge_point, binding.link
     state, running = charge_point.state, charge_point.running
     outlet = status.current(charge_point, 1)
-    power_w = meter_values.newest(charge_point, Quantity.POWER_W)
+    power_w = latest_values.newest(charge_point, Quantity.POWER_W)
     return ChargePointView(
         identity=charge_point.settings.identity,
         central_system=binding.central_system,
@@ -171,17 +173,17 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
         operative=state.operative and state.connector_operative,
         transaction=transaction_view(running) if running is not None else None,
         power_w=float(power_w) if power_w is not None and running is not None else None,
-        energy_wh=meter_values.register_wh(charge_point),
+        energy_wh=latest_values.register_wh(charge_point),
         waiting_messages=waiting_messages(binding),
         retrying=retry_view(charge_point),
         charging=charging_view(charge_point),
         local_list=local_list_view(charge_point),
         free_charging=charger_settings.free_charging_tag(charge_point) is not None,
-        outstanding_commands=[asked.purpose.value for asked in state.asked],
+        outstanding_commands=[asked.purpose.value for asked in state.issued_commands],
     )
 
 
-def retry_view(charge_point: ChargePoint) -> RetryView | None:
+def retry_view(charge_point: VirtualChargePoint) -> RetryView | None:
     """Show the message that waits for its retry, if one does."""
     head = charge_point.queue[0] if charge_point.queue else None
     if head is None or head.not_before_ms is None:
@@ -200,7 +202,7 @@ def history_view(history: Iterable[Attempt]) -> list[AttemptView]:
     return [AttemptView(one.attempt, format_utc(one.at_ms), one.reason) for one in history]
 
 
-def local_list_view(charge_point: ChargePoint) -> LocalListView:
+def local_list_view(charge_point: VirtualChargePoint) -> LocalListView:
     """Show the local authorization list."""
     state = charge_point.state
     keeps = Capability.LOCAL_LIST in charge_point.settings.capabilities
@@ -209,4 +211,4 @@ def local_list_view(charge_point: ChargePoint) -> LocalListView:
 
 def waiting_messages(binding: Binding) -> int:
     """Return how long the queue of a charge point is, in memory and in the store."""
-    return queue_limit.waiting(binding.charge_point)
+    return thinning.length(binding.charge_point)

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from chargebridge import __version__
-from chargebridge.chargepoint.state import Settings
+from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargers.model import (
     ChargerEvent,
     ChargerInfo,

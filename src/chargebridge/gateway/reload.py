@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from chargebridge.chargepoint.configuration import integer
+from chargebridge.chargepoint.configuration.configuration import integer
 from chargebridge.chargepoint.records import StoredChargePoint
 from chargebridge.config.charge_points import ChargePointSettings
 from chargebridge.config.configuration import Configuration, Difference, difference

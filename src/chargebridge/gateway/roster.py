@@ -8,10 +8,16 @@ import structlog
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.records import StoredChargePoint, Told, ToldSession, Transaction
-from chargebridge.chargepoint.state import Settings
-from chargebridge.chargepoint.turn import Assigned, ChargerTold, Described, Released, Woken
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import Settings
+from chargebridge.chargepoint.records import ReportedSession, ReportedSpan, StoredChargePoint, Transaction
+from chargebridge.chargepoint.turn import (
+    ChargerAssigned,
+    ChargerDescribed,
+    ChargerReleased,
+    ChargerReported,
+    TimerFired,
+)
 from chargebridge.chargers.model import ChargerInfo, Driver, SessionStarted
 from chargebridge.clock import Clock
 from chargebridge.config.charge_points import ChargePointSettings
@@ -41,7 +47,7 @@ Pair = tuple[str, str]
 class History(NamedTuple):
     """What is known of a charger, wherever it was."""
 
-    sessions: tuple[ToldSession, ...] = ()
+    sessions: tuple[ReportedSpan, ...] = ()
     """Those that transactions tell of, by number, rising."""
     since_ms: int | None = None
     """UTC; of sessions that ended later than that, all that were told of are among `sessions`."""
@@ -180,7 +186,7 @@ class Roster:
         binding = Binding(
             key,
             settings.central_system,
-            ChargePoint(self.own_settings(settings), stored),
+            VirtualChargePoint(self.own_settings(settings), stored),
             settings.charger if driver is not None else "",
             driver,
             self.runtime.turn,
@@ -212,7 +218,7 @@ class Roster:
 
     def charger_known(self, binding: Binding, info: ChargerInfo) -> None:
         """Take in what a driver says of a charger; called by the sink of that driver."""
-        self.runtime.turn(binding, Described(info))
+        self.runtime.turn(binding, ChargerDescribed(info))
         self._raise_link(binding)
 
     def raise_links_soon(self) -> None:
@@ -248,7 +254,7 @@ class Roster:
         del sink.bindings[settings.charger]
         binding.driver, binding.serial = None, ""
         binding.missed = None  # whoever watches the charger next hears of it
-        self.runtime.turn(binding, Released())
+        self.runtime.turn(binding, ChargerReleased())
         return binding
 
     def history(self, charger: str) -> History:
@@ -262,9 +268,9 @@ class Roster:
         """
         keep_days = min(self.configuration.state.transactions_keep_days, LATE_DAYS)
         since_ms = self._clock.now().utc_ms - keep_days * 86_400_000
-        sessions = self.store.told_sessions(charger, SESSIONS_TOLD)
+        sessions = self.store.reported_sessions(charger, SESSIONS_TOLD)
         if len(sessions) == SESSIONS_TOLD:
-            since_ms = max(since_ms, sessions[0].told.at_ms)
+            since_ms = max(since_ms, sessions[0].end.at_ms)
         # However long ago it was: a plan stays in its memory until another is written.
         profile_writes = self.store.profile_writes(charger, since_day=0)
         return History(tuple(sessions), since_ms if sessions else None, profile_writes)
@@ -278,14 +284,14 @@ class Roster:
             rest: of the newest session that any charge point told of, if that runs on: the old charge point
                 has ended its transaction with the newest sample, and there this one begins.
         """
-        told = history.sessions[-1].told if history.sessions else Told(0, 0, 0)
+        told = history.sessions[-1].end if history.sessions else ReportedSession(0, 0, 0)
         if rest is not None:
             edge_ms = rest.sampled_ms if rest.stopped_ms is None else rest.stopped_ms
-            told = Told(rest.session, edge_ms, rest.register_wh)
+            told = ReportedSession(rest.session, edge_ms, rest.register_wh)
             if rest.stopped_ms is not None:
                 rest = None  # its end had waited until the charger was given up
-        older = tuple(one for one in history.sessions if one.told.session < told.session)
-        assigned = Assigned(
+        older = tuple(one for one in history.sessions if one.end.session < told.session)
+        assigned = ChargerAssigned(
             told.session, told.at_ms, told.register_wh, history.profile_writes, history.since_ms, older
         )
         self.runtime.turn(binding, assigned)
@@ -296,14 +302,14 @@ class Roster:
                 id_tag=rest.id_tag,
                 register_wh=rest.register_wh,
             )
-            self.runtime.turn(binding, ChargerTold(begun))
+            self.runtime.turn(binding, ChargerReported(begun))
 
     def renew(self, settings: ChargePointSettings) -> None:
         """Tell a charge point what is configured now; what its charger is, it knows already."""
         binding = self.bindings[settings.central_system, settings.identity]
         binding.charge_point.adopt(self.own_settings(settings))
-        binding.charge_point.changed()
-        self.runtime.turn(binding, Woken())  # what it promises the charger may be something else now
+        binding.charge_point.mark_dirty()
+        self.runtime.turn(binding, TimerFired())  # what it promises the charger may be something else now
         binding.link.set_password(self.password(settings))
 
     def take_up_leaving(self, stored: Mapping[int, StoredChargePoint]) -> dict[str, Transaction]:
@@ -335,7 +341,7 @@ class Roster:
             binding = self.bind(settings, row.id, own, None)
             self.leaving[pair] = binding, settings
             self.runtime.resume(binding)
-            self.runtime.turn(binding, Released())
+            self.runtime.turn(binding, ChargerReleased())
             abandoned = binding.charge_point.abandoned
             if abandoned is not None:
                 ended[abandoned.charger] = abandoned  # of a newer session, if one had waited

@@ -11,15 +11,16 @@ from typing import Final, Protocol
 
 import structlog
 
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.records import Found, Query, Record, StoredChargePoint
 from chargebridge.chargepoint.turn import (
-    Assigned,
-    ChargerTold,
+    ChargerAssigned,
+    ChargerDescribed,
+    ChargerReleased,
+    ChargerReported,
     CloseLink,
     CommandCharger,
     CommandEnded,
-    Described,
     Effects,
     FrameReceived,
     Input,
@@ -29,11 +30,10 @@ from chargebridge.chargepoint.turn import (
     OperatorAsked,
     Output,
     ReadStore,
-    Released,
     SendFrame,
     SetPing,
     StoreRead,
-    Woken,
+    TimerFired,
 )
 from chargebridge.chargers.model import ChargerCommand
 from chargebridge.clock import Clock
@@ -51,19 +51,21 @@ REBUILD_PAUSE_S: Final = 1.0
 """Real seconds before a charge point whose turn raised is rebuilt and tries again."""
 LONGEST_SET_ASIDE: Final = 4096
 """Characters that are kept of an input that was set aside, and of why."""
-_TAKEN_AGAIN: Final = ChargerTold | CommandEnded | Described | Released | Assigned | OperatorAsked
+_TAKEN_AGAIN: Final = (
+    ChargerReported | CommandEnded | ChargerDescribed | ChargerReleased | ChargerAssigned | OperatorAsked
+)
 """Frames die with the link, which a failed turn closes; link, deadlines and queue are looked at anew."""
 _LOGGED: Final = frozenset(
     {
         NoticeKind.DEAD_LETTER,
-        NoticeKind.SENT_AGAIN,
+        NoticeKind.REDELIVERED,
         NoticeKind.COMMAND_FAILED,
         NoticeKind.BOOT_NOT_ACCEPTED,
         NoticeKind.END_ASSUMED,
         NoticeKind.TRANSACTION_REBUILT,
-        NoticeKind.MEMORY_SPARED,
+        NoticeKind.WRITE_BUDGET_EXCEEDED,
         NoticeKind.LOCAL_LIST_CONFLICT,
-        NoticeKind.QUEUE_TIGHT,
+        NoticeKind.QUEUE_NEAR_LIMIT,
     }
 )
 # Needed for each frame; reaching a member through its class takes longer.
@@ -130,7 +132,7 @@ class Runtime:
             self._begin_again(binding)
             self._rebuild_later(binding)
             return
-        self._take(binding, effects, Woken(), None)
+        self._take(binding, effects, TimerFired(), None)
 
     def turn(self, binding: Binding, an_input: Input, receipt: Receipt | None = None) -> None:
         """Run one turn; what it leads to happens when it is durable.
@@ -142,7 +144,7 @@ class Runtime:
             return
         if type(an_input) is FrameReceived and binding.uncommitted >= MOST_UNCOMMITTED:
             binding.link.close(an_input.epoch, "calls come faster than they can be made durable")
-        elif type(an_input) is ChargerTold and receipt is not None and not self.intake.has_room(binding):
+        elif type(an_input) is ChargerReported and receipt is not None and not self.intake.has_room(binding):
             self.intake.miss(binding, an_input.event)
         elif binding.again is None:
             self._turn(binding, an_input, receipt, has_failed=False)
@@ -186,7 +188,7 @@ class Runtime:
     def _wake(self, binding: Binding) -> None:
         wake_at = binding.charge_point.wake_at
         if wake_at <= self._clock.now().mono:
-            self.turn(binding, Woken())
+            self.turn(binding, TimerFired())
         else:
             self._wheel.wake(binding, wake_at)
 
@@ -379,7 +381,9 @@ class Runtime:
     def _rebuild_now(self, binding: Binding, backlog: Backlog) -> None:
         identity = binding.charge_point.settings.identity
         try:
-            charge_point = ChargePoint(binding.charge_point.configured, self._journal.load(binding.key))
+            charge_point = VirtualChargePoint(
+                binding.charge_point.configured, self._journal.load(binding.key)
+            )
         except StoreError as error:
             self.outage.begin(str(error))
             self.outage.wait(binding)
@@ -416,7 +420,7 @@ class Runtime:
             return
         reachable = self.intake.caught_up(binding)
         if reachable is not None:
-            self.turn(binding, ChargerTold(reachable))
+            self.turn(binding, ChargerReported(reachable))
         self.intake.have_told_anew(binding)
 
     def stop(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from chargebridge.chargepoint.turn import ChargerTold, CommandEnded
+from chargebridge.chargepoint.turn import ChargerReported, CommandEnded
 from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome, Driver
 from chargebridge.gateway.binding import Binding, Receipt
 from chargebridge.gateway.runtime import Runtime
@@ -39,7 +39,7 @@ class Sink:
             if receipt is not None:
                 self.driver.acknowledge(receipt)
             return
-        self._runtime.turn(binding, ChargerTold(event), Receipt(self.driver, receipt))
+        self._runtime.turn(binding, ChargerReported(event), Receipt(self.driver, receipt))
 
     def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:
         """Give the end of a command to the charge point that gave it."""

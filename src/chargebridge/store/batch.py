@@ -16,9 +16,9 @@ import msgspec
 
 from chargebridge.chargepoint.records import (
     Attempted,
-    Bury,
     ChangeLocalList,
     ClearTokenCache,
+    DeadLetter,
     Dequeue,
     DropProfile,
     Enqueue,
@@ -28,12 +28,12 @@ from chargebridge.chargepoint.records import (
     PutSamples,
     PutTransaction,
     Record,
+    Redeliver,
     Requeue,
     SaveState,
     SetConfiguration,
     StoredProfile,
     Transaction,
-    Unbury,
 )
 from chargebridge.store.bounds import forget_dead_meter_values, forget_set_aside
 from chargebridge.store.bulk import Bulk, Value, deletion
@@ -134,7 +134,7 @@ class Batch:
     """
 
     def __init__(self, turns: Iterable[Turn]) -> None:
-        self._before: list[tuple[_Part, int, Unbury | Requeue]] = []
+        self._before: list[tuple[_Part, int, Redeliver | Requeue]] = []
         """What comes before the last move of a message, and each move."""
         self._part = _Part()
         # Enqueue and Dequeue are nearly all there is; they are told apart first and here.
@@ -145,7 +145,7 @@ class Batch:
                     part.enqueue(charge_point, record)
                 elif type(record) is Dequeue:
                     part.dequeued += (charge_point, record.sequence)
-                elif type(record) is Unbury or type(record) is Requeue:
+                elif type(record) is Redeliver or type(record) is Requeue:
                     self._before.append((part, charge_point, record))
                     part = self._part = _Part()
                 else:
@@ -216,7 +216,7 @@ class _Part:
                     record.not_before_ms,
                     _write_history(record.history),
                 )
-            case Bury():
+            case DeadLetter():
                 self._buried.setdefault((charge_point, record.sequence), (record.at_ms, record.reason))
                 self.dequeued += (charge_point, record.sequence)
             case PutSamples():

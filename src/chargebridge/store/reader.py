@@ -14,10 +14,10 @@ from chargebridge.chargepoint.records import (
     QueuedMessage,
     QueuePage,
     QueueQuery,
+    ReportedSession,
+    ReportedSpan,
     StoredChargePoint,
     StoredProfile,
-    Told,
-    ToldSession,
     Transaction,
 )
 from chargebridge.store.connection import open_reader
@@ -171,7 +171,7 @@ class StoreReader:
             ).fetchall()
         return [ChargePointRow(*row) for row in rows]
 
-    def told_sessions(self, charger: str, limit: int) -> list[ToldSession]:
+    def reported_sessions(self, charger: str, limit: int) -> list[ReportedSpan]:
         """Return the newest sessions of a charger that transactions tell of, at whichever charge points.
 
         Args:
@@ -187,7 +187,7 @@ class StoreReader:
                 " FROM transactions WHERE charger = ? GROUP BY session ORDER BY session DESC LIMIT ?",
                 (charger, limit),
             ).fetchall()
-        return [ToldSession(start_wh, Told(*told)) for start_wh, *told in reversed(rows)]
+        return [ReportedSpan(start_wh, ReportedSession(*told)) for start_wh, *told in reversed(rows)]
 
     def profile_writes(self, charger: str, since_day: int) -> tuple[tuple[int, int], ...]:
         """Return how often profiles were written to a charger's memory, by day.

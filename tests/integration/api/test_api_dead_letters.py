@@ -7,7 +7,7 @@ import pytest
 from chargebridge.chargepoint.records import (
     Attempt,
     Attempted,
-    Bury,
+    DeadLetter,
     Enqueue,
     MessageKind,
     PutTransaction,
@@ -48,7 +48,7 @@ def given_up(number):
         PutTransaction(transaction),
         Enqueue(QueuedMessage(number, MessageKind.START, transaction=number)),
         Attempted(number, 2, DAY_MS + 1000, history),
-        Bury(number, DAY_MS + 1000, "no answer in time"),
+        DeadLetter(number, DAY_MS + 1000, "no answer in time"),
     ]
 
 
@@ -76,7 +76,7 @@ def test_there_are_none_at_first(at_site):
         assert await site.get("/dead-letters") == {"items": [], "next": None}
         assert await site.refused("POST", "/charge-points/CP-1/dead-letters/send-again") == (
             409,
-            {"error": "there is nothing that was given up"},
+            {"error": "there are no dead letters"},
         )
 
     at_site(scenario)
@@ -150,7 +150,7 @@ def test_a_start_that_was_refused_three_times_is_told_once_when_the_central_syst
         assert await site.get("/dead-letters") == {"items": [], "next": None}
         assert await metric(site, "dead_letters") == 0
         assert await metric(site, 'notices_total{kind="dead_letter"}') == 1
-        assert await metric(site, 'notices_total{kind="sent_again"}') == 2
+        assert await metric(site, 'notices_total{kind="redelivered"}') == 2
         status, problem = await site.refused("POST", f"/dead-letters/{letter['id']}/send-again")
         assert (status, problem["error"]) == (404, f"there is no dead letter {letter['id']}")
         assert "has left the list" in problem["remedy"]

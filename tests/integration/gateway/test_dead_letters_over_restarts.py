@@ -54,7 +54,7 @@ async def test_a_store_of_a_former_version_is_delivered_and_its_dead_letters_are
         assert told(pair.cs) == WAITING
         pair.cs.heard.clear()
         assert await pair.gateway.send_again(9) == (True, "queued again: 1 message of 1 transaction")
-        assert await pair.gateway.ask("CP1", Operation.SEND_AGAIN) == (
+        assert await pair.gateway.ask("CP1", Operation.REDELIVER) == (
             True,
             "queued again: 3 messages of 1 transaction",
         )

@@ -30,7 +30,7 @@ async def test_an_operator_ends_a_transaction(site, visitor):
         nothing = await gateway.ask("CP1", Operation.STOP_TRANSACTION)
         assert nothing == (False, "no transaction is running")
         await someone.begin_session()
-        assert await gateway.ask("CP1", Operation.STOP_TRANSACTION) == (True, "asked of the charger")
+        assert await gateway.ask("CP1", Operation.STOP_TRANSACTION) == (True, "passed on to the charger")
         await someone.expect("StopTransaction", {"reason": "Remote"})
         await someone.reconcile()
 
@@ -41,7 +41,7 @@ async def test_an_operator_unlocks_and_resets(site, visitor):
         await someone.ready()
         assert await gateway.ask("CP1", Operation.UNLOCK) == (True, "unlocked")
         someone.skip()
-        assert await gateway.ask("CP1", Operation.RESET) == (True, "asked of the charger")
+        assert await gateway.ask("CP1", Operation.RESET) == (True, "passed on to the charger")
         await someone.ready()
         assert cs.violations == []
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chargebridge.chargepoint import meter_values, transactions
-from chargebridge.chargepoint.turn import ChargerTold
+from chargebridge.chargepoint.transactions import latest_values, transactions
+from chargebridge.chargepoint.turn import ChargerReported
 from chargebridge.chargers.model import SessionEnd, SessionEnded, SessionStarted
 from chargebridge.gateway.gateway import NotSimulatedError, UnknownChargePointError
 from chargebridge.gateway.provisioning import ProvisioningError
@@ -74,7 +74,7 @@ async def test_a_removed_charge_point_ends_its_transaction_and_finishes_deliveri
         await someone.begin_session()
         await someone.expect("MeterValues")
         await someone.settled()
-        register_wh = meter_values.register_wh(gateway._binding("CP1").charge_point)
+        register_wh = latest_values.register_wh(gateway._binding("CP1").charge_point)
         three.charge_points = [{"identity": "CP2"}]
         await gateway.reload(three.read())
         stop = await someone.expect("StopTransaction")
@@ -149,7 +149,7 @@ async def test_a_session_that_waits_for_the_end_of_another_moves_too(three, visi
                 id_tag="NEXT",
                 register_wh=before.register_wh + 1000,
             )
-            gateway.runtime.turn(binding, ChargerTold(following))
+            gateway.runtime.turn(binding, ChargerReported(following))
             three.charge_points[0]["central_system"] = "new"
             await gateway.reload(three.read())
             start = await visitor(gateway, new).expect("StartTransaction")
@@ -170,7 +170,7 @@ async def test_a_record_that_comes_after_its_charger_has_moved_is_told_once(thre
             now_ms = gateway.clock.now().utc_ms
 
             def record(session):
-                return ChargerTold(
+                return ChargerReported(
                     SessionEnded(
                         at_ms=now_ms - 3_000_000 + session * 1000,
                         session=session,

@@ -3,7 +3,7 @@
 import pytest
 
 from chargebridge.chargepoint.records import (
-    Bury,
+    DeadLetter,
     Enqueue,
     MessageKind,
     PutTransaction,
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 
 def given_up(sequence, kind):
-    return Enqueue(QueuedMessage(sequence, kind, 1)), Bury(sequence, sequence, "refused")
+    return Enqueue(QueuedMessage(sequence, kind, 1)), DeadLetter(sequence, sequence, "refused")
 
 
 def left(written, identity):

@@ -15,7 +15,7 @@ from msgspec import structs
 from chargebridge.chargepoint.records import (
     Attempt,
     Attempted,
-    Bury,
+    DeadLetter,
     Dequeue,
     DropProfile,
     Enqueue,
@@ -30,6 +30,9 @@ from chargebridge.chargepoint.records import (
     QueuePage,
     QueueQuery,
     Record,
+    Redeliver,
+    ReportedSession,
+    ReportedSpan,
     Requeue,
     SaveState,
     SendState,
@@ -38,10 +41,7 @@ from chargebridge.chargepoint.records import (
     StoredProfile,
     TokenQuery,
     TokensFound,
-    Told,
-    ToldSession,
     Transaction,
-    Unbury,
 )
 from chargebridge.store.batch import Batch
 from chargebridge.store.committing import transact
@@ -228,7 +228,7 @@ def test_pruning_keeps_what_is_recent_undelivered_or_dead(tmp_path: Path) -> Non
             ended(6, 20, SendState.ANSWERED),
         ]
         queued = [Enqueue(QueuedMessage(n, MessageKind.METER_VALUES, n)) for n in (2, 3)]
-        store.submit(1, [*turn, *queued, Bury(3, 11, "refused")], 1)
+        store.submit(1, [*turn, *queued, DeadLetter(3, 11, "refused")], 1)
         await recorder.settled(1)
         assert store.prune(20, 20) == 1
         assert [row.transaction.number for row in store.transactions(limit=9)] == [6, 5, 4, 3, 2]
@@ -367,7 +367,7 @@ def test_operators_see_dead_letters_counts_and_the_oldest_message(tmp_path: Path
         store.submit(1, [PutTransaction(TX), START, sample(2, 5), sample(3, 6)], 1)
         await recorder.settled(1)
         assert store.oldest_unsent_ms() == 1_700_000_000_000
-        store.submit(1, [Bury(1, 42, "six attempts")], 2)
+        store.submit(1, [DeadLetter(1, 42, "six attempts")], 2)
         await recorder.settled(2)
         assert store.oldest_unsent_ms() == 1_700_000_000_002
         (letter,) = store.dead_letters(limit=5)
@@ -403,11 +403,14 @@ def test_what_is_told_of_a_charger_is_found_at_whichever_charge_point(tmp_path: 
         ):
             store.submit(charge_point, [PutTransaction(transaction)], transaction.number)
         await recorder.settled(1, 2, 3, 4, 5)
-        first, second = ToldSession(0, Told(7, 15, 100)), ToldSession(100, Told(9, 35, 150))
-        assert store.told_sessions("sim/A", 10) == [first, second]
-        assert store.told_sessions("sim/A", 1) == [second]
-        assert store.told_sessions("sim/C", 10) == [ToldSession(3, Told(8, 51, 0))]
-        assert store.told_sessions("sim/D", 10) == []
+        first, second = (
+            ReportedSpan(0, ReportedSession(7, 15, 100)),
+            ReportedSpan(100, ReportedSession(9, 35, 150)),
+        )
+        assert store.reported_sessions("sim/A", 10) == [first, second]
+        assert store.reported_sessions("sim/A", 1) == [second]
+        assert store.reported_sessions("sim/C", 10) == [ReportedSpan(3, ReportedSession(8, 51, 0))]
+        assert store.reported_sessions("sim/D", 10) == []
 
     in_store(tmp_path, check)
 
@@ -542,10 +545,10 @@ def turns_of(plan: Sequence[tuple[int, list[tuple[str, int, int]]]]) -> list[tup
                 case "bury" if head:
                     grave = queued[charge_point].pop(0)
                     buried[charge_point].append((owner[charge_point, grave], grave))
-                    records.append(Bury(grave, value, "r"))
+                    records.append(DeadLetter(grave, value, "r"))
                 case "unbury" if which in known[charge_point]:
                     risen = [one for one in buried[charge_point] if one[0] == which]
-                    records.append(Unbury(which, 2**62, sequence[charge_point] + 1))
+                    records.append(Redeliver(which, 2**62, sequence[charge_point] + 1))
                     for _ in risen:
                         sequence[charge_point] += 1
                         queued[charge_point].append(sequence[charge_point])

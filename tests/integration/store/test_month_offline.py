@@ -5,10 +5,10 @@ import json
 import pytest
 
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.state import Settings
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.turn import (
-    ChargerTold,
+    ChargerReported,
     FrameReceived,
     LinkClosed,
     LinkOpened,
@@ -54,7 +54,7 @@ class Site:
         return Instant(T0_MS + self.at_s * 1000, float(self.at_s))
 
     def start(self):
-        self.charge_point = ChargePoint(self.settings, self.written.reader.load(1))
+        self.charge_point = VirtualChargePoint(self.settings, self.written.reader.load(1))
         self.records += self.charge_point.resume(self.now).records
         self.commit()
 
@@ -70,7 +70,7 @@ class Site:
     def measure(self, session):
         self.register_wh += 30
         self.turn(
-            ChargerTold(
+            ChargerReported(
                 Measured(
                     at_ms=self.now.utc_ms,
                     readings=(
@@ -88,7 +88,7 @@ class Site:
         """One session."""
         started_ms, start_wh = self.now.utc_ms, self.register_wh
         self.turn(
-            ChargerTold(
+            ChargerReported(
                 SessionStarted(at_ms=started_ms, session=session, id_tag="TAG1", register_wh=start_wh)
             )
         )
@@ -98,7 +98,7 @@ class Site:
                 self.measure(session)
             self.commit()
         self.turn(
-            ChargerTold(
+            ChargerReported(
                 SessionEnded(
                     at_ms=self.now.utc_ms,
                     session=session,

@@ -8,7 +8,7 @@ from msgspec import structs
 from chargebridge.chargepoint.records import (
     Attempt,
     Attempted,
-    Bury,
+    DeadLetter,
     DeadTransaction,
     Dequeue,
     DropProfile,
@@ -22,13 +22,13 @@ from chargebridge.chargepoint.records import (
     PutTransaction,
     QueuedMessage,
     QueueQuery,
+    Redeliver,
     Requeue,
     SendState,
     SessionQuery,
     SessionsFound,
     StoredProfile,
     Transaction,
-    Unbury,
 )
 from chargebridge.store.journal import SqliteStore
 
@@ -163,7 +163,7 @@ def bury_a_whole_transaction(written):
         enqueue(4, MessageKind.STOP, payload=b"[3]"),
         enqueue(5, MessageKind.START, 2),
     )
-    written.commit(*(Bury(sequence, sequence, "refused") for sequence in (1, 2, 3, 4, 5)))
+    written.commit(*(DeadLetter(sequence, sequence, "refused") for sequence in (1, 2, 3, 4, 5)))
 
 
 WHOLE = [
@@ -176,7 +176,7 @@ WHOLE = [
 
 def test_all_of_a_transaction_is_queued_again_in_order_and_nothing_else(written):
     bury_a_whole_transaction(written)
-    written.commit(Unbury(1, 99, 6))
+    written.commit(Redeliver(1, 99, 6))
     assert queued(written) == WHOLE
     assert dead(written) == [(2, "start", 5)]
 
@@ -190,8 +190,8 @@ def test_samples_are_queued_again_in_the_order_in_which_they_were_taken(written)
         enqueue(4, MessageKind.START),
     )
     for sequence in (1, 2, 3, 4):
-        written.commit(Bury(sequence, sequence, "refused"))
-    written.commit(Unbury(1, 99, 5))
+        written.commit(DeadLetter(sequence, sequence, "refused"))
+    written.commit(Redeliver(1, 99, 5))
     assert [message[2:] for message in queued(written)] == [
         ("start", b""),
         ("meter_values", b"[1]"),
@@ -202,14 +202,14 @@ def test_samples_are_queued_again_in_the_order_in_which_they_were_taken(written)
 
 def test_what_was_given_up_later_than_was_known_stays_dead(written):
     bury_a_whole_transaction(written)
-    written.commit(Unbury(1, 2, 6))
+    written.commit(Redeliver(1, 2, 6))
     assert queued(written) == WHOLE[:2]
     assert dead(written) == [(1, "meter_values", 3), (1, "stop", 4), (2, "start", 5)]
 
 
 def test_another_charge_points_letters_stay_dead(written):
     bury_a_whole_transaction(written)
-    written.commit(Unbury(1, 99, 6), charge_point=2)
+    written.commit(Redeliver(1, 99, 6), charge_point=2)
     assert queued(written) == queued(written, 2) == []
     assert len(dead(written)) == 5
 
@@ -217,7 +217,7 @@ def test_another_charge_points_letters_stay_dead(written):
 def test_what_is_given_up_again_is_a_dead_letter_again_with_another_id(written):
     bury_a_whole_transaction(written)
     (newest, *_) = written.reader.dead_letters(limit=99)
-    written.commit(Unbury(2, 99, 6), Bury(6, 60, "refused again"))
+    written.commit(Redeliver(2, 99, 6), DeadLetter(6, 60, "refused again"))
     (again, *_) = written.reader.dead_letters(limit=99)
     assert (again.message.transaction, again.at_ms) == (2, 60)
     assert again.id == newest.id + 1
@@ -230,11 +230,11 @@ def test_given_up_queued_again_and_given_up_once_more_in_one_commit(written):
     written.commit(
         enqueue(1, MessageKind.START),
         enqueue(2, MessageKind.START, 2),
-        Bury(1, 1, "refused"),
-        Bury(2, 2, "refused"),
-        Unbury(1, 1, 3),
+        DeadLetter(1, 1, "refused"),
+        DeadLetter(2, 2, "refused"),
+        Redeliver(1, 1, 3),
         enqueue(4, MessageKind.STOP),
-        Bury(3, 3, "refused"),
+        DeadLetter(3, 3, "refused"),
         Dequeue(4),
     )
     assert dead(written) == [(1, "start", 3), (2, "start", 2)]
@@ -258,10 +258,10 @@ def test_a_message_keeps_its_history_wherever_it_goes(written):
     written.commit(Attempted(1, 1, 99, (first,)))
     (waiting,) = both_loads(written).queue.messages
     assert waiting == QueuedMessage(1, MessageKind.START, 1, b"", 1, 99, (first,))
-    written.commit(Attempted(1, 2, 99, (first, second)), Bury(1, 7, "no answer in time"))
+    written.commit(Attempted(1, 2, 99, (first, second)), DeadLetter(1, 7, "no answer in time"))
     (letter,) = written.reader.dead_letters(limit=9)
     assert letter.message == QueuedMessage(1, MessageKind.START, 1, b"", 2, None, (first, second))
-    written.commit(Unbury(1, letter.id, 2))
+    written.commit(Redeliver(1, letter.id, 2))
     (again,) = both_loads(written).queue.messages
     assert again == QueuedMessage(2, MessageKind.START, 1, b"", 0, None, (first, second))
 
@@ -289,7 +289,7 @@ def test_transactions_with_dead_letters_are_found_by_number(written):
 def test_a_stop_that_said_nothing_of_samples_is_told_from_one_of_which_nothing_is_known(written):
     written.commit(PutTransaction(ended(1)), PutTransaction(ended(2)), PutSamples(1, b""))
     written.commit(enqueue(1, MessageKind.START), enqueue(2, MessageKind.START, 2))
-    written.commit(Bury(1, 1, "refused"), Bury(2, 2, "refused"))
+    written.commit(DeadLetter(1, 1, "refused"), DeadLetter(2, 2, "refused"))
     found = written.ask(LettersQuery(0, 9)).transactions
     assert [one.stop_data for one in found] == [b"", None]
 
@@ -330,7 +330,7 @@ def test_that_a_transaction_was_rebuilt_is_kept_wherever_it_is_read(written):
     assert both_loads(written).queue.transactions == (rebuilt(1), ended(2))
     (loaded,) = both_loads(written).open_transactions
     assert (loaded, loaded.rebuilt) == (running, True)
-    written.commit(Bury(1, 1, "refused"))
+    written.commit(DeadLetter(1, 1, "refused"))
     (letters,) = written.ask(LettersQuery(0, 9)).transactions
     assert letters.transaction.rebuilt is True
 
@@ -391,10 +391,10 @@ def test_a_fleets_dead_letters_do_not_slow_down_the_search_for_one_transactions(
         )
         numbers = range(1, 2001)
         written.commit(*(enqueue(n, MessageKind.START, n) for n in numbers), charge_point=charge_point)
-        written.commit(*(Bury(n, n, "refused") for n in numbers), charge_point=charge_point)
+        written.commit(*(DeadLetter(n, n, "refused") for n in numbers), charge_point=charge_point)
     assert steps_of(written, lambda: written.ask(LettersQuery(0, 9, (1500,)))) < 20
     assert steps_of(written, lambda: written.ask(LettersQuery(1500, 9))) < 20
-    assert steps_of(written, lambda: written.commit(Unbury(1500, 9999, 2001))) < 20
+    assert steps_of(written, lambda: written.commit(Redeliver(1500, 9999, 2001))) < 20
 
 
 def test_the_few_that_were_rebuilt_are_found_without_a_look_at_all_the_others(written):
@@ -422,7 +422,7 @@ def test_the_views_show_every_attempt_on_a_line_of_its_own(written):
     lines = "1. 2026-01-02T10:00:00.000Z InternalError: no\n2. 2026-01-02T10:01:00.000Z no answer in time"
     show = "SELECT history FROM readable_{}".format
     assert written.connection.execute(show("queue")).fetchall() == [(lines,), (None,)]
-    written.commit(Bury(1, 1_767_348_060_000, "no answer in time"))
+    written.commit(DeadLetter(1, 1_767_348_060_000, "no answer in time"))
     assert written.connection.execute(show("dead_letters")).fetchall() == [(lines,)]
 
 

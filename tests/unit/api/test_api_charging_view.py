@@ -6,10 +6,10 @@ import pytest
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import DynamicCurrent, Settings, State, dump
 from chargebridge.chargepoint.records import StoredChargePoint, StoredProfile
-from chargebridge.chargepoint.state import DynamicCurrent, Settings, State, dump
-from chargebridge.chargepoint.turn import Effects, Woken
+from chargebridge.chargepoint.turn import Effects, TimerFired
 from chargebridge.chargers.model import Capability, Plan, PlanPeriod, SetLimit
 from chargebridge.clock import Instant
 from chargebridge.gateway.charging import DynamicCurrentView, ProfileView, charging_view
@@ -42,7 +42,7 @@ def charge_point(state=None, profiles=(), capabilities=frozenset(Capability)):
         capabilities=capabilities,
         max_current_a=25,
     )
-    found = ChargePoint(settings, StoredChargePoint(dump(state or State()), profiles=profiles))
+    found = VirtualChargePoint(settings, StoredChargePoint(dump(state or State()), profiles=profiles))
     found.resume(Instant(NOW_MS, 1000.0))
     return found
 
@@ -91,7 +91,7 @@ def test_stored_plan_is_shown_unless_nobody_knows_what_is_in_the_memory(unknown,
 
 
 def test_writes_to_the_memory_are_counted_by_utc_day_and_week():
-    state = State(profile_writes=((TODAY - 8, 70), (TODAY - 7, 9), (TODAY, 4)), memory_spared=True)
+    state = State(profile_writes=((TODAY - 8, 70), (TODAY - 7, 9), (TODAY, 4)), write_budget_exceeded=True)
     view = charging_view(charge_point(state))
     assert (view.profile_writes_today, view.profile_writes_remaining) == (4, 57)
     assert view.memory_spared
@@ -111,7 +111,7 @@ def test_looking_changes_nothing_not_even_what_is_over():
     assert charging_view(found).dynamic_currents == []
     assert charging_view(found).limit_a == 10.0
     assert dump(found.state) == before
-    assert found.handle(Woken(), Instant(NOW_MS, 1000.0)) == Effects([], [])
+    assert found.handle(TimerFired(), Instant(NOW_MS, 1000.0)) == Effects([], [])
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ import pytest
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.records import (
     Attempted,
-    Bury,
     ChangeLocalList,
     ClearTokenCache,
+    DeadLetter,
     DeadTransaction,
     Dequeue,
     DropProfile,
@@ -28,6 +29,7 @@ from chargebridge.chargepoint.records import (
     PutTransaction,
     QueuePage,
     QueueQuery,
+    Redeliver,
     Requeue,
     SaveState,
     SessionQuery,
@@ -36,11 +38,9 @@ from chargebridge.chargepoint.records import (
     StoredChargePoint,
     TokenQuery,
     TokensFound,
-    Unbury,
 )
-from chargebridge.chargepoint.state import Settings
 from chargebridge.chargepoint.turn import (
-    ChargerTold,
+    ChargerReported,
     CloseLink,
     CommandCharger,
     CommandEnded,
@@ -50,7 +50,7 @@ from chargebridge.chargepoint.turn import (
     ReadStore,
     SendFrame,
     StoreRead,
-    Woken,
+    TimerFired,
 )
 from chargebridge.chargers.model import (
     Capability,
@@ -123,11 +123,11 @@ class MemoryStore:
                     )
                 case Dequeue(sequence):
                     del self.queue[sequence]
-                case Bury(sequence, _, reason):
+                case DeadLetter(sequence, _, reason):
                     self.dead.append((self.queue.pop(sequence), reason))
                     self.letters += 1
                     self.numbers.append(self.letters)
-                case Unbury(transaction, through, first_sequence):
+                case Redeliver(transaction, through, first_sequence):
                     self.unbury(transaction, through, first_sequence)
                 case Requeue(sequence, new_sequence):
                     self.queue_again(self.queue.pop(sequence), new_sequence)
@@ -272,7 +272,7 @@ class Bench:
 
     def start(self):
         """Build the charge point from the store, as a process does that has just begun."""
-        self.cp = ChargePoint(self.settings, self.store.load())
+        self.cp = VirtualChargePoint(self.settings, self.store.load())
         self.linked, self.open_call, self.pages = False, None, []
         self._take(self.cp.resume(self.now))
 
@@ -334,7 +334,7 @@ class Bench:
         while (at := self.cp.wake_at) <= until:
             assert at < inf
             self._pass(max(at - self.mono, 0.0))
-            self.turn(Woken())
+            self.turn(TimerFired())
             if answering:
                 self.settle()
         self._pass(until - self.mono)
@@ -411,7 +411,7 @@ class Bench:
     # --- the charger
 
     def tell(self, event):
-        return self.turn(ChargerTold(event))
+        return self.turn(ChargerReported(event))
 
     def reachable(self, yes=True):
         self.tell(Reachable(at_ms=self.utc_ms, reachable=yes))

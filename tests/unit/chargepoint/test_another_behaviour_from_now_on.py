@@ -4,7 +4,7 @@ import pytest
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.turn import Woken
+from chargebridge.chargepoint.turn import TimerFired
 from chargebridge.chargers.model import Configure, SetLimit
 
 pytestmark = pytest.mark.unit
@@ -24,8 +24,8 @@ def configure(bench, key, value):
 def go_by(bench, preset):
     """Do what a reload of the configuration does to a charge point."""
     bench.cp.adopt(structs.replace(bench.settings, behaviour=behaviour(preset)))
-    bench.cp.changed()
-    bench.turn(Woken())
+    bench.cp.mark_dirty()
+    bench.turn(TimerFired())
 
 
 def test_a_charger_that_charged_freely_asks_for_tokens_again(easee):

@@ -3,7 +3,7 @@
 import pytest
 
 from chargebridge.chargepoint.records import PutCached, Token
-from chargebridge.chargepoint.turn import Released
+from chargebridge.chargepoint.turn import ChargerReleased
 from chargebridge.chargers.model import (
     Authorize,
     Capability,
@@ -266,13 +266,13 @@ class TestAtTheReader:
 
     def test_an_answer_for_a_charger_that_was_released_means_nothing(self, ready):
         ready.token()
-        ready.turn(Released())
+        ready.turn(ChargerReleased())
         ready.answer()
         assert verdicts(ready) == []
 
     def test_the_verdict_on_one_token_is_none_on_another(self, ready):
         ready.token("GOOD")
-        ready.turn(Released())
+        ready.turn(ChargerReleased())
         ready.reachable()
         ready.state(S.AWAITING_TOKEN)
         ready.wait(1)

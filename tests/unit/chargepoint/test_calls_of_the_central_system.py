@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargebridge.chargepoint.state import load
+from chargebridge.chargepoint.model.state import load
 from chargebridge.chargepoint.turn import (
-    ChargerTold,
+    ChargerReported,
     FrameReceived,
     LinkClosed,
     Notice,
@@ -205,7 +205,7 @@ class TestTurns:
         charging.wait(1)
         readings = tuple(Reading(Quantity.CURRENT_A, 16.0, phase) for phase in (1, 2, 3))
         effects = charging.turn(
-            ChargerTold(Measured(at_ms=charging.utc_ms, readings=readings, session=1)),
+            ChargerReported(Measured(at_ms=charging.utc_ms, readings=readings, session=1)),
         )
         assert len(effects.records) == 1
         assert [type(output) for output in effects.outputs] == [SendFrame]

@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from chargebridge.chargepoint.turn import Assigned, Described, Released
+from chargebridge.chargepoint.turn import ChargerAssigned, ChargerDescribed, ChargerReleased
 from chargebridge.chargers.model import (
     Authorize,
     Capability,
@@ -49,13 +49,13 @@ def newcomer(new_bench):
 
 def come(bench, assigned):
     bench.turn(assigned)
-    bench.turn(Described(INFO))
+    bench.turn(ChargerDescribed(INFO))
     bench.reachable()
 
 
 class TestComing:
     def test_what_limited_it_elsewhere_is_ended(self, newcomer):
-        come(newcomer, Assigned(3, newcomer.utc_ms, 1000))
+        come(newcomer, ChargerAssigned(3, newcomer.utc_ms, 1000))
         assert [command.plan for command in newcomer.asked(StorePlan)] == [None]
         newcomer.restart()
         newcomer.obey()
@@ -63,15 +63,15 @@ class TestComing:
         assert newcomer.cp.state.limit is None
 
     def test_so_is_a_plan_that_was_written_long_ago(self, newcomer):
-        come(newcomer, Assigned(0, 0, 0, profile_writes=((TODAY - DAYS_AGO, 1),)))
+        come(newcomer, ChargerAssigned(0, 0, 0, profile_writes=((TODAY - DAYS_AGO, 1),)))
         assert [command.plan for command in newcomer.asked(StorePlan)] == [None]
 
     def test_a_new_charger_is_left_in_peace(self, newcomer):
-        come(newcomer, Assigned(0, 0, 0))
+        come(newcomer, ChargerAssigned(0, 0, 0))
         assert newcomer.asked(StorePlan, SetLimit, SetAvailable, ClearCache) == []
 
     def test_it_forgets_the_tokens_that_were_accepted_elsewhere(self, newcomer):
-        come(newcomer, Assigned(3, newcomer.utc_ms, 1000))
+        come(newcomer, ChargerAssigned(3, newcomer.utc_ms, 1000))
         (clear,) = newcomer.asked(ClearCache)
         newcomer.done(clear, Outcome.REFUSED)
         newcomer.restart()
@@ -81,14 +81,14 @@ class TestComing:
         assert newcomer.asked(ClearCache) == []
 
     def test_one_without_a_memory_for_plans_is_not_limited_for_good(self, newcomer):
-        newcomer.turn(Assigned(3, newcomer.utc_ms, 1000))
-        newcomer.turn(Described(structs.replace(INFO, capabilities=frozenset({Capability.LIMIT}))))
+        newcomer.turn(ChargerAssigned(3, newcomer.utc_ms, 1000))
+        newcomer.turn(ChargerDescribed(structs.replace(INFO, capabilities=frozenset({Capability.LIMIT}))))
         newcomer.reachable()
         newcomer.obey()
         assert newcomer.cp.state.limit is None
 
     def test_one_that_was_made_unavailable_elsewhere_can_be_used_here(self, newcomer):
-        come(newcomer, Assigned(3, newcomer.utc_ms, 1000))
+        come(newcomer, ChargerAssigned(3, newcomer.utc_ms, 1000))
         assert [command.available for command in newcomer.asked(SetAvailable)] == [True]
 
 
@@ -97,23 +97,25 @@ class TestLeaving:
         bench = new_bench("easee-1.8").ready().charging()
         bench.wait(100)
         bench.energy(5000)
-        bench.turn(Released())
+        bench.turn(ChargerReleased())
         ((_, stop),) = bench.serve()[-1:]
         assert (stop["meterStop"], stop["timestamp"]) == (5000, "2026-01-02T10:01:41.000Z")
 
     def test_a_plan_on_its_way_into_its_memory_counts(self, new_bench):
         bench = new_bench("easee").ready()
         bench.ask("SetChargingProfile", {"connectorId": 1, "csChargingProfiles": TEN_AMPERE})
-        bench.turn(Released())
+        bench.turn(ChargerReleased())
         assert list(bench.store.profile_writes.values()) == [1]
 
 
 class TestOtherThanBefore:
     def test_without_a_memory_for_plans_it_is_limited_from_here(self, new_bench):
         bench = new_bench("easee").ready()
-        bench.turn(Described(INFO))
+        bench.turn(ChargerDescribed(INFO))
         limited(bench)
-        bench.turn(Described(structs.replace(INFO, capabilities=INFO.capabilities - {Capability.PLAN})))
+        bench.turn(
+            ChargerDescribed(structs.replace(INFO, capabilities=INFO.capabilities - {Capability.PLAN}))
+        )
         assert [command.limit_ma for command in bench.asked(SetLimit)] == [10_000]
 
     def test_av_2_one_that_is_disabled_by_somebody_else_is_enabled_again(self, ready):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargebridge.chargepoint.records import Told, ToldSession
-from chargebridge.chargepoint.turn import Assigned, ChargerTold, Released
+from chargebridge.chargepoint.records import ReportedSession, ReportedSpan
+from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReleased, ChargerReported
 from chargebridge.chargers.model import Measured, Quantity, Reading, SessionEnd, SessionEnded, SessionStarted
 
 pytestmark = pytest.mark.unit
@@ -70,21 +70,21 @@ class Installation:
 
     def move(self, place):
         """What a reload does."""
-        self.at.turn(Released())
+        self.at.turn(ChargerReleased())
         self.at.settle()
         rest = self.at.cp.abandoned
         self.at = self.benches[place]
         over = rest is None or rest.stopped_ms is not None
         history = self.told()
-        told = history[-1].told if history else Told(0, 0, 0)
+        told = history[-1].end if history else ReportedSession(0, 0, 0)
         if rest is not None:
             edge_ms = rest.stopped_ms if over else rest.sampled_ms
-            told = Told(rest.session, edge_ms, rest.register_wh)
-        older = tuple(one for one in history if one.told.session < told.session)
-        self.at.turn(Assigned(told.session, told.at_ms, told.register_wh, (), HORIZON_MS, older))
+            told = ReportedSession(rest.session, edge_ms, rest.register_wh)
+        older = tuple(one for one in history if one.end.session < told.session)
+        self.at.turn(ChargerAssigned(told.session, told.at_ms, told.register_wh, (), HORIZON_MS, older))
         if not over:
             self.at.turn(
-                ChargerTold(
+                ChargerReported(
                     SessionStarted(
                         at_ms=rest.sampled_ms,
                         session=rest.session,
@@ -101,8 +101,8 @@ class Installation:
         for number in numbers:
             parts = [one for one in self.transactions if one.session == number]
             end_ms = max(one.stopped_ms or one.sampled_ms for one in parts)
-            told = Told(number, end_ms, max(one.register_wh for one in parts))
-            found.append(ToldSession(min(one.meter_start_wh for one in parts), told))
+            told = ReportedSession(number, end_ms, max(one.register_wh for one in parts))
+            found.append(ReportedSpan(min(one.meter_start_wh for one in parts), told))
         return tuple(found)
 
     def account(self):
@@ -151,4 +151,4 @@ def test_every_wh_is_told_once_wherever_the_charger_was(new_bench, data):
         assert (told[0][0], told[-1][1]) == (start_wh, stop_wh), told
         assert all(one[1] == next_one[0] for one, next_one in pairwise(told)), told
     for bench in here.benches:
-        assert (bench.cp.running, bench.cp.state.held, bench.store.queue) == (None, (), {})
+        assert (bench.cp.running, bench.cp.state.waiting_events, bench.store.queue) == (None, (), {})

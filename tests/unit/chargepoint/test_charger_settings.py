@@ -67,7 +67,7 @@ class TestSettings:
         easee.done(first)
         easee.done(second)
         assert easee.cp.state.configured.authorize_offline is True
-        assert easee.cp.state.asked == ()
+        assert easee.cp.state.issued_commands == ()
 
     def test_a_charger_without_settings_is_left_alone(self, new_bench):
         bench = new_bench("easee", capabilities=frozenset({Capability.UNLOCK})).ready()

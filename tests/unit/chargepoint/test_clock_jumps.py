@@ -5,9 +5,9 @@ import json
 import pytest
 from msgspec import structs
 
-from chargebridge.chargepoint.heard import FUTURE_MS, Heard
-from chargebridge.chargepoint.sessions import END_AWAITED_S
-from chargebridge.chargepoint.timers import Timer
+from chargebridge.chargepoint.model.timers import Timer
+from chargebridge.chargepoint.rules.replays import FUTURE_MS, EventTimes
+from chargebridge.chargepoint.transactions.sessions import END_AWAITED_S
 from chargebridge.chargepoint.turn import SendFrame
 from chargebridge.chargers.model import (
     ChargerState,
@@ -415,12 +415,16 @@ class TestHeard:
     NOW_MS = 1_767_348_000_000
 
     def test_of_an_exact_repeat_it_knows_under_any_clock(self):
-        heard = Heard().with_event(self.NOW_MS, self.NOW_MS - DAY_MS).with_event(self.NOW_MS + 5, self.NOW_MS)
+        heard = (
+            EventTimes()
+            .with_event(self.NOW_MS, self.NOW_MS - DAY_MS)
+            .with_event(self.NOW_MS + 5, self.NOW_MS)
+        )
         assert heard.repeats(self.NOW_MS)
         assert heard.repeats(self.NOW_MS + 5)
 
     def test_what_has_become_the_past_is_kept_as_one_time(self):
-        heard = Heard()
+        heard = EventTimes()
         for second in range(100):
             heard = heard.with_event(self.NOW_MS + second * 1000, self.NOW_MS - DAY_MS)
         assert len(heard.ahead) == 8
@@ -428,11 +432,13 @@ class TestHeard:
 
     def test_it_never_goes_back(self):
         heard = (
-            Heard().with_event(self.NOW_MS, self.NOW_MS).with_event(self.NOW_MS + 9, self.NOW_MS - YEAR_MS)
+            EventTimes()
+            .with_event(self.NOW_MS, self.NOW_MS)
+            .with_event(self.NOW_MS + 9, self.NOW_MS - YEAR_MS)
         )
         assert (heard.until_ms, heard.ahead) == (self.NOW_MS, (self.NOW_MS + 9,))
 
     def test_unless_it_lies_in_a_future_that_no_clock_can_have_meant(self):
-        heard = Heard(self.NOW_MS + FUTURE_MS + 1)
+        heard = EventTimes(self.NOW_MS + FUTURE_MS + 1)
         assert not heard.is_later_than(self.NOW_MS, self.NOW_MS)
-        assert heard.with_event(self.NOW_MS, self.NOW_MS) == Heard(self.NOW_MS)
+        assert heard.with_event(self.NOW_MS, self.NOW_MS) == EventTimes(self.NOW_MS)

@@ -4,8 +4,7 @@ import pytest
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import PRESETS, Behaviour, BehaviourError, behaviour
-from chargebridge.chargepoint.configuration import check
-from chargebridge.chargepoint.keys import KEYS, InvalidValueError
+from chargebridge.chargepoint.rules.keys import KEYS, InvalidValueError, check
 from chargebridge.chargepoint.turn import SetPing
 from chargebridge.chargers.model import Capability
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chargebridge.chargepoint.data_transfer import RangeError, read_range
+from chargebridge.chargepoint.central_system.data_transfer import RangeError, read_range
 from chargebridge.chargers.model import Capability, OverrideSchedule, SessionEnd, SessionEnded
 
 pytestmark = pytest.mark.unit

@@ -68,7 +68,7 @@ def session(bench, *registers, refusing=()):
 
 
 def send_again(bench, transaction=None, ask=1):
-    bench.turn(OperatorAsked(ask, Operation.SEND_AGAIN, transaction))
+    bench.turn(OperatorAsked(ask, Operation.REDELIVER, transaction))
     return answer_of(bench)
 
 
@@ -78,7 +78,7 @@ def answer_of(bench):
     return (answers[-1].accepted, answers[-1].detail) if answers else None
 
 
-NOTHING = (False, "there is nothing that was given up")
+NOTHING = (False, "there are no dead letters")
 
 
 class TestHistory:
@@ -225,7 +225,7 @@ class TestSendingAgain:
         send_again(ready, 1, ask=1)
         assert send_again(ready, 1, ask=2) == (
             False,
-            "dead letters are being sent again; ask again when that is done",
+            "dead letters are being redelivered; try again when that is done",
         )
         ready.hold_pages = False
         ready.deliver_pages()
@@ -268,11 +268,11 @@ class TestSendingAgain:
 
     def test_they_are_counted(self, ready):
         session(ready, 1100, 1500, refusing=MESSAGES)
-        ready.turn(OperatorAsked(1, Operation.SEND_AGAIN))
+        ready.turn(OperatorAsked(1, Operation.REDELIVER))
         (notice,) = [
             output
             for output in ready.outputs
-            if isinstance(output, Notice) and output.kind is NoticeKind.SENT_AGAIN
+            if isinstance(output, Notice) and output.kind is NoticeKind.REDELIVERED
         ]
         assert (notice.times, notice.detail) == (3, "3 messages of transaction 1")
 
@@ -472,10 +472,10 @@ class Life:
             case "link":
                 bench.link_down() if bench.linked else bench.link_up()
             case "send again":
-                bench.turn(OperatorAsked(1, Operation.SEND_AGAIN))
+                bench.turn(OperatorAsked(1, Operation.REDELIVER))
             case "send again one":
                 number = self.random.randint(1, max(self.session, 1))
-                bench.turn(OperatorAsked(1, Operation.SEND_AGAIN, number))
+                bench.turn(OperatorAsked(1, Operation.REDELIVER, number))
             case "import" if bench.linked:
                 data = "start:'2026-01-02T00:00:00Z', stop:'2026-01-03T00:00:00Z'"
                 asked = {"vendorId": "no.easee", "messageId": "ImportEaseeSessions", "data": data}
@@ -521,7 +521,7 @@ class Life:
                 bench.link_up()
             while bench.open_call is not None:
                 bench.answer(self.process(*bench.calls[-1]))
-            bench.turn(OperatorAsked(1, Operation.SEND_AGAIN))
+            bench.turn(OperatorAsked(1, Operation.REDELIVER))
             bench.wait(min(max(bench.cp.wake_at - bench.mono, 0), 10))
 
 

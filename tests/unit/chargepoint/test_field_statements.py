@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chargebridge.chargepoint.behaviour import EVERY_MEASURAND, PRESETS
-from chargebridge.chargepoint.configuration import check
-from chargebridge.chargepoint.keys import InvalidValueError
+from chargebridge.chargepoint.rules.keys import InvalidValueError, check
 from chargebridge.chargepoint.turn import Notice, NoticeKind, SendFrame
 from chargebridge.chargers.model import (
     ChargerState,

@@ -12,9 +12,9 @@ from importlib.resources import files
 
 import pytest
 
-from chargebridge.chargepoint.keys import MAX_PROFILES
-from chargebridge.chargepoint.state import dump
-from chargebridge.chargepoint.triggers import MOST_WAITING
+from chargebridge.chargepoint.central_system.triggers import MOST_WAITING
+from chargebridge.chargepoint.model.state import dump
+from chargebridge.chargepoint.rules.keys import MAX_PROFILES
 from chargebridge.chargepoint.turn import CommandCharger, Notice, ReadStore
 from chargebridge.chargers.model import Authorize, ChargerState
 from chargebridge.emulators.central_system.validation import schema_error
@@ -528,7 +528,7 @@ class TestFloods:
             assert schema_error(f"{action}Response", answer.encode()) is None
         assert len(bench.pages) <= 2
         assert len(dump(cp.state)) < 5000
-        assert len({asked.purpose for asked in cp.state.asked}) == len(cp.state.asked)
+        assert len({asked.purpose for asked in cp.state.issued_commands}) == len(cp.state.issued_commands)
         assert len(cp.triggered) <= MOST_WAITING
         assert len(cp.profiles) <= MAX_PROFILES
         assert len(bench.store.profiles) == len(cp.profiles)

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.turn import SendFrame
 from chargebridge.chargers.model import ChargerState, Outcome, SessionEnd
 from chargebridge.emulators.central_system.validation import schema_error
@@ -226,7 +226,7 @@ class Life:
         bench.outputs.clear()
         bench.answers.clear()
         bench.calls.clear()
-        rebuilt = ChargePoint(bench.settings, bench.store.load())
+        rebuilt = VirtualChargePoint(bench.settings, bench.store.load())
         assert rebuilt.state == bench.cp.state
         assert rebuilt.profiles == bench.cp.profiles
         assert dict(rebuilt.configuration) == dict(bench.cp.configuration)

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from chargebridge.chargepoint.records import Told, ToldSession
-from chargebridge.chargepoint.sessions import HELD_AT_MOST, RUNS_AT_MOST, RUNS_REMEMBERED
-from chargebridge.chargepoint.timers import Timer
-from chargebridge.chargepoint.turn import Assigned, Notice, NoticeKind, Released, SendFrame
+from chargebridge.chargepoint.charger.reported_sessions import RUNS_AT_MOST, RUNS_REMEMBERED
+from chargebridge.chargepoint.model.timers import Timer
+from chargebridge.chargepoint.records import ReportedSession, ReportedSpan
+from chargebridge.chargepoint.transactions.sessions import WAITING_AT_MOST
+from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReleased, Notice, NoticeKind, SendFrame
 from chargebridge.chargers.model import (
     ChargerState,
     EndSession,
@@ -61,10 +62,10 @@ def ended(session, reason=SessionEnd.EV_DISCONNECTED):
 
 def lately(session):
     """A session as a store tells of it; of a number, as it was told whole."""
-    if isinstance(session, ToldSession):
+    if isinstance(session, ReportedSpan):
         return session
     _, start_wh, stopped_ms, stop_wh = edges(session)
-    return ToldSession(start_wh, Told(session, stopped_ms, stop_wh))
+    return ReportedSpan(start_wh, ReportedSession(session, stopped_ms, stop_wh))
 
 
 def hundredth(number):
@@ -202,7 +203,7 @@ class TestBeforeTheEndOfTheRunningOne:
         away.live(3500)
         assert tell(away, ended(2)) == [whole(1), whole(2), begun(3)]
         assert Timer.SESSION_END not in away.cp.timers
-        assert away.cp.state.held_until_ms is None
+        assert away.cp.state.end_awaited_until_ms is None
 
     @pytest.mark.parametrize("restart", [False, True], ids=["", "with a restart"])
     def test_az_2_who_stands_at_the_reader_waits_for_a_moment(self, away, restart):
@@ -309,22 +310,22 @@ class TestOlderThanTheRunningOne:
         assert away.cp.state.register_wh == edges(5)[3]
 
     def test_above_the_bound_the_oldest_is_told_at_once(self, away):
-        for session in range(1, HELD_AT_MOST + 3):
+        for session in range(1, WAITING_AT_MOST + 3):
             away.tell(started(90)) if session == 1 else None
             away.tell(ended(session))
-        assert len(away.cp.state.held) == HELD_AT_MOST
+        assert len(away.cp.state.waiting_events) == WAITING_AT_MOST
         away.tell(ended(90))
         away.settle()
         stops = [transaction.session for _, transaction in sorted(away.store.transactions.items())]
-        assert stops == [90, *range(1, HELD_AT_MOST + 3)]
+        assert stops == [90, *range(1, WAITING_AT_MOST + 3)]
         assert away.store.transactions[2].stopped_ms == edges(1)[2]
 
     def test_above_the_bound_the_end_of_the_running_one_is_not_awaited(self, away):
         away.tell(started(1))
-        for session in range(2, HELD_AT_MOST + 3):
+        for session in range(2, WAITING_AT_MOST + 3):
             away.tell(ended(session))
         away.settle()
-        assert account(away)[1:] == [whole(session) for session in range(2, HELD_AT_MOST + 3)]
+        assert account(away)[1:] == [whole(session) for session in range(2, WAITING_AT_MOST + 3)]
 
 
 class TestRemembering:
@@ -359,8 +360,8 @@ class TestRemembering:
             away.utc_ms = max(away.utc_ms, edges(number)[2])
             away.tell(ended(number))
             away.settle()
-        assert len(away.cp.state.told_sessions) == RUNS_AT_MOST
-        assert away.cp.state.told_sessions[0].first == 2
+        assert len(away.cp.state.reported_sessions) == RUNS_AT_MOST
+        assert away.cp.state.reported_sessions[0].first == 2
 
     def test_where_numbers_have_gaps_registers_show_that_nothing_is_missing(self, away):
         history = [hundredth(number) for number in range(1, 301)]
@@ -368,7 +369,7 @@ class TestRemembering:
         for event in history:
             away.tell(event)
             away.settle()
-        assert len(away.cp.state.told_sessions) == RUNS_REMEMBERED
+        assert len(away.cp.state.reported_sessions) == RUNS_REMEMBERED
         for event in (missing, *history):
             away.tell(event)
             away.settle()
@@ -452,7 +453,7 @@ class TestRemembering:
                 bench.boot()
             tell(bench, event)
         assert sorted(account(bench)) == [whole(session) for session in sessions]
-        assert (bench.cp.running, bench.cp.state.held, bench.store.queue) == (None, (), {})
+        assert (bench.cp.running, bench.cp.state.waiting_events, bench.store.queue) == (None, (), {})
 
 
 class TestAnotherCharger:
@@ -462,7 +463,7 @@ class TestAnotherCharger:
             away,
             Measured(at_ms=edges(6)[0] + 1000, readings=(Reading(Quantity.ENERGY_WH, 1650),), session=6),
         )
-        away.turn(Released())
+        away.turn(ChargerReleased())
         away.settle()
         begins_ms, begins_wh, _, _ = edges(6)
         assert account(away) == [
@@ -470,12 +471,12 @@ class TestAnotherCharger:
             whole(3),
             (*begun(6), format_utc(begins_ms + 1000), 1650, "Other"),
         ]
-        assert away.cp.state.held == ()
+        assert away.cp.state.waiting_events == ()
         assert away.cp.abandoned.session == 6
 
     def test_the_newest_may_be_over(self, away):
         tell(away, started(5), ended(6))
-        away.turn(Released())
+        away.turn(ChargerReleased())
         away.settle()
         assert account(away)[1:] == [whole(6)]
         assert (away.cp.abandoned.session, away.cp.abandoned.stopped_ms) == (6, edges(6)[2])
@@ -486,21 +487,21 @@ class TestAnotherCharger:
         away.restart()
         away.boot()
         assert [transaction.charger for transaction in away.store.transactions.values()] == ["sim/SIM1"] * 3
-        assert away.cp.state.told_sessions == ()
+        assert away.cp.state.reported_sessions == ()
 
     def test_what_was_told_elsewhere_is_told_once(self, away):
-        away.turn(Assigned(5, edges(5)[2], edges(5)[3]))
+        away.turn(ChargerAssigned(5, edges(5)[2], edges(5)[3]))
         assert tell(away, ended(4), ended(5), started(5), ended(6)) == [whole(6)]
 
     def moved(self, new_bench, away, *numbers):
         """Move the charger to another charge point, where only the store knows what these have told of it."""
-        away.turn(Released())
+        away.turn(ChargerReleased())
         away.settle()
         other = new_bench("easee").ready()
         other.utc_ms = away.utc_ms
         *older, newest = (lately(number) for number in numbers)
-        edge = newest.told
-        other.turn(Assigned(edge.session, edge.at_ms, edge.register_wh, (), T0_MS, tuple(older)))
+        edge = newest.end
+        other.turn(ChargerAssigned(edge.session, edge.at_ms, edge.register_wh, (), T0_MS, tuple(older)))
         return other
 
     def test_a_record_that_comes_after_it_has_moved_is_told_by_the_new_one(self, new_bench, away):
@@ -523,7 +524,7 @@ class TestAnotherCharger:
         away.live(3600)
         (assumed, _) = account(away)
         stopped, stop_wh = assumed[3:5]
-        other = self.moved(new_bench, away, ToldSession(1200, Told(2, edges(2)[0], stop_wh)), 4)
+        other = self.moved(new_bench, away, ReportedSpan(1200, ReportedSession(2, edges(2)[0], stop_wh)), 4)
         assert stop_wh < edges(2)[3]
         assert tell(other, ended(2), ended(2)) == [("TAG2", stopped, stop_wh, *whole(2)[3:])]
 
@@ -656,11 +657,3 @@ class TestReasons:
     def test_tx_17_a_power_cut_is_one_even_if_a_reset_was_asked_for(self, charging, kind):
         self.reset(charging, kind)
         assert self.ends(charging, SessionEnd.POWER_LOSS) == "PowerLoss"
-
-
-@pytest.mark.parametrize("id_tag", ["sessions", "charger_ms", "token_ms", "restarted_ms"])
-def test_what_was_told_stays_known_whatever_a_token_is_called(away, id_tag):
-    tell(away, ended(1), started(2), structs.replace(started(3), id_tag=id_tag))
-    away.restart()
-    away.boot()
-    assert tell(away, ended(1), ended(2)) == [whole(1), whole(2), (id_tag, *begun(3)[1:])]

@@ -3,7 +3,14 @@
 import pytest
 
 from chargebridge.chargepoint.records import ListFound, ListQuery, PutCached, Token
-from chargebridge.chargepoint.turn import Assigned, Described, NoticeKind, ReadStore, Released, StoreRead
+from chargebridge.chargepoint.turn import (
+    ChargerAssigned,
+    ChargerDescribed,
+    ChargerReleased,
+    NoticeKind,
+    ReadStore,
+    StoreRead,
+)
 from chargebridge.chargers.model import Authorize, Capability, ChargerInfo, KeepList, ListedToken
 
 pytestmark = pytest.mark.unit
@@ -360,22 +367,22 @@ class TestCopyOfTheCharger:
         assert bench.asked(KeepList) == []
 
     def test_another_charger_gets_it_too(self, three):
-        three.turn(Released())
+        three.turn(ChargerReleased())
         three.reachable()
         (command,) = three.asked(KeepList)
         assert command.version == 5
 
     def test_a_charger_that_comes_is_rid_of_the_list_it_had_elsewhere(self, ready):
-        ready.turn(Released())
-        ready.turn(Assigned(session=3, at_ms=ready.utc_ms, register_wh=100))
+        ready.turn(ChargerReleased())
+        ready.turn(ChargerAssigned(session=3, at_ms=ready.utc_ms, register_wh=100))
         capabilities = frozenset({Capability.LOCAL_LIST})
-        ready.turn(Described(ChargerInfo("EH9", "Easee", "Home", capabilities=capabilities)))
+        ready.turn(ChargerDescribed(ChargerInfo("EH9", "Easee", "Home", capabilities=capabilities)))
         ready.reachable()
         (command,) = ready.asked(KeepList)
         assert (command.version, command.tokens) == (0, ())
 
     def test_no_list_stays_in_memory(self, three):
-        assert (three.cp.giving, three.cp.held_list, three.cp.verdicts) == (None, None, ())
+        assert (three.cp.list_transfer, three.cp.held_list, three.cp.token_statuses) == (None, None, ())
         assert b"GOOD" not in three.store.document
 
 

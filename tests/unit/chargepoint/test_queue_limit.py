@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import EVERY_MEASURAND
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.turn import Notice, NoticeKind
 from chargebridge.chargers.model import Measured, Quantity, Reading
 from chargebridge.ocpp16.timestamps import parse_timestamp
@@ -246,8 +246,8 @@ class TestAtIntervals:
 class TestNotices:
     def test_q_7_each_is_counted_and_the_first_of_an_outage_is_told(self, offline):
         charge(offline, 50)
-        assert notices(offline, NoticeKind.SAMPLE_LEFT_OUT) == 41 * [""]
-        assert notices(offline, NoticeKind.QUEUE_TIGHT) == [
+        assert notices(offline, NoticeKind.SAMPLE_DROPPED) == 41 * [""]
+        assert notices(offline, NoticeKind.QUEUE_NEAR_LIMIT) == [
             "10 messages wait, of 20 at most: not every sample is queued"
         ]
 
@@ -256,7 +256,7 @@ class TestNotices:
         delivered(offline)
         offline.link_down()
         charge(offline, 50)
-        assert len(notices(offline, NoticeKind.QUEUE_TIGHT)) == 2
+        assert len(notices(offline, NoticeKind.QUEUE_NEAR_LIMIT)) == 2
 
     def test_q_7_not_while_one_of_those_that_waited_still_does(self, offline):
         charge(offline, 100)
@@ -265,7 +265,7 @@ class TestNotices:
             offline.answer()
         offline.link_down()
         charge(offline, 300)
-        assert len(notices(offline, NoticeKind.QUEUE_TIGHT)) == 1
+        assert len(notices(offline, NoticeKind.QUEUE_NEAR_LIMIT)) == 1
 
 
 class TestSettings:
@@ -357,7 +357,7 @@ def test_q_7_in_any_life_start_and_stop_are_delivered_in_order(new_bench, limit,
         life.act(what, argument)
         if what != "session":
             assert len(bench.store.queue) <= max(before, limit)
-        rebuilt = ChargePoint(bench.settings, bench.store.load())
+        rebuilt = VirtualChargePoint(bench.settings, bench.store.load())
         assert rebuilt.running == bench.cp.running
     if life.running:
         life.act("session", None)

@@ -3,8 +3,8 @@
 import pytest
 from msgspec import structs
 
-from chargebridge.chargepoint.sessions import HELD_AT_MOST
-from chargebridge.chargepoint.turn import Notice, NoticeKind, Released
+from chargebridge.chargepoint.transactions.sessions import WAITING_AT_MOST
+from chargebridge.chargepoint.turn import ChargerReleased, Notice, NoticeKind
 from chargebridge.chargers.model import SessionEnd, SessionEnded, SessionStarted
 
 pytestmark = pytest.mark.unit
@@ -112,7 +112,7 @@ def test_one_that_waits_for_its_turn_is_still_one_that_was_rebuilt(away):
 
 
 def test_so_is_one_that_is_told_before_its_turn_since_too_many_wait(away):
-    tell(away, started(90), *(rebuilt(session) for session in range(1, HELD_AT_MOST + 2)))
+    tell(away, started(90), *(rebuilt(session) for session in range(1, WAITING_AT_MOST + 2)))
     assert kept(away)[1] == (1, "MISSED", 90, True)
 
 
@@ -160,7 +160,7 @@ def test_the_log_warns_once_of_each_session_that_was_rebuilt(away):
 
 def test_one_that_waits_when_the_charger_goes_is_told_as_rebuilt(away):
     tell(away, started(5), rebuilt(6))
-    away.turn(Released())
+    away.turn(ChargerReleased())
     away.settle()
     assert kept(away)[1:] == [(6, "MISSED", 90, True)]
     assert away.cp.abandoned.rebuilt

@@ -122,7 +122,7 @@ class TestUnlock:
         ready.wait(61)
         ready.reachable()
         assert ready.asked() == []
-        assert ready.cp.state.asked == ()
+        assert ready.cp.state.issued_commands == ()
 
     @pytest.mark.parametrize("documented", [False, True])
     def test_it_changes_the_configuration_only_if_documented(self, new_bench, documented):
@@ -292,7 +292,7 @@ class TestOperator:
 
     def test_stops_a_transaction(self, charging):
         assert self.ask(charging, Operation.STOP_TRANSACTION) == [
-            OperatorAnswered(5, True, "asked of the charger")
+            OperatorAnswered(5, True, "passed on to the charger")
         ]
         assert kinds(charging) == [EndSession]
         charging.end()
@@ -305,7 +305,7 @@ class TestOperator:
         ]
 
     def test_resets(self, ready):
-        assert self.ask(ready, Operation.RESET) == [OperatorAnswered(5, True, "asked of the charger")]
+        assert self.ask(ready, Operation.RESET) == [OperatorAnswered(5, True, "passed on to the charger")]
         assert kinds(ready) == [Reboot]
 
     def test_unlocks_and_hears_when_the_charger_has_tried(self, ready):
@@ -335,7 +335,7 @@ class TestOperator:
         bench = new_bench(capabilities=frozenset()).ready()
         assert self.ask(bench, operation) == [OperatorAnswered(5, False, detail)]
 
-    @pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.SEND_AGAIN}))
+    @pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.REDELIVER}))
     def test_a_charger_that_cannot_be_reached(self, charging, operation):
         charging.reachable(False)
         assert self.ask(charging, operation) == [OperatorAnswered(5, False, "the charger cannot be reached")]
@@ -354,4 +354,4 @@ def test_the_outcome_of_an_unknown_command_means_nothing(ready):
     ready.settle()
     (command,) = ready.asked()
     ready.done(Reboot(number=99, expires_ms=0), Outcome.REFUSED)
-    assert ready.cp.state.asked[0].command == command
+    assert ready.cp.state.issued_commands[0].command == command

@@ -11,7 +11,7 @@ from jsonschema import Draft4Validator
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import EVERY_MEASURAND, behaviour
-from chargebridge.chargepoint.turn import Released
+from chargebridge.chargepoint.turn import ChargerReleased
 from chargebridge.chargers.model import Measured, Quantity, Reading
 from chargebridge.ocpp16.timestamps import parse_timestamp
 
@@ -191,7 +191,7 @@ class TestInterval:
         assert told(bench, 300) == []
 
     def test_nor_after_the_charger_has_gone_to_another(self, charging):
-        charging.turn(Released())
+        charging.turn(ChargerReleased())
         assert told(charging, 300) == []
 
     def test_tx_7_they_wait_for_the_answer_to_the_start_and_take_its_id(self, new_bench):

@@ -9,14 +9,14 @@ from decimal import Decimal
 import pytest
 from msgspec import structs
 
-from chargebridge.chargepoint.schedules import (
-    Circumstances,
+from chargebridge.chargepoint.rules.schedules import (
+    EvaluationContext,
     Installed,
-    Stretch,
+    LimitInterval,
+    limit_intervals,
     limit_ma,
     next_change_ms,
     prevailing,
-    stretches,
 )
 from chargebridge.clock import format_utc
 from chargebridge.ocpp16.datatypes import ChargingProfile, ChargingSchedule, ChargingSchedulePeriod
@@ -41,7 +41,9 @@ X_MS = parse_timestamp(X)
 LONG_AGO = "2024-01-01T00:00:00Z"
 DAY_S = 86_400
 
-STANDARD = Circumstances(merged=True, connector=1, charging_since_ms=None, now_ms=X_MS, hardware_ma=80_000)
+STANDARD = EvaluationContext(
+    merged=True, connector=1, charging_since_ms=None, now_ms=X_MS, hardware_ma=80_000
+)
 OVERRIDING = structs.replace(STANDARD, merged=False)
 
 
@@ -92,10 +94,10 @@ def composite(
     profiles: list[Installed],
     duration: int,
     unit: ChargingRateUnitType = A,
-    circumstances: Circumstances = STANDARD,
+    context: EvaluationContext = STANDARD,
 ) -> str:
-    x_ms = circumstances.now_ms
-    found = stretches(profiles, circumstances, x_ms, x_ms + duration * 1000, unit)
+    x_ms = context.now_ms
+    found = limit_intervals(profiles, context, x_ms, x_ms + duration * 1000, unit)
     return "".join(f"[{(stretch.at_ms - x_ms) / 1000:g}:{stretch.limit}]" for stretch in found)
 
 
@@ -126,7 +128,7 @@ class TestWorkedExamples:
     def test_example_4_a_weekly_night_ends_on_tuesday_morning(self) -> None:
         tuesday = structs.replace(STANDARD, now_ms=parse_timestamp("2024-05-14T05:00Z"))
         night = profile((0, "32"), level=1, start="2024-01-01T22:00Z", recurs=WEEKLY, duration=28_800)
-        assert composite([night, profile((0, "6"))], 7200, circumstances=tuesday) == "[0:32.0][3600:6.0]"
+        assert composite([night, profile((0, "6"))], 7200, context=tuesday) == "[0:32.0][3600:6.0]"
 
     def test_example_5_a_relative_profile_counts_from_the_start_of_its_transaction(self) -> None:
         charging = structs.replace(STANDARD, charging_since_ms=X_MS - 500_000)
@@ -134,7 +136,7 @@ class TestWorkedExamples:
             (0, "20"), (600, "12"), (1200, "8"), purpose=TX, connector=1, start=None, duration=1500
         )
         assert (
-            composite([relative, profile((0, "10"))], 1500, circumstances=charging)
+            composite([relative, profile((0, "10"))], 1500, context=charging)
             == "[0:20.0][100:12.0][700:8.0][1000:10.0]"
         )
 
@@ -146,7 +148,7 @@ class TestWorkedExamples:
         of_all, of_one = profile((0, "16")), profile((0, "10"), connector=1)
         second = structs.replace(STANDARD, connector=2)
         assert composite([of_all, of_one], 60) == "[0:10.0]"
-        assert composite([of_all, of_one], 60, circumstances=second) == "[0:16.0]"
+        assert composite([of_all, of_one], 60, context=second) == "[0:16.0]"
         assert composite([of_all], 60) == "[0:16.0]"
 
     def test_example_8_what_lies_beyond_one_recurrence_is_never_executed(self) -> None:
@@ -160,7 +162,7 @@ class TestWorkedExamples:
 
     def test_example_10_watts_on_one_phase(self) -> None:
         single = profile((0, "3680"), unit=W, phases=1)
-        assert stretches([single], STANDARD, X_MS, X_MS, A) == [Stretch(X_MS, Decimal(16), 1)]
+        assert limit_intervals([single], STANDARD, X_MS, X_MS, A) == [LimitInterval(X_MS, Decimal(16), 1)]
 
     def test_example_11_a_duration_shorter_than_the_periods_cuts_them(self) -> None:
         high = profile((0, "10"), (100, "20"), (300, "30"), level=1, start=X, duration=200)
@@ -218,21 +220,21 @@ class TestPurposes:
     )
 
     def test_merged_the_lower_one_of_maximum_and_default_counts(self) -> None:
-        assert composite([*self.PROFILES], 180, circumstances=STANDARD) == "[0:16.0]"
+        assert composite([*self.PROFILES], 180, context=STANDARD) == "[0:16.0]"
 
     def test_not_merged_an_active_default_overrides_the_maximum(self) -> None:
-        assert composite([*self.PROFILES], 180, circumstances=OVERRIDING) == "[0:16.0][60:25.0][120:16.0]"
+        assert composite([*self.PROFILES], 180, context=OVERRIDING) == "[0:16.0][60:25.0][120:16.0]"
 
     def test_not_merged_a_transaction_profile_can_only_lower_what_the_others_give(self) -> None:
         of_transaction = profile((0, "32"), (90, "10"), purpose=TX, connector=1, start=X)
         assert (
-            composite([*self.PROFILES, of_transaction], 180, circumstances=OVERRIDING)
+            composite([*self.PROFILES, of_transaction], 180, context=OVERRIDING)
             == "[0:16.0][60:25.0][90:10.0]"
         )
 
     def test_not_merged_a_transaction_profile_alone_is_the_limit(self) -> None:
         alone = profile((0, "20"), purpose=TX, connector=1)
-        assert composite([alone], 60, circumstances=OVERRIDING) == "[0:20.0]"
+        assert composite([alone], 60, context=OVERRIDING) == "[0:20.0]"
 
 
 class TestConnectors:
@@ -243,7 +245,7 @@ class TestConnectors:
         whole = structs.replace(STANDARD, connector=0)
         default = profile((0, "10"), (60, "20"), connector=1, start=X)
         maximum = profile((0, "16"), purpose=MAX)
-        assert composite([default, maximum], 120, circumstances=whole) == "[0:10.0][60:16.0]"
+        assert composite([default, maximum], 120, context=whole) == "[0:10.0][60:16.0]"
 
 
 class TestUnitsAndPhases:
@@ -263,12 +265,12 @@ class TestUnitsAndPhases:
         single = structs.replace(STANDARD, phases=1)
         for limit, unit in (("10", A), ("6900", W)):
             three = profile((0, limit), unit=unit, phases=3)
-            assert stretches([three], single, X_MS, X_MS, A) == [Stretch(X_MS, Decimal(10), 3)]
+            assert limit_intervals([three], single, X_MS, X_MS, A) == [LimitInterval(X_MS, Decimal(10), 3)]
 
     @pytest.mark.parametrize("phases", [0, -1])
     def test_a_number_of_phases_that_cannot_be_counts_as_not_given(self, phases: int) -> None:
         odd = profile((0, "6900"), unit=W, phases=phases)
-        assert stretches([odd], STANDARD, X_MS, X_MS, A) == [Stretch(X_MS, Decimal(10), 3)]
+        assert limit_intervals([odd], STANDARD, X_MS, X_MS, A) == [LimitInterval(X_MS, Decimal(10), 3)]
 
     def test_sc_24_limits_are_rounded_down_to_one_decimal(self) -> None:
         assert composite([profile((0, "6000"), unit=W)], 0, A) == "[0:8.6]"  # 8.695...
@@ -276,8 +278,8 @@ class TestUnitsAndPhases:
 
     def test_sc_24_without_any_limit_the_hardware_is_the_limit(self) -> None:
         single = structs.replace(STANDARD, hardware_ma=16_050, phases=1)
-        assert stretches([], single, X_MS, X_MS + 1, A) == [Stretch(X_MS, Decimal(16), 1)]
-        assert stretches([], single, X_MS, X_MS + 1, W) == [Stretch(X_MS, Decimal("3691.5"), 1)]
+        assert limit_intervals([], single, X_MS, X_MS + 1, A) == [LimitInterval(X_MS, Decimal(16), 1)]
+        assert limit_intervals([], single, X_MS, X_MS + 1, W) == [LimitInterval(X_MS, Decimal("3691.5"), 1)]
 
     def test_sc_24_no_profile_lifts_the_limit_above_the_hardware(self) -> None:
         assert composite([profile((0, "125"))], 60) == "[0:80.0]"
@@ -286,14 +288,16 @@ class TestUnitsAndPhases:
     def test_sc_24_neighbours_of_equal_limit_are_one_but_not_if_their_phases_differ(self) -> None:
         first = profile((0, "10"), (30, "10"), start=X, duration=60, level=1)
         on_one_phase = profile((0, "10"), phases=1)
-        assert stretches([first, on_one_phase], STANDARD, X_MS, X_MS + 90_000, A) == [
-            Stretch(X_MS, Decimal(10), 3),
-            Stretch(X_MS + 60_000, Decimal(10), 1),
+        assert limit_intervals([first, on_one_phase], STANDARD, X_MS, X_MS + 90_000, A) == [
+            LimitInterval(X_MS, Decimal(10), 3),
+            LimitInterval(X_MS + 60_000, Decimal(10), 1),
         ]
 
     def test_of_equal_limits_that_of_the_transaction_says_the_phases(self) -> None:
         default, maximum = profile((0, "16"), phases=1), profile((0, "16"), purpose=MAX, phases=3)
-        assert stretches([maximum, default], STANDARD, X_MS, X_MS, A) == [Stretch(X_MS, Decimal(16), 1)]
+        assert limit_intervals([maximum, default], STANDARD, X_MS, X_MS, A) == [
+            LimitInterval(X_MS, Decimal(16), 1)
+        ]
 
     def test_a_limit_of_zero_is_a_limit_and_less_is_no_less(self) -> None:
         assert limit_ma([profile((0, "0"))], STANDARD, X_MS) == 0
@@ -369,7 +373,7 @@ class TestTime:
             ),
         )
         charging = structs.replace(STANDARD, charging_since_ms=X_MS - 500_000)
-        assert composite([floating], 700, circumstances=charging) == "[0:20.0][100:12.0]"
+        assert composite([floating], 700, context=charging) == "[0:20.0][100:12.0]"
         assert composite([floating], 700) == "[0:20.0][600:12.0]"
 
     def test_a_relative_profile_is_deaf_to_the_start_in_its_schedule(self) -> None:
@@ -383,11 +387,11 @@ class TestTime:
 
     def test_a_month_of_hours_is_seven_hundred_and_twenty_stretches(self) -> None:
         hourly = profile(*((hour * 3600, str(6 + hour)) for hour in range(24)), start=X, recurs=DAILY)
-        month = stretches([hourly], STANDARD, X_MS, X_MS + 30 * DAY_S * 1000, A)
+        month = limit_intervals([hourly], STANDARD, X_MS, X_MS + 30 * DAY_S * 1000, A)
         assert len(month) == 720
-        assert month[-1] == Stretch(X_MS + 719 * 3_600_000, Decimal(29), 3)
+        assert month[-1] == LimitInterval(X_MS + 719 * 3_600_000, Decimal(29), 3)
 
 
-def _of_march(profiles: list[Installed]) -> list[Stretch]:
+def _of_march(profiles: list[Installed]) -> list[LimitInterval]:
     from_ms, until_ms = parse_timestamp("2024-03-30T00:00Z"), parse_timestamp("2024-04-02T00:00Z")
-    return stretches(profiles, STANDARD, from_ms, until_ms, A)
+    return limit_intervals(profiles, STANDARD, from_ms, until_ms, A)

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargebridge.chargepoint.schedules import (
-    Circumstances,
+from chargebridge.chargepoint.rules.schedules import (
+    EvaluationContext,
     Installed,
+    limit_intervals,
     limit_ma,
     next_change_ms,
     prevailing,
-    stretches,
 )
 from chargebridge.ocpp16.datatypes import ChargingProfile, ChargingSchedule, ChargingSchedulePeriod
 from chargebridge.ocpp16.enums import (
@@ -107,7 +107,7 @@ many_kept = st.lists(kept(), min_size=1, max_size=6, unique_by=place)
 half_seconds = st.integers(-8, 30).map(lambda number: T0_MS + number * STEP_MS)
 days_later = st.sampled_from((0, 1, 7, 8)).map(lambda days: days * DAY_S * 1000)
 circumstances_of = st.builds(
-    Circumstances,
+    EvaluationContext,
     merged=st.booleans(),
     connector=st.integers(0, 2),
     charging_since_ms=st.none() | half_seconds,
@@ -121,16 +121,16 @@ def milliseconds(text):
     return (datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
-def active(profile, circumstances, at_ms):
+def active(profile, context, at_ms):
     """The period of a profile that holds at a moment, or nothing."""
     if profile.valid_from is not None and at_ms < milliseconds(profile.valid_from):
         return None
     if profile.valid_to is not None and at_ms >= milliseconds(profile.valid_to):
         return None
     schedule = profile.charging_schedule
-    start_ms = circumstances.charging_since_ms
+    start_ms = context.charging_since_ms
     if start_ms is None:
-        start_ms = circumstances.now_ms
+        start_ms = context.now_ms
     if profile.charging_profile_kind != "Relative" and schedule.start_schedule is not None:
         start_ms = milliseconds(schedule.start_schedule)
     recurrence_s = {None: None, "Daily": DAY_S, "Weekly": WEEK_S}[profile.recurrency_kind]
@@ -142,43 +142,43 @@ def active(profile, circumstances, at_ms):
     return [period for period in schedule.charging_schedule_period if period.start_period <= offset_s][-1]
 
 
-def highest(profiles, circumstances, purpose, at_ms):
+def highest(profiles, context, purpose, at_ms):
     """The prevailing profile of a purpose with its period, or nothing."""
-    connector = circumstances.connector or 1
+    connector = context.connector or 1
     best = None
     for installed in profiles:
         if installed.profile.charging_profile_purpose is not purpose:
             continue
         if installed.connector not in (0, connector):
             continue
-        period = active(installed.profile, circumstances, at_ms)
+        period = active(installed.profile, context, at_ms)
         rank = (installed.profile.stack_level, installed.connector)
         if period is not None and (best is None or rank > best[0]):
             best = rank, installed, period
     return best[1:] if best else None
 
 
-def converted(found, unit, circumstances):
+def converted(found, unit, context):
     installed, period = found
     limit, phases = Fraction(period.limit), period.number_phases or 3
     given = installed.profile.charging_schedule.charging_rate_unit
     if given is unit:
         return limit
     if unit == "A":
-        return limit / (circumstances.voltage_v * phases)
+        return limit / (context.voltage_v * phases)
     # A charger with fewer phases draws on those that it has.
-    return limit * circumstances.voltage_v * min(phases, circumstances.phases)
+    return limit * context.voltage_v * min(phases, context.phases)
 
 
-def limit_at(profiles, circumstances, unit, at_ms):
+def limit_at(profiles, context, unit, at_ms):
     """The exact limit at a moment."""
     maximum, default, transaction = (
-        highest(profiles, circumstances, purpose, at_ms) for purpose in (MAX, DEFAULT, TX)
+        highest(profiles, context, purpose, at_ms) for purpose in (MAX, DEFAULT, TX)
     )
-    ampere = Fraction(circumstances.hardware_ma, 1000)
-    limits = [ampere if unit == "A" else ampere * circumstances.voltage_v * circumstances.phases]
-    chosen = [transaction or default, maximum] if circumstances.merged else [transaction, default or maximum]
-    limits += [converted(found, unit, circumstances) for found in chosen if found]
+    ampere = Fraction(context.hardware_ma, 1000)
+    limits = [ampere if unit == "A" else ampere * context.voltage_v * context.phases]
+    chosen = [transaction or default, maximum] if context.merged else [transaction, default or maximum]
+    limits += [converted(found, unit, context) for found in chosen if found]
     return min(limits)
 
 
@@ -188,41 +188,39 @@ def tenths(limit):
 
 @settings(max_examples=150, deadline=None)
 @given(many_kept, circumstances_of, half_seconds, days_later, st.sampled_from(ChargingRateUnitType))
-def test_stretches_say_at_each_moment_what_the_pseudo_code_says(
-    profiles, circumstances, from_ms, later_ms, unit
-):
+def test_stretches_say_at_each_moment_what_the_pseudo_code_says(profiles, context, from_ms, later_ms, unit):
     from_ms += later_ms
-    found = stretches(profiles, circumstances, from_ms, from_ms + WINDOW_MS, unit)
+    found = limit_intervals(profiles, context, from_ms, from_ms + WINDOW_MS, unit)
     assert found[0].at_ms == from_ms
     for one, other in pairwise(found):
         assert one.at_ms < other.at_ms
         assert one[1:] != other[1:]
     for at_ms in range(from_ms, from_ms + WINDOW_MS, STEP_MS):
         limit = [stretch.limit for stretch in found if stretch.at_ms <= at_ms][-1]
-        assert limit == tenths(limit_at(profiles, circumstances, unit, at_ms))
+        assert limit == tenths(limit_at(profiles, context, unit, at_ms))
 
 
 @settings(max_examples=100, deadline=None)
 @given(many_kept, circumstances_of, half_seconds, days_later)
 def test_at_a_moment_limit_and_prevailing_profiles_are_those_of_the_pseudo_code(
-    profiles, circumstances, at_ms, later_ms
+    profiles, context, at_ms, later_ms
 ):
     at_ms += later_ms
-    ampere = limit_at(profiles, circumstances, ChargingRateUnitType.A, at_ms)
-    assert limit_ma(profiles, circumstances, at_ms) == floor(ampere * 10) * 100
+    ampere = limit_at(profiles, context, ChargingRateUnitType.A, at_ms)
+    assert limit_ma(profiles, context, at_ms) == floor(ampere * 10) * 100
     for purpose in ChargingProfilePurposeType:
-        expected = highest(profiles, circumstances, purpose, at_ms)
-        assert prevailing(profiles, circumstances, purpose, at_ms) is (expected[0] if expected else None)
+        expected = highest(profiles, context, purpose, at_ms)
+        assert prevailing(profiles, context, purpose, at_ms) is (expected[0] if expected else None)
 
 
 @settings(max_examples=100, deadline=None)
 @given(many_kept, circumstances_of, half_seconds, days_later)
-def test_nothing_changes_before_the_next_change(profiles, circumstances, after_ms, later_ms):
+def test_nothing_changes_before_the_next_change(profiles, context, after_ms, later_ms):
     after_ms += later_ms
-    change_ms = next_change_ms(profiles, circumstances, after_ms)
+    change_ms = next_change_ms(profiles, context, after_ms)
     assert change_ms is None or change_ms > after_ms
     quiet_until_ms = after_ms + WINDOW_MS if change_ms is None else min(change_ms, after_ms + WINDOW_MS)
     for unit in ChargingRateUnitType:
-        now = limit_at(profiles, circumstances, unit, after_ms)
+        now = limit_at(profiles, context, unit, after_ms)
         for at_ms in range(after_ms, quiet_until_ms, STEP_MS):
-            assert limit_at(profiles, circumstances, unit, at_ms) == now
+            assert limit_at(profiles, context, unit, at_ms) == now

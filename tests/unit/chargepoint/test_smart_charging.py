@@ -506,7 +506,10 @@ class TestVolatileLimit:
         install(bench, absolute(10, id=1))
         install(bench, absolute(8, id=1))
         assert [command.limit_ma for command in bench.asked(SetLimit)] == [10_000, 8000]
-        assert len([asked for asked in bench.cp.state.asked if isinstance(asked.command, SetLimit)]) == 1
+        assert (
+            len([asked for asked in bench.cp.state.issued_commands if isinstance(asked.command, SetLimit)])
+            == 1
+        )
 
     def test_a_refused_limit_is_asked_again(self, new_bench):
         bench = new_bench("easee", capabilities=VOLATILE_ONLY).ready()
@@ -598,7 +601,7 @@ class TestFlashWear:
             assert composite(easee) == [(0, 6 + number % 20)]
         kinds = [output.kind for output in easee.outputs if isinstance(output, Notice)]
         assert kinds.count(NoticeKind.PROFILE_WRITTEN) == 70
-        assert kinds.count(NoticeKind.MEMORY_SPARED) == 1
+        assert kinds.count(NoticeKind.WRITE_BUDGET_EXCEEDED) == 1
         assert self.keys(easee) == ["70", "0"]
         assert easee.cp.state.limit.limit_ma == 25_000
 

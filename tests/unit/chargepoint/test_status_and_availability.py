@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargebridge.chargepoint.status import MOST_UNTOLD
+from chargebridge.chargepoint.connector.status import MOST_UNSENT
 from chargebridge.chargers.model import (
     ChargerState,
     Fault,
@@ -84,7 +84,7 @@ class TestWalk:
             charging.state(S.CHARGING)
         charging.state(S.READY)
         charging.state(S.AWAITING_START)
-        assert len(charging.cp.statuses) <= MOST_UNTOLD
+        assert len(charging.cp.statuses) <= MOST_UNSENT
         charging.settle()
         walk = [words.split()[1] for words in charging.statuses() if words[0] == "1"]
         assert (walk[0], walk[-1]) == ("SuspendedEV", "SuspendedEVSE")

@@ -3,7 +3,7 @@
 import pytest
 
 from chargebridge.chargepoint.records import PutCached, Token
-from chargebridge.chargepoint.turn import Released
+from chargebridge.chargepoint.turn import ChargerReleased
 from chargebridge.chargers.model import Authorize, Capability, ChargerState, ClearCache, SessionStarted
 from chargebridge.clock import format_utc
 
@@ -205,7 +205,7 @@ class TestDecisions:
         write(ready, LocalPreAuthorize="true")
         ready.hold_pages = True
         ready.token()
-        ready.turn(Released())
+        ready.turn(ChargerReleased())
         ready.reachable()
         ready.state(S.AWAITING_TOKEN)
         ready.deliver_pages()

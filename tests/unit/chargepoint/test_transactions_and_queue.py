@@ -3,9 +3,9 @@
 import pytest
 from msgspec import structs
 
+from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import QueuePage, QueueQuery
-from chargebridge.chargepoint.timers import Timer
-from chargebridge.chargepoint.turn import Assigned, ReadStore, Released, StoreRead
+from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReleased, ReadStore, StoreRead
 from chargebridge.chargers.model import (
     ChargerState,
     EndSession,
@@ -692,7 +692,7 @@ class TestReleased:
         charging.wait(5)
         charging.energy(1100)
         charging.wait(5)
-        charging.turn(Released())
+        charging.turn(ChargerReleased())
         (stop,) = [payload for action, payload in charging.serve() if action == "StopTransaction"]
         assert (stop["meterStop"], stop["timestamp"], stop["reason"]) == (
             1100,
@@ -702,7 +702,7 @@ class TestReleased:
         assert idle(charging)
 
     def test_another_charger_begins_anew(self, charging):
-        charging.turn(Released())
+        charging.turn(ChargerReleased())
         charging.settle()
         charging.wait(1)
         charging.reachable()
@@ -716,14 +716,14 @@ class TestReleased:
         charging.ask("UnlockConnector", {"connectorId": 1})
         charging.ask("Reset", {"type": "Soft"})
         charging.asked()
-        charging.turn(Released())
+        charging.turn(ChargerReleased())
         assert charging.reply("cs1") == {"status": "UnlockFailed"}
         charging.live(100)
         assert charging.asked() == []
 
     def test_what_the_central_system_said_of_availability_stays(self, ready):
         ready.ask("ChangeAvailability", {"connectorId": 0, "type": "Inoperative"})
-        ready.turn(Released())
+        ready.turn(ChargerReleased())
         ready.settle()
         ready.said()
         ready.reachable()
@@ -739,8 +739,8 @@ class TestAssigned:
     EDGE_MS = 1_767_348_006_000
 
     def come(self, bench, session=5, at_ms=EDGE_MS, register_wh=1400):
-        bench.turn(Released())
-        bench.turn(Assigned(session, at_ms, register_wh))
+        bench.turn(ChargerReleased())
+        bench.turn(ChargerAssigned(session, at_ms, register_wh))
         bench.reachable()
         bench.state(S.CHARGING)
         bench.serve()

@@ -95,7 +95,7 @@ def test_it_is_asked_at_once_when_it_is_back(new_bench):
     bench.reachable()
     (command,) = bench.asked(Configure)
     bench.done(command)
-    assert bench.cp.state.asked == ()
+    assert bench.cp.state.issued_commands == ()
 
 
 def test_a_plan_that_was_refused_has_worn_no_memory(new_bench):

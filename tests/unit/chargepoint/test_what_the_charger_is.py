@@ -2,7 +2,7 @@
 
 import pytest
 
-from chargebridge.chargepoint.turn import Described, Released
+from chargebridge.chargepoint.turn import ChargerDescribed, ChargerReleased
 from chargebridge.chargers.model import Capability, ChargerInfo, Configure, SetAvailable
 
 pytestmark = pytest.mark.unit
@@ -26,7 +26,7 @@ def unknown(new_bench):
 
 def test_it_goes_into_the_boot_where_the_configuration_leaves_it_open(new_bench):
     bench = new_bench("easee", capabilities=frozenset(), vendor="", model="Mine")
-    bench.turn(Described(INFO))
+    bench.turn(ChargerDescribed(INFO))
     ((_, boot), *_) = bench.boot()
     assert (boot["chargePointVendor"], boot["chargePointModel"]) == ("Easee", "Mine")
     assert boot["firmwareVersion"] == "289"
@@ -40,7 +40,7 @@ def test_nobody_has_said_what_it_is(new_bench):
 def test_what_it_can_do_is_offered_and_outlives_the_process(unknown):
     unknown.boot()
     assert value(unknown, "ChargeProfileMaxStackLevel") is None
-    unknown.turn(Described(INFO))
+    unknown.turn(ChargerDescribed(INFO))
     assert value(unknown, "ChargeProfileMaxStackLevel") == "8"
     unknown.restart()
     unknown.boot()
@@ -50,12 +50,12 @@ def test_what_it_can_do_is_offered_and_outlives_the_process(unknown):
 
 
 def test_the_same_again_makes_no_record(unknown):
-    unknown.turn(Described(INFO))
-    assert unknown.turn(Described(INFO)).records == []
+    unknown.turn(ChargerDescribed(INFO))
+    assert unknown.turn(ChargerDescribed(INFO)).records == []
 
 
 def test_initial_keys_are_in_effect_when_the_charger_is_known(unknown):
-    unknown.turn(Described(INFO))
+    unknown.turn(ChargerDescribed(INFO))
     unknown.reachable()
     (settings,) = unknown.asked(Configure)
     assert settings.authorization_required is True  # there is no tag yet
@@ -69,7 +69,7 @@ def test_initial_keys_that_the_charger_cannot_make_true_are_taken_back(new_bench
         capabilities=frozenset(),
         configuration={"UnlockConnectorOnEVSideDisconnect": "true", "ConnectionTimeOut": "90"},
     )
-    bench.turn(Described(ChargerInfo(serial="X", vendor="V", model="M")))
+    bench.turn(ChargerDescribed(ChargerInfo(serial="X", vendor="V", model="M")))
     bench.boot()
     assert value(bench, "UnlockConnectorOnEVSideDisconnect") == "false"
     assert value(bench, "ConnectionTimeOut") == "90"
@@ -78,13 +78,13 @@ def test_initial_keys_that_the_charger_cannot_make_true_are_taken_back(new_bench
 def test_one_made_inoperative_before_it_was_known_is_told(unknown):
     unknown.boot()
     unknown.ask("ChangeAvailability", {"connectorId": 0, "type": "Inoperative"})
-    unknown.turn(Described(INFO))
+    unknown.turn(ChargerDescribed(INFO))
     unknown.reachable()
     assert [command.available for command in unknown.asked(SetAvailable)] == [False]
 
 
 def test_another_charger_is_not_taken_for_this_one(unknown):
-    unknown.turn(Described(INFO))
-    unknown.turn(Released())
+    unknown.turn(ChargerDescribed(INFO))
+    unknown.turn(ChargerReleased())
     unknown.boot()
     assert value(unknown, "ChargeProfileMaxStackLevel") is None

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargebridge.chargepoint import boot
-from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.timers import Timer
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.turn import Operation, OperatorAsked, SendFrame
 from chargebridge.chargers.model import (
     ChargerState,
@@ -332,7 +331,7 @@ def check_turn(world, was_silent):
             assert calls <= {"BootNotification"}, "nothing before Accepted"
         if cp.registration is RegistrationStatus.PENDING:
             assert not calls & {"StartTransaction", "StopTransaction", "Authorize"}
-    rebuilt = ChargePoint(bench.settings, bench.store.load())
+    rebuilt = VirtualChargePoint(bench.settings, bench.store.load())
     assert rebuilt.state == cp.state
     assert rebuilt.running == cp.running
     assert dict(rebuilt.configuration) == dict(cp.configuration)
@@ -379,11 +378,11 @@ def check_account(world):
     assert world.bench.store.dead == []
     cp = world.bench.cp
     assert (cp.queue, cp.transactions, cp.statuses, cp.triggered) == ([], {}, [], [])
-    assert (cp.call, cp.late_call, cp.authorizing, cp.held) == (None, None, None, None)
-    assert (cp.held_list, cp.verdicts, cp.giving) == (None, (), None)
+    assert (cp.call, cp.late_call, cp.authorizing, cp.held_unlock) == (None, None, None, None)
+    assert (cp.held_list, cp.token_statuses, cp.list_transfer) == (None, (), None)
     assert cp.state.list_kept == cp.state.list_revision
     assert (cp.state.list_version == 0) == (world.bench.store.listed == {})
-    assert cp.state.asked == ()
+    assert cp.state.issued_commands == ()
     assert set(cp.timers) <= {Timer.HEARTBEAT}
     assert not any(isinstance(command, EndSession) for command in world.bench.asked())
 
@@ -393,7 +392,7 @@ def live(new_bench, preset, ops):
     world.bench.ready()
     for what, argument in ops:
         world.bench.turns.clear()
-        silent = boot.silent(world.bench.cp)
+        silent = world.bench.cp.silent
         world.act(what, argument)
         check_turn(world, silent)
     come_to_rest(world)

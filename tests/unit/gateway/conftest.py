@@ -6,12 +6,13 @@ import json
 import pytest
 from msgspec import structs
 
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.records import (
     Attempted,
-    Bury,
     ChangeLocalList,
     ClearTokenCache,
+    DeadLetter,
     Dequeue,
     DropProfile,
     Enqueue,
@@ -31,7 +32,6 @@ from chargebridge.chargepoint.records import (
     TokenQuery,
     TokensFound,
 )
-from chargebridge.chargepoint.state import Settings
 from chargebridge.chargers.model import Capability
 from chargebridge.clock import Instant
 from chargebridge.gateway.binding import Binding, Receipt
@@ -199,7 +199,7 @@ class Stored:
                 self.queue[sequence] = structs.replace(
                     self.queue[sequence], attempts=attempts, not_before_ms=not_before_ms
                 )
-            case Dequeue(sequence) | Bury(sequence):
+            case Dequeue(sequence) | DeadLetter(sequence):
                 del self.queue[sequence]
             case PutSamples(number, document):
                 self.samples[number] = document
@@ -341,7 +341,7 @@ class Bench:
         settings = Settings(
             identity=f"CP{key}", vendor="V", model="M", capabilities=capabilities, software="0"
         )
-        charge_point = ChargePoint(settings, self.journal.load(key))
+        charge_point = VirtualChargePoint(settings, self.journal.load(key))
         binding = Binding(key, "main", charge_point, f"EH{key}", self.driver, self.runtime.turn)
         binding.link = MemoryLink()
         binding.link.owner = binding
@@ -392,7 +392,7 @@ def clock():
 
 def breaking(times, wanted, monkeypatch):
     """Let a ChargePoint raise for inputs that `wanted` picks, so many times, after changing its state."""
-    handle, left = ChargePoint.handle, [times]
+    handle, left = VirtualChargePoint.handle, [times]
 
     def handle_or_break(self, an_input, now):
         effects = handle(self, an_input, now)
@@ -401,7 +401,7 @@ def breaking(times, wanted, monkeypatch):
             raise RuntimeError("a defect")
         return effects
 
-    monkeypatch.setattr(ChargePoint, "handle", handle_or_break)
+    monkeypatch.setattr(VirtualChargePoint, "handle", handle_or_break)
 
 
 @pytest.fixture

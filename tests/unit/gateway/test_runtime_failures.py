@@ -2,15 +2,15 @@
 
 import pytest
 
-from chargebridge.chargepoint.charge_point import ChargePoint
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.turn import (
-    ChargerTold,
-    Described,
+    ChargerDescribed,
+    ChargerReported,
     FrameReceived,
     LinkOpened,
     Operation,
     OperatorAsked,
-    Woken,
+    TimerFired,
 )
 from chargebridge.chargers.model import (
     ChargerInfo,
@@ -31,19 +31,19 @@ T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
 
 pytestmark = pytest.mark.unit
 
-REACHABLE = ChargerTold(Reachable(at_ms=T0_MS, reachable=True))
+REACHABLE = ChargerReported(Reachable(at_ms=T0_MS, reachable=True))
 CHANGE = [2, "c1", "ChangeConfiguration", {"key": "ConnectionTimeOut", "value": "99"}]
 INTERNAL_ERROR = [4, "c1", "InternalError"]
 
 
 def started(session):
-    return ChargerTold(
+    return ChargerReported(
         SessionStarted(at_ms=T0_MS + session, session=session, id_tag="TAG", register_wh=session * 100)
     )
 
 
 def ended(session):
-    return ChargerTold(
+    return ChargerReported(
         SessionEnded(
             at_ms=T0_MS + session,
             session=session,
@@ -57,7 +57,7 @@ def ended(session):
 
 
 def a_session(an_input):
-    return isinstance(an_input, ChargerTold) and isinstance(an_input.event, SessionStarted | SessionEnded)
+    return isinstance(an_input, ChargerReported) and isinstance(an_input.event, SessionStarted | SessionEnded)
 
 
 def a_frame(an_input):
@@ -95,13 +95,13 @@ class TestRaising:
         self, bench, break_turns
     ):
         ready(bench)
-        bench.tell(Described(ChargerInfo("EH1", "V", "M")))
+        bench.tell(ChargerDescribed(ChargerInfo("EH1", "V", "M")))
         bench.settle()
         break_turns(1, a_session)
         bench.tell(started(1), token="r1")
         bench.clock.advance(REBUILD_PAUSE_S)
         bench.settle()
-        bench.tell(Described(ChargerInfo("EH2", "V", "M")))
+        bench.tell(ChargerDescribed(ChargerInfo("EH2", "V", "M")))
         assert bench.binding.charge_point.settings.serial == "EH2"
 
     def test_twice_is_set_aside_acknowledged_and_counted(self, bench, break_turns):
@@ -211,7 +211,7 @@ class TestRaising:
 
     def test_at_a_deadline_is_not_an_input_to_set_aside(self, bench, break_turns):
         ready(bench)
-        break_turns(1, lambda an_input: isinstance(an_input, Woken))
+        break_turns(1, lambda an_input: isinstance(an_input, TimerFired))
         bench.clock.advance(400)
         bench.settle()
         assert bench.binding.again is None
@@ -243,7 +243,7 @@ class TestRaising:
 
     def test_when_taking_up_what_is_stored_waits_and_tries_again(self, bench, monkeypatch):
         ready(bench)
-        resume, left = ChargePoint.resume, [2]
+        resume, left = VirtualChargePoint.resume, [2]
 
         def resume_or_break(self, now):
             if left[0]:
@@ -251,7 +251,7 @@ class TestRaising:
                 raise RuntimeError("a defect")
             return resume(self, now)
 
-        monkeypatch.setattr(ChargePoint, "resume", resume_or_break)
+        monkeypatch.setattr(VirtualChargePoint, "resume", resume_or_break)
         other = bench.add(2)
         bench.tell(started(1), token="r1", binding=other)
         assert bench.runtime.failed_turns == 1
@@ -406,7 +406,7 @@ class TestFailedCommit:
         bench.journal.fail()
         bench.clock.advance(REBUILD_PAUSE_S)
         bench.settle()
-        assert answers == [(True, "asked of the charger")]
+        assert answers == [(True, "passed on to the charger")]
 
     def test_a_wish_that_nobody_waits_for_any_more_is_dropped(self, bench):
         ready(bench)
@@ -433,7 +433,7 @@ class TestQueue:
             bench.tell(started(session))
             bench.tell(ended(session))
             bench.tell(
-                ChargerTold(
+                ChargerReported(
                     Measured(at_ms=T0_MS, readings=(Reading(Quantity.ENERGY_WH, session * 100 + 50),))
                 )
             )

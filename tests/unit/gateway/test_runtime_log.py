@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from chargebridge.chargepoint.turn import Assigned, ChargerTold
+from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReported
 from chargebridge.chargers.model import Reachable, SessionEnd, SessionEnded, SessionStarted
 
 T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
@@ -27,20 +27,20 @@ def test_memory_that_must_be_spared_is_a_warning_with_the_remedy(bench):
     bench.boot()
     with capture_logs() as log:
         # What this charger keeps may not be written over any more.
-        bench.tell(Assigned(0, 0, 0, profile_writes=((TODAY, 70),)))
-        bench.tell(ChargerTold(Reachable(at_ms=T0_MS, reachable=True)))
+        bench.tell(ChargerAssigned(0, 0, 0, profile_writes=((TODAY, 70),)))
+        bench.tell(ChargerReported(Reachable(at_ms=T0_MS, reachable=True)))
         bench.settle()
         bench.link.receive(2, "x", "SetChargingProfile", {"connectorId": 1, "csChargingProfiles": PROFILE})
         bench.settle()
     (warning,) = (entry for entry in log if entry["log_level"] == "warning")
-    assert (warning["event"], warning["charge_point"]) == ("memory_spared", "CP1")
+    assert (warning["event"], warning["charge_point"]) == ("write_budget_exceeded", "CP1")
     assert "DynamicChargerCurrent" in warning["detail"]
 
 
 def test_what_goes_well_is_no_warning(bench):
     bench.boot()
     with capture_logs() as log:
-        bench.tell(ChargerTold(SessionStarted(at_ms=T0_MS, session=1, id_tag="TAG", register_wh=500)))
+        bench.tell(ChargerReported(SessionStarted(at_ms=T0_MS, session=1, id_tag="TAG", register_wh=500)))
         bench.settle()
     assert [(entry["event"], entry["log_level"]) for entry in log] == [("transaction_started", "debug")]
 
@@ -51,7 +51,7 @@ def test_a_message_that_is_given_up_is_a_warning_with_its_transaction_and_reason
     bench.link.receive(2, "x", "ChangeConfiguration", setting)
     bench.settle()
     bench.link.said.clear()
-    bench.tell(ChargerTold(SessionStarted(at_ms=T0_MS, session=1, id_tag="TAG", register_wh=500)))
+    bench.tell(ChargerReported(SessionStarted(at_ms=T0_MS, session=1, id_tag="TAG", register_wh=500)))
     bench.settle()
     with capture_logs() as log:
         (id,) = (frame[1] for frame in bench.link.said if frame[2] == "StartTransaction")
@@ -76,7 +76,7 @@ def test_a_session_that_was_rebuilt_is_a_warning_with_its_charge_point_and_energ
     )
     with capture_logs() as log:
         for _ in range(2):
-            bench.tell(ChargerTold(missed))
+            bench.tell(ChargerReported(missed))
             bench.settle()
     (warning,) = (entry for entry in log if entry["log_level"] == "warning")
     assert (warning["event"], warning["charge_point"]) == ("transaction_rebuilt", "CP1")

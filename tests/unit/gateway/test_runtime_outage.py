@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from msgspec import DecodeError
 from structlog.testing import capture_logs
 
-from chargebridge.chargepoint.turn import ChargerTold, Described, Operation, OperatorAsked
+from chargebridge.chargepoint.turn import ChargerDescribed, ChargerReported, Operation, OperatorAsked
 from chargebridge.chargers.model import (
     ChargerInfo,
     ChargerState,
@@ -101,7 +101,7 @@ class Site(Bench):
         super().__init__()
         self.keeping = KeepingDriver()
         self.sink = self.keeping.sink = Sink(
-            self.runtime, lambda binding, info: self.runtime.turn(binding, Described(info))
+            self.runtime, lambda binding, info: self.runtime.turn(binding, ChargerDescribed(info))
         )
         self.sink.driver = self.binding.driver = self.keeping
         self.sink.bindings["EH1"] = self.binding
@@ -137,7 +137,7 @@ class TestBackOff:
     def test_the_pauses_grow_to_half_a_minute(self, bench):
         bench.boot()
         tries = []
-        bench.tell(ChargerTold(started(1)), token="r1")
+        bench.tell(ChargerReported(started(1)), token="r1")
         begin = bench.clock.mono
         while bench.clock.mono < begin + 150:
             if bench.journal.entries:
@@ -150,7 +150,7 @@ class TestBackOff:
         others = [bench.add(key) for key in range(2, 1001)]
         bench.settle()
         for binding in others:
-            bench.tell(ChargerTold(started(1)), binding=binding)
+            bench.tell(ChargerReported(started(1)), binding=binding)
         bench.journal.fail()
         assert len(bench.runtime.outage) == 999
         bench.clock.advance(1)
@@ -163,7 +163,7 @@ class TestBackOff:
         others = [bench.add(key) for key in range(2, 1001)]
         bench.settle()
         for binding in others:
-            bench.tell(ChargerTold(started(1)), token=binding.key, binding=binding)
+            bench.tell(ChargerReported(started(1)), token=binding.key, binding=binding)
         bench.journal.fail()
         bench.clock.advance(1)
         portions = []
@@ -181,7 +181,7 @@ class TestBackOff:
         bindings = [bench.add(key) for key in range(2, 12)]
         bench.settle()
         for binding in bindings:
-            bench.tell(ChargerTold(started(1)), token=binding.key, binding=binding)
+            bench.tell(ChargerReported(started(1)), token=binding.key, binding=binding)
         bench.journal.fail()
         load, broken = bench.journal.load, {2, 7}
 
@@ -205,7 +205,7 @@ class TestBackOff:
         others = [bench.add(key) for key in range(2, 101)]
         bench.settle()
         for binding in others:
-            bench.tell(ChargerTold(started(1)), binding=binding)
+            bench.tell(ChargerReported(started(1)), binding=binding)
         bench.journal.fail()
         bench.clock.advance(1)
         bench.settle()
@@ -219,8 +219,8 @@ class TestBackOff:
     def test_what_cannot_be_read_back_holds_up_nobody_else(self, bench):
         other = bench.add(2)
         bench.boot()
-        bench.tell(ChargerTold(started(1)), token="r1")
-        bench.tell(ChargerTold(started(1)), token="r2", binding=other)
+        bench.tell(ChargerReported(started(1)), token="r1")
+        bench.tell(ChargerReported(started(1)), token="r2", binding=other)
         bench.journal.fail()
         bench.journal.stored[1].document = b"no document"
         bench.clock.advance(LONGEST_PAUSE_S)
@@ -232,19 +232,19 @@ class TestBackOff:
 
     def test_the_next_outage_begins_quickly_again(self, bench):
         bench.boot()
-        bench.tell(ChargerTold(started(1)))
+        bench.tell(ChargerReported(started(1)))
         for _ in range(6):
             bench.journal.fail()
             bench.clock.advance(LONGEST_PAUSE_S)
         bench.settle()
-        bench.tell(ChargerTold(ended(1)))
+        bench.tell(ChargerReported(ended(1)))
         bench.journal.fail()
         bench.clock.advance(1)
         assert bench.journal.entries
 
     def test_nobody_tries_after_the_stop(self, bench):
         bench.boot()
-        bench.tell(ChargerTold(started(1)))
+        bench.tell(ChargerReported(started(1)))
         bench.journal.fail()
         bench.runtime.stop()
         assert bench.clock.pending == []
@@ -284,7 +284,7 @@ class TestWhatIsSaid:
         bench.settle()
         with capture_logs() as logs:
             for binding in others:
-                bench.tell(ChargerTold(started(1)), binding=binding)
+                bench.tell(ChargerReported(started(1)), binding=binding)
             for _ in range(20):
                 bench.journal.fail()
                 bench.clock.advance(LONGEST_PAUSE_S)
@@ -388,7 +388,7 @@ class TestBound:
         site.keeping.tell(started(1))
         site.journal.fail()
         for session in range(2, 100):
-            site.tell(ChargerTold(started(session)))
+            site.tell(ChargerReported(started(session)))
         assert len(site.binding.again) == 99
 
     def test_the_last_word_on_whether_the_charger_is_there_counts_even_if_its_cloud_is_gone(self, site):

@@ -3,12 +3,12 @@
 import pytest
 
 from chargebridge.chargepoint.turn import (
-    ChargerTold,
+    ChargerReleased,
+    ChargerReported,
     CommandEnded,
     NoticeKind,
     Operation,
     OperatorAsked,
-    Released,
 )
 from chargebridge.chargers.model import (
     Authorize,
@@ -30,10 +30,10 @@ T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
 
 pytestmark = pytest.mark.unit
 
-REACHABLE = ChargerTold(Reachable(at_ms=T0_MS, reachable=True))
-PLUGGED_IN = ChargerTold(StateChanged(at_ms=T0_MS, state=ChargerState.AWAITING_TOKEN))
-SESSION = ChargerTold(SessionStarted(at_ms=T0_MS, session=1, id_tag="TAG", register_wh=500))
-POWER = ChargerTold(Measured(at_ms=T0_MS, readings=(Reading(Quantity.POWER_W, 0),)))
+REACHABLE = ChargerReported(Reachable(at_ms=T0_MS, reachable=True))
+PLUGGED_IN = ChargerReported(StateChanged(at_ms=T0_MS, state=ChargerState.AWAITING_TOKEN))
+SESSION = ChargerReported(SessionStarted(at_ms=T0_MS, session=1, id_tag="TAG", register_wh=500))
+POWER = ChargerReported(Measured(at_ms=T0_MS, readings=(Reading(Quantity.POWER_W, 0),)))
 GET = [2, "g1", "GetConfiguration", {"key": ["NumberOfConnectors"]}]
 CHANGE = [2, "c1", "ChangeConfiguration", {"key": "ConnectionTimeOut", "value": "99"}]
 
@@ -113,7 +113,7 @@ def test_an_event_that_needs_no_record_is_acknowledged_in_turn_order(bench):
 def test_a_command_leaves_after_the_turn_that_wants_it(bench):
     ready(bench)
     bench.tell(PLUGGED_IN)
-    bench.tell(ChargerTold(TokenPresented(at_ms=T0_MS, id_tag="TAG")))
+    bench.tell(ChargerReported(TokenPresented(at_ms=T0_MS, id_tag="TAG")))
     bench.settle()
     bench.answer_all({"Authorize": {"idTagInfo": {"status": "Accepted"}}}, settle=False)
     assert bench.driver.commands == []
@@ -175,7 +175,7 @@ def test_the_answer_to_an_operator_comes_after_the_commit(bench):
     bench.tell(OperatorAsked(number, Operation.STOP_TRANSACTION))
     assert answers == []
     bench.settle()
-    assert answers == [(True, "asked of the charger")]
+    assert answers == [(True, "passed on to the charger")]
 
 
 def test_an_operator_who_waits_no_longer_is_not_answered(bench):
@@ -213,7 +213,7 @@ def test_a_charge_point_without_a_charger_commands_nobody(bench):
     bench.settle()
     bench.binding.driver = None
     bench.link.receive(2, "s1", "Reset", {"type": "Hard"})
-    bench.tell(Released())
+    bench.tell(ChargerReleased())
     bench.tell(CommandEnded(CommandOutcome(1, Outcome.DONE)))
     bench.settle()
     assert bench.driver.commands == []

@@ -10,7 +10,7 @@ import math
 import pytest
 
 from chargebridge.chargepoint.behaviour import COMPATIBILITY
-from chargebridge.chargepoint.turn import CommandEnded, Woken
+from chargebridge.chargepoint.turn import CommandEnded, TimerFired
 from chargebridge.chargers.model import CommandOutcome, Outcome, Reachable, StateChanged
 from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
 from chargebridge.chargers.simulator.charger import SimulatedCharger
@@ -105,7 +105,7 @@ class World:
             self.charger.advance(self.now_ms)
             self.settle()
             if self.bench.cp.wake_at <= self.bench.mono:
-                self.bench.turn(Woken())
+                self.bench.turn(TimerFired())
                 self.settle()
 
     def settle(self):

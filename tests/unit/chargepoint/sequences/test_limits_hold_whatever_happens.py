@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from chargebridge.chargepoint.state import Purpose
+from chargebridge.chargepoint.model.state import Purpose
 from chargebridge.chargers.model import Capability
 
 pytestmark = pytest.mark.unit
@@ -233,7 +233,7 @@ def expected_a(world):
 
 
 def outstanding(world):
-    return {asked.purpose for asked in world.bench.cp.state.asked} & {Purpose.PLAN, Purpose.LIMIT}
+    return {asked.purpose for asked in world.bench.cp.state.issued_commands} & {Purpose.PLAN, Purpose.LIMIT}
 
 
 def check(world):

@@ -6,7 +6,7 @@ wears, so it must not be written each time; the limit is followed exactly all th
 
 import pytest
 
-from chargebridge.chargepoint.memory_wear import WINDOW_DAYS, WRITES_A_DAY
+from chargebridge.chargepoint.configuration.profile_writes import WINDOW_DAYS, WRITES_A_DAY
 from chargebridge.clock import format_utc
 
 pytestmark = [pytest.mark.unit, pytest.mark.simulation]

@@ -1,0 +1,1 @@
+"""The central system: registration, our CALLs, and a handler for each of its CALLs."""

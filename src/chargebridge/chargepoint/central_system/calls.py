@@ -1,0 +1,236 @@
+"""Our CALLs to the central system: one at a time, timed, and what to say next (`RPC-5`, `RPC-6`)."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from msgspec import Raw
+
+from chargebridge.chargepoint.authorization import authorization, local_list
+from chargebridge.chargepoint.central_system import data_transfer, registration, unlocking
+from chargebridge.chargepoint.connector import status
+from chargebridge.chargepoint.model.charge_point import ChargePoint
+from chargebridge.chargepoint.model.open_call import CallKind, OpenCall
+from chargebridge.chargepoint.model.timers import Timer
+from chargebridge.chargepoint.transactions import meter_values, queue
+from chargebridge.chargepoint.turn import CloseLink, NoticeKind, SendFrame
+from chargebridge.ocpp16.enums import DiagnosticsStatus, FirmwareStatus, MessageTrigger, RegistrationStatus
+from chargebridge.ocpp16.fields import Request
+from chargebridge.ocpp16.frames import CallError, CallResult, encode_call, encode_call_raw
+from chargebridge.ocpp16.messages import DiagnosticsStatusNotification, FirmwareStatusNotification, Heartbeat
+from chargebridge.ocpp16.text import fit
+
+# --- the link ---------------------------------------------------------------------------------------
+
+
+def link_opened(charge_point: ChargePoint, epoch: int) -> None:
+    """Begin on a new connection: boot if that is due, else send the present statuses (`WS-8`, `Q-8`)."""
+    if charge_point.epoch:
+        link_lost(charge_point)
+    charge_point.epoch = epoch
+    charge_point.call_number = 0
+    # Unique over restarts too, for central systems that remember ids for longer than a connection.
+    charge_point.call_prefix = f"{charge_point.now.utc_ms:x}-{epoch:x}-"
+    if charge_point.accepted:
+        status.announce(charge_point)
+        registration.schedule_heartbeat(charge_point)
+    elif charge_point.registration is None or Timer.BOOT not in charge_point.timers:
+        # Not sent yet, or its answer was lost with the last connection.
+        registration.interval_over(charge_point)
+
+
+def link_lost(charge_point: ChargePoint) -> None:
+    """Forget what was under way; a message of the queue keeps its place, and this was no attempt (`Q-3`)."""
+    charge_point.epoch = 0
+    charge_point.call = charge_point.late_call = None
+    silence(charge_point)
+    charge_point.cancel_timer(Timer.CALL)
+    authorization.link_lost(charge_point)
+    data_transfer.link_lost(charge_point)
+    local_list.link_lost(charge_point)
+    unlocking.link_lost(charge_point)
+
+
+def silence(charge_point: ChargePoint) -> None:
+    """Drop everything that was to be sent, except what is in the queue of transaction-related messages."""
+    charge_point.probe_due = charge_point.heartbeat_due = False
+    charge_point.statuses = []
+    charge_point.triggered = []
+    charge_point.telemetry = None
+
+
+def drop_link(charge_point: ChargePoint, reason: str) -> None:
+    """Close the connection once what was said before is written, and forget what was under way."""
+    if charge_point.epoch:
+        charge_point.emit(CloseLink(charge_point.epoch, reason))
+        link_lost(charge_point)
+
+
+def _drop_deaf_link(charge_point: ChargePoint, reason: str) -> None:
+    charge_point.notice(NoticeKind.DEAF_LINK, reason)
+    drop_link(charge_point, reason)
+
+
+# --- the next CALL ----------------------------------------------------------------------------------
+
+
+def advance(charge_point: ChargePoint) -> None:
+    """Send the next CALL, if there is something to say and nothing of ours is unanswered."""
+    if charge_point.probe_due:
+        charge_point.probe_due = False
+        send(charge_point, CallKind.PROBE, Heartbeat())
+    elif not charge_point.accepted:
+        _advance_unregistered(charge_point)
+    elif charge_point.statuses:
+        report, *charge_point.statuses = charge_point.statuses
+        send(charge_point, CallKind.STATUS, status.notification(charge_point, report))
+    elif authorization.awaits_central_system(charge_point):
+        send(charge_point, CallKind.AUTHORIZE, authorization.request(charge_point))
+    elif charge_point.triggered:
+        _send_triggered(charge_point)
+    elif queue.ready(charge_point):
+        action, payload = queue.head(charge_point)
+        send_raw(charge_point, CallKind.QUEUE, action, payload)
+    elif charge_point.heartbeat_due:
+        charge_point.heartbeat_due = False
+        send(charge_point, CallKind.HEARTBEAT, Heartbeat())
+    elif charge_point.telemetry is not None:
+        body, charge_point.telemetry = charge_point.telemetry, None
+        send_raw(charge_point, CallKind.TELEMETRY, "MeterValues", body)
+
+
+def _advance_unregistered(charge_point: ChargePoint) -> None:
+    if charge_point.boot_due:
+        send(charge_point, CallKind.BOOT, registration.take_due(charge_point))
+    elif charge_point.registration is RegistrationStatus.PENDING and charge_point.triggered:
+        _send_triggered(charge_point)
+
+
+def _send_triggered(charge_point: ChargePoint) -> None:
+    (message, connector), *charge_point.triggered = charge_point.triggered
+    if message is MessageTrigger.BOOT_NOTIFICATION:
+        send(charge_point, CallKind.BOOT, registration.request(charge_point))
+    elif message is MessageTrigger.HEARTBEAT:
+        send(charge_point, CallKind.HEARTBEAT, Heartbeat())
+    elif message is MessageTrigger.FIRMWARE_STATUS_NOTIFICATION:
+        send(charge_point, CallKind.IDLE, FirmwareStatusNotification(status=FirmwareStatus.IDLE))
+    elif message is MessageTrigger.DIAGNOSTICS_STATUS_NOTIFICATION:
+        send(charge_point, CallKind.IDLE, DiagnosticsStatusNotification(status=DiagnosticsStatus.IDLE))
+    elif message is MessageTrigger.STATUS_NOTIFICATION:
+        report = status.current(charge_point, connector)
+        send(charge_point, CallKind.STATUS, status.notification(charge_point, report))
+    else:
+        body = meter_values.triggered(charge_point, connector)
+        send_raw(charge_point, CallKind.TELEMETRY, "MeterValues", body)
+
+
+def send(charge_point: ChargePoint, kind: CallKind, request: Request) -> None:
+    """Send a CALL and wait for its answer."""
+    id = _next_id(charge_point)
+    _open(charge_point, id, kind, encode_call(id, request))
+
+
+def send_raw(charge_point: ChargePoint, kind: CallKind, action: str, payload: bytes) -> None:
+    """Send a CALL whose payload is encoded already."""
+    id = _next_id(charge_point)
+    _open(charge_point, id, kind, encode_call_raw(id, action, payload))
+
+
+def _next_id(charge_point: ChargePoint) -> str:
+    charge_point.call_number += 1
+    return f"{charge_point.call_prefix}{charge_point.call_number:x}"
+
+
+def _open(charge_point: ChargePoint, id: str, kind: CallKind, frame: bytes) -> None:
+    charge_point.call = OpenCall(id, kind)
+    charge_point.emit(SendFrame(charge_point.epoch, frame))
+    charge_point.set_timer(Timer.CALL, charge_point.settings.call_timeout_s)
+
+
+# --- answers and time-outs --------------------------------------------------------------------------
+
+
+def disown_authorize(charge_point: ChargePoint) -> None:
+    """Ignore the answer to an Authorize under way: its charger is gone."""
+    charge_point.call = _disowned(charge_point.call)
+    charge_point.late_call = _disowned(charge_point.late_call)
+
+
+def _disowned(call: OpenCall | None) -> OpenCall | None:
+    if call is None or call.kind is not CallKind.AUTHORIZE:
+        return call
+    return call._replace(kind=CallKind.IDLE)
+
+
+def answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
+    """Take the central system's answer to our CALL; one to an unknown id is ignored (`RPC-7`)."""
+    call = charge_point.call
+    if call is not None and answer.id == call.id:
+        charge_point.call = None
+        charge_point.cancel_timer(Timer.CALL)
+    elif charge_point.late_call is not None and answer.id == charge_point.late_call.id:
+        # Late, but the very answer: taken, and the time-out forgotten.
+        call, charge_point.late_call = charge_point.late_call, None
+    else:
+        return
+    charge_point.answered_mono = charge_point.now.mono
+    if call.kind is CallKind.PROBE:
+        _not_deaf(charge_point)
+    elif isinstance(answer, CallResult):
+        _ANSWERED[call.kind](charge_point, answer.payload)
+    else:
+        # It goes into logs and dead letters, where it must not break the line.
+        fail(charge_point, call, fit(f"{answer.code}: {answer.description}", 200))
+
+
+def timed_out(charge_point: ChargePoint) -> None:
+    """Find out by a Heartbeat whether the message has failed or the link is deaf: no answer came in time."""
+    call = charge_point.call
+    assert call is not None
+    charge_point.notice(NoticeKind.CALL_TIMED_OUT, call.kind.name.lower())
+    if call.kind is CallKind.PROBE:
+        _drop_deaf_link(charge_point, "the central system answers nothing")
+    elif call.kind is CallKind.BOOT:
+        charge_point.call, charge_point.late_call = None, call
+        if registration.timed_out(charge_point):
+            _drop_deaf_link(charge_point, "the central system does not answer BootNotification")
+    elif charge_point.accepted:
+        charge_point.call, charge_point.late_call = None, call
+        charge_point.probe_due = True
+    else:
+        # The charge point has restarted since: boot first; what was under way has not failed.
+        charge_point.call = None
+        authorization.unanswered(charge_point)
+
+
+def _not_deaf(charge_point: ChargePoint) -> None:
+    late, charge_point.late_call = charge_point.late_call, None
+    if late is not None:
+        fail(charge_point, late, "no answer in time")
+
+
+def fail(charge_point: ChargePoint, call: OpenCall, reason: str) -> None:
+    """Take note that the central system failed to process a CALL of ours (`RPC-8`)."""
+    charge_point.notice(NoticeKind.CALL_FAILED, f"{call.kind.name.lower()}: {reason}")
+    if call.kind is CallKind.QUEUE:
+        queue.failed(charge_point, reason)
+    elif call.kind is CallKind.AUTHORIZE:
+        authorization.unanswered(charge_point)
+    elif call.kind is CallKind.BOOT:
+        registration.unanswered(charge_point)
+    elif call.kind is CallKind.STATUS:
+        status.not_delivered(charge_point)
+
+
+def _nothing_to_do(charge_point: ChargePoint, payload: Raw) -> None:
+    """Do nothing: the answer was all that was wanted."""
+
+
+_ANSWERED: Final[Mapping[CallKind, Callable[[ChargePoint, Raw], None]]] = {
+    CallKind.BOOT: registration.answered,
+    CallKind.AUTHORIZE: authorization.answered,
+    CallKind.QUEUE: queue.answered,
+    CallKind.STATUS: _nothing_to_do,
+    CallKind.HEARTBEAT: _nothing_to_do,
+    CallKind.IDLE: _nothing_to_do,
+    CallKind.TELEMETRY: _nothing_to_do,
+}

@@ -1,0 +1,1 @@
+"""The configuration keys of a charge point: reading and writing them."""

@@ -1,0 +1,1 @@
+"""The connector: its status and its availability."""

@@ -1,0 +1,1 @@
+"""Inputs of the charger and the operator, each to its concern."""

@@ -1,0 +1,28 @@
+"""The one CALL of ours that may be unanswered (`RPC-5`)."""
+
+from enum import IntEnum, auto
+from typing import NamedTuple
+
+
+class CallKind(IntEnum):
+    """The subject of a CALL of ours, which decides what its answer means."""
+
+    BOOT = auto()
+    STATUS = auto()
+    AUTHORIZE = auto()
+    QUEUE = auto()
+    """The head of the queue of transaction-related messages."""
+    HEARTBEAT = auto()
+    PROBE = auto()
+    """A Heartbeat after a time-out: is the link deaf, or did the message fail?"""
+    IDLE = auto()
+    """That no firmware update and no upload is under way (`TM-4`)."""
+    TELEMETRY = auto()
+    """MeterValues that belong to no transaction, or were triggered."""
+
+
+class OpenCall(NamedTuple):
+    """A CALL that waits for its answer."""
+
+    id: str
+    kind: CallKind

@@ -1,0 +1,39 @@
+"""The deadlines a charge point can have; each at most once."""
+
+from enum import IntEnum, auto
+
+
+class Timer(IntEnum):
+    """The purpose of a deadline. Integers, since they are looked up several times a turn."""
+
+    CALL = auto()
+    """Our CALL counts as unanswered."""
+    BOOT = auto()
+    """The next BootNotification may be sent."""
+    HEARTBEAT = auto()
+    RETRY = auto()
+    """The head of the queue may be sent again."""
+    CONNECTION = auto()
+    """ConnectionTimeOut: no cable was plugged in, or no token was presented."""
+    HELD_ANSWER = auto()
+    """The central system has waited long enough for a held answer."""
+    SETTLE = auto()
+    """The Available after a boot is over."""
+    RESET = auto()
+    """A reset waits no longer for the session to end."""
+    REBOOT = auto()
+    """A charger that refused to restart gets the command once more."""
+    COMMAND = auto()
+    """A command whose outcome was not the desired one is sent again."""
+    LIMIT = auto()
+    """Another limit holds from then on."""
+    LIST = auto()
+    """The local list is sent to the charger again."""
+    SAMPLE = auto()
+    """MeterValueSampleInterval is over (`MV-3`)."""
+    CLOCK = auto()
+    """The next clock-aligned sample (`MV-4`)."""
+    SESSION_END = auto()
+    """The end of a session that a newer one has followed is waited for no longer."""
+    RESTART = auto()
+    """A restart of the charger is no longer taken for the one of our own reset."""

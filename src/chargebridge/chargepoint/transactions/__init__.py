@@ -1,0 +1,1 @@
+"""Transactions: begin and end, their meter values, and the queue of their messages."""
