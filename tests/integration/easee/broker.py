@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import aio_pika
 
-from chargebridge.chargers.easee.ticks import format_time
+from chargebridge.chargers.easee.twin.ticks import format_time
 
 
 def new_operator() -> str:

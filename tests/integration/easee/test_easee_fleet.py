@@ -8,10 +8,10 @@ import pytest
 from chargebridge.chargers.easee.charger import MOST_PENDING, Charger
 from chargebridge.chargers.easee.executor import Executor
 from chargebridge.chargers.easee.fleet import Fleet
-from chargebridge.chargers.easee.records import TwinRecord
 from chargebridge.chargers.easee.settings import read_settings
-from chargebridge.chargers.easee.ticks import format_time
-from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.easee.twin.records import TwinRecord
+from chargebridge.chargers.easee.twin.ticks import format_time
+from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     Measured,
     SessionEnded,

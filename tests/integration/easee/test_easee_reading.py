@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from chargebridge.chargers.easee.account.transport import Answer
 from chargebridge.chargers.easee.charger import Charger
 from chargebridge.chargers.easee.reading import Reader
-from chargebridge.chargers.easee.records import Gap, TwinRecord
-from chargebridge.chargers.easee.transport import Answer
-from chargebridge.chargers.easee.twin import Twin
+from chargebridge.chargers.easee.twin.records import Gap, TwinRecord
+from chargebridge.chargers.easee.twin.twin import Twin
 from chargebridge.clock import SystemClock
 from tests.integration.easee.stage import until
 

@@ -13,7 +13,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from chargebridge.chargers.easee.account import Account
+from chargebridge.chargers.easee.account.account import Account
 from chargebridge.clock import Instant
 
 PASSWORD = "correct horse battery staple"

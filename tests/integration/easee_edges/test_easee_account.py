@@ -7,14 +7,9 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from chargebridge.chargers.easee.account import (
-    Kind,
-    NoAnswer,
-    NotFound,
-    NotSent,
-    Refused,
-    Tokens,
-)
+from chargebridge.chargers.easee.account.budget import Kind
+from chargebridge.chargers.easee.account.failures import NoAnswer, NotFound, NotSent, Refused
+from chargebridge.chargers.easee.account.secret import Tokens
 
 pytestmark = pytest.mark.integration
 

@@ -15,10 +15,10 @@ from random import Random
 import aio_pika
 import pytest
 
-from chargebridge.chargers.easee.account import NoAnswer, NotSent
-from chargebridge.chargers.easee.bus import Bus, Patterns
-from chargebridge.chargers.easee.reconnecting import Waits
-from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent
+from chargebridge.chargers.easee.account.reconnecting import Waits
+from chargebridge.chargers.easee.operator.bus import Bus, Patterns
+from chargebridge.chargers.easee.twin.wire import Response, Update
 
 pytestmark = pytest.mark.integration
 

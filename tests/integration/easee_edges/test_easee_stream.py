@@ -7,10 +7,10 @@ from random import Random
 import pytest
 from aiohttp import WSMsgType, web
 
-from chargebridge.chargers.easee.hub import HubTimes
-from chargebridge.chargers.easee.reconnecting import Waits
-from chargebridge.chargers.easee.stream import Stream
-from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.chargers.easee.account.hub import HubTimes
+from chargebridge.chargers.easee.account.reconnecting import Waits
+from chargebridge.chargers.easee.account.stream import Stream
+from chargebridge.chargers.easee.twin.wire import Response, Update
 
 pytestmark = pytest.mark.integration
 

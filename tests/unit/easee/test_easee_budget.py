@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chargebridge.chargers.easee.budget import BLOCKED_S, THROTTLED_S, Breaker, Budget, Kind, Limits
+from chargebridge.chargers.easee.account.budget import BLOCKED_S, THROTTLED_S, Breaker, Budget, Kind, Limits
 
 pytestmark = pytest.mark.unit
 

@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.chargers.easee.bus_messages import BODY_LIMIT, Patterns, Reader, command_body, command_key
-from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.chargers.easee.twin.bus_messages import (
+    BODY_LIMIT,
+    Patterns,
+    Reader,
+    command_body,
+    command_key,
+)
+from chargebridge.chargers.easee.twin.wire import Response, Update
 
 pytestmark = pytest.mark.unit
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.chargers.easee.deliveries import HOLD_S, Deliveries
+from chargebridge.chargers.easee.operator.deliveries import HOLD_S, Deliveries
 
 pytestmark = pytest.mark.unit
 

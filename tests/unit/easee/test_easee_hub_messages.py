@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.chargers.easee.hub import SEPARATOR
-from chargebridge.chargers.easee.hub_messages import Closing, Refusal, Unreadable, read_frame
-from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.chargers.easee.twin.hub_messages import SEPARATOR, Closing, Refusal, Unreadable, read_frame
+from chargebridge.chargers.easee.twin.wire import Response, Update
 
 pytestmark = pytest.mark.unit
 

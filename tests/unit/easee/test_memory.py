@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from chargebridge.chargers.easee.memory import Memory
-from chargebridge.chargers.easee.records import Ended, Gap, Running, Seen, TwinRecord
+from chargebridge.chargers.easee.twin.records import Ended, Gap, Running, Seen, TwinRecord
 
 pytestmark = pytest.mark.unit
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.chargers.easee import charging_sessions
-from chargebridge.chargers.easee.charging_sessions import ListedSession
-from chargebridge.chargers.easee.records import Gap, TwinRecord
-from chargebridge.chargers.easee.ticks import format_time
-from chargebridge.chargers.easee.twin import Twin
-from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.easee.twin import charging_sessions
+from chargebridge.chargers.easee.twin.charging_sessions import ListedSession
+from chargebridge.chargers.easee.twin.records import Gap, TwinRecord
+from chargebridge.chargers.easee.twin.ticks import format_time
+from chargebridge.chargers.easee.twin.twin import Twin
+from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import ChargerEvent, SessionEnded, SessionStarted
 
 pytestmark = pytest.mark.unit

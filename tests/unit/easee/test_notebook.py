@@ -8,13 +8,13 @@ import sqlite3
 import msgspec
 import pytest
 
-from chargebridge.chargers.easee import notebook as module
+from chargebridge.chargers.easee import checkpoints as module
 from chargebridge.chargers.easee.charger import Charger
-from chargebridge.chargers.easee.notebook import Notebook
-from chargebridge.chargers.easee.records import TwinRecord
-from chargebridge.chargers.easee.twin import MEASURED, USED, Twin
-from chargebridge.chargers.easee.vocabulary import Observation
-from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.easee.checkpoints import Notebook
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.records import TwinRecord
+from chargebridge.chargers.easee.twin.twin import MEASURED, USED, Twin
+from chargebridge.chargers.easee.twin.wire import Update
 
 pytestmark = pytest.mark.unit
 

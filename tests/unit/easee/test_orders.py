@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from chargebridge.chargers.easee.orders import (
+from chargebridge.chargers.easee.twin.commands import (
     Call,
     NotPossibleError,
     Order,
@@ -12,9 +12,9 @@ from chargebridge.chargers.easee.orders import (
     orders_for,
     shown_by_observations,
 )
-from chargebridge.chargers.easee.records import Running, Seen, TwinRecord
-from chargebridge.chargers.easee.twin import CAPABILITIES, Twin
-from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.records import Running, Seen, TwinRecord
+from chargebridge.chargers.easee.twin.twin import CAPABILITIES, Twin
 from chargebridge.chargers.model import (
     Authorize,
     Capability,

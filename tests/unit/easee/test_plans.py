@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.chargers.easee.plans import weekly_plan
+from chargebridge.chargers.easee.twin.plans import weekly_plan
 from chargebridge.chargers.model import Plan, PlanPeriod
 
 pytestmark = pytest.mark.unit

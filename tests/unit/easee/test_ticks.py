@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.chargers.easee.ticks import (
+from chargebridge.chargers.easee.twin.ticks import (
     format_time,
     parse_time,
     ticks_of,

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from chargebridge.chargers.easee.records import TwinRecord
-from chargebridge.chargers.easee.ticks import format_time
-from chargebridge.chargers.easee.twin import Twin
-from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.easee.twin.records import TwinRecord
+from chargebridge.chargers.easee.twin.ticks import format_time
+from chargebridge.chargers.easee.twin.twin import Twin
+from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     ChargerEvent,
     ChargerState,

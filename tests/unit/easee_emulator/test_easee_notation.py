@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chargebridge.chargers.easee.ticks import ticks_of
+from chargebridge.chargers.easee.twin.ticks import ticks_of
 from chargebridge.emulators.easee_cloud import signalr
 from chargebridge.emulators.easee_cloud.notation import decimal, iso_of_ticks, kwh
 from chargebridge.emulators.easee_cloud.shadow import Observed, Shadow, Value, typed

@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from chargebridge.chargers.easee.twin import Twin
-from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.easee.twin.twin import Twin
+from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     ChargerCommand,
     ChargerEvent,

@@ -5,10 +5,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from chargebridge.chargers.easee.account import Account
-from chargebridge.chargers.easee.budget import Kind
-from chargebridge.chargers.easee.failures import NotFound
-from chargebridge.chargers.easee.vocabulary import model_name
+from chargebridge.chargers.easee.account.account import Account
+from chargebridge.chargers.easee.account.budget import Kind
+from chargebridge.chargers.easee.account.failures import NotFound
+from chargebridge.chargers.easee.twin.vocabulary import model_name
 from chargebridge.chargers.model import FoundCharger
 
 PATIENCE_S: Final = 8.0

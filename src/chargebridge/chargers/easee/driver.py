@@ -12,25 +12,25 @@ import aiohttp
 import msgspec
 import structlog
 
-from chargebridge.chargers.easee.account import Account, keep_nothing, nothing_kept, say_nothing
+from chargebridge.chargers.easee.account.account import Account, keep_nothing, nothing_kept, say_nothing
+from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
+from chargebridge.chargers.easee.account.secret import Tokens
 from chargebridge.chargers.easee.charger import Charger
+from chargebridge.chargers.easee.checkpoints import Notebook
 from chargebridge.chargers.easee.discovery import find_chargers
 from chargebridge.chargers.easee.executor import Executor
-from chargebridge.chargers.easee.failures import NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.fleet import Fleet, Receipt
 from chargebridge.chargers.easee.memory import Memory
-from chargebridge.chargers.easee.notebook import Notebook
 from chargebridge.chargers.easee.reading import Reader
-from chargebridge.chargers.easee.records import Gap
-from chargebridge.chargers.easee.secret import Tokens
 from chargebridge.chargers.easee.settings import Settings, read_settings
-from chargebridge.chargers.easee.wire import Response
+from chargebridge.chargers.easee.twin.records import Gap
+from chargebridge.chargers.easee.twin.wire import Response
 from chargebridge.chargers.model import ChargerCommand, EventSink, FoundCharger
 from chargebridge.clock import Clock
 
 if TYPE_CHECKING:
-    from chargebridge.chargers.easee.bus import Bus
-    from chargebridge.chargers.easee.stream import Stream
+    from chargebridge.chargers.easee.account.stream import Stream
+    from chargebridge.chargers.easee.operator.bus import Bus
 
 _log = structlog.get_logger(__name__)
 
@@ -172,8 +172,8 @@ def make_account(
 
 
 def _make_stream(settings: Settings, account: Account, fleet: Fleet, clock: Clock) -> "Stream":
-    from chargebridge.chargers.easee.hub import HubTimes  # noqa: PLC0415
-    from chargebridge.chargers.easee.stream import SUBSCRIBES_A_SECOND, Stream  # noqa: PLC0415
+    from chargebridge.chargers.easee.account.hub import HubTimes  # noqa: PLC0415
+    from chargebridge.chargers.easee.account.stream import SUBSCRIBES_A_SECOND, Stream  # noqa: PLC0415
 
     times = HubTimes()
     return Stream(
@@ -188,7 +188,7 @@ def _make_stream(settings: Settings, account: Account, fleet: Fleet, clock: Cloc
 
 
 def _make_bus(settings: Settings, account: Account, fleet: Fleet, clock: Clock) -> "Bus":
-    from chargebridge.chargers.easee.bus import Bus, Patterns  # noqa: PLC0415
+    from chargebridge.chargers.easee.operator.bus import Bus, Patterns  # noqa: PLC0415
 
     patterns = Patterns(
         observation=settings.observation_key,

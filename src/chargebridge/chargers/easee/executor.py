@@ -15,11 +15,11 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 import structlog
 
-from chargebridge.chargers.easee.account import Account
-from chargebridge.chargers.easee.budget import Kind
+from chargebridge.chargers.easee.account.account import Account
+from chargebridge.chargers.easee.account.budget import Kind
+from chargebridge.chargers.easee.account.failures import NoAnswer, NotFound, NotSent, Refused
 from chargebridge.chargers.easee.charger import Charger
-from chargebridge.chargers.easee.failures import NoAnswer, NotFound, NotSent, Refused
-from chargebridge.chargers.easee.orders import (
+from chargebridge.chargers.easee.twin.commands import (
     Call,
     NotPossibleError,
     Order,
@@ -28,8 +28,8 @@ from chargebridge.chargers.easee.orders import (
     orders_for,
     shown_by_observations,
 )
-from chargebridge.chargers.easee.ticks import ticks_of
-from chargebridge.chargers.easee.wire import Response
+from chargebridge.chargers.easee.twin.ticks import ticks_of
+from chargebridge.chargers.easee.twin.wire import Response
 from chargebridge.chargers.model import (
     Authorize,
     ChargerCommand,

@@ -9,11 +9,11 @@ import msgspec
 import structlog
 
 from chargebridge.chargers.easee.charger import Cause, Charger
-from chargebridge.chargers.easee.records import Gap, TwinRecord
 from chargebridge.chargers.easee.settings import Settings
-from chargebridge.chargers.easee.twin import INFO, KNOWN, Twin
-from chargebridge.chargers.easee.vocabulary import Observation
-from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.records import Gap, TwinRecord
+from chargebridge.chargers.easee.twin.twin import INFO, KNOWN, Twin
+from chargebridge.chargers.easee.twin.wire import Response, Update
 from chargebridge.chargers.model import ChargerCommand, ChargerEvent, EventSink, Reachable, SetLimit
 from chargebridge.clock import Clock, Instant
 

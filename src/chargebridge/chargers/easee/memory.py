@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from chargebridge.chargers.easee.records import TwinRecord
+from chargebridge.chargers.easee.twin.records import TwinRecord
 
 SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """

@@ -12,17 +12,17 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
-from chargebridge.chargers.easee import charging_sessions
-from chargebridge.chargers.easee.account import Account
-from chargebridge.chargers.easee.budget import Kind
+from chargebridge.chargers.easee.account.account import Account
+from chargebridge.chargers.easee.account.budget import Kind
+from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.charger import Charger
-from chargebridge.chargers.easee.charging_sessions import ListedSession
-from chargebridge.chargers.easee.failures import NoAnswer, NotSent, Refused
-from chargebridge.chargers.easee.records import Gap
-from chargebridge.chargers.easee.ticks import format_time, parse_time, uwh_of_kwh, wh_of_uwh
-from chargebridge.chargers.easee.twin import USED
-from chargebridge.chargers.easee.vocabulary import Observation
-from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.easee.twin import charging_sessions
+from chargebridge.chargers.easee.twin.charging_sessions import ListedSession
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.records import Gap
+from chargebridge.chargers.easee.twin.ticks import format_time, parse_time, uwh_of_kwh, wh_of_uwh
+from chargebridge.chargers.easee.twin.twin import USED
+from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import ChargerEvent
 from chargebridge.clock import Clock
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-from chargebridge.chargers.easee.vocabulary import REMOTE_START_STATUS, RoutingKey
+from chargebridge.chargers.easee.twin.vocabulary import REMOTE_START_STATUS, RoutingKey
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

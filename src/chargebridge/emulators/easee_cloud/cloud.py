@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome, Measured, Restarted
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock

@@ -6,7 +6,7 @@ T3 to T5; without one (IT) the lines are on T2 to T4, and all voltages are betwe
 
 from typing import Final
 
-from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.model import Measured, Quantity
 from chargebridge.emulators.easee_cloud.charger import CloudCharger
 from chargebridge.emulators.easee_cloud.notation import decimal, hour_of, kwh

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.emulators.easee_cloud.charger import CloudCharger
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.shadow import Observed

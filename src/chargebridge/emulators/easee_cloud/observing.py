@@ -8,7 +8,8 @@ from typing import Final
 
 import msgspec
 
-from chargebridge.chargers.easee.vocabulary import AUTH_REASON_USER, Observation, OpMode, ReasonForNoCurrent
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER, OpMode, ReasonForNoCurrent
 from chargebridge.chargers.model import (
     ChargerEvent,
     ChargerState,

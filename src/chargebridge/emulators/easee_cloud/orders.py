@@ -5,12 +5,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from chargebridge.chargers.easee.vocabulary import (
-    AUTH_REASON_USER,
-    REMOTE_START_STATUS,
-    CommandId,
-    Observation,
-)
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER, REMOTE_START_STATUS, CommandId
 from chargebridge.chargers.model import (
     Authorize,
     ChargerCommand,

@@ -1,6 +1,6 @@
 """Hands stored charge plans over to their chargers, when those can be reached."""
 
-from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.model import CommandOutcome, Outcome, Plan, StorePlan
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.charger import CloudCharger

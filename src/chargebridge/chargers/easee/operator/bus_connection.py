@@ -24,8 +24,8 @@ from aiormq.exceptions import (
 )
 from msgspec import Struct
 
-from chargebridge.chargers.easee.deliveries import Deliveries
-from chargebridge.chargers.easee.failures import DETAIL_LIMIT, NoAnswer, NotSent
+from chargebridge.chargers.easee.account.failures import DETAIL_LIMIT, NoAnswer, NotSent
+from chargebridge.chargers.easee.operator.deliveries import Deliveries
 
 CONNECT_S: Final = 30.0
 """Real seconds for connecting, and for each step of it."""

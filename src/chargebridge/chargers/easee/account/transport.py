@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 from yarl import URL
 
-from chargebridge.chargers.easee.failures import DETAIL_LIMIT, NotFound, Refused
-from chargebridge.chargers.easee.secret import Secret
+from chargebridge.chargers.easee.account.failures import DETAIL_LIMIT, NotFound, Refused
+from chargebridge.chargers.easee.account.secret import Secret
 
 CONNECT_TIMEOUT_S: Final = 15.0
 ANSWER_TIMEOUT_S: Final = 30.0

@@ -6,10 +6,11 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from chargebridge.chargers.easee.hub import SEPARATOR
-from chargebridge.chargers.easee.ticks import parse_time
-from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.chargers.easee.twin.ticks import parse_time
+from chargebridge.chargers.easee.twin.wire import Response, Update
 
+SEPARATOR: Final = "\x1e"
+"""Ends every message."""
 COMMENT_LIMIT: Final = 500
 
 _INVOCATION: Final = 1

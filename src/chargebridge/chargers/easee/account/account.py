@@ -9,12 +9,12 @@ from typing import Final
 
 import aiohttp
 
-from chargebridge.chargers.easee.asking import Asking, Sleep
-from chargebridge.chargers.easee.budget import Budget, Kind, Limits
-from chargebridge.chargers.easee.failures import CallFailedError, NoAnswer, NotFound, NotSent, Refused
-from chargebridge.chargers.easee.secret import Secret, Tokens
-from chargebridge.chargers.easee.sign_in import SignIn
-from chargebridge.chargers.easee.transport import (
+from chargebridge.chargers.easee.account.budget import Budget, Kind, Limits
+from chargebridge.chargers.easee.account.failures import CallFailedError, NoAnswer, NotSent
+from chargebridge.chargers.easee.account.pacing import Asking, Sleep
+from chargebridge.chargers.easee.account.secret import Secret, Tokens
+from chargebridge.chargers.easee.account.sign_in import SignIn
+from chargebridge.chargers.easee.account.transport import (
     ANSWER_TIMEOUT_S,
     Answer,
     LostError,
@@ -25,19 +25,6 @@ from chargebridge.chargers.easee.transport import (
     refusal,
 )
 from chargebridge.clock import Clock
-
-__all__ = [
-    "Account",
-    "Answer",
-    "CallFailedError",
-    "Kind",
-    "NoAnswer",
-    "NotFound",
-    "NotSent",
-    "Refused",
-    "Secret",
-    "Tokens",
-]
 
 AT_A_TIME: Final = 8
 """Requests that are out at the same time: so many commands, and so many reads."""

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from chargebridge.chargers.easee.records import (
+from chargebridge.chargers.easee.twin.records import (
     ENDS_REMEMBERED,
     GAPS_REMEMBERED,
     Authorized,
@@ -21,8 +21,8 @@ from chargebridge.chargers.easee.records import (
     SessionStart,
     TwinRecord,
 )
-from chargebridge.chargers.easee.ticks import parse_time, uwh_of_kwh, wh_of_uwh
-from chargebridge.chargers.easee.vocabulary import AUTH_REASON_USER
+from chargebridge.chargers.easee.twin.ticks import parse_time, uwh_of_kwh, wh_of_uwh
+from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER
 from chargebridge.chargers.model import ChargerEvent, SessionEnd, SessionEnded, SessionStarted
 
 AUTHORIZED_MS: Final = 15 * 60_000

@@ -9,9 +9,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from chargebridge.chargers.easee.plans import weekly_plan
-from chargebridge.chargers.easee.twin import Twin
-from chargebridge.chargers.easee.vocabulary import CommandId, Observation
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.plans import weekly_plan
+from chargebridge.chargers.easee.twin.twin import Twin
+from chargebridge.chargers.easee.twin.vocabulary import CommandId
 from chargebridge.chargers.model import (
     Authorize,
     ChargerCommand,

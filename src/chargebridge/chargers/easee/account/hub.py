@@ -17,10 +17,9 @@ from msgspec import Struct
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from chargebridge.chargers.easee.failures import DETAIL_LIMIT
+from chargebridge.chargers.easee.account.failures import DETAIL_LIMIT
+from chargebridge.chargers.easee.twin.hub_messages import SEPARATOR
 
-SEPARATOR: Final = "\x1e"
-"""Ends every message."""
 FRAME_LIMIT: Final = 1024 * 1024
 """Bytes of the longest frame that is read."""
 CLOSE_S: Final = 2.0

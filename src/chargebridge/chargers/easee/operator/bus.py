@@ -13,11 +13,13 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
-from chargebridge.chargers.easee.account import Account, CallFailedError, Kind, NotSent, Refused
-from chargebridge.chargers.easee.bus_connection import BrokerLostError, BusConnection, Way
-from chargebridge.chargers.easee.bus_messages import Patterns, Reader, command_body, command_key
-from chargebridge.chargers.easee.reconnecting import Ended, Waits, keep
-from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.chargers.easee.account.account import Account
+from chargebridge.chargers.easee.account.budget import Kind
+from chargebridge.chargers.easee.account.failures import CallFailedError, NotSent, Refused
+from chargebridge.chargers.easee.account.reconnecting import Ended, Waits, keep
+from chargebridge.chargers.easee.operator.bus_connection import BrokerLostError, BusConnection, Way
+from chargebridge.chargers.easee.twin.bus_messages import Patterns, Reader, command_body, command_key
+from chargebridge.chargers.easee.twin.wire import Response, Update
 from chargebridge.clock import Clock
 
 __all__ = ["Bus", "Listener", "Patterns"]

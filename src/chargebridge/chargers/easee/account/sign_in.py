@@ -16,11 +16,11 @@ import msgspec
 import structlog
 from msgspec import Meta, Struct
 
-from chargebridge.chargers.easee.asking import Asking
-from chargebridge.chargers.easee.budget import Kind
-from chargebridge.chargers.easee.failures import NotSent
-from chargebridge.chargers.easee.secret import Secret, Tokens
-from chargebridge.chargers.easee.transport import (
+from chargebridge.chargers.easee.account.budget import Kind
+from chargebridge.chargers.easee.account.failures import NotSent
+from chargebridge.chargers.easee.account.pacing import Asking
+from chargebridge.chargers.easee.account.secret import Secret, Tokens
+from chargebridge.chargers.easee.account.transport import (
     LostError,
     Received,
     UnreachableError,

@@ -14,11 +14,12 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from chargebridge.chargers.easee.account import Account, CallFailedError, NotSent
-from chargebridge.chargers.easee.hub import Hub, HubLostError, HubTimes
-from chargebridge.chargers.easee.hub_messages import Closing, Refusal, Said, Unreadable, read_frame
-from chargebridge.chargers.easee.reconnecting import Ended, Waits, keep
-from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.chargers.easee.account.account import Account
+from chargebridge.chargers.easee.account.failures import CallFailedError, NotSent
+from chargebridge.chargers.easee.account.hub import Hub, HubLostError, HubTimes
+from chargebridge.chargers.easee.account.reconnecting import Ended, Waits, keep
+from chargebridge.chargers.easee.twin.hub_messages import Closing, Refusal, Said, Unreadable, read_frame
+from chargebridge.chargers.easee.twin.wire import Response, Update
 from chargebridge.clock import Clock
 
 SUBSCRIBES_A_SECOND: Final = 20.0

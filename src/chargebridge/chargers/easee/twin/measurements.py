@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from chargebridge.chargers.easee.vocabulary import GridType, Observation
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.vocabulary import GridType
 from chargebridge.chargers.model import Quantity, Reading
 
 _O = Observation

@@ -11,9 +11,9 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from chargebridge.chargers.easee.ticks import format_time, parse_time, utc_ms_of_ticks
-from chargebridge.chargers.easee.vocabulary import RoutingKey
-from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.chargers.easee.twin.ticks import format_time, parse_time, utc_ms_of_ticks
+from chargebridge.chargers.easee.twin.vocabulary import RoutingKey
+from chargebridge.chargers.easee.twin.wire import Response, Update
 
 BODY_LIMIT: Final = 64 * 1024
 """Bytes of the longest body that is read."""

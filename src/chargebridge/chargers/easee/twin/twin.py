@@ -11,18 +11,14 @@ from typing import Final
 
 import msgspec
 
-from chargebridge.chargers.easee import charging_sessions
-from chargebridge.chargers.easee.measurements import MEASURED, ONE_PHASE, is_true, number_of, reading
-from chargebridge.chargers.easee.modes import FAULTS, OFFERS, OFFLINE, state_of
-from chargebridge.chargers.easee.records import Authorized, Seen, TwinRecord
-from chargebridge.chargers.easee.ticks import uwh_of_kwh, wh_of_uwh
-from chargebridge.chargers.easee.vocabulary import (
-    REASON_NAMES,
-    Observation,
-    OpMode,
-    model_name,
-)
-from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.easee.twin import charging_sessions
+from chargebridge.chargers.easee.twin.measurements import MEASURED, ONE_PHASE, is_true, number_of, reading
+from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, state_of
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.records import Authorized, Seen, TwinRecord
+from chargebridge.chargers.easee.twin.ticks import uwh_of_kwh, wh_of_uwh
+from chargebridge.chargers.easee.twin.vocabulary import REASON_NAMES, OpMode, model_name
+from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     Capability,
     ChargerEvent,

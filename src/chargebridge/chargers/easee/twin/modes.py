@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from chargebridge.chargers.easee.vocabulary import OpMode, ReasonForNoCurrent
+from chargebridge.chargers.easee.twin.vocabulary import OpMode, ReasonForNoCurrent
 from chargebridge.chargers.model import ChargerState, Fault
 
 FAULTS: Final[Mapping[int, Fault]] = {

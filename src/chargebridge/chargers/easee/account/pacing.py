@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-from chargebridge.chargers.easee.budget import Budget, Kind
-from chargebridge.chargers.easee.failures import NotSent
-from chargebridge.chargers.easee.secret import Secret
-from chargebridge.chargers.easee.transport import (
+from chargebridge.chargers.easee.account.budget import Budget, Kind
+from chargebridge.chargers.easee.account.failures import NotSent
+from chargebridge.chargers.easee.account.secret import Secret
+from chargebridge.chargers.easee.account.transport import (
     LostError,
     Received,
     Transport,
