@@ -7,7 +7,7 @@ import uvloop
 
 from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome
 from chargebridge.chargers.simulator.cloud import CHARGERS_A_STEP, SimulatedCloud
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import SystemClock
 

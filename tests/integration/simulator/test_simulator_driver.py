@@ -28,8 +28,8 @@ from chargebridge.chargers.model import (
 )
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.chargers.simulator.driver import ActError, Receipt, SimulatorDriver
-from chargebridge.chargers.simulator.record import ChargerSettings
-from chargebridge.chargers.simulator.server import CloudServer
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
+from chargebridge.chargers.simulator.remote.server import CloudServer
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import Instant, ScaledClock
 

@@ -24,8 +24,8 @@ from chargebridge.chargers.model import (
     TokenPresented,
 )
 from chargebridge.chargers.simulator.bay import MEASURED_KEPT
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.ledger import FinishedSession
-from chargebridge.chargers.simulator.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import PACES, Traffic
 from chargebridge.chargers.simulator.world import RunningSession, World
 

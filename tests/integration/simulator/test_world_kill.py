@@ -15,7 +15,7 @@ LIVE = """
 import json, sys
 from pathlib import Path
 from chargebridge.chargers.model import Authorize, EndSession, SessionEnded, SessionStarted, TokenPresented
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import PACES, Traffic
 from chargebridge.chargers.simulator.world import World
 

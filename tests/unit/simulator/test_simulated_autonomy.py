@@ -22,11 +22,11 @@ from chargebridge.chargers.model import (
     TokenPresented,
     Unlock,
 )
-from chargebridge.chargers.simulator.acts import view
-from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerSettings
-from chargebridge.chargers.simulator.tokens import CACHED
+from chargebridge.chargers.simulator.actions import view
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.hardware.charger import NotPossibleError, SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.tokens import CACHED
 
 pytestmark = pytest.mark.unit
 

@@ -26,10 +26,10 @@ from chargebridge.chargers.model import (
     Unlock,
     Withdraw,
 )
-from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerSettings
-from chargebridge.chargers.simulator.telling import MEASURED_HELD
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.hardware.charger import NotPossibleError, SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.reporting import MEASURED_HELD
 
 pytestmark = pytest.mark.unit
 

@@ -22,10 +22,10 @@ from chargebridge.chargers.model import (
     StateChanged,
     StorePlan,
 )
-from chargebridge.chargers.simulator.acts import view
-from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerRecord, ChargerSettings
+from chargebridge.chargers.simulator.actions import view
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerRecord, ChargerSettings
 
 pytestmark = pytest.mark.unit
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chargebridge.chargers.simulator.acts import ActError
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.actions import ActError
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.world import World
 
 pytestmark = pytest.mark.unit

@@ -15,9 +15,9 @@ from chargebridge.chargers.model import (
     StateChanged,
     TokenPresented,
 )
-from chargebridge.chargers.simulator.charger import SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerRecord, ChargerSettings
-from chargebridge.chargers.simulator.tokens import LocalList
+from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerRecord, ChargerSettings
+from chargebridge.chargers.simulator.hardware.tokens import LocalList
 from chargebridge.chargers.simulator.traffic import NEVER_MS, Traffic, Visitor, VisitorRecord
 
 KeptEvent = SessionStarted | SessionEnded | TokenPresented | Measured | Restarted

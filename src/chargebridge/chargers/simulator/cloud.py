@@ -19,7 +19,7 @@ from chargebridge.chargers.model import (
     Outcome,
 )
 from chargebridge.chargers.simulator.bay import Kept
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import Clock
 

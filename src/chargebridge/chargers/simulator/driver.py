@@ -16,10 +16,10 @@ from chargebridge.chargers.model import (
     CommandOutcome,
     EventSink,
 )
-from chargebridge.chargers.simulator.acts import ActError
-from chargebridge.chargers.simulator.client import CloudClient
+from chargebridge.chargers.simulator.actions import ActError
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
+from chargebridge.chargers.simulator.remote.client import CloudClient
 from chargebridge.chargers.simulator.traffic import PACES, Traffic
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import Clock

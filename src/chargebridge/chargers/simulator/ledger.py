@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from chargebridge.chargers.model import SessionEnd, SessionEnded
 from chargebridge.chargers.simulator.bay import BayRecord, Kept, KeptEvent
-from chargebridge.chargers.simulator.tokens import LocalList
+from chargebridge.chargers.simulator.hardware.tokens import LocalList
 
 SCHEMA_VERSION: Final = 2
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
 
 MINUTE_MS: Final = 60_000
 TAGS: Final = 500

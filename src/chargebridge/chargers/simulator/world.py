@@ -14,12 +14,12 @@ import msgspec
 from msgspec import Struct
 
 from chargebridge.chargers.model import ChargerCommand, ChargerInfo, CommandOutcome, SessionEnded
-from chargebridge.chargers.simulator.acts import ActError, perform, view
+from chargebridge.chargers.simulator.actions import ActError, perform, view
 from chargebridge.chargers.simulator.bay import Bay, Kept
-from chargebridge.chargers.simulator.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.tokens import LocalList
 from chargebridge.chargers.simulator.ledger import FinishedSession, Ledger
-from chargebridge.chargers.simulator.record import ChargerSettings
-from chargebridge.chargers.simulator.tokens import LocalList
 from chargebridge.chargers.simulator.traffic import Traffic, Visitor
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 from aiohttp import web
 
-from chargebridge.chargers.simulator.acts import ACTIONS, ActError
+from chargebridge.chargers.simulator.actions import ACTIONS, ActError
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.emulators.easee_cloud.misbehaviour import Misbehaviour
 from chargebridge.emulators.easee_cloud.problems import answer

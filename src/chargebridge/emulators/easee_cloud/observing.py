@@ -22,7 +22,7 @@ from chargebridge.chargers.model import (
     StateChanged,
     TokenPresented,
 )
-from chargebridge.chargers.simulator.limits import LIMITED_BY_PLAN
+from chargebridge.chargers.simulator.hardware.limits import LIMITED_BY_PLAN
 from chargebridge.clock import format_utc
 from chargebridge.emulators.easee_cloud.charger import CloudCharger, Presented, Session
 from chargebridge.emulators.easee_cloud.limits import MINIMUM_A, Cause

@@ -19,8 +19,8 @@ from chargebridge.chargers.model import (
     SetAvailable,
     Withdraw,
 )
-from chargebridge.chargers.simulator.charger import AUTHORIZATION_MS
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
+from chargebridge.chargers.simulator.hardware.mechanics import AUTHORIZATION_MS
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.charger import CloudCharger, Given, settings_of
 from chargebridge.emulators.easee_cloud.current_control import CurrentControl, Tell

@@ -1,18 +1,14 @@
-"""A believable AC charger as a pure state machine: hands, cars and commands in, events out.
+"""What a simulated charger does by itself: time, currents, sessions, its boot, and what it reports.
 
 Nothing here ticks. Every method takes the moment at which it happens; between two of them power is
-constant, and `next_ms` says when the charger will next do something by itself. What a charger is
-can be written down at any moment (`ChargerRecord`) and taken up again.
+constant, and `next_ms` says when the charger will next do something by itself.
 """
 
 from typing import Final
 
 from chargebridge.chargers.model import (
-    ChargerCommand,
     ChargerEvent,
     ChargerState,
-    CommandOutcome,
-    Fault,
     Measured,
     Reachable,
     Restarted,
@@ -21,36 +17,29 @@ from chargebridge.chargers.model import (
     SessionStarted,
     StateChanged,
 )
-from chargebridge.chargers.simulator import orders, reader
-from chargebridge.chargers.simulator.car import Car
-from chargebridge.chargers.simulator.outlet import MINIMUM_CURRENT_CA, Outlet
-from chargebridge.chargers.simulator.record import (
+from chargebridge.chargers.simulator.hardware.outlet import MINIMUM_CURRENT_CA
+from chargebridge.chargers.simulator.hardware.record import (
     FIRMWARE,
     Authorization,
     ChargerRecord,
     ChargerSettings,
     Session,
 )
-from chargebridge.chargers.simulator.telling import Telling
-from chargebridge.chargers.simulator.tokens import LocalList
+from chargebridge.chargers.simulator.hardware.reporting import Telling
+from chargebridge.chargers.simulator.hardware.tokens import LocalList
 
 AUTHORIZATION_MS: Final = 10 * 60_000
 """How long an authorization waits for a car."""
 IDLE_MEASURE_MS: Final = 15 * 60_000
-OUTAGE_MS: Final = 10_000
 
 
-class NotPossibleError(Exception):
-    """The charger or car is not in a state in which this can be done to it; the text says why."""
-
-
-class SimulatedCharger:
-    """One charger with one outlet.
+class ChargerMechanics:
+    """One charger with one outlet, without the actions of people and the commands of its cloud.
 
     Args:
-        settings: what it is built like.
-        record: what it was when it was last written down; it is changed in place.
-        local_list: the one that it kept then.
+        settings: how it is built.
+        record: its state when it was last saved; it is changed in place.
+        local_list: the local list that it kept then.
     """
 
     def __init__(
@@ -64,16 +53,7 @@ class SimulatedCharger:
         self.next_ms = self._due_ms()
         """When it next does something by itself."""
 
-    @classmethod
-    def installed(cls, settings: ChargerSettings, now_ms: int) -> "SimulatedCharger":
-        """Return a new charger that has just been put on the wall and tells its first state."""
-        outlet = Outlet(at_ms=now_ms, rated_ca=settings.rated_current_a * 100)
-        charger = cls(settings, ChargerRecord(outlet=outlet, measure_ms=now_ms + IDLE_MEASURE_MS))
-        charger.telling.tell(Reachable(at_ms=now_ms, reachable=True))
-        charger.take_effect(now_ms)
-        return charger
-
-    # --- what it is ------------------------------------------------------------------------------
+    # --- state -----------------------------------------------------------------------------------
 
     @property
     def state(self) -> ChargerState:
@@ -101,14 +81,16 @@ class SimulatedCharger:
         limit_ma = self.record.limits.in_force_ma(self.record.outlet.at_ms)
         return rated_ca if limit_ma is None else min(rated_ca, limit_ma // 10)
 
-    def reader_refuses(self, id_tag: str) -> str | None:
-        """Return why the token reader would refuse this token now; None: it would not."""
-        return reader.refusal(self, id_tag)
-
     @property
     def current_state(self) -> StateChanged:
         """The state its cloud last heard; the one to tell anybody who newly asks the cloud."""
         return self.record.told or self.state_event(self.record.outlet.at_ms)
+
+    def state_event(self, now_ms: int) -> StateChanged:
+        """Return its state now, with the reason for a pause, whether the cloud has heard of it or not."""
+        state = self.state
+        reason = self.record.limits.reason if state is ChargerState.AWAITING_START else ""
+        return StateChanged(at_ms=now_ms, state=state, reason=reason, fault=self.record.fault)
 
     def take_events(self) -> list[ChargerEvent]:
         """Hand over what its cloud has heard since the last call, in order."""
@@ -194,127 +176,7 @@ class SimulatedCharger:
             change_ms = record.limits.volatile_until_ms
         return due_ms if change_ms is None else min(due_ms, change_ms)
 
-    # --- hands at the charger --------------------------------------------------------------------
-
-    def plug_in(self, car: Car, now_ms: int) -> None:
-        """Connect a car. A session starts at once if an authorization waits for it, or none is required.
-
-        Raises:
-            NotPossibleError: a car is plugged in already.
-        """
-        self.advance(now_ms)
-        if self.record.car is not None:
-            raise NotPossibleError("a car is plugged in already")
-        self.record.car = car
-        self.record.dismissed = False
-        self.record.limits.forget_volatile()
-        if (waiting := self.record.authorization) is not None:
-            self._start_session(waiting.id_tag, now_ms)
-        self.take_effect(now_ms)
-
-    def unplug(self, now_ms: int, *, at_charger: bool = False) -> None:
-        """Disconnect the car, which ends its session.
-
-        A cable that is pulled at the car stays locked at the charger, unless that is configured otherwise.
-
-        Args:
-            now_ms: the moment.
-            at_charger: pull the cable at the charger, where a lock can hold it, not at the car.
-
-        Raises:
-            NotPossibleError: no car is plugged in, or the charger has locked the cable.
-        """
-        self.advance(now_ms)
-        if self.record.car is None:
-            raise NotPossibleError("no car is plugged in")
-        if at_charger and self.record.locked:
-            raise NotPossibleError("the charger has locked the cable")
-        locked = self.record.locked and not self.record.rules.unlock_when_unplugged
-        self.end_session(SessionEnd.EV_DISCONNECTED, now_ms)
-        self.record.locked = locked
-        self.record.car = None
-        self.take_effect(now_ms)
-
-    def present_token(self, id_tag: str, now_ms: int) -> None:
-        """Hold a token to the reader. Its cloud decides what follows; without it, the charger itself.
-
-        Raises:
-            NotPossibleError: the reader refuses the token (`reader_refuses`).
-        """
-        self.advance(now_ms)
-        if (refusal := self.reader_refuses(id_tag)) is not None:
-            raise NotPossibleError(f"the reader refuses tokens: {refusal}")
-        reader.accept(self, id_tag, now_ms)
-
-    def pause_car(self, now_ms: int) -> None:
-        """Let the car ask for no current.
-
-        Raises:
-            NotPossibleError: no car is plugged in.
-        """
-        self._set_paused(now_ms, paused=True)
-
-    def resume_car(self, now_ms: int) -> None:
-        """Let the car ask for current again.
-
-        Raises:
-            NotPossibleError: no car is plugged in.
-        """
-        self._set_paused(now_ms, paused=False)
-
-    def _set_paused(self, now_ms: int, *, paused: bool) -> None:
-        self.advance(now_ms)
-        if self.record.car is None:
-            raise NotPossibleError("no car is plugged in")
-        self.record.car.paused = paused
-        self.take_effect(now_ms)
-
-    # --- what befalls it -------------------------------------------------------------------------
-
-    def raise_fault(self, fault: Fault, now_ms: int) -> None:
-        """Break something; unless it is one of `WARNINGS`, this ends the session."""
-        self.advance(now_ms)
-        self.record.fault = fault
-        if self.record.faulted:
-            self.record.authorization = None
-            self.end_session(SessionEnd.FAULT, now_ms)
-        self.take_effect(now_ms)
-
-    def clear_fault(self, now_ms: int) -> None:
-        """Repair what was broken."""
-        self.advance(now_ms)
-        self.record.fault = None
-        self.take_effect(now_ms)
-
-    def power_cycle(self, now_ms: int) -> None:
-        """Cut its mains for a moment; it boots when they are back."""
-        self.advance(now_ms)
-        self.go_down(SessionEnd.POWER_LOSS, now_ms, OUTAGE_MS + orders.BOOT_MS)
-
-    def lose_cloud(self, now_ms: int) -> None:
-        """Cut its connection to its cloud; it goes on charging and remembers what it has to tell."""
-        self.advance(now_ms)
-        if self.reachable:
-            self.telling.tell(Reachable(at_ms=now_ms, reachable=False))
-        self.record.cloud_lost = True
-
-    def regain_cloud(self, now_ms: int) -> None:
-        """Restore its connection: the present state is told first, then what was held back."""
-        self.advance(now_ms)
-        was_reachable = self.reachable
-        self.record.cloud_lost = False
-        if self.reachable and not was_reachable:
-            self.telling.tell(Reachable(at_ms=now_ms, reachable=True))
-            self._tell_state(now_ms, again=True)
-            self.telling.tell_held()
-
-    def rebuild(self, settings: ChargerSettings, now_ms: int) -> None:
-        """Replace its hardware by other settings; register, session and car stay."""
-        self.advance(now_ms)
-        self.settings = settings
-        self.record.outlet.rated_ca = settings.rated_current_a * 100
-        self.record.locked = self.record.locked and settings.cable_lock
-        self.take_effect(now_ms)
+    # --- power and boot --------------------------------------------------------------------------
 
     def go_down(self, reason: SessionEnd, now_ms: int, down_ms: int) -> None:
         """Be without power or booting for `down_ms`; what is not in its memory for good is forgotten."""
@@ -343,17 +205,6 @@ class SimulatedCharger:
             self._start_session(self.record.rules.free_charging_tag, now_ms)
         self._reconnect()
         self._tell_state(now_ms, again=True)
-
-    # --- commands --------------------------------------------------------------------------------
-
-    def carry_out(self, command: ChargerCommand, now_ms: int) -> CommandOutcome:
-        """Do what a command asks, once for each number.
-
-        Returns:
-            How it ended; for a number that was carried out before, how it ended then.
-        """
-        self.advance(now_ms)
-        return orders.carry_out(self, command, now_ms)
 
     # --- sessions --------------------------------------------------------------------------------
 
@@ -393,13 +244,7 @@ class SimulatedCharger:
         self._finished.append(ended)
         self.telling.tell(ended)
 
-    # --- telling ---------------------------------------------------------------------------------
-
-    def state_event(self, now_ms: int) -> StateChanged:
-        """Return its state now, with the reason for a pause, whether the cloud has heard of it or not."""
-        state = self.state
-        reason = self.record.limits.reason if state is ChargerState.AWAITING_START else ""
-        return StateChanged(at_ms=now_ms, state=state, reason=reason, fault=self.record.fault)
+    # --- reports ---------------------------------------------------------------------------------
 
     def _tell_state(self, now_ms: int, *, again: bool = False) -> None:
         self.telling.tell_state(self.state_event(now_ms), again=again)

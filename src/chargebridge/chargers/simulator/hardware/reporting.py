@@ -11,7 +11,7 @@ from chargebridge.chargers.model import (
     SessionStarted,
     StateChanged,
 )
-from chargebridge.chargers.simulator.record import ChargerRecord, HeldEvent
+from chargebridge.chargers.simulator.hardware.record import ChargerRecord, HeldEvent
 
 MEASURED_HELD: Final = 60
 """How many measurements of sessions fit into the charger's memory while its cloud is away."""

@@ -17,10 +17,10 @@ from chargebridge.chargers.model import (
     SessionStarted,
     StateChanged,
 )
-from chargebridge.chargers.simulator.car import Car
-from chargebridge.chargers.simulator.limits import Limits
-from chargebridge.chargers.simulator.outlet import Outlet
-from chargebridge.chargers.simulator.tokens import same_token
+from chargebridge.chargers.simulator.hardware.car import Car
+from chargebridge.chargers.simulator.hardware.limits import Limits
+from chargebridge.chargers.simulator.hardware.outlet import Outlet
+from chargebridge.chargers.simulator.hardware.tokens import same_token
 
 FIRMWARE: Final = "1.0.0"
 WARNINGS: Final = frozenset({Fault.WEAK_SIGNAL, Fault.READER})

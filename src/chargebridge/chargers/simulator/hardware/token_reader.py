@@ -1,15 +1,11 @@
 """The token reader of a simulated charger: who decides about a token that is held to it."""
 
-from typing import TYPE_CHECKING
-
 from chargebridge.chargers.model import Fault, SessionEnd, TokenPresented
-from chargebridge.chargers.simulator.tokens import offline_refusal
-
-if TYPE_CHECKING:
-    from chargebridge.chargers.simulator.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.mechanics import ChargerMechanics
+from chargebridge.chargers.simulator.hardware.tokens import offline_refusal
 
 
-def refusal(charger: "SimulatedCharger", id_tag: str) -> str | None:
+def refusal(charger: ChargerMechanics, id_tag: str) -> str | None:
     """Return why the reader would refuse this token now; None: it would not."""
     record = charger.record
     if record.down_until_ms is not None:
@@ -28,7 +24,7 @@ def refusal(charger: "SimulatedCharger", id_tag: str) -> str | None:
     return alone and f"the charger's cloud cannot be reached, and {alone}"
 
 
-def accept(charger: "SimulatedCharger", id_tag: str, now_ms: int) -> None:
+def accept(charger: ChargerMechanics, id_tag: str, now_ms: int) -> None:
     """Take a token that is not refused: its cloud decides what follows, or without it the charger."""
     record = charger.record
     if not record.cloud_lost:

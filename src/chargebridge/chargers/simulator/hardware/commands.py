@@ -1,6 +1,6 @@
 """How a simulated charger obeys the commands of its cloud."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from chargebridge.chargers.model import (
     Authorize,
@@ -20,16 +20,14 @@ from chargebridge.chargers.model import (
     Unlock,
     Withdraw,
 )
-from chargebridge.chargers.simulator.tokens import LocalList, remember
-
-if TYPE_CHECKING:
-    from chargebridge.chargers.simulator.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.mechanics import ChargerMechanics
+from chargebridge.chargers.simulator.hardware.tokens import LocalList, remember
 
 BOOT_MS: Final = 20_000
 OUTCOMES_REMEMBERED: Final = 16
 
 
-def carry_out(charger: "SimulatedCharger", command: ChargerCommand, now_ms: int) -> CommandOutcome:
+def carry_out(charger: ChargerMechanics, command: ChargerCommand, now_ms: int) -> CommandOutcome:
     """Let a charger that was moved on to `now_ms` do what a command asks, once for each number.
 
     Returns:
@@ -53,7 +51,7 @@ def carry_out(charger: "SimulatedCharger", command: ChargerCommand, now_ms: int)
     return CommandOutcome(number=command.number, outcome=outcome, detail=detail)
 
 
-def _obey(charger: "SimulatedCharger", command: ChargerCommand, now_ms: int) -> str:
+def _obey(charger: ChargerMechanics, command: ChargerCommand, now_ms: int) -> str:
     """Carry out a command, or return why it is refused."""
     record = charger.record
     match command:
@@ -92,7 +90,7 @@ def _obey(charger: "SimulatedCharger", command: ChargerCommand, now_ms: int) -> 
     return ""
 
 
-def _authorize(charger: "SimulatedCharger", id_tag: str, now_ms: int) -> str:
+def _authorize(charger: ChargerMechanics, id_tag: str, now_ms: int) -> str:
     record = charger.record
     if record.session is not None:
         return "" if record.session.belongs_to(id_tag) else "another session is running"
@@ -104,7 +102,7 @@ def _authorize(charger: "SimulatedCharger", id_tag: str, now_ms: int) -> str:
     return ""
 
 
-def _end_session(charger: "SimulatedCharger", command: EndSession, now_ms: int) -> None:
+def _end_session(charger: ChargerMechanics, command: EndSession, now_ms: int) -> None:
     record = charger.record
     if record.session is None or record.session.number != command.session:
         return

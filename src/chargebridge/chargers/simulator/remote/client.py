@@ -10,9 +10,9 @@ import msgspec
 import structlog
 
 from chargebridge.chargers.model import ChargerCommand, CommandOutcome, Outcome, Reachable
-from chargebridge.chargers.simulator import wire
-from chargebridge.chargers.simulator.acts import ActError
+from chargebridge.chargers.simulator.actions import ActError
 from chargebridge.chargers.simulator.cloud import Subscriber
+from chargebridge.chargers.simulator.remote import wire
 from chargebridge.clock import Clock
 
 SHORTEST_BACKOFF_S: Final = 0.1

@@ -13,7 +13,7 @@ from zlib import crc32
 from msgspec import Struct
 
 from chargebridge.chargers.model import Quantity, Reading
-from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
 
 AMBIENT_C: Final = 18.0
 HEATING_C: Final = 34.0

@@ -10,9 +10,9 @@ import msgspec
 import structlog
 
 from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome
-from chargebridge.chargers.simulator import wire
-from chargebridge.chargers.simulator.acts import ActError
+from chargebridge.chargers.simulator.actions import ActError
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
+from chargebridge.chargers.simulator.remote import wire
 
 HELLO_TIMEOUT_S: Final = 5.0
 BACKLOG_LIMIT: Final = 32 * 1024 * 1024

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from chargebridge.chargers.model import Command, Configure, Fault
-from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.hardware.charger import NotPossibleError, SimulatedCharger
 
 
 class ActError(ValueError):
