@@ -46,33 +46,33 @@ class Cloud:
 
     def __init__(self, *, replays: bool) -> None:
         self.replays = replays
-        self.noted: list[Charger] = []
+        self.checkpointed: list[Charger] = []
         self.acknowledged: list[int] = []
 
-    def follow(self, charger):
+    def subscribe(self, charger):
         return self.replays
 
-    def unfollow(self, charger): ...
+    def unsubscribe(self, charger): ...
 
-    def give(self, charger, command): ...
+    def submit(self, charger, command): ...
 
-    def responded(self, response): ...
+    def response_received(self, response): ...
 
     def rebuild(self, charger, gap): ...
 
-    def note(self, charger):
-        self.noted.append(charger)
+    def checkpoint(self, charger):
+        self.checkpointed.append(charger)
 
     def acknowledge(self, deliveries):
         self.acknowledged += deliveries
 
 
 class Place:
-    def __init__(self, way: str = "account", *, acknowledges: bool = True) -> None:
+    def __init__(self, way: str = "account", *, acknowledges: bool = True, **times: float) -> None:
         settings = read_settings({"way": way, "user_name": "u", "password": "p"})
         self.clock = Clock()
         self.sink = Sink(acknowledges=acknowledges)
-        self.fleet = Fleet(settings, self.sink, self.clock)
+        self.fleet = Fleet(settings, self.sink, self.clock, **times)
         self.sink.driver = self.fleet
         self.cloud = Cloud(replays=way == "account")
         self.fleet.watch(SERIAL)
@@ -122,7 +122,7 @@ async def test_a_replay_that_takes_long_introduces_the_charger_all_the_same():
     place = Place()
     place.fleet.subscribed(SERIAL)
     place.clock.utc_ms += 3_600_000
-    await asyncio.sleep(0.4)
+    await until(lambda: SERIAL not in place.fleet.replaying, "the replay counts as over")
     assert not place.charger.introduced
     place.say(109, "2")
     assert place.charger.introduced
@@ -136,7 +136,7 @@ async def test_a_charger_whose_subscription_brings_nothing_is_not_said_to_be_the
     place.fleet.stream_lost("test")
     place.fleet.stream_opened()
     place.fleet.subscribed(SERIAL)
-    await asyncio.sleep(0.4)
+    await until(lambda: SERIAL not in place.fleet.replaying, "the replay counts as over")
     assert not place.charger.reachable
     place.fleet.close()
 
@@ -177,7 +177,7 @@ async def test_sessions_rebuilt_meanwhile_leave_the_end_that_is_held_alone():
     for receipt in place.sink.kept:
         place.fleet.acknowledge(receipt)
     assert place.charger.settled
-    assert sorted(place.charger.done) == [1, 2, 3, 4]
+    assert sorted(place.charger.processed) == [1, 2, 3, 4]
     place.fleet.close()
 
 
@@ -190,7 +190,7 @@ async def test_a_message_that_comes_again_is_acknowledged_with_the_one_before():
     assert len(place.sink.of(SessionStarted)) == 1
     for receipt in place.sink.kept:
         place.fleet.acknowledge(receipt)
-    assert sorted(place.charger.done) == [1, 2, 9]
+    assert sorted(place.charger.processed) == [1, 2, 9]
     place.fleet.close()
 
 
@@ -200,9 +200,8 @@ def place_text(place: Place, session: int) -> str:
     return json.dumps({"Id": session, "Start": start, "MeterValue": 10 * session, "Auth": "T"})
 
 
-async def test_who_is_watched_again_after_long_is_met_as_for_the_first_time(monkeypatch):
-    monkeypatch.setattr("chargebridge.chargers.easee.fleet.FORGET_S", 0.01)
-    place = Place()
+async def test_who_is_watched_again_after_long_is_met_as_for_the_first_time():
+    place = Place(forget_s=0.01)
     await place.replay()
     place.end(10)
     place.fleet.unwatch(SERIAL)
@@ -230,8 +229,8 @@ async def test_our_own_repeat_of_a_limit_does_not_take_the_place_of_a_newer_one(
     executor = Executor(None, None, place.clock, 42, lambda serial, outcome: None)
     place.charger.worker = asyncio.current_task()
     newer = SetLimit(number=2, expires_ms=T0 * 2, limit_ma=8_000)
-    executor.give(place.charger, newer)
-    executor.give(place.charger, SetLimit(number=0, expires_ms=T0 * 2, limit_ma=16_000))
+    executor.submit(place.charger, newer)
+    executor.submit(place.charger, SetLimit(number=0, expires_ms=T0 * 2, limit_ma=16_000))
     assert list(place.charger.commands) == [newer]
     place.fleet.close()
 
@@ -257,9 +256,8 @@ async def test_chargers_are_unknown_until_what_waited_in_the_queue_has_come():
     place.fleet.close()
 
 
-async def test_an_empty_queue_is_caught_up_with_soon(monkeypatch):
-    monkeypatch.setattr("chargebridge.chargers.easee.fleet.QUIET_S", 0.05)
-    place = Place("operator")
+async def test_an_empty_queue_is_caught_up_with_soon():
+    place = Place("operator", quiet_s=0.05)
     place.fleet.updated(Update(SERIAL, 109, place.clock.utc_ms - 3_600_000, "3", 1))
     await until(lambda: place.charger.reachable)
     place.fleet.close()

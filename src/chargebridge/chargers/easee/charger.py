@@ -58,11 +58,11 @@ class Charger:
         "_held_session",
         "_number",
         "commands",
-        "done",
         "held",
         "introduced",
         "limit_due",
         "pending",
+        "processed",
         "reachable",
         "serial",
         "silent",
@@ -85,7 +85,7 @@ class Charger:
         """Events that nobody has acknowledged, by number, in order."""
         self.held: Cause | None = None
         """The end record of a session that waits for what shows why it ended."""
-        self.done: list[int] = []
+        self.processed: list[int] = []
         """Deliveries that may be acknowledged to the broker as soon as the twin is written down."""
         self.commands: deque[ChargerCommand] = deque()
         """What is asked of it, in order; the first is being carried out."""
@@ -152,7 +152,7 @@ class Charger:
         """Let an observation be forgotten if nothing of it waits any more."""
         if cause.left == 0 and cause is not self.held:
             self._causes.pop(cause.key, None)
-            self.done += cause.deliveries
+            self.processed += cause.deliveries
             cause.deliveries = []
 
     def acknowledge(self, number: int) -> bool:

@@ -16,7 +16,7 @@ from chargebridge.chargers.easee.account.account import Account, keep_nothing, n
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.account.secret import Tokens
 from chargebridge.chargers.easee.charger import Charger
-from chargebridge.chargers.easee.checkpoints import Notebook
+from chargebridge.chargers.easee.checkpoints import Checkpointer
 from chargebridge.chargers.easee.discovery import find_chargers
 from chargebridge.chargers.easee.executor import Executor
 from chargebridge.chargers.easee.fleet import Fleet, Receipt
@@ -207,7 +207,7 @@ def _make_bus(settings: Settings, account: Account, fleet: Fleet, clock: Clock) 
 
 
 class _Connection:
-    """All that there is between `start` and `stop`: what the fleet needs of the cloud (`fleet.Cloud`).
+    """All that there is between `start` and `stop`: what the fleet needs of the cloud (`ports.Cloud`).
 
     Args:
         fleet: who listens.
@@ -238,7 +238,7 @@ class _Connection:
         )
         self._stream = _make_stream(settings, self._account, fleet, clock) if self.replays else None
         self._bus = None if self.replays else _make_bus(settings, self._account, fleet, clock)
-        self._notebook = Notebook(memory, self.acknowledge)
+        self._checkpointer = Checkpointer(memory, self.acknowledge)
         self._executor = Executor(
             self._account, self._bus, clock, settings.authorize_status, sink.command_outcome
         )
@@ -256,7 +256,7 @@ class _Connection:
         await self._executor.stop()
         await self._reader.stop()
         try:
-            await self._notebook.stop()
+            await self._checkpointer.stop()
         finally:
             for way in (self._stream, self._bus):
                 if way is not None:
@@ -273,8 +273,8 @@ class _Connection:
 
     # --- what the fleet needs -----------------------------------------------------------------------
 
-    def follow(self, charger: Charger) -> bool:
-        """See `fleet.Cloud`."""
+    def subscribe(self, charger: Charger) -> bool:
+        """See `ports.Cloud`."""
         if charger.twin.record.product is None:
             self._reader.read_products()
         if self._stream is not None:
@@ -284,29 +284,29 @@ class _Connection:
             self._reader.read_state(charger)
         return False
 
-    def unfollow(self, charger: Charger) -> None:
-        """See `fleet.Cloud`."""
+    def unsubscribe(self, charger: Charger) -> None:
+        """See `ports.Cloud`."""
         if self._stream is not None:
             self._stream.unsubscribe(charger.serial)
 
-    def give(self, charger: Charger, command: ChargerCommand) -> None:
-        """See `fleet.Cloud`."""
-        self._executor.give(charger, command)
+    def submit(self, charger: Charger, command: ChargerCommand) -> None:
+        """See `ports.Cloud`."""
+        self._executor.submit(charger, command)
 
-    def responded(self, response: Response) -> None:
-        """See `fleet.Cloud`."""
-        self._executor.responded(response)
+    def response_received(self, response: Response) -> None:
+        """See `ports.Cloud`."""
+        self._executor.response_received(response)
 
     def rebuild(self, charger: Charger, gap: Gap) -> None:
-        """See `fleet.Cloud`."""
+        """See `ports.Cloud`."""
         self._reader.rebuild(charger, gap)
 
-    def note(self, charger: Charger) -> None:
-        """See `fleet.Cloud`."""
-        self._notebook.note(charger)
+    def checkpoint(self, charger: Charger) -> None:
+        """See `ports.Cloud`."""
+        self._checkpointer.add(charger)
 
     def acknowledge(self, deliveries: list[int]) -> None:
-        """See `fleet.Cloud`."""
+        """See `ports.Cloud`."""
         if self._bus is not None:
             self._bus.acknowledge(deliveries)
 

@@ -126,7 +126,7 @@ class Executor:
         self._warned = False
         self._workers: set[asyncio.Task[None]] = set()
 
-    def give(self, charger: Charger, command: ChargerCommand) -> None:
+    def submit(self, charger: Charger, command: ChargerCommand) -> None:
         """Have a command carried out after those that were given to this charger before."""
         queue = charger.commands
         if not command.number and any(isinstance(waiting, SetLimit) for waiting in queue):
@@ -145,7 +145,7 @@ class Executor:
             self._workers.add(task)
             task.add_done_callback(self._workers.discard)
 
-    def responded(self, response: Response) -> None:
+    def response_received(self, response: Response) -> None:
         """Take a response of a charger, to whomever it is."""
         key = response.serial, response.ticks
         waiting = self._waiting.get(key)
@@ -219,12 +219,12 @@ class Executor:
             charger.twin.authorized(command.id_tag, now_ms)
         elif isinstance(command, EndSession):
             charger.twin.record.ending = command.session
-            charger.twin.unwritten = True
+            charger.twin.unsaved = True
 
     def _learn(self, charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
         """Remember what is so now, or do not expect any more what will not be."""
         record, refused = charger.twin.record, outcome is Outcome.REFUSED
-        charger.twin.unwritten = True
+        charger.twin.unsaved = True
         if isinstance(command, SetLimit) and not refused:
             limited = command.limit_ma is not None
             record.limit_a = limit_in_amperes(command, charger.twin) if limited else None

@@ -91,12 +91,12 @@ class Twin:
         record: what was known when it was last written down; it is changed in place.
     """
 
-    __slots__ = ("_measured_ms", "_told_state", "record", "serial", "unwritten")
+    __slots__ = ("_measured_ms", "_told_state", "record", "serial", "unsaved")
 
     def __init__(self, serial: str, record: TwinRecord) -> None:
         self.serial = serial
         self.record = record
-        self.unwritten = True
+        self.unsaved = True
         """Whether the record may differ from what is written down; whoever changes it says so here."""
         self._measured_ms: dict[int, int] = {}
         self._told_state: StateChanged | None = None
@@ -164,17 +164,17 @@ class Twin:
     def authorized(self, tag: str, now_ms: int) -> None:
         """Somebody is let charge with this token: the next session that begins without one is theirs."""
         self.record.authorized = Authorized(tag, now_ms)
-        self.unwritten = True
+        self.unsaved = True
 
     def not_authorized(self) -> None:
         """Nobody waits to charge any more."""
         self.record.authorized = None
-        self.unwritten = True
+        self.unsaved = True
 
     def contact_made(self) -> None:
         """What comes from now on is ours to tell."""
         if self.record.first_contact:
-            self.record.first_contact, self.unwritten = False, True
+            self.record.first_contact, self.unsaved = False, True
 
     # --- what it tells ----------------------------------------------------------------------------------
 
@@ -195,7 +195,7 @@ class Twin:
         record, required = self.record, self.authorization_required
         ours = live or not record.first_contact
         if update.id in _REMEMBERED or record.first_contact:
-            self.unwritten = True
+            self.unsaved = True
         if live:
             record.first_contact = False
         if update.id == _O.CHARGING_SESSION_START:
@@ -214,7 +214,7 @@ class Twin:
 
     def settle(self) -> list[ChargerEvent]:
         """Wait no longer for what shows why a session ended."""
-        self.unwritten = True
+        self.unsaved = True
         events = charging_sessions.settle(self.record)
         return events + self._state_news(events[0].at_ms) if events else []
 

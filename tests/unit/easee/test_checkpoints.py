@@ -1,4 +1,4 @@
-"""What is written down of chargers, and what the broker may forget."""
+"""Which twins are saved, and which messages are acknowledged then."""
 
 import asyncio
 import itertools
@@ -8,9 +8,8 @@ import sqlite3
 import msgspec
 import pytest
 
-from chargebridge.chargers.easee import checkpoints as module
 from chargebridge.chargers.easee.charger import Charger
-from chargebridge.chargers.easee.checkpoints import Notebook
+from chargebridge.chargers.easee.checkpoints import Checkpointer
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import TwinRecord
 from chargebridge.chargers.easee.twin.twin import MEASURED, USED, Twin
@@ -51,12 +50,12 @@ class Memory:
 
 
 class Place:
-    """A charger and a notebook."""
+    """A charger and its checkpointer."""
 
     def __init__(self) -> None:
         self.memory = Memory()
         self.acknowledged: list[int] = []
-        self.notebook = Notebook(self.memory, self.acknowledged.extend)
+        self.checkpointer = Checkpointer(self.memory, self.acknowledged.extend, save_after_s=0.0)
         self.charger = Charger(Twin("EH000001", TwinRecord()))
         self._numbers = itertools.count(1)
 
@@ -65,8 +64,8 @@ class Place:
         self.charger.twin.observe(
             Update("EH000001", observation, AT_MS + number, value, number), AT_MS + number
         )
-        self.charger.done.append(number)
-        self.notebook.note(self.charger)
+        self.charger.processed.append(number)
+        self.checkpointer.add(self.charger)
         return number
 
 
@@ -77,8 +76,7 @@ async def until(condition) -> None:
 
 
 @pytest.fixture
-def place(monkeypatch) -> Place:
-    monkeypatch.setattr(module, "WRITE_S", 0.0)
+def place() -> Place:
     return Place()
 
 
@@ -95,7 +93,7 @@ def test_what_is_measured_is_acknowledged_and_not_written(place):
             place.tell(observation, value)
             await until(lambda number=number: number in place.acknowledged)
         assert len(place.memory.written) == 2
-        await place.notebook.stop()
+        await place.checkpointer.stop()
 
     asyncio.run(life())
 
@@ -112,7 +110,7 @@ def test_what_could_not_be_written_is_not_acknowledged_until_it_is(place):
         place.memory.fails = False
         await until(lambda: set(place.acknowledged) == {1, 2})
         assert place.memory.written == [["EH000001"]]
-        await place.notebook.stop()
+        await place.checkpointer.stop()
 
     asyncio.run(life())
 
@@ -126,10 +124,10 @@ def test_no_observation_changes_a_record_unseen(observation, running, live, firs
     if running:
         begun = Update("EH000001", Observation.CHARGING_SESSION_START, AT_MS, json.dumps(START))
         twin.observe(begun, AT_MS)
-    twin.record.first_contact, twin.unwritten = first_contact, False
+    twin.record.first_contact, twin.unsaved = first_contact, False
     before = msgspec.json.encode(twin.record)
     for later, value in enumerate((VALUES.get(observation, "0"), VALUES.get(observation, "1"))):
         twin.observe(Update("EH000001", observation, AT_MS + 1 + later, value), AT_MS + 10, live=live)
-    assert twin.unwritten or msgspec.json.encode(twin.record) == before
+    assert twin.unsaved or msgspec.json.encode(twin.record) == before
     if observation in MEASURED and not first_contact:
-        assert not twin.unwritten
+        assert not twin.unsaved
