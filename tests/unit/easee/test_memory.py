@@ -13,10 +13,10 @@ pytestmark = pytest.mark.unit
 
 RECORD = TwinRecord(
     seen={109: Seen(5, "3")},
-    running=Running(7, 1, 2, "TAG", told=True),
+    running=Running(7, 1, 2, "TAG", reported=True),
     ended=Ended(6, 1, 2, 3, 4),
     gaps=[Gap(1, 3, 0, 1, 2, 3, 4, True)],
-    told=[5, 6],
+    reported=[5, 6],
     register_wh=12,
 )
 

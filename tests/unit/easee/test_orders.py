@@ -46,7 +46,7 @@ def twin(running: int | None = None, **seen: str) -> Twin:
     for name, value in seen.items():
         record.seen[Observation[name]] = Seen(NOW, value)
     if running is not None:
-        record.running = Running(running, NOW, 0, "TAG", told=True)
+        record.running = Running(running, NOW, 0, "TAG", reported=True)
     return Twin("EH123456", record)
 
 

@@ -63,21 +63,21 @@ class Deliveries:
             now_s: the present, in monotonic seconds.
             all_of_it: nothing is to wait any longer.
         """
-        told: list[tuple[int, bool]] = []
+        acknowledgements: list[tuple[int, bool]] = []
         first_open = next(iter(self._open), self._last_tag + 1)
         below = [tag for tag in self._done if tag < first_open]
         if below:
             # The highest of them, for the broker must still know it.
-            told.append((max(below), True))
+            acknowledgements.append((max(below), True))
             for tag in below:
                 del self._done[tag]
         for tag, since_s in list(self._done.items()):
             # Not at the price of having the broker wait.
             if now_s - since_s < HOLD_S and len(self._done) <= self._hold_at_most and not all_of_it:
                 break
-            told.append((tag, False))
+            acknowledgements.append((tag, False))
             del self._done[tag]
-        return told
+        return acknowledgements
 
     @property
     def waiting(self) -> bool:

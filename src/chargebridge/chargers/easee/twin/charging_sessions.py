@@ -63,7 +63,7 @@ def started(
     number = _number(record, start.id, started_ms)
     newest = record.ended.id if record.ended is not None else 0
     running = record.running
-    if number <= newest or number in record.told or (running is not None and number < running.id):
+    if number <= newest or number in record.reported or (running is not None and number < running.id):
         return []  # it is over: its end tells all of it
     events = settle(record)
     tag = _tag(start.auth, start.auth_reason)
@@ -73,23 +73,23 @@ def started(
     if running is None or running.id != number:
         _look_for_gap(record, number, started_ms, wh_of_uwh(start_uwh), now_ms)
         running = record.running = Running(number, started_ms, start_uwh, tag, ours=ours)
-    elif tag is not None and running.tag is None and not running.told:
+    elif tag is not None and running.tag is None and not running.reported:
         running = record.running = msgspec.structs.replace(running, tag=tag)
     if tag is not None or not authorization_required:
-        events += tell_start(record)
+        events += report_start(record)
     return events
 
 
-def tell_start(record: TwinRecord) -> list[ChargerEvent]:
+def report_start(record: TwinRecord) -> list[ChargerEvent]:
     """Tell of the running session's start, once it is known that it may charge."""
     running = record.running
-    if running is None or running.told or not running.ours:
+    if running is None or running.reported or not running.ours:
         return []
     tag = running.tag
     if tag is None and _is_fresh(record.authorized, running.started_ms):
         assert record.authorized is not None
         tag = record.authorized.tag
-    record.running = msgspec.structs.replace(running, told=True, tag=tag)
+    record.running = msgspec.structs.replace(running, reported=True, tag=tag)
     record.authorized = None  # whoever comes next is somebody else
     # The charger's own record counts, even where a stray value went above it or its meter was replaced.
     register_wh = wh_of_uwh(running.start_uwh)
@@ -111,7 +111,7 @@ def ended(
     if stop_uwh < start_uwh:
         raise ValueError(f"a session that ends at {stop_wh} Wh and began at {start_wh} Wh")
     number = _number(record, end.id, started_ms)
-    if number in record.told or (record.held is not None and record.held.session == number):
+    if number in record.reported or (record.held is not None and record.held.session == number):
         return []
     events = settle(record)
     running = record.running if record.running is not None and record.running.id == number else None
@@ -125,8 +125,8 @@ def ended(
         record.register_wh, record.register_ms = stop_wh, stopped_ms
     if record.running is not None and record.running.id <= number:
         record.running = None
-    _note_told(record, number)
-    unauthorized = authorization_required and not end.auth and not (running is not None and running.told)
+    _mark_reported(record, number)
+    unauthorized = authorization_required and not end.auth and not (running is not None and running.reported)
     if not ours or (unauthorized and tag is None and stop_wh == start_wh):
         return events  # before our time, or a car that was plugged in and never let charge
     whole = SessionEnded(
@@ -177,8 +177,8 @@ def _is_fresh(authorized: Authorized | None, at_ms: int) -> bool:
     return authorized is not None and abs(at_ms - authorized.at_ms) <= AUTHORIZED_MS
 
 
-def _note_told(record: TwinRecord, session: int) -> None:
-    record.told = sorted({*record.told, session})[-ENDS_REMEMBERED:]
+def _mark_reported(record: TwinRecord, session: int) -> None:
+    record.reported = sorted({*record.reported, session})[-ENDS_REMEMBERED:]
 
 
 # --- what was never told ----------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def _look_for_gap(record: TwinRecord, session: int, started_ms: int, start_wh: i
     if running is not None and running.id < session:
         from_wh = wh_of_uwh(running.start_uwh)
         to_wh = max(start_wh, from_wh)
-        after, from_ms, begun = running.id - 1, running.started_ms, running.told
+        after, from_ms, begun = running.id - 1, running.started_ms, running.reported
     elif last is not None and session > last.id + 1:
         after, from_ms, from_wh, to_wh, begun = last.id, last.at_ms, last.register_wh, start_wh, False
     else:
@@ -239,7 +239,7 @@ def rebuilt(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: 
     )
     ids = range(gap.after_id + 1, gap.before_id)
     within = within[: len(ids)] or [ListedSession(gap.from_ms, gap.to_ms, gap.to_wh - gap.from_wh)]
-    told: list[ChargerEvent] = []
+    reported: list[ChargerEvent] = []
     at_wh, at_ms = gap.from_wh, gap.from_ms
     for number, (session, one) in enumerate(zip(ids, within, strict=False), 1):
         start_ms = min(max(one.started_ms, at_ms), gap.to_ms)
@@ -247,7 +247,7 @@ def rebuilt(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: 
         # The last one takes what the list does not know of, so that no Wh is lost or told twice.
         stop_wh = gap.to_wh if number == len(within) else min(at_wh + one.energy_wh, gap.to_wh)
         if stop_wh > at_wh or (gap.begun and number == 1):
-            told.append(
+            reported.append(
                 SessionEnded(
                     at_ms=stop_ms,
                     session=session,
@@ -262,5 +262,5 @@ def rebuilt(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: 
         at_wh, at_ms = stop_wh, stop_ms
     for session in ids[-ENDS_REMEMBERED:]:
         # What comes late of any of them is told already, whichever it was put together with.
-        _note_told(record, session)
-    return told
+        _mark_reported(record, session)
+    return reported

@@ -85,7 +85,7 @@ def orders_for(
             refuses = bus and running is None
             return (_deauthorize(tag),) if refuses else ()
         case Withdraw():
-            if running is not None and running.told:
+            if running is not None and running.reported:
                 return ()
             authorized = twin.record.authorized
             tag = "" if authorized is None else authorized.tag
@@ -151,7 +151,7 @@ def shown_by_observations(command: ChargerCommand, twin: Twin, since_ms: int) ->
             return shown is not None and shown.at_ms >= since_ms and twin.enabled == available
         case Authorize(accepted=True):
             running = twin.record.running
-            return running is not None and running.told and running.started_ms >= since_ms
+            return running is not None and running.reported and running.started_ms >= since_ms
         case EndSession(session=session):
             ended = twin.record.ended
             return ended is not None and ended.id >= session

@@ -26,7 +26,7 @@ class Running(Struct, frozen=True, gc=False):
     started_ms: int
     start_uwh: int
     tag: str | None
-    told: bool = False
+    reported: bool = False
     """Whether anybody was told of its start; not yet, if nobody was authorized."""
     ours: bool = True
     """False: it ran when we first heard of the charger; it is told as a whole, when it ends."""
@@ -81,7 +81,7 @@ class TwinRecord(Struct, kw_only=True, omit_defaults=True):
     """What is added to the charger's ids of sessions, which may begin anew ..."""
     counts_anew_ms: int = 0
     """... of those that began since then, by the charger's clock."""
-    told: list[int] = field(default_factory=list)
+    reported: list[int] = field(default_factory=list)
     """Ids of sessions whose end was told lately, rising."""
     gaps: list[Gap] = field(default_factory=list)
     register_wh: int = 0

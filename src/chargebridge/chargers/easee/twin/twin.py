@@ -91,7 +91,7 @@ class Twin:
         record: what was known when it was last written down; it is changed in place.
     """
 
-    __slots__ = ("_measured_ms", "_told_state", "record", "serial", "unsaved")
+    __slots__ = ("_measured_ms", "_reported_state", "record", "serial", "unsaved")
 
     def __init__(self, serial: str, record: TwinRecord) -> None:
         self.serial = serial
@@ -99,7 +99,7 @@ class Twin:
         self.unsaved = True
         """Whether the record may differ from what is written down; whoever changes it says so here."""
         self._measured_ms: dict[int, int] = {}
-        self._told_state: StateChanged | None = None
+        self._reported_state: StateChanged | None = None
 
     # --- what it is -----------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class Twin:
     @property
     def state(self) -> StateChanged | None:
         """The state that was told last, or is known from before; None: none is."""
-        return self._told_state or self._state(0)
+        return self._reported_state or self._state(0)
 
     @property
     def dynamic_current_a(self) -> Decimal | None:
@@ -267,22 +267,22 @@ class Twin:
             reason = SessionEnd.EV_DISCONNECTED if unplugged else _end_by(mode)
             events += charging_sessions.settle(self.record, reason)
             if mode == OpMode.CHARGING or mode in OFFERS:
-                events += charging_sessions.tell_start(self.record)
+                events += charging_sessions.report_start(self.record)
             if mode in OFFLINE:
                 return [*events, Reachable(at_ms=update.at_ms, reachable=False)]
         return events + self._state_news(update.at_ms)
 
     def _state_news(self, at_ms: int) -> list[ChargerEvent]:
-        told = self._told_state
+        reported = self._reported_state
         state = self._state(at_ms)
         if state is None:
             return []
-        if told is not None:
-            if (state.state, state.reason, state.fault) == (told.state, told.reason, told.fault):
+        if reported is not None:
+            if (state.state, state.reason, state.fault) == (reported.state, reported.reason, reported.fault):
                 return []
-            if state.at_ms < told.at_ms:
-                state = msgspec.structs.replace(state, at_ms=told.at_ms)
-        self._told_state = state
+            if state.at_ms < reported.at_ms:
+                state = msgspec.structs.replace(state, at_ms=reported.at_ms)
+        self._reported_state = state
         return [state]
 
     def _state(self, at_ms: int) -> StateChanged | None:
@@ -300,7 +300,7 @@ class Twin:
             reason_code,
             enabled=self.enabled,
             in_session=running is not None,
-            authorized=not self.authorization_required or (running is not None and running.told),
+            authorized=not self.authorization_required or (running is not None and running.reported),
         )
         if state is None:
             return None
@@ -350,7 +350,7 @@ class Twin:
 
     def _measured(self, at_ms: int, reading: Reading) -> list[ChargerEvent]:
         running = self.record.running
-        within = running is not None and running.told and at_ms >= running.started_ms
+        within = running is not None and running.reported and at_ms >= running.started_ms
         session = running.id if running is not None and within else None
         return [Measured(at_ms=at_ms, readings=(reading,), session=session)]
 
