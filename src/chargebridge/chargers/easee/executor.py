@@ -20,13 +20,13 @@ from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotFound, NotSent, Refused
 from chargebridge.chargers.easee.charger import Charger
 from chargebridge.chargers.easee.twin.commands import (
-    Call,
+    BusCommand,
     NotPossibleError,
-    Order,
-    Telegram,
+    RestCall,
+    Step,
+    confirmed_by_observations,
     limit_in_amperes,
-    orders_for,
-    shown_by_observations,
+    steps_for,
 )
 from chargebridge.chargers.easee.twin.ticks import ticks_of
 from chargebridge.chargers.easee.twin.wire import Response
@@ -51,7 +51,7 @@ RESPONSE_S: Final = 3.0
 ASK_AFTER_S: Final = (3.0, 8.0, 18.0)
 """Real seconds after which the cloud is asked what became of a ticket."""
 GIVE_UP_S: Final = 25.0
-TELEGRAM_S: Final = 60.0
+BUS_COMMAND_EXPIRY_S: Final = 60.0
 """Seconds after which a command on the bus expires."""
 FASTEST: Final = 10.0
 """A clock that runs faster does not cut these times any shorter: networks do not get faster."""
@@ -100,7 +100,7 @@ class Executor:
         account: the way to the REST API.
         bus: the operator's bus, if commands can go by it.
         clock: whose time commands expire by.
-        authorize_status: see `orders.orders_for`.
+        authorize_status: see `steps.steps_for`.
         tell: who hears how a command ended.
     """
 
@@ -195,7 +195,7 @@ class Executor:
             return Outcome.REFUSED, "the charger cannot be reached"
         twin = charger.twin
         try:
-            orders = orders_for(
+            steps = steps_for(
                 command,
                 twin,
                 now_ms,
@@ -205,8 +205,8 @@ class Executor:
         except NotPossibleError as error:
             return Outcome.IMPOSSIBLE, str(error)
         self._expect(charger, command, now_ms)
-        for order in orders:
-            outcome, detail = await self._perform(charger, command, order, now_ms)
+        for step in steps:
+            outcome, detail = await self._perform(charger, command, step, now_ms)
             if outcome is not Outcome.DONE:
                 self._learn(charger, command, outcome)
                 return outcome, detail
@@ -248,12 +248,12 @@ class Executor:
             )
 
     async def _perform(
-        self, charger: Charger, command: ChargerCommand, order: Order, since_ms: int
+        self, charger: Charger, command: ChargerCommand, step: Step, since_ms: int
     ) -> tuple[Outcome, str]:
         try:
-            tickets = await self._hand_over(charger, command, order)
+            tickets = await self._hand_over(charger, command, step)
         except NotFound as error:
-            if isinstance(order, Call) and order.method == "DELETE":
+            if isinstance(step, RestCall) and step.method == "DELETE":
                 return Outcome.DONE, ""
             return Outcome.REFUSED, str(error)
         except (NotSent, Refused) as error:
@@ -267,19 +267,21 @@ class Executor:
                 return outcome, detail
         return Outcome.DONE, ""
 
-    async def _hand_over(self, charger: Charger, command: ChargerCommand, order: Order) -> Sequence[Ticket]:
-        if isinstance(order, Telegram):
+    async def _hand_over(self, charger: Charger, command: ChargerCommand, step: Step) -> Sequence[Ticket]:
+        if isinstance(step, BusCommand):
             assert self._bus is not None
-            ticket = Ticket(charger.serial, order.command, self._next_ticks())
+            ticket = Ticket(charger.serial, step.command, self._next_ticks())
             now_ms, speed = self._clock.now().utc_ms, self._clock.speed
             # Not longer than its outcome is waited for: nobody wants it later, whatever has become of it.
-            until_ms = min(command.expires_ms, now_ms + round(TELEGRAM_S * 1000 * max(speed / FASTEST, 1)))
-            await self._bus.send(ticket.serial, ticket.command, ticket.ticks, until_ms, order.arguments)
+            until_ms = min(
+                command.expires_ms, now_ms + round(BUS_COMMAND_EXPIRY_S * 1000 * max(speed / FASTEST, 1))
+            )
+            await self._bus.send(ticket.serial, ticket.command, ticket.ticks, until_ms, step.arguments)
             return (ticket,)
         left_s = (command.expires_ms - self._clock.now().utc_ms) / 1000
         patience_s = max(min(HAND_OVER_S * self._clock.speed, left_s), 0.0)
         answer = await self._account.request(
-            order.method, order.path, order.body, kind=Kind.COMMAND, patience_s=patience_s
+            step.method, step.path, step.body, kind=Kind.COMMAND, patience_s=patience_s
         )
         return tuple(_tickets(answer.status, answer.body, charger.serial))
 
@@ -311,7 +313,7 @@ class Executor:
                             return _outcome(status.was_accepted, status.comment or "")
                 if response.done():
                     return _outcome(response.result().accepted, response.result().comment)
-                if shown_by_observations(command, charger.twin, since_ms):
+                if confirmed_by_observations(command, charger.twin, since_ms):
                     return Outcome.DONE, ""
                 if asking is None:
                     asking = loop.create_task(self._ask(ticket))
@@ -334,7 +336,7 @@ class Executor:
     ) -> bool:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience_s
-        while not (shown := shown_by_observations(command, charger.twin, since_ms)):
+        while not (shown := confirmed_by_observations(command, charger.twin, since_ms)):
             if loop.time() >= deadline:
                 break
             await asyncio.sleep(_LOOK_S)

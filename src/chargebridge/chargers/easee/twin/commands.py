@@ -39,7 +39,7 @@ class NotPossibleError(Exception):
     """There is no command at Easee that would do this; the text says what."""
 
 
-class Call(Struct, frozen=True):
+class RestCall(Struct, frozen=True):
     """A request to the REST API. A `DELETE` of what is not there is done."""
 
     method: str
@@ -47,19 +47,19 @@ class Call(Struct, frozen=True):
     body: object = None
 
 
-class Telegram(Struct, frozen=True):
+class BusCommand(Struct, frozen=True):
     """A command on the bus."""
 
     command: int
     arguments: tuple[str, ...] = ()
 
 
-Order = Call | Telegram
+Step = RestCall | BusCommand
 
 
-def orders_for(
+def steps_for(
     command: ChargerCommand, twin: Twin, now_ms: int, *, bus: bool, authorize_status: int
-) -> Sequence[Order]:
+) -> Sequence[Step]:
     """Return what has to be done for a command, in order; nothing if it is so already.
 
     Args:
@@ -103,19 +103,19 @@ def orders_for(
             return (_deauthorize(running.tag or "") if bus else _command(twin, "stop_charging"),)
         case SetAvailable(available=available):
             if bus:
-                return (Telegram(CommandId.SET_ENABLED, (_boolean(available),)),)
+                return (BusCommand(CommandId.SET_ENABLED, (_boolean(available),)),)
             return (_settings(twin, {"enabled": available}),)
         case Reboot():
             return (_either(bus, CommandId.REBOOT, (), twin, "reboot"),)
         case SetLimit():
             return (_limit(command, twin, now_ms, bus=bus),)
         case StorePlan(plan=None):
-            return (Call("DELETE", f"{_charger(twin)}/weekly_charge_plan"),)
+            return (RestCall("DELETE", f"{_charger(twin)}/weekly_charge_plan"),)
         case StorePlan(plan=plan):
             body = None if plan is None else weekly_plan(plan, now_ms)
             if body is None:
                 raise NotPossibleError("the cloud keeps weekly plans in whole minutes only")
-            return (Call("POST", f"{_charger(twin)}/weekly_charge_plan", body),)
+            return (RestCall("POST", f"{_charger(twin)}/weekly_charge_plan", body),)
         case Configure():
             changed = {name: value for name, (value, kept) in _wanted(command, twin).items() if value != kept}
             return (_settings(twin, changed),) if changed else ()
@@ -137,7 +137,7 @@ def limit_in_amperes(command: SetLimit, twin: Twin) -> int:
     return most_a if command.limit_ma is None else min(command.limit_ma // 1000, most_a)
 
 
-def shown_by_observations(command: ChargerCommand, twin: Twin, since_ms: int) -> bool:
+def confirmed_by_observations(command: ChargerCommand, twin: Twin, since_ms: int) -> bool:
     """Whether the charger itself has shown since then that it has done what was asked."""
     seen = twin.record.seen
     match command:
@@ -160,15 +160,15 @@ def shown_by_observations(command: ChargerCommand, twin: Twin, since_ms: int) ->
     return False
 
 
-def _limit(command: SetLimit, twin: Twin, now_ms: int, *, bus: bool) -> Order:
+def _limit(command: SetLimit, twin: Twin, now_ms: int, *, bus: bool) -> Step:
     amperes = limit_in_amperes(command, twin)
     minutes = 0
     if command.limit_ma is not None and command.until_ms is not None:
         minutes = min(max(-(-(command.until_ms - now_ms) // _MINUTE_MS), 1), _LONGEST_MINUTES)
     if bus:
-        return Telegram(CommandId.SET_DYNAMIC_CHARGER_CURRENT, (str(amperes), str(minutes)))
+        return BusCommand(CommandId.SET_DYNAMIC_CHARGER_CURRENT, (str(amperes), str(minutes)))
     body = {"amps": amperes, "minutes": minutes}
-    return Call("POST", f"{_charger(twin)}/commands/set_dynamic_charger_current", body)
+    return RestCall("POST", f"{_charger(twin)}/commands/set_dynamic_charger_current", body)
 
 
 def _wanted(command: Configure, twin: Twin) -> dict[str, tuple[bool, bool | None]]:
@@ -189,20 +189,20 @@ def _wanted(command: Configure, twin: Twin) -> dict[str, tuple[bool, bool | None
     }
 
 
-def _deauthorize(tag: str) -> Telegram:
-    return Telegram(CommandId.DEAUTHORIZE_CHARGING, (tag, _DEAUTHORIZED_STATUS))
+def _deauthorize(tag: str) -> BusCommand:
+    return BusCommand(CommandId.DEAUTHORIZE_CHARGING, (tag, _DEAUTHORIZED_STATUS))
 
 
-def _either(bus: bool, command: int, arguments: tuple[str, ...], twin: Twin, name: str) -> Order:
-    return Telegram(command, arguments) if bus else _command(twin, name)
+def _either(bus: bool, command: int, arguments: tuple[str, ...], twin: Twin, name: str) -> Step:
+    return BusCommand(command, arguments) if bus else _command(twin, name)
 
 
-def _command(twin: Twin, name: str) -> Call:
-    return Call("POST", f"{_charger(twin)}/commands/{name}")
+def _command(twin: Twin, name: str) -> RestCall:
+    return RestCall("POST", f"{_charger(twin)}/commands/{name}")
 
 
-def _settings(twin: Twin, body: dict[str, bool]) -> Call:
-    return Call("POST", f"{_charger(twin)}/settings", body)
+def _settings(twin: Twin, body: dict[str, bool]) -> RestCall:
+    return RestCall("POST", f"{_charger(twin)}/settings", body)
 
 
 def _charger(twin: Twin) -> str:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pytest
 
 from chargebridge.chargers.easee.twin.commands import (
-    Call,
+    BusCommand,
     NotPossibleError,
-    Order,
-    Telegram,
-    orders_for,
-    shown_by_observations,
+    RestCall,
+    Step,
+    confirmed_by_observations,
+    steps_for,
 )
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Running, Seen, TwinRecord
@@ -50,12 +50,12 @@ def twin(running: int | None = None, **seen: str) -> Twin:
     return Twin("EH123456", record)
 
 
-def orders(command: ChargerCommand, of: Twin | None = None, *, bus: bool = False) -> Sequence[Order]:
-    return orders_for(command, of or twin(), NOW, bus=bus, authorize_status=42)
+def orders(command: ChargerCommand, of: Twin | None = None, *, bus: bool = False) -> Sequence[Step]:
+    return steps_for(command, of or twin(), NOW, bus=bus, authorize_status=42)
 
 
-def post(path: str, body: object = None) -> tuple[Call]:
-    return (Call("POST", f"{BASE}/{path}", body),)
+def post(path: str, body: object = None) -> tuple[RestCall]:
+    return (RestCall("POST", f"{BASE}/{path}", body),)
 
 
 class TestByAccount:
@@ -109,9 +109,9 @@ class TestByAccount:
     def test_a_plan_that_a_week_can_say_is_stored_and_another_is_refused(self) -> None:
         plan = Plan(start_ms=0, periods=(PlanPeriod(0, 10_000),))
         ((call),) = orders(StorePlan(plan=plan, **HEAD))
-        assert isinstance(call, Call)
+        assert isinstance(call, RestCall)
         assert (call.method, call.path) == ("POST", f"{BASE}/weekly_charge_plan")
-        assert orders(StorePlan(plan=None, **HEAD)) == (Call("DELETE", f"{BASE}/weekly_charge_plan"),)
+        assert orders(StorePlan(plan=None, **HEAD)) == (RestCall("DELETE", f"{BASE}/weekly_charge_plan"),)
         once = Plan(start_ms=0, periods=(PlanPeriod(0, 10_000), PlanPeriod(60, 6_000)))
         with pytest.raises(NotPossibleError, match="weekly plans"):
             orders(StorePlan(plan=once, **HEAD))
@@ -133,29 +133,29 @@ class TestByOperator:
     @pytest.mark.parametrize(
         ("command", "telegram"),
         [
-            (Authorize(id_tag="T", accepted=True, **HEAD), Telegram(25, ("T", "42"))),
-            (Authorize(id_tag="T", accepted=False, **HEAD), Telegram(26, ("T", "0"))),
-            (SetAvailable(available=True, **HEAD), Telegram(29, ("true",))),
-            (Reboot(**HEAD), Telegram(1)),
-            (SetLimit(limit_ma=8_000, until_ms=NOW + 120_000, **HEAD), Telegram(48, ("8", "2"))),
+            (Authorize(id_tag="T", accepted=True, **HEAD), BusCommand(25, ("T", "42"))),
+            (Authorize(id_tag="T", accepted=False, **HEAD), BusCommand(26, ("T", "0"))),
+            (SetAvailable(available=True, **HEAD), BusCommand(29, ("true",))),
+            (Reboot(**HEAD), BusCommand(1)),
+            (SetLimit(limit_ma=8_000, until_ms=NOW + 120_000, **HEAD), BusCommand(48, ("8", "2"))),
         ],
     )
-    def test_commands(self, command: ChargerCommand, telegram: Telegram) -> None:
+    def test_commands(self, command: ChargerCommand, telegram: BusCommand) -> None:
         assert orders(command, bus=True) == (telegram,)
 
     def test_ending_a_session_names_its_token(self) -> None:
         assert orders(EndSession(session=7, **HEAD), twin(running=7), bus=True) == (
-            Telegram(26, ("TAG", "0")),
+            BusCommand(26, ("TAG", "0")),
         )
         free = twin(running=7, AUTHORIZATION_REQUIRED="0")
-        assert orders(EndSession(session=7, **HEAD), free, bus=True) == (Telegram(48, ("0", "0")),)
+        assert orders(EndSession(session=7, **HEAD), free, bus=True) == (BusCommand(48, ("0", "0")),)
 
     def test_a_refused_token_ends_nobodys_session(self) -> None:
         assert orders(Authorize(id_tag="T", accepted=False, **HEAD), twin(running=7), bus=True) == ()
 
     def test_settings_and_overrides_go_by_rest(self) -> None:
-        assert isinstance(orders(OverrideSchedule(**HEAD), bus=True)[0], Call)
-        assert isinstance(orders(Configure(**HEAD), bus=True)[0], Call)
+        assert isinstance(orders(OverrideSchedule(**HEAD), bus=True)[0], RestCall)
+        assert isinstance(orders(Configure(**HEAD), bus=True)[0], RestCall)
 
 
 @pytest.mark.parametrize(
@@ -169,9 +169,9 @@ def test_what_nothing_is_documented_for_is_refused_and_no_capability(command: Ch
 
 def test_what_the_charger_shows_counts_as_done() -> None:
     limit = SetLimit(limit_ma=8_000, **HEAD)
-    assert shown_by_observations(limit, twin(DYNAMIC_CHARGER_CURRENT="8.0"), NOW)
-    assert not shown_by_observations(limit, twin(DYNAMIC_CHARGER_CURRENT="8.0"), NOW + 1)
-    assert not shown_by_observations(limit, twin(DYNAMIC_CHARGER_CURRENT="16"), NOW)
-    assert shown_by_observations(SetAvailable(available=False, **HEAD), twin(IS_ENABLED="0"), NOW)
-    assert shown_by_observations(Authorize(id_tag="T", accepted=True, **HEAD), twin(running=3), NOW)
-    assert not shown_by_observations(Reboot(**HEAD), twin(), NOW)
+    assert confirmed_by_observations(limit, twin(DYNAMIC_CHARGER_CURRENT="8.0"), NOW)
+    assert not confirmed_by_observations(limit, twin(DYNAMIC_CHARGER_CURRENT="8.0"), NOW + 1)
+    assert not confirmed_by_observations(limit, twin(DYNAMIC_CHARGER_CURRENT="16"), NOW)
+    assert confirmed_by_observations(SetAvailable(available=False, **HEAD), twin(IS_ENABLED="0"), NOW)
+    assert confirmed_by_observations(Authorize(id_tag="T", accepted=True, **HEAD), twin(running=3), NOW)
+    assert not confirmed_by_observations(Reboot(**HEAD), twin(), NOW)
