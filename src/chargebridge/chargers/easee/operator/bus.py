@@ -17,7 +17,7 @@ from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import CallFailedError, NotSent, Refused
 from chargebridge.chargers.easee.account.reconnecting import Ended, Waits, keep
-from chargebridge.chargers.easee.operator.bus_connection import BrokerLostError, BusConnection, Way
+from chargebridge.chargers.easee.operator.bus_connection import BrokerInfo, BrokerLostError, BusConnection
 from chargebridge.chargers.easee.twin.bus_messages import Patterns, Reader, command_body, command_key
 from chargebridge.chargers.easee.twin.wire import Response, Update
 from chargebridge.clock import Clock
@@ -25,9 +25,9 @@ from chargebridge.clock import Clock
 __all__ = ["Bus", "Listener", "Patterns"]
 
 PREFETCH: Final = 20_000
-WAY_PATIENCE_S: Final = 20.0
+BROKER_INFO_WAIT_S: Final = 20.0
 """Of the driver's clock."""
-FAILURES_PER_WAY: Final = 5
+FAILURES_PER_BROKER_INFO: Final = 5
 """After so many connections in a row that never opened, the way is asked for again."""
 
 _log = structlog.get_logger(__name__)
@@ -84,7 +84,7 @@ class Bus:
         self._random = random
         self._prefetch = prefetch
         self._waits = waits or Waits()
-        self._way: Way | None = None
+        self._broker_info: BrokerInfo | None = None
         self._failures = 0
         self._connection: BusConnection | None = None
         self._last_delivery = 0
@@ -157,10 +157,10 @@ class Bus:
     async def _converse(self) -> tuple[str, float]:
         """Return why the connection ended, and before when there must not be another."""
         try:
-            if self._way is None:
-                self._way = await self._ask_the_way()
+            if self._broker_info is None:
+                self._broker_info = await self._fetch_broker_info()
             base = self._last_delivery
-            connection = BusConnection(self._way, base, self._prefetch, self._opened, self._take)
+            connection = BusConnection(self._broker_info, base, self._prefetch, self._opened, self._take)
             self._connection = connection
             try:
                 await connection.run()
@@ -169,8 +169,8 @@ class Bus:
                 self._last_delivery = connection.last_delivery
         except BrokerLostError as error:
             self._failures = 0 if self._opened_at is not None else self._failures + 1
-            if error.way_is_wrong or self._failures >= FAILURES_PER_WAY:
-                self._way, self._failures = None, 0
+            if error.info_rejected or self._failures >= FAILURES_PER_BROKER_INFO:
+                self._broker_info, self._failures = None, 0
             return str(error), -math.inf
         except NotSent as error:
             return error.reason, -math.inf if error.until_s is None else error.until_s
@@ -183,12 +183,12 @@ class Bus:
             return f"the bus failed: {type(error).__name__}", -math.inf
         raise AssertionError("a connection has ended without a reason")
 
-    async def _ask_the_way(self) -> Way:
+    async def _fetch_broker_info(self) -> BrokerInfo:
         answer = await self._account.request(
-            "GET", "/api/streams/amqp/v2", kind=Kind.COMMAND, patience_s=WAY_PATIENCE_S
+            "GET", "/api/streams/amqp/v2", kind=Kind.COMMAND, patience_s=BROKER_INFO_WAIT_S
         )
         try:
-            return msgspec.json.decode(answer.body, type=Way)
+            return msgspec.json.decode(answer.body, type=BrokerInfo)
         except msgspec.MsgspecError as error:
             raise CallFailedError(f"the answer makes no sense ({error})") from None
 

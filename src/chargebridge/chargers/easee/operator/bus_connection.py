@@ -43,7 +43,7 @@ for _name in ("aiormq", "aio_pika"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
-class Way(Struct, frozen=True, rename="camel"):
+class BrokerInfo(Struct, frozen=True, rename="camel"):
     """The way to a broker, as the cloud tells it."""
 
     server: str
@@ -56,7 +56,7 @@ class Way(Struct, frozen=True, rename="camel"):
     virtual_host: str = "/"
 
     def __repr__(self) -> str:
-        return f"Way({self.server!r}, {self.port}, {self.queue_name!r})"
+        return f"BrokerInfo({self.server!r}, {self.port}, {self.queue_name!r})"
 
     def __rich_repr__(self) -> list[tuple[str, object]]:
         return [("server", self.server), ("port", self.port), ("queue_name", self.queue_name)]
@@ -67,12 +67,12 @@ class BrokerLostError(Exception):
 
     Args:
         reason: why, for an operator.
-        way_is_wrong: another way has to be asked for: the broker refuses this one.
+        info_rejected: another way has to be asked for: the broker refuses this one.
     """
 
-    def __init__(self, reason: str, *, way_is_wrong: bool = False) -> None:
+    def __init__(self, reason: str, *, info_rejected: bool = False) -> None:
         super().__init__(reason[:DETAIL_LIMIT])
-        self.way_is_wrong = way_is_wrong
+        self.info_rejected = info_rejected
 
 
 Take = Callable[[str, bytes, int, bool], bool]
@@ -84,15 +84,17 @@ class BusConnection:
     """One connection.
 
     Args:
-        way: where the broker is.
+        broker: its address, credentials and queue.
         base: is not below any delivery's number of an earlier connection.
         prefetch: messages on their way at most.
         opened: is called when messages may be sent, before the first is taken.
         take: takes messages.
     """
 
-    def __init__(self, way: Way, base: int, prefetch: int, opened: Callable[[], None], take: Take) -> None:
-        self._way = way
+    def __init__(
+        self, broker: BrokerInfo, base: int, prefetch: int, opened: Callable[[], None], take: Take
+    ) -> None:
+        self._broker_info = broker
         self._prefetch = prefetch
         self._opened = opened
         self._take = take
@@ -180,26 +182,26 @@ class BusConnection:
                 async with asyncio.timeout(CONNECT_S):
                     if self._outgoing is None or self._outgoing.is_closed:
                         self._outgoing = await self._connection.channel(on_return_raises=True)
-                    return await self._outgoing.get_exchange(self._way.exchange_name, ensure=False)
+                    return await self._outgoing.get_exchange(self._broker_info.exchange_name, ensure=False)
             except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
                 raise NotSent(f"the broker opens no channel for commands: {_text(error)}") from None
 
     # --- the conversation --------------------------------------------------------------------------
 
     async def _connect(self) -> aio_pika.abc.AbstractConnection:
-        way = self._way
+        broker = self._broker_info
         try:
             url = make_url(
-                host=way.server,
-                port=way.port,
-                login=way.username,
-                password=way.password,
-                virtualhost=way.virtual_host,
-                ssl=way.use_ssl,
+                host=broker.server,
+                port=broker.port,
+                login=broker.username,
+                password=broker.password,
+                virtualhost=broker.virtual_host,
+                ssl=broker.use_ssl,
                 heartbeat=HEARTBEAT_S,
             )
         except ValueError:
-            raise BrokerLostError("the way to the broker makes no sense", way_is_wrong=True) from None
+            raise BrokerLostError("the way to the broker makes no sense", info_rejected=True) from None
         # Not `aio_pika.connect`: where that fails, it leaves a connection to the garbage collector, which
         # closes it in whatever thread it happens to run.
         connection = aio_pika.Connection(url)
@@ -225,7 +227,7 @@ class BusConnection:
             channel = await incoming.get_underlay_channel()
             channel.on_consumer_cancel_callbacks.add(cancel)
             await channel.basic_qos(prefetch_count=self._prefetch)
-            await channel.basic_consume(self._way.queue_name, self._on_message)
+            await channel.basic_consume(self._broker_info.queue_name, self._on_message)
         self._tell_open()
         flushing = asyncio.get_running_loop().create_task(self._flush(channel))
         ends = (cancelled, channel.closing, flushing)
@@ -237,7 +239,7 @@ class BusConnection:
         finally:
             flushing.cancel()
         if cancelled.done():
-            raise BrokerLostError("the broker has taken the queue away", way_is_wrong=True)
+            raise BrokerLostError("the broker has taken the queue away", info_rejected=True)
         for end in ends:
             if end.done():
                 end.result()
@@ -298,7 +300,7 @@ def _lost(error: Exception, what: str) -> BrokerLostError:
         | ChannelAccessRefused
         | ChannelNotFoundEntity,
     )
-    return BrokerLostError(f"{what}: {_text(error)}", way_is_wrong=wrong)
+    return BrokerLostError(f"{what}: {_text(error)}", info_rejected=wrong)
 
 
 def _text(error: BaseException) -> str:
