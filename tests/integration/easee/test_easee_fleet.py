@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from chargebridge.chargers.easee.charger import MOST_PENDING, Charger
+from chargebridge.chargers.easee.charger import MAX_PENDING, Charger
 from chargebridge.chargers.easee.executor import Executor
 from chargebridge.chargers.easee.fleet import Fleet
 from chargebridge.chargers.easee.settings import read_settings
@@ -77,7 +77,7 @@ class Place:
         self.cloud = Cloud(replays=way == "account")
         self.fleet.watch(SERIAL)
         self.fleet.open(self.cloud, {})
-        self.fleet.stream_opened()
+        self.fleet.connection_opened()
 
     @property
     def charger(self) -> Charger:
@@ -86,7 +86,7 @@ class Place:
     def say(self, number: int, value: object, *, delivery: int | None = None) -> None:
         self.clock.utc_ms += 1000
         text = value if isinstance(value, str) else json.dumps(value)
-        self.fleet.updated(Update(SERIAL, number, self.clock.utc_ms, text, delivery))
+        self.fleet.observation_received(Update(SERIAL, number, self.clock.utc_ms, text, delivery))
 
     def end(self, session: int, *, delivery: int | None = None) -> None:
         edges = {"Start": format_time(self.clock.utc_ms - 60_000), "Stop": format_time(self.clock.utc_ms)}
@@ -103,7 +103,7 @@ class Place:
         self.say(109, "1")
         self.say(250, "1")
         self.clock.utc_ms += 3_600_000
-        await until(lambda: self.charger.introduced)
+        await until(lambda: self.charger.announced)
 
 
 async def test_a_charger_that_comes_back_from_offline_can_be_reached_whatever_says_so_last():
@@ -123,9 +123,9 @@ async def test_a_replay_that_takes_long_introduces_the_charger_all_the_same():
     place.fleet.subscribed(SERIAL)
     place.clock.utc_ms += 3_600_000
     await until(lambda: SERIAL not in place.fleet.replaying, "the replay counts as over")
-    assert not place.charger.introduced
+    assert not place.charger.announced
     place.say(109, "2")
-    assert place.charger.introduced
+    assert place.charger.announced
     assert place.charger.reachable
     place.fleet.close()
 
@@ -133,8 +133,8 @@ async def test_a_replay_that_takes_long_introduces_the_charger_all_the_same():
 async def test_a_charger_whose_subscription_brings_nothing_is_not_said_to_be_there():
     place = Place()
     await place.replay()
-    place.fleet.stream_lost("test")
-    place.fleet.stream_opened()
+    place.fleet.connection_lost("test")
+    place.fleet.connection_opened()
     place.fleet.subscribed(SERIAL)
     await until(lambda: SERIAL not in place.fleet.replaying, "the replay counts as over")
     assert not place.charger.reachable
@@ -145,12 +145,12 @@ async def test_no_clock_makes_a_replayed_token_live_or_swallows_a_live_one():
     place = Place()
     place.fleet.subscribed(SERIAL)
     ahead = Update(SERIAL, 128, place.clock.utc_ms + 1_500_000, "REPLAYED")
-    place.fleet.updated(ahead)
+    place.fleet.observation_received(ahead)
     place.say(109, "1")
     place.clock.utc_ms += 3_600_000
-    await until(lambda: place.charger.introduced)
+    await until(lambda: place.charger.announced)
     late = Update(SERIAL, 128, ahead.at_ms + 1, "LIVE")
-    place.fleet.updated(late)
+    place.fleet.observation_received(late)
     assert [event.id_tag for event in place.sink.of(TokenPresented)] == ["LIVE"]
     place.fleet.close()
 
@@ -170,7 +170,7 @@ async def test_sessions_rebuilt_meanwhile_leave_the_end_that_is_held_alone():
         reason="other",
         rebuilt=True,
     )
-    place.fleet.rebuilt(place.charger, [rebuilt])
+    place.fleet.sessions_rebuilt(place.charger, [rebuilt])
     assert place.charger.held is not None
     place.say(109, "1", delivery=4)
     assert [event.session for event in place.sink.of(SessionEnded)] == [6, 9]
@@ -186,7 +186,7 @@ async def test_a_message_that_comes_again_is_acknowledged_with_the_one_before():
     place.say(109, "2", delivery=1)
     place.start(1, delivery=2)
     again = Update(SERIAL, 223, place.clock.utc_ms, place_text(place, 1), 9)
-    place.fleet.updated(again)
+    place.fleet.observation_received(again)
     assert len(place.sink.of(SessionStarted)) == 1
     for receipt in place.sink.kept:
         place.fleet.acknowledge(receipt)
@@ -214,10 +214,10 @@ async def test_measurements_make_room_where_nobody_acknowledges_but_sessions_sta
     place = Place(acknowledges=False)
     await place.replay()
     place.start(1)
-    for number in range(MOST_PENDING + 50):
+    for number in range(MAX_PENDING + 50):
         place.say(120, str(number % 7))
     kept = [event for event, _ in place.charger.pending.values()]
-    assert len(kept) == MOST_PENDING
+    assert len(kept) == MAX_PENDING
     assert isinstance(kept[0], SessionStarted)
     assert isinstance(kept[-1], Measured)
     place.fleet.close()
@@ -248,8 +248,8 @@ async def test_silence_makes_unknown_and_a_word_makes_known():
 async def test_chargers_are_unknown_until_what_waited_in_the_queue_has_come():
     place = Place("operator")
     old_ms = place.clock.utc_ms - 3_600_000
-    place.fleet.updated(Update(SERIAL, 109, old_ms, "3", 1))
-    assert place.charger.introduced
+    place.fleet.observation_received(Update(SERIAL, 109, old_ms, "3", 1))
+    assert place.charger.announced
     assert not place.charger.reachable
     place.say(120, "7.2", delivery=2)
     assert place.charger.reachable
@@ -258,7 +258,7 @@ async def test_chargers_are_unknown_until_what_waited_in_the_queue_has_come():
 
 async def test_an_empty_queue_is_caught_up_with_soon():
     place = Place("operator", quiet_s=0.05)
-    place.fleet.updated(Update(SERIAL, 109, place.clock.utc_ms - 3_600_000, "3", 1))
+    place.fleet.observation_received(Update(SERIAL, 109, place.clock.utc_ms - 3_600_000, "3", 1))
     await until(lambda: place.charger.reachable)
     place.fleet.close()
 

@@ -38,8 +38,8 @@ def charger(serial: str, gap: Gap | None = None) -> Charger:
 async def reading(account: Account, work, done) -> SimpleNamespace:
     told = SimpleNamespace(rebuilt=[], updates=[], products=[])
     owner = SimpleNamespace(
-        rebuilt=lambda charger, events: told.rebuilt.append((charger.serial, events)),
-        updated=told.updates.append,
+        sessions_rebuilt=lambda charger, events: told.rebuilt.append((charger.serial, events)),
+        observation_received=told.updates.append,
         products_read=told.products.append,
     )
     reader = Reader(account, SystemClock(), owner, "MISSED")

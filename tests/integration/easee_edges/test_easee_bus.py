@@ -121,13 +121,13 @@ class Ears:
         self.told.append(what)
         self._news.set()
 
-    def stream_opened(self) -> None:
+    def connection_opened(self) -> None:
         self._note("opened")
 
-    def stream_lost(self, reason: str) -> None:
+    def connection_lost(self, reason: str) -> None:
         self._note(("lost", reason))
 
-    def updated(self, update: Update) -> None:
+    def observation_received(self, update: Update) -> None:
         if update.value == self.fails_at:
             self._note(("failed", update.value))
             raise RuntimeError("not that")
@@ -135,7 +135,7 @@ class Ears:
         if self.acknowledges:
             self.bus.acknowledge([update.delivery])
 
-    def responded(self, response: Response) -> None:
+    def response_received(self, response: Response) -> None:
         self._note(response)
         if self.acknowledges:
             self.bus.acknowledge([response.delivery])
@@ -559,4 +559,4 @@ async def test_nothing_secret_shows(stage):
         stage.tell_the_way(password="a secret of the broker")
         bus = await stage.open()
         await stage.cloud.is_asked(STREAMS, times=2)
-        assert "secret of the broker" not in f"{bus!r} {bus.trouble} {bus._way!r}"
+        assert "secret of the broker" not in f"{bus!r} {bus.trouble} {bus._broker_info!r}"

@@ -117,21 +117,21 @@ class Ears:
         self.told.append(what)
         self._news.set()
 
-    def stream_opened(self) -> None:
+    def connection_opened(self) -> None:
         self._note("opened")
 
-    def stream_lost(self, reason: str) -> None:
+    def connection_lost(self, reason: str) -> None:
         self._note(("lost", reason))
 
     def subscribed(self, serial: str) -> None:
         self._note(("subscribed", serial))
 
-    def updated(self, update: Update) -> None:
+    def observation_received(self, update: Update) -> None:
         if update.value == self.deaf_to:
             raise RuntimeError("not that")
         self._note(update)
 
-    def responded(self, response: Response) -> None:
+    def response_received(self, response: Response) -> None:
         self._note(response)
 
     async def hears(self, *whats: object) -> None:

@@ -19,11 +19,11 @@ from chargebridge.chargers.model import (
     TokenPresented,
 )
 
-MOST_PENDING: Final = 1000
+MAX_PENDING: Final = 1000
 """Events of one charger that wait to be acknowledged; above it measurements make room."""
 
 
-class Cause:
+class PendingObservation:
     """An observation of which not all that it tells is acknowledged.
 
     Args:
@@ -39,7 +39,7 @@ class Cause:
         """Events of it that nobody has acknowledged."""
 
 
-def is_kept(event: ChargerEvent) -> bool:
+def must_arrive(event: ChargerEvent) -> bool:
     """Whether an event has to arrive; of all others only the present counts."""
     if isinstance(event, Measured):
         return event.session is not None
@@ -54,9 +54,9 @@ class Charger:
     """
 
     __slots__ = (
-        "_causes",
         "_held_session",
         "_number",
+        "_sources",
         "commands",
         "held",
         "introduced",
@@ -75,15 +75,15 @@ class Charger:
         self.serial = twin.serial
         self.twin = twin
         self.watched = False
-        self.introduced = False
+        self.announced = False
         """Whether the sink has been told what it is, since it is watched."""
         self.reachable = False
         """What the sink was told last."""
         self.silent = False
         """Nothing was heard of it for too long."""
-        self.pending: dict[int, tuple[ChargerEvent, Cause | None]] = {}
+        self.pending: dict[int, tuple[ChargerEvent, PendingObservation | None]] = {}
         """Events that nobody has acknowledged, by number, in order."""
-        self.held: Cause | None = None
+        self.held: PendingObservation | None = None
         """The end record of a session that waits for what shows why it ended."""
         self.processed: list[int] = []
         """Deliveries that may be acknowledged to the broker as soon as the twin is written down."""
@@ -92,7 +92,7 @@ class Charger:
         self.worker: asyncio.Task[None] | None = None
         self.limit_due = False
         """Somebody else has raised its volatile limit; it will be set again."""
-        self._causes: dict[tuple[int, int, str], Cause] = {}
+        self._sources: dict[tuple[int, int, str], PendingObservation] = {}
         self._number = 0
         self._held_session: int | None = None
 
@@ -107,73 +107,75 @@ class Charger:
 
     def is_redelivered(self, update: Update) -> bool:
         """Take note of an observation that came before and still waits to be acknowledged."""
-        cause = self._causes.get((update.id, update.at_ms, update.value))
-        if cause is None:
+        source = self._sources.get((update.id, update.at_ms, update.value))
+        if source is None:
             return False
         if update.delivery is not None:
-            cause.deliveries.append(update.delivery)
+            source.deliveries.append(update.delivery)
         return True
 
-    def keep(self, events: Iterable[ChargerEvent], cause: Cause) -> Iterator[tuple[ChargerEvent, int]]:
+    def keep(
+        self, events: Iterable[ChargerEvent], source: PendingObservation
+    ) -> Iterator[tuple[ChargerEvent, int]]:
         """Yield events with the numbers under which they are acknowledged; 0 for those that are not kept.
 
         Args:
             events: what an observation has told.
-            cause: that observation; an end that was held has its own.
+            source: that observation; an end that was held has its own.
         """
         for event in events:
-            if not is_kept(event):
+            if not must_arrive(event):
                 yield event, 0
                 continue
-            own: Cause = cause
+            own: PendingObservation = source
             if isinstance(event, SessionEnded) and event.session == self._held_session:
-                own, self.held, self._held_session = self.held or cause, None, None
+                own, self.held, self._held_session = self.held or source, None, None
             own.left += 1
             self._number += 1
-            self._causes[own.key] = own
+            self._sources[own.key] = own
             self.pending[self._number] = event, own
-            if len(self.pending) > MOST_PENDING:
+            if len(self.pending) > MAX_PENDING:
                 self._make_room()
             yield event, self._number
 
     def _make_room(self) -> None:
         """Forget the oldest measurement that nobody keeps elsewhere; starts, ends and tokens stay."""
-        for number, (event, cause) in self.pending.items():
-            if isinstance(event, Measured) and not (cause is not None and cause.deliveries):
+        for number, (event, source) in self.pending.items():
+            if isinstance(event, Measured) and not (source is not None and source.deliveries):
                 self.acknowledge(number)
                 return
 
-    def hold(self, cause: Cause, session: int) -> None:
+    def hold_end(self, source: PendingObservation, session: int) -> None:
         """Keep the cause of a session's end that is not told yet."""
-        self.held, self._held_session = cause, session
-        self._causes[cause.key] = cause
+        self.held, self._held_session = source, session
+        self._sources[source.key] = source
 
-    def finish(self, cause: Cause) -> None:
+    def finish(self, source: PendingObservation) -> None:
         """Let an observation be forgotten if nothing of it waits any more."""
-        if cause.left == 0 and cause is not self.held:
-            self._causes.pop(cause.key, None)
-            self.processed += cause.deliveries
-            cause.deliveries = []
+        if source.left == 0 and source is not self.held:
+            self._sources.pop(source.key, None)
+            self.processed += source.deliveries
+            source.deliveries = []
 
     def acknowledge(self, number: int) -> bool:
         """Forget an event; False if it was forgotten before."""
         found = self.pending.pop(number, None)
         if found is None:
             return False
-        _, cause = found
-        if cause is not None:
-            cause.left -= 1
-            self.finish(cause)
+        _, source = found
+        if source is not None:
+            source.left -= 1
+            self.finish(source)
         return True
 
-    def give_up(self) -> None:
+    def drop_pending(self) -> None:
         """Forget everything that waits: nobody will ask for it."""
-        for _, cause in self.pending.values():
-            if cause is not None:
-                cause.left = 0
-                self.finish(cause)
+        for _, source in self.pending.values():
+            if source is not None:
+                source.left = 0
+                self.finish(source)
         self.pending.clear()
         if self.held is not None:
-            cause, self.held, self._held_session = self.held, None, None
+            source, self.held, self._held_session = self.held, None, None
             self.twin.settle()
-            self.finish(cause)
+            self.finish(source)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 import structlog
 
-from chargebridge.chargers.easee.charger import Cause, Charger
+from chargebridge.chargers.easee.charger import Charger, PendingObservation
 from chargebridge.chargers.easee.limit_keeping import LimitKeeper
 from chargebridge.chargers.easee.ports import Cloud
 from chargebridge.chargers.easee.queue_health import QUIET_S, QueueHealth
@@ -78,11 +78,11 @@ class Fleet:
         self._subscriptions = 0
         self.replaying: set[str] = set()
         """Chargers of which what comes is a replay yet."""
-        self._fresh: set[str] = set()
+        self._active: set[str] = set()
         """Chargers of which something has come since they were subscribed."""
         self._opened_ms = 0
         """Since when the way is open, by our clock."""
-        self._heard: OrderedDict[str, float] = OrderedDict()
+        self._last_contact: OrderedDict[str, float] = OrderedDict()
         """When each charger was heard last, by the clock's monotonic seconds; the longest silent first."""
         self._timers: set[asyncio.TimerHandle] = set()
         self._queue = QueueHealth(
@@ -117,7 +117,7 @@ class Fleet:
     def watch(self, serial: str) -> None:
         """Tell the sink of a charger, beginning with what is known of it."""
         charger = self.charger(serial)
-        charger.watched, charger.introduced = True, False
+        charger.watched, charger.announced = True, False
         if self._cloud is not None:
             self._follow(self._cloud, charger)
 
@@ -125,7 +125,7 @@ class Fleet:
         """Tell nothing of a charger; what waits is kept for a moment, in case somebody else listens then."""
         charger = self.chargers.get(serial)
         if charger is not None:
-            charger.watched = charger.introduced = charger.reachable = False
+            charger.watched = charger.announced = charger.reachable = False
             if self._cloud is not None:
                 self._later(self._forget_s, lambda: self._forget(charger))
 
@@ -150,14 +150,14 @@ class Fleet:
     def _follow(self, cloud: Cloud, charger: Charger) -> None:
         replay_follows = charger.watched and cloud.subscribe(charger)
         if charger.watched and not (replay_follows and charger.serial not in self._subscribed):
-            asyncio.get_running_loop().call_soon(self._introduce, charger)
+            asyncio.get_running_loop().call_soon(self._announce, charger)
 
     def _forget(self, charger: Charger) -> None:
         if charger.watched or self._cloud is None:
             return
-        charger.give_up()
+        charger.drop_pending()
         self._cloud.unsubscribe(charger)
-        for known in (self._subscribed, self._heard):
+        for known in (self._subscribed, self._last_contact):
             known.pop(charger.serial, None)
         # What happens until somebody listens again is somebody else's.
         self.records[charger.serial] = self._new_record()
@@ -176,7 +176,7 @@ class Fleet:
 
     # --- what the cloud says ------------------------------------------------------------------------
 
-    def stream_opened(self) -> None:
+    def connection_opened(self) -> None:
         """The way is open: by the bus comes all that waits, by the stream what is subscribed."""
         self._open = True
         now = self._clock.now()
@@ -184,29 +184,29 @@ class Fleet:
         if self._cloud is not None and not self._cloud.replays:
             self._queue.opened(mono)
         for serial, charger in self.chargers.items():
-            self._heard[serial], charger.silent = mono, False
-            self._tell_reachable(charger)
+            self._last_contact[serial], charger.silent = mono, False
+            self._report_reachable(charger)
 
-    def stream_lost(self, reason: str) -> None:
+    def connection_lost(self, reason: str) -> None:
         """The way is closed: of no charger anything is known any more."""
         if self._open:
             _log.warning("Easee's cloud is away", reason=reason)
         self._open = False
         self._queue.closed()
         self._subscribed.clear()
-        self._fresh.clear()
+        self._active.clear()
         self.replaying.clear()
         self._report_all_reachable()
 
     def subscribed(self, serial: str) -> None:
         """A charger's replay is on its way; what it changes is told when it has come."""
-        self._fresh.discard(serial)
+        self._active.discard(serial)
         self.replaying.add(serial)
         self._subscriptions += 1
         self._subscribed[serial] = subscription = self._subscriptions
         self._later(self._settle_s, lambda: self._replayed(serial, subscription))
 
-    def updated(self, update: Update) -> None:
+    def observation_received(self, update: Update) -> None:
         """Take an observation of a charger."""
         cloud, charger = self._cloud, self.chargers.get(update.serial)
         if cloud is None:
@@ -223,7 +223,7 @@ class Fleet:
             self._queue.message_arrived(update.at_ms, now)
         live = self._is_live(cloud, update)
         if live:
-            self._heard_of(charger, now.mono)
+            self._note_contact(charger, now.mono)
         if update.id not in KNOWN:
             self.counts["unknown id"] += 1
             self._discard(cloud, charger, update)
@@ -236,39 +236,39 @@ class Fleet:
             _log.info("unreadable observation", charger=update.serial, id=update.id, error=str(error)[:200])
             self._discard(cloud, charger, update)
             return
-        cause = Cause(update)
+        source = PendingObservation(update)
         if update.id in _REACHABILITY:
-            self._tell_reachable(charger)
-        self._deliver(charger, events, cause)
+            self._report_reachable(charger)
+        self._deliver(charger, events, source)
         holds = charger.twin.record.held
         if holds is not None and holds is not held:
-            charger.hold(cause, holds.session)
-            self._later(self._settle_s, lambda: self._settle(charger, cause))
-        charger.finish(cause)
+            charger.hold_end(source, holds.session)
+            self._later(self._settle_s, lambda: self._settle(charger, source))
+        charger.finish(source)
         cloud.checkpoint(charger)
         if cloud.replays:
-            self._fresh.add(charger.serial)
-            if live and not charger.introduced:
-                self._introduce(charger)  # its replay took longer than it may
-        if update.id in INFO and charger.introduced:
+            self._active.add(charger.serial)
+            if live and not charger.announced:
+                self._announce(charger)  # its replay took longer than it may
+        if update.id in INFO and charger.announced:
             self._sink.charger_known(charger.twin.info)
         if update.id == Observation.DYNAMIC_CHARGER_CURRENT and live:
             self._limits.limit_reported(charger)
 
-    def responded(self, response: Response) -> None:
+    def response_received(self, response: Response) -> None:
         """Take what became of a command, whosever it is."""
         if self._cloud is not None:
             if response.delivery is not None:
                 self._cloud.acknowledge([response.delivery])
             self._cloud.response_received(response)
 
-    def rebuilt(self, charger: Charger, events: list[ChargerEvent]) -> None:
+    def sessions_rebuilt(self, charger: Charger, events: list[ChargerEvent]) -> None:
         """Tell of sessions that were missed, as they were put together."""
         charger.twin.unsaved = True
         if self._cloud is not None and events:
-            cause = Cause(Update(charger.serial, 0, events[0].at_ms, "rebuilt"))
-            self._deliver(charger, events, cause)
-            charger.finish(cause)
+            source = PendingObservation(Update(charger.serial, 0, events[0].at_ms, "rebuilt"))
+            self._deliver(charger, events, source)
+            charger.finish(source)
             self._cloud.checkpoint(charger)
 
     def products_read(self, products: dict[str, int]) -> None:
@@ -279,7 +279,7 @@ class Fleet:
                 charger.twin.record.product = product
                 charger.twin.unsaved = True
                 self._cloud.checkpoint(charger)
-                if charger.introduced:
+                if charger.announced:
                     self._sink.charger_known(charger.twin.info)
 
     def _is_live(self, cloud: Cloud, update: Update) -> bool:
@@ -299,26 +299,26 @@ class Fleet:
 
     # --- telling ------------------------------------------------------------------------------------
 
-    def _deliver(self, charger: Charger, events: list[ChargerEvent], cause: Cause) -> None:
-        for event, number in charger.keep(events, cause):
-            if charger.introduced and not isinstance(event, Reachable):  # told where it changes
+    def _deliver(self, charger: Charger, events: list[ChargerEvent], source: PendingObservation) -> None:
+        for event, number in charger.keep(events, source):
+            if charger.announced and not isinstance(event, Reachable):  # told where it changes
                 receipt = Receipt(charger.serial, number) if number else None
                 self._sink.charger_event(charger.serial, event, receipt)
-        if not charger.introduced and self._cloud is not None and not self._cloud.replays:
-            self._introduce(charger)
+        if not charger.announced and self._cloud is not None and not self._cloud.replays:
+            self._announce(charger)
 
-    def _introduce(self, charger: Charger) -> None:
+    def _announce(self, charger: Charger) -> None:
         """Tell all that is known of a charger, to somebody who has begun to listen."""
-        if not charger.watched or charger.introduced or not charger.twin.known or self._cloud is None:
+        if not charger.watched or charger.announced or not charger.twin.known or self._cloud is None:
             return
-        charger.introduced = True
+        charger.announced = True
         now = self._clock.now()
-        self._heard.setdefault(charger.serial, now.mono)
+        self._last_contact.setdefault(charger.serial, now.mono)
         self._sink.charger_known(charger.twin.info)
         charger.reachable = self._is_reachable(charger)
         reachable = Reachable(at_ms=now.utc_ms, reachable=charger.reachable)
         self._sink.charger_event(charger.serial, reachable, None)
-        self._tell_state(charger)
+        self._report_state(charger)
         for number, (event, _) in list(charger.pending.items()):
             self._sink.charger_event(charger.serial, event, Receipt(charger.serial, number))
 
@@ -327,59 +327,59 @@ class Fleet:
             return  # there has been another one since
         self.replaying.discard(serial)
         charger = self.chargers.get(serial)
-        if charger is None or serial not in self._fresh:
+        if charger is None or serial not in self._active:
             return  # nothing has come: it is introduced when something does
         charger.twin.contact_made()
         if self._cloud is not None:
             self._cloud.checkpoint(charger)
-        if charger.introduced:
+        if charger.announced:
             self._sink.charger_known(charger.twin.info)
-            self._tell_reachable(charger)
+            self._report_reachable(charger)
         else:
-            self._introduce(charger)
+            self._announce(charger)
 
     def _is_reachable(self, charger: Charger) -> bool:
         return (
             self._cloud is not None
             and self._open
             and self._queue.current
-            and (not self._cloud.replays or charger.serial in self._fresh)
+            and (not self._cloud.replays or charger.serial in self._active)
             and charger.twin.connected
             and not charger.silent
         )
 
     def _report_all_reachable(self) -> None:
         for charger in self.chargers.values():
-            self._tell_reachable(charger)
+            self._report_reachable(charger)
 
-    def _tell_reachable(self, charger: Charger) -> None:
+    def _report_reachable(self, charger: Charger) -> None:
         reachable = self._is_reachable(charger)
-        if charger.introduced and reachable != charger.reachable:
+        if charger.announced and reachable != charger.reachable:
             charger.reachable = reachable
             event = Reachable(at_ms=self._clock.now().utc_ms, reachable=reachable)
             self._sink.charger_event(charger.serial, event, None)
             if reachable:
-                self._tell_state(charger)
+                self._report_state(charger)
 
-    def _tell_state(self, charger: Charger) -> None:
+    def _report_state(self, charger: Charger) -> None:
         state = charger.twin.state
         if state is not None:
             self._sink.charger_event(charger.serial, state, None)
 
-    def _settle(self, charger: Charger, cause: Cause) -> None:
-        if charger.held is cause and self._cloud is not None:
-            self._deliver(charger, charger.twin.settle(), cause)
-            charger.finish(cause)
+    def _settle(self, charger: Charger, source: PendingObservation) -> None:
+        if charger.held is source and self._cloud is not None:
+            self._deliver(charger, charger.twin.settle(), source)
+            charger.finish(source)
             self._cloud.checkpoint(charger)
 
     # --- silence, and what was missed ---------------------------------------------------------------
 
-    def _heard_of(self, charger: Charger, mono: float) -> None:
-        self._heard[charger.serial] = mono
-        self._heard.move_to_end(charger.serial)
+    def _note_contact(self, charger: Charger, mono: float) -> None:
+        self._last_contact[charger.serial] = mono
+        self._last_contact.move_to_end(charger.serial)
         if charger.silent:
             charger.silent = False
-            self._tell_reachable(charger)
+            self._report_reachable(charger)
 
     def _sweep(self) -> None:
         """See which chargers have said nothing for too long, and which gaps nothing has filled."""
@@ -388,15 +388,15 @@ class Fleet:
             return
         now = self._clock.now()
         if not self._cloud.replays:
-            self._queue.check_stalled(now.mono, sum(one.introduced for one in self.chargers.values()))
-        for serial, mono in list(self._heard.items()):
+            self._queue.check_stalled(now.mono, sum(one.announced for one in self.chargers.values()))
+        for serial, mono in list(self._last_contact.items()):
             if mono > now.mono - self._settings.silent_after_s:
                 break
-            del self._heard[serial]
+            del self._last_contact[serial]
             charger = self.chargers.get(serial)
             if charger is not None:
                 charger.silent = True
-                self._tell_reachable(charger)
+                self._report_reachable(charger)
         due_ms = now.utc_ms - self._settings.rebuild_after_s * 1000
         if self._opened_ms > due_ms:
             return  # true records may still be on their way

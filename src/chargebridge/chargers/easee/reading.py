@@ -44,10 +44,10 @@ _log = structlog.get_logger(__name__)
 class Owner(Protocol):
     """Who wants to know."""
 
-    def updated(self, update: Update) -> None:
+    def observation_received(self, update: Update) -> None:
         """Take an observation that was read."""
 
-    def rebuilt(self, charger: Charger, events: list[ChargerEvent]) -> None:
+    def sessions_rebuilt(self, charger: Charger, events: list[ChargerEvent]) -> None:
         """Tell of missed sessions."""
 
     def products_read(self, products: dict[str, int]) -> None:
@@ -144,7 +144,7 @@ class Reader:
                 record = charger.twin.record
                 if gap in record.gaps:
                     events = charging_sessions.rebuilt(record, gap, listed, self._missed_tag)
-                    self._owner.rebuilt(charger, events)
+                    self._owner.sessions_rebuilt(charger, events)
             del self._gaps[serial, gap]
         if self._products_wanted:
             await self._read_products()
@@ -201,7 +201,7 @@ class Reader:
             _log.warning("a charger's state cannot be read", charger=serial, reason=str(error)[:200])
             return
         for update in updates:
-            self._owner.updated(update)
+            self._owner.observation_received(update)
 
 
 def _update(serial: str, read: _Observation) -> Update:

@@ -33,19 +33,19 @@ _log = structlog.get_logger(__name__)
 class Listener(Protocol):
     """Who hears what chargers say. None of it may raise."""
 
-    def stream_opened(self) -> None:
+    def connection_opened(self) -> None:
         """The connection is there; subscriptions follow."""
 
-    def stream_lost(self, reason: str) -> None:
+    def connection_lost(self, reason: str) -> None:
         """The connection that was there is not any more."""
 
     def subscribed(self, serial: str) -> None:
         """A charger is being subscribed to; what is known of it follows, then what happens."""
 
-    def updated(self, update: Update) -> None:
+    def observation_received(self, update: Update) -> None:
         """A charger that is subscribed to has made an observation."""
 
-    def responded(self, response: Response) -> None:
+    def response_received(self, response: Response) -> None:
         """A command to a charger has ended, whoever gave it."""
 
 
@@ -148,7 +148,7 @@ class Stream:
         self._subscribed.clear()
         self._due.clear()
         if opened_at is not None and self._task is not None:
-            self._listener.stream_lost(reason)
+            self._listener.connection_lost(reason)
         self._renew = True
         return Ended(reason, opened_at, not_before_s)
 
@@ -203,7 +203,7 @@ class Stream:
             return
         _log.info("the stream is connected", chargers=len(self._wanted))
         self._opened_at, self.trouble = asyncio.get_running_loop().time(), ""
-        self._listener.stream_opened()
+        self._listener.connection_opened()
         self._due.update(self._wanted)
         self._something_due.set()
 
@@ -251,11 +251,11 @@ class Stream:
         match said:
             case Update():
                 if said.serial in self._wanted and self._opened_at is not None:
-                    self._listener.updated(said)
+                    self._listener.observation_received(said)
                 else:
                     self.unwanted += 1
             case Response():
-                self._listener.responded(said)
+                self._listener.response_received(said)
             case Unreadable(why=why):
                 self.unreadable += 1
                 if self.unreadable == 1:

@@ -36,16 +36,16 @@ _log = structlog.get_logger(__name__)
 class Listener(Protocol):
     """Who hears what chargers say. None of it may raise."""
 
-    def stream_opened(self) -> None:
+    def connection_opened(self) -> None:
         """The connection is there; what waits at the broker follows."""
 
-    def stream_lost(self, reason: str) -> None:
+    def connection_lost(self, reason: str) -> None:
         """The connection that was there is not any more."""
 
-    def updated(self, update: Update) -> None:
+    def observation_received(self, update: Update) -> None:
         """A charger has made an observation; to be acknowledged under its `delivery`."""
 
-    def responded(self, response: Response) -> None:
+    def response_received(self, response: Response) -> None:
         """A command has ended; to be acknowledged under its `delivery`."""
 
 
@@ -151,7 +151,7 @@ class Bus:
             _log.info("the broker is not connected", reason=reason)
         opened_at, self._opened_at, self.trouble = self._opened_at, None, reason
         if opened_at is not None and self._task is not None:
-            self._listener.stream_lost(reason)
+            self._listener.connection_lost(reason)
         return Ended(reason, opened_at, not_before_s)
 
     async def _converse(self) -> tuple[str, float]:
@@ -197,7 +197,7 @@ class Bus:
             return
         _log.info("the broker is connected")
         self._opened_at, self.trouble = asyncio.get_running_loop().time(), ""
-        self._listener.stream_opened()
+        self._listener.connection_opened()
 
     # --- what is heard ---------------------------------------------------------------------------
 
@@ -226,9 +226,9 @@ class Bus:
                 case None:
                     self.pulses += 1
                 case Update():
-                    self._listener.updated(said)
+                    self._listener.observation_received(said)
                 case Response():
-                    self._listener.responded(said)
+                    self._listener.response_received(said)
         except Exception:  # noqa: BLE001 - the listener's own mistake
             self.failed += 1
             _log.exception("a message of the bus was not taken", key=key[:100], again=redelivered)
