@@ -171,7 +171,7 @@ async def test_sessions_rebuilt_meanwhile_leave_the_end_that_is_held_alone():
         rebuilt=True,
     )
     place.fleet.sessions_rebuilt(place.charger, [rebuilt])
-    assert place.charger.held is not None
+    assert place.charger.pending_end is not None
     place.say(109, "1", delivery=4)
     assert [event.session for event in place.sink.of(SessionEnded)] == [6, 9]
     for receipt in place.sink.kept:

@@ -23,7 +23,7 @@ class Account:
         self.answers = answers
         self.asked: list[str] = []
 
-    async def request(self, method, path, body=None, *, kind, patience_s):
+    async def request(self, method, path, body=None, *, kind, timeout_s):
         self.asked.append(path)
         await asyncio.sleep(0)
         return Answer(200, next(body for part, body in self.answers.items() if part in path))

@@ -17,12 +17,12 @@ STATE = "/api/chargers/EH1/state"
 START = "/api/chargers/EH1/commands/start_charging"
 
 
-def get(account, path=STATE, *, kind=Kind.READ, patience_s=30.0):
-    return account.request("GET", path, kind=kind, patience_s=patience_s)
+def get(account, path=STATE, *, kind=Kind.READ, timeout_s=30.0):
+    return account.request("GET", path, kind=kind, timeout_s=timeout_s)
 
 
-def post(account, path=START, body=None, *, patience_s=30.0):
-    return account.request("POST", path, body, patience_s=patience_s)
+def post(account, path=START, body=None, *, timeout_s=30.0):
+    return account.request("POST", path, body, timeout_s=timeout_s)
 
 
 # --- signing in ----------------------------------------------------------------------------------
@@ -41,7 +41,7 @@ async def test_bodies_are_json_and_an_absent_one_is_empty(site):
     async with site:
         account = site.account()
         await post(account)
-        await account.request("PUT", "/api/chargers/EH1/access", 3, patience_s=1)
+        await account.request("PUT", "/api/chargers/EH1/access", 3, timeout_s=1)
     assert site.cloud.bodies[1:] == [None, 3]
     assert site.cloud.headers[1]["Content-Length"] == "0"
     assert site.cloud.headers[2]["Content-Type"] == "application/json"
@@ -151,7 +151,7 @@ async def test_a_wrong_password_is_said_once_and_tried_rarely(site, log):
         for _ in range(24 * 60):
             site.clock.passed_s += 60
             with pytest.raises(NotSent):
-                await get(account, patience_s=0)
+                await get(account, timeout_s=0)
         assert site.cloud.logins <= 9
         errors = [event for event in log if event["log_level"] == "error"]
         assert [event["event"] for event in errors] == [
@@ -329,7 +329,7 @@ async def test_a_read_that_always_fails_ends_with_patience(site):
     async with site:
         site.cloud.script(STATE, (500, b""))
         with pytest.raises((NoAnswer, NotSent)):
-            await get(site.account(), patience_s=20)
+            await get(site.account(), timeout_s=20)
         assert site.clock.passed_s <= 20.3
     assert site.cloud.count(STATE) <= 7
 
@@ -345,7 +345,7 @@ async def test_a_gateway_that_goes_on_saying_no_means_not_sent(site):
     async with site:
         site.cloud.script(START, (403, {"message": "Forbidden"}))
         with pytest.raises(NotSent, match="gateway") as caught:
-            await post(site.account(), patience_s=5)
+            await post(site.account(), timeout_s=5)
     assert caught.value.until_s is not None
     assert site.cloud.count(START) <= 5
 
@@ -420,7 +420,7 @@ async def test_a_cloud_that_is_not_there_means_not_sent(site):
         async with site:
             account = site.account(url=url, load=lambda: Tokens("a", "r", 2_000_000_000_000))
             with pytest.raises(NotSent, match="cannot be reached"):
-                await post(account, patience_s=3)
+                await post(account, timeout_s=3)
 
 
 async def test_an_endless_answer_is_cut(site):
@@ -446,7 +446,7 @@ async def test_the_budget_makes_calls_wait_and_keeps_some_for_commands(site):
         await post(account)
         with pytest.raises(NotSent, match="rate limit"):
             await post(account)
-        await get(account, patience_s=400)
+        await get(account, timeout_s=400)
 
 
 async def test_reads_that_hang_do_not_keep_commands_waiting(site):

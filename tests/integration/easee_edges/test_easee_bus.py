@@ -16,7 +16,7 @@ import aio_pika
 import pytest
 
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent
-from chargebridge.chargers.easee.account.reconnecting import Waits
+from chargebridge.chargers.easee.account.reconnecting import Backoff
 from chargebridge.chargers.easee.operator.bus import Bus, Patterns
 from chargebridge.chargers.easee.twin.wire import Response, Update
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 
 HOST, PORT, USER, PASSWORD = "127.0.0.1", 5672, "guest", "guest"
 STREAMS = "/api/streams/amqp/v2"
-QUICK = Waits(first_s=0.01, longest_s=0.05, healthy_after_s=60)
+QUICK = Backoff(first_s=0.01, longest_s=0.05, healthy_after_s=60)
 TIMESTAMP = "2026-03-01T12:00:00.1234567Z"
 AT_MS = 1772366400123
 TICKS = 638221803786325061
@@ -217,7 +217,7 @@ class Stage:
         }
         self.cloud.script(STREAMS, (200, way | changes))
 
-    async def open(self, *, acknowledges: bool = True, prefetch: int = 1000, waits: Waits = QUICK) -> Bus:
+    async def open(self, *, acknowledges: bool = True, prefetch: int = 1000, waits: Backoff = QUICK) -> Bus:
         self.ears.acknowledges = acknowledges
         self.bus = Bus(
             self.site.account(), Patterns(), self.ears, self.site.clock, Random(1), prefetch, waits=waits
@@ -368,7 +368,7 @@ async def test_it_comes_back_after_the_broker_was_away(stage):
         stage.proxy.close_all()
         assert "shutdown" in await stage.ears.loses()
         await asyncio.sleep(0.2)
-        assert "cannot be reached" in bus.trouble
+        assert "cannot be reached" in bus.disconnect_reason
         with pytest.raises(NotSent, match="not connected"):
             await bus.send("EH1", 48, TICKS, AT_MS + 10**12, ["16"])
         await stage.observe("1")
@@ -401,7 +401,7 @@ async def test_a_way_that_the_broker_refuses_is_asked_for_again(stage, wrong):
         stage.tell_the_way(**wrong)
         bus = await stage.open()
         await stage.cloud.is_asked(STREAMS, times=2)
-        assert bus.trouble
+        assert bus.disconnect_reason
         stage.tell_the_way()
         await stage.ears.opens()
 
@@ -412,7 +412,7 @@ async def test_a_way_that_leads_nowhere_is_asked_for_again_after_a_while(stage, 
         stage.tell_the_way(**wrong)
         bus = await stage.open()
         await stage.cloud.is_asked(STREAMS, times=2)
-        assert "cannot be reached" in bus.trouble
+        assert "cannot be reached" in bus.disconnect_reason
         stage.tell_the_way()
         await stage.ears.opens()
 
@@ -444,7 +444,7 @@ async def test_an_account_without_a_bus_is_told_so(stage, log):
         stage.cloud.script(STREAMS, (403, b""))
         bus = await stage.open()
         await stage.cloud.is_asked(STREAMS, times=2)
-        assert "integration account" in bus.trouble
+        assert "integration account" in bus.disconnect_reason
     said = [event for event in log if "integration account" in event.get("reason", "")]
     assert len(said) == 1
 
@@ -454,7 +454,7 @@ async def test_a_way_that_makes_no_sense_is_asked_for_again(stage):
         stage.cloud.script(STREAMS, (200, []), (200, {"server": 5}))
         bus = await stage.open()
         await stage.cloud.is_asked(STREAMS, times=2)
-        assert "makes no sense" in bus.trouble
+        assert "makes no sense" in bus.disconnect_reason
         stage.tell_the_way()
         await stage.ears.opens()
 
@@ -559,4 +559,4 @@ async def test_nothing_secret_shows(stage):
         stage.tell_the_way(password="a secret of the broker")
         bus = await stage.open()
         await stage.cloud.is_asked(STREAMS, times=2)
-        assert "secret of the broker" not in f"{bus!r} {bus.trouble} {bus._broker_info!r}"
+        assert "secret of the broker" not in f"{bus!r} {bus.disconnect_reason} {bus._broker_info!r}"

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from chargebridge.chargers.easee.account.hub import HubTimes
-from chargebridge.chargers.easee.account.reconnecting import Waits
+from chargebridge.chargers.easee.account.reconnecting import Backoff
 from chargebridge.chargers.easee.account.stream import Stream
 from chargebridge.chargers.easee.twin.wire import Response, Update
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 
 HUB = "/hubs/chargers"
 END = "\x1e"
-QUICK = Waits(first_s=0.01, longest_s=0.05, healthy_after_s=60)
+QUICK = Backoff(first_s=0.01, longest_s=0.05, healthy_after_s=60)
 AT = "2026-03-01T12:00:00.1234567Z"
 AT_MS = 1772366400123
 
@@ -54,7 +54,7 @@ class HubServer:
         self.upgrade: web.Response | None = None
         self._news = asyncio.Event()
         self.cloud.script(HUB + "/negotiate", self._negotiate)
-        self.cloud.script(HUB, self._converse)
+        self.cloud.script(HUB, self._run_connection)
 
     async def _negotiate(self, request: web.Request) -> web.Response:
         assert request.headers["Authorization"].removeprefix("Bearer ") in self.cloud.good_tokens
@@ -67,7 +67,7 @@ class HubServer:
         response.set_cookie("affinity", "server-7")
         return response
 
-    async def _converse(self, request: web.Request) -> web.StreamResponse:
+    async def _run_connection(self, request: web.Request) -> web.StreamResponse:
         if self.upgrade is not None:
             return self.upgrade
         socket = web.WebSocketResponse()
@@ -205,7 +205,7 @@ async def test_every_charger_is_subscribed_to_and_heard(stage, loop):
         await stage.ears.hears("opened", ("subscribed", "EH1"), ("subscribed", "EH2"))
         await peer.observe("EH2", 109, "3")
         await stage.ears.hears(Update("EH2", 109, AT_MS, "3"))
-        assert stage.stream.trouble == ""
+        assert stage.stream.disconnect_reason == ""
 
 
 async def test_it_opens_with_the_token_the_connection_and_the_cookie_that_were_negotiated(stage):
@@ -248,7 +248,7 @@ async def test_a_charger_is_subscribed_to_once_and_forgotten_when_it_is_unwanted
         await stage.ears.hears(("subscribed", "EH2"))
         await peer.observe("EH2", 109, "3")
         await stage.ears.hears(Update("EH2", 109, AT_MS, "3"))
-        assert stream.unwanted == 1
+        assert stream.unrequested == 1
 
 
 async def test_a_charger_that_is_watched_anew_is_subscribed_to_anew(stage):
@@ -317,7 +317,7 @@ async def test_a_hub_that_does_not_open_is_given_up_and_tried_again(stage):
         stage.hub.handshake = None
         stream = await stage.open(times=HubTimes(open_s=0.3, silence_s=5))
         await asyncio.sleep(0.6)
-        assert stream.trouble == "the stream did not open for 0.3 s"
+        assert stream.disconnect_reason == "the stream did not open for 0.3 s"
         stage.hub.handshake = "{}"
         await stage.ears.hears("opened")
 
@@ -328,7 +328,7 @@ async def test_a_handshake_that_fails_is_no_end(stage, handshake):
         stage.hub.handshake = handshake
         stream = await stage.open()
         await stage.hub.peer(2)
-        assert "handshake" in stream.trouble
+        assert "handshake" in stream.disconnect_reason
         stage.hub.handshake = "{}"
         await stage.ears.hears("opened")
 
@@ -396,7 +396,7 @@ async def test_a_429_to_the_negotiation_keeps_everything_quiet(stage):
         stream = await stage.open()
         await stage.cloud.is_asked(HUB + "/negotiate")
         await asyncio.sleep(0.3)
-        assert "quiet" in stream.trouble
+        assert "quiet" in stream.disconnect_reason
         assert stage.cloud.count(HUB + "/negotiate") == 1
 
 
@@ -406,9 +406,9 @@ async def test_a_429_to_the_upgrade_keeps_everything_quiet(stage, site):
         stream = await stage.open()
         await stage.cloud.is_asked(HUB)
         await asyncio.sleep(0.3)
-        assert stream.trouble == "the stream is refused: HTTP 429"
+        assert stream.disconnect_reason == "the stream is refused: HTTP 429"
         assert stage.cloud.count(HUB) == 1
-        assert stage.account._asking.budget.breaker.silent_until_s == pytest.approx(5050, abs=0.1)
+        assert stage.account._pacer.budget.breaker.throttled_until_s == pytest.approx(5050, abs=0.1)
 
 
 async def test_a_wrong_password_is_waited_out_without_hammering(stage, site):
@@ -417,5 +417,5 @@ async def test_a_wrong_password_is_waited_out_without_hammering(stage, site):
         stream = await stage.open()
         await stage.cloud.is_asked("/api/accounts/login")
         await asyncio.sleep(0.3)
-        assert "`password`" in stream.trouble
+        assert "`password`" in stream.disconnect_reason
         assert site.cloud.logins == 1

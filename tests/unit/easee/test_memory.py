@@ -24,12 +24,12 @@ RECORD = TwinRecord(
 def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     memory = Memory(tmp_path / "easee.sqlite3")
     memory.write([("EH1", msgspec.json.encode(RECORD)), ("EH2", msgspec.json.encode(TwinRecord()))])
-    memory.keep("tokens", b'{"a":1}')
+    memory.save_document("tokens", b'{"a":1}')
     memory.close()
     memory = Memory(tmp_path / "easee.sqlite3")
     assert memory.records() == {"EH1": RECORD, "EH2": TwinRecord()}
-    assert memory.kept("tokens") == b'{"a":1}'
-    assert memory.kept("anything else") is None
+    assert memory.document("tokens") == b'{"a":1}'
+    assert memory.document("anything else") is None
     memory.close()
 
 

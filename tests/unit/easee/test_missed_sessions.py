@@ -111,7 +111,7 @@ def test_missed_sessions_are_rebuilt_and_the_wh_match(data: st.DataObject, energ
     listed = [history.listed(number) for number in sorted(missed) if data.draw(st.booleans())]
     rebuilt: list[ChargerEvent] = []
     for gap in list(twin.record.gaps):
-        rebuilt += charging_sessions.rebuilt(twin.record, gap, listed, "MISSED")
+        rebuilt += charging_sessions.rebuild(twin.record, gap, listed, "MISSED")
     assert twin.record.gaps == []
     told = sorted([*ends(events), *ends(rebuilt)], key=lambda event: (event.start_register_wh, event.session))
     assert told[0].start_register_wh == history.sessions[0][3]
@@ -155,7 +155,7 @@ def test_what_comes_late_of_sessions_that_were_rebuilt_is_told_already() -> None
     history = History([1000, 2000, 3000, 4000, 5000])
     twin = Twin("EH", TwinRecord())
     hear(twin, [history.end(0), history.end(4)])
-    (told,) = ends(charging_sessions.rebuilt(twin.record, twin.record.gaps[0], (), "MISSED"))
+    (told,) = ends(charging_sessions.rebuild(twin.record, twin.record.gaps[0], (), "MISSED"))
     assert (told.start_register_wh, told.register_wh) == (51_000, 60_000)
     assert hear(twin, [history.end(1), history.end(2), history.end(3)]) == []
 
@@ -179,7 +179,7 @@ def test_what_the_list_does_not_know_of_goes_to_the_last_of_the_missed_sessions(
         ListedSession(T0 + 10 * MIN, T0 + 20 * MIN, 3000),
         ListedSession(T0 + 50 * MIN, T0 + 60 * MIN, 4000),
     ]
-    told = ends(charging_sessions.rebuilt(record, gap, listed, "MISSED"))
+    told = ends(charging_sessions.rebuild(record, gap, listed, "MISSED"))
     assert [(event.session, event.start_register_wh, event.register_wh) for event in told] == [
         (2, 1000, 4000),
         (3, 4000, 9000),

@@ -372,7 +372,7 @@ class TestSessions:
     def test_a_session_without_a_token_is_told_when_it_is_let_charge(self, bench: Bench) -> None:
         bench.say(109, "2", T0)
         assert bench.start(1, T0, 100.0, "") == []
-        bench.twin.authorized("REMOTE", T0 + 1000)
+        bench.twin.mark_authorized("REMOTE", T0 + 1000)
         events = bench.say(109, "3", T0 + 2000)
         assert events[0] == SessionStarted(at_ms=T0, session=1, id_tag="REMOTE", register_wh=100000)
 
@@ -394,13 +394,13 @@ class TestSessions:
         )
 
     def test_a_user_of_easees_is_no_token_but_stands_for_the_one_we_let_charge(self, bench: Bench) -> None:
-        bench.twin.authorized("REMOTE", T0 - 1000)
+        bench.twin.mark_authorized("REMOTE", T0 - 1000)
         (start,) = bench.start(1, T0, 100.0, "4711", AuthReason=6)
         assert isinstance(start, SessionStarted)
         assert start.id_tag == "REMOTE"
 
     def test_a_token_that_was_let_charge_once_stands_for_nobody_else(self, bench: Bench) -> None:
-        bench.twin.authorized("REMOTE", T0 - 1000)
+        bench.twin.mark_authorized("REMOTE", T0 - 1000)
         bench.start(1, T0, 100.0, "4711", AuthReason=6)
         bench.end(1, (T0, T0 + MIN), (100.0, 101.0), "4711")
         bench.say(109, "1", T0 + MIN)
@@ -410,7 +410,7 @@ class TestSessions:
         assert start.id_tag is None
 
     def test_a_late_end_carries_no_token_of_somebody_who_came_after(self, bench: Bench) -> None:
-        bench.twin.authorized("BOB", T0 + 2 * MIN)
+        bench.twin.mark_authorized("BOB", T0 + 2 * MIN)
         (ended,) = bench.end(5, (T0, T0 + MIN), (100.0, 101.0), "4711", reason=6)
         assert isinstance(ended, SessionEnded)
         assert ended.id_tag is None

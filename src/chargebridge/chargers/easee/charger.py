@@ -54,14 +54,14 @@ class Charger:
     """
 
     __slots__ = (
-        "_held_session",
         "_number",
+        "_pending_session",
         "_sources",
+        "announced",
         "commands",
-        "held",
-        "introduced",
         "limit_due",
         "pending",
+        "pending_end",
         "processed",
         "reachable",
         "serial",
@@ -83,7 +83,7 @@ class Charger:
         """Nothing was heard of it for too long."""
         self.pending: dict[int, tuple[ChargerEvent, PendingObservation | None]] = {}
         """Events that nobody has acknowledged, by number, in order."""
-        self.held: PendingObservation | None = None
+        self.pending_end: PendingObservation | None = None
         """The end record of a session that waits for what shows why it ended."""
         self.processed: list[int] = []
         """Deliveries that may be acknowledged to the broker as soon as the twin is written down."""
@@ -94,12 +94,12 @@ class Charger:
         """Somebody else has raised its volatile limit; it will be set again."""
         self._sources: dict[tuple[int, int, str], PendingObservation] = {}
         self._number = 0
-        self._held_session: int | None = None
+        self._pending_session: int | None = None
 
     @property
     def settled(self) -> bool:
         """Whether everything that its twin knows has been taken over by the sink for good."""
-        return not self.pending and self.held is None
+        return not self.pending and self.pending_end is None
 
     def snapshot(self) -> bytes:
         """Return what is known of it, to be written down."""
@@ -114,7 +114,7 @@ class Charger:
             source.deliveries.append(update.delivery)
         return True
 
-    def keep(
+    def number_events(
         self, events: Iterable[ChargerEvent], source: PendingObservation
     ) -> Iterator[tuple[ChargerEvent, int]]:
         """Yield events with the numbers under which they are acknowledged; 0 for those that are not kept.
@@ -128,8 +128,8 @@ class Charger:
                 yield event, 0
                 continue
             own: PendingObservation = source
-            if isinstance(event, SessionEnded) and event.session == self._held_session:
-                own, self.held, self._held_session = self.held or source, None, None
+            if isinstance(event, SessionEnded) and event.session == self._pending_session:
+                own, self.pending_end, self._pending_session = self.pending_end or source, None, None
             own.left += 1
             self._number += 1
             self._sources[own.key] = own
@@ -147,12 +147,12 @@ class Charger:
 
     def hold_end(self, source: PendingObservation, session: int) -> None:
         """Keep the cause of a session's end that is not told yet."""
-        self.held, self._held_session = source, session
+        self.pending_end, self._pending_session = source, session
         self._sources[source.key] = source
 
     def finish(self, source: PendingObservation) -> None:
         """Let an observation be forgotten if nothing of it waits any more."""
-        if source.left == 0 and source is not self.held:
+        if source.left == 0 and source is not self.pending_end:
             self._sources.pop(source.key, None)
             self.processed += source.deliveries
             source.deliveries = []
@@ -175,7 +175,7 @@ class Charger:
                 source.left = 0
                 self.finish(source)
         self.pending.clear()
-        if self.held is not None:
-            source, self.held, self._held_session = self.held, None, None
+        if self.pending_end is not None:
+            source, self.pending_end, self._pending_session = self.pending_end, None, None
             self.twin.settle()
             self.finish(source)

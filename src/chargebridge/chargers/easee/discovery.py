@@ -11,7 +11,7 @@ from chargebridge.chargers.easee.account.failures import NotFound
 from chargebridge.chargers.easee.twin.vocabulary import model_name
 from chargebridge.chargers.model import FoundCharger
 
-PATIENCE_S: Final = 8.0
+WAIT_S: Final = 8.0
 """Seconds that somebody at a terminal waits for a cloud that is in trouble."""
 
 
@@ -41,10 +41,10 @@ async def find_chargers(account: Account) -> list[FoundCharger]:
         NotSent, Refused, NoAnswer: the cloud cannot be asked, or does not answer.
         msgspec.MsgspecError: it answers in a way that cannot be read.
     """
-    answer = await account.request("GET", "/api/chargers", kind=Kind.READ, patience_s=PATIENCE_S)
+    answer = await account.request("GET", "/api/chargers", kind=Kind.READ, timeout_s=WAIT_S)
     chargers = {one.id: one for one in msgspec.json.decode(answer.body, type=list[_Charger] | None) or ()}
     try:
-        answer = await account.request("GET", "/api/accounts/products", kind=Kind.READ, patience_s=PATIENCE_S)
+        answer = await account.request("GET", "/api/accounts/products", kind=Kind.READ, timeout_s=WAIT_S)
         sites = msgspec.json.decode(answer.body, type=list[_Site] | None) or []
     except NotFound:
         sites = []

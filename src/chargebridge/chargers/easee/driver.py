@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 import structlog
 
-from chargebridge.chargers.easee.account.account import Account, keep_nothing, nothing_kept, say_nothing
+from chargebridge.chargers.easee.account.account import Account, load_nothing, report_nothing, save_nothing
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.account.secret import Tokens
 from chargebridge.chargers.easee.charger import Charger
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-LEAST_SILENCE_S: Final = 5.0
+SHORTEST_SILENCE_S: Final = 5.0
 """Real seconds after which a silent stream is dead, however fast the clock runs."""
 
 
@@ -147,10 +147,10 @@ def make_account(
     session: aiohttp.ClientSession,
     clock: Clock,
     *,
-    load: Callable[[], Tokens | None] = nothing_kept,
-    save: Callable[[Tokens], None] = keep_nothing,
-    quiet_until_ms: int = 0,
-    quiet: Callable[[int], None] = say_nothing,
+    load: Callable[[], Tokens | None] = load_nothing,
+    save: Callable[[Tokens], None] = save_nothing,
+    throttled_until_ms: int = 0,
+    on_throttled: Callable[[int], None] = report_nothing,
 ) -> Account:
     """Return the way to the REST API that settings describe."""
     return Account(
@@ -162,8 +162,8 @@ def make_account(
         random=random.Random(),  # noqa: S311 - nothing secret hangs on jitter
         load=load,
         save=save,
-        quiet_until_ms=quiet_until_ms,
-        quiet=quiet,
+        throttled_until_ms=throttled_until_ms,
+        on_throttled=on_throttled,
         requests_per_5_min=settings.requests_per_5_min,
     )
 
@@ -176,13 +176,14 @@ def _make_stream(settings: Settings, account: Account, fleet: Fleet, clock: Cloc
     from chargebridge.chargers.easee.account.stream import SUBSCRIBES_A_SECOND, Stream  # noqa: PLC0415
 
     times = HubTimes()
+    silence_s = max(times.silence_s / clock.speed, SHORTEST_SILENCE_S)
     return Stream(
         settings.stream_url,
         account,
         fleet,
         clock,
         random.Random(),  # noqa: S311 - nothing secret hangs on jitter
-        times=msgspec.structs.replace(times, silence_s=max(times.silence_s / clock.speed, LEAST_SILENCE_S)),
+        times=msgspec.structs.replace(times, silence_s=silence_s),
         subscribes_a_second=SUBSCRIBES_A_SECOND * clock.speed,
     )
 
@@ -222,10 +223,10 @@ class _Connection:
     ) -> None:
         self.replays = settings.way == "account"
         self._memory = memory
-        self._keeping: set[asyncio.Future[None]] = set()
+        self._saving: set[asyncio.Future[None]] = set()
         # Tokens of another account, or of an emulated cloud, are nobody's here.
         whose = hashlib.sha256(f"{settings.url} {settings.user_name}".encode()).hexdigest()
-        self._tokens_of, self._quiet_of = f"tokens of {whose}", f"quiet until, of {whose}"
+        self._tokens_key, self._throttling_key = f"tokens of {whose}", f"quiet until, of {whose}"
         self._session = aiohttp.ClientSession()
         self._account = make_account(
             settings,
@@ -233,8 +234,8 @@ class _Connection:
             clock,
             load=self._load,
             save=self._save,
-            quiet_until_ms=int(memory.kept(self._quiet_of) or 0),
-            quiet=lambda until_ms: self._keep_soon(self._quiet_of, str(until_ms).encode()),
+            throttled_until_ms=int(memory.document(self._throttling_key) or 0),
+            on_throttled=lambda until_ms: self._save_soon(self._throttling_key, str(until_ms).encode()),
         )
         self._stream = _make_stream(settings, self._account, fleet, clock) if self.replays else None
         self._bus = None if self.replays else _make_bus(settings, self._account, fleet, clock)
@@ -263,7 +264,7 @@ class _Connection:
                     await way.stop()
             await self._account.close()
             await self._session.close()
-            await asyncio.gather(*self._keeping)
+            await asyncio.gather(*self._saving)
             self._memory.close()
 
     def counts(self) -> Mapping[str, int]:
@@ -280,7 +281,7 @@ class _Connection:
         if self._stream is not None:
             self._stream.subscribe(charger.serial)
             return True
-        if not charger.twin.known:
+        if not charger.twin.state_known:
             self._reader.read_state(charger)
         return False
 
@@ -313,23 +314,23 @@ class _Connection:
     # --- tokens -------------------------------------------------------------------------------------
 
     def _load(self) -> Tokens | None:
-        document = self._memory.kept(self._tokens_of)
+        document = self._memory.document(self._tokens_key)
         try:
             return None if document is None else msgspec.json.decode(document, type=Tokens)
         except msgspec.MsgspecError:
             return None  # signing in does as well
 
     def _save(self, tokens: Tokens) -> None:
-        self._keep_soon(self._tokens_of, msgspec.json.encode(tokens))
+        self._save_soon(self._tokens_key, msgspec.json.encode(tokens))
 
-    def _keep_soon(self, name: str, document: bytes) -> None:
+    def _save_soon(self, name: str, document: bytes) -> None:
         # A disk that hangs must not hold up the loop.
-        keeping = asyncio.get_running_loop().run_in_executor(None, self._keep, name, document)
-        self._keeping.add(keeping)
-        keeping.add_done_callback(self._keeping.discard)
+        keeping = asyncio.get_running_loop().run_in_executor(None, self._save_now, name, document)
+        self._saving.add(keeping)
+        keeping.add_done_callback(self._saving.discard)
 
-    def _keep(self, name: str, document: bytes) -> None:
+    def _save_now(self, name: str, document: bytes) -> None:
         try:
-            self._memory.keep(name, document)
+            self._memory.save_document(name, document)
         except sqlite3.Error as error:
             _log.warning("what the account has said could not be kept over a restart", error=str(error))

@@ -44,18 +44,18 @@ from chargebridge.chargers.model import (
 )
 from chargebridge.clock import Clock
 
-HAND_OVER_S: Final = 5.0
+SEND_WAIT_S: Final = 5.0
 """Real seconds that handing a command over may wait for its turn and the budget."""
-RESPONSE_S: Final = 3.0
+RESPONSE_TIMEOUT_S: Final = 3.0
 """Real seconds after which a response is late: most take one."""
-ASK_AFTER_S: Final = (3.0, 8.0, 18.0)
+QUERY_AFTER_S: Final = (3.0, 8.0, 18.0)
 """Real seconds after which the cloud is asked what became of a ticket."""
-GIVE_UP_S: Final = 25.0
+OUTCOME_TIMEOUT_S: Final = 25.0
 BUS_COMMAND_EXPIRY_S: Final = 60.0
 """Seconds after which a command on the bus expires."""
-FASTEST: Final = 10.0
+MAX_SPEEDUP: Final = 10.0
 """A clock that runs faster does not cut these times any shorter: networks do not get faster."""
-_LOOK_S: Final = 0.25
+_POLL_S: Final = 0.25
 _EARLY_RESPONSES: Final = 1024
 _SUPERSEDED: Final = (SetLimit, SetAvailable, Configure, StorePlan)
 """Of these the newest counts."""
@@ -101,7 +101,7 @@ class Executor:
         bus: the operator's bus, if commands can go by it.
         clock: whose time commands expire by.
         authorize_status: see `steps.steps_for`.
-        tell: who hears how a command ended.
+        report_outcome: who hears how a command ended.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Executor:
         bus: Sender | None,
         clock: Clock,
         authorize_status: int,
-        tell: Callable[[str, CommandOutcome], None],
+        report_outcome: Callable[[str, CommandOutcome], None],
     ) -> None:
         self.foreign = 0
         """Responses to commands that were not ours."""
@@ -118,12 +118,12 @@ class Executor:
         self._bus = bus
         self._clock = clock
         self._authorize_status = authorize_status
-        self._tell = tell
+        self._report_outcome = report_outcome
         self._waiting: dict[tuple[str, int], asyncio.Future[Response]] = {}
-        self._pace = 1 / min(clock.speed, FASTEST)
+        self._pace = 1 / min(clock.speed, MAX_SPEEDUP)
         self._early: OrderedDict[tuple[str, int], Response] = OrderedDict()
         self._last_ticks = 0
-        self._warned = False
+        self._volatile_warned = False
         self._workers: set[asyncio.Task[None]] = set()
 
     def submit(self, charger: Charger, command: ChargerCommand) -> None:
@@ -137,7 +137,7 @@ class Executor:
             # The first is being carried out.
             for old in [one for one in list(queue)[1:] if type(one) is type(command)]:
                 queue.remove(old)
-                self._ended(charger, old, Outcome.REFUSED, "a later one took its place")
+                self._command_ended(charger, old, Outcome.REFUSED, "a later one took its place")
         queue.append(command)
         if charger.worker is None:
             task = asyncio.get_running_loop().create_task(self._work(charger))
@@ -179,13 +179,15 @@ class Executor:
                     _log.exception("a command failed", charger=charger.serial, command=type(command).__name__)
                     outcome, detail = Outcome.UNKNOWN, type(error).__name__
                 charger.commands.popleft()
-                self._ended(charger, command, outcome, detail)
+                self._command_ended(charger, command, outcome, detail)
         finally:
             charger.worker = None
 
-    def _ended(self, charger: Charger, command: ChargerCommand, outcome: Outcome, detail: str) -> None:
+    def _command_ended(
+        self, charger: Charger, command: ChargerCommand, outcome: Outcome, detail: str
+    ) -> None:
         if command.number:
-            self._tell(charger.serial, CommandOutcome(command.number, outcome, detail))
+            self._report_outcome(charger.serial, CommandOutcome(command.number, outcome, detail))
 
     async def _carry_out(self, charger: Charger, command: ChargerCommand) -> tuple[Outcome, str]:
         now_ms = self._clock.now().utc_ms
@@ -204,24 +206,24 @@ class Executor:
             )
         except NotPossibleError as error:
             return Outcome.IMPOSSIBLE, str(error)
-        self._expect(charger, command, now_ms)
+        self._prepare(charger, command, now_ms)
         for step in steps:
-            outcome, detail = await self._perform(charger, command, step, now_ms)
+            outcome, detail = await self._run_step(charger, command, step, now_ms)
             if outcome is not Outcome.DONE:
-                self._learn(charger, command, outcome)
+                self._apply_outcome(charger, command, outcome)
                 return outcome, detail
-        self._learn(charger, command, Outcome.DONE)
+        self._apply_outcome(charger, command, Outcome.DONE)
         return Outcome.DONE, ""
 
-    def _expect(self, charger: Charger, command: ChargerCommand, now_ms: int) -> None:
+    def _prepare(self, charger: Charger, command: ChargerCommand, now_ms: int) -> None:
         """Remember what decides how observations are to be read from now on."""
         if isinstance(command, Authorize) and command.accepted:
-            charger.twin.authorized(command.id_tag, now_ms)
+            charger.twin.mark_authorized(command.id_tag, now_ms)
         elif isinstance(command, EndSession):
             charger.twin.record.ending = command.session
             charger.twin.unsaved = True
 
-    def _learn(self, charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
+    def _apply_outcome(self, charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
         """Remember what is so now, or do not expect any more what will not be."""
         record, refused = charger.twin.record, outcome is Outcome.REFUSED
         charger.twin.unsaved = True
@@ -230,15 +232,15 @@ class Executor:
             record.limit_a = limit_in_amperes(command, charger.twin) if limited else None
             record.limit_until_ms = command.until_ms if limited else None
             if limited:
-                self._warn(charger)
+                self._warn_volatile(charger)
         elif (isinstance(command, Authorize) and refused) or (isinstance(command, Withdraw) and not refused):
-            charger.twin.not_authorized()
+            charger.twin.clear_authorization()
         elif isinstance(command, EndSession) and refused and record.ending == command.session:
             record.ending = None
 
-    def _warn(self, charger: Charger) -> None:
-        if not self._warned:
-            self._warned = True
+    def _warn_volatile(self, charger: Charger) -> None:
+        if not self._volatile_warned:
+            self._volatile_warned = True
             _log.warning(
                 "a limit is volatile: unless it is renewed, the charger goes back to what it may offer by"
                 " itself (docs/easee.md, Limits); said once",
@@ -247,11 +249,11 @@ class Executor:
                 without_us_a=charger.twin.info.max_current_a,
             )
 
-    async def _perform(
+    async def _run_step(
         self, charger: Charger, command: ChargerCommand, step: Step, since_ms: int
     ) -> tuple[Outcome, str]:
         try:
-            tickets = await self._hand_over(charger, command, step)
+            tickets = await self._send(charger, command, step)
         except NotFound as error:
             if isinstance(step, RestCall) and step.method == "DELETE":
                 return Outcome.DONE, ""
@@ -259,29 +261,31 @@ class Executor:
         except (NotSent, Refused) as error:
             return Outcome.REFUSED, str(error)
         except NoAnswer as error:
-            shown = await self._shown(charger, command, since_ms, RESPONSE_S * self._pace)
+            shown = await self._await_confirmation(
+                charger, command, since_ms, RESPONSE_TIMEOUT_S * self._pace
+            )
             return (Outcome.DONE, "") if shown else (Outcome.UNKNOWN, str(error))
         for ticket in tickets:
-            outcome, detail = await self._verdict(charger, command, ticket, since_ms)
+            outcome, detail = await self._await_outcome(charger, command, ticket, since_ms)
             if outcome is not Outcome.DONE:
                 return outcome, detail
         return Outcome.DONE, ""
 
-    async def _hand_over(self, charger: Charger, command: ChargerCommand, step: Step) -> Sequence[Ticket]:
+    async def _send(self, charger: Charger, command: ChargerCommand, step: Step) -> Sequence[Ticket]:
         if isinstance(step, BusCommand):
             assert self._bus is not None
             ticket = Ticket(charger.serial, step.command, self._next_ticks())
             now_ms, speed = self._clock.now().utc_ms, self._clock.speed
             # Not longer than its outcome is waited for: nobody wants it later, whatever has become of it.
             until_ms = min(
-                command.expires_ms, now_ms + round(BUS_COMMAND_EXPIRY_S * 1000 * max(speed / FASTEST, 1))
+                command.expires_ms, now_ms + round(BUS_COMMAND_EXPIRY_S * 1000 * max(speed / MAX_SPEEDUP, 1))
             )
             await self._bus.send(ticket.serial, ticket.command, ticket.ticks, until_ms, step.arguments)
             return (ticket,)
         left_s = (command.expires_ms - self._clock.now().utc_ms) / 1000
-        patience_s = max(min(HAND_OVER_S * self._clock.speed, left_s), 0.0)
+        timeout_s = max(min(SEND_WAIT_S * self._clock.speed, left_s), 0.0)
         answer = await self._account.request(
-            step.method, step.path, step.body, kind=Kind.COMMAND, patience_s=patience_s
+            step.method, step.path, step.body, kind=Kind.COMMAND, timeout_s=timeout_s
         )
         return tuple(_tickets(answer.status, answer.body, charger.serial))
 
@@ -289,7 +293,7 @@ class Executor:
         self._last_ticks = max(self._last_ticks + 1, ticks_of(self._clock.now().utc_ms))
         return self._last_ticks
 
-    async def _verdict(
+    async def _await_outcome(
         self, charger: Charger, command: ChargerCommand, ticket: Ticket, since_ms: int
     ) -> tuple[Outcome, str]:
         key = ticket.serial, ticket.ticks
@@ -300,46 +304,46 @@ class Executor:
         loop = asyncio.get_running_loop()
         began = loop.time()
         response = self._waiting[key] = loop.create_future()
-        asking: asyncio.Task[_Status | None] | None = None
+        querying: asyncio.Task[_Status | None] | None = None
         try:
-            for look_after_s in (*ASK_AFTER_S, GIVE_UP_S):
+            for look_after_s in (*QUERY_AFTER_S, OUTCOME_TIMEOUT_S):
                 look_at = began + look_after_s * self._pace
                 while not response.done() and (left_s := look_at - loop.time()) > 0:
-                    waits = {response} if asking is None else {response, asking}
+                    waits = {response} if querying is None else {response, querying}
                     await asyncio.wait(waits, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-                    if asking is not None and asking.done():
-                        status, asking = asking.result(), None
+                    if querying is not None and querying.done():
+                        status, querying = querying.result(), None
                         if status is not None and status.was_accepted is not None:
                             return _outcome(status.was_accepted, status.comment or "")
                 if response.done():
                     return _outcome(response.result().accepted, response.result().comment)
                 if confirmed_by_observations(command, charger.twin, since_ms):
                     return Outcome.DONE, ""
-                if asking is None:
-                    asking = loop.create_task(self._ask(ticket))
+                if querying is None:
+                    querying = loop.create_task(self._query(ticket))
         finally:
             del self._waiting[key]
-            if asking is not None:
-                asking.cancel()
+            if querying is not None:
+                querying.cancel()
         return Outcome.UNKNOWN, "the charger has not answered"
 
-    async def _ask(self, ticket: Ticket) -> _Status | None:
+    async def _query(self, ticket: Ticket) -> _Status | None:
         """Ask the cloud what it knows of a ticket; None: nothing, or it cannot be asked."""
         path = f"/api/commands/{ticket.serial}/{ticket.command}/{ticket.ticks}"
         with suppress(NotSent, Refused, NoAnswer, msgspec.MsgspecError):
-            answer = await self._account.request("GET", path, kind=Kind.READ, patience_s=self._clock.speed)
+            answer = await self._account.request("GET", path, kind=Kind.READ, timeout_s=self._clock.speed)
             return msgspec.json.decode(answer.body, type=_Status)
         return None
 
-    async def _shown(
-        self, charger: Charger, command: ChargerCommand, since_ms: int, patience_s: float
+    async def _await_confirmation(
+        self, charger: Charger, command: ChargerCommand, since_ms: int, timeout_s: float
     ) -> bool:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience_s
+        deadline = loop.time() + timeout_s
         while not (shown := confirmed_by_observations(command, charger.twin, since_ms)):
             if loop.time() >= deadline:
                 break
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
         return shown
 
 

@@ -15,7 +15,7 @@ from chargebridge.chargers.easee.queue_health import QUIET_S, QueueHealth
 from chargebridge.chargers.easee.settings import Settings
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import TwinRecord
-from chargebridge.chargers.easee.twin.twin import INFO, KNOWN, Twin
+from chargebridge.chargers.easee.twin.twin import DOCUMENTED, INFO, Twin
 from chargebridge.chargers.easee.twin.wire import Response, Update
 from chargebridge.chargers.model import ChargerCommand, ChargerEvent, EventSink, Reachable, SetLimit
 from chargebridge.clock import Clock
@@ -157,8 +157,8 @@ class Fleet:
             return
         charger.drop_pending()
         self._cloud.unsubscribe(charger)
-        for known in (self._subscribed, self._last_contact):
-            known.pop(charger.serial, None)
+        for table in (self._subscribed, self._last_contact):
+            table.pop(charger.serial, None)
         # What happens until somebody listens again is somebody else's.
         self.records[charger.serial] = self._new_record()
         charger.twin = self._twin(charger.serial)
@@ -224,11 +224,11 @@ class Fleet:
         live = self._is_live(cloud, update)
         if live:
             self._note_contact(charger, now.mono)
-        if update.id not in KNOWN:
+        if update.id not in DOCUMENTED:
             self.counts["unknown id"] += 1
             self._discard(cloud, charger, update)
             return
-        held = charger.twin.record.held
+        pending_end = charger.twin.record.pending_end
         try:
             events = charger.twin.observe(update, now.utc_ms, live=live)
         except (ValueError, msgspec.MsgspecError) as error:
@@ -240,8 +240,8 @@ class Fleet:
         if update.id in _REACHABILITY:
             self._report_reachable(charger)
         self._deliver(charger, events, source)
-        holds = charger.twin.record.held
-        if holds is not None and holds is not held:
+        holds = charger.twin.record.pending_end
+        if holds is not None and holds is not pending_end:
             charger.hold_end(source, holds.session)
             self._later(self._settle_s, lambda: self._settle(charger, source))
         charger.finish(source)
@@ -300,7 +300,7 @@ class Fleet:
     # --- telling ------------------------------------------------------------------------------------
 
     def _deliver(self, charger: Charger, events: list[ChargerEvent], source: PendingObservation) -> None:
-        for event, number in charger.keep(events, source):
+        for event, number in charger.number_events(events, source):
             if charger.announced and not isinstance(event, Reachable):  # told where it changes
                 receipt = Receipt(charger.serial, number) if number else None
                 self._sink.charger_event(charger.serial, event, receipt)
@@ -309,7 +309,7 @@ class Fleet:
 
     def _announce(self, charger: Charger) -> None:
         """Tell all that is known of a charger, to somebody who has begun to listen."""
-        if not charger.watched or charger.announced or not charger.twin.known or self._cloud is None:
+        if not charger.watched or charger.announced or not charger.twin.state_known or self._cloud is None:
             return
         charger.announced = True
         now = self._clock.now()
@@ -329,7 +329,7 @@ class Fleet:
         charger = self.chargers.get(serial)
         if charger is None or serial not in self._active:
             return  # nothing has come: it is introduced when something does
-        charger.twin.contact_made()
+        charger.twin.end_first_contact()
         if self._cloud is not None:
             self._cloud.checkpoint(charger)
         if charger.announced:
@@ -367,7 +367,7 @@ class Fleet:
             self._sink.charger_event(charger.serial, state, None)
 
     def _settle(self, charger: Charger, source: PendingObservation) -> None:
-        if charger.held is source and self._cloud is not None:
+        if charger.pending_end is source and self._cloud is not None:
             self._deliver(charger, charger.twin.settle(), source)
             charger.finish(source)
             self._cloud.checkpoint(charger)

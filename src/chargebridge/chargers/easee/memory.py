@@ -107,13 +107,13 @@ class Memory:
                     execute("ROLLBACK")
                 raise
 
-    def kept(self, name: str) -> bytes | None:
+    def document(self, name: str) -> bytes | None:
         """Return a document that was kept under a name; None: none was."""
         with self._lock:
             row = self._database.execute("SELECT document FROM kept WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0]).encode()
 
-    def keep(self, name: str, document: bytes) -> None:
+    def save_document(self, name: str, document: bytes) -> None:
         """Keep a document under a name, instead of the one before.
 
         Raises:

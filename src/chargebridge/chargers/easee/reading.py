@@ -28,7 +28,7 @@ from chargebridge.clock import Clock
 
 RETRY_S: Final = 60.0
 """Seconds before what could not be read is tried again."""
-PATIENCE_S: Final = 600.0
+WAIT_S: Final = 600.0
 """Seconds that a read waits for the budget."""
 
 _STATE: Final = USED - {
@@ -143,7 +143,7 @@ class Reader:
                 listed = await self._listed(serial, gap)
                 record = charger.twin.record
                 if gap in record.gaps:
-                    events = charging_sessions.rebuilt(record, gap, listed, self._missed_tag)
+                    events = charging_sessions.rebuild(record, gap, listed, self._missed_tag)
                     self._owner.sessions_rebuilt(charger, events)
             del self._gaps[serial, gap]
         if self._products_wanted:
@@ -151,7 +151,7 @@ class Reader:
             self._products_wanted = False
         while self._states:
             serial, charger = next(iter(self._states.items()))
-            if not charger.twin.known and charger.watched:
+            if not charger.twin.state_known and charger.watched:
                 await self._read_state(serial)
             self._states.pop(serial, None)
 
@@ -159,7 +159,7 @@ class Reader:
         """Return the cloud's sessions around a gap; none if it knows of none."""
         path = f"/api/sessions/charger/{serial}/sessions/{format_time(gap.from_ms)}/{format_time(gap.to_ms)}"
         try:
-            answer = await self._account.request("GET", path, kind=Kind.SESSIONS, patience_s=PATIENCE_S)
+            answer = await self._account.request("GET", path, kind=Kind.SESSIONS, timeout_s=WAIT_S)
         except Refused as error:
             _log.warning("no list of sessions", charger=serial, reason=str(error))
             return ()
@@ -171,9 +171,7 @@ class Reader:
 
     async def _read_products(self) -> None:
         try:
-            answer = await self._account.request(
-                "GET", "/api/chargers", kind=Kind.READ, patience_s=PATIENCE_S
-            )
+            answer = await self._account.request("GET", "/api/chargers", kind=Kind.READ, timeout_s=WAIT_S)
         except Refused as error:
             _log.warning("no list of chargers", reason=str(error))
             return
@@ -190,7 +188,7 @@ class Reader:
         ids = ",".join(str(number) for number in sorted(_STATE))
         path = f"/state/{serial}/observations?ids={ids}"
         try:
-            answer = await self._account.request("GET", path, kind=Kind.READ, patience_s=PATIENCE_S)
+            answer = await self._account.request("GET", path, kind=Kind.READ, timeout_s=WAIT_S)
         except Refused as error:
             _log.warning("a charger's state cannot be read", charger=serial, reason=str(error))
             return

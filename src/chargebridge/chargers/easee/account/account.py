@@ -11,7 +11,7 @@ import aiohttp
 
 from chargebridge.chargers.easee.account.budget import Budget, Kind, Limits
 from chargebridge.chargers.easee.account.failures import CallFailedError, NoAnswer, NotSent
-from chargebridge.chargers.easee.account.pacing import Asking, Sleep
+from chargebridge.chargers.easee.account.pacing import RequestPacer, Sleep
 from chargebridge.chargers.easee.account.secret import Secret, Tokens
 from chargebridge.chargers.easee.account.sign_in import SignIn
 from chargebridge.chargers.easee.account.transport import (
@@ -26,19 +26,19 @@ from chargebridge.chargers.easee.account.transport import (
 )
 from chargebridge.clock import Clock
 
-AT_A_TIME: Final = 8
+MAX_CONCURRENT: Final = 8
 """Requests that are out at the same time: so many commands, and so many reads."""
 
 
-def nothing_kept() -> None:
+def load_nothing() -> None:
     """Know of no tokens."""
 
 
-def keep_nothing(_: Tokens) -> None:
+def save_nothing(_: Tokens) -> None:
     """Keep no tokens."""
 
 
-def say_nothing(_: int) -> None:
+def report_nothing(_: int) -> None:
     """Tell nobody until when the cloud wants to be left alone."""
 
 
@@ -54,8 +54,9 @@ class Account:
         random: chance.
         load: returns the tokens that were kept last, None if there are none.
         save: keeps tokens over a restart; may raise OSError.
-        quiet_until_ms: until when it was to be left alone before this program started, in UTC ms.
-        quiet: learns until when it wants to be left alone, likewise; a block begins anew with each request.
+        throttled_until_ms: the end of a throttling that began before this program started, in UTC ms.
+        on_throttled: is called with the end of each throttling, in UTC ms, to be saved: a block by the
+            cloud starts again with every request.
         requests_per_5_min: what the cloud allows; a fifth of it is kept for commands.
         version: of this program, as it names itself to the cloud.
         sleep: waits for real seconds.
@@ -71,10 +72,10 @@ class Account:
         session: aiohttp.ClientSession,
         clock: Clock,
         random: Random,
-        load: Callable[[], Tokens | None] = nothing_kept,
-        save: Callable[[Tokens], None] = keep_nothing,
-        quiet_until_ms: int = 0,
-        quiet: Callable[[int], None] = say_nothing,
+        load: Callable[[], Tokens | None] = load_nothing,
+        save: Callable[[Tokens], None] = save_nothing,
+        throttled_until_ms: int = 0,
+        on_throttled: Callable[[int], None] = report_nothing,
         requests_per_5_min: int = Limits().requests,
         version: str = metadata.version("chargebridge"),
         sleep: Sleep = asyncio.sleep,
@@ -85,15 +86,15 @@ class Account:
         limits = Limits(requests=requests_per_5_min, reads=max(requests_per_5_min * 4 // 5, 1))
         self._transport = Transport(base_url, session, f"chargebridge/{version}", answer_timeout_s)
         budget, now = Budget(random, limits), clock.now()
-        if quiet_until_ms > now.utc_ms:
-            budget.breaker.keep_quiet(now.mono + (quiet_until_ms - now.utc_ms) / 1000)
-        self._asking = Asking(self._transport, budget, clock, sleep, quiet)
+        if throttled_until_ms > now.utc_ms:
+            budget.breaker.resume_throttling(now.mono + (throttled_until_ms - now.utc_ms) / 1000)
+        self._pacer = RequestPacer(self._transport, budget, clock, sleep, on_throttled)
         self._sign_in = SignIn(
-            user, Secret(password), asking=self._asking, clock=clock, random=random, load=load, save=save
+            user, Secret(password), pacer=self._pacer, clock=clock, random=random, load=load, save=save
         )
         # Apart, so that reads that hang do not keep commands waiting.
-        self._for_commands = asyncio.Semaphore(AT_A_TIME)
-        self._for_reads = asyncio.Semaphore(AT_A_TIME)
+        self._for_commands = asyncio.Semaphore(MAX_CONCURRENT)
+        self._for_reads = asyncio.Semaphore(MAX_CONCURRENT)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -111,7 +112,7 @@ class Account:
         body: object = None,
         *,
         kind: Kind = Kind.COMMAND,
-        patience_s: float,
+        timeout_s: float,
     ) -> Answer:
         """Make one call and return its answer, which is a 2xx.
 
@@ -123,7 +124,7 @@ class Account:
             path: below the base URL, beginning with `/`; or a whole URL.
             body: what is sent as JSON; None: no body.
             kind: what it is for.
-            patience_s: for how long it may wait to be sent, in seconds of the driver's clock. Once it has
+            timeout_s: for how long it may wait to be sent, in seconds of the driver's clock. Once it has
                 been sent, its answer is waited for, for up to 30 real seconds.
 
         Raises:
@@ -131,38 +132,38 @@ class Account:
             Refused: it was certainly not done: the cloud says no. `NotFound` if it says 404.
             NoAnswer: nobody knows.
         """
-        deadline_s = self._asking.now_s() + patience_s
-        async with self._turn(kind, deadline_s):
+        deadline_s = self._pacer.now_s() + timeout_s
+        async with self._slot(kind, deadline_s):
             renewed = False
             while True:
                 token = await self._sign_in.token(deadline_s)
-                await self._asking.until_ready(kind, deadline_s)
+                await self._pacer.until_ready(kind, deadline_s)
                 try:
-                    received = await self._asking.ask(method, path, body, kind=kind, token=token)
+                    received = await self._pacer.send(method, path, body, kind=kind, token=token)
                 except UnreachableError as error:
-                    trouble: CallFailedError = NotSent(f"the cloud cannot be reached: {error}")
+                    failure: CallFailedError = NotSent(f"the cloud cannot be reached: {error}")
                 except LostError as error:
-                    trouble = NoAnswer(str(error))
+                    failure = NoAnswer(str(error))
                 else:
                     if received.status < 300:
                         return Answer(received.status, received.body)
                     if received.status == 401 and not renewed and self._sign_in.refused(token):
                         renewed = True
                         continue
-                    trouble = _trouble(received)
-                if isinstance(trouble, NoAnswer) and method != "GET":
-                    raise trouble
-                at_s = self._asking.budget.ready_at(kind, self._asking.now_s())
+                    failure = _failure_of(received)
+                if isinstance(failure, NoAnswer) and method != "GET":
+                    raise failure
+                at_s = self._pacer.budget.ready_at(kind, self._pacer.now_s())
                 if at_s > deadline_s:
-                    if isinstance(trouble, NotSent):
-                        trouble.until_s = at_s
-                    raise trouble
+                    if isinstance(failure, NotSent):
+                        failure.until_s = at_s
+                    raise failure
 
-    async def token(self, patience_s: float, *, new: bool = False) -> Secret:
+    async def token(self, timeout_s: float, *, new: bool = False) -> Secret:
         """Return a token for a connection of another kind.
 
         Args:
-            patience_s: for how long it may be waited for, in seconds of the driver's clock.
+            timeout_s: for how long it may be waited for, in seconds of the driver's clock.
             new: renew it, unless that was done within the last half minute.
 
         Raises:
@@ -170,7 +171,7 @@ class Account:
         """
         if self._closed:
             raise NotSent("the account is closed")
-        deadline_s = self._asking.now_s() + patience_s
+        deadline_s = self._pacer.now_s() + timeout_s
         return await (self._sign_in.renewed(deadline_s) if new else self._sign_in.token(deadline_s))
 
     def headers(self, url: str, token: Secret) -> dict[str, str]:
@@ -186,17 +187,17 @@ class Account:
         Args:
             retry_after: the header of that name.
         """
-        return self._asking.throttled(retry_after)
+        return self._pacer.throttled(retry_after)
 
     @asynccontextmanager
-    async def _turn(self, kind: Kind, deadline_s: float) -> AsyncIterator[None]:
+    async def _slot(self, kind: Kind, deadline_s: float) -> AsyncIterator[None]:
         """Hold one of the places for requests that are out.
 
         Raises:
             NotSent: none is free before the deadline.
         """
         places = self._for_commands if kind is Kind.COMMAND else self._for_reads
-        left_s = (deadline_s - self._asking.now_s()) / self._clock.speed
+        left_s = (deadline_s - self._pacer.now_s()) / self._clock.speed
         try:
             async with asyncio.timeout(max(left_s, 0.0)):
                 await places.acquire()
@@ -210,7 +211,7 @@ class Account:
             places.release()
 
 
-def _trouble(received: Received) -> CallFailedError:
+def _failure_of(received: Received) -> CallFailedError:
     """Return what is certain of a call that was not answered with a 2xx.
 
     Raises:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 MARGIN_S: Final = 5.0
 """The cloud counts when a request arrives, we when it leaves: a window is kept so much longer."""
-LOOK_AGAIN_S: Final = 0.25
+RECHECK_S: Final = 0.25
 """How soon to ask again while a request is out on whose answer everything depends."""
 
 FIRST_BACKOFF_S: Final = 1.0
@@ -90,7 +90,7 @@ class Breaker:
         self._failures = 0
         self._open_until_s = -math.inf
         """Because of failures; a success ends it."""
-        self._silent_until_s = -math.inf
+        self._throttled_until_s = -math.inf
         """Because of a 429; nothing but time ends it."""
         self._throttled_without_success = False
         self._throttles = 0
@@ -99,19 +99,19 @@ class Breaker:
         self._numbers = 0
 
     @property
-    def silent_until_s(self) -> float:
+    def throttled_until_s(self) -> float:
         """Until when a 429 keeps everything back, in the past if none does: seconds of the same clock."""
-        return self._silent_until_s
+        return self._throttled_until_s
 
-    def keep_quiet(self, until_s: float) -> None:
+    def resume_throttling(self, until_s: float) -> None:
         """Go on with a silence that began in another life of this program."""
-        self._silent_until_s = until_s
+        self._throttled_until_s = until_s
         self._throttled_without_success, self._throttles = True, 1
 
     def ready_at(self, now_s: float) -> float:
         """Return the earliest moment, in seconds of the clock that is handed in, for the next request."""
-        at = max(self._open_until_s, self._silent_until_s)
-        return max(at, now_s + LOOK_AGAIN_S) if self._trial is not None else at
+        at = max(self._open_until_s, self._throttled_until_s)
+        return max(at, now_s + RECHECK_S) if self._trial is not None else at
 
     def sent(self, now_s: float) -> Ticket:
         """Note that a request leaves."""
@@ -133,7 +133,7 @@ class Breaker:
     def failed(self, ticket: Ticket, now_s: float) -> None:
         """Note that the cloud, or what is in front of it, is in trouble; or that it cannot be reached."""
         if self._is_news(ticket):
-            self._open_until_s = max(self._open_until_s, now_s + self._longer_backoff_s())
+            self._open_until_s = max(self._open_until_s, now_s + self._next_backoff_s())
         self.abandoned(ticket)
 
     def throttled(
@@ -148,10 +148,10 @@ class Breaker:
             blocked: the answer speaks of a block.
         """
         # Many may be out when the first is refused: the others are no new offence, but may say more.
-        fresh = ticket.sent_s >= self._silent_until_s
+        fresh = ticket.sent_s >= self._throttled_until_s
         unanswered = fresh and self._throttled_without_success
-        soon = fresh and 0.0 <= now_s - self._silent_until_s < RIGHT_AFTER_S
-        least_s = self._longer_backoff_s() if fresh else 0.0
+        soon = fresh and 0.0 <= now_s - self._throttled_until_s < RIGHT_AFTER_S
+        least_s = self._next_backoff_s() if fresh else 0.0
         if fresh:
             self._throttles = self._throttles + 1 if unanswered else 1
         if blocked or self._throttles > 2 or (retry_after_s is None and (unanswered or soon)):
@@ -160,7 +160,7 @@ class Breaker:
             least_s = max(least_s, THROTTLED_S)
         # Word for word; but who says "in half a minute" and refuses then is not believed twice.
         wait_s = max(min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S), least_s)
-        self._silent_until_s = max(self._silent_until_s, now_s + wait_s)
+        self._throttled_until_s = max(self._throttled_until_s, now_s + wait_s)
         self._throttled_without_success = True
         self.abandoned(ticket)
 
@@ -171,9 +171,9 @@ class Breaker:
 
     def _is_news(self, ticket: Ticket) -> bool:
         """Say whether a request left after all that is known: many are out when trouble begins."""
-        return ticket.sent_s >= max(self._open_until_s, self._silent_until_s)
+        return ticket.sent_s >= max(self._open_until_s, self._throttled_until_s)
 
-    def _longer_backoff_s(self) -> float:
+    def _next_backoff_s(self) -> float:
         # Bounded before it is raised: a week of failures must not overflow a float.
         wait_s = min(FIRST_BACKOFF_S * 2.0 ** min(self._failures, 16), LONGEST_BACKOFF_S)
         self._failures += 1

@@ -29,8 +29,8 @@ _HANDSHAKE: Final = '{"protocol":"json","version":1}' + SEPARATOR
 _PING: Final = '{"type":6}' + SEPARATOR
 
 # At its most talkative `websockets` shows headers, and with them the token.
-_quiet: Final = logging.getLogger(__name__)
-_quiet.setLevel(logging.WARNING)
+_hub_logger: Final = logging.getLogger(__name__)
+_hub_logger.setLevel(logging.WARNING)
 
 
 class HubLostError(Exception):
@@ -104,7 +104,7 @@ class Hub:
         socket = await self._open()
         pinging: asyncio.Task[None] | None = None
         try:
-            rest = await self._shake_hands(socket)
+            rest = await self._handshake(socket)
             pinging = asyncio.get_running_loop().create_task(self._ping(socket))
             self._socket = socket
             self._opened()
@@ -142,7 +142,7 @@ class Hub:
             close_timeout=CLOSE_S,
             ping_interval=None,  # SignalR has pings of its own, and both sides need them
             max_size=FRAME_LIMIT,
-            logger=_quiet,
+            logger=_hub_logger,
         )
         try:
             return await opening
@@ -155,7 +155,7 @@ class Hub:
         except (WebSocketException, OSError) as error:
             raise HubLostError(f"the stream cannot be opened: {type(error).__name__}: {error}") from None
 
-    async def _shake_hands(self, socket: ClientConnection) -> str:
+    async def _handshake(self, socket: ClientConnection) -> str:
         """Agree on the protocol; return what came along with the answer."""
         try:
             async with asyncio.timeout(self._times.open_s):

@@ -12,9 +12,9 @@ from chargebridge.chargers.easee.account.transport import (
     Received,
     Transport,
     UnreachableError,
+    announces_block,
     is_gateway_refusal,
     retry_after_s,
-    speaks_of_block,
 )
 from chargebridge.clock import Clock
 
@@ -25,7 +25,7 @@ LONGEST_SLEEP_S: Final = 0.25
 """Real seconds: what is waited for may come earlier than it seemed, when a trial succeeds."""
 
 
-class Asking:
+class RequestPacer:
     """What may be asked of one cloud, when, and for how long that is waited for.
 
     Args:
@@ -33,7 +33,7 @@ class Asking:
         budget: what says when they may leave.
         clock: whose seconds all waits are counted in.
         sleep: waits for real seconds.
-        quiet: learns until when the cloud wants to be left alone, in UTC milliseconds.
+        on_throttled: learns until when the cloud wants to be left alone, in UTC milliseconds.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class Asking:
         budget: Budget,
         clock: Clock,
         sleep: Sleep = asyncio.sleep,
-        quiet: Callable[[int], None] = lambda _: None,
+        on_throttled: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._transport = transport
         self._clock = clock
         self._sleep = sleep
-        self._quiet = quiet
+        self._on_throttled = on_throttled
         self.budget: Final = budget
 
     def now_s(self) -> float:
@@ -62,16 +62,16 @@ class Asking:
         """
         while (at_s := self.budget.ready_at(kind, now_s := self.now_s())) > now_s:
             if at_s > deadline_s:
-                raise NotSent(self._why_not(now_s), at_s)
+                raise NotSent(self._wait_reason(now_s), at_s)
             await self._sleep(min((at_s - now_s) / self._clock.speed, LONGEST_SLEEP_S))
 
-    def _why_not(self, now_s: float) -> str:
+    def _wait_reason(self, now_s: float) -> str:
         breaker = self.budget.breaker
-        if breaker.silent_until_s > now_s:
+        if breaker.throttled_until_s > now_s:
             return "the cloud has told us to be quiet (429)"
         return "the cloud is in trouble" if breaker.ready_at(now_s) > now_s else "the rate limit is reached"
 
-    async def ask(
+    async def send(
         self, method: str, path: str, body: object = None, *, kind: Kind, token: Secret | None = None
     ) -> Received:
         """Send one request for which `until_ready` has waited; return its answer whatever it says.
@@ -96,9 +96,9 @@ class Asking:
                 ticket,
                 now.mono,
                 retry_after_s=retry_after_s(received.retry_after, now.utc_ms),
-                blocked=speaks_of_block(received),
+                blocked=announces_block(received),
             )
-            self._keep_quiet()
+            self._save_throttling()
         elif received.status >= 500 or is_gateway_refusal(received):
             breaker.failed(ticket, now.mono)
         else:
@@ -111,9 +111,9 @@ class Asking:
         breaker.throttled(
             breaker.sent(now.mono), now.mono, retry_after_s=retry_after_s(retry_after, now.utc_ms)
         )
-        self._keep_quiet()
-        return breaker.silent_until_s
+        self._save_throttling()
+        return breaker.throttled_until_s
 
-    def _keep_quiet(self) -> None:
+    def _save_throttling(self) -> None:
         now = self._clock.now()
-        self._quiet(now.utc_ms + round((self.budget.breaker.silent_until_s - now.mono) * 1000))
+        self._on_throttled(now.utc_ms + round((self.budget.breaker.throttled_until_s - now.mono) * 1000))

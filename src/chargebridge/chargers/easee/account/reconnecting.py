@@ -10,7 +10,7 @@ from msgspec import Struct
 from chargebridge.clock import Clock
 
 
-class Waits(Struct, frozen=True):
+class Backoff(Struct, frozen=True):
     """Growing, bounded, and different each time. Real seconds: a broker or a hub is on a real network."""
 
     first_s: float = 1.0
@@ -39,7 +39,9 @@ class Ended(Struct, frozen=True):
     """There must not be another before this moment, as `Instant.mono`."""
 
 
-async def keep(connect: Callable[[], Awaitable[Ended]], waits: Waits, random: Random, clock: Clock) -> None:
+async def keep_connected(
+    connect: Callable[[], Awaitable[Ended]], waits: Backoff, random: Random, clock: Clock
+) -> None:
     """Make a connection again whenever it has ended, for ever.
 
     Args:

@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import NotSent
-from chargebridge.chargers.easee.account.pacing import Asking
+from chargebridge.chargers.easee.account.pacing import RequestPacer
 from chargebridge.chargers.easee.account.secret import Secret, Tokens
 from chargebridge.chargers.easee.account.transport import (
     LostError,
@@ -60,7 +60,7 @@ class SignIn:
     Args:
         user: its name: an address of mail, or a phone number with its country code.
         password: its password.
-        asking: how requests are made.
+        pacer: how requests are made.
         clock: the driver's.
         random: when exactly before its end a token is renewed.
         load: returns the tokens that were kept last, None if there are none.
@@ -72,7 +72,7 @@ class SignIn:
         user: str,
         password: Secret,
         *,
-        asking: Asking,
+        pacer: RequestPacer,
         clock: Clock,
         random: Random,
         load: Callable[[], Tokens | None],
@@ -80,7 +80,7 @@ class SignIn:
     ) -> None:
         self._user = user
         self._password = password
-        self._asking = asking
+        self._pacer = pacer
         self._clock = clock
         self._random = random
         self._save = save
@@ -117,23 +117,23 @@ class SignIn:
             NotSent: there is none before the deadline.
         """
         while True:
-            tokens, now_s = self._tokens, self._asking.now_s()
+            tokens, now_s = self._tokens, self._pacer.now_s()
             if tokens is not None and now_s < self._renew_at_s:
                 return Secret(tokens.access)
             if tokens is None or now_s >= self._ends_s:
                 await self._renewed(deadline_s)
                 continue
             # It is still good. One attempt to renew it early; if that fails, it is no reason to do nothing.
-            if self._renewal is not None or self._may_ask():
+            if self._renewal is not None or self._may_send():
                 with contextlib.suppress(NotSent):
                     await self._renewed(deadline_s)
             if self._tokens is tokens:
-                self._renew_at_s = min(self._asking.now_s() + RENEW_AGAIN_S, self._ends_s)
+                self._renew_at_s = min(self._pacer.now_s() + RENEW_AGAIN_S, self._ends_s)
 
     def refused(self, token: Secret) -> bool:
         """Note that a call was refused with this token; return whether another one might help."""
         if self._tokens is not None and self._tokens.access == token.reveal():
-            if self._asking.now_s() - self._taken_s < YOUNG_S:
+            if self._pacer.now_s() - self._taken_s < YOUNG_S:
                 return False
             # Whatever was said of its end, it is no good any more.
             self._renew_at_s = self._ends_s = -math.inf
@@ -145,39 +145,39 @@ class SignIn:
         Raises:
             NotSent: there is none before the deadline.
         """
-        if self._tokens is not None and self._asking.now_s() - self._taken_s >= YOUNG_S:
-            self._renew_at_s = min(self._renew_at_s, self._asking.now_s())
+        if self._tokens is not None and self._pacer.now_s() - self._taken_s >= YOUNG_S:
+            self._renew_at_s = min(self._renew_at_s, self._pacer.now_s())
         return await self.token(deadline_s)
 
     # --- renewing --------------------------------------------------------------------------------
 
     async def _renewed(self, deadline_s: float) -> None:
         """Take part in one attempt to renew; returning does not mean that it succeeded."""
-        now_s = self._asking.now_s()
+        now_s = self._pacer.now_s()
         if now_s < self._refused_until_s:
             raise NotSent(self._refused_why, self._refused_until_s)
         if self._renewal is None:
-            await self._asking.until_ready(Kind.COMMAND, deadline_s)
+            await self._pacer.until_ready(Kind.COMMAND, deadline_s)
         if self._renewal is None:
-            self._renewal = asyncio.get_running_loop().create_task(self._renew())
+            self._renewal = asyncio.get_running_loop().create_task(self._renew_token())
             self._renewal.add_done_callback(self._forget)
         await asyncio.shield(self._renewal)
 
     def _forget(self, _: asyncio.Task[None]) -> None:
         self._renewal = None
 
-    async def _renew(self) -> None:
+    async def _renew_token(self) -> None:
         try:
             # Others may have used up what was free when this was begun; then whoever waits begins another.
-            if self._may_ask() and not await self._refreshed() and self._may_ask():
+            if self._may_send() and not await self._refreshed() and self._may_send():
                 await self._log_in()
         except (UnreachableError, LostError) as error:
             # The breaker knows; whoever waits tries again when it lets him.
             _log.info("the cloud cannot be asked for a token", account=self._user, error=str(error))
 
-    def _may_ask(self) -> bool:
-        now_s = self._asking.now_s()
-        return self._asking.budget.ready_at(Kind.COMMAND, now_s) <= now_s
+    def _may_send(self) -> bool:
+        now_s = self._pacer.now_s()
+        return self._pacer.budget.ready_at(Kind.COMMAND, now_s) <= now_s
 
     async def _refreshed(self) -> bool:
         """Use the refresh token; return whether the password is not needed now."""
@@ -185,11 +185,11 @@ class SignIn:
         if tokens is None or not tokens.refresh:
             return False
         body = {"accessToken": tokens.access, "refreshToken": tokens.refresh}
-        received = await self._asking.ask("POST", "/api/accounts/refresh_token", body, kind=Kind.COMMAND)
+        received = await self._pacer.send("POST", "/api/accounts/refresh_token", body, kind=Kind.COMMAND)
         if received.status < 300:
             if self._take(received):
                 return True
-        elif not _says_no(received):
+        elif not _is_refusal(received):
             return True  # trouble: it is tried again when the breaker lets us
         _log.info("the refresh token is not accepted", account=self._user, status=received.status)
         # It may be burned: it is never shown again.
@@ -198,7 +198,7 @@ class SignIn:
 
     async def _log_in(self) -> None:
         body = {"userName": self._user, "password": self._password.reveal()}
-        received = await self._asking.ask("POST", "/api/accounts/login", body, kind=Kind.COMMAND)
+        received = await self._pacer.send("POST", "/api/accounts/login", body, kind=Kind.COMMAND)
         if received.status < 300 and self._take(received):
             if self._refusals:
                 _log.warning("signed in again", account=self._user)
@@ -207,7 +207,7 @@ class SignIn:
             self._refuse(
                 "the cloud answers a login with something else than tokens; is `url` right?", FIRST_REFUSAL_S
             )
-        elif _says_no(received):
+        elif _is_refusal(received):
             why = refusal(received)
             if why.code == BAD_PASSWORD:
                 self._refuse("the cloud refuses `user_name` and `password` of this account", FIRST_REFUSAL_S)
@@ -222,7 +222,7 @@ class SignIn:
         if why == self._refused_why:
             log = _log.info  # it has been said
         log(f"cannot sign in: {why}", account=self._user, next_attempt_in_s=wait_s)
-        self._refused_until_s = self._asking.now_s() + wait_s
+        self._refused_until_s = self._pacer.now_s() + wait_s
         self._refused_why = why
         self._refusals += 1
 
@@ -245,7 +245,7 @@ class SignIn:
         return True
 
     def _use(self, tokens: Tokens, life_s: float) -> None:
-        now_s = self._asking.now_s()
+        now_s = self._pacer.now_s()
         early_s = min(self._random.uniform(*RENEW_EARLY_S), life_s / 2)
         self._tokens = tokens
         self._taken_s = now_s
@@ -253,6 +253,6 @@ class SignIn:
         self._renew_at_s = self._ends_s - early_s
 
 
-def _says_no(received: Received) -> bool:
+def _is_refusal(received: Received) -> bool:
     """Say whether the cloud itself has looked at it and said no: trouble and 429 say nothing of it."""
     return 300 <= received.status < 500 and received.status != 429 and not is_gateway_refusal(received)

@@ -17,14 +17,14 @@ from msgspec import Struct
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.failures import CallFailedError, NotSent
 from chargebridge.chargers.easee.account.hub import Hub, HubLostError, HubTimes
-from chargebridge.chargers.easee.account.reconnecting import Ended, Waits, keep
-from chargebridge.chargers.easee.twin.hub_messages import Closing, Refusal, Said, Unreadable, read_frame
+from chargebridge.chargers.easee.account.reconnecting import Backoff, Ended, keep_connected
+from chargebridge.chargers.easee.twin.hub_messages import Closing, HubMessage, Refusal, Unreadable, read_frame
 from chargebridge.chargers.easee.twin.wire import Response, Update
 from chargebridge.clock import Clock
 
 SUBSCRIBES_A_SECOND: Final = 20.0
 """Real seconds; each subscription has a hundred messages sent."""
-NEGOTIATE_PATIENCE_S: Final = 20.0
+NEGOTIATE_WAIT_S: Final = 20.0
 """Real seconds."""
 
 _log = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ class Stream:
         random: Random,
         *,
         times: HubTimes | None = None,
-        waits: Waits | None = None,
+        waits: Backoff | None = None,
         subscribes_a_second: float = SUBSCRIBES_A_SECOND,
     ) -> None:
         self._url = url.rstrip("/")
@@ -85,9 +85,9 @@ class Stream:
         self._clock = clock
         self._random = random
         self._times = times or HubTimes()
-        self._waits = waits or Waits()
+        self._waits = waits or Backoff()
         self._pause_s = 1 / subscribes_a_second
-        self._patience_s = NEGOTIATE_PATIENCE_S * clock.speed
+        self._patience_s = NEGOTIATE_WAIT_S * clock.speed
         self._wanted: dict[str, None] = {}
         self._subscribed: set[str] = set()
         """On this connection."""
@@ -96,21 +96,21 @@ class Stream:
         self._something_due = asyncio.Event()
         self._opened_at: float | None = None
         """By the loop's time; None while there is no connection."""
-        self._renew = False
+        self._renew_token = False
         """Whether the token has to be renewed before the next connection."""
         self._task: asyncio.Task[None] | None = None
         self.unreadable = 0
         """Messages that made no sense."""
         self.failed = 0
         """Messages that the listener could not take."""
-        self.unwanted = 0
+        self.unrequested = 0
         """Observations of chargers that nobody asked for (any more)."""
-        self.trouble = "not connected yet"
+        self.disconnect_reason = "not connected yet"
         """Why there is no connection, for an operator; "" while there is one."""
 
     async def start(self) -> None:
         """Connect, and stay connected until `stop`; returns at once."""
-        keeping = keep(self._connect, self._waits, self._random, self._clock)
+        keeping = keep_connected(self._connect, self._waits, self._random, self._clock)
         self._task = asyncio.get_running_loop().create_task(keeping)
 
     async def stop(self) -> None:
@@ -124,15 +124,15 @@ class Stream:
         """Hear a charger, now and after every reconnect. Once is enough."""
         if serial not in self._wanted:
             self._wanted[serial] = None
-            self._say_soon(serial)
+            self._schedule(serial)
 
     def unsubscribe(self, serial: str) -> None:
         """Hear a charger no more."""
         if serial in self._wanted:
             del self._wanted[serial]
-            self._say_soon(serial)
+            self._schedule(serial)
 
-    def _say_soon(self, serial: str) -> None:
+    def _schedule(self, serial: str) -> None:
         if self._opened_at is not None:
             self._due[serial] = None
             self._something_due.set()
@@ -141,26 +141,26 @@ class Stream:
 
     async def _connect(self) -> Ended:
         """Hold one connection until its end."""
-        reason, not_before_s = await self._converse()
-        if self.trouble != reason:
+        reason, not_before_s = await self._run_connection()
+        if self.disconnect_reason != reason:
             _log.info("the stream is not connected", reason=reason)
-        opened_at, self._opened_at, self.trouble = self._opened_at, None, reason
+        opened_at, self._opened_at, self.disconnect_reason = self._opened_at, None, reason
         self._subscribed.clear()
         self._due.clear()
         if opened_at is not None and self._task is not None:
             self._listener.connection_lost(reason)
-        self._renew = True
+        self._renew_token = True
         return Ended(reason, opened_at, not_before_s)
 
-    async def _converse(self) -> tuple[str, float]:
+    async def _run_connection(self) -> tuple[str, float]:
         """Return why the connection ended, and before when there must not be another."""
         try:
-            if self._renew:
-                await self._account.token(NEGOTIATE_PATIENCE_S, new=True)
+            if self._renew_token:
+                await self._account.token(NEGOTIATE_WAIT_S, new=True)
             url = await self._negotiate()
-            token = await self._account.token(NEGOTIATE_PATIENCE_S)
+            token = await self._account.token(NEGOTIATE_WAIT_S)
             headers = self._account.headers(self._url, token)
-            await self._listen(Hub(url, headers, self._opened, self._take, self._times))
+            await self._listen(Hub(url, headers, self._opened, self._frame_received, self._times))
         except NotSent as error:
             return error.reason, -math.inf if error.until_s is None else error.until_s
         except CallFailedError as error:
@@ -180,7 +180,7 @@ class Stream:
         Raises:
             CallFailedError: the hub did not say.
         """
-        answer = await self._account.request("POST", f"{self._url}/negotiate", patience_s=self._patience_s)
+        answer = await self._account.request("POST", f"{self._url}/negotiate", timeout_s=self._patience_s)
         try:
             connection = msgspec.json.decode(answer.body, type=_Negotiated).connection_id
         except msgspec.MsgspecError as error:
@@ -202,7 +202,7 @@ class Stream:
         if self._task is None:
             return
         _log.info("the stream is connected", chargers=len(self._wanted))
-        self._opened_at, self.trouble = asyncio.get_running_loop().time(), ""
+        self._opened_at, self.disconnect_reason = asyncio.get_running_loop().time(), ""
         self._listener.connection_opened()
         self._due.update(self._wanted)
         self._something_due.set()
@@ -215,12 +215,12 @@ class Stream:
                 serial = next(iter(self._due))
                 del self._due[serial]
                 try:
-                    if await self._say(hub, serial):
+                    if await self._send_subscription(hub, serial):
                         await asyncio.sleep(self._pause_s)
                 except HubLostError:
                     return  # `Hub.run` tells of it
 
-    async def _say(self, hub: Hub, serial: str) -> bool:
+    async def _send_subscription(self, hub: Hub, serial: str) -> bool:
         """Have the hub do for a charger what is wanted; return whether anything had to be said."""
         wanted, subscribed = serial in self._wanted, serial in self._subscribed
         if wanted:
@@ -236,24 +236,24 @@ class Stream:
 
     # --- what is heard ---------------------------------------------------------------------------
 
-    def _take(self, frame: str) -> None:
+    def _frame_received(self, frame: str) -> None:
         for said in read_frame(frame):
             if self._task is None:
                 return
             try:
-                self._hear(said)
+                self._dispatch(said)
             except Exception:  # noqa: BLE001 - the listener's own mistake
                 # It would come again with the next replay, and end that connection too.
                 self.failed += 1
                 _log.exception("a message of the stream was not taken", failed=self.failed)
 
-    def _hear(self, said: Said) -> None:
+    def _dispatch(self, said: HubMessage) -> None:
         match said:
             case Update():
                 if said.serial in self._wanted and self._opened_at is not None:
                     self._listener.observation_received(said)
                 else:
-                    self.unwanted += 1
+                    self.unrequested += 1
             case Response():
                 self._listener.response_received(said)
             case Unreadable(why=why):

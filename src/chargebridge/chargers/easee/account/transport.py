@@ -177,7 +177,7 @@ def is_gateway_refusal(received: Received) -> bool:
     return problem is None or problem == Problem()
 
 
-def speaks_of_block(received: Received) -> bool:
+def announces_block(received: Received) -> bool:
     """Say whether a 429 is the one that blocks an address for 24 hours."""
     text = received.body[:4096].lower()
     return b"block" in text or b"24 h" in text

@@ -16,9 +16,9 @@ import structlog
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import CallFailedError, NotSent, Refused
-from chargebridge.chargers.easee.account.reconnecting import Ended, Waits, keep
+from chargebridge.chargers.easee.account.reconnecting import Backoff, Ended, keep_connected
 from chargebridge.chargers.easee.operator.bus_connection import BrokerInfo, BrokerLostError, BusConnection
-from chargebridge.chargers.easee.twin.bus_messages import Patterns, Reader, command_body, command_key
+from chargebridge.chargers.easee.twin.bus_messages import MessageReader, Patterns, command_body, command_key
 from chargebridge.chargers.easee.twin.wire import Response, Update
 from chargebridge.clock import Clock
 
@@ -74,16 +74,16 @@ class Bus:
         random: Random,
         prefetch: int = PREFETCH,
         *,
-        waits: Waits | None = None,
+        waits: Backoff | None = None,
     ) -> None:
         self._account = account
-        self._reader = Reader(patterns)
+        self._reader = MessageReader(patterns)
         self._command_key = patterns.command
         self._listener = listener
         self._clock = clock
         self._random = random
         self._prefetch = prefetch
-        self._waits = waits or Waits()
+        self._waits = waits or Backoff()
         self._broker_info: BrokerInfo | None = None
         self._failures = 0
         self._connection: BusConnection | None = None
@@ -91,7 +91,7 @@ class Bus:
         self._opened_at: float | None = None
         """By the loop's time; None while there is no connection."""
         self._task: asyncio.Task[None] | None = None
-        self.trouble = "not connected yet"
+        self.disconnect_reason = "not connected yet"
         """Why there is no connection, for an operator; "" while there is one."""
         self.pulses = 0
         self.unknown = 0
@@ -103,7 +103,7 @@ class Bus:
 
     async def start(self) -> None:
         """Connect, and stay connected until `stop`; returns at once."""
-        keeping = keep(self._connect, self._waits, self._random, self._clock)
+        keeping = keep_connected(self._connect, self._waits, self._random, self._clock)
         self._task = asyncio.get_running_loop().create_task(keeping)
 
     async def stop(self) -> None:
@@ -138,7 +138,7 @@ class Bus:
         if left_ms <= 0:
             raise NotSent("it is too late for this command")
         if self._connection is None or self._opened_at is None:
-            raise NotSent(f"the broker is not connected: {self.trouble}")
+            raise NotSent(f"the broker is not connected: {self.disconnect_reason}")
         key = command_key(self._command_key, serial, command_id, ticks)
         await self._connection.publish(key, command_body(command_id, ticks, expires_ms, arguments), left_ms)
 
@@ -146,21 +146,23 @@ class Bus:
 
     async def _connect(self) -> Ended:
         """Hold one connection until its end."""
-        reason, not_before_s = await self._converse()
-        if self.trouble != reason:
+        reason, not_before_s = await self._run_connection()
+        if self.disconnect_reason != reason:
             _log.info("the broker is not connected", reason=reason)
-        opened_at, self._opened_at, self.trouble = self._opened_at, None, reason
+        opened_at, self._opened_at, self.disconnect_reason = self._opened_at, None, reason
         if opened_at is not None and self._task is not None:
             self._listener.connection_lost(reason)
         return Ended(reason, opened_at, not_before_s)
 
-    async def _converse(self) -> tuple[str, float]:
+    async def _run_connection(self) -> tuple[str, float]:
         """Return why the connection ended, and before when there must not be another."""
         try:
             if self._broker_info is None:
                 self._broker_info = await self._fetch_broker_info()
             base = self._last_delivery
-            connection = BusConnection(self._broker_info, base, self._prefetch, self._opened, self._take)
+            connection = BusConnection(
+                self._broker_info, base, self._prefetch, self._opened, self._message_received
+            )
             self._connection = connection
             try:
                 await connection.run()
@@ -185,7 +187,7 @@ class Bus:
 
     async def _fetch_broker_info(self) -> BrokerInfo:
         answer = await self._account.request(
-            "GET", "/api/streams/amqp/v2", kind=Kind.COMMAND, patience_s=BROKER_INFO_WAIT_S
+            "GET", "/api/streams/amqp/v2", kind=Kind.COMMAND, timeout_s=BROKER_INFO_WAIT_S
         )
         try:
             return msgspec.json.decode(answer.body, type=BrokerInfo)
@@ -196,12 +198,12 @@ class Bus:
         if self._task is None:
             return
         _log.info("the broker is connected")
-        self._opened_at, self.trouble = asyncio.get_running_loop().time(), ""
+        self._opened_at, self.disconnect_reason = asyncio.get_running_loop().time(), ""
         self._listener.connection_opened()
 
     # --- what is heard ---------------------------------------------------------------------------
 
-    def _take(self, key: str, body: bytes, delivery: int, redelivered: bool) -> bool:
+    def _message_received(self, key: str, body: bytes, delivery: int, redelivered: bool) -> bool:
         """Take a message; return whether nobody needs it any more."""
         if self._task is None:
             return False

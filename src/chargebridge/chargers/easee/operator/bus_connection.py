@@ -75,7 +75,7 @@ class BrokerLostError(Exception):
         self.info_rejected = info_rejected
 
 
-Take = Callable[[str, bytes, int, bool], bool]
+MessageHandler = Callable[[str, bytes, int, bool], bool]
 """Takes a message: routing key, body, number of the delivery, and whether it was delivered before. Returns
 whether nobody needs it any more."""
 
@@ -92,21 +92,21 @@ class BusConnection:
     """
 
     def __init__(
-        self, broker: BrokerInfo, base: int, prefetch: int, opened: Callable[[], None], take: Take
+        self, broker: BrokerInfo, base: int, prefetch: int, opened: Callable[[], None], take: MessageHandler
     ) -> None:
         self._broker_info = broker
         self._prefetch = prefetch
         self._opened = opened
-        self._take = take
+        self._handler = take
         self._ended = False
-        self._told_open = False
+        self._reported_open = False
         self._connection: aio_pika.abc.AbstractConnection | None = None
         self._outgoing: aio_pika.abc.AbstractChannel | None = None
-        self._one_at_a_time = asyncio.Lock()
+        self._channel_lock = asyncio.Lock()
         self._published = 0
         self._unconfirmed = 0
         self._deliveries = Deliveries(base, prefetch)
-        self._something_safe = asyncio.Event()
+        self._something_due = asyncio.Event()
 
     @property
     def last_delivery(self) -> int:
@@ -122,7 +122,7 @@ class BusConnection:
         connection = await self._connect()
         try:
             self._connection = connection
-            await self._converse(connection)
+            await self._run_connection(connection)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -130,7 +130,7 @@ class BusConnection:
             # Not ours: `aiormq` cancels what waits in it when the connection breaks.
             raise BrokerLostError("the broker has hung up") from None
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-            raise _lost(error, "the broker has hung up") from None
+            raise _broker_lost(error, "the broker has hung up") from None
         finally:
             self._ended = True
             self._connection = None
@@ -142,7 +142,7 @@ class BusConnection:
         for number in deliveries:
             self._deliveries.acknowledge(number, now_s)
         if self._deliveries.waiting:
-            self._something_safe.set()
+            self._something_due.set()
 
     async def publish(self, key: str, body: bytes, expires_in_ms: int) -> None:
         """Have the broker take a command.
@@ -167,7 +167,7 @@ class BusConnection:
             publishing.cancel()
         if publishing.cancelled() or not publishing.done():
             raise NoAnswer("the broker has not confirmed the command")
-        _judge(publishing.exception(), alone=alone and self._published == mine)
+        _raise_outcome(publishing.exception(), alone=alone and self._published == mine)
 
     async def _exchange(self) -> aio_pika.abc.AbstractExchange:
         """Return where commands go; on a channel of its own, for one that is refused closes its channel.
@@ -175,7 +175,7 @@ class BusConnection:
         Raises:
             NotSent: there is no channel.
         """
-        async with self._one_at_a_time:
+        async with self._channel_lock:
             if self._connection is None:
                 raise NotSent("the broker is not connected")
             try:
@@ -209,13 +209,13 @@ class BusConnection:
             await connection.connect(timeout=CONNECT_S)
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
             await _close(connection)
-            raise _lost(error, "the broker cannot be reached") from None
+            raise _broker_lost(error, "the broker cannot be reached") from None
         except BaseException:
             await _close(connection)
             raise
         return connection
 
-    async def _converse(self, connection: aio_pika.abc.AbstractConnection) -> None:
+    async def _run_connection(self, connection: aio_pika.abc.AbstractConnection) -> None:
         cancelled = asyncio.get_running_loop().create_future()
 
         def cancel(_: object) -> None:
@@ -228,13 +228,13 @@ class BusConnection:
             channel.on_consumer_cancel_callbacks.add(cancel)
             await channel.basic_qos(prefetch_count=self._prefetch)
             await channel.basic_consume(self._broker_info.queue_name, self._on_message)
-        self._tell_open()
+        self._report_open()
         flushing = asyncio.get_running_loop().create_task(self._flush(channel))
         ends = (cancelled, channel.closing, flushing)
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            await self._tell_the_rest(channel)
+            await self._flush_all(channel)
             raise
         finally:
             flushing.cancel()
@@ -245,9 +245,9 @@ class BusConnection:
                 end.result()
         raise BrokerLostError("the broker has closed the channel")
 
-    def _tell_open(self) -> None:
-        if not self._told_open:
-            self._told_open = True
+    def _report_open(self) -> None:
+        if not self._reported_open:
+            self._reported_open = True
             self._opened()
 
     async def _on_message(self, message: DeliveredMessage) -> None:
@@ -255,10 +255,10 @@ class BusConnection:
         delivery = message.delivery
         if self._ended or not isinstance(delivery, aiormq.spec.Basic.Deliver):
             return
-        self._tell_open()
+        self._report_open()
         number = self._deliveries.arrived(delivery.delivery_tag or 0)
         key = delivery.routing_key or ""
-        if self._take(key, message.body, number, bool(delivery.redelivered)):
+        if self._handler(key, message.body, number, bool(delivery.redelivered)):
             self.acknowledge((number,))
 
     # --- acknowledging -----------------------------------------------------------------------------
@@ -266,14 +266,14 @@ class BusConnection:
     async def _flush(self, channel: aiormq.abc.AbstractChannel) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await self._something_safe.wait()
-            self._something_safe.clear()
+            await self._something_due.wait()
+            self._something_due.clear()
             while self._deliveries.waiting:
                 await asyncio.sleep(FLUSH_S)
                 for tag, up_to in self._deliveries.due(loop.time()):
                     await channel.basic_ack(tag, multiple=up_to, wait=False)
 
-    async def _tell_the_rest(self, channel: aiormq.abc.AbstractChannel) -> None:
+    async def _flush_all(self, channel: aiormq.abc.AbstractChannel) -> None:
         """What is safe need not come again after a restart."""
         try:
             async with asyncio.timeout(CLOSE_S):
@@ -291,7 +291,7 @@ async def _close(connection: aio_pika.abc.AbstractConnection) -> None:
         return  # it is closed enough
 
 
-def _lost(error: Exception, what: str) -> BrokerLostError:
+def _broker_lost(error: Exception, what: str) -> BrokerLostError:
     wrong = isinstance(
         error,
         AuthenticationError
@@ -309,7 +309,7 @@ def _text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:DETAIL_LIMIT]
 
 
-def _judge(error: BaseException | None, *, alone: bool) -> None:
+def _raise_outcome(error: BaseException | None, *, alone: bool) -> None:
     """Say what is certain of a command that was published.
 
     Args:

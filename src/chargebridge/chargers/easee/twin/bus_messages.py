@@ -64,7 +64,7 @@ _response: Final = msgspec.json.Decoder(_Response)
 _text: Final = msgspec.json.Decoder(str)
 
 
-class Reader:
+class MessageReader:
     """Reads messages by their routing keys.
 
     Args:

@@ -2,7 +2,7 @@
 
 Ids rise for each charger, so a session is known by its id whatever order its records come in. Where energy
 lies between two sessions that are known, and ids are missing there, sessions were missed: that is a gap,
-which a late record fills, or after a while the cloud's own list of sessions (`rebuilt`).
+which a late record fills, or after a while the cloud's own list of sessions (`rebuild`).
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ def started(
         assert record.authorized is not None
         tag = record.authorized.tag  # it was us who had that user let it charge
     if running is None or running.id != number:
-        _look_for_gap(record, number, started_ms, wh_of_uwh(start_uwh), now_ms)
+        _detect_gap(record, number, started_ms, wh_of_uwh(start_uwh), now_ms)
         running = record.running = Running(number, started_ms, start_uwh, tag, ours=ours)
     elif tag is not None and running.tag is None and not running.reported:
         running = record.running = msgspec.structs.replace(running, tag=tag)
@@ -111,7 +111,7 @@ def ended(
     if stop_uwh < start_uwh:
         raise ValueError(f"a session that ends at {stop_wh} Wh and began at {start_wh} Wh")
     number = _number(record, end.id, started_ms)
-    if number in record.reported or (record.held is not None and record.held.session == number):
+    if number in record.reported or (record.pending_end is not None and record.pending_end.session == number):
         return []
     events = settle(record)
     running = record.running if record.running is not None and record.running.id == number else None
@@ -120,7 +120,7 @@ def ended(
     _fill_gap(record, number, started_ms, stopped_ms, start_wh, stop_wh)
     if is_newest:
         if record.running is None or record.running.id < number:
-            _look_for_gap(record, number, started_ms, start_wh, now_ms)
+            _detect_gap(record, number, started_ms, start_wh, now_ms)
         record.ended = Ended(number, stopped_ms, stop_wh, stop_uwh - start_uwh, record.shown_uwh)
         record.register_wh, record.register_ms = stop_wh, stopped_ms
     if record.running is not None and record.running.id <= number:
@@ -143,13 +143,13 @@ def ended(
         return [*events, msgspec.structs.replace(whole, reason=SessionEnd.DEAUTHORIZED)]
     if running is None or not is_newest:
         return [*events, whole]
-    record.held = whole
+    record.pending_end = whole
     return events
 
 
 def settle(record: TwinRecord, reason: SessionEnd = SessionEnd.OTHER) -> list[ChargerEvent]:
     """Tell of an end that was held, with the reason that has shown."""
-    held, record.held = record.held, None
+    held, record.pending_end = record.pending_end, None
     return [] if held is None else [msgspec.structs.replace(held, reason=reason)]
 
 
@@ -184,7 +184,7 @@ def _mark_reported(record: TwinRecord, session: int) -> None:
 # --- what was never told ----------------------------------------------------------------------------
 
 
-def _look_for_gap(record: TwinRecord, session: int, started_ms: int, start_wh: int, now_ms: int) -> None:
+def _detect_gap(record: TwinRecord, session: int, started_ms: int, start_wh: int, now_ms: int) -> None:
     """See whether the ends of sessions were missed between the newest one that is known and this one."""
     last, running = record.ended, record.running
     if running is not None and running.id < session:
@@ -222,7 +222,7 @@ def _fill_gap(
     record.gaps = gaps[-GAPS_REMEMBERED:]
 
 
-def rebuilt(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: str) -> list[ChargerEvent]:
+def rebuild(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: str) -> list[ChargerEvent]:
     """Tell of missed sessions as well as the cloud's list and the register know them; the Wh match exactly.
 
     Args:

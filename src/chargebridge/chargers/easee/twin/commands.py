@@ -131,10 +131,10 @@ def steps_for(
 
 def limit_in_amperes(command: SetLimit, twin: Twin) -> int:
     """Return a limit as Easee takes it: whole amperes, cut down; without one, what the charger can offer."""
-    running, most_a = twin.record.running, twin.info.max_current_a
+    running, max_a = twin.record.running, twin.info.max_current_a
     if running is not None and running.id == twin.record.ending and not twin.authorization_required:
         return 0  # it was stopped by a pause, and stays so
-    return most_a if command.limit_ma is None else min(command.limit_ma // 1000, most_a)
+    return max_a if command.limit_ma is None else min(command.limit_ma // 1000, max_a)
 
 
 def confirmed_by_observations(command: ChargerCommand, twin: Twin, since_ms: int) -> bool:

@@ -37,7 +37,7 @@ class Unreadable(Struct, frozen=True):
     why: str
 
 
-Said = Update | Response | Refusal | Closing | Unreadable
+HubMessage = Update | Response | Refusal | Closing | Unreadable
 
 
 class _Message(Struct, frozen=True, rename="camel"):
@@ -69,7 +69,7 @@ _response: Final = msgspec.json.Decoder(_CommandResponse)
 _text: Final = msgspec.json.Decoder(str)
 
 
-def read_frame(frame: str) -> Iterator[Said]:
+def read_frame(frame: str) -> Iterator[HubMessage]:
     """Yield what a frame says, message by message; pings and what nobody needs say nothing.
 
     Args:
@@ -85,7 +85,7 @@ def read_frame(frame: str) -> Iterator[Said]:
                 yield said
 
 
-def _read(text: str) -> Said | None:
+def _read(text: str) -> HubMessage | None:
     message = _message.decode(text)
     if message.type == _INVOCATION:
         match message.target:

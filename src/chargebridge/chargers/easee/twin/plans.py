@@ -13,7 +13,7 @@ _MINUTE_MS: Final = 60_000
 _WEEK_MS: Final = 7 * DAY_MINUTES * _MINUTE_MS
 _MONDAY_MS: Final = 4 * DAY_MINUTES * _MINUTE_MS
 """1970-01-05, a Monday."""
-_LEAST_MA: Final = 6_000
+_LOWEST_MA: Final = 6_000
 _REPEATS_S: Final = (86_400, 604_800)
 
 
@@ -53,7 +53,7 @@ def _ranges(plan: Plan, midnight_ms: int) -> list[dict[str, object]] | None:
         until_ms = end_ms if change_ms is None else min(change_ms, end_ms)
         if limit_ma is None or (until_ms - midnight_ms) % _MINUTE_MS:
             return None
-        if limit_ma >= _LEAST_MA:
+        if limit_ma >= _LOWEST_MA:
             start, stop = (at_ms - midnight_ms) // _MINUTE_MS, (until_ms - midnight_ms) // _MINUTE_MS
             ranges.append(
                 {

@@ -75,7 +75,7 @@ class TwinRecord(Struct, kw_only=True, omit_defaults=True):
     """The newest of each observation that anything depends on."""
     running: Running | None = None
     ended: Ended | None = None
-    held: SessionEnded | None = None
+    pending_end: SessionEnded | None = None
     """An end that waits a moment for what shows why it ended."""
     ids_from: int = 0
     """What is added to the charger's ids of sessions, which may begin anew ..."""

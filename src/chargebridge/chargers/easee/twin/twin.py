@@ -78,9 +78,9 @@ USED: Final = frozenset(
         _O.CHARGING_SESSION_START,
     }
 )
-_REMEMBERED: Final = USED - MEASURED
+_SAVED: Final = USED - MEASURED
 """What is measured is told and not remembered: so most of what a charger says need not be written down."""
-KNOWN: Final = frozenset(int(observation) for observation in Observation)
+DOCUMENTED: Final = frozenset(int(observation) for observation in Observation)
 
 
 class Twin:
@@ -104,7 +104,7 @@ class Twin:
     # --- what it is -----------------------------------------------------------------------------------
 
     @property
-    def known(self) -> bool:
+    def state_known(self) -> bool:
         """Whether the charger has ever told in which state it is."""
         return _O.CHARGER_OP_MODE in self.record.seen
 
@@ -161,17 +161,17 @@ class Twin:
         """The volatile limit that the charger says it has."""
         return self._decimal(_O.DYNAMIC_CHARGER_CURRENT)
 
-    def authorized(self, tag: str, now_ms: int) -> None:
+    def mark_authorized(self, tag: str, now_ms: int) -> None:
         """Somebody is let charge with this token: the next session that begins without one is theirs."""
         self.record.authorized = Authorized(tag, now_ms)
         self.unsaved = True
 
-    def not_authorized(self) -> None:
+    def clear_authorization(self) -> None:
         """Nobody waits to charge any more."""
         self.record.authorized = None
         self.unsaved = True
 
-    def contact_made(self) -> None:
+    def end_first_contact(self) -> None:
         """What comes from now on is ours to tell."""
         if self.record.first_contact:
             self.record.first_contact, self.unsaved = False, True
@@ -194,7 +194,7 @@ class Twin:
         """
         record, required = self.record, self.authorization_required
         ours = live or not record.first_contact
-        if update.id in _REMEMBERED or record.first_contact:
+        if update.id in _SAVED or record.first_contact:
             self.unsaved = True
         if live:
             record.first_contact = False
@@ -202,32 +202,32 @@ class Twin:
             events = charging_sessions.started(
                 record, update.value, now_ms, authorization_required=required, ours=ours
             )
-            return events + self._state_news(update.at_ms)
+            return events + self._state_change(update.at_ms)
         if update.id == _O.CHARGING_SESSION:
             events = charging_sessions.ended(
                 record, update.value, now_ms, authorization_required=required, ours=ours
             )
-            return events + self._settle_if_unplugged() + self._state_news(update.at_ms)
-        if update.id not in USED or not self._is_news(update, now_ms):
+            return events + self._settle_if_unplugged() + self._state_change(update.at_ms)
+        if update.id not in USED or not self._is_newer(update, now_ms):
             return []
-        return self._take(update, live=live)
+        return self._apply(update, live=live)
 
     def settle(self) -> list[ChargerEvent]:
         """Wait no longer for what shows why a session ended."""
         self.unsaved = True
         events = charging_sessions.settle(self.record)
-        return events + self._state_news(events[0].at_ms) if events else []
+        return events + self._state_change(events[0].at_ms) if events else []
 
     def _settle_if_unplugged(self) -> list[ChargerEvent]:
         """The car may be known to be gone before the session's record comes."""
-        held, seen = self.record.held, self.record.seen.get(_O.CHARGER_OP_MODE)
+        held, seen = self.record.pending_end, self.record.seen.get(_O.CHARGER_OP_MODE)
         if held is None or seen is None or int(seen.value) != OpMode.DISCONNECTED:
             return []
         if seen.at_ms < held.at_ms - _SOON_MS:
             return []
         return charging_sessions.settle(self.record, SessionEnd.EV_DISCONNECTED)
 
-    def _is_news(self, update: Update, now_ms: int) -> bool:
+    def _is_newer(self, update: Update, now_ms: int) -> bool:
         if update.id in MEASURED:
             return not update.at_ms <= self._measured_ms.get(update.id, 0) <= now_ms + _FUTURE_MS
         seen = self.record.seen.get(update.id)
@@ -236,19 +236,19 @@ class Twin:
         # Several in one millisecond come in their order.
         return update.at_ms > seen.at_ms or (update.at_ms == seen.at_ms and update.value != seen.value)
 
-    def _take(self, update: Update, *, live: bool) -> list[ChargerEvent]:
+    def _apply(self, update: Update, *, live: bool) -> list[ChargerEvent]:
         record, observation = self.record, update.id
         if observation in MEASURED:
             measured = reading(observation, update.value, self._number(_O.DETECTED_POWER_GRID_TYPE))
             self._measured_ms[observation] = update.at_ms
             return self._measured(update.at_ms, measured) if live and measured is not None else []
         if observation in {_O.SESSION_ENERGY, _O.LIFETIME_ENERGY}:
-            return self._take_energy(update, live=live)
+            return self._apply_energy(update, live=live)
         _check(observation, update.value)
         before = record.seen.get(observation)
         record.seen[observation] = Seen(update.at_ms, update.value)
         if observation in _STATE:
-            return self._take_state(update)
+            return self._apply_state(update)
         if observation == _O.CONNECTED_TO_CLOUD:
             return [Reachable(at_ms=update.at_ms, reachable=self.connected)]
         if observation == _O.USER_ID_TOKEN:
@@ -259,20 +259,20 @@ class Twin:
 
     # --- state ------------------------------------------------------------------------------------------
 
-    def _take_state(self, update: Update) -> list[ChargerEvent]:
+    def _apply_state(self, update: Update) -> list[ChargerEvent]:
         events: list[ChargerEvent] = []
         if update.id == _O.CHARGER_OP_MODE:
             mode = int(update.value)
             unplugged = mode == OpMode.DISCONNECTED
-            reason = SessionEnd.EV_DISCONNECTED if unplugged else _end_by(mode)
+            reason = SessionEnd.EV_DISCONNECTED if unplugged else _end_reason(mode)
             events += charging_sessions.settle(self.record, reason)
             if mode == OpMode.CHARGING or mode in OFFERS:
                 events += charging_sessions.report_start(self.record)
             if mode in OFFLINE:
                 return [*events, Reachable(at_ms=update.at_ms, reachable=False)]
-        return events + self._state_news(update.at_ms)
+        return events + self._state_change(update.at_ms)
 
-    def _state_news(self, at_ms: int) -> list[ChargerEvent]:
+    def _state_change(self, at_ms: int) -> list[ChargerEvent]:
         reported = self._reported_state
         state = self._state(at_ms)
         if state is None:
@@ -311,13 +311,13 @@ class Twin:
 
     # --- measurements -----------------------------------------------------------------------------------
 
-    def _take_energy(self, update: Update, *, live: bool) -> list[ChargerEvent]:
+    def _apply_energy(self, update: Update, *, live: bool) -> list[ChargerEvent]:
         """Derive the register from the session's energy between its hourly values (never backwards)."""
         record, running = self.record, self.record.running
         uwh = uwh_of_kwh(number_of(update.value))
         record.seen[update.id] = Seen(update.at_ms, update.value)
         if update.id == _O.SESSION_ENERGY:
-            if running is None or update.at_ms < running.started_ms or self._is_of_the_last(uwh):
+            if running is None or update.at_ms < running.started_ms or self._is_of_previous_session(uwh):
                 return []
             if not self._can_flow(wh_of_uwh(uwh), update.at_ms - running.started_ms):
                 return []
@@ -329,14 +329,14 @@ class Twin:
         ):
             return []  # no meter jumps
         # The very same once more may be a stale repeat, and is no news in any case.
-        if not live or register_wh <= record.register_wh or record.held is not None:
+        if not live or register_wh <= record.register_wh or record.pending_end is not None:
             return []
         if running is None and record.ended is not None and update.at_ms < record.ended.at_ms:
             return []
         record.register_wh, record.register_ms = register_wh, max(update.at_ms, record.register_ms)
         return self._measured(update.at_ms, Reading(Quantity.ENERGY_WH, register_wh))
 
-    def _is_of_the_last(self, uwh: int) -> bool:
+    def _is_of_previous_session(self, uwh: int) -> bool:
         """Whether a session's energy is a stale repeat of that of the session before."""
         last = self.record.ended
         if last is None or uwh == 0:
@@ -356,9 +356,9 @@ class Twin:
 
     # --- values -----------------------------------------------------------------------------------------
 
-    def _flag(self, observation: Observation, otherwise: bool) -> bool:
+    def _flag(self, observation: Observation, default: bool) -> bool:
         seen = self.record.seen.get(observation)
-        return otherwise if seen is None else is_true(seen.value)
+        return default if seen is None else is_true(seen.value)
 
     def _number(self, observation: Observation) -> int | None:
         seen = self.record.seen.get(observation)
@@ -383,5 +383,5 @@ def _check(observation: int, value: str) -> None:
             int(value)
 
 
-def _end_by(mode: int) -> SessionEnd:
+def _end_reason(mode: int) -> SessionEnd:
     return SessionEnd.FAULT if mode in FAULTS else SessionEnd.OTHER
