@@ -1,4 +1,4 @@
-"""One charger at work in the driver: its twin, what nobody has acknowledged yet, and what is asked of it."""
+"""One charger of the driver: its twin, its unacknowledged events, and its commands."""
 
 import asyncio
 from collections import deque
@@ -20,11 +20,11 @@ from chargebridge.chargers.model import (
 )
 
 MAX_PENDING: Final = 1000
-"""Events of one charger that wait to be acknowledged; above it measurements make room."""
+"""The number of unacknowledged events of a charger above which measurements are dropped."""
 
 
 class PendingObservation:
-    """An observation of which not all that it tells is acknowledged.
+    """An observation with events that are not acknowledged yet.
 
     Args:
         update: the observation.
@@ -36,11 +36,11 @@ class PendingObservation:
         self.key = (update.id, update.at_ms, update.value)
         self.deliveries = [] if update.delivery is None else [update.delivery]
         self.left = 0
-        """Events of it that nobody has acknowledged."""
+        """The number of its unacknowledged events."""
 
 
 def must_arrive(event: ChargerEvent) -> bool:
-    """Whether an event has to arrive; of all others only the present counts."""
+    """Whether an event must reach the sink; of all others only the newest value counts."""
     if isinstance(event, Measured):
         return event.session is not None
     return isinstance(event, SessionStarted | SessionEnded | TokenPresented | Restarted)
@@ -50,7 +50,7 @@ class Charger:
     """One charger.
 
     Args:
-        twin: what is known of it.
+        twin: its digital twin.
     """
 
     __slots__ = (
@@ -76,37 +76,37 @@ class Charger:
         self.twin = twin
         self.watched = False
         self.announced = False
-        """Whether the sink has been told what it is, since it is watched."""
+        """Whether its present state was reported to the sink since it is watched."""
         self.reachable = False
-        """What the sink was told last."""
+        """What was last reported to the sink."""
         self.silent = False
-        """Nothing was heard of it for too long."""
+        """It has sent nothing for too long."""
         self.pending: dict[int, tuple[ChargerEvent, PendingObservation | None]] = {}
-        """Events that nobody has acknowledged, by number, in order."""
+        """Its unacknowledged events by number, in order."""
         self.pending_end: PendingObservation | None = None
-        """The end record of a session that waits for what shows why it ended."""
+        """The end record of a session that waits for its reason."""
         self.processed: list[int] = []
-        """Deliveries that may be acknowledged to the broker as soon as the twin is written down."""
+        """Deliveries that may be acknowledged to the broker as soon as the twin is saved."""
         self.commands: deque[ChargerCommand] = deque()
-        """What is asked of it, in order; the first is being carried out."""
+        """Its commands in order; the first one is in progress."""
         self.worker: asyncio.Task[None] | None = None
         self.limit_due = False
-        """Somebody else has raised its volatile limit; it will be set again."""
+        """Somebody else has raised its volatile limit; it will be sent again."""
         self._sources: dict[tuple[int, int, str], PendingObservation] = {}
         self._number = 0
         self._pending_session: int | None = None
 
     @property
     def settled(self) -> bool:
-        """Whether everything that its twin knows has been taken over by the sink for good."""
+        """Whether the sink has made all events of its twin durable."""
         return not self.pending and self.pending_end is None
 
     def snapshot(self) -> bytes:
-        """Return what is known of it, to be written down."""
+        """Return the record of its twin as JSON, to be saved."""
         return msgspec.json.encode(self.twin.record)
 
     def is_redelivered(self, update: Update) -> bool:
-        """Take note of an observation that came before and still waits to be acknowledged."""
+        """Whether an observation is a duplicate of one with unacknowledged events; notes its delivery."""
         source = self._sources.get((update.id, update.at_ms, update.value))
         if source is None:
             return False
@@ -117,11 +117,11 @@ class Charger:
     def number_events(
         self, events: Iterable[ChargerEvent], source: PendingObservation
     ) -> Iterator[tuple[ChargerEvent, int]]:
-        """Yield events with the numbers under which they are acknowledged; 0 for those that are not kept.
+        """Yield events with the numbers under which they are acknowledged; 0 for those that need not arrive.
 
         Args:
-            events: what an observation has told.
-            source: that observation; an end that was held has its own.
+            events: the events of an observation.
+            source: that observation; a pending end has its own.
         """
         for event in events:
             if not must_arrive(event):
@@ -139,26 +139,26 @@ class Charger:
             yield event, self._number
 
     def _make_room(self) -> None:
-        """Forget the oldest measurement that nobody keeps elsewhere; starts, ends and tokens stay."""
+        """Drop the oldest measurement that no broker delivers again; starts, ends and tokens stay."""
         for number, (event, source) in self.pending.items():
             if isinstance(event, Measured) and not (source is not None and source.deliveries):
                 self.acknowledge(number)
                 return
 
     def hold_end(self, source: PendingObservation, session: int) -> None:
-        """Keep the cause of a session's end that is not told yet."""
+        """Keep the end record of a session whose end is not reported yet."""
         self.pending_end, self._pending_session = source, session
         self._sources[source.key] = source
 
     def finish(self, source: PendingObservation) -> None:
-        """Let an observation be forgotten if nothing of it waits any more."""
+        """Release an observation if all of its events are acknowledged."""
         if source.left == 0 and source is not self.pending_end:
             self._sources.pop(source.key, None)
             self.processed += source.deliveries
             source.deliveries = []
 
     def acknowledge(self, number: int) -> bool:
-        """Forget an event; False if it was forgotten before."""
+        """Release an event; return False if it was released before."""
         found = self.pending.pop(number, None)
         if found is None:
             return False
@@ -169,7 +169,7 @@ class Charger:
         return True
 
     def drop_pending(self) -> None:
-        """Forget everything that waits: nobody will ask for it."""
+        """Drop all pending events of an unwatched charger."""
         for _, source in self.pending.values():
             if source is not None:
                 source.left = 0

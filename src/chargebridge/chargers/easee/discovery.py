@@ -1,4 +1,4 @@
-"""Which chargers an account has, and where they are: sites and circuits."""
+"""Discovery of the chargers that an account can see, with their sites and circuits."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ from chargebridge.chargers.easee.twin.vocabulary import model_name
 from chargebridge.chargers.model import FoundCharger
 
 WAIT_S: Final = 8.0
-"""Seconds that somebody at a terminal waits for a cloud that is in trouble."""
+"""Seconds to wait for the cloud: somebody waits for the answer at a terminal."""
 
 
 class _Charger(Struct, frozen=True, rename="camel"):
@@ -38,8 +38,8 @@ async def find_chargers(account: Account) -> list[FoundCharger]:
     """Return all chargers that an account can see, by site, circuit and serial.
 
     Raises:
-        NotSent, Refused, NoAnswer: the cloud cannot be asked, or does not answer.
-        msgspec.MsgspecError: it answers in a way that cannot be read.
+        NotSent, Refused, NoAnswer: the cloud cannot be reached, or does not answer.
+        msgspec.MsgspecError: its answer cannot be read.
     """
     answer = await account.request("GET", "/api/chargers", kind=Kind.READ, timeout_s=WAIT_S)
     chargers = {one.id: one for one in msgspec.json.decode(answer.body, type=list[_Charger] | None) or ()}

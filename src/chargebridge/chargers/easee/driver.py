@@ -1,4 +1,4 @@
-"""The driver for chargers behind Easee's cloud: by an account's stream, or an operator's message queue."""
+"""The driver for chargers behind Easee's cloud: with an account's stream or an operator's message queue."""
 
 import asyncio
 import hashlib
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 SHORTEST_SILENCE_S: Final = 5.0
-"""Real seconds after which a silent stream is dead, however fast the clock runs."""
+"""The shortest time in real seconds after which a silent stream is closed, however fast the clock runs."""
 
 
 class EaseeDriver:
     """A `Driver` for chargers behind Easee's cloud.
 
     Args:
-        name: of this driver in the configuration; also of its file.
+        name: the name of this driver in the configuration, and in the name of its file.
         settings: see `settings.Settings`.
-        sink: where events go.
-        clock: whose time chargers and tokens live in.
-        state_dir: where `<name>.easee.sqlite3` remembers what is known; None: nowhere.
+        sink: receives the events.
+        clock: the clock of chargers and tokens.
+        state_dir: the directory of `<name>.easee.sqlite3`, its saved state; None: it is not saved.
 
     Raises:
         ValueError: a setting is wrong; the text names driver, key and what is expected.
@@ -91,7 +91,7 @@ class EaseeDriver:
         """Disconnect; nothing is delivered afterwards.
 
         Raises:
-            sqlite3.Error: what is known could not be written down.
+            sqlite3.Error: the state could not be saved.
         """
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -99,25 +99,25 @@ class EaseeDriver:
             await connection.stop()
 
     def watch(self, serial: str) -> None:
-        """Listen to a charger; begins with what is known of it."""
+        """Report the events of a charger, beginning with its present state."""
         self.fleet.watch(serial)
 
     def unwatch(self, serial: str) -> None:
-        """Listen to a charger no more; what is on its way is dropped."""
+        """Stop the events of a charger; those in transit are dropped."""
         self.fleet.unwatch(serial)
 
     def acknowledge(self, receipt: object) -> None:
-        """Forget the event with this receipt."""
+        """Release the event with this receipt: it is durable."""
         if not isinstance(receipt, Receipt):
             raise TypeError(f"not a receipt of this driver: {receipt!r}")
         self.fleet.acknowledge(receipt)
 
     def command(self, serial: str, command: ChargerCommand) -> None:
-        """Have a command carried out; the sink hears how it ended."""
+        """Carry out a command; its outcome goes to the sink."""
         self.fleet.command(serial, command)
 
     def counts(self) -> Mapping[str, int]:
-        """Return what could not be used, and whose commands were not ours."""
+        """Return the numbers of messages that could not be used, and of responses to other clients."""
         counts = dict(self.fleet.counts)
         if self._connection is not None:
             counts |= self._connection.counts()
@@ -127,16 +127,16 @@ class EaseeDriver:
         """Return the chargers that the account can see.
 
         Raises:
-            OSError: they cannot be asked for; says why.
+            OSError: the cloud did not answer; the text says why.
         """
-        # Tokens of its own: to renew those that are kept would burn them for a driver at work.
+        # Tokens of its own: renewing the saved ones would invalidate them for a running driver.
         async with aiohttp.ClientSession() as session:
             account = make_account(self._settings, session, self._clock)
             try:
                 return await find_chargers(account)
             except (NotSent, Refused, NoAnswer, msgspec.MsgspecError) as error:
                 raise ConnectionError(
-                    f"driver {self._name!r}: {error}; asked was {self._settings.url}: is it right, and there?"
+                    f"driver {self._name!r}: {error}; is {self._settings.url} the right URL, and reachable?"
                 ) from error
             finally:
                 await account.close()
@@ -152,7 +152,7 @@ def make_account(
     throttled_until_ms: int = 0,
     on_throttled: Callable[[int], None] = report_nothing,
 ) -> Account:
-    """Return the way to the REST API that settings describe."""
+    """Return the account for the REST API that the settings describe."""
     return Account(
         settings.url,
         settings.user_name,
@@ -168,7 +168,7 @@ def make_account(
     )
 
 
-# Each way needs libraries that are dear to import, and nobody needs both.
+# Stream and bus need libraries that are slow to import, and a driver needs only one of them.
 
 
 def _make_stream(settings: Settings, account: Account, fleet: Fleet, clock: Clock) -> "Stream":
@@ -208,14 +208,14 @@ def _make_bus(settings: Settings, account: Account, fleet: Fleet, clock: Clock) 
 
 
 class _Connection:
-    """All that there is between `start` and `stop`: what the fleet needs of the cloud (`ports.Cloud`).
+    """Everything that lives between `start` and `stop`: the fleet's connection to the cloud (`ports.Cloud`).
 
     Args:
-        fleet: who listens.
-        memory: what is remembered.
-        settings: of the driver.
-        sink: who hears how commands end.
-        clock: whose time counts.
+        fleet: the chargers.
+        memory: the saved state.
+        settings: the settings of the driver.
+        sink: receives the outcomes of commands.
+        clock: the clock of chargers and tokens.
     """
 
     def __init__(
@@ -224,7 +224,7 @@ class _Connection:
         self.replays = settings.way == "account"
         self._memory = memory
         self._saving: set[asyncio.Future[None]] = set()
-        # Tokens of another account, or of an emulated cloud, are nobody's here.
+        # Saved tokens of another account, or of an emulated cloud, are not used.
         whose = hashlib.sha256(f"{settings.url} {settings.user_name}".encode()).hexdigest()
         self._tokens_key, self._throttling_key = f"tokens of {whose}", f"quiet until, of {whose}"
         self._session = aiohttp.ClientSession()
@@ -253,7 +253,7 @@ class _Connection:
                 await way.start()
 
     async def stop(self) -> None:
-        """Disconnect, and write down the rest."""
+        """Disconnect, and save the rest."""
         await self._executor.stop()
         await self._reader.stop()
         try:
@@ -268,7 +268,7 @@ class _Connection:
             self._memory.close()
 
     def counts(self) -> Mapping[str, int]:
-        """Return what never reached the fleet."""
+        """Return the numbers of messages that did not reach the fleet."""
         unreadable = sum(way.unreadable for way in (self._stream, self._bus) if way is not None)
         return {"unreadable message": unreadable, "foreign response": self._executor.foreign}
 
@@ -318,13 +318,13 @@ class _Connection:
         try:
             return None if document is None else msgspec.json.decode(document, type=Tokens)
         except msgspec.MsgspecError:
-            return None  # signing in does as well
+            return None  # signing in replaces them
 
     def _save(self, tokens: Tokens) -> None:
         self._save_soon(self._tokens_key, msgspec.json.encode(tokens))
 
     def _save_soon(self, name: str, document: bytes) -> None:
-        # A disk that hangs must not hold up the loop.
+        # A slow disk must not block the loop.
         keeping = asyncio.get_running_loop().run_in_executor(None, self._save_now, name, document)
         self._saving.add(keeping)
         keeping.add_done_callback(self._saving.discard)
@@ -333,4 +333,4 @@ class _Connection:
         try:
             self._memory.save_document(name, document)
         except sqlite3.Error as error:
-            _log.warning("what the account has said could not be kept over a restart", error=str(error))
+            _log.warning("account state cannot be saved", error=str(error))

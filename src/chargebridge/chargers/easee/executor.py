@@ -1,9 +1,9 @@
-"""Carries out what is asked of chargers, each command to an outcome in bounded time.
+"""Carries out the commands to chargers: each ends with an outcome, in bounded time.
 
-A command goes by its life cycle: handed over to the cloud, which gives it a ticket; about a second later the
-charger's response, or none. Responses of other clients' commands reach us too, so a response counts only with
-the ticket's own ticks. Where none comes, what the charger shows by its observations counts, then what the
-cloud knows of the ticket; if nobody can tell, the outcome is unknown.
+A command is sent to the cloud, which returns a ticket; the charger's response follows about a second later.
+Responses to other clients' commands arrive too, so a response counts only if it carries the ticks of the
+ticket. Without a response the charger's observations count, then what the cloud answers to a query about the
+ticket; without any of them, the outcome is unknown.
 """
 
 import asyncio
@@ -45,26 +45,26 @@ from chargebridge.chargers.model import (
 from chargebridge.clock import Clock
 
 SEND_WAIT_S: Final = 5.0
-"""Real seconds that handing a command over may wait for its turn and the budget."""
+"""Real seconds for which sending a command may wait for its turn and for the request budget."""
 RESPONSE_TIMEOUT_S: Final = 3.0
-"""Real seconds after which a response is late: most take one."""
+"""Real seconds after which a response is late; most take one."""
 QUERY_AFTER_S: Final = (3.0, 8.0, 18.0)
-"""Real seconds after which the cloud is asked what became of a ticket."""
+"""Real seconds after which the cloud is queried about a ticket."""
 OUTCOME_TIMEOUT_S: Final = 25.0
 BUS_COMMAND_EXPIRY_S: Final = 60.0
 """Seconds after which a command on the bus expires."""
 MAX_SPEEDUP: Final = 10.0
-"""A clock that runs faster does not cut these times any shorter: networks do not get faster."""
+"""The speed of the clock above which these times are not shortened further: networks do not get faster."""
 _POLL_S: Final = 0.25
 _EARLY_RESPONSES: Final = 1024
 _SUPERSEDED: Final = (SetLimit, SetAvailable, Configure, StorePlan)
-"""Of these the newest counts."""
+"""Commands of which only the newest counts."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Ticket(NamedTuple):
-    """What the cloud gives for a command: the response will carry the same."""
+    """The cloud's name for a command that it has accepted; the response carries the same."""
 
     serial: str
     command: int
@@ -72,7 +72,7 @@ class Ticket(NamedTuple):
 
 
 class _Status(msgspec.Struct, frozen=True, rename="camel"):
-    """What the cloud knows of a ticket."""
+    """The cloud's answer to a query about a ticket."""
 
     was_accepted: bool | None = None
     comment: str | None = None
@@ -90,18 +90,18 @@ class Sender(Protocol):
     async def send(
         self, serial: str, command_id: int, ticks: int, expires_ms: int, arguments: Sequence[str]
     ) -> None:
-        """Hand a command over to the broker; raises `NotSent` or `NoAnswer`."""
+        """Publish a command to the broker; raises `NotSent` or `NoAnswer`."""
 
 
 class Executor:
-    """Carries out commands, those to one charger one after the other.
+    """Carries out commands; commands to the same charger run one after the other.
 
     Args:
-        account: the way to the REST API.
-        bus: the operator's bus, if commands can go by it.
-        clock: whose time commands expire by.
-        authorize_status: see `steps.steps_for`.
-        report_outcome: who hears how a command ended.
+        account: calls to the REST API.
+        bus: the operator's bus, if commands can be sent by it.
+        clock: the clock by which commands expire.
+        authorize_status: see `commands.steps_for`.
+        report_outcome: is called with the serial and the outcome of each command.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Executor:
         report_outcome: Callable[[str, CommandOutcome], None],
     ) -> None:
         self.foreign = 0
-        """Responses to commands that were not ours."""
+        """The number of responses to commands of other clients."""
         self._account = account
         self._bus = bus
         self._clock = clock
@@ -127,17 +127,17 @@ class Executor:
         self._workers: set[asyncio.Task[None]] = set()
 
     def submit(self, charger: Charger, command: ChargerCommand) -> None:
-        """Have a command carried out after those that were given to this charger before."""
+        """Queue a command behind those that were submitted for this charger before."""
         queue = charger.commands
         if not command.number and any(isinstance(waiting, SetLimit) for waiting in queue):
-            return  # our own repeat of a limit must not take the place of a newer one
+            return  # a limit that is sent again must not replace a newer one
         if command.number and any(command.number == waiting.number for waiting in queue):
-            return  # given again: its outcome is still to come
+            return  # submitted again: its outcome is still to come
         if isinstance(command, _SUPERSEDED):
-            # The first is being carried out.
+            # The first one is in progress.
             for old in [one for one in list(queue)[1:] if type(one) is type(command)]:
                 queue.remove(old)
-                self._command_ended(charger, old, Outcome.REFUSED, "a later one took its place")
+                self._command_ended(charger, old, Outcome.REFUSED, "replaced by a newer command")
         queue.append(command)
         if charger.worker is None:
             task = asyncio.get_running_loop().create_task(self._work(charger))
@@ -146,7 +146,7 @@ class Executor:
             task.add_done_callback(self._workers.discard)
 
     def response_received(self, response: Response) -> None:
-        """Take a response of a charger, to whomever it is."""
+        """Take the response of a charger to a command of this or another client."""
         key = response.serial, response.ticks
         waiting = self._waiting.get(key)
         if waiting is not None:
@@ -154,13 +154,13 @@ class Executor:
                 waiting.set_result(response)
             return
         self.foreign += 1
-        # Ours can come before the answer that names its ticket.
+        # A response can arrive before the REST answer with its ticket.
         self._early[key] = response
         if len(self._early) > _EARLY_RESPONSES:
             self._early.popitem(last=False)
 
     async def stop(self) -> None:
-        """Leave everything as it is; nothing is told afterwards."""
+        """Stop at once, without outcomes for the commands in progress."""
         workers = list(self._workers)
         for worker in workers:
             worker.cancel()
@@ -176,7 +176,9 @@ class Executor:
                 try:
                     outcome, detail = await self._carry_out(charger, command)
                 except Exception as error:  # noqa: BLE001 - whatever a cloud says, the next command goes on
-                    _log.exception("a command failed", charger=charger.serial, command=type(command).__name__)
+                    _log.exception(
+                        "command failed unexpectedly", charger=charger.serial, command=type(command).__name__
+                    )
                     outcome, detail = Outcome.UNKNOWN, type(error).__name__
                 charger.commands.popleft()
                 self._command_ended(charger, command, outcome, detail)
@@ -194,7 +196,7 @@ class Executor:
         if command.expires_ms <= now_ms:
             return Outcome.EXPIRED, ""
         if not charger.reachable:
-            return Outcome.REFUSED, "the charger cannot be reached"
+            return Outcome.REFUSED, "charger unreachable"
         twin = charger.twin
         try:
             steps = steps_for(
@@ -216,7 +218,7 @@ class Executor:
         return Outcome.DONE, ""
 
     def _prepare(self, charger: Charger, command: ChargerCommand, now_ms: int) -> None:
-        """Remember what decides how observations are to be read from now on."""
+        """Record in the twin what decides how coming observations are read."""
         if isinstance(command, Authorize) and command.accepted:
             charger.twin.mark_authorized(command.id_tag, now_ms)
         elif isinstance(command, EndSession):
@@ -242,8 +244,8 @@ class Executor:
         if not self._volatile_warned:
             self._volatile_warned = True
             _log.warning(
-                "a limit is volatile: unless it is renewed, the charger goes back to what it may offer by"
-                " itself (docs/easee.md, Limits); said once",
+                "volatile limit set: without renewal the charger returns to its own limits"
+                " (docs/easee.md, Limits); logged once",
                 charger=charger.serial,
                 limit_a=charger.twin.record.limit_a,
                 without_us_a=charger.twin.info.max_current_a,
@@ -276,7 +278,7 @@ class Executor:
             assert self._bus is not None
             ticket = Ticket(charger.serial, step.command, self._next_ticks())
             now_ms, speed = self._clock.now().utc_ms, self._clock.speed
-            # Not longer than its outcome is waited for: nobody wants it later, whatever has become of it.
+            # It expires with the wait for its outcome: a later execution would surprise the user.
             until_ms = min(
                 command.expires_ms, now_ms + round(BUS_COMMAND_EXPIRY_S * 1000 * max(speed / MAX_SPEEDUP, 1))
             )
@@ -325,10 +327,10 @@ class Executor:
             del self._waiting[key]
             if querying is not None:
                 querying.cancel()
-        return Outcome.UNKNOWN, "the charger has not answered"
+        return Outcome.UNKNOWN, "no response from the charger"
 
     async def _query(self, ticket: Ticket) -> _Status | None:
-        """Ask the cloud what it knows of a ticket; None: nothing, or it cannot be asked."""
+        """Query the cloud about a ticket; return None if it does not know it or cannot be reached."""
         path = f"/api/commands/{ticket.serial}/{ticket.command}/{ticket.ticks}"
         with suppress(NotSent, Refused, NoAnswer, msgspec.MsgspecError):
             answer = await self._account.request("GET", path, kind=Kind.READ, timeout_s=self._clock.speed)
@@ -348,7 +350,7 @@ class Executor:
 
 
 def _tickets(status: int, body: bytes, serial: str) -> Iterable[Ticket]:
-    """Yield the tickets of an answer: one object, an array, or nothing to wait for."""
+    """Yield the tickets of an answer: from one object, from an array, or none."""
     if status != 202 or not body.strip():
         return
     answered = msgspec.json.decode(body, type=_Ticket | list[_Ticket] | None)
@@ -360,4 +362,4 @@ def _tickets(status: int, body: bytes, serial: str) -> Iterable[Ticket]:
 def _outcome(accepted: bool, comment: str) -> tuple[Outcome, str]:
     if accepted:
         return Outcome.DONE, ""
-    return Outcome.REFUSED, comment[:200] or "the charger refuses"
+    return Outcome.REFUSED, comment[:200] or "refused by the charger"

@@ -1,4 +1,4 @@
-"""All chargers of the driver: what the cloud says goes to their twins, and what is new by it to the sink."""
+"""All chargers of the driver: passes observations to their twins, and the twins' events to the sink."""
 
 import asyncio
 from collections import Counter, OrderedDict
@@ -21,13 +21,13 @@ from chargebridge.chargers.model import ChargerCommand, ChargerEvent, EventSink,
 from chargebridge.clock import Clock
 
 SETTLE_S: Final = 2.0
-"""Seconds that a replay takes, and that the end of a session waits for what shows why."""
+"""Seconds that a replay takes, and for which the end of a session waits for its reason."""
 SHORTEST_SETTLE_S: Final = 0.3
-"""Real seconds, if the clock runs fast: networks do not."""
+"""The shortest such wait in real seconds, however fast the clock runs: networks do not get faster."""
 SWEEP_S: Final = 60.0
-"""Seconds between two looks for chargers that have fallen silent."""
+"""Seconds between two checks for silent chargers."""
 FORGET_S: Final = 5.0
-"""Real seconds after which nobody is expected to listen to a charger again."""
+"""Real seconds after which an unwatched charger is forgotten."""
 _REACHABILITY: Final = frozenset({Observation.CHARGER_OP_MODE, Observation.CONNECTED_TO_CLOUD})
 
 _log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ class Receipt(NamedTuple):
 
 
 class Fleet:
-    """The chargers, by serial. Listens to the stream or the bus.
+    """The chargers, by serial: the listener of the stream or the bus.
 
     Args:
         settings: the settings of the driver.
@@ -62,9 +62,9 @@ class Fleet:
     ) -> None:
         self.chargers: dict[str, Charger] = {}
         self.counts: Counter[str] = Counter({"unknown id": 0, "unknown serial": 0, "unreadable": 0})
-        """What could not be used, by why."""
+        """The number of observations that could not be used, by reason."""
         self.records: dict[str, TwinRecord] = {}
-        """What was known of chargers when it was last written down."""
+        """The saved records of the twins."""
         self._settings = settings
         self._forget_s = forget_s
         self._sink = sink
@@ -72,18 +72,18 @@ class Fleet:
         self._settle_s = max(SETTLE_S / clock.speed, SHORTEST_SETTLE_S)
         self._cloud: Cloud | None = None
         self._open = False
-        """Whether the way to the cloud is open."""
+        """Whether the connection to the cloud is open."""
         self._subscribed: dict[str, int] = {}
         """The number of each charger's subscription on this connection."""
         self._subscriptions = 0
         self.replaying: set[str] = set()
-        """Chargers of which what comes is a replay yet."""
+        """Serials whose replay is still arriving."""
         self._active: set[str] = set()
-        """Chargers of which something has come since they were subscribed."""
+        """Serials with at least one observation since they were subscribed."""
         self._opened_ms = 0
-        """Since when the way is open, by our clock."""
+        """When the connection was opened, by our clock."""
         self._last_contact: OrderedDict[str, float] = OrderedDict()
-        """When each charger was heard last, by the clock's monotonic seconds; the longest silent first."""
+        """When each charger last sent anything, in monotonic seconds; the longest silent one first."""
         self._timers: set[asyncio.TimerHandle] = set()
         self._queue = QueueHealth(
             self._report_all_reachable, self._later, settings.silent_after_s, quiet_s=quiet_s
@@ -91,7 +91,7 @@ class Fleet:
         self._limits = LimitKeeper(self._submit, self._later, clock)
 
     def open(self, cloud: Cloud, records: dict[str, TwinRecord]) -> None:
-        """Begin to work: what the cloud says comes from now on."""
+        """Start to take observations from the cloud."""
         self._cloud, self.records = cloud, records
         for charger in self.chargers.values():
             charger.twin = self._twin(charger.serial)
@@ -99,30 +99,30 @@ class Fleet:
         self._later(SWEEP_S / self._clock.speed, self._sweep)
 
     def close(self) -> None:
-        """Tell nothing any more."""
+        """Stop all timers; no events follow."""
         self._cloud, self._open = None, False
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
 
-    # --- who is listened to -------------------------------------------------------------------------
+    # --- watched chargers ---------------------------------------------------------------------------
 
     def charger(self, serial: str) -> Charger:
-        """Return a charger, a new one if need be."""
+        """Return a charger; create it if it is missing."""
         charger = self.chargers.get(serial)
         if charger is None:
             charger = self.chargers[serial] = Charger(self._twin(serial))
         return charger
 
     def watch(self, serial: str) -> None:
-        """Tell the sink of a charger, beginning with what is known of it."""
+        """Send the events of a charger to the sink, beginning with its present state."""
         charger = self.charger(serial)
         charger.watched, charger.announced = True, False
         if self._cloud is not None:
             self._follow(self._cloud, charger)
 
     def unwatch(self, serial: str) -> None:
-        """Tell nothing of a charger; what waits is kept for a moment, in case somebody else listens then."""
+        """Stop the events of a charger; pending ones are kept for a while, in case it is watched again."""
         charger = self.chargers.get(serial)
         if charger is not None:
             charger.watched = charger.announced = charger.reachable = False
@@ -130,7 +130,7 @@ class Fleet:
                 self._later(self._forget_s, lambda: self._forget(charger))
 
     def acknowledge(self, receipt: Receipt) -> None:
-        """An event is durable at the sink."""
+        """Take note that an event is durable at the sink."""
         charger = self.chargers.get(receipt.serial)
         if charger is not None and charger.acknowledge(receipt.number) and self._cloud is not None:
             self._cloud.checkpoint(charger)
@@ -140,7 +140,7 @@ class Fleet:
             self._cloud.submit(charger, command)
 
     def command(self, serial: str, command: ChargerCommand) -> None:
-        """Have a command carried out."""
+        """Carry out a command."""
         charger = self.charger(serial)
         if self._cloud is not None:
             if isinstance(command, SetLimit):
@@ -159,7 +159,7 @@ class Fleet:
         self._cloud.unsubscribe(charger)
         for table in (self._subscribed, self._last_contact):
             table.pop(charger.serial, None)
-        # What happens until somebody listens again is somebody else's.
+        # Sessions until the charger is watched again belong to another owner.
         self.records[charger.serial] = self._new_record()
         charger.twin = self._twin(charger.serial)
         self._cloud.checkpoint(charger)
@@ -171,13 +171,13 @@ class Fleet:
         return Twin(serial, record)
 
     def _new_record(self) -> TwinRecord:
-        # The queue is ours, whatever is in it; what an account's stream replays at first is not.
+        # Everything in the operator's queue is ours; the first replay of an account's stream is not.
         return TwinRecord(first_contact=self._settings.way == "account")
 
-    # --- what the cloud says ------------------------------------------------------------------------
+    # --- messages of the cloud ----------------------------------------------------------------------
 
     def connection_opened(self) -> None:
-        """The way is open: by the bus comes all that waits, by the stream what is subscribed."""
+        """Take note that the connection is open: the backlog of the queue or the subscriptions follow."""
         self._open = True
         now = self._clock.now()
         mono, self._opened_ms = now.mono, now.utc_ms
@@ -188,7 +188,7 @@ class Fleet:
             self._report_reachable(charger)
 
     def connection_lost(self, reason: str) -> None:
-        """The way is closed: of no charger anything is known any more."""
+        """Take note that the connection is lost: the state of every charger is unknown now."""
         if self._open:
             _log.warning("Easee's cloud is away", reason=reason)
         self._open = False
@@ -199,7 +199,7 @@ class Fleet:
         self._report_all_reachable()
 
     def subscribed(self, serial: str) -> None:
-        """A charger's replay is on its way; what it changes is told when it has come."""
+        """Take note that a charger's replay follows; its changes are reported when it is complete."""
         self._active.discard(serial)
         self.replaying.add(serial)
         self._subscriptions += 1
@@ -233,7 +233,7 @@ class Fleet:
             events = charger.twin.observe(update, now.utc_ms, live=live)
         except (ValueError, msgspec.MsgspecError) as error:
             self.counts["unreadable"] += 1
-            _log.info("unreadable observation", charger=update.serial, id=update.id, error=str(error)[:200])
+            _log.info("observation unreadable", charger=update.serial, id=update.id, error=str(error)[:200])
             self._discard(cloud, charger, update)
             return
         source = PendingObservation(update)
@@ -249,21 +249,21 @@ class Fleet:
         if cloud.replays:
             self._active.add(charger.serial)
             if live and not charger.announced:
-                self._announce(charger)  # its replay took longer than it may
+                self._announce(charger)  # its replay came too late
         if update.id in INFO and charger.announced:
             self._sink.charger_known(charger.twin.info)
         if update.id == Observation.DYNAMIC_CHARGER_CURRENT and live:
             self._limits.limit_reported(charger)
 
     def response_received(self, response: Response) -> None:
-        """Take what became of a command, whosever it is."""
+        """Take a charger's response to a command, whoever sent the command."""
         if self._cloud is not None:
             if response.delivery is not None:
                 self._cloud.acknowledge([response.delivery])
             self._cloud.response_received(response)
 
     def sessions_rebuilt(self, charger: Charger, events: list[ChargerEvent]) -> None:
-        """Tell of sessions that were missed, as they were put together."""
+        """Report sessions that were missed and rebuilt."""
         charger.twin.unsaved = True
         if self._cloud is not None and events:
             source = PendingObservation(Update(charger.serial, 0, events[0].at_ms, "rebuilt"))
@@ -272,7 +272,7 @@ class Fleet:
             self._cloud.checkpoint(charger)
 
     def products_read(self, products: dict[str, int]) -> None:
-        """Take what kinds of chargers there are."""
+        """Take the product codes of chargers."""
         for serial, product in products.items():
             charger = self.chargers.get(serial)
             if charger is not None and charger.twin.record.product != product and self._cloud is not None:
@@ -283,32 +283,32 @@ class Fleet:
                     self._sink.charger_known(charger.twin.info)
 
     def _is_live(self, cloud: Cloud, update: Update) -> bool:
-        """Whether an observation has happened while somebody listened: no replay, and not read.
+        """Whether an observation is live: neither replayed nor read by REST.
 
-        Not by its own time, since nobody's clock need be right.
+        Its own time does not count, since no clock has to be right.
         """
         if not cloud.replays:
             return update.delivery is not None
         return update.serial in self._subscribed and update.serial not in self.replaying
 
     def _discard(self, cloud: Cloud, charger: Charger, update: Update) -> None:
-        """An observation tells nothing; the broker may forget it."""
+        """Acknowledge an observation without any event."""
         if update.delivery is not None:
             charger.processed.append(update.delivery)
             cloud.checkpoint(charger)
 
-    # --- telling ------------------------------------------------------------------------------------
+    # --- events -------------------------------------------------------------------------------------
 
     def _deliver(self, charger: Charger, events: list[ChargerEvent], source: PendingObservation) -> None:
         for event, number in charger.number_events(events, source):
-            if charger.announced and not isinstance(event, Reachable):  # told where it changes
+            if charger.announced and not isinstance(event, Reachable):  # see `_report_reachable`
                 receipt = Receipt(charger.serial, number) if number else None
                 self._sink.charger_event(charger.serial, event, receipt)
         if not charger.announced and self._cloud is not None and not self._cloud.replays:
             self._announce(charger)
 
     def _announce(self, charger: Charger) -> None:
-        """Tell all that is known of a charger, to somebody who has begun to listen."""
+        """Report the present state of a newly watched charger, then its pending events."""
         if not charger.watched or charger.announced or not charger.twin.state_known or self._cloud is None:
             return
         charger.announced = True
@@ -324,11 +324,11 @@ class Fleet:
 
     def _replayed(self, serial: str, subscription: int) -> None:
         if self._subscribed.get(serial) != subscription:
-            return  # there has been another one since
+            return  # a later subscription has replaced it
         self.replaying.discard(serial)
         charger = self.chargers.get(serial)
         if charger is None or serial not in self._active:
-            return  # nothing has come: it is introduced when something does
+            return  # it is announced with its first observation
         charger.twin.end_first_contact()
         if self._cloud is not None:
             self._cloud.checkpoint(charger)
@@ -372,7 +372,7 @@ class Fleet:
             charger.finish(source)
             self._cloud.checkpoint(charger)
 
-    # --- silence, and what was missed ---------------------------------------------------------------
+    # --- silent chargers and missed sessions --------------------------------------------------------
 
     def _note_contact(self, charger: Charger, mono: float) -> None:
         self._last_contact[charger.serial] = mono
@@ -382,7 +382,7 @@ class Fleet:
             self._report_reachable(charger)
 
     def _sweep(self) -> None:
-        """See which chargers have said nothing for too long, and which gaps nothing has filled."""
+        """Find chargers that are silent for too long, and gaps whose sessions have to be rebuilt."""
         self._later(SWEEP_S / self._clock.speed, self._sweep)
         if self._cloud is None or not self._open:
             return
@@ -399,7 +399,7 @@ class Fleet:
                 self._report_reachable(charger)
         due_ms = now.utc_ms - self._settings.rebuild_after_s * 1000
         if self._opened_ms > due_ms:
-            return  # true records may still be on their way
+            return  # the missing records may still arrive
         for charger in self.chargers.values():
             for gap in charger.twin.record.gaps:
                 if gap.noticed_ms <= due_ms and charger.watched:

@@ -1,4 +1,4 @@
-"""One account at Easee's cloud: calls to its REST interface, and what is certain when one fails."""
+"""One account at Easee's cloud: calls to the REST API, and what is certain about a failed one."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -27,39 +27,39 @@ from chargebridge.chargers.easee.account.transport import (
 from chargebridge.clock import Clock
 
 MAX_CONCURRENT: Final = 8
-"""Requests that are out at the same time: so many commands, and so many reads."""
+"""The most requests in flight: so many commands, and so many reads."""
 
 
 def load_nothing() -> None:
-    """Know of no tokens."""
+    """Load no tokens."""
 
 
 def save_nothing(_: Tokens) -> None:
-    """Keep no tokens."""
+    """Save no tokens."""
 
 
 def report_nothing(_: int) -> None:
-    """Tell nobody until when the cloud wants to be left alone."""
+    """Save no throttling."""
 
 
 class Account:
-    """Calls on behalf of one account; all of them share its tokens and its budget.
+    """Calls with one account; all of them share its tokens and its request budget.
 
     Args:
-        base_url: where the cloud's REST interface is, such as `https://api.easee.com`.
-        user: the account's name: an address of mail, or a phone number with its country code.
+        base_url: the URL of the REST API, such as `https://api.easee.com`.
+        user: the account's name: an e-mail address, or a phone number with its country code.
         password: its password.
-        session: the connections; whoever opened it closes it, after this.
-        clock: the driver's; tokens, rate limits and patience count its seconds, sockets count real ones.
-        random: chance.
-        load: returns the tokens that were kept last, None if there are none.
-        save: keeps tokens over a restart; may raise OSError.
+        session: the connections; the caller closes it after this account.
+        clock: the clock of the driver: tokens, rate limits and waits use its seconds, sockets real ones.
+        random: the source of jitter.
+        load: returns the saved tokens, None if there are none.
+        save: saves tokens over a restart; may raise OSError.
         throttled_until_ms: the end of a throttling that began before this program started, in UTC ms.
         on_throttled: is called with the end of each throttling, in UTC ms, to be saved: a block by the
             cloud starts again with every request.
-        requests_per_5_min: what the cloud allows; a fifth of it is kept for commands.
-        version: of this program, as it names itself to the cloud.
-        sleep: waits for real seconds.
+        requests_per_5_min: the request budget; a fifth of it is reserved for commands.
+        version: the version of this program in its User-Agent.
+        sleep: waits for so many real seconds.
         answer_timeout_s: real seconds for one exchange.
     """
 
@@ -92,7 +92,7 @@ class Account:
         self._sign_in = SignIn(
             user, Secret(password), pacer=self._pacer, clock=clock, random=random, load=load, save=save
         )
-        # Apart, so that reads that hang do not keep commands waiting.
+        # Separate, so that hanging reads do not delay commands.
         self._for_commands = asyncio.Semaphore(MAX_CONCURRENT)
         self._for_reads = asyncio.Semaphore(MAX_CONCURRENT)
         self._closed = False
@@ -101,7 +101,7 @@ class Account:
         return f"Account({self._user!r})"
 
     async def close(self) -> None:
-        """Let a renewal of the tokens that is out come home; every later call raises NotSent."""
+        """Finish a renewal of the tokens in flight; every later call raises NotSent."""
         self._closed = True
         await self._sign_in.close()
 
@@ -116,21 +116,21 @@ class Account:
     ) -> Answer:
         """Make one call and return its answer, which is a 2xx.
 
-        Whatever is certainly not done is tried again while patience lasts: no connection, a 401, a 429, a
-        refusal by the gateway. A GET is also tried again when nobody knows what became of it.
+        What certainly was not done is retried until the time-out: no connection, a 401, a 429, a refusal by
+        the gateway. A GET is also retried when its outcome is unknown.
 
         Args:
-            method: of HTTP.
+            method: the HTTP method.
             path: below the base URL, beginning with `/`; or a whole URL.
-            body: what is sent as JSON; None: no body.
-            kind: what it is for.
-            timeout_s: for how long it may wait to be sent, in seconds of the driver's clock. Once it has
-                been sent, its answer is waited for, for up to 30 real seconds.
+            body: the JSON body; None: no body.
+            kind: its share of the request budget.
+            timeout_s: for how long it may wait to be sent, in seconds of the driver's clock. After that it
+                waits up to 30 real seconds for the answer.
 
         Raises:
-            NotSent: it was certainly not done: no token, no budget, no connection, silence after a 429.
-            Refused: it was certainly not done: the cloud says no. `NotFound` if it says 404.
-            NoAnswer: nobody knows.
+            NotSent: it was certainly not done: no token, no budget, no connection, throttled after a 429.
+            Refused: it was certainly not done: the cloud refuses it. `NotFound` for a 404.
+            NoAnswer: the outcome is unknown.
         """
         deadline_s = self._pacer.now_s() + timeout_s
         async with self._slot(kind, deadline_s):
@@ -141,7 +141,7 @@ class Account:
                 try:
                     received = await self._pacer.send(method, path, body, kind=kind, token=token)
                 except UnreachableError as error:
-                    failure: CallFailedError = NotSent(f"the cloud cannot be reached: {error}")
+                    failure: CallFailedError = NotSent(f"the cloud is unreachable: {error}")
                 except LostError as error:
                     failure = NoAnswer(str(error))
                 else:
@@ -163,11 +163,11 @@ class Account:
         """Return a token for a connection of another kind.
 
         Args:
-            timeout_s: for how long it may be waited for, in seconds of the driver's clock.
-            new: renew it, unless that was done within the last half minute.
+            timeout_s: for how long to wait for it, in seconds of the driver's clock.
+            new: renew it, unless it is younger than half a minute.
 
         Raises:
-            NotSent: there is none.
+            NotSent: there is no valid token.
         """
         if self._closed:
             raise NotSent("the account is closed")
@@ -175,23 +175,23 @@ class Account:
         return await (self._sign_in.renewed(deadline_s) if new else self._sign_in.token(deadline_s))
 
     def headers(self, url: str, token: Secret) -> dict[str, str]:
-        """Return the headers that open a connection of another kind to a URL: who asks, and cookies.
+        """Return the headers for a connection of another kind to a URL: token, User-Agent and cookies.
 
-        A balancer in front of several servers may keep in a cookie which of them has negotiated.
+        A load balancer may keep in a cookie which server has negotiated.
         """
         return self._transport.headers(url, token)
 
     def throttled(self, retry_after: str | None) -> float:
-        """Note a 429 on a connection of another kind; return when silence ends, as `Instant.mono`.
+        """Take note of a 429 on a connection of another kind; return when throttling ends, as `Instant.mono`.
 
         Args:
-            retry_after: the header of that name.
+            retry_after: the header `Retry-After`.
         """
         return self._pacer.throttled(retry_after)
 
     @asynccontextmanager
     async def _slot(self, kind: Kind, deadline_s: float) -> AsyncIterator[None]:
-        """Hold one of the places for requests that are out.
+        """Hold one of the slots for requests in flight.
 
         Raises:
             NotSent: none is free before the deadline.
@@ -212,15 +212,15 @@ class Account:
 
 
 def _failure_of(received: Received) -> CallFailedError:
-    """Return what is certain of a call that was not answered with a 2xx.
+    """Return what is certain about a call whose answer is not a 2xx.
 
     Raises:
-        Refused: it makes no sense to try it again.
+        Refused: a retry makes no sense.
     """
     if received.status == 429:
-        return NotSent("the cloud has told us to be quiet (429)")
+        return NotSent("throttled by the cloud (429)")
     if is_gateway_refusal(received):
-        return NotSent("the cloud's gateway refuses everything (403)")
+        return NotSent("refused by the cloud's gateway (403)")
     if received.status >= 500:
         return NoAnswer(f"HTTP {received.status}")
     raise refusal(received)

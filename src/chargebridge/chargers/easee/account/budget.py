@@ -1,8 +1,8 @@
-"""How often Easee's cloud may be asked, and when it must be left alone.
+"""The request budget and the circuit breaker for Easee's cloud.
 
-Its limits are not published; the figures are those that clients keep and do well with. Who goes on asking
-after a 429 has his address blocked for 24 hours *from the last request*, and with it everybody behind that
-address: so silence is kept to the second. Pure: time and chance are handed in.
+Easee's rate limits are not published; the figures are those that other clients use without being throttled.
+A client that continues after a 429 has its address blocked for 24 hours *from its last request*, and with it
+everybody behind that address: so throttling is obeyed to the second. Pure: time and chance are handed in.
 """
 
 import math
@@ -14,40 +14,40 @@ from typing import Final
 from msgspec import Struct
 
 MARGIN_S: Final = 5.0
-"""The cloud counts when a request arrives, we when it leaves: a window is kept so much longer."""
+"""Extra length of a window: the cloud counts a request at its arrival, we count it when it is sent."""
 RECHECK_S: Final = 0.25
-"""How soon to ask again while a request is out on whose answer everything depends."""
+"""Seconds between two checks while a trial request is in flight."""
 
 FIRST_BACKOFF_S: Final = 1.0
 LONGEST_BACKOFF_S: Final = 120.0
 THROTTLED_S: Final = 15 * 60.0
-"""Silence after a 429 that does not say how long."""
+"""Throttling after a 429 without `Retry-After`."""
 BLOCKED_S: Final = 24 * 3600 + 15 * 60.0
-"""Silence after a 429 that speaks of a block, or that follows right upon the silence after another."""
+"""Throttling after a 429 that announces a block, or that follows right after another throttling."""
 RIGHT_AFTER_S: Final = 10 * 60.0
 LONGEST_RETRY_AFTER_S: Final = 7 * 24 * 3600.0
-"""Who says more has lost his mind, not his patience."""
+"""The longest `Retry-After` that is believed."""
 
 
 class Kind(StrEnum):
-    """What a request is for: its share of the budget depends on it."""
+    """The purpose of a request; its share of the budget depends on it."""
 
     COMMAND = "command"
-    """Whatever somebody waits for; also signing in."""
+    """A request that somebody waits for; also signing in."""
     READ = "read"
-    """Catching up in the background: leaves a share of the budget to commands."""
+    """A read in the background; leaves a share of the budget to commands."""
     SESSIONS = "sessions"
-    """Charging sessions between dates: a read, and rare."""
+    """A read of charging sessions between dates, with a limit of its own."""
     SITE = "site"
-    """A site with its circuits: a read, and rare."""
+    """A read of a site with its circuits, with a limit of its own."""
 
 
 class Limits(Struct, frozen=True):
-    """So many requests in so many seconds, for one account."""
+    """The limits of one account: requests in a window of seconds."""
 
     requests: int = 500
     reads: int = 400
-    """Of `requests`; the others are kept for commands."""
+    """The part of `requests` for reads; the rest is reserved for commands."""
     window_s: float = 300.0
     rare: int = 10
     """For each of `SESSIONS` and `SITE`."""
@@ -55,14 +55,14 @@ class Limits(Struct, frozen=True):
 
 
 class Ticket(Struct, frozen=True, gc=False):
-    """One request that was sent; what became of it is told under its ticket."""
+    """A request that was sent; its result is reported with this ticket."""
 
     number: int
     sent_s: float
 
 
 class _Window:
-    """The moments of the last requests of a class."""
+    """The times of the last requests of a kind."""
 
     def __init__(self, limit: int, window_s: float) -> None:
         self._span_s = window_s + MARGIN_S
@@ -77,44 +77,44 @@ class _Window:
 
 
 class Breaker:
-    """Keeps away from a cloud that is in trouble, or that is cross with us.
+    """A circuit breaker: backs off from a cloud that fails, and stays silent after a 429.
 
-    After a failure it waits, longer each time, and then lets a single request try before all others go.
+    After a failure it waits, longer each time, then lets a single trial request pass before all others.
 
     Args:
-        random: where jitter comes from.
+        random: the source of jitter.
     """
 
     def __init__(self, random: Random) -> None:
         self._random = random
         self._failures = 0
         self._open_until_s = -math.inf
-        """Because of failures; a success ends it."""
+        """The end of the back-off after failures; a success ends it early."""
         self._throttled_until_s = -math.inf
-        """Because of a 429; nothing but time ends it."""
+        """The end of throttling after a 429; only time ends it."""
         self._throttled_without_success = False
         self._throttles = 0
-        """How often in a row silence was broken only to be told to keep it."""
+        """The number of 429s in a row, each to the first request after a throttling."""
         self._trial: Ticket | None = None
         self._numbers = 0
 
     @property
     def throttled_until_s(self) -> float:
-        """Until when a 429 keeps everything back, in the past if none does: seconds of the same clock."""
+        """When throttling ends, in seconds of the same clock; in the past if there is none."""
         return self._throttled_until_s
 
     def resume_throttling(self, until_s: float) -> None:
-        """Go on with a silence that began in another life of this program."""
+        """Continue a throttling that began before a restart."""
         self._throttled_until_s = until_s
         self._throttled_without_success, self._throttles = True, 1
 
     def ready_at(self, now_s: float) -> float:
-        """Return the earliest moment, in seconds of the clock that is handed in, for the next request."""
+        """Return the earliest time for the next request, in seconds of the clock that is handed in."""
         at = max(self._open_until_s, self._throttled_until_s)
         return max(at, now_s + RECHECK_S) if self._trial is not None else at
 
     def sent(self, now_s: float) -> Ticket:
-        """Note that a request leaves."""
+        """Take note that a request is sent."""
         self._numbers += 1
         ticket = Ticket(self._numbers, now_s)
         if self._failures:
@@ -122,8 +122,8 @@ class Breaker:
         return ticket
 
     def succeeded(self, ticket: Ticket) -> None:
-        """Note that the cloud did answer, whatever it said."""
-        # A late answer to an early request says nothing of the trouble since then.
+        """Take note that the cloud answered, with any status."""
+        # A late answer to an early request says nothing about failures since then.
         if self._is_news(ticket):
             self._failures = 0
             self._open_until_s = -math.inf
@@ -131,7 +131,7 @@ class Breaker:
         self.abandoned(ticket)
 
     def failed(self, ticket: Ticket, now_s: float) -> None:
-        """Note that the cloud, or what is in front of it, is in trouble; or that it cannot be reached."""
+        """Take note that the cloud or its gateway failed, or was unreachable."""
         if self._is_news(ticket):
             self._open_until_s = max(self._open_until_s, now_s + self._next_backoff_s())
         self.abandoned(ticket)
@@ -139,15 +139,15 @@ class Breaker:
     def throttled(
         self, ticket: Ticket, now_s: float, *, retry_after_s: float | None = None, blocked: bool = False
     ) -> None:
-        """Note a 429.
+        """Take note of a 429.
 
         Args:
-            ticket: of the request.
-            now_s: when it was answered.
-            retry_after_s: what the answer asks for, in seconds.
-            blocked: the answer speaks of a block.
+            ticket: the ticket of the request.
+            now_s: when the answer came.
+            retry_after_s: the answer's `Retry-After`, in seconds.
+            blocked: the answer announces a block.
         """
-        # Many may be out when the first is refused: the others are no new offence, but may say more.
+        # Many may be in flight when the first is throttled: the others count only if they ask for longer.
         fresh = ticket.sent_s >= self._throttled_until_s
         unanswered = fresh and self._throttled_without_success
         soon = fresh and 0.0 <= now_s - self._throttled_until_s < RIGHT_AFTER_S
@@ -158,19 +158,19 @@ class Breaker:
             least_s = BLOCKED_S
         elif unanswered or retry_after_s is None:
             least_s = max(least_s, THROTTLED_S)
-        # Word for word; but who says "in half a minute" and refuses then is not believed twice.
+        # `Retry-After` is obeyed exactly, until the first request after it is throttled again.
         wait_s = max(min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S), least_s)
         self._throttled_until_s = max(self._throttled_until_s, now_s + wait_s)
         self._throttled_without_success = True
         self.abandoned(ticket)
 
     def abandoned(self, ticket: Ticket) -> None:
-        """Note that nobody waits for the answer to a request any more."""
+        """Take note that the answer to a request is not waited for any longer."""
         if self._trial == ticket:
             self._trial = None
 
     def _is_news(self, ticket: Ticket) -> bool:
-        """Say whether a request left after all that is known: many are out when trouble begins."""
+        """Whether a request was sent after the last known failure: many are in flight when failures begin."""
         return ticket.sent_s >= max(self._open_until_s, self._throttled_until_s)
 
     def _next_backoff_s(self) -> float:
@@ -181,11 +181,11 @@ class Breaker:
 
 
 class Budget:
-    """What one account may still ask of the cloud.
+    """The requests that one account may still send.
 
     Args:
-        random: where jitter comes from.
-        limits: how much at all.
+        random: the source of jitter.
+        limits: the limits of the account.
     """
 
     def __init__(self, random: Random, limits: Limits | None = None) -> None:
@@ -198,11 +198,11 @@ class Budget:
         self.breaker: Final = Breaker(random)
 
     def ready_at(self, kind: Kind, now_s: float) -> float:
-        """Return when a request may leave, as far as it is known now; not after `now_s`: at once.
+        """Return when a request may be sent, as far as it is known now; not after `now_s`: at once.
 
         Args:
-            kind: what it is for.
-            now_s: the present, in seconds of a clock that never runs backwards.
+            kind: its purpose.
+            now_s: the present, in seconds of a monotonic clock.
         """
         limits = self._limits
         share = limits.requests if kind is Kind.COMMAND else limits.reads
@@ -211,13 +211,13 @@ class Budget:
         return at if rare is None else max(at, rare.ready_at(limits.rare))
 
     def take(self, kind: Kind, now_s: float) -> Ticket:
-        """Note that a request leaves, and return what its end is told to the breaker with.
+        """Take note that a request is sent; return the ticket for its result.
 
         Raises:
-            RuntimeError: it must not leave yet.
+            RuntimeError: it must not be sent yet.
         """
         if self.ready_at(kind, now_s) > now_s:
-            raise RuntimeError(f"a request ({kind}) left before its time")
+            raise RuntimeError(f"a request ({kind}) was sent too early")
         self._all.note(now_s)
         rare = self._rare.get(kind)
         if rare is not None:

@@ -1,25 +1,25 @@
-"""How a call to Easee's cloud may fail: told apart by what is certain about it.
+"""The ways in which a call to Easee's cloud can fail, distinguished by what is certain about it.
 
-Whatever `aiohttp` and the broker's client raise is turned into one of these where it happens. Their own
-exceptions go no further: some of them carry request headers, and those carry tokens.
+Exceptions of `aiohttp` and of the AMQP client are turned into one of these where they occur. They go no
+further themselves: some of them carry request headers, and those carry tokens.
 """
 
 from typing import Final
 
 DETAIL_LIMIT: Final = 200
-"""Characters of an answer's text that are worth keeping."""
+"""The most characters of an answer's text that are kept."""
 
 
 class CallFailedError(Exception):
-    """Base of what a call may end with instead of an answer."""
+    """Base of all failures of a call."""
 
 
 class NotSent(CallFailedError):  # noqa: N818 - named like what is certain
-    """It was certainly not done.
+    """The call was certainly not done.
 
     Args:
-        reason: why, for an operator.
-        until_s: before which moment it need not be tried again, as `Instant.mono`; None: nobody knows.
+        reason: the reason, for an operator.
+        until_s: the earliest time at which a retry makes sense, as `Instant.mono`; None: unknown.
     """
 
     def __init__(self, reason: str, until_s: float | None = None) -> None:
@@ -29,13 +29,13 @@ class NotSent(CallFailedError):  # noqa: N818 - named like what is certain
 
 
 class Refused(CallFailedError):  # noqa: N818 - named like what is certain
-    """It was certainly not done, since the cloud said no.
+    """The call was certainly not done, since the cloud refused it.
 
     Args:
-        status: of HTTP.
-        code: Easee's own `errorCode`, if it gave one.
+        status: the HTTP status.
+        code: Easee's own `errorCode`, if there is one.
         name: its `errorCodeName`, or "".
-        detail: what else it said, cut short.
+        detail: the rest of the error text, shortened.
     """
 
     def __init__(self, status: int, code: int | None = None, name: str = "", detail: str = "") -> None:
@@ -48,11 +48,11 @@ class Refused(CallFailedError):  # noqa: N818 - named like what is certain
 
 
 class NotFound(Refused):
-    """There is nothing there: no plan, no such charger, a command's end that is not known yet."""
+    """The resource does not exist: no plan, no such charger, no outcome of a command yet."""
 
 
 class NoAnswer(CallFailedError):  # noqa: N818 - named like what is certain
-    """Nobody knows whether it was done."""
+    """It is unknown whether the call was done."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -1,10 +1,10 @@
-"""One connection to a SignalR hub, from its opening to its end, and never a second one.
+"""One connection to a SignalR hub, from its opening to its end.
 
-SignalR's JSON protocol is small: a handshake, then messages, each with a separator behind it; pings both
-ways. It is spoken here on a WebSocket of `websockets`. The ready-made `pysignalr` was tried and is no help:
-importing it replaces a method of `websockets` for the whole process, it connects again for ever with the
-token it once got, it puts that token into every message, it gives up a connection because of one message
-that it cannot read, and it leaves closing to the garbage collector.
+SignalR's JSON protocol is small: a handshake, then messages, each followed by a separator, and pings in both
+directions. It is implemented here on `websockets`. The library `pysignalr` was tried and does not fit:
+importing it replaces a method of `websockets` for the whole process, it reconnects for ever with its first
+token, it puts that token into every message, it drops a connection because of one unreadable message, and it
+leaves closing to the garbage collector.
 """
 
 import asyncio
@@ -21,24 +21,24 @@ from chargebridge.chargers.easee.account.failures import DETAIL_LIMIT
 from chargebridge.chargers.easee.twin.hub_messages import SEPARATOR
 
 FRAME_LIMIT: Final = 1024 * 1024
-"""Bytes of the longest frame that is read."""
+"""The most bytes of a frame."""
 CLOSE_S: Final = 2.0
 """Real seconds for the closing handshake."""
 
 _HANDSHAKE: Final = '{"protocol":"json","version":1}' + SEPARATOR
 _PING: Final = '{"type":6}' + SEPARATOR
 
-# At its most talkative `websockets` shows headers, and with them the token.
+# At level DEBUG `websockets` logs headers, and with them the token.
 _hub_logger: Final = logging.getLogger(__name__)
 _hub_logger.setLevel(logging.WARNING)
 
 
 class HubLostError(Exception):
-    """The connection was not made, or it has ended.
+    """The connection failed to open, or it has ended.
 
     Args:
-        reason: why, for an operator.
-        status: what the server answered instead of opening it, if it did.
+        reason: the reason, for an operator.
+        status: the HTTP status if the server refused the WebSocket.
         retry_after: the header of that answer.
     """
 
@@ -49,12 +49,12 @@ class HubLostError(Exception):
 
 
 class HubTimes(Struct, frozen=True):
-    """Real seconds."""
+    """The time-outs of a connection, in real seconds."""
 
     open_s: float = 30.0
-    """For the opening, both handshakes included."""
+    """For opening, both handshakes included."""
     silence_s: float = 45.0
-    """Without any frame; a hub pings every 15 s."""
+    """Without any frame; the hub pings every 15 s."""
     ping_s: float = 15.0
 
 
@@ -73,11 +73,11 @@ class Hub:
     """One connection.
 
     Args:
-        url: of the WebSocket, with what was negotiated in it.
-        headers: of the request that opens it.
+        url: the URL of the WebSocket, with the negotiated id.
+        headers: the headers of the request that opens it.
         opened: is called when messages may be sent.
-        frame: is called with every frame: messages, each with `SEPARATOR` behind it.
-        times: how long to wait for what.
+        frame: is called with every frame: messages, each followed by `SEPARATOR`.
+        times: the time-outs.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Hub:
                 self._frame(rest)
             await self._listen(socket)
         except ConnectionClosed as error:
-            raise HubLostError(_why(error)) from None
+            raise HubLostError(_close_reason(error)) from None
         finally:
             self._socket = None
             if pinging is not None:
@@ -120,7 +120,7 @@ class Hub:
             await socket.close()
 
     async def invoke(self, target: str, arguments: Sequence[object], invocation_id: str) -> None:
-        """Call a method of the hub; what it returns comes as a frame.
+        """Call a method of the hub; its result arrives as a frame.
 
         Raises:
             HubLostError: the connection has ended, or is not open yet.
@@ -131,16 +131,16 @@ class Hub:
         try:
             await self._socket.send(call + SEPARATOR)
         except ConnectionClosed as error:
-            raise HubLostError(_why(error)) from None
+            raise HubLostError(_close_reason(error)) from None
 
     async def _open(self) -> ClientConnection:
         opening = connect(
             self._url,
             additional_headers=self._headers,
-            user_agent_header=None,  # it is among ours
+            user_agent_header=None,  # it is in `headers`
             open_timeout=self._times.open_s,
             close_timeout=CLOSE_S,
-            ping_interval=None,  # SignalR has pings of its own, and both sides need them
+            ping_interval=None,  # SignalR has pings of its own
             max_size=FRAME_LIMIT,
             logger=_hub_logger,
         )
@@ -149,14 +149,14 @@ class Hub:
         except InvalidStatus as error:
             status, headers = error.response.status_code, error.response.headers
             retry_after = next(iter(headers.get_all("Retry-After")), None)
-            raise HubLostError(f"the stream is refused: HTTP {status}", status, retry_after) from None
+            raise HubLostError(f"the stream was refused: HTTP {status}", status, retry_after) from None
         except TimeoutError:
             raise HubLostError(f"the stream did not open for {self._times.open_s:g} s") from None
         except (WebSocketException, OSError) as error:
             raise HubLostError(f"the stream cannot be opened: {type(error).__name__}: {error}") from None
 
     async def _handshake(self, socket: ClientConnection) -> str:
-        """Agree on the protocol; return what came along with the answer."""
+        """Agree on the protocol; return the messages that came with the answer."""
         try:
             async with asyncio.timeout(self._times.open_s):
                 await socket.send(_HANDSHAKE)
@@ -165,9 +165,9 @@ class Hub:
         except TimeoutError:
             raise HubLostError(f"the stream did not open for {self._times.open_s:g} s") from None
         except (msgspec.MsgspecError, ValueError):
-            raise HubLostError("the stream's handshake makes no sense") from None
+            raise HubLostError("the stream's handshake cannot be read") from None
         if error is not None:
-            raise HubLostError(f"the stream's handshake is refused: {error}")
+            raise HubLostError(f"the stream's handshake was refused: {error}")
         return rest
 
     async def _listen(self, socket: ClientConnection) -> None:
@@ -179,7 +179,7 @@ class Hub:
                     patience.reschedule(loop.time() + silence_s)
                     self._frame(_text(frame))
         except TimeoutError:
-            raise HubLostError(f"the stream said nothing for {silence_s:g} s") from None
+            raise HubLostError(f"the stream was silent for {silence_s:g} s") from None
 
     async def _ping(self, socket: ClientConnection) -> None:
         while True:
@@ -187,16 +187,16 @@ class Hub:
             try:
                 await socket.send(_PING)
             except ConnectionClosed:
-                return  # whoever listens sees it too
+                return  # `_listen` raises it
 
 
 def _text(frame: str | bytes) -> str:
     return frame if isinstance(frame, str) else frame.decode(errors="replace")
 
 
-def _why(error: ConnectionClosed) -> str:
+def _close_reason(error: ConnectionClosed) -> str:
     if error.rcvd is not None:
         return f"the stream was closed: {int(error.rcvd.code)} {error.rcvd.reason}".rstrip()
     if error.sent is not None:
-        return f"the stream had to be closed: {int(error.sent.code)} {error.sent.reason}".rstrip()
-    return "the stream broke"
+        return f"the stream was closed from this side: {int(error.sent.code)} {error.sent.reason}".rstrip()
+    return "the stream's connection was lost"

@@ -1,4 +1,4 @@
-"""Single requests, each at its time: what was answered is told to the breaker here, and nowhere else."""
+"""Paces requests: each waits for the request budget, and its answer goes to the circuit breaker."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,21 +19,21 @@ from chargebridge.chargers.easee.account.transport import (
 from chargebridge.clock import Clock
 
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]
-"""`asyncio.sleep`, or what a test puts in its place; real seconds."""
+"""`asyncio.sleep` or its replacement in a test; real seconds."""
 
 LONGEST_SLEEP_S: Final = 0.25
-"""Real seconds: what is waited for may come earlier than it seemed, when a trial succeeds."""
+"""Real seconds between two checks: a successful trial request can end the wait early."""
 
 
 class RequestPacer:
-    """What may be asked of one cloud, when, and for how long that is waited for.
+    """Sends requests to one cloud when the budget and the circuit breaker allow it.
 
     Args:
-        transport: what carries requests.
-        budget: what says when they may leave.
-        clock: whose seconds all waits are counted in.
-        sleep: waits for real seconds.
-        on_throttled: learns until when the cloud wants to be left alone, in UTC milliseconds.
+        transport: sends the requests.
+        budget: decides when they may be sent.
+        clock: the clock of all waits.
+        sleep: waits for so many real seconds.
+        on_throttled: is called with the end of each throttling, in UTC milliseconds.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class RequestPacer:
         self.budget: Final = budget
 
     def now_s(self) -> float:
-        """Return the present on the driver's clock, in monotonic seconds."""
+        """Return the present in monotonic seconds of the driver's clock."""
         return self._clock.now().mono
 
     async def until_ready(self, kind: Kind, deadline_s: float) -> None:
-        """Wait until a request may leave; whoever returns from here may send one before it awaits again.
+        """Wait until a request may be sent; the caller must send it before it awaits anything else.
 
         Raises:
-            NotSent: that will not be before the deadline.
+            NotSent: it may not be sent before the deadline.
         """
         while (at_s := self.budget.ready_at(kind, now_s := self.now_s())) > now_s:
             if at_s > deadline_s:
@@ -68,17 +68,17 @@ class RequestPacer:
     def _wait_reason(self, now_s: float) -> str:
         breaker = self.budget.breaker
         if breaker.throttled_until_s > now_s:
-            return "the cloud has told us to be quiet (429)"
-        return "the cloud is in trouble" if breaker.ready_at(now_s) > now_s else "the rate limit is reached"
+            return "throttled by the cloud (429)"
+        return "backing off from the cloud" if breaker.ready_at(now_s) > now_s else "request budget used up"
 
     async def send(
         self, method: str, path: str, body: object = None, *, kind: Kind, token: Secret | None = None
     ) -> Received:
-        """Send one request for which `until_ready` has waited; return its answer whatever it says.
+        """Send one request after `until_ready`; return its answer with any status.
 
         Raises:
-            UnreachableError: it did not leave.
-            LostError: it left, and no answer came that can be read.
+            UnreachableError: it was not sent.
+            LostError: it was sent, and no readable answer came.
         """
         breaker = self.budget.breaker
         ticket = self.budget.take(kind, self.now_s())
@@ -106,7 +106,7 @@ class RequestPacer:
         return received
 
     def throttled(self, retry_after: str | None) -> float:
-        """Note a 429 on a connection that is no request; return when the silence ends, in seconds."""
+        """Take note of a 429 outside of `send`; return when throttling ends, in monotonic seconds."""
         now, breaker = self._clock.now(), self.budget.breaker
         breaker.throttled(
             breaker.sent(now.mono), now.mono, retry_after_s=retry_after_s(retry_after, now.utc_ms)

@@ -1,4 +1,4 @@
-"""Connections that are kept for ever: how long to wait before a lost one is made again."""
+"""Reconnecting for ever, with back-off and jitter."""
 
 import asyncio
 import math
@@ -11,44 +11,44 @@ from chargebridge.clock import Clock
 
 
 class Backoff(Struct, frozen=True):
-    """Growing, bounded, and different each time. Real seconds: a broker or a hub is on a real network."""
+    """A growing, bounded back-off with jitter, in real seconds: broker and hub are on a real network."""
 
     first_s: float = 1.0
     longest_s: float = 60.0
     healthy_after_s: float = 60.0
-    """A connection that lasted so long ends the failures before it. A shorter one is a failure itself."""
+    """A connection that lasted so long resets the failures. A shorter one counts as a failure itself."""
 
     def failures_after(self, failures: int, lasted_s: float) -> int:
-        """Return how many have failed in a row after one that lasted so long; 0.0 if it never opened."""
+        """Return the failures in a row after a connection that lasted so long; 0.0 if it never opened."""
         return 1 if lasted_s >= self.healthy_after_s else failures + 1
 
     def wait_s(self, failures: int, random: Random) -> float:
-        """Return the wait after so many failures in a row, in real seconds; half of it is chance."""
+        """Return the wait after so many failures in a row, in real seconds; half of it is jitter."""
         # Bounded before it is raised: a week of failures must not overflow a float.
         wait_s = min(self.first_s * 2.0 ** min(failures - 1, 30), self.longest_s)
         return wait_s * (1 - 0.5 * random.random())
 
 
 class Ended(Struct, frozen=True):
-    """How a connection came to its end."""
+    """The end of a connection."""
 
     reason: str
     opened_at: float | None = None
-    """By the loop's time; None: it never opened."""
+    """The loop's time; None: it never opened."""
     not_before_s: float = -math.inf
-    """There must not be another before this moment, as `Instant.mono`."""
+    """The earliest time for the next connection, as `Instant.mono`."""
 
 
 async def keep_connected(
     connect: Callable[[], Awaitable[Ended]], waits: Backoff, random: Random, clock: Clock
 ) -> None:
-    """Make a connection again whenever it has ended, for ever.
+    """Reconnect whenever a connection has ended, for ever.
 
     Args:
-        connect: makes one and holds it; returns when it has ended.
-        waits: how long to wait in between, in real seconds.
-        random: jitter.
-        clock: whose `mono` `Ended.not_before_s` means.
+        connect: opens a connection and holds it; returns when it has ended.
+        waits: the back-off, in real seconds.
+        random: the source of jitter.
+        clock: the clock of `Ended.not_before_s`.
     """
     loop, failures = asyncio.get_running_loop(), 0
     while True:

@@ -1,4 +1,4 @@
-"""Texts that must not be seen: passwords and tokens."""
+"""Passwords and tokens, protected from appearing in logs."""
 
 from typing import Any, Final
 
@@ -6,10 +6,10 @@ from msgspec import Struct
 
 
 class Secret:
-    """A text that shows itself only when asked to: not in a repr, a log or an exception's message.
+    """A text that appears in no repr, log or exception message.
 
     Args:
-        text: what is secret.
+        text: the secret.
     """
 
     __slots__ = ("_text",)
@@ -35,11 +35,11 @@ class Secret:
 
 
 class Tokens(Struct, frozen=True):
-    """What signing in gives; kept over a restart, so that a restart does not sign in again."""
+    """The tokens of an account; saved, so that a restart does not sign in again."""
 
     access: str
     refresh: str
-    """Works once, and gives a new pair."""
+    """Works once, and returns a new pair."""
     expires_ms: int
     """When the access token ends, in UTC milliseconds."""
 

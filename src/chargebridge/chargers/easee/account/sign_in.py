@@ -1,8 +1,8 @@
-"""Signing in to an account: one token pair for everybody, renewed by one request at a time.
+"""Signing in to an account: one pair of tokens for all requests, renewed by one request at a time.
 
-A refresh token works once. Two refreshes at the same time would burn each other's, and so would a refresh
-whose answer is not kept; that is why everybody who needs a token waits for the same renewal, which goes on
-when whoever caused it has left.
+A refresh token works once. Two refreshes at the same time would invalidate each other's, and so would a
+refresh whose answer is lost. So all requests wait for the same renewal, and it continues when the request
+that started it is cancelled.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ from chargebridge.chargers.easee.account.transport import (
 from chargebridge.clock import Clock
 
 RENEW_EARLY_S: Final = (60.0, 120.0)
-"""A token is renewed so long before its end; each at another moment, for chance keeps fleets apart."""
+"""Seconds before its end at which a token is renewed, chosen at random to spread the load."""
 RENEW_AGAIN_S: Final = 10.0
-"""How soon it is tried again when that fails, while the token is still good."""
+"""Seconds before a failed renewal is retried while the token is still valid."""
 LONGEST_LIFE_S: Final = 48 * 3600.0
-"""What `expiresIn` may claim at most: a clock that was set must not make a token eternal."""
+"""The longest `expiresIn` that is believed: a clock that was set must not make a token eternal."""
 YOUNG_S: Final = 30.0
-"""A token of this age that is refused would not be better if it were renewed."""
+"""The age in seconds below which a refused token is not renewed: a new one would be refused, too."""
 BAD_PASSWORD: Final = 100
 FIRST_REFUSAL_S: Final = 10 * 60.0
 FIRST_OUTAGE_S: Final = 30.0
@@ -58,13 +58,13 @@ class SignIn:
     """The tokens of one account.
 
     Args:
-        user: its name: an address of mail, or a phone number with its country code.
+        user: its name: an e-mail address, or a phone number with its country code.
         password: its password.
-        pacer: how requests are made.
-        clock: the driver's.
-        random: when exactly before its end a token is renewed.
-        load: returns the tokens that were kept last, None if there are none.
-        save: keeps tokens over a restart; may raise OSError.
+        pacer: sends the requests.
+        clock: the clock of the driver.
+        random: chooses how early a token is renewed.
+        load: returns the saved tokens, None if there are none.
+        save: saves tokens over a restart; may raise OSError.
     """
 
     def __init__(
@@ -91,19 +91,19 @@ class SignIn:
         self._renewal: asyncio.Task[None] | None = None
         self._refusals = 0
         self._refused_until_s = 0.0
-        self._refused_why = ""
+        self._refusal_reason = ""
         kept = load()
         if kept is not None:
             left_s = (kept.expires_ms - clock.now().utc_ms) / 1000
             self._use(kept, min(max(left_s, 0.0), LONGEST_LIFE_S))
-            # Its age is not known; if it is refused, it must not pass for new.
+            # Its age is unknown; if it is refused, it must not count as new.
             self._taken_s = -math.inf
 
     def __repr__(self) -> str:
         return f"SignIn({self._user!r})"
 
     async def close(self) -> None:
-        """Let a renewal that is out come home, so that its refresh token is not lost; but not for long."""
+        """Wait a short time for a renewal in flight, so that its refresh token is not lost."""
         renewal = self._renewal
         if renewal is not None:
             await asyncio.wait({renewal}, timeout=5)
@@ -111,7 +111,7 @@ class SignIn:
             await asyncio.wait({renewal})
 
     async def token(self, deadline_s: float) -> Secret:
-        """Return a token that is good, after a renewal if need be.
+        """Return a valid token, renewed if necessary.
 
         Raises:
             NotSent: there is none before the deadline.
@@ -123,7 +123,7 @@ class SignIn:
             if tokens is None or now_s >= self._ends_s:
                 await self._renewed(deadline_s)
                 continue
-            # It is still good. One attempt to renew it early; if that fails, it is no reason to do nothing.
+            # It is still valid: one attempt to renew it early, whose failure does not matter yet.
             if self._renewal is not None or self._may_send():
                 with contextlib.suppress(NotSent):
                     await self._renewed(deadline_s)
@@ -131,11 +131,11 @@ class SignIn:
                 self._renew_at_s = min(self._pacer.now_s() + RENEW_AGAIN_S, self._ends_s)
 
     def refused(self, token: Secret) -> bool:
-        """Note that a call was refused with this token; return whether another one might help."""
+        """Take note that a call was refused with this token; return whether another one might help."""
         if self._tokens is not None and self._tokens.access == token.reveal():
             if self._pacer.now_s() - self._taken_s < YOUNG_S:
                 return False
-            # Whatever was said of its end, it is no good any more.
+            # It is invalid, whatever its `expiresIn` was.
             self._renew_at_s = self._ends_s = -math.inf
         return True
 
@@ -152,10 +152,10 @@ class SignIn:
     # --- renewing --------------------------------------------------------------------------------
 
     async def _renewed(self, deadline_s: float) -> None:
-        """Take part in one attempt to renew; returning does not mean that it succeeded."""
+        """Join one attempt to renew; returning does not mean that it succeeded."""
         now_s = self._pacer.now_s()
         if now_s < self._refused_until_s:
-            raise NotSent(self._refused_why, self._refused_until_s)
+            raise NotSent(self._refusal_reason, self._refused_until_s)
         if self._renewal is None:
             await self._pacer.until_ready(Kind.COMMAND, deadline_s)
         if self._renewal is None:
@@ -168,19 +168,19 @@ class SignIn:
 
     async def _renew_token(self) -> None:
         try:
-            # Others may have used up what was free when this was begun; then whoever waits begins another.
+            # Other requests may have used up the budget meanwhile; then the next waiter starts another one.
             if self._may_send() and not await self._refreshed() and self._may_send():
                 await self._log_in()
         except (UnreachableError, LostError) as error:
-            # The breaker knows; whoever waits tries again when it lets him.
-            _log.info("the cloud cannot be asked for a token", account=self._user, error=str(error))
+            # The breaker backs off; the waiting requests retry when it lets them.
+            _log.info("token renewal failed, retrying", account=self._user, error=str(error))
 
     def _may_send(self) -> bool:
         now_s = self._pacer.now_s()
         return self._pacer.budget.ready_at(Kind.COMMAND, now_s) <= now_s
 
     async def _refreshed(self) -> bool:
-        """Use the refresh token; return whether the password is not needed now."""
+        """Use the refresh token; return False if the password is needed."""
         tokens = self._tokens
         if tokens is None or not tokens.refresh:
             return False
@@ -190,9 +190,9 @@ class SignIn:
             if self._take(received):
                 return True
         elif not _is_refusal(received):
-            return True  # trouble: it is tried again when the breaker lets us
-        _log.info("the refresh token is not accepted", account=self._user, status=received.status)
-        # It may be burned: it is never shown again.
+            return True  # the cloud failed: it is retried when the breaker allows it
+        _log.info("refresh token refused", account=self._user, status=received.status)
+        # It may be invalid now: it is never used again.
         self._tokens = Tokens(tokens.access, "", tokens.expires_ms)
         return False
 
@@ -202,28 +202,26 @@ class SignIn:
         if received.status < 300 and self._take(received):
             if self._refusals:
                 _log.warning("signed in again", account=self._user)
-            self._refusals, self._refused_why = 0, ""
+            self._refusals, self._refusal_reason = 0, ""
         elif received.status < 300:
-            self._refuse(
-                "the cloud answers a login with something else than tokens; is `url` right?", FIRST_REFUSAL_S
-            )
+            self._refuse("the answer to a login contains no tokens; is `url` right?", FIRST_REFUSAL_S)
         elif _is_refusal(received):
-            why = refusal(received)
-            if why.code == BAD_PASSWORD:
+            reason = refusal(received)
+            if reason.code == BAD_PASSWORD:
                 self._refuse("the cloud refuses `user_name` and `password` of this account", FIRST_REFUSAL_S)
             else:
                 # A 400 or 401 without that code is also what an outage looks like.
-                self._refuse(f"the cloud refuses the login ({why})", FIRST_OUTAGE_S)
+                self._refuse(f"the cloud refuses the login ({reason})", FIRST_OUTAGE_S)
 
-    def _refuse(self, why: str, first_wait_s: float) -> None:
-        """Remember that a login makes no sense for a while: repeating it would lock the account."""
+    def _refuse(self, reason: str, first_wait_s: float) -> None:
+        """Back off from logins: repeating a refused one would lock the account."""
         wait_s = min(first_wait_s * 2.0 ** min(self._refusals, 16), LONGEST_REFUSAL_S)
         log = _log.error if first_wait_s == FIRST_REFUSAL_S else _log.warning
-        if why == self._refused_why:
-            log = _log.info  # it has been said
-        log(f"cannot sign in: {why}", account=self._user, next_attempt_in_s=wait_s)
+        if reason == self._refusal_reason:
+            log = _log.info  # it is logged already
+        log(f"cannot sign in: {reason}", account=self._user, next_attempt_in_s=wait_s)
         self._refused_until_s = self._pacer.now_s() + wait_s
-        self._refused_why = why
+        self._refusal_reason = reason
         self._refusals += 1
 
     # --- tokens ----------------------------------------------------------------------------------
@@ -240,8 +238,8 @@ class SignIn:
         try:
             self._save(tokens)
         except OSError as error:
-            # It costs one login after a restart, and no more.
-            _log.warning("the tokens could not be kept", account=self._user, error=str(error))
+            # It only costs one login after a restart.
+            _log.warning("tokens cannot be saved", account=self._user, error=str(error))
         return True
 
     def _use(self, tokens: Tokens, life_s: float) -> None:
@@ -254,5 +252,5 @@ class SignIn:
 
 
 def _is_refusal(received: Received) -> bool:
-    """Say whether the cloud itself has looked at it and said no: trouble and 429 say nothing of it."""
+    """Whether the cloud itself refuses a login: failures, a 429 and the gateway say nothing about it."""
     return 300 <= received.status < 500 and received.status != 429 and not is_gateway_refusal(received)

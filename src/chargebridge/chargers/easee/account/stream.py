@@ -1,7 +1,7 @@
-"""The stream of an account: what its chargers say, by SignalR, charger by charger.
+"""The stream of an account: observations of its chargers by SignalR, one subscription for each charger.
 
-It does get lost. Then it is opened again, for ever, each time with a renewed token, and every charger is
-subscribed to again.
+A lost connection is opened again, for ever, each time with a renewed token, and every charger is subscribed
+again.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from chargebridge.chargers.easee.twin.wire import Response, Update
 from chargebridge.clock import Clock
 
 SUBSCRIBES_A_SECOND: Final = 20.0
-"""Real seconds; each subscription has a hundred messages sent."""
+"""Subscriptions in a real second; each one is answered with a hundred messages."""
 NEGOTIATE_WAIT_S: Final = 20.0
 """Real seconds."""
 
@@ -31,22 +31,22 @@ _log = structlog.get_logger(__name__)
 
 
 class Listener(Protocol):
-    """Who hears what chargers say. None of it may raise."""
+    """Receives the messages of chargers. None of its methods may raise."""
 
     def connection_opened(self) -> None:
-        """The connection is there; subscriptions follow."""
+        """The connection is open; subscriptions follow."""
 
     def connection_lost(self, reason: str) -> None:
-        """The connection that was there is not any more."""
+        """The connection is lost."""
 
     def subscribed(self, serial: str) -> None:
-        """A charger is being subscribed to; what is known of it follows, then what happens."""
+        """A charger is being subscribed; its replay follows, then its live observations."""
 
     def observation_received(self, update: Update) -> None:
-        """A charger that is subscribed to has made an observation."""
+        """A subscribed charger has sent an observation."""
 
     def response_received(self, response: Response) -> None:
-        """A command to a charger has ended, whoever gave it."""
+        """A charger has responded to a command, whoever sent the command."""
 
 
 class _Negotiated(Struct, frozen=True, rename="camel"):
@@ -54,17 +54,17 @@ class _Negotiated(Struct, frozen=True, rename="camel"):
 
 
 class Stream:
-    """Keeps one connection to the hub, and on it a subscription for every charger that is asked for.
+    """Keeps one connection to the hub, with a subscription for every requested charger.
 
     Args:
-        url: of the hub, such as `https://streams.easee.com/hubs/chargers`.
-        account: whose chargers they are.
-        listener: who hears them.
-        clock: the driver's.
-        random: jitter.
-        times: how long to wait for what.
+        url: the URL of the hub, such as `https://streams.easee.com/hubs/chargers`.
+        account: the account that can see the chargers.
+        listener: receives their messages.
+        clock: the clock of the driver.
+        random: the source of jitter.
+        times: the time-outs of a connection.
         waits: how long to wait between connections.
-        subscribes_a_second: how fast chargers are subscribed to, in real seconds.
+        subscribes_a_second: the rate of subscriptions, in real seconds.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class Stream:
         self._patience_s = NEGOTIATE_WAIT_S * clock.speed
         self._wanted: dict[str, None] = {}
         self._subscribed: set[str] = set()
-        """On this connection."""
+        """Serials that are subscribed on this connection."""
         self._due: dict[str, None] = {}
-        """Chargers to which something has to be said on this connection, in order."""
+        """Serials to subscribe or unsubscribe on this connection, in order."""
         self._something_due = asyncio.Event()
         self._opened_at: float | None = None
         """By the loop's time; None while there is no connection."""
@@ -100,13 +100,13 @@ class Stream:
         """Whether the token has to be renewed before the next connection."""
         self._task: asyncio.Task[None] | None = None
         self.unreadable = 0
-        """Messages that made no sense."""
+        """Messages that cannot be read."""
         self.failed = 0
-        """Messages that the listener could not take."""
+        """Messages on which the listener failed."""
         self.unrequested = 0
-        """Observations of chargers that nobody asked for (any more)."""
+        """Observations of chargers that are not requested (any more)."""
         self.disconnect_reason = "not connected yet"
-        """Why there is no connection, for an operator; "" while there is one."""
+        """The reason why there is no connection, for an operator; "" while there is one."""
 
     async def start(self) -> None:
         """Connect, and stay connected until `stop`; returns at once."""
@@ -114,20 +114,20 @@ class Stream:
         self._task = asyncio.get_running_loop().create_task(keeping)
 
     async def stop(self) -> None:
-        """Disconnect; nothing is heard from now on."""
+        """Disconnect; no messages follow."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
 
     def subscribe(self, serial: str) -> None:
-        """Hear a charger, now and after every reconnect. Once is enough."""
+        """Subscribe to a charger, now and after every reconnect; a repeated call has no effect."""
         if serial not in self._wanted:
             self._wanted[serial] = None
             self._schedule(serial)
 
     def unsubscribe(self, serial: str) -> None:
-        """Hear a charger no more."""
+        """End the subscription to a charger."""
         if serial in self._wanted:
             del self._wanted[serial]
             self._schedule(serial)
@@ -143,7 +143,7 @@ class Stream:
         """Hold one connection until its end."""
         reason, not_before_s = await self._run_connection()
         if self.disconnect_reason != reason:
-            _log.info("the stream is not connected", reason=reason)
+            _log.info("stream disconnected, reconnecting", reason=reason)
         opened_at, self._opened_at, self.disconnect_reason = self._opened_at, None, reason
         self._subscribed.clear()
         self._due.clear()
@@ -153,7 +153,7 @@ class Stream:
         return Ended(reason, opened_at, not_before_s)
 
     async def _run_connection(self) -> tuple[str, float]:
-        """Return why the connection ended, and before when there must not be another."""
+        """Return why the connection ended, and the earliest time for the next one."""
         try:
             if self._renew_token:
                 await self._account.token(NEGOTIATE_WAIT_S, new=True)
@@ -170,27 +170,27 @@ class Stream:
                 error.retry_after
             ) if error.status == 429 else -math.inf
         except Exception as error:  # noqa: BLE001 - a stream that is not opened again loses every charger
-            _log.exception("the stream failed in a way that was not thought of")
+            _log.exception("stream failed unexpectedly, reconnecting")
             return f"the stream failed: {type(error).__name__}", -math.inf
         raise AssertionError("a connection has ended without a reason")
 
     async def _negotiate(self) -> str:
-        """Return where the WebSocket is.
+        """Return the URL of the WebSocket.
 
         Raises:
-            CallFailedError: the hub did not say.
+            CallFailedError: the hub did not return it.
         """
         answer = await self._account.request("POST", f"{self._url}/negotiate", timeout_s=self._patience_s)
         try:
             connection = msgspec.json.decode(answer.body, type=_Negotiated).connection_id
         except msgspec.MsgspecError as error:
-            raise CallFailedError(f"its answer makes no sense ({error})") from None
+            raise CallFailedError(f"its answer cannot be read ({error})") from None
         parts = urlsplit(self._url)
         scheme = "wss" if parts.scheme == "https" else "ws"
         return urlunsplit(parts._replace(scheme=scheme, query=f"id={quote(connection, safe='')}"))
 
     async def _listen(self, hub: Hub) -> None:
-        """Raises HubLostError at the end."""
+        """Hold the connection; raises HubLostError at its end."""
         subscribing = asyncio.get_running_loop().create_task(self._subscribe_all(hub))
         try:
             await hub.run()
@@ -201,7 +201,7 @@ class Stream:
     def _opened(self) -> None:
         if self._task is None:
             return
-        _log.info("the stream is connected", chargers=len(self._wanted))
+        _log.info("stream connected", chargers=len(self._wanted))
         self._opened_at, self.disconnect_reason = asyncio.get_running_loop().time(), ""
         self._listener.connection_opened()
         self._due.update(self._wanted)
@@ -218,15 +218,15 @@ class Stream:
                     if await self._send_subscription(hub, serial):
                         await asyncio.sleep(self._pause_s)
                 except HubLostError:
-                    return  # `Hub.run` tells of it
+                    return  # `Hub.run` raises it
 
     async def _send_subscription(self, hub: Hub, serial: str) -> bool:
-        """Have the hub do for a charger what is wanted; return whether anything had to be said."""
+        """Subscribe or unsubscribe a charger as requested; return whether a call was necessary."""
         wanted, subscribed = serial in self._wanted, serial in self._subscribed
         if wanted:
-            # One that was unwanted for a moment is subscribed to anew, for its state of now.
+            # One that was unsubscribed in between is subscribed again, for its present state.
             self._subscribed.add(serial)
-            # Told before it has left for sure, so that nothing of it can be heard earlier.
+            # Before the call, so that no observation can arrive earlier.
             self._listener.subscribed(serial)
             await hub.invoke("SubscribeWithCurrentState", (serial, True), serial)
         elif subscribed:
@@ -234,7 +234,7 @@ class Stream:
             await hub.invoke("Unsubscribe", (serial,), serial)
         return wanted or subscribed
 
-    # --- what is heard ---------------------------------------------------------------------------
+    # --- messages --------------------------------------------------------------------------------
 
     def _frame_received(self, frame: str) -> None:
         for said in read_frame(frame):
@@ -242,10 +242,10 @@ class Stream:
                 return
             try:
                 self._dispatch(said)
-            except Exception:  # noqa: BLE001 - the listener's own mistake
-                # It would come again with the next replay, and end that connection too.
+            except Exception:  # noqa: BLE001 - a bug of the listener must not end the connection
+                # The next replay would bring the message again, and end that connection, too.
                 self.failed += 1
-                _log.exception("a message of the stream was not taken", failed=self.failed)
+                _log.exception("message processing failed", failed=self.failed)
 
     def _dispatch(self, said: HubMessage) -> None:
         match said:
@@ -256,11 +256,11 @@ class Stream:
                     self.unrequested += 1
             case Response():
                 self._listener.response_received(said)
-            case Unreadable(why=why):
+            case Unreadable(reason=reason):
                 self.unreadable += 1
                 if self.unreadable == 1:
-                    _log.warning("the stream says what cannot be read; the rest is counted", error=why)
+                    _log.warning("unreadable message; further ones are only counted", error=reason)
             case Refusal(invocation_id=serial, error=error):
-                _log.warning("the stream refuses a charger", charger=serial[:40], error=error[:200])
+                _log.warning("subscription refused", charger=serial[:40], error=error[:200])
             case Closing(error=error):
-                _log.info("the stream is about to close", error=error[:200])
+                _log.info("stream is being closed by the hub", error=error[:200])

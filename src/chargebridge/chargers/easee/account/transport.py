@@ -1,4 +1,4 @@
-"""HTTP to Easee's cloud: one request, one bounded answer, and what is certain when there is none."""
+"""HTTP to Easee's cloud: one request, one bounded answer, and what is certain about a failed request."""
 
 import contextlib
 import ssl
@@ -16,20 +16,20 @@ from chargebridge.chargers.easee.account.secret import Secret
 
 CONNECT_TIMEOUT_S: Final = 15.0
 ANSWER_TIMEOUT_S: Final = 30.0
-"""Real seconds for the whole exchange, connecting included."""
+"""Real seconds for a whole exchange, connecting included."""
 BODY_LIMIT: Final = 8 * 1024 * 1024
-"""Bytes of the longest answer that is read."""
+"""The most bytes of an answer."""
 
 
 class Answer(Struct, frozen=True):
-    """What came back."""
+    """A successful answer."""
 
     status: int
     body: bytes
 
 
 class Received(Struct, frozen=True):
-    """An answer with what matters of its headers."""
+    """Any answer, with the header that matters."""
 
     status: int
     body: bytes
@@ -37,15 +37,15 @@ class Received(Struct, frozen=True):
 
 
 class UnreachableError(Exception):
-    """The request did not leave: no address, no connection, no TLS."""
+    """The request was not sent: no address, no connection, no TLS."""
 
 
 class LostError(Exception):
-    """The request left, and no answer came that could be read."""
+    """The request was sent, and no readable answer came."""
 
 
 class Problem(Struct, frozen=True, rename="camel"):
-    """An error as Easee's cloud itself writes it, loosely after RFC 9457; all of it may be absent."""
+    """An error of Easee's cloud itself, similar to RFC 9457; every field may be absent."""
 
     error_code: int | None = None
     error_code_name: str | None = None
@@ -61,9 +61,9 @@ class Transport:
     """Requests to one cloud.
 
     Args:
-        base_url: where its REST interface is, such as `https://api.easee.com`.
+        base_url: the URL of the REST API, such as `https://api.easee.com`.
         session: the connections.
-        user_agent: how this program names itself.
+        user_agent: the User-Agent of this program.
         answer_timeout_s: real seconds for a whole exchange.
     """
 
@@ -76,20 +76,20 @@ class Transport:
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._session = session
-        # Nothing compressed: what is bounded is then what was sent, not what a few bytes unfold to.
+        # No compression: otherwise a few bytes could unfold to more than the limit.
         self._headers = {
             "User-Agent": user_agent,
             "Accept": "application/json",
             "Accept-Encoding": "identity",
         }
         self._timeout = aiohttp.ClientTimeout(
-            # Well within the whole, so that it is always clear which of the two ran out.
+            # Well below the total, so that it is always clear which of the two expired.
             total=answer_timeout_s,
             connect=min(CONNECT_TIMEOUT_S, answer_timeout_s / 2),
         )
 
     def headers(self, url: str, token: Secret) -> dict[str, str]:
-        """Return what identifies us to a URL when something else than this opens a connection to it."""
+        """Return the headers for a connection to a URL that something else opens: token and cookies."""
         headers = {"User-Agent": self._headers["User-Agent"], "Authorization": f"Bearer {token.reveal()}"}
         morsels = self._session.cookie_jar.filter_cookies(URL(url)).values()
         if cookies := "; ".join(f"{morsel.key}={morsel.coded_value}" for morsel in morsels):
@@ -102,14 +102,14 @@ class Transport:
         """Send one request and read its answer.
 
         Args:
-            method: of HTTP.
+            method: the HTTP method.
             path: below the base URL, beginning with `/`; or a whole URL.
-            body: what is sent as JSON; None: no body.
-            token: to present.
+            body: the JSON body; None: no body.
+            token: the access token, if one is needed.
 
         Raises:
-            UnreachableError: it did not leave.
-            LostError: it left, and no answer could be read.
+            UnreachableError: it was not sent.
+            LostError: it was sent, and no readable answer came.
         """
         headers = dict(self._headers)
         data = None
@@ -120,7 +120,7 @@ class Transport:
             headers["Authorization"] = f"Bearer {token.reveal()}"
         url = path if path.startswith(("http://", "https://")) else self._base_url + path
         try:
-            # A redirect would carry the token to wherever it points.
+            # A redirect would send the token to any address.
             async with self._session.request(
                 method,
                 url,
@@ -149,14 +149,14 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _name(error: Exception) -> str:
-    """Say what happened in few words; the exception itself may know the headers."""
+    """Describe an exception without its text, which may contain headers."""
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return str(error)[:DETAIL_LIMIT]
     return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
 
 
 def refusal(received: Received) -> Refused:
-    """Read the body of a 4xx."""
+    """Return the refusal in the body of a 4xx."""
     problem = _read_problem(received.body)
     if problem is None:
         text = received.body[: 4 * DETAIL_LIMIT].decode(errors="replace")
@@ -167,9 +167,9 @@ def refusal(received: Received) -> Refused:
 
 
 def is_gateway_refusal(received: Received) -> bool:
-    """Say whether a 403 comes from what stands in front of the cloud, not from the cloud itself.
+    """Whether a 403 comes from the gateway in front of the cloud, not from the cloud itself.
 
-    The gateway says `{"message": "Forbidden"}`, or shows a page; the cloud writes a problem, or nothing.
+    The gateway answers `{"message": "Forbidden"}` or a page; the cloud answers a problem or no body.
     """
     if received.status != 403 or not received.body.strip():
         return False
@@ -178,16 +178,16 @@ def is_gateway_refusal(received: Received) -> bool:
 
 
 def announces_block(received: Received) -> bool:
-    """Say whether a 429 is the one that blocks an address for 24 hours."""
+    """Whether a 429 announces that the address is blocked for 24 hours."""
     text = received.body[:4096].lower()
     return b"block" in text or b"24 h" in text
 
 
 def retry_after_s(header: str | None, now_ms: int) -> float | None:
-    """Return what `Retry-After` asks for, in seconds from now; None: it is absent or cannot be read.
+    """Return the wait of a `Retry-After` in seconds from now; None if it is absent or cannot be read.
 
     Args:
-        header: of that name.
+        header: the value of the header.
         now_ms: the present, in UTC milliseconds.
     """
     text = (header or "").strip()

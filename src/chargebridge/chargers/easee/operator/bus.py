@@ -1,7 +1,7 @@
-"""An operator's message bus: what its chargers say comes in and is acknowledged, commands go out.
+"""An operator's message bus: receives and acknowledges the messages of chargers, and publishes commands.
 
-The broker keeps what nobody has acknowledged, over every kind of restart, and delivers it again. So nothing
-is lost here, and some of it comes twice.
+The broker keeps unacknowledged messages over every restart and delivers them again. So no message is lost,
+and some arrive twice.
 """
 
 import asyncio
@@ -26,27 +26,27 @@ __all__ = ["Bus", "Listener", "Patterns"]
 
 PREFETCH: Final = 20_000
 BROKER_INFO_WAIT_S: Final = 20.0
-"""Of the driver's clock."""
+"""Seconds of the driver's clock."""
 FAILURES_PER_BROKER_INFO: Final = 5
-"""After so many connections in a row that never opened, the way is asked for again."""
+"""After so many connections in a row that never opened, the broker's address is fetched again."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Listener(Protocol):
-    """Who hears what chargers say. None of it may raise."""
+    """Receives the messages of chargers. None of its methods may raise."""
 
     def connection_opened(self) -> None:
-        """The connection is there; what waits at the broker follows."""
+        """The connection is open; the backlog of the queue follows."""
 
     def connection_lost(self, reason: str) -> None:
-        """The connection that was there is not any more."""
+        """The connection is lost."""
 
     def observation_received(self, update: Update) -> None:
-        """A charger has made an observation; to be acknowledged under its `delivery`."""
+        """A charger has sent an observation; to be acknowledged with its `delivery`."""
 
     def response_received(self, response: Response) -> None:
-        """A command has ended; to be acknowledged under its `delivery`."""
+        """A charger has responded to a command; to be acknowledged with its `delivery`."""
 
 
 class Bus:
@@ -54,15 +54,15 @@ class Bus:
 
     Args:
         account: an integration account of the operator.
-        patterns: of routing keys.
-        listener: who hears.
-        clock: the driver's.
-        random: jitter.
-        prefetch: messages that may be out without being acknowledged.
+        patterns: the patterns of routing keys.
+        listener: receives the messages.
+        clock: the clock of the driver.
+        random: the source of jitter.
+        prefetch: the most messages that are not acknowledged yet.
         waits: how long to wait between connections.
 
     Raises:
-        ValueError: a pattern makes no sense.
+        ValueError: a pattern is invalid.
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class Bus:
         """By the loop's time; None while there is no connection."""
         self._task: asyncio.Task[None] | None = None
         self.disconnect_reason = "not connected yet"
-        """Why there is no connection, for an operator; "" while there is one."""
+        """The reason why there is no connection, for an operator; "" while there is one."""
         self.pulses = 0
         self.unknown = 0
-        """Messages under routing keys that no pattern knows."""
+        """Messages whose routing key matches no pattern."""
         self.unreadable = 0
-        """Messages that made no sense."""
+        """Messages that cannot be read."""
         self.failed = 0
-        """Messages that the listener could not take."""
+        """Messages on which the listener failed."""
 
     async def start(self) -> None:
         """Connect, and stay connected until `stop`; returns at once."""
@@ -107,36 +107,36 @@ class Bus:
         self._task = asyncio.get_running_loop().create_task(keeping)
 
     async def stop(self) -> None:
-        """Disconnect, after the broker has been told what is acknowledged; nothing is heard from now on."""
+        """Disconnect after the last acknowledgements are sent; no messages follow."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
 
     def acknowledge(self, deliveries: Iterable[int]) -> None:
-        """Let the broker forget messages; those of an earlier connection come again whatever is said."""
+        """Acknowledge messages to the broker; those of an earlier connection are delivered again anyway."""
         if self._connection is not None:
             self._connection.acknowledge(deliveries)
 
     async def send(
         self, serial: str, command_id: int, ticks: int, expires_ms: int, arguments: Sequence[str]
     ) -> None:
-        """Give a command to the broker, and wait until it has it.
+        """Publish a command and wait until the broker confirms it.
 
         Args:
-            serial: of the charger.
-            command_id: its number, see `vocabulary.CommandId`.
-            ticks: names the command.
-            expires_ms: from when on it must not be carried out any more, in UTC milliseconds.
+            serial: the serial of the charger.
+            command_id: the number of the command, see `vocabulary.CommandId`.
+            ticks: the ticks that identify the command.
+            expires_ms: when the command expires, in UTC milliseconds.
             arguments: in their order, as text.
 
         Raises:
-            NotSent: it was certainly not given.
-            NoAnswer: nobody knows.
+            NotSent: it was certainly not published.
+            NoAnswer: the outcome is unknown.
         """
         left_ms = int((expires_ms - self._clock.now().utc_ms) / self._clock.speed)
         if left_ms <= 0:
-            raise NotSent("it is too late for this command")
+            raise NotSent("the command has expired")
         if self._connection is None or self._opened_at is None:
             raise NotSent(f"the broker is not connected: {self.disconnect_reason}")
         key = command_key(self._command_key, serial, command_id, ticks)
@@ -148,14 +148,14 @@ class Bus:
         """Hold one connection until its end."""
         reason, not_before_s = await self._run_connection()
         if self.disconnect_reason != reason:
-            _log.info("the broker is not connected", reason=reason)
+            _log.info("broker disconnected, reconnecting", reason=reason)
         opened_at, self._opened_at, self.disconnect_reason = self._opened_at, None, reason
         if opened_at is not None and self._task is not None:
             self._listener.connection_lost(reason)
         return Ended(reason, opened_at, not_before_s)
 
     async def _run_connection(self) -> tuple[str, float]:
-        """Return why the connection ended, and before when there must not be another."""
+        """Return why the connection ended, and the earliest time for the next one."""
         try:
             if self._broker_info is None:
                 self._broker_info = await self._fetch_broker_info()
@@ -179,10 +179,10 @@ class Bus:
         except Refused as error:
             return f"this account has no message bus, as an integration account has ({error})", -math.inf
         except CallFailedError as error:
-            return f"the way to the broker is not known: {error}", -math.inf
+            return f"the broker's address is not known: {error}", -math.inf
         except Exception as error:  # noqa: BLE001 - a bus that is not opened again loses every charger
-            _log.exception("the bus failed in a way that was not thought of")
-            return f"the bus failed: {type(error).__name__}", -math.inf
+            _log.exception("message bus failed unexpectedly, reconnecting")
+            return f"the message bus failed: {type(error).__name__}", -math.inf
         raise AssertionError("a connection has ended without a reason")
 
     async def _fetch_broker_info(self) -> BrokerInfo:
@@ -192,19 +192,19 @@ class Bus:
         try:
             return msgspec.json.decode(answer.body, type=BrokerInfo)
         except msgspec.MsgspecError as error:
-            raise CallFailedError(f"the answer makes no sense ({error})") from None
+            raise CallFailedError(f"its answer cannot be read ({error})") from None
 
     def _opened(self) -> None:
         if self._task is None:
             return
-        _log.info("the broker is connected")
+        _log.info("broker connected")
         self._opened_at, self.disconnect_reason = asyncio.get_running_loop().time(), ""
         self._listener.connection_opened()
 
-    # --- what is heard ---------------------------------------------------------------------------
+    # --- messages --------------------------------------------------------------------------------
 
     def _message_received(self, key: str, body: bytes, delivery: int, redelivered: bool) -> bool:
-        """Take a message; return whether nobody needs it any more."""
+        """Take a message; return whether it can be acknowledged at once."""
         if self._task is None:
             return False
         try:
@@ -212,13 +212,13 @@ class Bus:
         except LookupError:
             self.unknown += 1
             if self.unknown == 1:
-                _log.warning("a routing key on the bus is not known; the rest is counted", key=key[:100])
+                _log.warning("unknown routing key; further ones are only counted", key=key[:100])
             return True
         except ValueError as error:
             self.unreadable += 1
             if self.unreadable == 1:
                 _log.warning(
-                    "a message on the bus makes no sense; the rest is counted",
+                    "unreadable message; further ones are only counted",
                     key=key[:100],
                     error=str(error)[:200],
                 )
@@ -231,9 +231,9 @@ class Bus:
                     self._listener.observation_received(said)
                 case Response():
                     self._listener.response_received(said)
-        except Exception:  # noqa: BLE001 - the listener's own mistake
+        except Exception:  # noqa: BLE001 - a bug of the listener must not end the connection
             self.failed += 1
-            _log.exception("a message of the bus was not taken", key=key[:100], again=redelivered)
-            # It stays at the broker, and comes once more after a reconnect; then it is set aside.
+            _log.exception("message processing failed", key=key[:100], redelivered=redelivered)
+            # The broker delivers it once more after a reconnect; if it fails again, it is dropped.
             return redelivered
         return said is None

@@ -1,7 +1,7 @@
 """One connection to an operator's broker, from its opening to its end.
 
-`aio-pika` connects and publishes. Messages are taken from the channel of `aiormq` beneath it, which is a
-third cheaper than its own way of wrapping every one of them.
+`aio-pika` connects and publishes. Messages are read from the `aiormq` channel beneath it, which costs a third
+less than `aio-pika`'s wrapper around each of them.
 """
 
 import asyncio
@@ -38,13 +38,13 @@ FLUSH_S: Final = 0.02
 """Real seconds for which acknowledgements are collected."""
 HEARTBEAT_S: Final = 60
 
-# What they have to say is said again by `Bus`, once and with what belongs to it.
+# `Bus` logs the same events, once and with their context.
 for _name in ("aiormq", "aio_pika"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 class BrokerInfo(Struct, frozen=True, rename="camel"):
-    """The way to a broker, as the cloud tells it."""
+    """A broker's address, credentials and queue, as the cloud returns them."""
 
     server: str
     port: int
@@ -63,11 +63,11 @@ class BrokerInfo(Struct, frozen=True, rename="camel"):
 
 
 class BrokerLostError(Exception):
-    """The connection was not made, or it has ended.
+    """The connection failed to open, or it has ended.
 
     Args:
-        reason: why, for an operator.
-        info_rejected: another way has to be asked for: the broker refuses this one.
+        reason: the reason, for an operator.
+        info_rejected: the broker refuses this address or these credentials: they have to be fetched again.
     """
 
     def __init__(self, reason: str, *, info_rejected: bool = False) -> None:
@@ -76,8 +76,8 @@ class BrokerLostError(Exception):
 
 
 MessageHandler = Callable[[str, bytes, int, bool], bool]
-"""Takes a message: routing key, body, number of the delivery, and whether it was delivered before. Returns
-whether nobody needs it any more."""
+"""Handles a message: routing key, body, number of the delivery, and whether it was delivered before. Returns
+whether it can be acknowledged at once."""
 
 
 class BusConnection:
@@ -85,10 +85,10 @@ class BusConnection:
 
     Args:
         broker: its address, credentials and queue.
-        base: is not below any delivery's number of an earlier connection.
-        prefetch: messages on their way at most.
-        opened: is called when messages may be sent, before the first is taken.
-        take: takes messages.
+        base: the highest number of a delivery of an earlier connection.
+        prefetch: the most messages that are not acknowledged yet.
+        opened: is called when the connection is open, before the first message.
+        take: handles messages.
     """
 
     def __init__(
@@ -127,17 +127,17 @@ class BusConnection:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            # Not ours: `aiormq` cancels what waits in it when the connection breaks.
-            raise BrokerLostError("the broker has hung up") from None
+            # Not our cancellation: `aiormq` cancels its waiters when the connection breaks.
+            raise BrokerLostError("connection closed by the broker") from None
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-            raise _broker_lost(error, "the broker has hung up") from None
+            raise _broker_lost(error, "connection closed by the broker") from None
         finally:
             self._ended = True
             self._connection = None
             await _close(connection)
 
     def acknowledge(self, deliveries: Iterable[int]) -> None:
-        """Have the broker forget these messages, soon; those of earlier connections are passed over."""
+        """Acknowledge these messages soon; those of earlier connections are skipped."""
         now_s = asyncio.get_running_loop().time()
         for number in deliveries:
             self._deliveries.acknowledge(number, now_s)
@@ -145,11 +145,11 @@ class BusConnection:
             self._something_due.set()
 
     async def publish(self, key: str, body: bytes, expires_in_ms: int) -> None:
-        """Have the broker take a command.
+        """Publish a command.
 
         Raises:
-            NotSent: it has certainly not taken it.
-            NoAnswer: nobody knows.
+            NotSent: it was certainly not published.
+            NoAnswer: the outcome is unknown.
         """
         expiration_s = min(expires_in_ms, LONGEST_TTL_MS) / 1000
         message = aio_pika.Message(body, content_type="application/json", expiration=expiration_s)
@@ -157,7 +157,7 @@ class BusConnection:
         self._published += 1
         mine, alone = self._published, self._unconfirmed == 0
         self._unconfirmed += 1
-        # In a task of its own: when a channel closes, `aiormq` cancels whoever waits in it.
+        # In a task of its own: when a channel closes, `aiormq` cancels its waiters.
         publishing = asyncio.ensure_future(exchange.publish(message, key, mandatory=True))
         publishing.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
@@ -170,7 +170,7 @@ class BusConnection:
         _raise_outcome(publishing.exception(), alone=alone and self._published == mine)
 
     async def _exchange(self) -> aio_pika.abc.AbstractExchange:
-        """Return where commands go; on a channel of its own, for one that is refused closes its channel.
+        """Return the exchange for commands, on a channel of its own: a refused command closes its channel.
 
         Raises:
             NotSent: there is no channel.
@@ -186,7 +186,7 @@ class BusConnection:
             except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
                 raise NotSent(f"the broker opens no channel for commands: {_text(error)}") from None
 
-    # --- the conversation --------------------------------------------------------------------------
+    # --- connecting and consuming ------------------------------------------------------------------
 
     async def _connect(self) -> aio_pika.abc.AbstractConnection:
         broker = self._broker_info
@@ -201,9 +201,9 @@ class BusConnection:
                 heartbeat=HEARTBEAT_S,
             )
         except ValueError:
-            raise BrokerLostError("the way to the broker makes no sense", info_rejected=True) from None
-        # Not `aio_pika.connect`: where that fails, it leaves a connection to the garbage collector, which
-        # closes it in whatever thread it happens to run.
+            raise BrokerLostError("the broker's address is invalid", info_rejected=True) from None
+        # Not `aio_pika.connect`: if it fails, it leaves a connection to the garbage collector, which closes
+        # it in any thread.
         connection = aio_pika.Connection(url)
         try:
             await connection.connect(timeout=CONNECT_S)
@@ -239,7 +239,7 @@ class BusConnection:
         finally:
             flushing.cancel()
         if cancelled.done():
-            raise BrokerLostError("the broker has taken the queue away", info_rejected=True)
+            raise BrokerLostError("the broker has deleted the queue", info_rejected=True)
         for end in ends:
             if end.done():
                 end.result()
@@ -274,13 +274,13 @@ class BusConnection:
                     await channel.basic_ack(tag, multiple=up_to, wait=False)
 
     async def _flush_all(self, channel: aiormq.abc.AbstractChannel) -> None:
-        """What is safe need not come again after a restart."""
+        """Send the remaining acknowledgements, so that their messages are not delivered again."""
         try:
             async with asyncio.timeout(CLOSE_S):
                 for tag, up_to in self._deliveries.due(0.0, all_of_it=True):
                     await channel.basic_ack(tag, multiple=up_to, wait=True)
         except (AMQPError, OSError, TimeoutError, RuntimeError):
-            return  # it comes again, and is recognized
+            return  # they are delivered again, and recognized
 
 
 async def _close(connection: aio_pika.abc.AbstractConnection) -> None:
@@ -288,7 +288,7 @@ async def _close(connection: aio_pika.abc.AbstractConnection) -> None:
         async with asyncio.timeout(CLOSE_S):
             await connection.close()
     except (AMQPError, OSError, TimeoutError, RuntimeError):
-        return  # it is closed enough
+        return  # the broker closes its side after a time-out
 
 
 def _broker_lost(error: Exception, what: str) -> BrokerLostError:
@@ -305,26 +305,26 @@ def _broker_lost(error: Exception, what: str) -> BrokerLostError:
 
 def _text(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
-        return "it takes too long"
+        return "timed out"
     return f"{type(error).__name__}: {error}"[:DETAIL_LIMIT]
 
 
 def _raise_outcome(error: BaseException | None, *, alone: bool) -> None:
-    """Say what is certain of a command that was published.
+    """Raise what is certain about a command that was published.
 
     Args:
-        error: how that failed.
-        alone: no other command was on its way meanwhile. A channel that is closed because of one takes all
-            of them along, and those before it may have been taken.
+        error: the error of publishing, if any.
+        alone: no other command was in flight. A channel that is closed because of one command fails all of
+            them, and the earlier ones may have been published.
     """
     match error:
         case None:
             return
         case PublishError():
-            raise NotSent("the broker knows of nobody who takes this command")
+            raise NotSent("the broker has no route for this command")
         case ChannelNotFoundEntity() | ChannelAccessRefused() if alone:
-            raise NotSent(f"the broker takes no commands: {_text(error)}")
+            raise NotSent(f"the broker refuses commands: {_text(error)}")
         case ChannelInvalidStateError() | ValueError():
-            raise NotSent(f"the command did not leave: {_text(error)}")
+            raise NotSent(f"the command was not sent: {_text(error)}")
         case _:
             raise NoAnswer(f"the broker has not confirmed the command: {_text(error)}")

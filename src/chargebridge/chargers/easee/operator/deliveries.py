@@ -1,22 +1,22 @@
-"""Which messages of the bus are on their way to the disk, and how the broker learns which have arrived. Pure.
+"""Tracks the unacknowledged messages of the bus, and batches their acknowledgements. Pure.
 
-Messages are acknowledged in almost the order they came in, thousands a second. The broker takes "all up to
-this one", so nearly everything goes out that way; what overtook a slower message waits a moment for it, and
-only then goes out by itself.
+Messages are acknowledged in almost the order of their arrival, thousands a second. AMQP can acknowledge "all
+up to this tag", so nearly all go out that way; a message that overtook a slower one waits up to `HOLD_S` for
+it, then it is acknowledged by itself.
 """
 
 from typing import Final
 
 HOLD_S: Final = 1.0
-"""How long an acknowledgement waits for those before it, in real seconds."""
+"""Real seconds for which an acknowledgement waits for earlier ones."""
 
 
 class Deliveries:
     """The deliveries of one connection.
 
     Args:
-        base: is below all their numbers, and not below any of an earlier connection.
-        prefetch: after so many that it knows nothing of, the broker sends no more.
+        base: the highest number of an earlier connection; all numbers here are above it.
+        prefetch: the number of unacknowledged messages at which the broker stops sending.
     """
 
     def __init__(self, base: int, prefetch: int) -> None:
@@ -24,9 +24,9 @@ class Deliveries:
         self._hold_at_most = prefetch // 4
         self._last_tag = 0
         self._open: dict[int, None] = {}
-        """Tags that nobody has acknowledged, in order."""
+        """Unacknowledged tags, in order."""
         self._done: dict[int, float] = {}
-        """Tags that the broker is to be told of, and since when."""
+        """Tags whose acknowledgement is still to be sent, and since when."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -37,16 +37,16 @@ class Deliveries:
         return self._base + self._last_tag
 
     def arrived(self, tag: int) -> int:
-        """Return the number of a message that came under this delivery tag."""
+        """Return the number of a message that arrived with this delivery tag."""
         self._last_tag = tag
         self._open[tag] = None
         return self._base + tag
 
     def acknowledge(self, number: int, now_s: float) -> bool:
-        """Note that a message is safe; return whether that is news.
+        """Queue the acknowledgement of a message; return False for a duplicate or an earlier connection.
 
         Args:
-            number: of the delivery; of an earlier connection, it is no news.
+            number: the number of the delivery.
             now_s: the present, in monotonic seconds.
         """
         tag = number - self._base
@@ -57,22 +57,22 @@ class Deliveries:
         return True
 
     def due(self, now_s: float, *, all_of_it: bool = False) -> list[tuple[int, bool]]:
-        """Return what the broker is to be told now: tags, and whether all up to a tag are meant.
+        """Return the acknowledgements to send now: tags, and whether all up to a tag are meant.
 
         Args:
             now_s: the present, in monotonic seconds.
-            all_of_it: nothing is to wait any longer.
+            all_of_it: nothing waits any longer.
         """
         acknowledgements: list[tuple[int, bool]] = []
         first_open = next(iter(self._open), self._last_tag + 1)
         below = [tag for tag in self._done if tag < first_open]
         if below:
-            # The highest of them, for the broker must still know it.
+            # The highest of them: the broker refuses a tag that it does not know any more.
             acknowledgements.append((max(below), True))
             for tag in below:
                 del self._done[tag]
         for tag, since_s in list(self._done.items()):
-            # Not at the price of having the broker wait.
+            # Unless so many wait that the broker would stop sending.
             if now_s - since_s < HOLD_S and len(self._done) <= self._hold_at_most and not all_of_it:
                 break
             acknowledgements.append((tag, False))
@@ -81,5 +81,5 @@ class Deliveries:
 
     @property
     def waiting(self) -> bool:
-        """Whether the broker is still to be told of something."""
+        """Whether acknowledgements are still to be sent."""
         return bool(self._done)

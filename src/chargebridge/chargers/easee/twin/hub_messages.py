@@ -34,7 +34,7 @@ class Closing(Struct, frozen=True):
 class Unreadable(Struct, frozen=True):
     """A message that makes no sense to us."""
 
-    why: str
+    reason: str
 
 
 HubMessage = Update | Response | Refusal | Closing | Unreadable
