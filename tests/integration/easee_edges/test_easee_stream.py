@@ -297,7 +297,7 @@ async def test_a_connection_that_breaks_is_made_again(stage):
 async def test_a_stream_that_says_nothing_at_all_is_dead(stage, loop):
     async with stage:
         await stage.open(times=HubTimes(open_s=5, silence_s=0.3))
-        assert await stage.ears.hears_of_loss() == "the stream said nothing for 0.3 s"
+        assert await stage.ears.hears_of_loss() == "the stream was silent for 0.3 s"
         await stage.hub.peer(2)
 
 
@@ -396,7 +396,7 @@ async def test_a_429_to_the_negotiation_keeps_everything_quiet(stage):
         stream = await stage.open()
         await stage.cloud.is_asked(HUB + "/negotiate")
         await asyncio.sleep(0.3)
-        assert "quiet" in stream.disconnect_reason
+        assert "throttled" in stream.disconnect_reason
         assert stage.cloud.count(HUB + "/negotiate") == 1
 
 
@@ -406,7 +406,7 @@ async def test_a_429_to_the_upgrade_keeps_everything_quiet(stage, site):
         stream = await stage.open()
         await stage.cloud.is_asked(HUB)
         await asyncio.sleep(0.3)
-        assert stream.disconnect_reason == "the stream is refused: HTTP 429"
+        assert stream.disconnect_reason == "the stream was refused: HTTP 429"
         assert stage.cloud.count(HUB) == 1
         assert stage.account._pacer.budget.breaker.throttled_until_s == pytest.approx(5050, abs=0.1)
 

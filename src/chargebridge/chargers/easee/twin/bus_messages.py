@@ -1,7 +1,7 @@
-"""What is said on an operator's bus: routing keys and bodies. Pure.
+"""The messages on an operator's bus: routing keys and bodies. Pure.
 
-Queue, exchange and the commands' bodies are documented. Routing keys and the other bodies are those of the
-Masterloop platform, whose names and numbers the bus has; that is inferred, so the keys are settings.
+Queue, exchange and the bodies of commands are documented. Routing keys and the other bodies are inferred:
+they are those of the Masterloop platform, whose names and numbers the bus uses. So the keys are settings.
 """
 
 import re
@@ -16,7 +16,7 @@ from chargebridge.chargers.easee.twin.vocabulary import RoutingKey
 from chargebridge.chargers.easee.twin.wire import Response, Update
 
 BODY_LIMIT: Final = 64 * 1024
-"""Bytes of the longest body that is read."""
+"""The most bytes of a body."""
 COMMENT_LIMIT: Final = 500
 
 _PARTS: Final = {
@@ -27,7 +27,7 @@ _PARTS: Final = {
 
 
 class Patterns(Struct, frozen=True):
-    """How routing keys are put together, from `{serial}`, `{id}` and `{ticks}`."""
+    """The patterns of routing keys, with `{serial}`, `{id}` and `{ticks}`."""
 
     observation: str = RoutingKey.OBSERVATION.value
     command: str = RoutingKey.COMMAND.value
@@ -65,13 +65,13 @@ _text: Final = msgspec.json.Decoder(str)
 
 
 class MessageReader:
-    """Reads messages by their routing keys.
+    """Parses messages by their routing keys.
 
     Args:
-        patterns: of the keys.
+        patterns: the patterns of the keys.
 
     Raises:
-        ValueError: a pattern lacks a part without which it says nothing.
+        ValueError: a pattern lacks a required part.
     """
 
     def __init__(self, patterns: Patterns) -> None:
@@ -81,11 +81,11 @@ class MessageReader:
         _compiled(patterns.command, "serial", "id")
 
     def read(self, key: str, body: bytes, delivery: int) -> Update | Response | None:
-        """Return what a message says; None for a sign of life.
+        """Return the content of a message; None for a pulse.
 
         Raises:
-            LookupError: its key is none of those that are known.
-            ValueError: its body makes no sense.
+            LookupError: its key matches no pattern.
+            ValueError: its body cannot be read.
         """
         # Nearly all are observations.
         if found := self._observation.fullmatch(key):
@@ -106,12 +106,12 @@ def command_body(command: int, ticks: int, expires_ms: int, arguments: Sequence[
     """Return the body of a command.
 
     Args:
-        command: its number.
-        ticks: when it is given; also names it.
-        expires_ms: from when on it must not be carried out any more, in UTC milliseconds.
-        arguments: in their order, as text.
+        command: the number of the command.
+        ticks: its time, which also identifies it.
+        expires_ms: when it expires, in UTC milliseconds.
+        arguments: its arguments in order, as text.
     """
-    # Seven decimals are what a tick is: its last four digits follow the milliseconds.
+    # A tick is the seventh decimal of a second: its last four digits follow the milliseconds.
     timestamp = f"{format_time(utc_ms_of_ticks(ticks))[:-5]}{ticks % 10_000:04}Z"
     numbered = tuple(_Argument(number, value) for number, value in enumerate(arguments, start=1))
     return msgspec.json.encode(_Command(command, timestamp, format_time(expires_ms), numbered))
@@ -131,7 +131,7 @@ def _read_observation(serial: str, id: int, body: bytes, delivery: int) -> Updat
     read = _decoded(_observation, body)
     value = bytes(read.value)
     try:
-        # Text, whatever its type; if it is none after all, it is taken as it is written.
+        # Text for every type; a JSON value that is not a string is taken as it is written.
         text = _text.decode(value) if value.startswith(b'"') else value.decode()
     except msgspec.MsgspecError as error:
         raise ValueError(str(error)) from None

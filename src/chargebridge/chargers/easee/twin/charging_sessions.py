@@ -1,8 +1,8 @@
-"""Sessions as Easee tells them: a start record (223), an end record (129), and what was never told.
+"""Sessions from their start records (223) and end records (129), and the rebuilding of missed ones.
 
-Ids rise for each charger, so a session is known by its id whatever order its records come in. Where energy
-lies between two sessions that are known, and ids are missing there, sessions were missed: that is a gap,
-which a late record fills, or after a while the cloud's own list of sessions (`rebuild`).
+Session ids rise for each charger, so a session is recognized by its id in whatever order the records arrive.
+If ids are missing between two sessions, and energy was used between them, sessions were missed: this is a
+gap. A late record fills it, or after a while the cloud's own list of sessions (`rebuild`).
 """
 
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER
 from chargebridge.chargers.model import ChargerEvent, SessionEnd, SessionEnded, SessionStarted
 
 AUTHORIZED_MS: Final = 15 * 60_000
-"""How long a token that was let charge may be the one that a session without a token began with."""
+"""How long before or after a session's start without a token an authorization counts for it."""
 
 _start_decoder = msgspec.json.Decoder(SessionStart)
 _record_decoder = msgspec.json.Decoder(SessionRecord)
 
 
 class ListedSession(NamedTuple):
-    """A session of the cloud's own list, which knows neither ids of the charger nor tokens."""
+    """A session of the cloud's own list, which has neither the charger's session ids nor tokens."""
 
     started_ms: int
     ended_ms: int
@@ -46,17 +46,17 @@ class ListedSession(NamedTuple):
 def started(
     record: TwinRecord, text: str, now_ms: int, *, authorization_required: bool, ours: bool = True
 ) -> list[ChargerEvent]:
-    """Take the start record of a session.
+    """Apply the start record of a session; return the events that follow.
 
     Args:
-        record: of the charger; it is changed in place.
-        text: observation 223.
+        record: the state of the charger; it is changed in place.
+        text: the value of observation 223.
         now_ms: UTC, by our clock.
         authorization_required: False: a car that is plugged in charges without a token.
-        ours: False: it is what was before we first heard of the charger.
+        ours: False for a replay of the time before the first contact.
 
     Raises:
-        ValueError: it cannot be read (`msgspec.MsgspecError` is one); nothing has changed.
+        ValueError: it cannot be read (`msgspec.MsgspecError` is one); nothing was changed.
     """
     start = _start_decoder.decode(text)
     started_ms, start_uwh = parse_time(start.start), uwh_of_kwh(start.meter_value)
@@ -64,12 +64,12 @@ def started(
     newest = record.ended.id if record.ended is not None else 0
     running = record.running
     if number <= newest or number in record.reported or (running is not None and number < running.id):
-        return []  # it is over: its end tells all of it
+        return []  # it has ended: its end record contains all of it
     events = settle(record)
     tag = _tag(start.auth, start.auth_reason)
     if tag is None and start.auth and _is_fresh(record.authorized, started_ms):
         assert record.authorized is not None
-        tag = record.authorized.tag  # it was us who had that user let it charge
+        tag = record.authorized.tag  # that user of Easee's is our remote start
     if running is None or running.id != number:
         _detect_gap(record, number, started_ms, wh_of_uwh(start_uwh), now_ms)
         running = record.running = Running(number, started_ms, start_uwh, tag, ours=ours)
@@ -81,7 +81,7 @@ def started(
 
 
 def report_start(record: TwinRecord) -> list[ChargerEvent]:
-    """Tell of the running session's start, once it is known that it may charge."""
+    """Report the start of the running session, as soon as it is authorized."""
     running = record.running
     if running is None or running.reported or not running.ours:
         return []
@@ -90,8 +90,8 @@ def report_start(record: TwinRecord) -> list[ChargerEvent]:
         assert record.authorized is not None
         tag = record.authorized.tag
     record.running = msgspec.structs.replace(running, reported=True, tag=tag)
-    record.authorized = None  # whoever comes next is somebody else
-    # The charger's own record counts, even where a stray value went above it or its meter was replaced.
+    record.authorized = None  # it does not count for the next session
+    # The charger's own record counts, even after a stray value above it or a new meter.
     register_wh = wh_of_uwh(running.start_uwh)
     record.register_wh, record.register_ms, record.shown_uwh = register_wh, running.started_ms, 0
     return [SessionStarted(at_ms=running.started_ms, session=running.id, id_tag=tag, register_wh=register_wh)]
@@ -100,9 +100,9 @@ def report_start(record: TwinRecord) -> list[ChargerEvent]:
 def ended(
     record: TwinRecord, text: str, now_ms: int, *, authorization_required: bool, ours: bool = True
 ) -> list[ChargerEvent]:
-    """Take the end record of a session; arguments and errors as those of `started`.
+    """Apply the end record of a session; arguments and errors as of `started`.
 
-    The end of the session that runs is held until `settle`: what follows shows why it ended.
+    The end of the running session is pending until `settle`: the next observations show its reason.
     """
     end = _record_decoder.decode(text)
     started_ms, stopped_ms = parse_time(end.start), parse_time(end.stop)
@@ -128,7 +128,7 @@ def ended(
     _mark_reported(record, number)
     unauthorized = authorization_required and not end.auth and not (running is not None and running.reported)
     if not ours or (unauthorized and tag is None and stop_wh == start_wh):
-        return events  # before our time, or a car that was plugged in and never let charge
+        return events  # before the first contact, or a car that was plugged in and never authorized
     whole = SessionEnded(
         at_ms=stopped_ms,
         session=number,
@@ -148,16 +148,15 @@ def ended(
 
 
 def settle(record: TwinRecord, reason: SessionEnd = SessionEnd.OTHER) -> list[ChargerEvent]:
-    """Tell of an end that was held, with the reason that has shown."""
+    """Report the pending end of a session, with its reason."""
     held, record.pending_end = record.pending_end, None
     return [] if held is None else [msgspec.structs.replace(held, reason=reason)]
 
 
 def _number(record: TwinRecord, session: int, started_ms: int) -> int:
-    """Return the number of a session, which only rises, whatever becomes of the charger's own ids.
+    """Return the number of a session, which always rises, even if the charger's own ids start again.
 
-    A session that began after the newest known one had ended and has no higher id shows that the charger
-    counts anew.
+    They have started again if a session began after the end of the newest one and has no higher id.
     """
     number, last = session, record.ended
     if started_ms >= record.counts_anew_ms:
@@ -169,7 +168,7 @@ def _number(record: TwinRecord, session: int, started_ms: int) -> int:
 
 
 def _tag(auth: str | None, auth_reason: int | str | None) -> str | None:
-    """Return the token of a session; None: it carries none, or a user of Easee's instead."""
+    """Return the token of a session; None if it has none, or a user of Easee's instead."""
     return auth if auth and str(auth_reason) != str(AUTH_REASON_USER) else None
 
 
@@ -181,11 +180,11 @@ def _mark_reported(record: TwinRecord, session: int) -> None:
     record.reported = sorted({*record.reported, session})[-ENDS_REMEMBERED:]
 
 
-# --- what was never told ----------------------------------------------------------------------------
+# --- missed sessions --------------------------------------------------------------------------------
 
 
 def _detect_gap(record: TwinRecord, session: int, started_ms: int, start_wh: int, now_ms: int) -> None:
-    """See whether the ends of sessions were missed between the newest one that is known and this one."""
+    """Record a gap if sessions were missed between the newest known one and this one."""
     last, running = record.ended, record.running
     if running is not None and running.id < session:
         from_wh = wh_of_uwh(running.start_uwh)
@@ -203,7 +202,7 @@ def _detect_gap(record: TwinRecord, session: int, started_ms: int, start_wh: int
 def _fill_gap(
     record: TwinRecord, session: int, started_ms: int, stopped_ms: int, start_wh: int, stop_wh: int
 ) -> None:
-    """A late record has come: what is missing around it is missing still."""
+    """Narrow a gap by a late record; the sessions around it are still missing."""
     gaps: list[Gap] = []
     for gap in record.gaps:
         if not gap.after_id < session < gap.before_id:
@@ -223,13 +222,13 @@ def _fill_gap(
 
 
 def rebuild(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: str) -> list[ChargerEvent]:
-    """Tell of missed sessions as well as the cloud's list and the register know them; the Wh match exactly.
+    """Return the missed sessions of a gap, from the cloud's list and the register; their Wh are exact.
 
     Args:
-        record: of the charger; the gap is closed in it.
-        gap: what is missing.
-        listed: the cloud's sessions of that time, in any order; none of them is needed.
-        tag: what these sessions carry, as nobody knows their tokens.
+        record: the state of the charger; the gap is removed from it.
+        gap: the gap.
+        listed: the cloud's sessions of that time, in any order; it may be empty.
+        tag: the idTag of these sessions, as their tokens are unknown.
     """
     record.gaps = [one for one in record.gaps if one != gap]
     within = sorted(
@@ -244,7 +243,7 @@ def rebuild(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: 
     for number, (session, one) in enumerate(zip(ids, within, strict=False), 1):
         start_ms = min(max(one.started_ms, at_ms), gap.to_ms)
         stop_ms = min(max(one.ended_ms, start_ms), gap.to_ms)
-        # The last one takes what the list does not know of, so that no Wh is lost or told twice.
+        # The last one takes the energy that the list lacks, so that no Wh is lost or reported twice.
         stop_wh = gap.to_wh if number == len(within) else min(at_wh + one.energy_wh, gap.to_wh)
         if stop_wh > at_wh or (gap.begun and number == 1):
             reported.append(
@@ -261,6 +260,6 @@ def rebuild(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: 
             )
         at_wh, at_ms = stop_wh, stop_ms
     for session in ids[-ENDS_REMEMBERED:]:
-        # What comes late of any of them is told already, whichever it was put together with.
+        # A late record of any of them is a repeat, whichever session it was merged into.
         _mark_reported(record, session)
     return reported

@@ -1,7 +1,7 @@
-"""What a command to a charger becomes at Easee: calls of its REST API, or commands on the operator's bus.
+"""Translates commands to a charger into calls of Easee's REST API, or commands on the operator's bus.
 
-Where nothing is documented that would do what is asked, it is refused; the capabilities (`twin.CAPABILITIES`)
-say beforehand what that is.
+A command without a documented counterpart is impossible; the capabilities (`twin.CAPABILITIES`) exclude it
+beforehand.
 """
 
 from collections.abc import Sequence
@@ -32,15 +32,15 @@ from chargebridge.chargers.model import (
 _MINUTE_MS: Final = 60_000
 _LONGEST_MINUTES: Final = 7 * 24 * 60
 _DEAUTHORIZED_STATUS: Final = "0"
-"""The second argument of `DEAUTHORIZE_CHARGING`. Nothing is documented; inferred."""
+"""The second argument of `DEAUTHORIZE_CHARGING`. Inferred: it is not documented."""
 
 
 class NotPossibleError(Exception):
-    """There is no command at Easee that would do this; the text says what."""
+    """Easee has no command for this; the text says for what."""
 
 
 class RestCall(Struct, frozen=True):
-    """A request to the REST API. A `DELETE` of what is not there is done."""
+    """A request to the REST API. A `DELETE` that finds nothing counts as done."""
 
     method: str
     path: str
@@ -60,17 +60,17 @@ Step = RestCall | BusCommand
 def steps_for(
     command: ChargerCommand, twin: Twin, now_ms: int, *, bus: bool, authorize_status: int
 ) -> Sequence[Step]:
-    """Return what has to be done for a command, in order; nothing if it is so already.
+    """Return the steps of a command, in order; none if its result is in effect already.
 
     Args:
-        command: what is asked.
-        twin: of the charger; it may decide what does it.
+        command: the command.
+        twin: the twin of the charger; its state decides about the steps.
         now_ms: UTC.
-        bus: whether commands can go by the operator's bus.
+        bus: whether commands can be sent by the operator's bus.
         authorize_status: the second argument of `AUTHORIZE_CHARGING`.
 
     Raises:
-        NotPossibleError: nothing does it.
+        NotPossibleError: Easee has no command for it.
     """
     running = twin.record.running
     match command:
@@ -81,7 +81,7 @@ def steps_for(
                 ),
             )
         case Authorize(id_tag=tag):
-            # Whoever is refused must not end the session of somebody else.
+            # A refused token must not end the session of another one.
             refuses = bus and running is None
             return (_deauthorize(tag),) if refuses else ()
         case Withdraw():
@@ -94,7 +94,7 @@ def steps_for(
             if running is None or running.id != session:
                 return ()
             if not twin.authorization_required:
-                # Stopping does nothing where nobody had to be authorized.
+                # Stopping has no effect where no authorization is required.
                 if twin.dynamic_current_a == 0:
                     return ()
                 return (
@@ -114,7 +114,7 @@ def steps_for(
         case StorePlan(plan=plan):
             body = None if plan is None else weekly_plan(plan, now_ms)
             if body is None:
-                raise NotPossibleError("the cloud keeps weekly plans in whole minutes only")
+                raise NotPossibleError("the cloud stores only weekly plans in whole minutes")
             return (RestCall("POST", f"{_charger(twin)}/weekly_charge_plan", body),)
         case Configure():
             changed = {name: value for name, (value, kept) in _wanted(command, twin).items() if value != kept}
@@ -122,23 +122,23 @@ def steps_for(
         case OverrideSchedule():
             return (_command(twin, "override_schedule"),)
         case Unlock():
-            raise NotPossibleError("no command is documented that unlocks a cable")
+            raise NotPossibleError("Easee documents no command that unlocks a cable")
         case KeepList():
-            raise NotPossibleError("no command is documented that stores a local list")
+            raise NotPossibleError("Easee documents no command that stores a local list")
         case ClearCache():
-            raise NotPossibleError("no command is documented that clears a charger's cache")
+            raise NotPossibleError("Easee documents no command that clears a charger's cache")
 
 
 def limit_in_amperes(command: SetLimit, twin: Twin) -> int:
-    """Return a limit as Easee takes it: whole amperes, cut down; without one, what the charger can offer."""
+    """Return a limit in whole amperes, rounded down; without a limit, the charger's maximum current."""
     running, max_a = twin.record.running, twin.info.max_current_a
     if running is not None and running.id == twin.record.ending and not twin.authorization_required:
-        return 0  # it was stopped by a pause, and stays so
+        return 0  # it was ended by a pause, and stays paused
     return max_a if command.limit_ma is None else min(command.limit_ma // 1000, max_a)
 
 
 def confirmed_by_observations(command: ChargerCommand, twin: Twin, since_ms: int) -> bool:
-    """Whether the charger itself has shown since then that it has done what was asked."""
+    """Whether an observation since then shows the result of a command."""
     seen = twin.record.seen
     match command:
         case SetLimit():
@@ -172,7 +172,7 @@ def _limit(command: SetLimit, twin: Twin, now_ms: int, *, bus: bool) -> Step:
 
 
 def _wanted(command: Configure, twin: Twin) -> dict[str, tuple[bool, bool | None]]:
-    """Return each setting as it is wanted, and as the charger says that it is."""
+    """Return each setting as it is wanted and as the charger reports it."""
     return {
         "authorizationRequired": (
             command.authorization_required,

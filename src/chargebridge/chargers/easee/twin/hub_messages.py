@@ -1,4 +1,4 @@
-"""What a SignalR hub says, read: pure, and nothing in it is worth a connection."""
+"""The messages of a SignalR hub. Pure; an unreadable message does not end the connection."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -10,7 +10,7 @@ from chargebridge.chargers.easee.twin.ticks import parse_time
 from chargebridge.chargers.easee.twin.wire import Response, Update
 
 SEPARATOR: Final = "\x1e"
-"""Ends every message."""
+"""The end of every message."""
 COMMENT_LIMIT: Final = 500
 
 _INVOCATION: Final = 1
@@ -32,7 +32,7 @@ class Closing(Struct, frozen=True):
 
 
 class Unreadable(Struct, frozen=True):
-    """A message that makes no sense to us."""
+    """A message that cannot be read."""
 
     reason: str
 
@@ -70,10 +70,10 @@ _text: Final = msgspec.json.Decoder(str)
 
 
 def read_frame(frame: str) -> Iterator[HubMessage]:
-    """Yield what a frame says, message by message; pings and what nobody needs say nothing.
+    """Yield the messages of a frame; pings and unused messages are skipped.
 
     Args:
-        frame: messages, each with `SEPARATOR` behind it.
+        frame: messages, each followed by `SEPARATOR`.
     """
     for text in frame.split(SEPARATOR):
         if text:
@@ -109,7 +109,7 @@ def _only(message: _Message) -> Raw:
 def _update(argument: Raw) -> Update:
     read = _observation.decode(argument)
     value = bytes(read.value)
-    # Text, whatever its type; if it is none after all, it is taken as it is written.
+    # Text for every type; a JSON value that is not a string is taken as it is written.
     text = _text.decode(value) if value.startswith(b'"') else value.decode()
     return Update(read.mid, read.id, parse_time(read.timestamp), "" if text == "null" else text)
 

@@ -1,4 +1,4 @@
-"""What observations measure, by the mains that a charger hangs on; and how their values are read."""
+"""Measurements: the quantity and phase of an observation, by grid type, and the parsing of values."""
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
@@ -62,17 +62,17 @@ _SINGLE: Final[Mapping[int, tuple[Quantity, int]]] = {
     _O.OUTPUT_CURRENT: (Quantity.CURRENT_OFFERED_A, 1),
     _O.TEMP_MAX: (Quantity.TEMPERATURE_C, 1),
 }
-"""What is measured for the whole charger, and the factor to our unit."""
+"""The measurements of the whole charger, with the factor to our unit."""
 MEASURED: Final = frozenset({*_SINGLE, *_CURRENTS, *_VOLTAGES})
 
 
 def reading(observation: int, value: str, grid: int | None) -> Reading | None:
-    """Return what an observation measures; None: nothing that is asked for on this kind of mains.
+    """Return the reading of an observation; None if it has no meaning on this grid type.
 
     Args:
         observation: one of `MEASURED`.
-        value: as the cloud says it.
-        grid: see `vocabulary.GridType`; None: nobody knows, and it counts as TN.
+        value: its value, as text.
+        grid: see `vocabulary.GridType`; None: unknown, and treated as TN.
 
     Raises:
         ValueError: the value cannot be read.
@@ -89,23 +89,23 @@ def reading(observation: int, value: str, grid: int | None) -> Reading | None:
 
 
 def is_true(value: str) -> bool:
-    """Read a boolean; raises ValueError for none."""
+    """Return the boolean in a text; raise ValueError if it is none."""
     word = value.lower()
     if word in {"1", "true", "on", "yes"}:
         return True
     if word in {"0", "false", "off", "no"}:
         return False
-    raise ValueError(f"no boolean: {value[:40]!r}")
+    raise ValueError(f"not a boolean: {value[:40]!r}")
 
 
 def number_of(value: str) -> Decimal:
-    """Read a decimal number that can be; raises ValueError for any other."""
+    """Return the decimal number in a text; raise ValueError if it is none, or not plausible."""
     try:
         number = Decimal(value)
     except InvalidOperation:
-        raise ValueError(f"no number: {value[:40]!r}") from None
+        raise ValueError(f"not a number: {value[:40]!r}") from None
     if not number.is_finite() or abs(number) >= 1_000_000_000:
-        raise ValueError(f"no number that can be: {value[:40]!r}")
+        raise ValueError(f"implausible number: {value[:40]!r}")
     return number
 
 

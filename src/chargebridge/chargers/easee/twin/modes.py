@@ -1,4 +1,4 @@
-"""What a charger is doing, by its op mode and what goes with it."""
+"""The state of a charger, derived from its op mode and related observations."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -29,14 +29,14 @@ OFFLINE: Final = frozenset({OpMode.OFFLINE, OpMode.OFFLINE_EXTENDED})
 def state_of(
     mode: int, reason: int | None, *, enabled: bool, in_session: bool, authorized: bool
 ) -> ChargerState | None:
-    """Return what a charger is doing; None: its cloud does not know.
+    """Return the state of a charger; None: its cloud does not know it.
 
     Args:
-        mode: observation 109; no fault.
-        reason: why it offers no current, observation 96.
-        enabled: whether it may be used at all, observation 31.
-        in_session: whether a session is known to run.
-        authorized: whether the plugged-in car may charge, as far as is known.
+        mode: observation 109; not a fault.
+        reason: the reason for no current, observation 96.
+        enabled: observation 31.
+        in_session: whether a session is running.
+        authorized: whether the plugged-in car may charge.
     """
     if mode == OpMode.CHARGING:
         return ChargerState.CHARGING

@@ -9,7 +9,7 @@ from typing import Final
 
 
 class DataType(IntEnum):
-    """How the text of an observation is to be read."""
+    """The type of an observation's value."""
 
     BINARY = 1
     BOOLEAN = 2
@@ -21,7 +21,7 @@ class DataType(IntEnum):
 
 
 class Observation(IntEnum):
-    """What a charger tells its cloud, by id. Nobody knows what 6, 8, 156, 157, 233 and 234 mean."""
+    """The ids of observations. 6, 8, 156, 157, 233 and 234 occur, too; their meaning is unknown."""
 
     SELF_TEST_RESULT = 1
     SELF_TEST_DETAILS = 2

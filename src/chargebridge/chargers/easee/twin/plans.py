@@ -1,7 +1,7 @@
-"""A plan as the weekly charge plan that Easee's cloud can keep, where it can be said as one.
+"""Converts a plan into the weekly charge plan of Easee's cloud, if it can be expressed as one.
 
-A weekly charge plan has ranges of minutes, in UTC, each with a limit; outside of them nothing is offered.
-So it says only what repeats each day or week, without a beginning or an end, in whole minutes.
+A weekly charge plan has ranges of minutes, in UTC, each with a limit; outside of them the charger offers
+nothing. So it expresses only plans that repeat daily or weekly, without beginning or end, in whole minutes.
 """
 
 from typing import Final
@@ -18,11 +18,11 @@ _REPEATS_S: Final = (86_400, 604_800)
 
 
 def weekly_plan(plan: Plan, now_ms: int) -> dict[str, object] | None:
-    """Return the body of `weekly_charge_plan` that says what a plan says; None: none does.
+    """Return the body of `weekly_charge_plan` for a plan; None if it cannot be expressed.
 
     Args:
         plan: the plan.
-        now_ms: UTC; one that has not begun by then cannot be said.
+        now_ms: UTC; a plan that begins later cannot be expressed.
     """
     forever = plan.repeat_s is None and len(plan.periods) == 1 and plan.duration_s is None
     if not (forever or plan.repeat_s in _REPEATS_S) or plan.start_ms > now_ms:
@@ -31,7 +31,7 @@ def weekly_plan(plan: Plan, now_ms: int) -> dict[str, object] | None:
         return None
     if plan.repeat_s is not None and plan.start_ms % _MINUTE_MS:
         return None
-    # A week that lies wholly after the beginning; all later ones are the same.
+    # A week that lies wholly after the beginning; all later weeks are the same.
     monday_ms = _MONDAY_MS + -(-(max(plan.start_ms, _MONDAY_MS) - _MONDAY_MS) // _WEEK_MS) * _WEEK_MS
     days: list[dict[str, object]] = []
     for day in range(7):
@@ -44,7 +44,7 @@ def weekly_plan(plan: Plan, now_ms: int) -> dict[str, object] | None:
 
 
 def _ranges(plan: Plan, midnight_ms: int) -> list[dict[str, object]] | None:
-    """Return the ranges of one day; None: some limit of it cannot be said."""
+    """Return the ranges of one day; None if a limit of it cannot be expressed."""
     ranges: list[dict[str, object]] = []
     at_ms, end_ms = midnight_ms, midnight_ms + DAY_MINUTES * _MINUTE_MS
     while at_ms < end_ms:
@@ -67,6 +67,6 @@ def _ranges(plan: Plan, midnight_ms: int) -> list[dict[str, object]] | None:
 
 
 def _clock(minute: int) -> str:
-    """Write a minute of the day; midnight at its end is written as at its beginning."""
+    """Return a minute of the day as text; midnight at its end is written like the one at its beginning."""
     hour, minute = divmod(minute % DAY_MINUTES, 60)
     return f"{hour:02}:{minute:02}Z"

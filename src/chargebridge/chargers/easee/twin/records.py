@@ -1,4 +1,4 @@
-"""What is known of a charger behind Easee's cloud, as data: written down, it goes on from there."""
+"""The state of a charger behind Easee's cloud, as data that can be saved and loaded."""
 
 from decimal import Decimal
 from typing import Final
@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from chargebridge.chargers.model import SessionEnded
 
 ENDS_REMEMBERED: Final = 64
-"""Sessions whose end has been told and whose repeats are known for what they are."""
+"""The number of reported sessions that are remembered, to recognize their repeats."""
 GAPS_REMEMBERED: Final = 16
 
 
@@ -20,32 +20,32 @@ class Seen(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Running(Struct, frozen=True, gc=False):
-    """The session that runs, as its start record tells it."""
+    """The running session, from its start record."""
 
     id: int
     started_ms: int
     start_uwh: int
     tag: str | None
     reported: bool = False
-    """Whether anybody was told of its start; not yet, if nobody was authorized."""
+    """Whether its start was reported; it is not before somebody is authorized."""
     ours: bool = True
-    """False: it ran when we first heard of the charger; it is told as a whole, when it ends."""
+    """False: it ran at the first contact with the charger; it is reported as a whole when it ends."""
 
 
 class Ended(Struct, frozen=True, gc=False):
-    """The newest session whose end is known."""
+    """The newest ended session."""
 
     id: int
     at_ms: int
     register_wh: int
     energy_uwh: int = 0
-    """Of the session: what is told again, later, as that of the next one is a stale repeat."""
+    """The energy of the session: the same value in the next session is a stale repeat."""
     shown_uwh: int = 0
-    """The last that was shown of it while it ran, likewise."""
+    """The last energy that was reported while it ran, likewise."""
 
 
 class Gap(Struct, frozen=True, gc=False):
-    """Sessions whose ends nobody has heard of, between two that are known."""
+    """Missed sessions: their records did not arrive, between two sessions whose records did."""
 
     after_id: int
     before_id: int
@@ -54,49 +54,49 @@ class Gap(Struct, frozen=True, gc=False):
     from_wh: int
     to_wh: int
     noticed_ms: int
-    """When it was noticed, by our clock: a late record may fill it yet."""
+    """When it was noticed, by our clock: a late record may still fill it."""
     begun: bool = False
-    """The first of them is known to have begun: its end is owed, even if it used nothing."""
+    """The start of the first one was reported: its end has to be, even if it used no energy."""
 
 
 class Authorized(Struct, frozen=True, gc=False):
-    """The token that somebody was let charge with last."""
+    """The token that was authorized last."""
 
     tag: str
     at_ms: int
 
 
 class TwinRecord(Struct, kw_only=True, omit_defaults=True):
-    """All that is known of one charger."""
+    """The saved state of one charger."""
 
     first_contact: bool = False
-    """What is replayed now has happened before we came, and is not ours to tell."""
+    """A replay now is of the time before the first contact: its sessions are not reported."""
     seen: dict[int, Seen] = field(default_factory=dict)
-    """The newest of each observation that anything depends on."""
+    """The newest value of each observation that matters."""
     running: Running | None = None
     ended: Ended | None = None
     pending_end: SessionEnded | None = None
-    """An end that waits a moment for what shows why it ended."""
+    """The end of a session that waits for its reason."""
     ids_from: int = 0
-    """What is added to the charger's ids of sessions, which may begin anew ..."""
+    """An offset to the charger's session ids, which may start again from 1 ..."""
     counts_anew_ms: int = 0
-    """... of those that began since then, by the charger's clock."""
+    """... for sessions that began since this time, by the charger's clock."""
     reported: list[int] = field(default_factory=list)
-    """Ids of sessions whose end was told lately, rising."""
+    """Ids of the last reported sessions, in rising order."""
     gaps: list[Gap] = field(default_factory=list)
     register_wh: int = 0
-    """The newest reading that was believed."""
+    """The newest plausible register."""
     register_ms: int = 0
-    """When it was made, by the charger's clock."""
+    """Its time, by the charger's clock."""
     shown_uwh: int = 0
-    """The last session energy that was believed."""
+    """The newest plausible energy of the running session."""
     authorized: Authorized | None = None
     ending: int | None = None
-    """The session that we have asked to end."""
+    """The session that a command of ours ends."""
     product: int | None = None
-    """The cloud's code for what kind of charger it is."""
+    """The cloud's product code of the charger."""
     limit_a: int | None = None
-    """The volatile limit that was asked for last, in whole amperes; None: none."""
+    """The volatile limit that was set last, in whole amperes; None: none."""
     limit_until_ms: int | None = None
 
 

@@ -1,9 +1,9 @@
-"""One charger as its observations tell of it: observations in, events out.
+"""The digital twin of one charger: observations in, events out.
 
-Pure: no clock, no sockets. What is known is a `TwinRecord`, and can be written down at any moment. Whatever
-the cloud says twice, late or out of order is told once: an observation is news if it is newer than the last
-one of its id, a session by its id (`charging_sessions`). What a subscription replays starts and stops
-nothing: no token is presented by it, nothing is measured by it, and no session of before our time is told.
+Pure: no clock, no sockets. Its state is a `TwinRecord`, which can be saved at any moment. Repeated, late and
+reordered observations are reported once: an observation counts if it is newer than the last one of its id,
+a session is recognized by its id (`charging_sessions`). The replay of a subscription presents no token, makes
+no measurement, and reports no session of before the first contact.
 """
 
 from decimal import Decimal
@@ -45,15 +45,15 @@ CAPABILITIES: Final = frozenset(
         Capability.SETTINGS,
     }
 )
-"""What there are documented commands for: not for unlocking, a local list or clearing a cache."""
+"""The capabilities with a documented command: not unlocking, a local list or clearing a cache."""
 DEFAULT_CURRENT_A: Final = 32
 _HIGHEST_VOLTAGE_V: Final = 260
 _SLACK_WH: Final = 100
 _SAME_UWH: Final = 50_000_000
-"""How far a stale repeat of a session's energy may be from what its record says."""
+"""The largest difference between a stale repeat of a session's energy and the energy in its end record."""
 _SOON_MS: Final = 5_000
 _FUTURE_MS: Final = 2 * 86_400_000
-"""How far ahead of ours a charger's clock may be; what it said of later does not silence it until then."""
+"""The most by which a charger's clock may be ahead; a later time does not block observations until then."""
 
 _O = Observation
 _STATE: Final = frozenset(
@@ -79,16 +79,16 @@ USED: Final = frozenset(
     }
 )
 _SAVED: Final = USED - MEASURED
-"""What is measured is told and not remembered: so most of what a charger says need not be written down."""
+"""The observations that are saved. Measurements are not, so most messages need no write."""
 DOCUMENTED: Final = frozenset(int(observation) for observation in Observation)
 
 
 class Twin:
-    """What is known of one charger.
+    """The state of one charger, as its observations show it.
 
     Args:
-        serial: of the charger.
-        record: what was known when it was last written down; it is changed in place.
+        serial: the serial of the charger.
+        record: the saved state; it is changed in place.
     """
 
     __slots__ = ("_measured_ms", "_reported_state", "record", "serial", "unsaved")
@@ -97,25 +97,25 @@ class Twin:
         self.serial = serial
         self.record = record
         self.unsaved = True
-        """Whether the record may differ from what is written down; whoever changes it says so here."""
+        """Whether the record may differ from the saved one; code that changes the record sets this."""
         self._measured_ms: dict[int, int] = {}
         self._reported_state: StateChanged | None = None
 
-    # --- what it is -----------------------------------------------------------------------------------
+    # --- properties -----------------------------------------------------------------------------------
 
     @property
     def state_known(self) -> bool:
-        """Whether the charger has ever told in which state it is."""
+        """Whether the charger has ever reported its state."""
         return _O.CHARGER_OP_MODE in self.record.seen
 
     @property
     def connected(self) -> bool:
-        """Whether the cloud says that it can reach the charger."""
+        """Whether the cloud reports that it can reach the charger."""
         return self._flag(_O.CONNECTED_TO_CLOUD, True) and self._number(_O.CHARGER_OP_MODE) not in OFFLINE
 
     @property
     def connected_ms(self) -> int:
-        """Since when that is so, by the cloud's clock; 0 if it has never said."""
+        """The time of that report, by the cloud's clock; 0 if there was none."""
         seen = self.record.seen.get(_O.CONNECTED_TO_CLOUD)
         return 0 if seen is None else seen.at_ms
 
@@ -130,13 +130,13 @@ class Twin:
         return self._flag(_O.IS_ENABLED, True)
 
     def setting(self, observation: Observation) -> bool | None:
-        """Return a setting as the charger says that it is; None: it has not said."""
+        """Return a setting as the charger reports it; None: it has not."""
         seen = self.record.seen.get(observation)
         return None if seen is None else is_true(seen.value)
 
     @property
     def info(self) -> ChargerInfo:
-        """What the charger is and can do."""
+        """The description of the charger and its capabilities."""
         grid = self._number(_O.DETECTED_POWER_GRID_TYPE)
         limits = [self._decimal(one) for one in (_O.MAX_CHARGER_CURRENT, _O.CIRCUIT_MAX_CURRENT_P1)]
         current_a = min((int(limit) for limit in limits if limit), default=DEFAULT_CURRENT_A)
@@ -153,44 +153,44 @@ class Twin:
 
     @property
     def state(self) -> StateChanged | None:
-        """The state that was told last, or is known from before; None: none is."""
+        """The last reported or saved state; None if there is none."""
         return self._reported_state or self._state(0)
 
     @property
     def dynamic_current_a(self) -> Decimal | None:
-        """The volatile limit that the charger says it has."""
+        """The volatile limit that the charger reports."""
         return self._decimal(_O.DYNAMIC_CHARGER_CURRENT)
 
     def mark_authorized(self, tag: str, now_ms: int) -> None:
-        """Somebody is let charge with this token: the next session that begins without one is theirs."""
+        """Take note that this token is authorized: it belongs to the next session without a token."""
         self.record.authorized = Authorized(tag, now_ms)
         self.unsaved = True
 
     def clear_authorization(self) -> None:
-        """Nobody waits to charge any more."""
+        """Take note that no token is authorized any more."""
         self.record.authorized = None
         self.unsaved = True
 
     def end_first_contact(self) -> None:
-        """What comes from now on is ours to tell."""
+        """End the first contact: sessions are reported from now on."""
         if self.record.first_contact:
             self.record.first_contact, self.unsaved = False, True
 
-    # --- what it tells ----------------------------------------------------------------------------------
+    # --- observations -----------------------------------------------------------------------------------
 
     def observe(self, update: Update, now_ms: int, *, live: bool = True) -> list[ChargerEvent]:
-        """Take an observation.
+        """Apply an observation to the state.
 
         Args:
-            update: the observation, of this charger.
+            update: an observation of this charger.
             now_ms: UTC, by our clock.
-            live: it has happened while somebody listened; False: a subscription has replayed it.
+            live: False if a subscription has replayed it.
 
         Returns:
-            What is new by it, in order.
+            The events that follow from it, in order.
 
         Raises:
-            ValueError: its value cannot be read; nothing has changed.
+            ValueError: its value cannot be read; nothing was changed.
         """
         record, required = self.record, self.authorization_required
         ours = live or not record.first_contact
@@ -213,13 +213,13 @@ class Twin:
         return self._apply(update, live=live)
 
     def settle(self) -> list[ChargerEvent]:
-        """Wait no longer for what shows why a session ended."""
+        """Report a pending end without waiting for its reason any longer."""
         self.unsaved = True
         events = charging_sessions.settle(self.record)
         return events + self._state_change(events[0].at_ms) if events else []
 
     def _settle_if_unplugged(self) -> list[ChargerEvent]:
-        """The car may be known to be gone before the session's record comes."""
+        """Report a pending end if the car was unplugged before the end record arrived."""
         held, seen = self.record.pending_end, self.record.seen.get(_O.CHARGER_OP_MODE)
         if held is None or seen is None or int(seen.value) != OpMode.DISCONNECTED:
             return []
@@ -233,7 +233,7 @@ class Twin:
         seen = self.record.seen.get(update.id)
         if seen is None or seen.at_ms > now_ms + _FUTURE_MS:
             return True
-        # Several in one millisecond come in their order.
+        # Several observations of one millisecond arrive in their order.
         return update.at_ms > seen.at_ms or (update.at_ms == seen.at_ms and update.value != seen.value)
 
     def _apply(self, update: Update, *, live: bool) -> list[ChargerEvent]:
@@ -254,7 +254,7 @@ class Twin:
         if observation == _O.USER_ID_TOKEN:
             return [TokenPresented(at_ms=update.at_ms, id_tag=update.value)] if live and update.value else []
         if observation == _O.SOFTWARE_RELEASE and before is not None:
-            return [Restarted(at_ms=update.at_ms, firmware=update.value)]  # it is told at each boot
+            return [Restarted(at_ms=update.at_ms, firmware=update.value)]  # a charger reports it at each boot
         return []
 
     # --- state ------------------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ class Twin:
     # --- measurements -----------------------------------------------------------------------------------
 
     def _apply_energy(self, update: Update, *, live: bool) -> list[ChargerEvent]:
-        """Derive the register from the session's energy between its hourly values (never backwards)."""
+        """Derive the register from the session's energy between its hourly values; it never decreases."""
         record, running = self.record, self.record.running
         uwh = uwh_of_kwh(number_of(update.value))
         record.seen[update.id] = Seen(update.at_ms, update.value)
@@ -327,8 +327,8 @@ class Twin:
         if record.register_ms and not self._can_flow(
             register_wh - record.register_wh, update.at_ms - record.register_ms
         ):
-            return []  # no meter jumps
-        # The very same once more may be a stale repeat, and is no news in any case.
+            return []  # a meter does not jump
+        # An equal value may be a stale repeat, and changes nothing in any case.
         if not live or register_wh <= record.register_wh or record.pending_end is not None:
             return []
         if running is None and record.ended is not None and update.at_ms < record.ended.at_ms:
@@ -337,7 +337,7 @@ class Twin:
         return self._measured(update.at_ms, Reading(Quantity.ENERGY_WH, register_wh))
 
     def _is_of_previous_session(self, uwh: int) -> bool:
-        """Whether a session's energy is a stale repeat of that of the session before."""
+        """Whether a session's energy is a stale repeat of the previous session's."""
         last = self.record.ended
         if last is None or uwh == 0:
             return False

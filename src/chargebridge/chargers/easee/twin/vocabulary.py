@@ -9,7 +9,7 @@ from typing import Final
 
 
 class OpMode(IntEnum):
-    """The main state of a charger (observation 109). Those from 100 on are not on Easee's pages, but seen."""
+    """The main state of a charger (observation 109). Those from 100 on are observed, not documented."""
 
     OFFLINE = 0
     DISCONNECTED = 1
@@ -38,7 +38,7 @@ class OpMode(IntEnum):
 
 
 class ReasonForNoCurrent(IntEnum):
-    """Why no current is offered, or only so much (observation 96). 25 to 30 and 75 to 81 only limit."""
+    """Why the charger offers no current or less (observation 96). 25 to 30 and 75 to 81 only limit it."""
 
     OK = 0
     MAX_CIRCUIT_CURRENT_TOO_LOW = 1
@@ -80,11 +80,11 @@ _SPELLED: Final = {ReasonForNoCurrent.OK: "OK", ReasonForNoCurrent.ERRATIC_EV: "
 REASON_NAMES: Final = {
     reason.value: _SPELLED.get(reason, reason.name.title().replace("_", "")) for reason in ReasonForNoCurrent
 }
-"""The reasons as Easee spells them."""
+"""The names of the reasons in Easee's spelling."""
 
 
 class GridType(IntEnum):
-    """The mains a charger has detected (observation 21); those from 50 on keep it from charging."""
+    """The grid type that a charger has detected (observation 21); from 50 on it cannot charge."""
 
     NOT_YET_DETECTED = 0
     TN_3_PHASE = 1
@@ -107,7 +107,7 @@ class GridType(IntEnum):
 
 
 class CommandId(IntEnum):
-    """What a charger can be told, by number."""
+    """The commands to a charger, by number."""
 
     REBOOT = 1
     POLL_SINGLE = 2
@@ -152,14 +152,14 @@ _PRODUCTS: Final = {
 
 
 def model_name(product_code: int | None) -> str:
-    """Return how a product is called, at most 20 characters; `Charger` for one that is not known."""
+    """Return the name of a product, at most 20 characters; `Charger` for an unknown one."""
     return _PRODUCTS.get(product_code or 0, "Charger")
 
 
 class RoutingKey(StrEnum):
     """Patterns of routing keys on the operator's bus.
 
-    Inferred from the public Masterloop platform, whose shapes it has; settings on both sides override them.
+    Inferred from the public Masterloop platform; settings of driver and emulator override them.
     """
 
     OBSERVATION = "{serial}.O.{id}"

@@ -1,4 +1,4 @@
-"""What Easee's cloud says of chargers, whichever way it comes."""
+"""Messages of Easee's cloud, the same for stream, queue and REST."""
 
 from msgspec import Struct
 
@@ -8,23 +8,23 @@ class Update(Struct, frozen=True, gc=False):
 
     serial: str
     id: int
-    """See `vocabulary.Observation`; others are possible."""
+    """See `observations.Observation`; others are possible."""
     at_ms: int
-    """When it was made, by the charger's clock; a replay has its original time."""
+    """Its time by the charger's clock; a replay has the original time."""
     value: str
-    """As text, whatever its type: booleans are `1`/`0` or `true`/`false`, decimals have a point."""
+    """As text for every type: booleans are `1`/`0` or `true`/`false`, decimals have a point."""
     delivery: int | None = None
-    """To be acknowledged to the broker it came from; None: nobody keeps it."""
+    """The delivery to acknowledge to the broker; None: it came by stream or REST."""
 
 
 class Response(Struct, frozen=True, gc=False):
-    """What became of a command: of ours, or of anybody else's."""
+    """A charger's response to a command of this or another client."""
 
     serial: str
     command: int
     """See `vocabulary.CommandId`."""
     ticks: int
-    """Names the command; 18 digits."""
+    """The ticks that identify the command; 18 digits."""
     accepted: bool
     comment: str = ""
     delivery: int | None = None
