@@ -376,7 +376,7 @@ async def test_a_charger_that_is_refused_is_told_to_the_log(stage, log):
         await peer.observe("EH1", 109, "3")
         await stage.ears.hears(Update("EH1", 109, AT_MS, "3"))
     assert {
-        "event": "the stream refuses a charger",
+        "event": "subscription refused",
         "charger": "EH1",
         "error": "no access",
         "log_level": "warning",

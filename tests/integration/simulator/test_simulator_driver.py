@@ -27,7 +27,7 @@ from chargebridge.chargers.model import (
     TokenPresented,
 )
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
-from chargebridge.chargers.simulator.driver import ActError, Receipt, SimulatorDriver
+from chargebridge.chargers.simulator.driver import ActionError, Receipt, SimulatorDriver
 from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.remote.server import CloudServer
 from chargebridge.chargers.simulator.world import World
@@ -266,7 +266,7 @@ class TestInThisProcess:
 
     def test_before_the_start_nothing_can_be_done(self) -> None:
         driver = SimulatorDriver("fleet", {}, Sink(), StillClock(), None)
-        with pytest.raises(ActError, match="not started"):
+        with pytest.raises(ActionError, match="not started"):
             asyncio.run(driver.act(SERIAL, "view", {}))
 
     def test_a_foreign_receipt_is_a_mistake(self) -> None:
@@ -287,9 +287,9 @@ class TestBehindASocket:
                 driver.command(SERIAL, authorize())
                 await sink.until(lambda: sink.outcomes)
                 assert isinstance(sink.events[-2], SessionStarted)
-                with pytest.raises(ActError, match="plugged in already"):
+                with pytest.raises(ActionError, match="plugged in already"):
                     await driver.act(SERIAL, "plug_in", {})
-                with pytest.raises(ActError, match="too long"):
+                with pytest.raises(ActionError, match="too long"):
                     await driver.act(SERIAL, "present_token", {"id_tag": "X" * 4 * 1024 * 1024})
 
         asyncio.run(scenario())
@@ -343,7 +343,7 @@ class TestBehindASocket:
             driver.command(SERIAL, authorize())
             await sink.until(lambda: sink.outcomes)
             assert sink.outcomes[0].outcome is Outcome.REFUSED
-            with pytest.raises(ActError, match="not connected"):
+            with pytest.raises(ActionError, match="not connected"):
                 await driver.act(SERIAL, "view", {})
             async with a_cloud(World(tmp_path / "world.sqlite"), port):
                 await sink.until(lambda: len(sink.events) == 5)
@@ -352,20 +352,20 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_the_outcome_of_an_order_cut_off_on_its_way_is_unknown(self) -> None:
+    def test_the_outcome_of_a_command_cut_off_on_its_way_is_unknown(self) -> None:
         async def scenario() -> None:
-            known = {"type": "Known", "info": {"serial": SERIAL, "vendor": "v", "model": "m"}}
+            known = {"type": "ChargerDescribed", "info": {"serial": SERIAL, "vendor": "v", "model": "m"}}
 
-            async def hang_up_at_the_order(
+            async def hang_up_at_the_command(
                 reader: asyncio.StreamReader, writer: asyncio.StreamWriter
             ) -> None:
                 writer.write(json.dumps(known).encode() + b"\n")
                 while line := await reader.readline():
-                    if json.loads(line)["type"] == "Order":
+                    if json.loads(line)["type"] == "Command":
                         break
                 writer.transport.abort()
 
-            server = await asyncio.start_server(hang_up_at_the_order, "127.0.0.1", 0)
+            server = await asyncio.start_server(hang_up_at_the_command, "127.0.0.1", 0)
             sink = Sink()
             async with server, remote_driver(sink, server.sockets[0].getsockname()[1]) as driver:
                 await sink.until(lambda: sink.infos)
@@ -376,22 +376,24 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_acts_under_way_fail_when_the_connection_is_lost(self) -> None:
+    def test_actions_in_progress_fail_when_the_connection_is_lost(self) -> None:
         async def scenario() -> None:
-            known = {"type": "Known", "info": {"serial": SERIAL, "vendor": "v", "model": "m"}}
+            known = {"type": "ChargerDescribed", "info": {"serial": SERIAL, "vendor": "v", "model": "m"}}
 
-            async def hang_up_at_the_act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            async def hang_up_at_the_action(
+                reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+            ) -> None:
                 writer.write(json.dumps(known).encode() + b"\n")
                 while line := await reader.readline():
                     if json.loads(line)["type"] == "Request":
                         break
                 writer.transport.abort()
 
-            server = await asyncio.start_server(hang_up_at_the_act, "127.0.0.1", 0)
+            server = await asyncio.start_server(hang_up_at_the_action, "127.0.0.1", 0)
             sink = Sink()
             async with server, remote_driver(sink, server.sockets[0].getsockname()[1]) as driver:
                 await sink.until(lambda: sink.infos)
-                with pytest.raises(ActError, match="connection to the simulated cloud was lost"):
+                with pytest.raises(ActionError, match="connection to the simulated cloud was lost"):
                     await driver.act(SERIAL, "view", {})
 
         asyncio.run(scenario())

@@ -58,7 +58,7 @@ def test_rare_reads_are_ten_an_hour_each(kind):
 def test_a_request_before_its_time_is_a_mistake_of_the_program():
     budget = a_budget(requests=1, reads=1)
     take(budget, Kind.COMMAND, 1000.0)
-    with pytest.raises(RuntimeError, match="before its time"):
+    with pytest.raises(RuntimeError, match="sent too early"):
         budget.take(Kind.COMMAND, 1001.0)
 
 

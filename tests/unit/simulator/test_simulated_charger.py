@@ -29,7 +29,7 @@ from chargebridge.chargers.model import (
 from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
 from chargebridge.chargers.simulator.hardware.charger import NotPossibleError, SimulatedCharger
 from chargebridge.chargers.simulator.hardware.record import ChargerSettings
-from chargebridge.chargers.simulator.hardware.reporting import MEASURED_HELD
+from chargebridge.chargers.simulator.hardware.reporting import MEASUREMENTS_BUFFERED
 
 pytestmark = pytest.mark.unit
 
@@ -348,7 +348,7 @@ class TestCloudLoss:
         charger.regain_cloud(T0 + 100 * MINUTE)
         measured = [event.at_ms for event in charger.take_events() if isinstance(event, Measured)]
         newest = T0 + 100 * MINUTE
-        assert measured == [newest - n * MINUTE for n in reversed(range(MEASURED_HELD))]
+        assert measured == [newest - n * MINUTE for n in reversed(range(MEASUREMENTS_BUFFERED))]
 
     def test_a_boot_in_the_dark_is_told_later(self) -> None:
         charger = a_charger()
@@ -359,7 +359,7 @@ class TestCloudLoss:
         charger.take_events()
         charger.regain_cloud(T0 + 120 * SECOND)
         assert charger.take_events()[-1] == Restarted(at_ms=T0 + 90 * SECOND, firmware="1.0.0")
-        assert charger.record.held == []
+        assert charger.record.buffered == []
 
     def test_commands_are_refused_at_once(self) -> None:
         charger = a_charging_charger()

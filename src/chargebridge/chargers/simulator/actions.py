@@ -15,11 +15,11 @@ from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
 from chargebridge.chargers.simulator.hardware.charger import NotPossibleError, SimulatedCharger
 
 
-class ActError(ValueError):
+class ActionError(ValueError):
     """There is no such act, its arguments are wrong, or it cannot be done now; the text says which."""
 
 
-class Act(Protocol):
+class Action(Protocol):
     """Something that can happen to a charger; its arguments are its fields."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:
@@ -126,7 +126,7 @@ class View(_Arguments, frozen=True):
         charger.advance(now_ms)
 
 
-ACTIONS: Final[dict[str, type[Act]]] = {
+ACTIONS: Final[dict[str, type[Action]]] = {
     "plug_in": PlugIn,
     "unplug": Unplug,
     "present_token": PresentToken,
@@ -151,15 +151,15 @@ def perform(charger: SimulatedCharger, action: str, arguments: Mapping[str, obje
         now_ms: the moment, in UTC milliseconds.
 
     Raises:
-        ActError: unknown action, wrong arguments, or the charger's state does not allow it.
+        ActionError: unknown action, wrong arguments, or the charger's state does not allow it.
     """
     shape = ACTIONS.get(action)
     if shape is None:
-        raise ActError(f"no action {action!r}; expected one of {', '.join(ACTIONS)}")
+        raise ActionError(f"no action {action!r}; expected one of {', '.join(ACTIONS)}")
     try:
         msgspec.convert(arguments, shape).do(charger, now_ms)
     except (msgspec.ValidationError, NotPossibleError) as error:
-        raise ActError(f"{action}: {error}") from None
+        raise ActionError(f"{action}: {error}") from None
 
 
 def view(charger: SimulatedCharger) -> dict[str, object]:

@@ -23,7 +23,7 @@ from chargebridge.chargers.simulator.traffic import NEVER_MS, Traffic, Visitor, 
 KeptEvent = SessionStarted | SessionEnded | TokenPresented | Measured | Restarted
 """What a cloud keeps until it is acknowledged; of all else only the present value matters."""
 
-MEASURED_KEPT: Final = 120
+MEASUREMENTS_KEPT: Final = 120
 """Measurements of one charger that its cloud keeps; beyond that the oldest one goes."""
 
 
@@ -156,11 +156,11 @@ class Bay:
 
     def _make_room(self) -> list[int]:
         """Drop the oldest measurement if there are too many."""
-        if len(self._measured) <= MEASURED_KEPT:
+        if len(self._measured) <= MEASUREMENTS_KEPT:
             return []
         # Acknowledged ones are still listed; they leave here, so that an acknowledgement costs nothing.
         self._measured = deque(number for number in self._measured if number in self.kept)
-        if len(self._measured) <= MEASURED_KEPT:
+        if len(self._measured) <= MEASUREMENTS_KEPT:
             return []
         number = self._measured.popleft()
         del self.kept[number]

@@ -39,13 +39,13 @@ _log = structlog.get_logger(__name__)
 class Subscriber(Protocol):
     """Somebody who listens to chargers."""
 
-    def known(self, info: ChargerInfo) -> None:
+    def charger_described(self, info: ChargerInfo) -> None:
         """Learn (again) what a charger is."""
 
-    def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
+    def event_received(self, serial: str, number: int, event: ChargerEvent) -> None:
         """Hear an event; it is kept until acknowledged under `number`, unless that is 0."""
 
-    def done(self, serial: str, outcome: CommandOutcome) -> None:
+    def command_ended(self, serial: str, outcome: CommandOutcome) -> None:
         """Hear how a command of theirs ended."""
 
 
@@ -64,12 +64,12 @@ class SimulatedCloud:
         self._timer: asyncio.Handle | None = None
         self._step_at = 0.0
         self._subscribers: dict[str, Subscriber] = {}
-        self._newcomers: dict[str, Subscriber] = {}
+        self._new_subscribers: dict[str, Subscriber] = {}
         self._commands: list[tuple[str, ChargerCommand, Subscriber]] = []
-        self._askers: dict[tuple[str, int], Subscriber] = {}
-        self._unwritten = False
+        self._senders: dict[tuple[str, int], Subscriber] = {}
+        self._unsaved = False
         """The last step could not be written down."""
-        self._stands_still = False
+        self._stalled = False
         """That was said; it is said once."""
 
     def start(self) -> None:
@@ -108,13 +108,13 @@ class SimulatedCloud:
         if serial not in self.world:
             return False
         self._subscribers.pop(serial, None)
-        self._newcomers[serial] = subscriber
+        self._new_subscribers[serial] = subscriber
         self._wake(STEP_S)
         return True
 
     def unsubscribe(self, serial: str, subscriber: Subscriber) -> None:
         """Tell them nothing of this charger any more; no effect if somebody else listens by now."""
-        for listeners in (self._subscribers, self._newcomers):
+        for listeners in (self._subscribers, self._new_subscribers):
             if listeners.get(serial) is subscriber:
                 del listeners[serial]
 
@@ -123,19 +123,19 @@ class SimulatedCloud:
         self.world.acknowledge(serial, number)
         self._wake(LAZY_STEP_S)
 
-    def command(self, serial: str, command: ChargerCommand, asker: Subscriber) -> None:
-        """Have a command carried out in the next step; `asker.done` tells how it ended."""
-        self._commands.append((serial, command, asker))
+    def command(self, serial: str, command: ChargerCommand, sender: Subscriber) -> None:
+        """Have a command carried out in the next step; `sender.done` tells how it ended."""
+        self._commands.append((serial, command, sender))
         self._wake(STEP_S)
 
     def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Do something to a charger by hand (see `acts`) and return its own view of itself.
+        """Do something to a charger by hand (see `actions`) and return its own view of itself.
 
         Raises:
             ActError: unknown charger or action, wrong arguments, or it is not possible now.
             sqlite3.Error: it could not be written down.
         """
-        self._write_rest()
+        self._save_rest()
         try:
             return self.world.act(serial, action, arguments, self._clock.now().utc_ms)
         finally:
@@ -156,49 +156,49 @@ class SimulatedCloud:
         Raises:
             sqlite3.Error: the world could not be written down, and nothing was told.
         """
-        self._write_rest()
+        self._save_rest()
         now_ms = self._clock.now().utc_ms
         done = self.world.advance(now_ms, CHARGERS_A_STEP)
         commands, self._commands = self._commands, []
-        for serial, command, asker in commands:
+        for serial, command, sender in commands:
             if serial in self.world:
-                self._askers[serial, command.number] = asker
+                self._senders[serial, command.number] = sender
                 self.world.carry_out(serial, command, now_ms)
             else:
                 refused = CommandOutcome(
                     number=command.number, outcome=Outcome.REFUSED, detail="no such simulated charger"
                 )
-                asker.done(serial, refused)
+                sender.command_ended(serial, refused)
         self._deliver()
         return done
 
-    def _write_rest(self) -> None:
+    def _save_rest(self) -> None:
         """Let nothing more happen, and nothing more be kept for that, while it cannot be written down."""
-        if self._unwritten:
+        if self._unsaved:
             self._deliver()
 
     def _deliver(self) -> None:
-        self._unwritten = True
+        self._unsaved = True
         events, outcomes = self.world.commit() if self.world.staged else ([], [])
-        self._unwritten = False
+        self._unsaved = False
         for serial, item in events:
-            listener = self._subscribers.get(serial)
-            if listener is not None:
-                listener.heard(serial, item.number, item.event)
-        self._greet_newcomers()
+            subscriber = self._subscribers.get(serial)
+            if subscriber is not None:
+                subscriber.event_received(serial, item.number, item.event)
+        self._greet_new_subscribers()
         for serial, outcome in outcomes:
-            asker = self._askers.pop((serial, outcome.number), None)
-            if asker is not None:  # a command given twice has two outcomes and one asker
-                asker.done(serial, outcome)
+            sender = self._senders.pop((serial, outcome.number), None)
+            if sender is not None:  # a command given twice has two outcomes and one asker
+                sender.command_ended(serial, outcome)
 
-    def _greet_newcomers(self) -> None:
-        newcomers, self._newcomers = self._newcomers, {}
-        for serial, newcomer in newcomers.items():
-            self._subscribers[serial] = newcomer
+    def _greet_new_subscribers(self) -> None:
+        new_subscribers, self._new_subscribers = self._new_subscribers, {}
+        for serial, subscriber in new_subscribers.items():
+            self._subscribers[serial] = subscriber
             greeting: list[Kept] = self.world.greeting(serial)
-            newcomer.known(self.world.info(serial))
+            subscriber.charger_described(self.world.info(serial))
             for item in greeting:
-                newcomer.heard(serial, item.number, item.event)
+                subscriber.event_received(serial, item.number, item.event)
 
     # --- pacing ----------------------------------------------------------------------------------
 
@@ -222,12 +222,12 @@ class SimulatedCloud:
             done = self.step()
             delay_s = self._seconds_to_next() if done else 0.0
         except sqlite3.Error as error:
-            if not self._stands_still:
-                self._stands_still = True
+            if not self._stalled:
+                self._stalled = True
                 _log.error("the simulated world stands still: it cannot be written down", error=str(error))
         else:
-            if self._stands_still:
-                self._stands_still = False
+            if self._stalled:
+                self._stalled = False
                 _log.warning("the simulated world moves again")
         finally:
             self._wake(delay_s)

@@ -16,7 +16,7 @@ from chargebridge.chargers.model import (
     CommandOutcome,
     EventSink,
 )
-from chargebridge.chargers.simulator.actions import ActError
+from chargebridge.chargers.simulator.actions import ActionError
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.remote.client import CloudClient
@@ -24,7 +24,7 @@ from chargebridge.chargers.simulator.traffic import PACES, Traffic
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import Clock
 
-__all__ = ["ActError", "LocalSettings", "Receipt", "RemoteSettings", "SimulatorDriver", "read_settings"]
+__all__ = ["ActionError", "LocalSettings", "Receipt", "RemoteSettings", "SimulatorDriver", "read_settings"]
 
 
 class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,15 +118,15 @@ class SimulatorDriver:
         state_dir: Path | None,
     ) -> None:
         self._chargers: _LocalChargers | CloudClient
-        listener = _Listener(sink)
+        subscriber = _SinkSubscriber(sink)
         try:
             checked = read_settings(settings)
             if isinstance(checked, RemoteSettings):
                 host, port = _read_address(checked.connect)
-                self._chargers = CloudClient(host, port, _read_token(checked), listener, clock)
+                self._chargers = CloudClient(host, port, _read_token(checked), subscriber, clock)
             else:
                 path = state_dir / f"{name}.sqlite" if state_dir else None
-                self._chargers = _LocalChargers(checked, path, listener, clock)
+                self._chargers = _LocalChargers(checked, path, subscriber, clock)
         except ValueError as error:
             raise ValueError(f"driver {name!r}: {error}") from None
 
@@ -167,7 +167,7 @@ class SimulatorDriver:
         self._chargers.command(serial, command)
 
     async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Do something to a charger by hand (`acts.ACTIONS`) and return its own view of itself.
+        """Do something to a charger by hand (`actions.ACTIONS`) and return its own view of itself.
 
         Raises:
             ActError: unknown charger or action, wrong arguments, or it is not possible now.
@@ -175,30 +175,32 @@ class SimulatorDriver:
         return await self._chargers.act(serial, action, arguments)
 
 
-class _Listener:
+class _SinkSubscriber:
     """Passes on to an `EventSink` what a cloud tells its subscriber."""
 
     def __init__(self, sink: EventSink) -> None:
         self._sink = sink
 
-    def known(self, info: ChargerInfo) -> None:
+    def charger_described(self, info: ChargerInfo) -> None:
         self._sink.charger_known(info)
 
-    def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
+    def event_received(self, serial: str, number: int, event: ChargerEvent) -> None:
         self._sink.charger_event(serial, event, Receipt(serial, number))
 
-    def done(self, serial: str, outcome: CommandOutcome) -> None:
+    def command_ended(self, serial: str, outcome: CommandOutcome) -> None:
         self._sink.command_outcome(serial, outcome)
 
 
 class _LocalChargers:
     """A world and its cloud in this process, with the face of a `CloudClient`."""
 
-    def __init__(self, settings: LocalSettings, path: Path | None, listener: _Listener, clock: Clock) -> None:
+    def __init__(
+        self, settings: LocalSettings, path: Path | None, subscriber: _SinkSubscriber, clock: Clock
+    ) -> None:
         self.cloud: SimulatedCloud | None = None
         self._settings = settings
         self._path = path
-        self._listener = listener
+        self._listener = subscriber
         self._clock = clock
         self._serials: dict[str, None] = {}
 
@@ -240,11 +242,11 @@ class _LocalChargers:
 
     async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
         if self.cloud is None:
-            raise ActError("the simulated chargers are not started")
+            raise ActionError("the simulated chargers are not started")
         try:
             return self.cloud.act(serial, action, arguments)
         except sqlite3.Error as error:
-            raise ActError(f"{self._path} could not be written: {error}; free disk space") from error
+            raise ActionError(f"{self._path} could not be written: {error}; free disk space") from error
 
     def _listen(self, cloud: SimulatedCloud, serial: str) -> None:
         settings = self._settings

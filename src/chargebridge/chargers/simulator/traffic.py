@@ -22,7 +22,7 @@ LAST_MINUTES_MS: Final = 3 * MINUTE_MS
 """How long a charging car stays at most after `Visitor.stop_arrivals`."""
 RETRY_MS: Final = 2 * MINUTE_MS
 """When a driver tries again what the reader refused."""
-CAME_IN_VAIN_MS: Final = 10 * MINUTE_MS
+OCCUPIED_RETRY_MS: Final = 10 * MINUTE_MS
 """When a driver comes back who found the charger occupied."""
 
 
@@ -193,7 +193,7 @@ class Visitor:
     def _arrive(self, now_ms: int) -> None:
         charger = self._charger
         if charger.record.car is not None:
-            self.record.due_ms = now_ms + CAME_IN_VAIN_MS
+            self.record.due_ms = now_ms + OCCUPIED_RETRY_MS
             return
         self.record.give_up_ms = now_ms + self._visit.patience_ms
         self._enter(Phase.ARRIVED, now_ms + self._visit.between_ms)

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from chargebridge.chargers.model import ChargerCommand, ChargerInfo, CommandOutcome, SessionEnded
-from chargebridge.chargers.simulator.actions import ActError, perform, view
+from chargebridge.chargers.simulator.actions import ActionError, perform, view
 from chargebridge.chargers.simulator.bay import Bay, Kept
 from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
 from chargebridge.chargers.simulator.hardware.record import ChargerSettings
@@ -175,7 +175,7 @@ class World:
         """
         bay = self._bays.get(serial)
         if bay is None:
-            raise ActError(f"no simulated charger {serial!r}")
+            raise ActionError(f"no simulated charger {serial!r}")
         bay.advance(self._moment(now_ms))
         try:
             perform(bay.charger, action, arguments, self.latest_ms)

@@ -286,13 +286,13 @@ class _Listener:
     def __init__(self, cloud: EaseeCloud) -> None:
         self._cloud = cloud
 
-    def known(self, info: ChargerInfo) -> None:
+    def charger_described(self, info: ChargerInfo) -> None:
         """What a charger is was asked for when it was adopted."""
 
-    def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
+    def event_received(self, serial: str, number: int, event: ChargerEvent) -> None:
         self._cloud.heard(serial, number, event)
 
-    def done(self, serial: str, outcome: CommandOutcome) -> None:
+    def command_ended(self, serial: str, outcome: CommandOutcome) -> None:
         self._cloud.ended(serial, outcome)
 
 

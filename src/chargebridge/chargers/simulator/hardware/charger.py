@@ -37,7 +37,7 @@ class SimulatedCharger(ChargerMechanics):
         """Return a new charger that has just been put on the wall and tells its first state."""
         outlet = Outlet(at_ms=now_ms, rated_ca=settings.rated_current_a * 100)
         charger = cls(settings, ChargerRecord(outlet=outlet, measure_ms=now_ms + IDLE_MEASURE_MS))
-        charger.telling.tell(Reachable(at_ms=now_ms, reachable=True))
+        charger.reporter.report(Reachable(at_ms=now_ms, reachable=True))
         charger.take_effect(now_ms)
         return charger
 
@@ -146,7 +146,7 @@ class SimulatedCharger(ChargerMechanics):
         """Cut its connection to its cloud; it goes on charging and remembers what it has to tell."""
         self.advance(now_ms)
         if self.reachable:
-            self.telling.tell(Reachable(at_ms=now_ms, reachable=False))
+            self.reporter.report(Reachable(at_ms=now_ms, reachable=False))
         self.record.cloud_lost = True
 
     def regain_cloud(self, now_ms: int) -> None:
@@ -155,9 +155,9 @@ class SimulatedCharger(ChargerMechanics):
         was_reachable = self.reachable
         self.record.cloud_lost = False
         if self.reachable and not was_reachable:
-            self.telling.tell(Reachable(at_ms=now_ms, reachable=True))
-            self._tell_state(now_ms, again=True)
-            self.telling.tell_held()
+            self.reporter.report(Reachable(at_ms=now_ms, reachable=True))
+            self._report_state(now_ms, again=True)
+            self.reporter.report_buffered()
 
     def rebuild(self, settings: ChargerSettings, now_ms: int) -> None:
         """Replace its hardware by other settings; register, session and car stay."""

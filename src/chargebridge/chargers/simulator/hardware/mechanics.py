@@ -25,7 +25,7 @@ from chargebridge.chargers.simulator.hardware.record import (
     ChargerSettings,
     Session,
 )
-from chargebridge.chargers.simulator.hardware.reporting import Telling
+from chargebridge.chargers.simulator.hardware.reporting import EventReporter
 from chargebridge.chargers.simulator.hardware.tokens import LocalList
 
 AUTHORIZATION_MS: Final = 10 * 60_000
@@ -48,7 +48,7 @@ class ChargerMechanics:
         self.settings = settings
         self.record = record
         self.local_list = local_list or LocalList()
-        self.telling = Telling(record)
+        self.reporter = EventReporter(record)
         self._finished: list[SessionEnded] = []
         self.next_ms = self._due_ms()
         """When it next does something by itself."""
@@ -84,7 +84,7 @@ class ChargerMechanics:
     @property
     def current_state(self) -> StateChanged:
         """The state its cloud last heard; the one to tell anybody who newly asks the cloud."""
-        return self.record.told or self.state_event(self.record.outlet.at_ms)
+        return self.record.reported_state or self.state_event(self.record.outlet.at_ms)
 
     def state_event(self, now_ms: int) -> StateChanged:
         """Return its state now, with the reason for a pause, whether the cloud has heard of it or not."""
@@ -94,7 +94,7 @@ class ChargerMechanics:
 
     def take_events(self) -> list[ChargerEvent]:
         """Hand over what its cloud has heard since the last call, in order."""
-        return self.telling.take()
+        return self.reporter.take()
 
     def take_finished(self) -> list[SessionEnded]:
         """Hand over the sessions that ended since the last call, whether the cloud knows or not."""
@@ -129,7 +129,7 @@ class ChargerMechanics:
         if session is not None or self.reachable:
             readings = self.record.outlet.readings(in_session=session is not None)
             number = session.number if session is not None else None
-            self.telling.tell(Measured(at_ms=now_ms, readings=readings, session=number))
+            self.reporter.report(Measured(at_ms=now_ms, readings=readings, session=number))
 
     def take_effect(self, now_ms: int, *, measures: bool = False) -> None:
         """Let a new situation take effect at a moment up to which the charger was moved before.
@@ -148,7 +148,7 @@ class ChargerMechanics:
         self._reconnect()
         if measures or (record.session is not None and record.outlet.offered_ca != offered_ca):
             self._measure(now_ms)
-        self._tell_state(now_ms)
+        self._report_state(now_ms)
 
     def _reconnect(self) -> None:
         record, settings = self.record, self.settings
@@ -189,7 +189,7 @@ class ChargerMechanics:
         record.dismissed = False
         record.limits.forget_volatile()
         if was_reachable:
-            self.telling.tell(Reachable(at_ms=now_ms, reachable=False))
+            self.reporter.report(Reachable(at_ms=now_ms, reachable=False))
         # Without power nothing leaves the charger: it can only write down how the session ended.
         self.end_session(reason, now_ms)
         self._reconnect()
@@ -198,13 +198,13 @@ class ChargerMechanics:
         self.record.down_until_ms = None
         self.record.measure_ms = now_ms + IDLE_MEASURE_MS
         if self.reachable:
-            self.telling.tell(Reachable(at_ms=now_ms, reachable=True))
-            self.telling.tell_held()
-        self.telling.tell(Restarted(at_ms=now_ms, firmware=FIRMWARE))
+            self.reporter.report(Reachable(at_ms=now_ms, reachable=True))
+            self.reporter.report_buffered()
+        self.reporter.report(Restarted(at_ms=now_ms, firmware=FIRMWARE))
         if self.record.charges_freely:
             self._start_session(self.record.rules.free_charging_tag, now_ms)
         self._reconnect()
-        self._tell_state(now_ms, again=True)
+        self._report_state(now_ms, again=True)
 
     # --- sessions --------------------------------------------------------------------------------
 
@@ -226,7 +226,7 @@ class ChargerMechanics:
         record.measure_ms = now_ms + self.settings.measure_every_s * 1000
         # What is offered at the start is no change that would be measured.
         self._reconnect()
-        self.telling.tell(
+        self.reporter.report(
             SessionStarted(at_ms=now_ms, session=record.last_session, id_tag=id_tag, register_wh=register_wh)
         )
 
@@ -242,9 +242,9 @@ class ChargerMechanics:
         record.locked = False
         record.measure_ms = now_ms + IDLE_MEASURE_MS
         self._finished.append(ended)
-        self.telling.tell(ended)
+        self.reporter.report(ended)
 
     # --- reports ---------------------------------------------------------------------------------
 
-    def _tell_state(self, now_ms: int, *, again: bool = False) -> None:
-        self.telling.tell_state(self.state_event(now_ms), again=again)
+    def _report_state(self, now_ms: int, *, again: bool = False) -> None:
+        self.reporter.report_state(self.state_event(now_ms), again=again)

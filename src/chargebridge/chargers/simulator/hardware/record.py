@@ -26,7 +26,7 @@ FIRMWARE: Final = "1.0.0"
 WARNINGS: Final = frozenset({Fault.WEAK_SIGNAL, Fault.READER})
 """Faults with which a charger goes on charging; all others end the session."""
 
-HeldEvent = SessionStarted | SessionEnded | Measured | Restarted
+BufferedEvent = SessionStarted | SessionEnded | Measured | Restarted
 """What a charger remembers for when its cloud is back."""
 
 
@@ -112,11 +112,11 @@ class ChargerRecord(Struct, kw_only=True, omit_defaults=True):
     cloud_lost: bool = False
     down_until_ms: int | None = None
     """Set while it is without power or booting."""
-    told: StateChanged | None = None
+    reported_state: StateChanged | None = None
     """The last state its cloud has heard."""
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     """How the last commands ended, by number: none is carried out twice."""
-    held: list[HeldEvent] = field(default_factory=list)
+    buffered: list[BufferedEvent] = field(default_factory=list)
     """Events for which the cloud was away."""
 
     @property

@@ -28,7 +28,7 @@ def accept(charger: ChargerMechanics, id_tag: str, now_ms: int) -> None:
     """Take a token that is not refused: its cloud decides what follows, or without it the charger."""
     record = charger.record
     if not record.cloud_lost:
-        charger.telling.tell(TokenPresented(at_ms=now_ms, id_tag=id_tag))
+        charger.reporter.report(TokenPresented(at_ms=now_ms, id_tag=id_tag))
     elif record.session is None:
         charger.let_charge(id_tag, now_ms)
     else:

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from chargebridge.chargers.model import ChargerCommand, CommandOutcome, Outcome, Reachable
-from chargebridge.chargers.simulator.actions import ActError
+from chargebridge.chargers.simulator.actions import ActionError
 from chargebridge.chargers.simulator.cloud import Subscriber
 from chargebridge.chargers.simulator.remote import wire
 from chargebridge.clock import Clock
@@ -43,14 +43,14 @@ class CloudClient:
         self._clock = clock
         self._serials: set[str] = set()
         self._known: set[str] = set()
-        self._unheard: Counter[str] = Counter()
+        self._unconfirmed: Counter[str] = Counter()
         """How often a charger was unsubscribed and the cloud has not said so yet: what it says before that
         is of a time when nobody listened."""
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
         self._receipts: list[tuple[str, int]] = []
         self._lines: list[bytes] = []
-        self._orders: set[tuple[str, int]] = set()
+        self._commands_sent: set[tuple[str, int]] = set()
         self._ids = itertools.count(1)
         self._requests: dict[int, asyncio.Future[dict[str, object]]] = {}
 
@@ -74,7 +74,7 @@ class CloudClient:
         """Listen to a charger no more."""
         self._serials.discard(serial)
         if self._writer is not None:
-            self._unheard[serial] += 1
+            self._unconfirmed[serial] += 1
             self._send(wire.Unsubscribe([serial]))
 
     def acknowledge(self, serial: str, number: int) -> None:
@@ -89,10 +89,10 @@ class CloudClient:
             outcome = CommandOutcome(
                 number=command.number, outcome=Outcome.REFUSED, detail="the simulated cloud is not connected"
             )
-            asyncio.get_running_loop().call_soon(self._subscriber.done, serial, outcome)
+            asyncio.get_running_loop().call_soon(self._subscriber.command_ended, serial, outcome)
             return
-        self._orders.add((serial, command.number))
-        self._send(wire.Order(serial, command))
+        self._commands_sent.add((serial, command.number))
+        self._send(wire.Command(serial, command))
 
     async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
         """Do something to a charger by hand and return its own view of itself.
@@ -101,11 +101,11 @@ class CloudClient:
             ActError: it was not possible, or the connection is not there or was lost.
         """
         if self._writer is None:
-            raise ActError("the simulated cloud is not connected")
+            raise ActionError("the simulated cloud is not connected")
         number = next(self._ids)
         request = wire.Request(number, serial, action, dict(arguments))
         if len(wire.line(request)) > wire.LINE_LIMIT:
-            raise ActError(f"{action}: the arguments are too long")
+            raise ActionError(f"{action}: the arguments are too long")
         answer: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
         self._requests[number] = answer
         try:
@@ -131,7 +131,7 @@ class CloudClient:
                 _log.info("the simulated cloud is not connected", error=str(error))
             finally:
                 self._disconnect()
-            self._tell_loss()
+            self._report_loss()
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
 
@@ -150,38 +150,38 @@ class CloudClient:
         writer, self._writer = self._writer, None
         self._receipts.clear()
         self._lines.clear()
-        self._unheard.clear()
+        self._unconfirmed.clear()
         for answer in self._requests.values():
             if not answer.done():
-                answer.set_exception(ActError("the connection to the simulated cloud was lost"))
+                answer.set_exception(ActionError("the connection to the simulated cloud was lost"))
         if writer is not None:
             writer.transport.abort()
 
-    def _tell_loss(self) -> None:
+    def _report_loss(self) -> None:
         known, self._known = self._known, set()
         now_ms = self._clock.now().utc_ms
         for serial in sorted(known & self._serials):
-            self._subscriber.heard(serial, 0, Reachable(at_ms=now_ms, reachable=False))
-        orders, self._orders = self._orders, set()
-        for serial, number in sorted(orders):
-            self._subscriber.done(serial, CommandOutcome(number=number, outcome=Outcome.UNKNOWN))
+            self._subscriber.event_received(serial, 0, Reachable(at_ms=now_ms, reachable=False))
+        commands_sent, self._commands_sent = self._commands_sent, set()
+        for serial, number in sorted(commands_sent):
+            self._subscriber.command_ended(serial, CommandOutcome(number=number, outcome=Outcome.UNKNOWN))
 
     def _take(self, message: wire.FromCloud) -> None:
         match message:
-            case wire.Known(info=info):
+            case wire.ChargerDescribed(info=info):
                 if self._listens(info.serial):
                     self._known.add(info.serial)
-                    self._subscriber.known(info)
-            case wire.Happened(serial=serial, number=number, event=event):
+                    self._subscriber.charger_described(info)
+            case wire.EventOccurred(serial=serial, number=number, event=event):
                 if self._listens(serial):
-                    self._subscriber.heard(serial, number, event)
+                    self._subscriber.event_received(serial, number, event)
             case wire.Unsubscribed(serials=serials):
-                self._unheard.subtract(serials)
-                self._unheard = +self._unheard
-            case wire.Ended(serial=serial, outcome=outcome):
-                self._orders.discard((serial, outcome.number))
-                self._subscriber.done(serial, outcome)
-            case wire.Unknown(serials=serials):
+                self._unconfirmed.subtract(serials)
+                self._unconfirmed = +self._unconfirmed
+            case wire.CommandEnded(serial=serial, outcome=outcome):
+                self._commands_sent.discard((serial, outcome.number))
+                self._subscriber.command_ended(serial, outcome)
+            case wire.UnknownChargers(serials=serials):
                 _log.warning("the simulated cloud has no such chargers", serials=serials)
             case wire.Response(id=number, view=view):
                 answer = self._requests.get(number)
@@ -190,10 +190,10 @@ class CloudClient:
             case wire.Failure(id=number, error=error):
                 answer = self._requests.get(number)
                 if answer is not None and not answer.done():
-                    answer.set_exception(ActError(error))
+                    answer.set_exception(ActionError(error))
 
     def _listens(self, serial: str) -> bool:
-        return serial in self._serials and serial not in self._unheard
+        return serial in self._serials and serial not in self._unconfirmed
 
     # --- writing ---------------------------------------------------------------------------------
 

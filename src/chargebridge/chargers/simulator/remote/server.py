@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome
-from chargebridge.chargers.simulator.actions import ActError
+from chargebridge.chargers.simulator.actions import ActionError
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.chargers.simulator.remote import wire
 
@@ -115,7 +115,7 @@ class _Connection:
                 unknown = [serial for serial in serials if not self._cloud.subscribe(serial, self)]
                 self._serials.update(set(serials).difference(unknown))
                 if unknown:
-                    self._send(wire.Unknown(unknown))
+                    self._send(wire.UnknownChargers(unknown))
             case wire.Unsubscribe(serials=serials):
                 for serial in serials:
                     self._cloud.unsubscribe(serial, self)
@@ -124,7 +124,7 @@ class _Connection:
             case wire.Acknowledge(receipts=receipts):
                 for serial, number in receipts:
                     self._cloud.acknowledge(serial, number)
-            case wire.Order(serial=serial, command=command):
+            case wire.Command(serial=serial, command=command):
                 self._cloud.command(serial, command, self)
             case wire.Request():
                 self._send(self._act(message))
@@ -134,20 +134,20 @@ class _Connection:
     def _act(self, request: wire.Request) -> wire.Response | wire.Failure:
         try:
             view = self._cloud.act(request.serial, request.action, request.arguments)
-        except (ActError, sqlite3.Error) as error:
+        except (ActionError, sqlite3.Error) as error:
             return wire.Failure(request.id, str(error))
         return wire.Response(request.id, view)
 
     # --- what the cloud says ---------------------------------------------------------------------
 
-    def known(self, info: ChargerInfo) -> None:
-        self._send(wire.Known(info))
+    def charger_described(self, info: ChargerInfo) -> None:
+        self._send(wire.ChargerDescribed(info))
 
-    def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
-        self._send(wire.Happened(serial, number, event))
+    def event_received(self, serial: str, number: int, event: ChargerEvent) -> None:
+        self._send(wire.EventOccurred(serial, number, event))
 
-    def done(self, serial: str, outcome: CommandOutcome) -> None:
-        self._send(wire.Ended(serial, outcome))
+    def command_ended(self, serial: str, outcome: CommandOutcome) -> None:
+        self._send(wire.CommandEnded(serial, outcome))
 
     def _send(self, message: wire.FromCloud) -> None:
         if not self._lines:

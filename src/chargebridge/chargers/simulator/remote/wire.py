@@ -1,6 +1,6 @@
 """What a simulated cloud and its client say to each other: one JSON object a line, over loopback TCP.
 
-The client says `Hello` first; nothing else is listened to before. `Happened.number` is the receipt
+The client says `Hello` first; nothing else is listened to before. `EventOccurred.number` is the receipt
 under which the client acknowledges, many at once.
 """
 
@@ -41,7 +41,7 @@ class Acknowledge(Struct, frozen=True, tag=True):
     receipts: list[tuple[str, int]]
 
 
-class Order(Struct, frozen=True, tag=True):
+class Command(Struct, frozen=True, tag=True):
     """Client: have this command carried out."""
 
     serial: str
@@ -57,13 +57,13 @@ class Request(Struct, frozen=True, tag=True):
     arguments: dict[str, Any]
 
 
-class Known(Struct, frozen=True, tag=True):
+class ChargerDescribed(Struct, frozen=True, tag=True):
     """Cloud: what a charger is."""
 
     info: ChargerInfo
 
 
-class Unknown(Struct, frozen=True, tag=True):
+class UnknownChargers(Struct, frozen=True, tag=True):
     """Cloud: there are no such chargers."""
 
     serials: list[str]
@@ -75,7 +75,7 @@ class Unsubscribed(Struct, frozen=True, tag=True):
     serials: list[str]
 
 
-class Happened(Struct, frozen=True, tag=True):
+class EventOccurred(Struct, frozen=True, tag=True):
     """Cloud: an event of a charger."""
 
     serial: str
@@ -83,7 +83,7 @@ class Happened(Struct, frozen=True, tag=True):
     event: ChargerEvent
 
 
-class Ended(Struct, frozen=True, tag=True):
+class CommandEnded(Struct, frozen=True, tag=True):
     """Cloud: how a command ended."""
 
     serial: str
@@ -104,8 +104,10 @@ class Failure(Struct, frozen=True, tag=True):
     error: str
 
 
-FromClient = Hello | Subscribe | Unsubscribe | Acknowledge | Order | Request
-FromCloud = Known | Unknown | Unsubscribed | Happened | Ended | Response | Failure
+FromClient = Hello | Subscribe | Unsubscribe | Acknowledge | Command | Request
+FromCloud = (
+    ChargerDescribed | UnknownChargers | Unsubscribed | EventOccurred | CommandEnded | Response | Failure
+)
 
 _encoder = msgspec.json.Encoder()
 from_client: Final[msgspec.json.Decoder[FromClient]] = msgspec.json.Decoder(FromClient)

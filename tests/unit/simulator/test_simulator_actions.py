@@ -2,7 +2,7 @@
 
 import pytest
 
-from chargebridge.chargers.simulator.actions import ActError
+from chargebridge.chargers.simulator.actions import ActionError
 from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.world import World
 
@@ -33,13 +33,13 @@ def world():
     ],
 )
 def test_what_cannot_be_done_is_refused_with_a_reason(world, action, arguments, message) -> None:
-    with pytest.raises(ActError) as refusal:
+    with pytest.raises(ActionError) as refusal:
         world.act("SIM00001", action, arguments, T0)
     assert str(refusal.value).startswith(message)
 
 
 def test_an_unknown_charger_is_named(world) -> None:
-    with pytest.raises(ActError, match="no simulated charger 'SIM9'"):
+    with pytest.raises(ActionError, match="no simulated charger 'SIM9'"):
         world.act("SIM9", "view", {}, T0)
 
 
