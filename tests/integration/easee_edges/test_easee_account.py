@@ -114,15 +114,20 @@ async def test_whoever_leaves_does_not_take_the_renewal_along(site):
         await get(account)
         site.clock.passed_s += 3600
 
+        renewable = asyncio.Event()
+
         async def slow(request: web.Request) -> web.Response:
-            await asyncio.sleep(0.2)
+            await renewable.wait()
             return site.cloud.tokens()
 
         site.cloud.script("/api/accounts/refresh_token", slow)
         first = asyncio.create_task(get(account))
         await site.cloud.is_asked("/api/accounts/refresh_token")
         first.cancel()
-        await get(account)
+        second = asyncio.create_task(get(account))
+        await asyncio.wait({first})
+        renewable.set()
+        await second
     assert site.cloud.refreshes == 1
 
 
@@ -403,14 +408,17 @@ async def test_a_connection_that_breaks_leaves_a_command_open(site):
 
 
 async def test_an_answer_that_does_not_come_leaves_a_command_open(site):
+    over = asyncio.Event()
+
     async def late(request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(1)
+        await over.wait()
         return web.Response()
 
     async with site:
         site.cloud.script(START, late)
         with pytest.raises(NoAnswer, match="in time"):
             await post(site.account(answer_timeout_s=0.2))
+        over.set()
 
 
 async def test_a_cloud_that_is_not_there_means_not_sent(site):

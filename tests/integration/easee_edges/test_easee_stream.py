@@ -7,10 +7,12 @@ from random import Random
 import pytest
 from aiohttp import WSMsgType, web
 
+from chargebridge.chargers.easee.account.failures import NotSent
 from chargebridge.chargers.easee.account.hub import HubTimes
 from chargebridge.chargers.easee.account.reconnecting import Backoff
 from chargebridge.chargers.easee.account.stream import Stream
 from chargebridge.chargers.easee.twin.wire import Response, Update
+from tests.integration.easee_edges.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -305,19 +307,18 @@ async def test_pings_keep_it_alive_and_are_sent(stage):
     async with stage:
         await stage.open(times=HubTimes(open_s=5, silence_s=0.4, ping_s=0.05))
         peer = await stage.hub.peer()
-        for _ in range(8):
+        # Its own pings are the clock: twelve of them take 0.6 s, longer than the silence that it bears.
+        for pings in range(1, 13):
+            await stage.hub.until(lambda pings=pings: peer.heard.count({"type": 6}) >= pings)
             await peer.say({"type": 6})
-            await asyncio.sleep(0.1)
         assert stage.ears.told == ["opened"]
-        assert {"type": 6} in peer.heard
 
 
 async def test_a_hub_that_does_not_open_is_given_up_and_tried_again(stage):
     async with stage:
         stage.hub.handshake = None
         stream = await stage.open(times=HubTimes(open_s=0.3, silence_s=5))
-        await asyncio.sleep(0.6)
-        assert stream.disconnect_reason == "the stream did not open for 0.3 s"
+        await until(lambda: stream.disconnect_reason == "the stream did not open for 0.3 s")
         stage.hub.handshake = "{}"
         await stage.ears.hears("opened")
 
@@ -395,8 +396,9 @@ async def test_a_429_to_the_negotiation_keeps_everything_quiet(stage):
         stage.hub.negotiations = [(429, {})]
         stream = await stage.open()
         await stage.cloud.is_asked(HUB + "/negotiate")
-        await asyncio.sleep(0.3)
-        assert "throttled" in stream.disconnect_reason
+        await until(lambda: "throttled" in stream.disconnect_reason)
+        with pytest.raises(NotSent, match="throttled"):
+            await stage.account.request("POST", HUB + "/negotiate", timeout_s=60)
         assert stage.cloud.count(HUB + "/negotiate") == 1
 
 
@@ -405,8 +407,7 @@ async def test_a_429_to_the_upgrade_keeps_everything_quiet(stage, site):
         stage.hub.upgrade = web.Response(status=429, headers={"Retry-After": "50"})
         stream = await stage.open()
         await stage.cloud.is_asked(HUB)
-        await asyncio.sleep(0.3)
-        assert stream.disconnect_reason == "the stream was refused: HTTP 429"
+        await until(lambda: stream.disconnect_reason == "the stream was refused: HTTP 429")
         assert stage.cloud.count(HUB) == 1
         assert stage.account._pacer.budget.breaker.throttled_until_s == pytest.approx(5050, abs=0.1)
 
@@ -416,6 +417,7 @@ async def test_a_wrong_password_is_waited_out_without_hammering(stage, site):
         site.cloud.password = "another"
         stream = await stage.open()
         await stage.cloud.is_asked("/api/accounts/login")
-        await asyncio.sleep(0.3)
-        assert "`password`" in stream.disconnect_reason
+        await until(lambda: "`password`" in stream.disconnect_reason)
+        with pytest.raises(NotSent, match="`password`"):
+            await stage.account.token(60)
         assert site.cloud.logins == 1
