@@ -1,6 +1,6 @@
-"""What a person can do to a simulated charger, by name: the words of the REST API.
+"""The actions of people on a simulated charger, by their names in the REST API.
 
-Each act is a struct whose fields are its arguments; they are checked completely before anything
+Each action is a struct whose fields are its arguments; they are validated completely before anything
 happens to the charger.
 """
 
@@ -16,18 +16,18 @@ from chargebridge.chargers.simulator.hardware.charger import NotPossibleError, S
 
 
 class ActionError(ValueError):
-    """There is no such act, its arguments are wrong, or it cannot be done now; the text says which."""
+    """The action is unknown, its arguments are wrong, or it is not possible now; the text says which."""
 
 
 class Action(Protocol):
-    """Something that can happen to a charger; its arguments are its fields."""
+    """An action on a charger; its fields are its arguments."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:
-        """Do it; raises `NotPossibleError` if the charger's state does not allow it."""
+        """Do it; raise `NotPossibleError` if the charger's state does not allow it."""
 
 
 class _Arguments(Struct, frozen=True, forbid_unknown_fields=True):
-    """The arguments of an act."""
+    """The arguments of an action."""
 
 
 class PlugIn(_Arguments, frozen=True):
@@ -83,7 +83,7 @@ class ResumeCar(_Arguments, frozen=True):
 
 
 class RaiseFault(_Arguments, frozen=True):
-    """Break something."""
+    """Raise a fault."""
 
     fault: Fault
 
@@ -92,14 +92,14 @@ class RaiseFault(_Arguments, frozen=True):
 
 
 class ClearFault(_Arguments, frozen=True):
-    """Repair it."""
+    """Clear the fault."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
         charger.clear_fault(now_ms)
 
 
 class PowerCycle(_Arguments, frozen=True):
-    """Cut the charger's mains for a moment."""
+    """Cut the charger's mains for a short time."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
         charger.power_cycle(now_ms)
@@ -113,14 +113,14 @@ class LoseCloud(_Arguments, frozen=True):
 
 
 class RegainCloud(_Arguments, frozen=True):
-    """Restore it."""
+    """Restore the charger's connection to its cloud."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
         charger.regain_cloud(now_ms)
 
 
 class View(_Arguments, frozen=True):
-    """Change nothing, just look."""
+    """Return the charger's view of itself; change nothing."""
 
     def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
         charger.advance(now_ms)
@@ -142,13 +142,13 @@ ACTIONS: Final[dict[str, type[Action]]] = {
 
 
 def perform(charger: SimulatedCharger, action: str, arguments: Mapping[str, object], now_ms: int) -> None:
-    """Do to a charger what a person, a car or bad luck could do.
+    """Perform an action on a charger.
 
     Args:
         charger: the charger.
         action: a key of `ACTIONS`.
-        arguments: the fields of that act, by name.
-        now_ms: the moment, in UTC milliseconds.
+        arguments: the fields of that action, by name.
+        now_ms: the time, in UTC milliseconds.
 
     Raises:
         ActionError: unknown action, wrong arguments, or the charger's state does not allow it.
@@ -165,7 +165,7 @@ def perform(charger: SimulatedCharger, action: str, arguments: Mapping[str, obje
 def view(charger: SimulatedCharger) -> dict[str, object]:
     """Return the charger's own view of itself, as plain JSON values.
 
-    `register_wh` is what events tell; `register_uj` is the register itself, in microjoules.
+    `register_wh` is the register of events; `register_uj` is the register itself, in microjoules.
     """
     record, outlet, limits = charger.record, charger.record.outlet, charger.record.limits
     return {
@@ -198,6 +198,6 @@ def view(charger: SimulatedCharger) -> dict[str, object]:
 
 
 def _settings(rules: Configure) -> dict[str, object]:
-    """The rules without what only made them a command."""
+    """Return the rules without the fields of a command."""
     plain: dict[str, object] = msgspec.structs.asdict(rules)
     return {name: value for name, value in plain.items() if name not in Command.__struct_fields__}

@@ -1,7 +1,7 @@
-"""The cloud of the simulated chargers: moves their world with a clock and speaks for them.
+"""The cloud of the simulated chargers: moves their world with a clock and publishes their events.
 
-It does nothing while nothing is due. All commands, acts and acknowledgements that come in between
-two steps share one step and its commit.
+It does nothing while nothing is due. All commands, actions and acknowledgements between two steps
+share one step and its commit.
 """
 
 import asyncio
@@ -24,37 +24,37 @@ from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import Clock
 
 STEP_S: Final = 0.02
-"""Real seconds between two steps at least."""
+"""The shortest time between two steps, in real seconds."""
 LONGEST_WAIT_S: Final = 3600.0
 LAZY_STEP_S: Final = 0.5
-"""How long acknowledgements may wait to be written down: lost ones only repeat an event."""
+"""Real seconds for which acknowledgements may wait to be saved: a lost one only repeats an event."""
 RETRY_S: Final = 1.0
-"""When to try again after the world's file could not be written."""
+"""Real seconds before a failed write of the world's file is retried."""
 CHARGERS_A_STEP: Final = 500
-"""After how many chargers a step lets the event loop breathe, when much is overdue."""
+"""The number of chargers after which a step yields to the event loop, when many are overdue."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Subscriber(Protocol):
-    """Somebody who listens to chargers."""
+    """A subscriber of chargers."""
 
     def charger_described(self, info: ChargerInfo) -> None:
-        """Learn (again) what a charger is."""
+        """Take the description of a charger."""
 
     def event_received(self, serial: str, number: int, event: ChargerEvent) -> None:
-        """Hear an event; it is kept until acknowledged under `number`, unless that is 0."""
+        """Take an event; it is kept until acknowledged with `number`, unless that is 0."""
 
     def command_ended(self, serial: str, outcome: CommandOutcome) -> None:
-        """Hear how a command of theirs ended."""
+        """Take the outcome of a command."""
 
 
 class SimulatedCloud:
-    """Speaks for all chargers of a world.
+    """The cloud of all chargers of a world.
 
     Args:
-        world: the chargers; nobody else may move it.
-        clock: whose time the world lives in.
+        world: the chargers; only this cloud may move it.
+        clock: the clock of the world.
     """
 
     def __init__(self, world: World, clock: Clock) -> None:
@@ -68,39 +68,39 @@ class SimulatedCloud:
         self._commands: list[tuple[str, ChargerCommand, Subscriber]] = []
         self._senders: dict[tuple[str, int], Subscriber] = {}
         self._unsaved = False
-        """The last step could not be written down."""
+        """The last step could not be saved."""
         self._stalled = False
-        """That was said; it is said once."""
+        """The failure was logged; it is logged once."""
 
     def start(self) -> None:
-        """Let the world move with the clock, within the running event loop."""
+        """Move the world with the clock, within the running event loop."""
         self._running = True
         self._wake(0.0)
 
     def stop(self) -> None:
-        """Let the world stand still, written down; nothing is delivered afterwards.
+        """Stop the world, and save it; no events follow.
 
         Raises:
-            sqlite3.Error: the last step could not be written down.
+            sqlite3.Error: the last step could not be saved.
         """
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self.world.staged:
-            # Acknowledgements, mostly. What would have been told is told to whoever listens next.
+            # Mostly acknowledgements. Events of this commit go to the next subscriber.
             self.world.commit()
 
     def add(self, settings: ChargerSettings) -> None:
-        """Put up a charger, or rebuild the one of this serial; it speaks from the next step on."""
+        """Install a charger, or rebuild the one of this serial; its events begin with the next step."""
         self.world.add(settings, self._clock.now().utc_ms)
         self._wake(STEP_S)
 
     def subscribe(self, serial: str, subscriber: Subscriber) -> bool:
-        """Let somebody listen to a charger, instead of whoever did before.
+        """Subscribe to a charger, in place of the subscriber before.
 
-        They are greeted in the next step: what the charger is, whether it is reachable, its
-        state, then every event that nobody has acknowledged.
+        The next step sends the charger's description, whether it is reachable, its state, then every
+        unacknowledged event.
 
         Returns:
             False if there is no such charger.
@@ -113,27 +113,27 @@ class SimulatedCloud:
         return True
 
     def unsubscribe(self, serial: str, subscriber: Subscriber) -> None:
-        """Tell them nothing of this charger any more; no effect if somebody else listens by now."""
+        """End the subscription to a charger; no effect if another subscriber has replaced it."""
         for listeners in (self._subscribers, self._new_subscribers):
             if listeners.get(serial) is subscriber:
                 del listeners[serial]
 
     def acknowledge(self, serial: str, number: int) -> None:
-        """Forget a kept event."""
+        """Release a kept event."""
         self.world.acknowledge(serial, number)
         self._wake(LAZY_STEP_S)
 
     def command(self, serial: str, command: ChargerCommand, sender: Subscriber) -> None:
-        """Have a command carried out in the next step; `sender.done` tells how it ended."""
+        """Carry out a command in the next step; `sender` gets its outcome."""
         self._commands.append((serial, command, sender))
         self._wake(STEP_S)
 
     def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Do something to a charger by hand (see `actions`) and return its own view of itself.
+        """Perform an action on a charger (see `actions`) and return its view of itself.
 
         Raises:
             ActError: unknown charger or action, wrong arguments, or it is not possible now.
-            sqlite3.Error: it could not be written down.
+            sqlite3.Error: it could not be saved.
         """
         self._save_rest()
         try:
@@ -143,18 +143,18 @@ class SimulatedCloud:
             self._wake(STEP_S)
 
     def stop_arrivals(self) -> None:
-        """Let no car arrive any more, and let those that charge leave within a few minutes."""
+        """Stop new arrivals; the charging cars leave within a few minutes."""
         self.world.stop_arrivals()
         self._wake(STEP_S)
 
     def step(self) -> bool:
-        """Move the world to the present, write it down, and tell what there is to tell.
+        """Move the world to the present, save it, and publish the new events.
 
         Returns:
-            Whether everything has happened that was due.
+            Whether everything that was due is done.
 
         Raises:
-            sqlite3.Error: the world could not be written down, and nothing was told.
+            sqlite3.Error: the world could not be saved, and no event was published.
         """
         self._save_rest()
         now_ms = self._clock.now().utc_ms
@@ -173,7 +173,7 @@ class SimulatedCloud:
         return done
 
     def _save_rest(self) -> None:
-        """Let nothing more happen, and nothing more be kept for that, while it cannot be written down."""
+        """Save the last step first, so that nothing more happens while saving fails."""
         if self._unsaved:
             self._deliver()
 
@@ -188,7 +188,7 @@ class SimulatedCloud:
         self._greet_new_subscribers()
         for serial, outcome in outcomes:
             sender = self._senders.pop((serial, outcome.number), None)
-            if sender is not None:  # a command given twice has two outcomes and one asker
+            if sender is not None:  # a command that was sent twice has two outcomes and one sender
                 sender.command_ended(serial, outcome)
 
     def _greet_new_subscribers(self) -> None:
@@ -224,11 +224,11 @@ class SimulatedCloud:
         except sqlite3.Error as error:
             if not self._stalled:
                 self._stalled = True
-                _log.error("the simulated world stands still: it cannot be written down", error=str(error))
+                _log.error("simulated world stopped: its file cannot be written, retrying", error=str(error))
         else:
             if self._stalled:
                 self._stalled = False
-                _log.warning("the simulated world moves again")
+                _log.warning("simulated world running again")
         finally:
             self._wake(delay_s)
 

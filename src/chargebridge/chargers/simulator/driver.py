@@ -1,4 +1,4 @@
-"""The driver for simulated chargers: in this process, or in another one that `CloudServer` serves."""
+"""The driver for simulated chargers, in this process or in another one with a `CloudServer`."""
 
 import ipaddress
 import sqlite3
@@ -42,13 +42,13 @@ class RemoteSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Chargers in another process on this machine."""
 
     connect: str
-    """`ADDRESS:PORT`, loopback only: the secret travels unencrypted."""
+    """`ADDRESS:PORT`, loopback only: the token is sent unencrypted."""
     token: str = ""
     token_file: str = ""
 
 
 class Receipt(NamedTuple):
-    """What an event is acknowledged with; `number` is 0 for one that nobody keeps."""
+    """The receipt of an event, with which it is acknowledged; `number` is 0 for one that is not kept."""
 
     serial: str
     number: int
@@ -99,11 +99,11 @@ class SimulatorDriver:
     """A `Driver` whose chargers are simulated.
 
     Args:
-        name: of this driver in the configuration; also of its file.
-        settings: see `LocalSettings` and `RemoteSettings`; `connect` makes the difference.
-        sink: where events go.
-        clock: whose time the chargers live in.
-        state_dir: where `<name>.sqlite` keeps the chargers of this process; None keeps them in memory.
+        name: the name of this driver in the configuration, and of its file.
+        settings: `RemoteSettings` if they contain `connect`, else `LocalSettings`.
+        sink: receives the events.
+        clock: the clock of the chargers.
+        state_dir: the directory of `<name>.sqlite`, the saved chargers of this process; None: in memory.
 
     Raises:
         ValueError: a setting is wrong; the text names driver, key and what is expected.
@@ -136,7 +136,7 @@ class SimulatorDriver:
         return self._chargers.cloud if isinstance(self._chargers, _LocalChargers) else None
 
     async def start(self) -> None:
-        """Connect, or let the chargers of this process live.
+        """Connect, or start the chargers of this process.
 
         Raises:
             ValueError, OSError, sqlite3.Error: the file of the chargers cannot be used.
@@ -144,30 +144,30 @@ class SimulatorDriver:
         self._chargers.start()
 
     async def stop(self) -> None:
-        """Disconnect, or write the chargers down and let them rest."""
+        """Disconnect, or save the chargers of this process and stop them."""
         await self._chargers.stop()
 
     def watch(self, serial: str) -> None:
-        """Listen to a charger; in this process, put it up if there is none of this serial."""
+        """Report the events of a charger; in this process, install it if it is missing."""
         self._chargers.subscribe(serial)
 
     def unwatch(self, serial: str) -> None:
-        """Listen to a charger no more; it lives on."""
+        """Stop the events of a charger; it goes on charging."""
         self._chargers.unsubscribe(serial)
 
     def acknowledge(self, receipt: object) -> None:
-        """Forget the event with this receipt."""
+        """Release the event with this receipt: it is durable."""
         if not isinstance(receipt, Receipt):
             raise TypeError(f"not a receipt of this driver: {receipt!r}")
         if receipt.number:
             self._chargers.acknowledge(receipt.serial, receipt.number)
 
     def command(self, serial: str, command: ChargerCommand) -> None:
-        """Have a command carried out; the sink hears how it ended."""
+        """Carry out a command; its outcome goes to the sink."""
         self._chargers.command(serial, command)
 
     async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Do something to a charger by hand (`actions.ACTIONS`) and return its own view of itself.
+        """Perform an action on a charger (`actions.ACTIONS`) and return its view of itself.
 
         Raises:
             ActError: unknown charger or action, wrong arguments, or it is not possible now.
@@ -176,7 +176,7 @@ class SimulatorDriver:
 
 
 class _SinkSubscriber:
-    """Passes on to an `EventSink` what a cloud tells its subscriber."""
+    """A subscriber that passes everything on to an `EventSink`."""
 
     def __init__(self, sink: EventSink) -> None:
         self._sink = sink
@@ -192,7 +192,7 @@ class _SinkSubscriber:
 
 
 class _LocalChargers:
-    """A world and its cloud in this process, with the face of a `CloudClient`."""
+    """A world and its cloud in this process, with the interface of a `CloudClient`."""
 
     def __init__(
         self, settings: LocalSettings, path: Path | None, subscriber: _SinkSubscriber, clock: Clock

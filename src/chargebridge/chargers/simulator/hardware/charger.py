@@ -34,7 +34,7 @@ class SimulatedCharger(ChargerMechanics):
 
     @classmethod
     def installed(cls, settings: ChargerSettings, now_ms: int) -> "SimulatedCharger":
-        """Return a new charger that has just been put on the wall and tells its first state."""
+        """Return a newly installed charger that reports its first state."""
         outlet = Outlet(at_ms=now_ms, rated_ca=settings.rated_current_a * 100)
         charger = cls(settings, ChargerRecord(outlet=outlet, measure_ms=now_ms + IDLE_MEASURE_MS))
         charger.reporter.report(Reachable(at_ms=now_ms, reachable=True))
@@ -65,7 +65,7 @@ class SimulatedCharger(ChargerMechanics):
         A cable that is pulled at the car stays locked at the charger, unless that is configured otherwise.
 
         Args:
-            now_ms: the moment.
+            now_ms: the time.
             at_charger: pull the cable at the charger, where a lock can hold it, not at the car.
 
         Raises:
@@ -83,11 +83,11 @@ class SimulatedCharger(ChargerMechanics):
         self.take_effect(now_ms)
 
     def reader_refuses(self, id_tag: str) -> str | None:
-        """Return why the token reader would refuse this token now; None: it would not."""
+        """Return why the token reader refuses this token now; None: it does not."""
         return token_reader.refusal(self, id_tag)
 
     def present_token(self, id_tag: str, now_ms: int) -> None:
-        """Hold a token to the reader. Its cloud decides what follows; without it, the charger itself.
+        """Present a token to the reader. The cloud decides about it; without the cloud, the charger itself.
 
         Raises:
             NotPossibleError: the reader refuses the token (`reader_refuses`).
@@ -98,7 +98,7 @@ class SimulatedCharger(ChargerMechanics):
         token_reader.accept(self, id_tag, now_ms)
 
     def pause_car(self, now_ms: int) -> None:
-        """Let the car ask for no current.
+        """Let the car draw no current.
 
         Raises:
             NotPossibleError: no car is plugged in.
@@ -106,7 +106,7 @@ class SimulatedCharger(ChargerMechanics):
         self._set_paused(now_ms, paused=True)
 
     def resume_car(self, now_ms: int) -> None:
-        """Let the car ask for current again.
+        """Let the car draw current again.
 
         Raises:
             NotPossibleError: no car is plugged in.
@@ -123,7 +123,7 @@ class SimulatedCharger(ChargerMechanics):
     # --- faults and outages ----------------------------------------------------------------------
 
     def raise_fault(self, fault: Fault, now_ms: int) -> None:
-        """Break something; unless it is one of `WARNINGS`, this ends the session."""
+        """Raise a fault; unless it is one of `WARNINGS`, it ends the session."""
         self.advance(now_ms)
         self.record.fault = fault
         if self.record.faulted:
@@ -132,25 +132,25 @@ class SimulatedCharger(ChargerMechanics):
         self.take_effect(now_ms)
 
     def clear_fault(self, now_ms: int) -> None:
-        """Repair what was broken."""
+        """Clear the fault."""
         self.advance(now_ms)
         self.record.fault = None
         self.take_effect(now_ms)
 
     def power_cycle(self, now_ms: int) -> None:
-        """Cut its mains for a moment; it boots when they are back."""
+        """Cut its mains for a short time; it boots afterwards."""
         self.advance(now_ms)
         self.go_down(SessionEnd.POWER_LOSS, now_ms, OUTAGE_MS + commands.BOOT_MS)
 
     def lose_cloud(self, now_ms: int) -> None:
-        """Cut its connection to its cloud; it goes on charging and remembers what it has to tell."""
+        """Cut its connection to its cloud; it continues to charge and buffers its events."""
         self.advance(now_ms)
         if self.reachable:
             self.reporter.report(Reachable(at_ms=now_ms, reachable=False))
         self.record.cloud_lost = True
 
     def regain_cloud(self, now_ms: int) -> None:
-        """Restore its connection: the present state is told first, then what was held back."""
+        """Restore its connection: it reports its present state, then the buffered events."""
         self.advance(now_ms)
         was_reachable = self.reachable
         self.record.cloud_lost = False
@@ -160,7 +160,7 @@ class SimulatedCharger(ChargerMechanics):
             self.reporter.report_buffered()
 
     def rebuild(self, settings: ChargerSettings, now_ms: int) -> None:
-        """Replace its hardware by other settings; register, session and car stay."""
+        """Replace its settings; register, session and car stay."""
         self.advance(now_ms)
         self.settings = settings
         self.record.outlet.rated_ca = settings.rated_current_a * 100
@@ -170,10 +170,10 @@ class SimulatedCharger(ChargerMechanics):
     # --- commands --------------------------------------------------------------------------------
 
     def carry_out(self, command: ChargerCommand, now_ms: int) -> CommandOutcome:
-        """Do what a command asks, once for each number.
+        """Carry out a command, once for each number.
 
         Returns:
-            How it ended; for a number that was carried out before, how it ended then.
+            Its outcome; for a number that was carried out before, the outcome of that time.
         """
         self.advance(now_ms)
         return commands.carry_out(self, command, now_ms)

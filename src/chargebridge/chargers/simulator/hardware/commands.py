@@ -1,4 +1,4 @@
-"""How a simulated charger obeys the commands of its cloud."""
+"""Carries out the commands of the cloud on a simulated charger."""
 
 from typing import Final
 
@@ -28,10 +28,10 @@ OUTCOMES_REMEMBERED: Final = 16
 
 
 def carry_out(charger: ChargerMechanics, command: ChargerCommand, now_ms: int) -> CommandOutcome:
-    """Let a charger that was moved on to `now_ms` do what a command asks, once for each number.
+    """Carry out a command on a charger that was advanced to `now_ms`, once for each number.
 
     Returns:
-        How it ended; for a number that was carried out before, how it ended then.
+        Its outcome; for a number that was carried out before, the outcome of that time.
     """
     outcomes = charger.record.outcomes
     outcome = outcomes.get(command.number)

@@ -1,4 +1,4 @@
-"""What limits a charger: a plan that it keeps through everything, and a limit that it easily forgets."""
+"""The limits of a charger: a stored plan, and a volatile limit."""
 
 from typing import Final
 
@@ -14,10 +14,10 @@ class Limits(Struct, kw_only=True, omit_defaults=True):
     """The limits of one charger, in mA per phase.
 
     Args:
-        plan: the stored one.
-        plan_writes: how often a plan was written into the charger's memory, which wears it.
-        overridden: the plan is set aside for the running session.
-        volatile_ma: holds instead of the plan.
+        plan: the stored plan.
+        plan_writes: how often a plan was written into the charger's memory, which wears it out.
+        overridden: the plan does not apply to the running session.
+        volatile_ma: the limit that applies instead of the plan.
         volatile_until_ms: the end of the volatile limit in UTC milliseconds; None: until another comes.
     """
 
@@ -28,7 +28,7 @@ class Limits(Struct, kw_only=True, omit_defaults=True):
     volatile_until_ms: int | None = None
 
     def in_force_ma(self, at_ms: int) -> int | None:
-        """Return the limit that holds at a moment; None: there is none."""
+        """Return the limit in force at a time; None: there is none."""
         if self.volatile_ma is not None:
             return self.volatile_ma
         if self.plan is None or self.overridden:
@@ -37,11 +37,11 @@ class Limits(Struct, kw_only=True, omit_defaults=True):
 
     @property
     def reason(self) -> str:
-        """Why nothing is offered, if it is because of the limit in force."""
+        """The reason for no current, if it is the limit in force."""
         return LIMITED_BY_PLAN if self.volatile_ma is None else LIMITED_BY_CENTRAL_SYSTEM
 
     def next_change_ms(self, after_ms: int) -> int | None:
-        """Return the first moment after this one at which another limit may hold; None: never."""
+        """Return the first time after this one at which another limit may be in force; None: never."""
         if self.volatile_ma is not None:
             return self.volatile_until_ms
         if self.plan is None or self.overridden:
@@ -49,20 +49,20 @@ class Limits(Struct, kw_only=True, omit_defaults=True):
         return self.plan.next_change_ms(after_ms)
 
     def store(self, plan: Plan | None) -> None:
-        """Write a plan into the memory, in the place of the one before."""
+        """Store a plan in place of the one before."""
         self.plan = plan
         self.plan_writes += 1
 
     def set_volatile(self, limit_ma: int | None, until_ms: int | None) -> None:
-        """Let this limit hold instead of the plan; None brings the plan back."""
+        """Set a limit that applies instead of the plan; None returns to the plan."""
         self.volatile_ma = limit_ma
         self.volatile_until_ms = None if limit_ma is None else until_ms
 
     def forget_volatile(self) -> None:
-        """Let the plan hold again."""
+        """Return to the plan."""
         self.set_volatile(None, None)
 
     def expire(self, now_ms: int) -> None:
-        """Forget the volatile limit if its time is over."""
+        """Remove the volatile limit if it has ended."""
         if self.volatile_until_ms is not None and self.volatile_until_ms <= now_ms:
             self.forget_volatile()

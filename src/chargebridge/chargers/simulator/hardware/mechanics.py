@@ -1,7 +1,7 @@
-"""What a simulated charger does by itself: time, currents, sessions, its boot, and what it reports.
+"""The mechanics of a simulated charger: time, currents, sessions, its boot, and its reports.
 
-Nothing here ticks. Every method takes the moment at which it happens; between two of them power is
-constant, and `next_ms` says when the charger will next do something by itself.
+Nothing here ticks. Every method takes the time at which it happens; between two of them power is
+constant, and `next_ms` is the time of the charger's next change by itself.
 """
 
 from typing import Final
@@ -57,7 +57,7 @@ class ChargerMechanics:
 
     @property
     def state(self) -> ChargerState:
-        """What it is doing now."""
+        """Its present state."""
         record = self.record
         if record.faulted:
             return ChargerState.FAULTED
@@ -71,40 +71,40 @@ class ChargerMechanics:
 
     @property
     def reachable(self) -> bool:
-        """Whether its cloud can talk to it."""
+        """Whether its cloud can reach it."""
         return self.record.reachable
 
     @property
     def limit_in_force_ca(self) -> int:
-        """What it may offer now, in 0.01 A per phase; below 6 A it offers nothing (SC-17)."""
+        """The limit in force, in 0.01 A per phase; below 6 A it offers nothing (SC-17)."""
         rated_ca = self.settings.rated_current_a * 100
         limit_ma = self.record.limits.in_force_ma(self.record.outlet.at_ms)
         return rated_ca if limit_ma is None else min(rated_ca, limit_ma // 10)
 
     @property
     def current_state(self) -> StateChanged:
-        """The state its cloud last heard; the one to tell anybody who newly asks the cloud."""
+        """The state that was last reported to its cloud; the one for a new subscriber."""
         return self.record.reported_state or self.state_event(self.record.outlet.at_ms)
 
     def state_event(self, now_ms: int) -> StateChanged:
-        """Return its state now, with the reason for a pause, whether the cloud has heard of it or not."""
+        """Return its present state with the reason for a pause, whether it was reported or not."""
         state = self.state
         reason = self.record.limits.reason if state is ChargerState.AWAITING_START else ""
         return StateChanged(at_ms=now_ms, state=state, reason=reason, fault=self.record.fault)
 
     def take_events(self) -> list[ChargerEvent]:
-        """Hand over what its cloud has heard since the last call, in order."""
+        """Return the events that were reported since the last call, in order."""
         return self.reporter.take()
 
     def take_finished(self) -> list[SessionEnded]:
-        """Hand over the sessions that ended since the last call, whether the cloud knows or not."""
+        """Return the sessions that ended since the last call, whether they were reported or not."""
         finished, self._finished = self._finished, []
         return finished
 
     # --- time ------------------------------------------------------------------------------------
 
     def advance(self, now_ms: int) -> None:
-        """Do everything that is due up to `now_ms`, each thing at its own moment."""
+        """Do everything that is due up to `now_ms`, each at its own time."""
         record = self.record
         while (due_ms := self.next_ms) <= now_ms:
             record.outlet.settle(due_ms, record.car)
@@ -132,13 +132,13 @@ class ChargerMechanics:
             self.reporter.report(Measured(at_ms=now_ms, readings=readings, session=number))
 
     def take_effect(self, now_ms: int, *, measures: bool = False) -> None:
-        """Let a new situation take effect at a moment up to which the charger was moved before.
+        """Apply a change at a time to which the charger was advanced before.
 
-        Currents change first, then they are measured, then the state they make is told.
+        Currents change first, then they are measured, then the resulting state is reported.
 
         Args:
-            now_ms: the moment.
-            measures: whether to measure even if what is offered to a session stays as it was.
+            now_ms: the time.
+            measures: whether to measure even if the offered current does not change.
         """
         record = self.record
         record.limits.expire(now_ms)
@@ -179,7 +179,7 @@ class ChargerMechanics:
     # --- power and boot --------------------------------------------------------------------------
 
     def go_down(self, reason: SessionEnd, now_ms: int, down_ms: int) -> None:
-        """Be without power or booting for `down_ms`; what is not in its memory for good is forgotten."""
+        """Be without power or booting for `down_ms`; volatile state is lost."""
         record = self.record
         was_reachable = record.reachable
         if reason is SessionEnd.REBOOT:
@@ -190,7 +190,7 @@ class ChargerMechanics:
         record.limits.forget_volatile()
         if was_reachable:
             self.reporter.report(Reachable(at_ms=now_ms, reachable=False))
-        # Without power nothing leaves the charger: it can only write down how the session ended.
+        # Without power it can send nothing: the end of the session is only buffered.
         self.end_session(reason, now_ms)
         self._reconnect()
 
@@ -224,14 +224,14 @@ class ChargerMechanics:
         record.session = Session(record.last_session, id_tag, now_ms, register_wh)
         record.locked = self.settings.cable_lock
         record.measure_ms = now_ms + self.settings.measure_every_s * 1000
-        # What is offered at the start is no change that would be measured.
+        # The offered current at the start does not count as a change to measure.
         self._reconnect()
         self.reporter.report(
             SessionStarted(at_ms=now_ms, session=record.last_session, id_tag=id_tag, register_wh=register_wh)
         )
 
     def end_session(self, reason: SessionEnd, now_ms: int) -> None:
-        """End the session, if one runs, and release the cable; it takes effect with `take_effect`."""
+        """End the running session, if any, and release the cable; `take_effect` applies it."""
         record = self.record
         session = record.session
         if session is None:

@@ -1,6 +1,6 @@
-"""The electrical side of a charger: what flows at the outlet, and what it has added up to.
+"""The electrical side of a charger: currents and power at the outlet, and the energy register.
 
-Power is constant between two moments at which something changed, so the energy register is the
+Power is constant between two changes, so the energy register is the
 exact sum of volts times amperes times time. It is an integer in microjoules and is floored to
 whole Wh in exactly one place, `Outlet.register_wh`.
 """
@@ -28,7 +28,7 @@ class Outlet(Struct, kw_only=True):
     """One outlet with its meter and thermometer.
 
     Args:
-        at_ms: the moment up to which energy and temperature have been worked out.
+        at_ms: the time up to which energy and temperature are computed.
         register_uj: all energy that ever left the outlet, in microjoules.
         temperature_c: inside the charger.
         voltages_dv: phase to neutral, in 0.1 V, one for each phase of the charger.
@@ -46,11 +46,11 @@ class Outlet(Struct, kw_only=True):
 
     @property
     def register_wh(self) -> int:
-        """The register as every event tells it: floored to whole Wh, here and nowhere else."""
+        """The register as in every event: floored to whole Wh, here and nowhere else."""
         return self.register_uj // UJ_PER_WH
 
     def settle(self, now_ms: int, car: Car | None) -> None:
-        """Count what flowed since the last moment; `car` is the one it flowed into."""
+        """Add up the energy since the last time; `car` is the one that it flowed into."""
         elapsed_ms = now_ms - self.at_ms
         if elapsed_ms <= 0:
             return
@@ -65,12 +65,12 @@ class Outlet(Struct, kw_only=True):
         self.temperature_c = goal + (self.temperature_c - goal) * fading
 
     def connect(self, serial: str, phases: int, offered_ca: int, car: Car | None) -> None:
-        """Work out what flows from `at_ms` on.
+        """Compute currents and power from `at_ms` on.
 
         Args:
-            serial: of the charger; its mains differ a little from its neighbours'.
-            phases: of the charger.
-            offered_ca: what the charger offers per phase, in 0.01 A.
+            serial: the serial of the charger; its voltages differ a little from its neighbours'.
+            phases: the phases of the charger.
+            offered_ca: the current that the charger offers per phase, in 0.01 A.
             car: the car that may draw it, if any.
         """
         drawn_ca = car.draw_ca(offered_ca) if car is not None and offered_ca >= MINIMUM_CURRENT_CA else 0
@@ -85,7 +85,7 @@ class Outlet(Struct, kw_only=True):
         self.power_mw = sum(voltages[:drawing]) * drawn_ca
 
     def readings(self, *, in_session: bool) -> tuple[Reading, ...]:
-        """Return what the charger measures now; currents and power only while a session runs."""
+        """Return the readings of the charger; currents and power only while a session runs."""
         energy = Reading(Quantity.ENERGY_WH, self.register_wh)
         temperature = Reading(Quantity.TEMPERATURE_C, round(self.temperature_c, 1))
         voltages = [Reading(Quantity.VOLTAGE_V, dv / 10, n) for n, dv in enumerate(self.voltages_dv, 1)]

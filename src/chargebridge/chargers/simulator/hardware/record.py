@@ -1,4 +1,4 @@
-"""What a simulated charger is, as data: how it is built, and all that has become of it."""
+"""The data of a simulated charger: its settings and its state."""
 
 from typing import Final
 
@@ -27,11 +27,11 @@ WARNINGS: Final = frozenset({Fault.WEAK_SIGNAL, Fault.READER})
 """Faults with which a charger goes on charging; all others end the session."""
 
 BufferedEvent = SessionStarted | SessionEnded | Measured | Restarted
-"""What a charger remembers for when its cloud is back."""
+"""An event that a charger buffers while its cloud is unreachable."""
 
 
 class ChargerSettings(Struct, frozen=True, kw_only=True):
-    """What a charger is built like."""
+    """How a charger is built."""
 
     serial: str
     phases: int = 3
@@ -42,7 +42,7 @@ class ChargerSettings(Struct, frozen=True, kw_only=True):
 
     @property
     def info(self) -> ChargerInfo:
-        """What the cloud knows of such a charger before any event."""
+        """The description of such a charger."""
         lacking = set() if self.cable_lock else {Capability.UNLOCK}
         return ChargerInfo(
             serial=self.serial,
@@ -60,16 +60,16 @@ class Session(Struct, frozen=True):
 
     number: int
     id_tag: str | None
-    """None: it began without authorization."""
+    """None: it started without authorization."""
     started_at_ms: int
     start_register_wh: int
 
     def belongs_to(self, id_tag: str) -> bool:
-        """Say whether it began with this token."""
+        """Whether it started with this token."""
         return self.id_tag is not None and same_token(self.id_tag, id_tag)
 
     def ended(self, at_ms: int, register_wh: int, reason: SessionEnd) -> SessionEnded:
-        """Return the whole record of it when it is over."""
+        """Return its record when it has ended."""
         return SessionEnded(
             at_ms=at_ms,
             session=self.number,
@@ -89,7 +89,7 @@ class Authorization(Struct, frozen=True):
 
 
 class ChargerRecord(Struct, kw_only=True, omit_defaults=True):
-    """All that a charger is: written down, it continues from there."""
+    """The state of a charger; saved, it continues from there."""
 
     outlet: Outlet
     measure_ms: int
@@ -102,36 +102,36 @@ class ChargerRecord(Struct, kw_only=True, omit_defaults=True):
     """Whether the cable is held at the charger's side."""
     limits: Limits = field(default_factory=Limits)
     rules: Configure = Configure(number=0, expires_ms=0)
-    """How it charges when nobody can be asked, as it was configured last."""
+    """How it charges without its cloud, as it was configured last."""
     cache: list[str] = field(default_factory=list)
-    """Tokens that its cloud has accepted, the latest last."""
+    """Tokens that its cloud has accepted, the newest last."""
     dismissed: bool = False
-    """A session of the plugged-in car was ended on purpose: free charging begins no other one."""
+    """A session of the plugged-in car was ended on purpose: free charging starts no other one."""
     available: bool = True
     fault: Fault | None = None
     cloud_lost: bool = False
     down_until_ms: int | None = None
     """Set while it is without power or booting."""
     reported_state: StateChanged | None = None
-    """The last state its cloud has heard."""
+    """The state that was last reported to its cloud."""
     outcomes: dict[int, Outcome] = field(default_factory=dict)
-    """How the last commands ended, by number: none is carried out twice."""
+    """The outcomes of the last commands, by number: none is carried out twice."""
     buffered: list[BufferedEvent] = field(default_factory=list)
-    """Events for which the cloud was away."""
+    """Events that happened while the cloud was unreachable."""
 
     @property
     def reachable(self) -> bool:
-        """Whether its cloud can talk to it."""
+        """Whether its cloud can reach it."""
         return not self.cloud_lost and self.down_until_ms is None
 
     @property
     def faulted(self) -> bool:
-        """Whether a fault keeps it from charging."""
+        """Whether a fault prevents charging."""
         return self.fault is not None and self.fault not in WARNINGS
 
     @property
     def charges_freely(self) -> bool:
-        """Whether the plugged-in car gets a session without anybody's authorization."""
+        """Whether the plugged-in car gets a session without authorization."""
         if self.rules.authorization_required or self.car is None or self.session is not None:
             return False
         usable = self.available and not self.faulted and self.down_until_ms is None

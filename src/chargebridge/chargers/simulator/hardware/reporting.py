@@ -1,4 +1,4 @@
-"""How a charger tells its cloud what happens, and what it holds back while the cloud is away."""
+"""Reports the events of a charger to its cloud, and buffers them while the cloud is unreachable."""
 
 from typing import Final
 
@@ -14,14 +14,14 @@ from chargebridge.chargers.model import (
 from chargebridge.chargers.simulator.hardware.record import BufferedEvent, ChargerRecord
 
 MEASUREMENTS_BUFFERED: Final = 60
-"""How many measurements of sessions fit into the charger's memory while its cloud is away."""
+"""The most measurements of sessions in the charger's buffer."""
 
 
 class EventReporter:
-    """What one charger has to tell.
+    """The reports of one charger.
 
     Args:
-        record: of the charger; what is held back is kept there.
+        record: the state of the charger, with the buffer.
     """
 
     def __init__(self, record: ChargerRecord) -> None:
@@ -29,12 +29,12 @@ class EventReporter:
         self._reported: list[ChargerEvent] = []
 
     def take(self) -> list[ChargerEvent]:
-        """Hand over what the cloud has heard since the last call, in order."""
+        """Return the events that were reported since the last call, in order."""
         reported, self._reported = self._reported, []
         return reported
 
     def report(self, event: ChargerEvent) -> None:
-        """Tell an event, or hold it back if the cloud is away and has to learn of it later."""
+        """Report an event, or buffer it if the cloud is unreachable and needs it later."""
         cloud_speaks = isinstance(event, Reachable)
         if self._record.reachable or cloud_speaks:
             self._reported.append(event)
@@ -42,7 +42,7 @@ class EventReporter:
             self._hold(event)
 
     def report_state(self, event: StateChanged, *, again: bool) -> None:
-        """Tell the state if the cloud can hear it, and either has heard another one last or `again`."""
+        """Report the state if the cloud is reachable, and either the last one differs or `again`."""
         reported = self._record.reported_state
         if not self._record.reachable:
             return
@@ -57,7 +57,7 @@ class EventReporter:
             self._reported.append(event)
 
     def report_buffered(self) -> None:
-        """Tell all that was held back."""
+        """Report all buffered events."""
         self._reported.extend(self._record.buffered)
         self._record.buffered.clear()
 
@@ -65,7 +65,7 @@ class EventReporter:
         held = self._record.buffered
         held.append(event)
         if isinstance(event, Restarted):
-            # Of several boots unseen by the cloud only the last one is news.
+            # Of several boots without the cloud only the last one matters.
             held[:] = [kept for kept in held if kept is event or not isinstance(kept, Restarted)]
         elif isinstance(event, Measured):
             measured = [kept for kept in held if isinstance(kept, Measured)]

@@ -1,4 +1,4 @@
-"""The token reader of a simulated charger: who decides about a token that is held to it."""
+"""The RFID reader of a simulated charger, and the decision about a presented token."""
 
 from chargebridge.chargers.model import Fault, SessionEnd, TokenPresented
 from chargebridge.chargers.simulator.hardware.mechanics import ChargerMechanics
@@ -6,7 +6,7 @@ from chargebridge.chargers.simulator.hardware.tokens import offline_refusal
 
 
 def refusal(charger: ChargerMechanics, id_tag: str) -> str | None:
-    """Return why the reader would refuse this token now; None: it would not."""
+    """Return why the reader refuses this token now; None: it does not."""
     record = charger.record
     if record.down_until_ms is not None:
         return "the charger is without power or booting"
@@ -25,7 +25,7 @@ def refusal(charger: ChargerMechanics, id_tag: str) -> str | None:
 
 
 def accept(charger: ChargerMechanics, id_tag: str, now_ms: int) -> None:
-    """Take a token that is not refused: its cloud decides what follows, or without it the charger."""
+    """Take a token that is not refused: the cloud decides about it, or without the cloud the charger."""
     record = charger.record
     if not record.cloud_lost:
         charger.reporter.report(TokenPresented(at_ms=now_ms, id_tag=id_tag))

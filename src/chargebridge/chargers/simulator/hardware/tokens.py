@@ -1,4 +1,4 @@
-"""What a charger knows of tokens by itself, for when its cloud is away and nobody can be asked."""
+"""The local list and the cache of a charger, by which it decides about tokens without its cloud."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from msgspec import Struct
 from chargebridge.chargers.model import Configure, ListedToken
 
 CACHED: Final = 50
-"""How many accepted tokens a charger remembers; beyond that the one that was accepted longest ago goes."""
+"""The most accepted tokens in the cache; above it the one that was accepted longest ago is dropped."""
 
 
 class LocalList(Struct, frozen=True):
@@ -17,17 +17,17 @@ class LocalList(Struct, frozen=True):
     tokens: tuple[ListedToken, ...] = ()
 
     def entry(self, id_tag: str) -> ListedToken | None:
-        """Return what the list says of a token; None: it does not name it."""
+        """Return the entry of a token; None if the list has none."""
         return next((listed for listed in self.tokens if same_token(listed.id_tag, id_tag)), None)
 
 
 def same_token(one: str, other: str) -> bool:
-    """Say whether two tokens are the same: their letters' case does not matter."""
+    """Whether two tokens are the same; case does not matter."""
     return one.lower() == other.lower()
 
 
 def remember(cache: list[str], id_tag: str, *, accepted: bool) -> None:
-    """Note in a cache whether a token was accepted; the cache holds accepted ones, the latest last."""
+    """Update a cache with the answer about a token; it holds accepted ones, the newest last."""
     cache[:] = [cached for cached in cache if not same_token(cached, id_tag)]
     if accepted:
         cache.append(id_tag)
@@ -37,9 +37,9 @@ def remember(cache: list[str], id_tag: str, *, accepted: bool) -> None:
 def offline_refusal(
     id_tag: str, now_ms: int, rules: Configure, local_list: LocalList, cache: list[str]
 ) -> str | None:
-    """Return why a charger without its cloud lets nobody charge with this token; None: it does.
+    """Return why a charger without its cloud refuses a token; None: it accepts it.
 
-    What the local list says goes before what the cache says, and no rule overrides its refusal.
+    The local list wins over the cache, and no rule overrides its refusal.
     """
     listed = local_list.entry(id_tag)
     if listed is not None:

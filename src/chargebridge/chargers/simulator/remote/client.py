@@ -1,4 +1,4 @@
-"""The other end of `CloudServer`: hears chargers that live in another process."""
+"""The client of `CloudServer`: subscribes to chargers in another process."""
 
 import asyncio
 import itertools
@@ -27,12 +27,12 @@ class CloudClient:
     """Keeps connected to a `CloudServer` until stopped.
 
     Args:
-        host: where it listens.
-        port: where it listens.
-        token: the secret it expects.
-        subscriber: who hears the chargers. When the connection is lost it hears of every charger
-            it listens to that it is not reachable: of a cloud that is gone nothing is known.
-        clock: tells when that was.
+        host: the address of the server.
+        port: the port of the server.
+        token: the secret that the server expects.
+        subscriber: receives the events. When the connection is lost, every subscribed charger is
+            reported as unreachable.
+        clock: the clock of these reports.
     """
 
     def __init__(self, host: str, port: int, token: str, subscriber: Subscriber, clock: Clock) -> None:
@@ -44,8 +44,8 @@ class CloudClient:
         self._serials: set[str] = set()
         self._known: set[str] = set()
         self._unconfirmed: Counter[str] = Counter()
-        """How often a charger was unsubscribed and the cloud has not said so yet: what it says before that
-        is of a time when nobody listened."""
+        """How often a charger was unsubscribed without the cloud's confirmation yet: events before it belong
+        to the earlier subscription."""
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
         self._receipts: list[tuple[str, int]] = []
@@ -55,36 +55,36 @@ class CloudClient:
         self._requests: dict[int, asyncio.Future[dict[str, object]]] = {}
 
     def start(self) -> None:
-        """Connect, and again whenever the connection is lost."""
+        """Connect, and reconnect whenever the connection is lost."""
         self._task = asyncio.get_running_loop().create_task(self._keep_connected())
 
     async def stop(self) -> None:
-        """Disconnect; nothing is heard afterwards."""
+        """Disconnect; no events follow."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
             self._task = None
 
     def subscribe(self, serial: str) -> None:
-        """Listen to a charger, now and after every reconnect."""
+        """Subscribe to a charger, now and after every reconnect."""
         self._serials.add(serial)
         self._send(wire.Subscribe([serial]))
 
     def unsubscribe(self, serial: str) -> None:
-        """Listen to a charger no more."""
+        """End the subscription to a charger."""
         self._serials.discard(serial)
         if self._writer is not None:
             self._unconfirmed[serial] += 1
             self._send(wire.Unsubscribe([serial]))
 
     def acknowledge(self, serial: str, number: int) -> None:
-        """Let the cloud forget an event; without a connection it will repeat the event instead."""
+        """Acknowledge an event; without a connection the cloud will repeat it instead."""
         if self._writer is not None:
             self._flush_soon()
             self._receipts.append((serial, number))
 
     def command(self, serial: str, command: ChargerCommand) -> None:
-        """Pass a command on; without a connection it is refused."""
+        """Send a command; without a connection it is refused."""
         if self._writer is None:
             outcome = CommandOutcome(
                 number=command.number, outcome=Outcome.REFUSED, detail="the simulated cloud is not connected"
@@ -95,7 +95,7 @@ class CloudClient:
         self._send(wire.Command(serial, command))
 
     async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Do something to a charger by hand and return its own view of itself.
+        """Perform an action on a charger and return its view of itself.
 
         Raises:
             ActError: it was not possible, or the connection is not there or was lost.
@@ -126,9 +126,9 @@ class CloudClient:
                 if await self._converse(reader):
                     backoff_s = SHORTEST_BACKOFF_S
                 else:
-                    _log.warning("the simulated cloud hung up without a word; is the token right?")
+                    _log.warning("simulated cloud closed the connection at once; is the token right?")
             except (OSError, ValueError, msgspec.MsgspecError) as error:
-                _log.info("the simulated cloud is not connected", error=str(error))
+                _log.info("simulated cloud disconnected, reconnecting", error=str(error))
             finally:
                 self._disconnect()
             self._report_loss()
@@ -136,7 +136,7 @@ class CloudClient:
             backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
 
     async def _converse(self, reader: asyncio.StreamReader) -> bool:
-        """Take all the cloud says until it hangs up; return whether it said anything."""
+        """Receive messages until the cloud closes the connection; return whether there were any."""
         self._send(wire.Hello(self._token))
         for serials in _chunks(sorted(self._serials), wire.SERIALS_A_LINE):
             self._send(wire.Subscribe(serials))
@@ -182,7 +182,7 @@ class CloudClient:
                 self._commands_sent.discard((serial, outcome.number))
                 self._subscriber.command_ended(serial, outcome)
             case wire.UnknownChargers(serials=serials):
-                _log.warning("the simulated cloud has no such chargers", serials=serials)
+                _log.warning("chargers unknown to the simulated cloud", serials=serials)
             case wire.Response(id=number, view=view):
                 answer = self._requests.get(number)
                 if answer is not None and not answer.done():
@@ -214,7 +214,7 @@ class CloudClient:
         self._lines.clear()
 
     def _acknowledge_all(self) -> None:
-        """Before whatever is said next: who is watched anew need not repeat what was acknowledged."""
+        """Send acknowledgements first, so that a new subscription does not repeat their events."""
         for receipts in _chunks(self._receipts, wire.RECEIPTS_A_LINE):
             self._lines.append(wire.line(wire.Acknowledge(receipts)))
         self._receipts.clear()

@@ -1,4 +1,4 @@
-"""A simulated cloud behind a TCP socket, so that chargers live on while a gateway is killed."""
+"""A simulated cloud behind a TCP socket, so that chargers continue while a gateway is killed."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from chargebridge.chargers.simulator.remote import wire
 
 HELLO_TIMEOUT_S: Final = 5.0
 BACKLOG_LIMIT: Final = 32 * 1024 * 1024
-"""Bytes a client may be behind; one that is slower is disconnected and hears it all again later."""
+"""The most unsent bytes to a client; a slower client is disconnected, and gets its events again later."""
 
 _log = structlog.get_logger(__name__)
 
@@ -26,8 +26,8 @@ class CloudServer:
 
     Args:
         cloud: the cloud, started and stopped by its owner.
-        token: the secret that clients must show.
-        port: 0 lets the system choose; `port` tells which one it is after `start`.
+        token: the secret that clients must send.
+        port: 0 lets the system choose; `port` is the chosen one after `start`.
     """
 
     def __init__(self, cloud: SimulatedCloud, token: str, port: int = 0) -> None:
@@ -43,7 +43,7 @@ class CloudServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Stop listening and disconnect everybody."""
+        """Stop listening and disconnect all clients."""
         if self._server is None:
             return
         self._server.close()
@@ -60,16 +60,16 @@ class CloudServer:
             if await self._greeted(reader):
                 await connection.listen(reader)
             else:
-                _log.warning("a client without the right token was turned away")
+                _log.warning("client refused: wrong token")
         except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-            # ValueError: the line was longer than the limit. RecursionError: it was nested too deep.
-            _log.warning("a client of the simulated cloud broke off", error=str(error))
+            # ValueError: the line was longer than the limit. RecursionError: it was nested too deeply.
+            _log.warning("client disconnected after an error", error=str(error))
         finally:
             connection.leave()
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
-            # Until here `stop` waits for it.
+            # `stop` waits until here.
             self._connections.discard(connection)
             connection.ended.set()
 
@@ -138,7 +138,7 @@ class _Connection:
             return wire.Failure(request.id, str(error))
         return wire.Response(request.id, view)
 
-    # --- what the cloud says ---------------------------------------------------------------------
+    # --- messages to the client ------------------------------------------------------------------
 
     def charger_described(self, info: ChargerInfo) -> None:
         self._send(wire.ChargerDescribed(info))
@@ -151,7 +151,7 @@ class _Connection:
 
     def _send(self, message: wire.FromCloud) -> None:
         if not self._lines:
-            # All that one step says leaves in one write.
+            # All messages of a step are sent in one write.
             asyncio.get_running_loop().call_soon(self._flush)
         self._lines.append(wire.line(message))
 
@@ -160,6 +160,6 @@ class _Connection:
         if self._lines and not transport.is_closing():
             self._writer.write(b"".join(self._lines))
             if transport.get_write_buffer_size() > BACKLOG_LIMIT:
-                _log.warning("a client of the simulated cloud is too slow and was disconnected")
+                _log.warning("client too slow, disconnected")
                 transport.abort()
         self._lines.clear()

@@ -1,6 +1,6 @@
-"""What a simulated cloud and its client say to each other: one JSON object a line, over loopback TCP.
+"""The messages between a simulated cloud and its client: one JSON object a line, over loopback TCP.
 
-The client says `Hello` first; nothing else is listened to before. `EventOccurred.number` is the receipt
+The client sends `Hello` first; no other message is accepted before. `EventOccurred.number` is the receipt
 under which the client acknowledges, many at once.
 """
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 from chargebridge.chargers.model import ChargerCommand, ChargerEvent, ChargerInfo, CommandOutcome
 
 LINE_LIMIT: Final = 4 * 1024 * 1024
-"""Bytes in a line at most, in both directions: a local list of 10,000 tokens fits."""
+"""The most bytes in a line, in both directions: a local list of 10,000 tokens fits."""
 SERIALS_A_LINE: Final = 500
 RECEIPTS_A_LINE: Final = 1000
 
@@ -24,32 +24,32 @@ class Hello(Struct, frozen=True, tag=True):
 
 
 class Subscribe(Struct, frozen=True, tag=True):
-    """Client: tell me of these chargers from now on."""
+    """Client: subscribe to these chargers."""
 
     serials: list[str]
 
 
 class Unsubscribe(Struct, frozen=True, tag=True):
-    """Client: tell me no more of these chargers."""
+    """Client: end the subscription to these chargers."""
 
     serials: list[str]
 
 
 class Acknowledge(Struct, frozen=True, tag=True):
-    """Client: these events, as (serial, number), are durable at my side."""
+    """Client: these events, as (serial, number), are durable."""
 
     receipts: list[tuple[str, int]]
 
 
 class Command(Struct, frozen=True, tag=True):
-    """Client: have this command carried out."""
+    """Client: carry out this command."""
 
     serial: str
     command: ChargerCommand
 
 
 class Request(Struct, frozen=True, tag=True):
-    """Client: do something by hand; `Response` or `Failure` of the same `id` answers."""
+    """Client: perform an action; `Response` or `Failure` of the same `id` answers."""
 
     id: int
     serial: str
@@ -58,19 +58,19 @@ class Request(Struct, frozen=True, tag=True):
 
 
 class ChargerDescribed(Struct, frozen=True, tag=True):
-    """Cloud: what a charger is."""
+    """Cloud: the description of a charger."""
 
     info: ChargerInfo
 
 
 class UnknownChargers(Struct, frozen=True, tag=True):
-    """Cloud: there are no such chargers."""
+    """Cloud: these chargers do not exist."""
 
     serials: list[str]
 
 
 class Unsubscribed(Struct, frozen=True, tag=True):
-    """Cloud: `Unsubscribe` is heard. What is told of these chargers behind it answers a later `Subscribe`."""
+    """Cloud: `Unsubscribe` is done. Later events of these chargers belong to a later `Subscribe`."""
 
     serials: list[str]
 
@@ -84,21 +84,21 @@ class EventOccurred(Struct, frozen=True, tag=True):
 
 
 class CommandEnded(Struct, frozen=True, tag=True):
-    """Cloud: how a command ended."""
+    """Cloud: the outcome of a command."""
 
     serial: str
     outcome: CommandOutcome
 
 
 class Response(Struct, frozen=True, tag=True):
-    """Cloud: the charger's view of itself after an act."""
+    """Cloud: the charger's view of itself after an action."""
 
     id: int
     view: dict[str, Any]
 
 
 class Failure(Struct, frozen=True, tag=True):
-    """Cloud: why an act was not possible."""
+    """Cloud: the reason why an action was not possible."""
 
     id: int
     error: str
