@@ -190,7 +190,7 @@ class Fleet:
     def connection_lost(self, reason: str) -> None:
         """Take note that the connection is lost: the state of every charger is unknown now."""
         if self._open:
-            _log.warning("Easee's cloud is away", reason=reason)
+            _log.warning("connection to Easee's cloud lost, chargers unreachable", reason=reason)
         self._open = False
         self._queue.closed()
         self._subscribed.clear()

@@ -237,25 +237,25 @@ class Stream:
     # --- messages --------------------------------------------------------------------------------
 
     def _frame_received(self, frame: str) -> None:
-        for said in read_frame(frame):
+        for message in read_frame(frame):
             if self._task is None:
                 return
             try:
-                self._dispatch(said)
+                self._dispatch(message)
             except Exception:  # noqa: BLE001 - a bug of the listener must not end the connection
                 # The next replay would bring the message again, and end that connection, too.
                 self.failed += 1
                 _log.exception("message processing failed", failed=self.failed)
 
-    def _dispatch(self, said: HubMessage) -> None:
-        match said:
+    def _dispatch(self, message: HubMessage) -> None:
+        match message:
             case Update():
-                if said.serial in self._wanted and self._opened_at is not None:
-                    self._listener.observation_received(said)
+                if message.serial in self._wanted and self._opened_at is not None:
+                    self._listener.observation_received(message)
                 else:
                     self.unrequested += 1
             case Response():
-                self._listener.response_received(said)
+                self._listener.response_received(message)
             case Unreadable(reason=reason):
                 self.unreadable += 1
                 if self.unreadable == 1:

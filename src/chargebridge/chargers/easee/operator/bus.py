@@ -208,7 +208,7 @@ class Bus:
         if self._task is None:
             return False
         try:
-            said = self._reader.read(key, body, delivery)
+            message = self._reader.read(key, body, delivery)
         except LookupError:
             self.unknown += 1
             if self.unknown == 1:
@@ -224,16 +224,16 @@ class Bus:
                 )
             return True
         try:
-            match said:
+            match message:
                 case None:
                     self.pulses += 1
                 case Update():
-                    self._listener.observation_received(said)
+                    self._listener.observation_received(message)
                 case Response():
-                    self._listener.response_received(said)
+                    self._listener.response_received(message)
         except Exception:  # noqa: BLE001 - a bug of the listener must not end the connection
             self.failed += 1
             _log.exception("message processing failed", key=key[:100], redelivered=redelivered)
             # The broker delivers it once more after a reconnect; if it fails again, it is dropped.
             return redelivered
-        return said is None
+        return message is None

@@ -78,11 +78,11 @@ def read_frame(frame: str) -> Iterator[HubMessage]:
     for text in frame.split(SEPARATOR):
         if text:
             try:
-                said = _read(text)
+                message = _read(text)
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-                said = Unreadable(f"{type(error).__name__}: {error}"[:200])
-            if said is not None:
-                yield said
+                message = Unreadable(f"{type(error).__name__}: {error}"[:200])
+            if message is not None:
+                yield message
 
 
 def _read(text: str) -> HubMessage | None:

@@ -140,11 +140,11 @@ class CloudClient:
         self._send(wire.Hello(self._token))
         for serials in _chunks(sorted(self._serials), wire.SERIALS_A_LINE):
             self._send(wire.Subscribe(serials))
-        said = False
+        received = False
         while text := await reader.readline():
             self._take(wire.from_cloud.decode(text))
-            said = True
-        return said
+            received = True
+        return received
 
     def _disconnect(self) -> None:
         writer, self._writer = self._writer, None
