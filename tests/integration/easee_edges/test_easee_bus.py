@@ -221,10 +221,10 @@ class Stage:
         }
         self.cloud.script(STREAMS, (200, way | changes))
 
-    async def open(self, *, acknowledges: bool = True, prefetch: int = 1000, waits: Backoff = QUICK) -> Bus:
+    async def open(self, *, acknowledges: bool = True, prefetch: int = 1000, backoff: Backoff = QUICK) -> Bus:
         self.ears.acknowledges = acknowledges
         self.bus = Bus(
-            self.site.account(), Patterns(), self.ears, self.site.clock, Random(1), prefetch, waits=waits
+            self.site.account(), Patterns(), self.ears, self.site.clock, Random(1), prefetch, backoff=backoff
         )
         self.ears.bus = self.bus
         await self.bus.start()

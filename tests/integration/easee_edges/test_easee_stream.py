@@ -167,7 +167,7 @@ def stage(site):
             return self
 
         async def open(
-            self, *serials: str, times: HubTimes | None = None, a_second: float = 1000, waits=QUICK
+            self, *serials: str, times: HubTimes | None = None, a_second: float = 1000, backoff=QUICK
         ):
             self.stream = Stream(
                 site.cloud.url + HUB,
@@ -176,7 +176,7 @@ def stage(site):
                 site.clock,
                 Random(1),
                 times=times or HubTimes(open_s=5, silence_s=5),
-                waits=waits,
+                backoff=backoff,
                 subscribes_a_second=a_second,
             )
             for serial in serials:

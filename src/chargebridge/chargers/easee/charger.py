@@ -78,7 +78,7 @@ class Charger:
         self.announced = False
         """Whether its present state was reported to the sink since it is watched."""
         self.reachable = False
-        """What was last reported to the sink."""
+        """Whether it was last reported to the sink as reachable."""
         self.silent = False
         """It has sent nothing for too long."""
         self.pending: dict[int, tuple[ChargerEvent, PendingObservation | None]] = {}

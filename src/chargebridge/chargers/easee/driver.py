@@ -225,8 +225,11 @@ class _Connection:
         self._memory = memory
         self._saving: set[asyncio.Future[None]] = set()
         # Saved tokens of another account, or of an emulated cloud, are not used.
-        whose = hashlib.sha256(f"{settings.url} {settings.user_name}".encode()).hexdigest()
-        self._tokens_key, self._throttling_key = f"tokens of {whose}", f"quiet until, of {whose}"
+        account_hash = hashlib.sha256(f"{settings.url} {settings.user_name}".encode()).hexdigest()
+        self._tokens_key, self._throttling_key = (
+            f"tokens of {account_hash}",
+            f"throttled until, of {account_hash}",
+        )
         self._session = aiohttp.ClientSession()
         self._account = make_account(
             settings,
@@ -248,9 +251,9 @@ class _Connection:
     async def start(self) -> None:
         """Connect, and stay connected."""
         self._reader.start()
-        for way in (self._stream, self._bus):
-            if way is not None:
-                await way.start()
+        for connection in (self._stream, self._bus):
+            if connection is not None:
+                await connection.start()
 
     async def stop(self) -> None:
         """Disconnect, and save the rest."""
@@ -259,9 +262,9 @@ class _Connection:
         try:
             await self._checkpointer.stop()
         finally:
-            for way in (self._stream, self._bus):
-                if way is not None:
-                    await way.stop()
+            for connection in (self._stream, self._bus):
+                if connection is not None:
+                    await connection.stop()
             await self._account.close()
             await self._session.close()
             await asyncio.gather(*self._saving)
@@ -269,10 +272,12 @@ class _Connection:
 
     def counts(self) -> Mapping[str, int]:
         """Return the numbers of messages that did not reach the fleet."""
-        unreadable = sum(way.unreadable for way in (self._stream, self._bus) if way is not None)
+        unreadable = sum(
+            connection.unreadable for connection in (self._stream, self._bus) if connection is not None
+        )
         return {"unreadable message": unreadable, "foreign response": self._executor.foreign}
 
-    # --- what the fleet needs -----------------------------------------------------------------------
+    # --- interface for the fleet --------------------------------------------------------------------
 
     def subscribe(self, charger: Charger) -> bool:
         """See `ports.Cloud`."""
@@ -325,9 +330,9 @@ class _Connection:
 
     def _save_soon(self, name: str, document: bytes) -> None:
         # A slow disk must not block the loop.
-        keeping = asyncio.get_running_loop().run_in_executor(None, self._save_now, name, document)
-        self._saving.add(keeping)
-        keeping.add_done_callback(self._saving.discard)
+        saving = asyncio.get_running_loop().run_in_executor(None, self._save_now, name, document)
+        self._saving.add(saving)
+        saving.add_done_callback(self._saving.discard)
 
     def _save_now(self, name: str, document: bytes) -> None:
         try:

@@ -218,7 +218,7 @@ class Executor:
         return Outcome.DONE, ""
 
     def _prepare(self, charger: Charger, command: ChargerCommand, now_ms: int) -> None:
-        """Record in the twin what decides how coming observations are read."""
+        """Prepare the twin for the observations that a command causes."""
         if isinstance(command, Authorize) and command.accepted:
             charger.twin.mark_authorized(command.id_tag, now_ms)
         elif isinstance(command, EndSession):
@@ -226,7 +226,7 @@ class Executor:
             charger.twin.unsaved = True
 
     def _apply_outcome(self, charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
-        """Remember what is so now, or do not expect any more what will not be."""
+        """Update the twin with the outcome of a command."""
         record, refused = charger.twin.record, outcome is Outcome.REFUSED
         charger.twin.unsaved = True
         if isinstance(command, SetLimit) and not refused:

@@ -95,7 +95,7 @@ class Fleet:
         self._cloud, self.records = cloud, records
         for charger in self.chargers.values():
             charger.twin = self._twin(charger.serial)
-            self._follow(cloud, charger)
+            self._subscribe(cloud, charger)
         self._later(SWEEP_S / self._clock.speed, self._sweep)
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class Fleet:
         charger = self.charger(serial)
         charger.watched, charger.announced = True, False
         if self._cloud is not None:
-            self._follow(self._cloud, charger)
+            self._subscribe(self._cloud, charger)
 
     def unwatch(self, serial: str) -> None:
         """Stop the events of a charger; pending ones are kept for a while, in case it is watched again."""
@@ -147,7 +147,7 @@ class Fleet:
                 charger.limit_due = False  # a newer one takes its place
             self._cloud.submit(charger, command)
 
-    def _follow(self, cloud: Cloud, charger: Charger) -> None:
+    def _subscribe(self, cloud: Cloud, charger: Charger) -> None:
         replay_follows = charger.watched and cloud.subscribe(charger)
         if charger.watched and not (replay_follows and charger.serial not in self._subscribed):
             asyncio.get_running_loop().call_soon(self._announce, charger)

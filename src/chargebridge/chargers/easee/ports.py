@@ -1,4 +1,4 @@
-"""What the fleet of chargers needs of its connection to Easee's cloud."""
+"""The interface between the fleet of chargers and its connection to Easee's cloud."""
 
 from typing import Protocol
 

@@ -16,14 +16,14 @@ from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
 
 MINUTE_MS: Final = 60_000
 TAGS: Final = 500
-"""How many different tokens the drivers of one seed have."""
+"""The number of different tokens of the drivers of one seed."""
 NEVER_MS: Final = 1 << 62
 LAST_MINUTES_MS: Final = 3 * MINUTE_MS
-"""How long a charging car stays at most after `Visitor.stop_arrivals`."""
+"""The longest stay of a charging car after `Visitor.stop_arrivals`."""
 RETRY_MS: Final = 2 * MINUTE_MS
-"""How long a driver waits before a refused token is presented again."""
+"""The wait before a refused token is presented again."""
 OCCUPIED_RETRY_MS: Final = 10 * MINUTE_MS
-"""How long a driver waits before an occupied charger is tried again."""
+"""The wait before a driver returns to an occupied charger."""
 
 
 class Pace(Struct, frozen=True):
@@ -48,7 +48,7 @@ class Traffic(Struct, frozen=True):
 
 
 class Stop(StrEnum):
-    """How a driver plans to end charging."""
+    """The way in which a driver plans to end charging."""
 
     TOKEN = "token"  # noqa: S105 - no password
     """By the token that started it; the cable is pulled a little later."""
@@ -66,10 +66,10 @@ class Visit(Struct, frozen=True, kw_only=True):
     between_ms: int
     """Between plug and token."""
     patience_ms: int
-    """How long the driver waits for the charger's reaction to the token."""
+    """The wait for the charger's reaction to the token."""
     charging_ms: int
     linger_ms: int
-    """How long the car stays plugged in after charging."""
+    """The time for which the car stays plugged in after charging."""
     stop: Stop
     car: Car
 

@@ -173,10 +173,10 @@ class Hub:
     async def _listen(self, socket: ClientConnection) -> None:
         loop, silence_s = asyncio.get_running_loop(), self._times.silence_s
         try:
-            async with asyncio.timeout(silence_s) as patience:
+            async with asyncio.timeout(silence_s) as timeout:
                 while True:
                     frame = await socket.recv()
-                    patience.reschedule(loop.time() + silence_s)
+                    timeout.reschedule(loop.time() + silence_s)
                     self._frame(_text(frame))
         except TimeoutError:
             raise HubLostError(f"the stream was silent for {silence_s:g} s") from None

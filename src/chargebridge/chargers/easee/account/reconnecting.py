@@ -29,7 +29,7 @@ class Backoff(Struct, frozen=True):
         return wait_s * (1 - 0.5 * random.random())
 
 
-class Ended(Struct, frozen=True):
+class ConnectionEnd(Struct, frozen=True):
     """The end of a connection."""
 
     reason: str
@@ -40,22 +40,22 @@ class Ended(Struct, frozen=True):
 
 
 async def keep_connected(
-    connect: Callable[[], Awaitable[Ended]], waits: Backoff, random: Random, clock: Clock
+    connect: Callable[[], Awaitable[ConnectionEnd]], backoff: Backoff, random: Random, clock: Clock
 ) -> None:
     """Reconnect whenever a connection has ended, for ever.
 
     Args:
         connect: opens a connection and holds it; returns when it has ended.
-        waits: the back-off, in real seconds.
+        backoff: the back-off, in real seconds.
         random: the source of jitter.
-        clock: the clock of `Ended.not_before_s`.
+        clock: the clock of `ConnectionEnd.not_before_s`.
     """
     loop, failures = asyncio.get_running_loop(), 0
     while True:
         ended = await connect()
         lasted_s = 0.0 if ended.opened_at is None else loop.time() - ended.opened_at
-        failures = waits.failures_after(failures, lasted_s)
-        await asyncio.sleep(waits.wait_s(failures, random))
+        failures = backoff.failures_after(failures, lasted_s)
+        await asyncio.sleep(backoff.wait_s(failures, random))
         left_s = ended.not_before_s - clock.now().mono
         if left_s > 0:
             await asyncio.sleep(left_s / clock.speed)

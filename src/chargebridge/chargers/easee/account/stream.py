@@ -17,7 +17,7 @@ from msgspec import Struct
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.failures import CallFailedError, NotSent
 from chargebridge.chargers.easee.account.hub import Hub, HubLostError, HubTimes
-from chargebridge.chargers.easee.account.reconnecting import Backoff, Ended, keep_connected
+from chargebridge.chargers.easee.account.reconnecting import Backoff, ConnectionEnd, keep_connected
 from chargebridge.chargers.easee.twin.hub_messages import Closing, HubMessage, Refusal, Unreadable, read_frame
 from chargebridge.chargers.easee.twin.wire import Response, Update
 from chargebridge.clock import Clock
@@ -63,7 +63,7 @@ class Stream:
         clock: the clock of the driver.
         random: the source of jitter.
         times: the time-outs of a connection.
-        waits: how long to wait between connections.
+        backoff: the waits between connections.
         subscribes_a_second: the rate of subscriptions, in real seconds.
     """
 
@@ -76,7 +76,7 @@ class Stream:
         random: Random,
         *,
         times: HubTimes | None = None,
-        waits: Backoff | None = None,
+        backoff: Backoff | None = None,
         subscribes_a_second: float = SUBSCRIBES_A_SECOND,
     ) -> None:
         self._url = url.rstrip("/")
@@ -85,9 +85,9 @@ class Stream:
         self._clock = clock
         self._random = random
         self._times = times or HubTimes()
-        self._waits = waits or Backoff()
+        self._backoff = backoff or Backoff()
         self._pause_s = 1 / subscribes_a_second
-        self._patience_s = NEGOTIATE_WAIT_S * clock.speed
+        self._negotiate_wait_s = NEGOTIATE_WAIT_S * clock.speed
         self._wanted: dict[str, None] = {}
         self._subscribed: set[str] = set()
         """Serials that are subscribed on this connection."""
@@ -110,8 +110,8 @@ class Stream:
 
     async def start(self) -> None:
         """Connect, and stay connected until `stop`; returns at once."""
-        keeping = keep_connected(self._connect, self._waits, self._random, self._clock)
-        self._task = asyncio.get_running_loop().create_task(keeping)
+        connecting = keep_connected(self._connect, self._backoff, self._random, self._clock)
+        self._task = asyncio.get_running_loop().create_task(connecting)
 
     async def stop(self) -> None:
         """Disconnect; no messages follow."""
@@ -139,7 +139,7 @@ class Stream:
 
     # --- the connection --------------------------------------------------------------------------
 
-    async def _connect(self) -> Ended:
+    async def _connect(self) -> ConnectionEnd:
         """Hold one connection until its end."""
         reason, not_before_s = await self._run_connection()
         if self.disconnect_reason != reason:
@@ -150,7 +150,7 @@ class Stream:
         if opened_at is not None and self._task is not None:
             self._listener.connection_lost(reason)
         self._renew_token = True
-        return Ended(reason, opened_at, not_before_s)
+        return ConnectionEnd(reason, opened_at, not_before_s)
 
     async def _run_connection(self) -> tuple[str, float]:
         """Return why the connection ended, and the earliest time for the next one."""
@@ -172,7 +172,7 @@ class Stream:
         except Exception as error:  # noqa: BLE001 - a stream that is not opened again loses every charger
             _log.exception("stream failed unexpectedly, reconnecting")
             return f"the stream failed: {type(error).__name__}", -math.inf
-        raise AssertionError("a connection has ended without a reason")
+        raise AssertionError("a connection ended without a reason")
 
     async def _negotiate(self) -> str:
         """Return the URL of the WebSocket.
@@ -180,7 +180,9 @@ class Stream:
         Raises:
             CallFailedError: the hub did not return it.
         """
-        answer = await self._account.request("POST", f"{self._url}/negotiate", timeout_s=self._patience_s)
+        answer = await self._account.request(
+            "POST", f"{self._url}/negotiate", timeout_s=self._negotiate_wait_s
+        )
         try:
             connection = msgspec.json.decode(answer.body, type=_Negotiated).connection_id
         except msgspec.MsgspecError as error:

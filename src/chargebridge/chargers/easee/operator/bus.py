@@ -16,7 +16,7 @@ import structlog
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import CallFailedError, NotSent, Refused
-from chargebridge.chargers.easee.account.reconnecting import Backoff, Ended, keep_connected
+from chargebridge.chargers.easee.account.reconnecting import Backoff, ConnectionEnd, keep_connected
 from chargebridge.chargers.easee.operator.bus_connection import BrokerInfo, BrokerLostError, BusConnection
 from chargebridge.chargers.easee.twin.bus_messages import MessageReader, Patterns, command_body, command_key
 from chargebridge.chargers.easee.twin.wire import Response, Update
@@ -59,7 +59,7 @@ class Bus:
         clock: the clock of the driver.
         random: the source of jitter.
         prefetch: the most messages that are not acknowledged yet.
-        waits: how long to wait between connections.
+        backoff: the waits between connections.
 
     Raises:
         ValueError: a pattern is invalid.
@@ -74,7 +74,7 @@ class Bus:
         random: Random,
         prefetch: int = PREFETCH,
         *,
-        waits: Backoff | None = None,
+        backoff: Backoff | None = None,
     ) -> None:
         self._account = account
         self._reader = MessageReader(patterns)
@@ -83,7 +83,7 @@ class Bus:
         self._clock = clock
         self._random = random
         self._prefetch = prefetch
-        self._waits = waits or Backoff()
+        self._backoff = backoff or Backoff()
         self._broker_info: BrokerInfo | None = None
         self._failures = 0
         self._connection: BusConnection | None = None
@@ -103,8 +103,8 @@ class Bus:
 
     async def start(self) -> None:
         """Connect, and stay connected until `stop`; returns at once."""
-        keeping = keep_connected(self._connect, self._waits, self._random, self._clock)
-        self._task = asyncio.get_running_loop().create_task(keeping)
+        connecting = keep_connected(self._connect, self._backoff, self._random, self._clock)
+        self._task = asyncio.get_running_loop().create_task(connecting)
 
     async def stop(self) -> None:
         """Disconnect after the last acknowledgements are sent; no messages follow."""
@@ -144,7 +144,7 @@ class Bus:
 
     # --- the connection --------------------------------------------------------------------------
 
-    async def _connect(self) -> Ended:
+    async def _connect(self) -> ConnectionEnd:
         """Hold one connection until its end."""
         reason, not_before_s = await self._run_connection()
         if self.disconnect_reason != reason:
@@ -152,7 +152,7 @@ class Bus:
         opened_at, self._opened_at, self.disconnect_reason = self._opened_at, None, reason
         if opened_at is not None and self._task is not None:
             self._listener.connection_lost(reason)
-        return Ended(reason, opened_at, not_before_s)
+        return ConnectionEnd(reason, opened_at, not_before_s)
 
     async def _run_connection(self) -> tuple[str, float]:
         """Return why the connection ended, and the earliest time for the next one."""
@@ -183,7 +183,7 @@ class Bus:
         except Exception as error:  # noqa: BLE001 - a bus that is not opened again loses every charger
             _log.exception("message bus failed unexpectedly, reconnecting")
             return f"the message bus failed: {type(error).__name__}", -math.inf
-        raise AssertionError("a connection has ended without a reason")
+        raise AssertionError("a connection ended without a reason")
 
     async def _fetch_broker_info(self) -> BrokerInfo:
         answer = await self._account.request(

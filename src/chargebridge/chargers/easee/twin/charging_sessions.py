@@ -26,7 +26,7 @@ from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER
 from chargebridge.chargers.model import ChargerEvent, SessionEnd, SessionEnded, SessionStarted
 
 AUTHORIZED_MS: Final = 15 * 60_000
-"""How long before or after a session's start without a token an authorization counts for it."""
+"""The longest time between an authorization and the start without a token of a session that it counts for."""
 
 _start_decoder = msgspec.json.Decoder(SessionStart)
 _record_decoder = msgspec.json.Decoder(SessionRecord)

@@ -38,7 +38,7 @@ class OpMode(IntEnum):
 
 
 class ReasonForNoCurrent(IntEnum):
-    """Why the charger offers no current or less (observation 96). 25 to 30 and 75 to 81 only limit it."""
+    """The reason for no or less current (observation 96). 25 to 30 and 75 to 81 only limit it."""
 
     OK = 0
     MAX_CIRCUIT_CURRENT_TOO_LOW = 1

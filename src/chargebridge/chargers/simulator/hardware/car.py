@@ -1,4 +1,4 @@
-"""A believable car: a battery that fills, and a current limit of its own.
+"""A realistic car: a battery that fills, and a current limit of its own.
 
 Energy is counted in microjoules, which is milliwatts times milliseconds: with voltages in tenths
 of a volt and currents in hundredths of an ampere every product is a whole number, so nothing is
@@ -21,7 +21,7 @@ class Car(Struct, kw_only=True):
     Args:
         battery_wh: usable size of the battery.
         charged_uj: energy in the battery now, in microjoules.
-        max_current_a: what its on-board charger draws at most, per phase.
+        max_current_a: the most current of its on-board charger, per phase.
         phases: phases its on-board charger can use, 1 to 3.
         paused: the car asks for no current although it could take some.
     """

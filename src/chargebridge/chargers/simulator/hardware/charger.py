@@ -1,7 +1,7 @@
-"""A believable AC charger as a pure state machine: actions, cars and commands in, events out.
+"""A realistic AC charger as a pure state machine: actions, cars and commands in, events out.
 
-Every method takes the moment at which it happens. The state can be saved at any moment
-(`ChargerRecord`), and a charger continues from what was saved.
+Every method takes the time at which it happens. The state can be saved at any time (`ChargerRecord`),
+and a charger continues from there.
 """
 
 from typing import Final

@@ -29,7 +29,7 @@ from chargebridge.chargers.simulator.hardware.reporting import EventReporter
 from chargebridge.chargers.simulator.hardware.tokens import LocalList
 
 AUTHORIZATION_MS: Final = 10 * 60_000
-"""How long an authorization waits for a car."""
+"""The time for which an authorization waits for a car."""
 IDLE_MEASURE_MS: Final = 15 * 60_000
 
 
@@ -37,7 +37,7 @@ class ChargerMechanics:
     """One charger with one outlet, without the actions of people and the commands of its cloud.
 
     Args:
-        settings: how it is built.
+        settings: the settings with which it is built.
         record: its state when it was last saved; it is changed in place.
         local_list: the local list that it kept then.
     """

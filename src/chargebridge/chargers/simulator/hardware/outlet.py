@@ -17,7 +17,7 @@ from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
 
 AMBIENT_C: Final = 18.0
 HEATING_C: Final = 34.0
-"""How much warmer than its surroundings a charger gets at its rated current."""
+"""The temperature of a charger above its surroundings at its rated current."""
 HEATING_TIME_S: Final = 1500.0
 MAINS_CHANGES_EVERY_MS: Final = 900_000
 MINIMUM_CURRENT_CA: Final = 600

@@ -31,7 +31,7 @@ BufferedEvent = SessionStarted | SessionEnded | Measured | Restarted
 
 
 class ChargerSettings(Struct, frozen=True, kw_only=True):
-    """How a charger is built."""
+    """The settings with which a charger is built."""
 
     serial: str
     phases: int = 3
@@ -102,7 +102,7 @@ class ChargerRecord(Struct, kw_only=True, omit_defaults=True):
     """Whether the cable is held at the charger's side."""
     limits: Limits = field(default_factory=Limits)
     rules: Configure = Configure(number=0, expires_ms=0)
-    """How it charges without its cloud, as it was configured last."""
+    """Its rules for charging without its cloud, as they were configured last."""
     cache: list[str] = field(default_factory=list)
     """Tokens that its cloud has accepted, the newest last."""
     dismissed: bool = False

@@ -44,8 +44,8 @@ class CloudClient:
         self._serials: set[str] = set()
         self._known: set[str] = set()
         self._unconfirmed: Counter[str] = Counter()
-        """How often a charger was unsubscribed without the cloud's confirmation yet: events before it belong
-        to the earlier subscription."""
+        """Unsubscriptions of a charger that the cloud has not confirmed yet: events before the confirmation
+        belong to the earlier subscription."""
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
         self._receipts: list[tuple[str, int]] = []
