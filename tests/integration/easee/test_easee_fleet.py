@@ -1,4 +1,4 @@
-"""What the fleet tells of chargers, whatever their cloud says in whatever order; the cloud is the test."""
+"""Events of the fleet for messages of the cloud in any order; the test plays the cloud."""
 
 import asyncio
 import json
@@ -235,7 +235,7 @@ async def test_our_own_repeat_of_a_limit_does_not_take_the_place_of_a_newer_one(
     place.fleet.close()
 
 
-async def test_silence_makes_unknown_and_a_word_makes_known():
+async def test_silence_makes_unknown_and_a_message_makes_known():
     place = Place()
     await place.replay()
     place.clock.utc_ms += 2_000_000

@@ -1,4 +1,4 @@
-"""A cloud that does as a test says, a clock that is moved by hand, and a log that is read."""
+"""A scripted cloud, a clock that is moved by hand, and a captured log."""
 
 import asyncio
 import inspect

@@ -145,7 +145,7 @@ async def test_a_renewal_that_is_out_when_all_ends_is_kept(site):
     assert site.kept[-1].access == "access-secret-2"
 
 
-async def test_a_wrong_password_is_said_once_and_tried_rarely(site, log):
+async def test_a_wrong_password_is_logged_once_and_retried_rarely(site, log):
     async with site:
         account = site.account(password="wrong")
         for _ in range(20):

@@ -287,7 +287,7 @@ async def test_what_waits_at_the_broker_comes_after_the_opening(stage):
         assert stage.ears.told[0] == "opened"
 
 
-async def test_what_nobody_needs_is_acknowledged_and_counted(stage, log):
+async def test_unneeded_messages_is_acknowledged_and_counted(stage, log):
     async with stage:
         bus = await stage.open()
         await stage.publish("EH1.P", b"whatever")
@@ -385,7 +385,7 @@ async def test_it_comes_back_after_the_broker_was_away(stage):
         assert stage.ears.told.count("opened") == 2
 
 
-async def test_the_way_is_asked_for_once_while_it_is_right(stage):
+async def test_the_address_is_fetched_once_while_it_works(stage):
     async with stage:
         await stage.open()
         for times in range(1, 4):
@@ -404,7 +404,7 @@ async def test_the_way_is_asked_for_once_while_it_is_right(stage):
         {"server": "no host", "port": 99999},
     ],
 )
-async def test_a_way_that_the_broker_refuses_is_asked_for_again(stage, wrong):
+async def test_an_address_that_the_broker_refuses_is_fetched_again(stage, wrong):
     async with stage:
         stage.tell_the_way(**wrong)
         bus = await stage.open()
@@ -415,7 +415,7 @@ async def test_a_way_that_the_broker_refuses_is_asked_for_again(stage, wrong):
 
 
 @pytest.mark.parametrize("wrong", [{"port": 1}, {"useSsl": True}])
-async def test_a_way_that_leads_nowhere_is_asked_for_again_after_a_while(stage, wrong):
+async def test_an_address_that_leads_nowhere_is_fetched_again_after_a_while(stage, wrong):
     async with stage:
         stage.tell_the_way(**wrong)
         bus = await stage.open()
@@ -447,7 +447,7 @@ async def test_a_queue_that_is_deleted_is_a_loss(stage):
         await stage.ears.opens(2)
 
 
-async def test_an_account_without_a_bus_is_told_so(stage, log):
+async def test_an_account_without_a_bus_gets_a_clear_reason(stage, log):
     async with stage:
         stage.cloud.script(STREAMS, (403, b""))
         bus = await stage.open()
@@ -457,7 +457,7 @@ async def test_an_account_without_a_bus_is_told_so(stage, log):
     assert len(said) == 1
 
 
-async def test_a_way_that_makes_no_sense_is_asked_for_again(stage):
+async def test_an_unreadable_address_is_fetched_again(stage):
     async with stage:
         stage.cloud.script(STREAMS, (200, []), (200, {"server": 5}))
         bus = await stage.open()
@@ -522,7 +522,7 @@ async def test_a_command_that_is_too_late_is_not_sent(stage):
             await bus.send("EH1", 48, TICKS, stage.site.clock.now().utc_ms, [])
 
 
-async def test_a_command_that_nobody_takes_is_not_sent(stage):
+async def test_a_command_without_a_route_is_not_sent(stage):
     async with stage:
         bus = await stage.open()
         await stage.ears.opens()

@@ -198,7 +198,7 @@ both_loops = pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 
 
 @both_loops
-async def test_every_charger_is_subscribed_to_and_heard(stage, loop):
+async def test_every_charger_is_subscribed_to_and_received(stage, loop):
     async with stage:
         await stage.open("EH1", "EH2")
         peer = await stage.hub.calls(
@@ -253,7 +253,7 @@ async def test_a_charger_is_subscribed_to_once_and_forgotten_when_it_is_unwanted
         assert stream.unrequested == 1
 
 
-async def test_a_charger_that_is_watched_anew_is_subscribed_to_anew(stage):
+async def test_a_charger_that_is_watched_again_is_subscribed_to_again(stage):
     async with stage:
         stream = await stage.open("EH1")
         await stage.ears.hears(("subscribed", "EH1"))
@@ -369,7 +369,7 @@ async def test_a_frame_without_end_costs_the_connection_only(stage):
         await stage.hub.peer(2)
 
 
-async def test_a_charger_that_is_refused_is_told_to_the_log(stage, log):
+async def test_a_charger_that_is_refused_is_logged(stage, log):
     async with stage:
         await stage.open("EH1")
         peer = await stage.hub.calls(("SubscribeWithCurrentState", "EH1", True))
@@ -384,7 +384,7 @@ async def test_a_charger_that_is_refused_is_told_to_the_log(stage, log):
     } in log
 
 
-async def test_a_hub_in_trouble_is_asked_again(stage):
+async def test_a_failing_hub_is_retried(stage):
     async with stage:
         stage.hub.negotiations = [(503, {}), (200, []), (404, {}), (200, {"url": "x"})]
         await stage.open()

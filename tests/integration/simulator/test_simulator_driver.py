@@ -161,7 +161,7 @@ class TestInThisProcess:
 
         asyncio.run(scenario())
 
-    def test_a_command_starts_a_session_and_its_outcome_is_told(self) -> None:
+    def test_a_command_starts_a_session_and_its_outcome_is_reported(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with local_driver(sink) as driver:
@@ -196,7 +196,7 @@ class TestInThisProcess:
 
         asyncio.run(scenario())
 
-    def test_nothing_is_told_of_a_charger_no_longer_watched(self) -> None:
+    def test_nothing_is_reported_of_a_charger_no_longer_watched(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with local_driver(sink) as driver:
@@ -207,7 +207,7 @@ class TestInThisProcess:
 
         asyncio.run(scenario())
 
-    def test_a_charger_watched_anew_tells_all_that_nobody_has_acknowledged(self) -> None:
+    def test_a_charger_watched_again_tells_all_that_nobody_has_acknowledged(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with local_driver(sink) as driver:
@@ -311,7 +311,7 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_a_new_gateway_hears_again_what_the_old_one_did_not_acknowledge(self) -> None:
+    def test_a_new_gateway_receives_again_what_the_old_one_did_not_acknowledge(self) -> None:
         async def scenario() -> None:
             async with a_cloud() as server:
                 first = Sink()
@@ -330,7 +330,7 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_a_cloud_that_goes_means_unreachable_and_one_that_comes_back_is_heard(self, tmp_path) -> None:
+    def test_a_cloud_that_goes_means_unreachable_and_one_that_comes_back_is_followed(self, tmp_path) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with a_cloud(World(tmp_path / "world.sqlite")) as server:
@@ -398,7 +398,7 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_only_the_chargers_that_are_watched_are_heard_of(self) -> None:
+    def test_only_the_chargers_that_are_watched_send_events(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with a_cloud() as server, remote_driver(sink, server.port) as driver:
@@ -413,7 +413,7 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_a_charger_watched_anew_tells_all_that_nobody_has_acknowledged(self) -> None:
+    def test_a_charger_watched_again_tells_all_that_nobody_has_acknowledged(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with a_cloud() as server, remote_driver(sink, server.port) as driver:
@@ -421,7 +421,7 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_what_was_on_its_way_when_a_charger_is_watched_anew_comes_in_its_turn_only(self) -> None:
+    def test_what_was_on_its_way_when_a_charger_is_watched_again_comes_in_its_turn_only(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with a_cloud() as server, remote_driver(sink, server.port) as driver:
@@ -440,7 +440,7 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_a_cloud_that_goes_before_it_has_told_anew_means_unreachable(self) -> None:
+    def test_a_cloud_that_goes_before_it_has_reported_again_means_unreachable(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with a_cloud() as server:

@@ -1,4 +1,4 @@
-"""A world that is killed at any moment goes on from its file."""
+"""A world that is killed at any time continues from its file."""
 
 import sqlite3
 from pathlib import Path
@@ -185,7 +185,7 @@ def test_what_was_not_committed_did_not_happen(tmp_path: Path) -> None:
     again.close()
 
 
-def test_unacknowledged_events_are_told_again_and_acknowledged_ones_are_not(tmp_path: Path) -> None:
+def test_unacknowledged_events_are_reported_again_and_acknowledged_ones_are_not(tmp_path: Path) -> None:
     first = World(tmp_path / "world.sqlite")
     first.add(ChargerSettings(serial=SERIAL), T0)
     first.act(SERIAL, "present_token", {"id_tag": "TAG00001"}, T0 + 1)
@@ -252,7 +252,7 @@ def test_the_oldest_measurements_make_room_and_session_records_never_do(tmp_path
     again.close()
 
 
-def test_a_step_that_cannot_be_written_is_told_when_it_can(tmp_path: Path) -> None:
+def test_a_step_that_cannot_be_written_is_reported_when_it_can(tmp_path: Path) -> None:
     world = a_charging_world(tmp_path / "world.sqlite")
     other = sqlite3.connect(tmp_path / "world.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

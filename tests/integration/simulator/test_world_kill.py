@@ -1,4 +1,4 @@
-"""A process full of chargers is killed with SIGKILL: whatever it told is in its file."""
+"""A process full of chargers is killed with SIGKILL: every event that it published is in its file."""
 
 import json
 import subprocess
@@ -43,7 +43,7 @@ while True:
 """
 
 
-def test_what_was_told_before_a_kill_is_in_the_file(tmp_path: Path) -> None:
+def test_what_was_reported_before_a_kill_is_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "world.sqlite"
     reported: list[tuple[str, str, int, int]] = []
     for lines in (60, 200, 90):

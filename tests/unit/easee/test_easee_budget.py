@@ -1,4 +1,4 @@
-"""How often Easee's cloud is asked at most, and when it is left alone."""
+"""The request budget for Easee's cloud, and its throttling."""
 
 import math
 from random import Random
@@ -198,7 +198,7 @@ def test_a_429_long_after_another_is_a_first_one_again():
     assert breaker.ready_at(9000.0) == 9000.0 + THROTTLED_S
 
 
-def test_a_429_that_speaks_of_a_block_means_a_day_of_silence():
+def test_a_429_that_announces_a_block_means_a_day_of_silence():
     breaker = Breaker(NoJitter())
     breaker.throttled(breaker.sent(100.0), 100.0, blocked=True)
     assert breaker.ready_at(100.0) == 100.0 + BLOCKED_S

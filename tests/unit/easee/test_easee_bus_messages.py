@@ -1,4 +1,4 @@
-"""What is said on an operator's bus."""
+"""Messages on an operator's bus."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What the broker is told of messages that are safe: everything once, in few words, and nothing else."""
+"""Acknowledgements of messages: each exactly once, in few frames, and no others."""
 
 import pytest
 from hypothesis import given

@@ -57,7 +57,9 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         Memory(path)
 
 
-def test_a_charger_that_cannot_be_read_is_met_anew_and_the_others_are_known(tmp_path: Path) -> None:
+def test_a_charger_that_cannot_be_read_is_met_for_the_first_time_and_the_others_are_known(
+    tmp_path: Path,
+) -> None:
     memory = Memory(tmp_path / "easee.sqlite3")
     memory.write([("EH1", b'{"seen":7}'), ("EH2", msgspec.json.encode(RECORD))])
     assert memory.records() == {"EH2": RECORD}

@@ -1,4 +1,4 @@
-"""Sessions whose records did not come, or came late and in any order: every Wh is told exactly once."""
+"""Sessions with missing, late and reordered records: every Wh is reported exactly once."""
 
 import json
 from itertools import pairwise
@@ -151,7 +151,7 @@ def test_a_session_that_ran_at_first_contact_and_whose_end_was_missed_is_a_gap()
     assert [(gap.from_wh, gap.to_wh, gap.begun) for gap in twin.record.gaps] == [(51_000, 56_000, False)]
 
 
-def test_what_comes_late_of_sessions_that_were_rebuilt_is_told_already() -> None:
+def test_what_comes_late_of_sessions_that_were_rebuilt_is_reported_already() -> None:
     history = History([1000, 2000, 3000, 4000, 5000])
     twin = Twin("EH", TwinRecord())
     hear(twin, [history.end(0), history.end(4)])

@@ -1,4 +1,4 @@
-"""Which plans a weekly charge plan can say, and that it says the same."""
+"""Plans that a weekly charge plan can express, and that it expresses the same."""
 
 import pytest
 from hypothesis import given

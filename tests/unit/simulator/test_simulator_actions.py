@@ -1,4 +1,4 @@
-"""Acts by name: what is accepted, and how clearly the rest is refused."""
+"""Actions by name: what is accepted, and how clearly the rest is refused."""
 
 import pytest
 
