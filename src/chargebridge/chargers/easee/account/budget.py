@@ -124,7 +124,7 @@ class Breaker:
     def succeeded(self, ticket: Ticket) -> None:
         """Take note that the cloud answered, with any status."""
         # A late answer to an early request says nothing about failures since then.
-        if self._is_news(ticket):
+        if self._is_current(ticket):
             self._failures = 0
             self._open_until_s = -math.inf
             self._throttled_without_success = False
@@ -132,7 +132,7 @@ class Breaker:
 
     def failed(self, ticket: Ticket, now_s: float) -> None:
         """Take note that the cloud or its gateway failed, or was unreachable."""
-        if self._is_news(ticket):
+        if self._is_current(ticket):
             self._open_until_s = max(self._open_until_s, now_s + self._next_backoff_s())
         self.abandoned(ticket)
 
@@ -169,7 +169,7 @@ class Breaker:
         if self._trial == ticket:
             self._trial = None
 
-    def _is_news(self, ticket: Ticket) -> bool:
+    def _is_current(self, ticket: Ticket) -> bool:
         """Whether a request was sent after the last known failure: many are in flight when failures begin."""
         return ticket.sent_s >= max(self._open_until_s, self._throttled_until_s)
 
