@@ -228,7 +228,7 @@ class Fleet:
             self.counts["unknown id"] += 1
             self._discard(cloud, charger, update)
             return
-        pending_end = charger.twin.record.pending_end
+        end_before = charger.twin.record.pending_end
         try:
             events = charger.twin.observe(update, now.utc_ms, live=live)
         except (ValueError, msgspec.MsgspecError) as error:
@@ -240,9 +240,9 @@ class Fleet:
         if update.id in _REACHABILITY:
             self._report_reachable(charger)
         self._deliver(charger, events, source)
-        holds = charger.twin.record.pending_end
-        if holds is not None and holds is not pending_end:
-            charger.hold_end(source, holds.session)
+        end_now = charger.twin.record.pending_end
+        if end_now is not None and end_now is not end_before:
+            charger.hold_end(source, end_now.session)
             self._later(self._settle_s, lambda: self._settle(charger, source))
         charger.finish(source)
         cloud.checkpoint(charger)
