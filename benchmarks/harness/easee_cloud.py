@@ -25,7 +25,7 @@ from aiormq.channel import Channel
 from benchmarks.harness.answering import Command, answer_all
 from benchmarks.harness.load import Load
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import SystemClock
 from chargebridge.config.sections import LogFormat, LogLevel, LogSettings

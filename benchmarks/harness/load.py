@@ -18,7 +18,8 @@ from aiormq.channel import Channel
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
-from chargebridge.chargers.easee.vocabulary import Observation, RoutingKey
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.vocabulary import RoutingKey
 from chargebridge.clock import format_utc
 
 TICK_S: Final = 0.002

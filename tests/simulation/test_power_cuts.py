@@ -6,7 +6,7 @@ cut the gateway starts again, the session goes on or has gone on, and in the end
 
 import pytest
 
-from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
 from tests.simulation.world import World
 
 pytestmark = pytest.mark.simulation

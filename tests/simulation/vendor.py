@@ -11,8 +11,8 @@ from chargebridge.chargers.model import (
     Reachable,
 )
 from chargebridge.chargers.simulator.bay import Bay
-from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.charger import NotPossibleError, SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import PACES, Traffic, Visitor
 from tests.simulation.faults import Kind
 

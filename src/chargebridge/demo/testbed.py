@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import PACES, Traffic
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import ScaledClock

@@ -13,7 +13,7 @@ import structlog
 from aio_pika.exceptions import AMQPError
 
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
-from chargebridge.chargers.simulator.server import CloudServer
+from chargebridge.chargers.simulator.remote.server import CloudServer
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud import EaseeCloud, EaseeCloudSettings, Misbehaviour
 from chargebridge.emulators.easee_cloud.bus.operator_bus import delete_bus

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import aio_pika
 
-from chargebridge.chargers.easee.ticks import format_time
+from chargebridge.chargers.easee.twin.ticks import format_time
 
 
 def new_operator() -> str:
@@ -88,6 +88,7 @@ class Cable:
         self.whole = True
         self._to = (host, port)
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> "Cable":
@@ -100,7 +101,8 @@ class Cable:
         assert self._server is not None
         self._server.close()
         await self._server.wait_closed()
-        await asyncio.sleep(0.05)
+        if self._serving:
+            await asyncio.wait(self._serving)
 
     def cut(self) -> None:
         """Let no connection live, nor come."""
@@ -115,6 +117,10 @@ class Cable:
         if not self.whole:
             writer.transport.abort()
             return
+        serving = asyncio.current_task()
+        assert serving is not None
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
         there_reader, there = await asyncio.open_connection(*self._to)
         self._writers |= {writer, there}
         await asyncio.gather(self._pump(reader, there), self._pump(there_reader, writer))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import Traffic
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import ScaledClock

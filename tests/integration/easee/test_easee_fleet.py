@@ -1,17 +1,17 @@
-"""What the fleet tells of chargers, whatever their cloud says in whatever order; the cloud is the test."""
+"""Events of the fleet for messages of the cloud in any order; the test plays the cloud."""
 
 import asyncio
 import json
 
 import pytest
 
-from chargebridge.chargers.easee.charger import MOST_PENDING, Charger
+from chargebridge.chargers.easee.charger import MAX_PENDING, Charger
 from chargebridge.chargers.easee.executor import Executor
 from chargebridge.chargers.easee.fleet import Fleet
-from chargebridge.chargers.easee.records import TwinRecord
 from chargebridge.chargers.easee.settings import read_settings
-from chargebridge.chargers.easee.ticks import format_time
-from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.easee.twin.records import TwinRecord
+from chargebridge.chargers.easee.twin.ticks import format_time
+from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     Measured,
     SessionEnded,
@@ -46,38 +46,38 @@ class Cloud:
 
     def __init__(self, *, replays: bool) -> None:
         self.replays = replays
-        self.noted: list[Charger] = []
+        self.checkpointed: list[Charger] = []
         self.acknowledged: list[int] = []
 
-    def follow(self, charger):
+    def subscribe(self, charger):
         return self.replays
 
-    def unfollow(self, charger): ...
+    def unsubscribe(self, charger): ...
 
-    def give(self, charger, command): ...
+    def submit(self, charger, command): ...
 
-    def responded(self, response): ...
+    def response_received(self, response): ...
 
     def rebuild(self, charger, gap): ...
 
-    def note(self, charger):
-        self.noted.append(charger)
+    def checkpoint(self, charger):
+        self.checkpointed.append(charger)
 
     def acknowledge(self, deliveries):
         self.acknowledged += deliveries
 
 
 class Place:
-    def __init__(self, way: str = "account", *, acknowledges: bool = True) -> None:
+    def __init__(self, way: str = "account", *, acknowledges: bool = True, **times: float) -> None:
         settings = read_settings({"way": way, "user_name": "u", "password": "p"})
         self.clock = Clock()
         self.sink = Sink(acknowledges=acknowledges)
-        self.fleet = Fleet(settings, self.sink, self.clock)
+        self.fleet = Fleet(settings, self.sink, self.clock, **times)
         self.sink.driver = self.fleet
         self.cloud = Cloud(replays=way == "account")
         self.fleet.watch(SERIAL)
         self.fleet.open(self.cloud, {})
-        self.fleet.stream_opened()
+        self.fleet.connection_opened()
 
     @property
     def charger(self) -> Charger:
@@ -86,7 +86,7 @@ class Place:
     def say(self, number: int, value: object, *, delivery: int | None = None) -> None:
         self.clock.utc_ms += 1000
         text = value if isinstance(value, str) else json.dumps(value)
-        self.fleet.updated(Update(SERIAL, number, self.clock.utc_ms, text, delivery))
+        self.fleet.observation_received(Update(SERIAL, number, self.clock.utc_ms, text, delivery))
 
     def end(self, session: int, *, delivery: int | None = None) -> None:
         edges = {"Start": format_time(self.clock.utc_ms - 60_000), "Stop": format_time(self.clock.utc_ms)}
@@ -103,7 +103,7 @@ class Place:
         self.say(109, "1")
         self.say(250, "1")
         self.clock.utc_ms += 3_600_000
-        await until(lambda: self.charger.introduced)
+        await until(lambda: self.charger.announced)
 
 
 async def test_a_charger_that_comes_back_from_offline_can_be_reached_whatever_says_so_last():
@@ -122,10 +122,10 @@ async def test_a_replay_that_takes_long_introduces_the_charger_all_the_same():
     place = Place()
     place.fleet.subscribed(SERIAL)
     place.clock.utc_ms += 3_600_000
-    await asyncio.sleep(0.4)
-    assert not place.charger.introduced
+    await until(lambda: SERIAL not in place.fleet.replaying, "the replay counts as over")
+    assert not place.charger.announced
     place.say(109, "2")
-    assert place.charger.introduced
+    assert place.charger.announced
     assert place.charger.reachable
     place.fleet.close()
 
@@ -133,10 +133,10 @@ async def test_a_replay_that_takes_long_introduces_the_charger_all_the_same():
 async def test_a_charger_whose_subscription_brings_nothing_is_not_said_to_be_there():
     place = Place()
     await place.replay()
-    place.fleet.stream_lost("test")
-    place.fleet.stream_opened()
+    place.fleet.connection_lost("test")
+    place.fleet.connection_opened()
     place.fleet.subscribed(SERIAL)
-    await asyncio.sleep(0.4)
+    await until(lambda: SERIAL not in place.fleet.replaying, "the replay counts as over")
     assert not place.charger.reachable
     place.fleet.close()
 
@@ -145,12 +145,12 @@ async def test_no_clock_makes_a_replayed_token_live_or_swallows_a_live_one():
     place = Place()
     place.fleet.subscribed(SERIAL)
     ahead = Update(SERIAL, 128, place.clock.utc_ms + 1_500_000, "REPLAYED")
-    place.fleet.updated(ahead)
+    place.fleet.observation_received(ahead)
     place.say(109, "1")
     place.clock.utc_ms += 3_600_000
-    await until(lambda: place.charger.introduced)
+    await until(lambda: place.charger.announced)
     late = Update(SERIAL, 128, ahead.at_ms + 1, "LIVE")
-    place.fleet.updated(late)
+    place.fleet.observation_received(late)
     assert [event.id_tag for event in place.sink.of(TokenPresented)] == ["LIVE"]
     place.fleet.close()
 
@@ -170,14 +170,14 @@ async def test_sessions_rebuilt_meanwhile_leave_the_end_that_is_held_alone():
         reason="other",
         rebuilt=True,
     )
-    place.fleet.rebuilt(place.charger, [rebuilt])
-    assert place.charger.held is not None
+    place.fleet.sessions_rebuilt(place.charger, [rebuilt])
+    assert place.charger.pending_end is not None
     place.say(109, "1", delivery=4)
     assert [event.session for event in place.sink.of(SessionEnded)] == [6, 9]
     for receipt in place.sink.kept:
         place.fleet.acknowledge(receipt)
     assert place.charger.settled
-    assert sorted(place.charger.done) == [1, 2, 3, 4]
+    assert sorted(place.charger.processed) == [1, 2, 3, 4]
     place.fleet.close()
 
 
@@ -186,11 +186,11 @@ async def test_a_message_that_comes_again_is_acknowledged_with_the_one_before():
     place.say(109, "2", delivery=1)
     place.start(1, delivery=2)
     again = Update(SERIAL, 223, place.clock.utc_ms, place_text(place, 1), 9)
-    place.fleet.updated(again)
+    place.fleet.observation_received(again)
     assert len(place.sink.of(SessionStarted)) == 1
     for receipt in place.sink.kept:
         place.fleet.acknowledge(receipt)
-    assert sorted(place.charger.done) == [1, 2, 9]
+    assert sorted(place.charger.processed) == [1, 2, 9]
     place.fleet.close()
 
 
@@ -200,9 +200,8 @@ def place_text(place: Place, session: int) -> str:
     return json.dumps({"Id": session, "Start": start, "MeterValue": 10 * session, "Auth": "T"})
 
 
-async def test_who_is_watched_again_after_long_is_met_as_for_the_first_time(monkeypatch):
-    monkeypatch.setattr("chargebridge.chargers.easee.fleet.FORGET_S", 0.01)
-    place = Place()
+async def test_who_is_watched_again_after_long_is_met_as_for_the_first_time():
+    place = Place(forget_s=0.01)
     await place.replay()
     place.end(10)
     place.fleet.unwatch(SERIAL)
@@ -215,10 +214,10 @@ async def test_measurements_make_room_where_nobody_acknowledges_but_sessions_sta
     place = Place(acknowledges=False)
     await place.replay()
     place.start(1)
-    for number in range(MOST_PENDING + 50):
+    for number in range(MAX_PENDING + 50):
         place.say(120, str(number % 7))
     kept = [event for event, _ in place.charger.pending.values()]
-    assert len(kept) == MOST_PENDING
+    assert len(kept) == MAX_PENDING
     assert isinstance(kept[0], SessionStarted)
     assert isinstance(kept[-1], Measured)
     place.fleet.close()
@@ -230,13 +229,13 @@ async def test_our_own_repeat_of_a_limit_does_not_take_the_place_of_a_newer_one(
     executor = Executor(None, None, place.clock, 42, lambda serial, outcome: None)
     place.charger.worker = asyncio.current_task()
     newer = SetLimit(number=2, expires_ms=T0 * 2, limit_ma=8_000)
-    executor.give(place.charger, newer)
-    executor.give(place.charger, SetLimit(number=0, expires_ms=T0 * 2, limit_ma=16_000))
+    executor.submit(place.charger, newer)
+    executor.submit(place.charger, SetLimit(number=0, expires_ms=T0 * 2, limit_ma=16_000))
     assert list(place.charger.commands) == [newer]
     place.fleet.close()
 
 
-async def test_silence_makes_unknown_and_a_word_makes_known():
+async def test_silence_makes_unknown_and_a_message_makes_known():
     place = Place()
     await place.replay()
     place.clock.utc_ms += 2_000_000
@@ -249,18 +248,17 @@ async def test_silence_makes_unknown_and_a_word_makes_known():
 async def test_chargers_are_unknown_until_what_waited_in_the_queue_has_come():
     place = Place("operator")
     old_ms = place.clock.utc_ms - 3_600_000
-    place.fleet.updated(Update(SERIAL, 109, old_ms, "3", 1))
-    assert place.charger.introduced
+    place.fleet.observation_received(Update(SERIAL, 109, old_ms, "3", 1))
+    assert place.charger.announced
     assert not place.charger.reachable
     place.say(120, "7.2", delivery=2)
     assert place.charger.reachable
     place.fleet.close()
 
 
-async def test_an_empty_queue_is_caught_up_with_soon(monkeypatch):
-    monkeypatch.setattr("chargebridge.chargers.easee.fleet.QUIET_S", 0.05)
-    place = Place("operator")
-    place.fleet.updated(Update(SERIAL, 109, place.clock.utc_ms - 3_600_000, "3", 1))
+async def test_an_empty_queue_is_caught_up_with_soon():
+    place = Place("operator", quiet_s=0.05)
+    place.fleet.observation_received(Update(SERIAL, 109, place.clock.utc_ms - 3_600_000, "3", 1))
     await until(lambda: place.charger.reachable)
     place.fleet.close()
 

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from chargebridge.chargers.easee.account.transport import Answer
 from chargebridge.chargers.easee.charger import Charger
 from chargebridge.chargers.easee.reading import Reader
-from chargebridge.chargers.easee.records import Gap, TwinRecord
-from chargebridge.chargers.easee.transport import Answer
-from chargebridge.chargers.easee.twin import Twin
+from chargebridge.chargers.easee.twin.records import Gap, TwinRecord
+from chargebridge.chargers.easee.twin.twin import Twin
 from chargebridge.clock import SystemClock
 from tests.integration.easee.stage import until
 
@@ -23,7 +23,7 @@ class Account:
         self.answers = answers
         self.asked: list[str] = []
 
-    async def request(self, method, path, body=None, *, kind, patience_s):
+    async def request(self, method, path, body=None, *, kind, timeout_s):
         self.asked.append(path)
         await asyncio.sleep(0)
         return Answer(200, next(body for part, body in self.answers.items() if part in path))
@@ -38,8 +38,8 @@ def charger(serial: str, gap: Gap | None = None) -> Charger:
 async def reading(account: Account, work, done) -> SimpleNamespace:
     told = SimpleNamespace(rebuilt=[], updates=[], products=[])
     owner = SimpleNamespace(
-        rebuilt=lambda charger, events: told.rebuilt.append((charger.serial, events)),
-        updated=told.updates.append,
+        sessions_rebuilt=lambda charger, events: told.rebuilt.append((charger.serial, events)),
+        observation_received=told.updates.append,
         products_read=told.products.append,
     )
     reader = Reader(account, SystemClock(), owner, "MISSED")

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chargebridge.chargers.easee.ticks import ticks_of
+from chargebridge.chargers.easee.twin.ticks import ticks_of
 from chargebridge.emulators.easee_cloud import RoutingKeys
 from chargebridge.emulators.easee_cloud.bus.outbox import BusMessage, Outbox
 from tests.integration.easee.broker import Cable, new_operator, operator_of

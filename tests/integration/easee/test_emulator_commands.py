@@ -2,7 +2,7 @@
 
 import pytest
 
-from chargebridge.chargers.easee.ticks import ticks_of
+from chargebridge.chargers.easee.twin.ticks import ticks_of
 from chargebridge.emulators.easee_cloud import EaseeCloud, EaseeCloudSettings
 from tests.integration.easee.stage import Client, until
 

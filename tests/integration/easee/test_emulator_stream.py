@@ -6,7 +6,7 @@ from itertools import pairwise
 import aiohttp
 import pytest
 
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.emulators.easee_cloud import Cadence
 from tests.integration.easee.stage import until
 

@@ -1,4 +1,4 @@
-"""A cloud that does as a test says, a clock that is moved by hand, and a log that is read."""
+"""A scripted cloud, a clock that is moved by hand, and a captured log."""
 
 import asyncio
 import inspect
@@ -13,7 +13,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from chargebridge.chargers.easee.account import Account
+from chargebridge.chargers.easee.account.account import Account
 from chargebridge.clock import Instant
 
 PASSWORD = "correct horse battery staple"
@@ -179,7 +179,7 @@ def log(caplog):
     caplog.set_level(logging.DEBUG)
     with structlog.testing.capture_logs() as events:
         yield events
-    assert not [event for event in events if "not thought of" in event["event"]]
+    assert not [event for event in events if "failed unexpectedly" in event["event"]]
     text = "\n".join([repr(events), *(record.getMessage() for record in caplog.get_records("call"))])
     assert PASSWORD not in text
     assert "access-secret" not in text

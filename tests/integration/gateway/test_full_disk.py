@@ -12,8 +12,8 @@ import pytest
 
 from chargebridge.chargers.model import SessionEnded
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
-from chargebridge.chargers.simulator.record import ChargerSettings
-from chargebridge.chargers.simulator.server import CloudServer
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
+from chargebridge.chargers.simulator.remote.server import CloudServer
 from chargebridge.chargers.simulator.world import World
 from chargebridge.demo.reconciliation import reconcile
 

@@ -8,8 +8,8 @@ import sqlite3
 import pytest
 
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
-from chargebridge.chargers.simulator.record import ChargerSettings
-from chargebridge.chargers.simulator.server import CloudServer
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
+from chargebridge.chargers.simulator.remote.server import CloudServer
 from chargebridge.chargers.simulator.world import World
 from chargebridge.emulators.central_system import Lost
 from chargebridge.store.journal import STORE_FILE

@@ -7,7 +7,7 @@ import uvloop
 
 from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome
 from chargebridge.chargers.simulator.cloud import CHARGERS_A_STEP, SimulatedCloud
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import SystemClock
 
@@ -22,15 +22,15 @@ class Listener:
         self.all_met = asyncio.Event()
         self._wanted = wanted
 
-    def known(self, info: ChargerInfo) -> None:
+    def charger_described(self, info: ChargerInfo) -> None:
         self.met.add(info.serial)
         if len(self.met) == self._wanted:
             self.all_met.set()
 
-    def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
+    def event_received(self, serial: str, number: int, event: ChargerEvent) -> None:
         """What they say is not looked at here."""
 
-    def done(self, serial: str, outcome: CommandOutcome) -> None:
+    def command_ended(self, serial: str, outcome: CommandOutcome) -> None:
         """Nobody gives commands."""
 
 
@@ -38,15 +38,15 @@ async def greet(count: int) -> int:
     cloud = SimulatedCloud(World(), SystemClock())
     for number in range(count):
         cloud.add(ChargerSettings(serial=f"SIM{number}"))
-    listener = Listener(count)
+    subscriber = Listener(count)
     cloud.start()
     for serial in list(cloud.world):
-        cloud.subscribe(serial, listener)
+        cloud.subscribe(serial, subscriber)
     async with asyncio.timeout(30):
-        await listener.all_met.wait()
+        await subscriber.all_met.wait()
     cloud.stop()
     cloud.world.close()
-    return len(listener.met)
+    return len(subscriber.met)
 
 
 def test_more_chargers_than_one_step_takes_are_greeted_on_uvloop():

@@ -27,9 +27,9 @@ from chargebridge.chargers.model import (
     TokenPresented,
 )
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
-from chargebridge.chargers.simulator.driver import ActError, Receipt, SimulatorDriver
-from chargebridge.chargers.simulator.record import ChargerSettings
-from chargebridge.chargers.simulator.server import CloudServer
+from chargebridge.chargers.simulator.driver import ActionError, Receipt, SimulatorDriver
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
+from chargebridge.chargers.simulator.remote.server import CloudServer
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import Instant, ScaledClock
 
@@ -161,7 +161,7 @@ class TestInThisProcess:
 
         asyncio.run(scenario())
 
-    def test_a_command_starts_a_session_and_its_outcome_is_told(self) -> None:
+    def test_a_command_starts_a_session_and_its_outcome_is_reported(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with local_driver(sink) as driver:
@@ -196,7 +196,7 @@ class TestInThisProcess:
 
         asyncio.run(scenario())
 
-    def test_nothing_is_told_of_a_charger_no_longer_watched(self) -> None:
+    def test_nothing_is_reported_of_a_charger_no_longer_watched(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with local_driver(sink) as driver:
@@ -207,7 +207,7 @@ class TestInThisProcess:
 
         asyncio.run(scenario())
 
-    def test_a_charger_watched_anew_tells_all_that_nobody_has_acknowledged(self) -> None:
+    def test_a_charger_watched_again_tells_all_that_nobody_has_acknowledged(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with local_driver(sink) as driver:
@@ -266,7 +266,7 @@ class TestInThisProcess:
 
     def test_before_the_start_nothing_can_be_done(self) -> None:
         driver = SimulatorDriver("fleet", {}, Sink(), StillClock(), None)
-        with pytest.raises(ActError, match="not started"):
+        with pytest.raises(ActionError, match="not started"):
             asyncio.run(driver.act(SERIAL, "view", {}))
 
     def test_a_foreign_receipt_is_a_mistake(self) -> None:
@@ -287,9 +287,9 @@ class TestBehindASocket:
                 driver.command(SERIAL, authorize())
                 await sink.until(lambda: sink.outcomes)
                 assert isinstance(sink.events[-2], SessionStarted)
-                with pytest.raises(ActError, match="plugged in already"):
+                with pytest.raises(ActionError, match="plugged in already"):
                     await driver.act(SERIAL, "plug_in", {})
-                with pytest.raises(ActError, match="too long"):
+                with pytest.raises(ActionError, match="too long"):
                     await driver.act(SERIAL, "present_token", {"id_tag": "X" * 4 * 1024 * 1024})
 
         asyncio.run(scenario())
@@ -311,7 +311,7 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_a_new_gateway_hears_again_what_the_old_one_did_not_acknowledge(self) -> None:
+    def test_a_new_gateway_receives_again_what_the_old_one_did_not_acknowledge(self) -> None:
         async def scenario() -> None:
             async with a_cloud() as server:
                 first = Sink()
@@ -330,7 +330,7 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_a_cloud_that_goes_means_unreachable_and_one_that_comes_back_is_heard(self, tmp_path) -> None:
+    def test_a_cloud_that_goes_means_unreachable_and_one_that_comes_back_is_followed(self, tmp_path) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with a_cloud(World(tmp_path / "world.sqlite")) as server:
@@ -343,7 +343,7 @@ class TestBehindASocket:
             driver.command(SERIAL, authorize())
             await sink.until(lambda: sink.outcomes)
             assert sink.outcomes[0].outcome is Outcome.REFUSED
-            with pytest.raises(ActError, match="not connected"):
+            with pytest.raises(ActionError, match="not connected"):
                 await driver.act(SERIAL, "view", {})
             async with a_cloud(World(tmp_path / "world.sqlite"), port):
                 await sink.until(lambda: len(sink.events) == 5)
@@ -352,20 +352,20 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_the_outcome_of_an_order_cut_off_on_its_way_is_unknown(self) -> None:
+    def test_the_outcome_of_a_command_cut_off_on_its_way_is_unknown(self) -> None:
         async def scenario() -> None:
-            known = {"type": "Known", "info": {"serial": SERIAL, "vendor": "v", "model": "m"}}
+            known = {"type": "ChargerDescribed", "info": {"serial": SERIAL, "vendor": "v", "model": "m"}}
 
-            async def hang_up_at_the_order(
+            async def hang_up_at_the_command(
                 reader: asyncio.StreamReader, writer: asyncio.StreamWriter
             ) -> None:
                 writer.write(json.dumps(known).encode() + b"\n")
                 while line := await reader.readline():
-                    if json.loads(line)["type"] == "Order":
+                    if json.loads(line)["type"] == "Command":
                         break
                 writer.transport.abort()
 
-            server = await asyncio.start_server(hang_up_at_the_order, "127.0.0.1", 0)
+            server = await asyncio.start_server(hang_up_at_the_command, "127.0.0.1", 0)
             sink = Sink()
             async with server, remote_driver(sink, server.sockets[0].getsockname()[1]) as driver:
                 await sink.until(lambda: sink.infos)
@@ -376,27 +376,29 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_acts_under_way_fail_when_the_connection_is_lost(self) -> None:
+    def test_actions_in_progress_fail_when_the_connection_is_lost(self) -> None:
         async def scenario() -> None:
-            known = {"type": "Known", "info": {"serial": SERIAL, "vendor": "v", "model": "m"}}
+            known = {"type": "ChargerDescribed", "info": {"serial": SERIAL, "vendor": "v", "model": "m"}}
 
-            async def hang_up_at_the_act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            async def hang_up_at_the_action(
+                reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+            ) -> None:
                 writer.write(json.dumps(known).encode() + b"\n")
                 while line := await reader.readline():
                     if json.loads(line)["type"] == "Request":
                         break
                 writer.transport.abort()
 
-            server = await asyncio.start_server(hang_up_at_the_act, "127.0.0.1", 0)
+            server = await asyncio.start_server(hang_up_at_the_action, "127.0.0.1", 0)
             sink = Sink()
             async with server, remote_driver(sink, server.sockets[0].getsockname()[1]) as driver:
                 await sink.until(lambda: sink.infos)
-                with pytest.raises(ActError, match="connection to the simulated cloud was lost"):
+                with pytest.raises(ActionError, match="connection to the simulated cloud was lost"):
                     await driver.act(SERIAL, "view", {})
 
         asyncio.run(scenario())
 
-    def test_only_the_chargers_that_are_watched_are_heard_of(self) -> None:
+    def test_only_the_chargers_that_are_watched_send_events(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with a_cloud() as server, remote_driver(sink, server.port) as driver:
@@ -411,7 +413,7 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_a_charger_watched_anew_tells_all_that_nobody_has_acknowledged(self) -> None:
+    def test_a_charger_watched_again_tells_all_that_nobody_has_acknowledged(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with a_cloud() as server, remote_driver(sink, server.port) as driver:
@@ -419,7 +421,7 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_what_was_on_its_way_when_a_charger_is_watched_anew_comes_in_its_turn_only(self) -> None:
+    def test_what_was_on_its_way_when_a_charger_is_watched_again_comes_in_its_turn_only(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with a_cloud() as server, remote_driver(sink, server.port) as driver:
@@ -438,7 +440,7 @@ class TestBehindASocket:
 
         asyncio.run(scenario())
 
-    def test_a_cloud_that_goes_before_it_has_told_anew_means_unreachable(self) -> None:
+    def test_a_cloud_that_goes_before_it_has_reported_again_means_unreachable(self) -> None:
         async def scenario() -> None:
             sink = Sink()
             async with a_cloud() as server:

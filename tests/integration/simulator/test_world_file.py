@@ -1,4 +1,4 @@
-"""A world that is killed at any moment goes on from its file."""
+"""A world that is killed at any time continues from its file."""
 
 import sqlite3
 from pathlib import Path
@@ -23,9 +23,9 @@ from chargebridge.chargers.model import (
     StorePlan,
     TokenPresented,
 )
-from chargebridge.chargers.simulator.bay import MEASURED_KEPT
+from chargebridge.chargers.simulator.bay import MEASUREMENTS_KEPT
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.ledger import FinishedSession
-from chargebridge.chargers.simulator.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import PACES, Traffic
 from chargebridge.chargers.simulator.world import RunningSession, World
 
@@ -64,7 +64,7 @@ INSERT INTO charger VALUES ('SIM00001', 0, '{"settings":{"serial":"SIM00001","ph
     "measure_ms":1800000060000,"car":{"battery_wh":60000,"charged_uj":72000000000000,
     "max_current_a":32,"phases":1,"paused":false},"session":{"number":2,"id_tag":"TAG00002",
     "started_at_ms":1800000000000,"start_register_wh":0},"last_session":2,"locked":true,
-    "told":{"type":"StateChanged","at_ms":1800000000000,"state":"charging","reason":"","fault":null}},
+    "reported_state":{"type":"StateChanged","at_ms":1800000000000,"state":"charging","reason":"","fault":null}},
     "visitor":null,"last_number":0}');
 CREATE TABLE session (
     serial TEXT NOT NULL, session INTEGER NOT NULL, id_tag TEXT NOT NULL,
@@ -185,7 +185,7 @@ def test_what_was_not_committed_did_not_happen(tmp_path: Path) -> None:
     again.close()
 
 
-def test_unacknowledged_events_are_told_again_and_acknowledged_ones_are_not(tmp_path: Path) -> None:
+def test_unacknowledged_events_are_reported_again_and_acknowledged_ones_are_not(tmp_path: Path) -> None:
     first = World(tmp_path / "world.sqlite")
     first.add(ChargerSettings(serial=SERIAL), T0)
     first.act(SERIAL, "present_token", {"id_tag": "TAG00001"}, T0 + 1)
@@ -241,18 +241,18 @@ def test_a_disabled_charger_stays_disabled(tmp_path: Path) -> None:
 
 def test_the_oldest_measurements_make_room_and_session_records_never_do(tmp_path: Path) -> None:
     first = a_charging_world(tmp_path / "world.sqlite")
-    first.advance(T0 + (MEASURED_KEPT + 30) * MINUTE)
+    first.advance(T0 + (MEASUREMENTS_KEPT + 30) * MINUTE)
     first.commit()
     again = World(tmp_path / "world.sqlite")
     kept = [item.event for item in again.greeting(SERIAL) if item.number]
     assert isinstance(kept[0], SessionStarted)
     measured = [event.at_ms for event in kept if isinstance(event, Measured)]
-    assert measured == [T0 + minute * MINUTE for minute in range(31, MEASURED_KEPT + 31)]
+    assert measured == [T0 + minute * MINUTE for minute in range(31, MEASUREMENTS_KEPT + 31)]
     first.close()
     again.close()
 
 
-def test_a_step_that_cannot_be_written_is_told_when_it_can(tmp_path: Path) -> None:
+def test_a_step_that_cannot_be_written_is_reported_when_it_can(tmp_path: Path) -> None:
     world = a_charging_world(tmp_path / "world.sqlite")
     other = sqlite3.connect(tmp_path / "world.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

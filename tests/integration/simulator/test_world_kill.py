@@ -1,4 +1,4 @@
-"""A process full of chargers is killed with SIGKILL: whatever it told is in its file."""
+"""A process full of chargers is killed with SIGKILL: every event that it published is in its file."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ LIVE = """
 import json, sys
 from pathlib import Path
 from chargebridge.chargers.model import Authorize, EndSession, SessionEnded, SessionStarted, TokenPresented
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import PACES, Traffic
 from chargebridge.chargers.simulator.world import World
 
@@ -43,25 +43,25 @@ while True:
 """
 
 
-def test_what_was_told_before_a_kill_is_in_the_file(tmp_path: Path) -> None:
+def test_what_was_reported_before_a_kill_is_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "world.sqlite"
-    told: list[tuple[str, str, int, int]] = []
+    reported: list[tuple[str, str, int, int]] = []
     for lines in (60, 200, 90):
         command = [sys.executable, "-c", LIVE, str(path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            told += [json.loads(process.stdout.readline()) for _ in range(lines)]
+            reported += [json.loads(process.stdout.readline()) for _ in range(lines)]
             process.kill()
-            told += [json.loads(line) for line in process.stdout if line.endswith("\n")]
+            reported += [json.loads(line) for line in process.stdout if line.endswith("\n")]
         world = World(path)
         finished = {(each.serial, each.session): each for each in world.finished_sessions()}
         running = {(each.serial, each.session): each for each in world.running_sessions()}
-        for kind, serial, number, register_wh in told:
+        for kind, serial, number, register_wh in reported:
             if kind == "SessionEnded":
                 assert finished[serial, number].stop_register_wh == register_wh
             else:
                 session = finished.get((serial, number)) or running[serial, number]
                 assert session.start_register_wh == register_wh
         world.close()
-    assert len(told) == len({(kind, serial, number) for kind, serial, number, _ in told})
+    assert len(reported) == len({(kind, serial, number) for kind, serial, number, _ in reported})
     assert len(finished) > 100

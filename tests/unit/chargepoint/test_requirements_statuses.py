@@ -5,9 +5,9 @@ import json
 import pytest
 
 from chargebridge.chargers.model import Authorize, ChargerState, SetLimit, StateChanged
-from chargebridge.chargers.simulator.car import Car
-from chargebridge.chargers.simulator.charger import SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.car import Car
+from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 
 pytestmark = pytest.mark.unit
 

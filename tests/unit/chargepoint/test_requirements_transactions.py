@@ -12,9 +12,9 @@ from chargebridge.chargers.model import (
     SessionEnd,
     SessionEnded,
 )
-from chargebridge.chargers.simulator.car import Car
-from chargebridge.chargers.simulator.charger import SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.car import Car
+from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 
 pytestmark = pytest.mark.unit
 

@@ -13,8 +13,8 @@ from chargebridge.chargers.model import (
     SetLimit,
     StorePlan,
 )
-from chargebridge.chargers.simulator.charger import SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 
 pytestmark = pytest.mark.unit
 

@@ -1,4 +1,4 @@
-"""How often Easee's cloud is asked at most, and when it is left alone."""
+"""The request budget for Easee's cloud, and its throttling."""
 
 import math
 from random import Random
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chargebridge.chargers.easee.budget import BLOCKED_S, THROTTLED_S, Breaker, Budget, Kind, Limits
+from chargebridge.chargers.easee.account.budget import BLOCKED_S, THROTTLED_S, Breaker, Budget, Kind, Limits
 
 pytestmark = pytest.mark.unit
 
@@ -58,7 +58,7 @@ def test_rare_reads_are_ten_an_hour_each(kind):
 def test_a_request_before_its_time_is_a_mistake_of_the_program():
     budget = a_budget(requests=1, reads=1)
     take(budget, Kind.COMMAND, 1000.0)
-    with pytest.raises(RuntimeError, match="before its time"):
+    with pytest.raises(RuntimeError, match="sent too early"):
         budget.take(Kind.COMMAND, 1001.0)
 
 
@@ -198,7 +198,7 @@ def test_a_429_long_after_another_is_a_first_one_again():
     assert breaker.ready_at(9000.0) == 9000.0 + THROTTLED_S
 
 
-def test_a_429_that_speaks_of_a_block_means_a_day_of_silence():
+def test_a_429_that_announces_a_block_means_a_day_of_silence():
     breaker = Breaker(NoJitter())
     breaker.throttled(breaker.sent(100.0), 100.0, blocked=True)
     assert breaker.ready_at(100.0) == 100.0 + BLOCKED_S

@@ -1,4 +1,4 @@
-"""What is said on an operator's bus."""
+"""Messages on an operator's bus."""
 
 import json
 
@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.chargers.easee.bus_messages import BODY_LIMIT, Patterns, Reader, command_body, command_key
-from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.chargers.easee.twin.bus_messages import (
+    BODY_LIMIT,
+    MessageReader,
+    Patterns,
+    command_body,
+    command_key,
+)
+from chargebridge.chargers.easee.twin.wire import Response, Update
 
 pytestmark = pytest.mark.unit
 
@@ -17,7 +23,7 @@ RESPONSE = b'{"Id":48,"Timestamp":"x","DeliveredAt":"y","WasAccepted":false,"Res
 
 @pytest.fixture
 def reader():
-    return Reader(Patterns())
+    return MessageReader(Patterns())
 
 
 def test_an_observation(reader):
@@ -71,7 +77,7 @@ def test_other_bodies_make_no_sense(reader, body):
 @given(st.text(), st.binary())
 def test_nothing_else_is_raised(key, body):
     try:
-        Reader(Patterns()).read(key, body, 1)
+        MessageReader(Patterns()).read(key, body, 1)
     except (LookupError, ValueError):
         return
 
@@ -79,13 +85,13 @@ def test_nothing_else_is_raised(key, body):
 @given(st.binary(), st.sampled_from(["EH1.O.1", "EH1.CR.1.2"]))
 def test_no_body_raises_anything_else(body, key):
     try:
-        Reader(Patterns()).read(key, body, 1)
+        MessageReader(Patterns()).read(key, body, 1)
     except ValueError:
         return
 
 
 def test_patterns_are_settings():
-    reader = Reader(Patterns(observation="obs/{id}/of/{serial}", pulse="{serial}+"))
+    reader = MessageReader(Patterns(observation="obs/{id}/of/{serial}", pulse="{serial}+"))
     assert reader.read("obs/114/of/EH1", OBSERVATION, 1).serial == "EH1"
     assert reader.read("EH1+", b"", 1) is None
 
@@ -101,7 +107,7 @@ def test_patterns_are_settings():
 )
 def test_a_pattern_that_says_too_little_is_refused(patterns):
     with pytest.raises(ValueError, match="once in the routing key"):
-        Reader(Patterns(**patterns))
+        MessageReader(Patterns(**patterns))
 
 
 def test_a_command_has_its_tick_in_key_and_body():

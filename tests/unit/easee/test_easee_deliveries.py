@@ -1,10 +1,10 @@
-"""What the broker is told of messages that are safe: everything once, in few words, and nothing else."""
+"""Acknowledgements of messages: each exactly once, in few frames, and no others."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.chargers.easee.deliveries import HOLD_S, Deliveries
+from chargebridge.chargers.easee.operator.deliveries import HOLD_S, Deliveries
 
 pytestmark = pytest.mark.unit
 

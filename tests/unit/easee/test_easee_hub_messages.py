@@ -1,4 +1,4 @@
-"""What a SignalR hub says: exact where it makes sense, harmless where it does not."""
+"""Messages of a SignalR hub: read exactly, and harmless if they cannot be read."""
 
 import json
 
@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.chargers.easee.hub import SEPARATOR
-from chargebridge.chargers.easee.hub_messages import Closing, Refusal, Unreadable, read_frame
-from chargebridge.chargers.easee.wire import Response, Update
+from chargebridge.chargers.easee.twin.hub_messages import SEPARATOR, Closing, Refusal, Unreadable, read_frame
+from chargebridge.chargers.easee.twin.wire import Response, Update
 
 pytestmark = pytest.mark.unit
 
@@ -69,12 +68,12 @@ def test_a_frame_may_hold_many_messages():
     assert [type(said) for said in read(frame)] == [Update, Response]
 
 
-def test_pings_results_and_calls_that_nobody_needs_say_nothing():
+def test_pings_results_and_calls_without_use_are_skipped():
     assert read('{"type":6}\x1e{"type":3,"invocationId":"EH1","result":null}\x1e') == []
     assert read(call("SubscribeToMyProduct", 1, 2)) == []
 
 
-def test_a_call_that_failed_is_told_under_its_name():
+def test_a_call_that_failed_is_reported_under_its_name():
     frame = '{"type":3,"invocationId":"EH1","error":"no access"}\x1e'
     assert read(frame) == [Refusal("EH1", "no access")]
 

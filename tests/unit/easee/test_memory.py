@@ -7,16 +7,16 @@ import msgspec
 import pytest
 
 from chargebridge.chargers.easee.memory import Memory
-from chargebridge.chargers.easee.records import Ended, Gap, Running, Seen, TwinRecord
+from chargebridge.chargers.easee.twin.records import Ended, Gap, Running, Seen, TwinRecord
 
 pytestmark = pytest.mark.unit
 
 RECORD = TwinRecord(
     seen={109: Seen(5, "3")},
-    running=Running(7, 1, 2, "TAG", told=True),
+    running=Running(7, 1, 2, "TAG", reported=True),
     ended=Ended(6, 1, 2, 3, 4),
     gaps=[Gap(1, 3, 0, 1, 2, 3, 4, True)],
-    told=[5, 6],
+    reported=[5, 6],
     register_wh=12,
 )
 
@@ -24,12 +24,12 @@ RECORD = TwinRecord(
 def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     memory = Memory(tmp_path / "easee.sqlite3")
     memory.write([("EH1", msgspec.json.encode(RECORD)), ("EH2", msgspec.json.encode(TwinRecord()))])
-    memory.keep("tokens", b'{"a":1}')
+    memory.save_document("tokens", b'{"a":1}')
     memory.close()
     memory = Memory(tmp_path / "easee.sqlite3")
     assert memory.records() == {"EH1": RECORD, "EH2": TwinRecord()}
-    assert memory.kept("tokens") == b'{"a":1}'
-    assert memory.kept("anything else") is None
+    assert memory.document("tokens") == b'{"a":1}'
+    assert memory.document("anything else") is None
     memory.close()
 
 
@@ -57,7 +57,9 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         Memory(path)
 
 
-def test_a_charger_that_cannot_be_read_is_met_anew_and_the_others_are_known(tmp_path: Path) -> None:
+def test_a_charger_that_cannot_be_read_is_met_for_the_first_time_and_the_others_are_known(
+    tmp_path: Path,
+) -> None:
     memory = Memory(tmp_path / "easee.sqlite3")
     memory.write([("EH1", b'{"seen":7}'), ("EH2", msgspec.json.encode(RECORD))])
     assert memory.records() == {"EH2": RECORD}

@@ -1,4 +1,4 @@
-"""Sessions whose records did not come, or came late and in any order: every Wh is told exactly once."""
+"""Sessions with missing, late and reordered records: every Wh is reported exactly once."""
 
 import json
 from itertools import pairwise
@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.chargers.easee import charging_sessions
-from chargebridge.chargers.easee.charging_sessions import ListedSession
-from chargebridge.chargers.easee.records import Gap, TwinRecord
-from chargebridge.chargers.easee.ticks import format_time
-from chargebridge.chargers.easee.twin import Twin
-from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.easee.twin import charging_sessions
+from chargebridge.chargers.easee.twin.charging_sessions import ListedSession
+from chargebridge.chargers.easee.twin.records import Gap, TwinRecord
+from chargebridge.chargers.easee.twin.ticks import format_time
+from chargebridge.chargers.easee.twin.twin import Twin
+from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import ChargerEvent, SessionEnded, SessionStarted
 
 pytestmark = pytest.mark.unit
@@ -111,7 +111,7 @@ def test_missed_sessions_are_rebuilt_and_the_wh_match(data: st.DataObject, energ
     listed = [history.listed(number) for number in sorted(missed) if data.draw(st.booleans())]
     rebuilt: list[ChargerEvent] = []
     for gap in list(twin.record.gaps):
-        rebuilt += charging_sessions.rebuilt(twin.record, gap, listed, "MISSED")
+        rebuilt += charging_sessions.rebuild(twin.record, gap, listed, "MISSED")
     assert twin.record.gaps == []
     told = sorted([*ends(events), *ends(rebuilt)], key=lambda event: (event.start_register_wh, event.session))
     assert told[0].start_register_wh == history.sessions[0][3]
@@ -151,11 +151,11 @@ def test_a_session_that_ran_at_first_contact_and_whose_end_was_missed_is_a_gap()
     assert [(gap.from_wh, gap.to_wh, gap.begun) for gap in twin.record.gaps] == [(51_000, 56_000, False)]
 
 
-def test_what_comes_late_of_sessions_that_were_rebuilt_is_told_already() -> None:
+def test_what_comes_late_of_sessions_that_were_rebuilt_is_reported_already() -> None:
     history = History([1000, 2000, 3000, 4000, 5000])
     twin = Twin("EH", TwinRecord())
     hear(twin, [history.end(0), history.end(4)])
-    (told,) = ends(charging_sessions.rebuilt(twin.record, twin.record.gaps[0], (), "MISSED"))
+    (told,) = ends(charging_sessions.rebuild(twin.record, twin.record.gaps[0], (), "MISSED"))
     assert (told.start_register_wh, told.register_wh) == (51_000, 60_000)
     assert hear(twin, [history.end(1), history.end(2), history.end(3)]) == []
 
@@ -179,7 +179,7 @@ def test_what_the_list_does_not_know_of_goes_to_the_last_of_the_missed_sessions(
         ListedSession(T0 + 10 * MIN, T0 + 20 * MIN, 3000),
         ListedSession(T0 + 50 * MIN, T0 + 60 * MIN, 4000),
     ]
-    told = ends(charging_sessions.rebuilt(record, gap, listed, "MISSED"))
+    told = ends(charging_sessions.rebuild(record, gap, listed, "MISSED"))
     assert [(event.session, event.start_register_wh, event.register_wh) for event in told] == [
         (2, 1000, 4000),
         (3, 4000, 9000),

@@ -1,10 +1,10 @@
-"""Which plans a weekly charge plan can say, and that it says the same."""
+"""Plans that a weekly charge plan can express, and that it expresses the same."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.chargers.easee.plans import weekly_plan
+from chargebridge.chargers.easee.twin.plans import weekly_plan
 from chargebridge.chargers.model import Plan, PlanPeriod
 
 pytestmark = pytest.mark.unit

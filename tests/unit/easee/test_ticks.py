@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.chargers.easee.ticks import (
+from chargebridge.chargers.easee.twin.ticks import (
     format_time,
     parse_time,
     ticks_of,
@@ -23,7 +23,7 @@ def test_ticks_of_the_documented_example() -> None:
 
 
 @given(st.integers(0, 4_102_444_800_000))
-def test_a_moment_survives_ticks_and_text(utc_ms: int) -> None:
+def test_a_time_survives_ticks_and_text(utc_ms: int) -> None:
     assert utc_ms_of_ticks(ticks_of(utc_ms)) == utc_ms
     assert parse_time(format_time(utc_ms)) == utc_ms
 

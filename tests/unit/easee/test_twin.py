@@ -1,14 +1,14 @@
-"""One charger's observations as events: what is news is told once, and nothing is invented."""
+"""Events from the observations of one charger: each is reported once, and none is invented."""
 
 import json
 from typing import Any
 
 import pytest
 
-from chargebridge.chargers.easee.records import TwinRecord
-from chargebridge.chargers.easee.ticks import format_time
-from chargebridge.chargers.easee.twin import Twin
-from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.easee.twin.records import TwinRecord
+from chargebridge.chargers.easee.twin.ticks import format_time
+from chargebridge.chargers.easee.twin.twin import Twin
+from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     ChargerEvent,
     ChargerState,
@@ -143,7 +143,7 @@ class TestStates:
         again = Twin("EH123456", bench.twin.record)
         assert again.state == StateChanged(at_ms=T0 + 5, state=ChargerState.DISABLED)
 
-    def test_faults_that_easee_names_are_told_by_their_class(self, bench: Bench) -> None:
+    def test_faults_that_easee_names_are_reported_by_their_class(self, bench: Bench) -> None:
         assert bench.say(109, "160", T0) == [
             StateChanged(at_ms=T0, state=ChargerState.FAULTED, fault=Fault.OVER_CURRENT)
         ]
@@ -185,7 +185,7 @@ class TestRepeats:
         assert bench.say(80, "334", T0 - 99 * MIN, live=False) == []
         assert bench.say(120, "7.2", T0 - MIN, live=False) == []
 
-    def test_a_session_that_ran_at_first_contact_is_told_whole_when_it_ends(self) -> None:
+    def test_a_session_that_ran_at_first_contact_is_reported_whole_when_it_ends(self) -> None:
         bench = Bench(first_contact=True)
         bench.say(109, "3", T0 - MIN, live=False)
         bench.start(7, T0 - 30 * MIN, 2.0, live=False)
@@ -200,12 +200,14 @@ class TestRepeats:
             reason=SessionEnd.EV_DISCONNECTED,
         )
 
-    def test_a_session_that_began_while_nobody_listened_is_told_after_the_replay(self, bench: Bench) -> None:
+    def test_a_session_that_began_while_nobody_listened_is_reported_after_the_replay(
+        self, bench: Bench
+    ) -> None:
         assert bench.start(7, T0, 2.0, live=False)[0] == SessionStarted(
             at_ms=T0, session=7, id_tag="TAG1", register_wh=2000
         )
 
-    def test_a_boot_is_told_once_and_not_at_first_contact(self, bench: Bench) -> None:
+    def test_a_boot_is_reported_once_and_not_at_first_contact(self, bench: Bench) -> None:
         assert bench.say(80, "334", T0 - MIN) == []
         assert bench.say(80, "334", T0) == [Restarted(at_ms=T0, firmware="334")]
         assert bench.say(80, "334", T0) == []
@@ -254,7 +256,7 @@ class TestMeasurements:
         assert event.readings[0].phase == phase
 
     @pytest.mark.parametrize("number", [182, 197])
-    def test_the_neutral_is_not_told_on_a_tn_grid(self, bench: Bench, number: int) -> None:
+    def test_the_neutral_is_not_reported_on_a_tn_grid(self, bench: Bench, number: int) -> None:
         assert bench.say(number, "10", T0) == []
 
     def test_in_a_session_values_carry_it(self, bench: Bench) -> None:
@@ -304,7 +306,7 @@ class TestRegister:
         bench.start(1, T0, 100.0)
         assert self.register(bench.say(121, "30", T0 + MIN)) == []
 
-    def test_outside_of_sessions_the_hourly_values_are_told(self, bench: Bench) -> None:
+    def test_outside_of_sessions_the_hourly_values_are_reported(self, bench: Bench) -> None:
         (event,) = bench.say(124, "55.5", T0)
         assert event == Measured(at_ms=T0, readings=(Reading(Quantity.ENERGY_WH, 55500),))
         assert bench.say(121, "9", T0 + 1) == []
@@ -363,16 +365,16 @@ class TestSessions:
         assert bench.end(1, (T0, T0 + MIN), (100.0, 101.0)) == []
         assert bench.start(1, T0, 100.0) == []
 
-    def test_a_late_record_of_an_older_session_is_told_whole(self, bench: Bench) -> None:
+    def test_a_late_record_of_an_older_session_is_reported_whole(self, bench: Bench) -> None:
         bench.end(3, (T0, T0 + MIN), (103.0, 104.0))
         (event,) = bench.end(2, (T0 - 20 * MIN, T0 - 10 * MIN), (101.0, 103.0), told_ms=T0 + 5 * MIN)
         assert isinstance(event, SessionEnded)
         assert (event.session, event.start_register_wh, event.register_wh) == (2, 101000, 103000)
 
-    def test_a_session_without_a_token_is_told_when_it_is_let_charge(self, bench: Bench) -> None:
+    def test_a_session_without_a_token_is_reported_when_it_is_authorized(self, bench: Bench) -> None:
         bench.say(109, "2", T0)
         assert bench.start(1, T0, 100.0, "") == []
-        bench.twin.authorized("REMOTE", T0 + 1000)
+        bench.twin.mark_authorized("REMOTE", T0 + 1000)
         events = bench.say(109, "3", T0 + 2000)
         assert events[0] == SessionStarted(at_ms=T0, session=1, id_tag="REMOTE", register_wh=100000)
 
@@ -381,7 +383,7 @@ class TestSessions:
         bench.end(1, (T0, T0 + MIN), (100.0, 100.0), "")
         assert not any(isinstance(event, SessionEnded) for event in bench.say(109, "1", T0 + MIN))
 
-    def test_energy_without_a_token_is_told_without_one(self, bench: Bench) -> None:
+    def test_energy_without_a_token_is_reported_without_one(self, bench: Bench) -> None:
         bench.start(1, T0, 100.0, "")
         bench.end(1, (T0, T0 + MIN), (100.0, 100.5), "")
         ended = [event for event in bench.twin.settle() if isinstance(event, SessionEnded)]
@@ -394,13 +396,13 @@ class TestSessions:
         )
 
     def test_a_user_of_easees_is_no_token_but_stands_for_the_one_we_let_charge(self, bench: Bench) -> None:
-        bench.twin.authorized("REMOTE", T0 - 1000)
+        bench.twin.mark_authorized("REMOTE", T0 - 1000)
         (start,) = bench.start(1, T0, 100.0, "4711", AuthReason=6)
         assert isinstance(start, SessionStarted)
         assert start.id_tag == "REMOTE"
 
-    def test_a_token_that_was_let_charge_once_stands_for_nobody_else(self, bench: Bench) -> None:
-        bench.twin.authorized("REMOTE", T0 - 1000)
+    def test_a_token_that_was_authorized_once_counts_for_one_session(self, bench: Bench) -> None:
+        bench.twin.mark_authorized("REMOTE", T0 - 1000)
         bench.start(1, T0, 100.0, "4711", AuthReason=6)
         bench.end(1, (T0, T0 + MIN), (100.0, 101.0), "4711")
         bench.say(109, "1", T0 + MIN)
@@ -410,12 +412,12 @@ class TestSessions:
         assert start.id_tag is None
 
     def test_a_late_end_carries_no_token_of_somebody_who_came_after(self, bench: Bench) -> None:
-        bench.twin.authorized("BOB", T0 + 2 * MIN)
+        bench.twin.mark_authorized("BOB", T0 + 2 * MIN)
         (ended,) = bench.end(5, (T0, T0 + MIN), (100.0, 101.0), "4711", reason=6)
         assert isinstance(ended, SessionEnded)
         assert ended.id_tag is None
 
-    def test_a_charger_that_counts_its_sessions_anew_is_heard_under_numbers_that_rise(
+    def test_a_charger_that_restarts_its_session_ids_is_reported_under_numbers_that_rise(
         self, bench: Bench
     ) -> None:
         bench.end(57, (T0, T0 + MIN), (100.0, 101.0))
@@ -452,7 +454,7 @@ class TestSessions:
         assert isinstance(ended, SessionEnded)
         assert ended.reason is SessionEnd.EV_DISCONNECTED
 
-    def test_sessions_of_before_the_charger_counted_anew_are_still_known(self, bench: Bench) -> None:
+    def test_sessions_of_before_the_charger_restarted_its_ids_are_still_known(self, bench: Bench) -> None:
         bench.end(57, (T0, T0 + MIN), (100.0, 101.0))
         bench.start(1, T0 + 5 * MIN, 101.0)
         assert bench.end(57, (T0, T0 + MIN), (100.0, 101.0)) == []

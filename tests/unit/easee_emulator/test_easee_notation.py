@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chargebridge.chargers.easee.ticks import ticks_of
+from chargebridge.chargers.easee.twin.ticks import ticks_of
 from chargebridge.emulators.easee_cloud.charger.last_values import LastValues, Observed, Value, typed
 from chargebridge.emulators.easee_cloud.charger.notation import decimal, iso_of_ticks, kwh
 from chargebridge.emulators.easee_cloud.stream import signalr

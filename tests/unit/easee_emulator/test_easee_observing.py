@@ -18,7 +18,7 @@ from chargebridge.chargers.model import (
     StateChanged,
     TokenPresented,
 )
-from chargebridge.chargers.simulator.limits import LIMITED_BY_CENTRAL_SYSTEM, LIMITED_BY_PLAN
+from chargebridge.chargers.simulator.hardware.limits import LIMITED_BY_CENTRAL_SYSTEM, LIMITED_BY_PLAN
 from chargebridge.emulators.easee_cloud import Cadence
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import Authorization
 

@@ -22,11 +22,11 @@ from chargebridge.chargers.model import (
     TokenPresented,
     Unlock,
 )
-from chargebridge.chargers.simulator.acts import view
-from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerSettings
-from chargebridge.chargers.simulator.tokens import CACHED
+from chargebridge.chargers.simulator.actions import view
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.hardware.charger import NotPossibleError, SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.tokens import CACHED
 
 pytestmark = pytest.mark.unit
 
@@ -169,7 +169,7 @@ class TestTokensWithoutTheCloud:
         charger.take_events()
         return charger
 
-    def test_a_listed_token_starts_a_session_and_nothing_is_told_of_the_reader(self) -> None:
+    def test_a_listed_token_starts_a_session_and_nothing_is_reported_of_the_reader(self) -> None:
         charger = a_charger()
         keep_list(charger, 1, ListedToken("Tag00001", accepted=True, expires_ms=T0 + 11))
         self.offline(charger).present_token("TAG00001", T0 + 10)

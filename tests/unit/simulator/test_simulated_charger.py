@@ -26,10 +26,10 @@ from chargebridge.chargers.model import (
     Unlock,
     Withdraw,
 )
-from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerSettings
-from chargebridge.chargers.simulator.telling import MEASURED_HELD
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.hardware.charger import NotPossibleError, SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.reporting import MEASUREMENTS_BUFFERED
 
 pytestmark = pytest.mark.unit
 
@@ -92,7 +92,7 @@ class TestSessions:
         charger.plug_in(a_car(), T0 + 5)
         assert charger.take_events() == [state(T0 + 5, ChargerState.AWAITING_TOKEN)]
 
-    def test_a_token_at_the_reader_is_told_and_changes_nothing_by_itself(self) -> None:
+    def test_a_token_at_the_reader_is_reported_and_changes_nothing_by_itself(self) -> None:
         charger = a_charger()
         charger.present_token("TAG00001", T0 + 5)
         assert charger.take_events() == [TokenPresented(at_ms=T0 + 5, id_tag="TAG00001")]
@@ -137,7 +137,7 @@ class TestSessions:
         assert charger.take_events() == []
         assert charger.state is ChargerState.AWAITING_TOKEN
 
-    def test_a_token_during_a_session_is_told_too(self) -> None:
+    def test_a_token_during_a_session_is_reported_too(self) -> None:
         charger = a_charging_charger()
         charger.present_token("TAG00002", T0 + 5)
         assert charger.take_events() == [TokenPresented(at_ms=T0 + 5, id_tag="TAG00002")]
@@ -250,7 +250,7 @@ class TestHands:
 
 
 class TestPower:
-    def test_a_power_cycle_is_told_after_the_boot_and_stamped_at_the_loss(self) -> None:
+    def test_a_power_cycle_is_reported_after_the_boot_and_stamped_at_the_loss(self) -> None:
         charger = a_charging_charger()
         charger.power_cycle(T0 + 30 * SECOND)
         assert charger.take_events() == [Reachable(at_ms=T0 + 30 * SECOND, reachable=False)]
@@ -315,7 +315,7 @@ class TestFaults:
 
 
 class TestCloudLoss:
-    def test_tokens_are_refused_and_never_told_later(self) -> None:
+    def test_tokens_are_refused_and_never_reported_later(self) -> None:
         charger = a_charger()
         charger.lose_cloud(T0)
         with pytest.raises(NotPossibleError, match="cloud cannot be reached"):
@@ -327,7 +327,7 @@ class TestCloudLoss:
             state(T0 + 2, ChargerState.DISCONNECTED),
         ]
 
-    def test_the_state_of_the_moment_comes_first_and_session_records_follow(self) -> None:
+    def test_the_present_state_comes_first_and_session_records_follow(self) -> None:
         charger = a_charging_charger()
         charger.lose_cloud(T0)
         charger.take_events()
@@ -348,9 +348,9 @@ class TestCloudLoss:
         charger.regain_cloud(T0 + 100 * MINUTE)
         measured = [event.at_ms for event in charger.take_events() if isinstance(event, Measured)]
         newest = T0 + 100 * MINUTE
-        assert measured == [newest - n * MINUTE for n in reversed(range(MEASURED_HELD))]
+        assert measured == [newest - n * MINUTE for n in reversed(range(MEASUREMENTS_BUFFERED))]
 
-    def test_a_boot_in_the_dark_is_told_later(self) -> None:
+    def test_a_boot_in_the_dark_is_reported_later(self) -> None:
         charger = a_charger()
         charger.lose_cloud(T0)
         charger.power_cycle(T0)
@@ -359,7 +359,7 @@ class TestCloudLoss:
         charger.take_events()
         charger.regain_cloud(T0 + 120 * SECOND)
         assert charger.take_events()[-1] == Restarted(at_ms=T0 + 90 * SECOND, firmware="1.0.0")
-        assert charger.record.held == []
+        assert charger.record.buffered == []
 
     def test_commands_are_refused_at_once(self) -> None:
         charger = a_charging_charger()
@@ -413,7 +413,7 @@ class TestCommands:
 
 
 class TestMeasurements:
-    def test_in_a_session_all_values_of_a_moment_come_together(self) -> None:
+    def test_in_a_session_all_values_of_one_time_come_together(self) -> None:
         charger = a_charging_charger()
         charger.advance(T0 + MINUTE)
         (event,) = charger.take_events()

@@ -22,10 +22,10 @@ from chargebridge.chargers.model import (
     StateChanged,
     StorePlan,
 )
-from chargebridge.chargers.simulator.acts import view
-from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerRecord, ChargerSettings
+from chargebridge.chargers.simulator.actions import view
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerRecord, ChargerSettings
 
 pytestmark = pytest.mark.unit
 
@@ -174,13 +174,13 @@ class TestVolatileLimit:
 
 
 class TestStoredPlan:
-    def test_it_is_followed_from_moment_to_moment(self) -> None:
+    def test_it_is_followed_from_time_to_time(self) -> None:
         charger = a_charging_charger()
         store(charger, 2, T0, (0, 20_000), (90, 10_000), (150, 0), (200, 16_000))
         moments = [T0 + seconds * SECOND for seconds in (0, 89, 90, 149, 150, 199, 200, 9000)]
         assert [offered_a(charger, at_ms) for at_ms in moments] == [20, 20, 10, 10, 0, 0, 16, 16]
 
-    def test_its_changes_happen_at_their_own_moments(self) -> None:
+    def test_its_changes_happen_at_their_own_times(self) -> None:
         charger = a_charging_charger()
         store(charger, 2, T0, (0, 32_000), (90, 0), (150, 16_000))
         charger.take_events()
@@ -195,7 +195,7 @@ class TestStoredPlan:
         store(charger, 2, T0, (0, 20_000), (7, 10_000))
         assert charger.next_ms == T0 + 7 * SECOND
 
-    def test_a_daily_plan_begins_anew_every_day(self) -> None:
+    def test_a_daily_plan_starts_again_every_day(self) -> None:
         charger = a_charging_charger()
         day_s = 86_400
         periods = (PlanPeriod(0, 10_000), PlanPeriod(day_s // 2, 20_000))
@@ -244,7 +244,7 @@ class TestStoredPlan:
             set_limit(charger, number, T0, 6000 + number)
         assert view(charger)["plan_writes"] == 0
 
-    def test_the_reason_of_a_pause_is_told_again_when_it_changes(self) -> None:
+    def test_the_reason_of_a_pause_is_reported_again_when_it_changes(self) -> None:
         charger = a_charging_charger()
         store(charger, 2, T0 + 1, (0, 0))
         set_limit(charger, 3, T0 + 2, 0)
@@ -303,13 +303,13 @@ class TestMeasurements:
             (T0 + 120 * SECOND, 0.0),
         ]
 
-    def test_a_change_at_the_usual_moment_is_measured_once_and_already_shows(self) -> None:
+    def test_a_change_at_the_usual_time_is_measured_once_and_already_shows(self) -> None:
         charger = a_charging_charger()
         store(charger, 2, T0, (0, 32_000), (60, 10_000))
         charger.advance(T0 + 60 * SECOND)
         assert offers(charger.take_events()) == [(T0 + 60 * SECOND, 10.0)]
 
-    def test_the_same_limit_again_is_no_news(self) -> None:
+    def test_the_same_limit_again_changes_nothing(self) -> None:
         charger = a_charging_charger()
         set_limit(charger, 2, T0 + 1, 10_000)
         charger.take_events()

@@ -23,9 +23,9 @@ from chargebridge.chargers.model import (
     SetLimit,
     StorePlan,
 )
-from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import NotPossibleError, SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerRecord, ChargerSettings
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.hardware.charger import NotPossibleError, SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerRecord, ChargerSettings
 
 pytestmark = pytest.mark.unit
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 
 from chargebridge.chargers.model import Authorize, EndSession, SessionEnded, SessionStarted, TokenPresented
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.ledger import FinishedSession
-from chargebridge.chargers.simulator.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import PACES, Traffic, plan_visit
 from chargebridge.chargers.simulator.world import World
 

@@ -1,1 +1,1 @@
-"""The Easee Cloud: a driver for real Easee chargers, by an operator's message queue or by an account."""
+"""The Easee Cloud: a driver for real Easee chargers, with an account or as an operator."""

@@ -1,4 +1,4 @@
-"""One charger at work in the driver: its twin, what nobody has acknowledged yet, and what is asked of it."""
+"""One charger of the driver: its twin, its unacknowledged events, and its commands."""
 
 import asyncio
 from collections import deque
@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from chargebridge.chargers.easee.twin import Twin
-from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.easee.twin.twin import Twin
+from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     ChargerCommand,
     ChargerEvent,
@@ -19,12 +19,12 @@ from chargebridge.chargers.model import (
     TokenPresented,
 )
 
-MOST_PENDING: Final = 1000
-"""Events of one charger that wait to be acknowledged; above it measurements make room."""
+MAX_PENDING: Final = 1000
+"""The number of unacknowledged events of a charger above which measurements are dropped."""
 
 
-class Cause:
-    """An observation of which not all that it tells is acknowledged.
+class PendingObservation:
+    """An observation with events that are not acknowledged yet.
 
     Args:
         update: the observation.
@@ -36,11 +36,11 @@ class Cause:
         self.key = (update.id, update.at_ms, update.value)
         self.deliveries = [] if update.delivery is None else [update.delivery]
         self.left = 0
-        """Events of it that nobody has acknowledged."""
+        """The number of its unacknowledged events."""
 
 
-def is_kept(event: ChargerEvent) -> bool:
-    """Whether an event has to arrive; of all others only the present counts."""
+def must_arrive(event: ChargerEvent) -> bool:
+    """Whether an event must reach the sink; of all others only the newest value counts."""
     if isinstance(event, Measured):
         return event.session is not None
     return isinstance(event, SessionStarted | SessionEnded | TokenPresented | Restarted)
@@ -50,19 +50,19 @@ class Charger:
     """One charger.
 
     Args:
-        twin: what is known of it.
+        twin: its digital twin.
     """
 
     __slots__ = (
-        "_causes",
-        "_held_session",
         "_number",
+        "_pending_session",
+        "_sources",
+        "announced",
         "commands",
-        "done",
-        "held",
-        "introduced",
         "limit_due",
         "pending",
+        "pending_end",
+        "processed",
         "reachable",
         "serial",
         "silent",
@@ -75,105 +75,107 @@ class Charger:
         self.serial = twin.serial
         self.twin = twin
         self.watched = False
-        self.introduced = False
-        """Whether the sink has been told what it is, since it is watched."""
+        self.announced = False
+        """Whether its present state was reported to the sink since it is watched."""
         self.reachable = False
-        """What the sink was told last."""
+        """Whether it was last reported to the sink as reachable."""
         self.silent = False
-        """Nothing was heard of it for too long."""
-        self.pending: dict[int, tuple[ChargerEvent, Cause | None]] = {}
-        """Events that nobody has acknowledged, by number, in order."""
-        self.held: Cause | None = None
-        """The end record of a session that waits for what shows why it ended."""
-        self.done: list[int] = []
-        """Deliveries that may be acknowledged to the broker as soon as the twin is written down."""
+        """It has sent nothing for too long."""
+        self.pending: dict[int, tuple[ChargerEvent, PendingObservation | None]] = {}
+        """Its unacknowledged events by number, in order."""
+        self.pending_end: PendingObservation | None = None
+        """The end record of a session that waits for its reason."""
+        self.processed: list[int] = []
+        """Deliveries that may be acknowledged to the broker as soon as the twin is saved."""
         self.commands: deque[ChargerCommand] = deque()
-        """What is asked of it, in order; the first is being carried out."""
+        """Its commands in order; the first one is in progress."""
         self.worker: asyncio.Task[None] | None = None
         self.limit_due = False
-        """Somebody else has raised its volatile limit; it will be set again."""
-        self._causes: dict[tuple[int, int, str], Cause] = {}
+        """Somebody else has raised its volatile limit; it will be sent again."""
+        self._sources: dict[tuple[int, int, str], PendingObservation] = {}
         self._number = 0
-        self._held_session: int | None = None
+        self._pending_session: int | None = None
 
     @property
     def settled(self) -> bool:
-        """Whether everything that its twin knows has been taken over by the sink for good."""
-        return not self.pending and self.held is None
+        """Whether the sink has made all events of its twin durable."""
+        return not self.pending and self.pending_end is None
 
     def snapshot(self) -> bytes:
-        """Return what is known of it, to be written down."""
+        """Return the record of its twin as JSON, to be saved."""
         return msgspec.json.encode(self.twin.record)
 
     def is_redelivered(self, update: Update) -> bool:
-        """Take note of an observation that came before and still waits to be acknowledged."""
-        cause = self._causes.get((update.id, update.at_ms, update.value))
-        if cause is None:
+        """Whether an observation is a duplicate of one with unacknowledged events; notes its delivery."""
+        source = self._sources.get((update.id, update.at_ms, update.value))
+        if source is None:
             return False
         if update.delivery is not None:
-            cause.deliveries.append(update.delivery)
+            source.deliveries.append(update.delivery)
         return True
 
-    def keep(self, events: Iterable[ChargerEvent], cause: Cause) -> Iterator[tuple[ChargerEvent, int]]:
-        """Yield events with the numbers under which they are acknowledged; 0 for those that are not kept.
+    def number_events(
+        self, events: Iterable[ChargerEvent], source: PendingObservation
+    ) -> Iterator[tuple[ChargerEvent, int]]:
+        """Yield events with the numbers under which they are acknowledged; 0 for those that need not arrive.
 
         Args:
-            events: what an observation has told.
-            cause: that observation; an end that was held has its own.
+            events: the events of an observation.
+            source: that observation; a pending end has its own.
         """
         for event in events:
-            if not is_kept(event):
+            if not must_arrive(event):
                 yield event, 0
                 continue
-            own: Cause = cause
-            if isinstance(event, SessionEnded) and event.session == self._held_session:
-                own, self.held, self._held_session = self.held or cause, None, None
+            own: PendingObservation = source
+            if isinstance(event, SessionEnded) and event.session == self._pending_session:
+                own, self.pending_end, self._pending_session = self.pending_end or source, None, None
             own.left += 1
             self._number += 1
-            self._causes[own.key] = own
+            self._sources[own.key] = own
             self.pending[self._number] = event, own
-            if len(self.pending) > MOST_PENDING:
+            if len(self.pending) > MAX_PENDING:
                 self._make_room()
             yield event, self._number
 
     def _make_room(self) -> None:
-        """Forget the oldest measurement that nobody keeps elsewhere; starts, ends and tokens stay."""
-        for number, (event, cause) in self.pending.items():
-            if isinstance(event, Measured) and not (cause is not None and cause.deliveries):
+        """Drop the oldest measurement that no broker delivers again; starts, ends and tokens stay."""
+        for number, (event, source) in self.pending.items():
+            if isinstance(event, Measured) and not (source is not None and source.deliveries):
                 self.acknowledge(number)
                 return
 
-    def hold(self, cause: Cause, session: int) -> None:
-        """Keep the cause of a session's end that is not told yet."""
-        self.held, self._held_session = cause, session
-        self._causes[cause.key] = cause
+    def hold_end(self, source: PendingObservation, session: int) -> None:
+        """Keep the end record of a session whose end is not reported yet."""
+        self.pending_end, self._pending_session = source, session
+        self._sources[source.key] = source
 
-    def finish(self, cause: Cause) -> None:
-        """Let an observation be forgotten if nothing of it waits any more."""
-        if cause.left == 0 and cause is not self.held:
-            self._causes.pop(cause.key, None)
-            self.done += cause.deliveries
-            cause.deliveries = []
+    def finish(self, source: PendingObservation) -> None:
+        """Release an observation if all of its events are acknowledged."""
+        if source.left == 0 and source is not self.pending_end:
+            self._sources.pop(source.key, None)
+            self.processed += source.deliveries
+            source.deliveries = []
 
     def acknowledge(self, number: int) -> bool:
-        """Forget an event; False if it was forgotten before."""
+        """Release an event; return False if it was released before."""
         found = self.pending.pop(number, None)
         if found is None:
             return False
-        _, cause = found
-        if cause is not None:
-            cause.left -= 1
-            self.finish(cause)
+        _, source = found
+        if source is not None:
+            source.left -= 1
+            self.finish(source)
         return True
 
-    def give_up(self) -> None:
-        """Forget everything that waits: nobody will ask for it."""
-        for _, cause in self.pending.values():
-            if cause is not None:
-                cause.left = 0
-                self.finish(cause)
+    def drop_pending(self) -> None:
+        """Drop all pending events of an unwatched charger."""
+        for _, source in self.pending.values():
+            if source is not None:
+                source.left = 0
+                self.finish(source)
         self.pending.clear()
-        if self.held is not None:
-            cause, self.held, self._held_session = self.held, None, None
+        if self.pending_end is not None:
+            source, self.pending_end, self._pending_session = self.pending_end, None, None
             self.twin.settle()
-            self.finish(cause)
+            self.finish(source)

@@ -1,18 +1,18 @@
-"""Which chargers an account has, and where they are: sites and circuits."""
+"""Discovery of the chargers that an account can see, with their sites and circuits."""
 
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from chargebridge.chargers.easee.account import Account
-from chargebridge.chargers.easee.budget import Kind
-from chargebridge.chargers.easee.failures import NotFound
-from chargebridge.chargers.easee.vocabulary import model_name
+from chargebridge.chargers.easee.account.account import Account
+from chargebridge.chargers.easee.account.budget import Kind
+from chargebridge.chargers.easee.account.failures import NotFound
+from chargebridge.chargers.easee.twin.vocabulary import model_name
 from chargebridge.chargers.model import FoundCharger
 
-PATIENCE_S: Final = 8.0
-"""Seconds that somebody at a terminal waits for a cloud that is in trouble."""
+WAIT_S: Final = 8.0
+"""Seconds to wait for the cloud: somebody waits for the answer at a terminal."""
 
 
 class _Charger(Struct, frozen=True, rename="camel"):
@@ -38,13 +38,13 @@ async def find_chargers(account: Account) -> list[FoundCharger]:
     """Return all chargers that an account can see, by site, circuit and serial.
 
     Raises:
-        NotSent, Refused, NoAnswer: the cloud cannot be asked, or does not answer.
-        msgspec.MsgspecError: it answers in a way that cannot be read.
+        NotSent, Refused, NoAnswer: the cloud cannot be reached, or does not answer.
+        msgspec.MsgspecError: its answer cannot be read.
     """
-    answer = await account.request("GET", "/api/chargers", kind=Kind.READ, patience_s=PATIENCE_S)
+    answer = await account.request("GET", "/api/chargers", kind=Kind.READ, timeout_s=WAIT_S)
     chargers = {one.id: one for one in msgspec.json.decode(answer.body, type=list[_Charger] | None) or ()}
     try:
-        answer = await account.request("GET", "/api/accounts/products", kind=Kind.READ, patience_s=PATIENCE_S)
+        answer = await account.request("GET", "/api/accounts/products", kind=Kind.READ, timeout_s=WAIT_S)
         sites = msgspec.json.decode(answer.body, type=list[_Site] | None) or []
     except NotFound:
         sites = []

@@ -1,4 +1,4 @@
-"""The driver for chargers behind Easee's cloud: by an account's stream, or an operator's message queue."""
+"""The driver for chargers behind Easee's cloud: with an account's stream or an operator's message queue."""
 
 import asyncio
 import hashlib
@@ -12,41 +12,41 @@ import aiohttp
 import msgspec
 import structlog
 
-from chargebridge.chargers.easee.account import Account, keep_nothing, nothing_kept, say_nothing
+from chargebridge.chargers.easee.account.account import Account, load_nothing, report_nothing, save_nothing
+from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
+from chargebridge.chargers.easee.account.secret import Tokens
 from chargebridge.chargers.easee.charger import Charger
+from chargebridge.chargers.easee.checkpoints import Checkpointer
 from chargebridge.chargers.easee.discovery import find_chargers
 from chargebridge.chargers.easee.executor import Executor
-from chargebridge.chargers.easee.failures import NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.fleet import Fleet, Receipt
 from chargebridge.chargers.easee.memory import Memory
-from chargebridge.chargers.easee.notebook import Notebook
 from chargebridge.chargers.easee.reading import Reader
-from chargebridge.chargers.easee.records import Gap
-from chargebridge.chargers.easee.secret import Tokens
 from chargebridge.chargers.easee.settings import Settings, read_settings
-from chargebridge.chargers.easee.wire import Response
+from chargebridge.chargers.easee.twin.records import Gap
+from chargebridge.chargers.easee.twin.wire import Response
 from chargebridge.chargers.model import ChargerCommand, EventSink, FoundCharger
 from chargebridge.clock import Clock
 
 if TYPE_CHECKING:
-    from chargebridge.chargers.easee.bus import Bus
-    from chargebridge.chargers.easee.stream import Stream
+    from chargebridge.chargers.easee.account.stream import Stream
+    from chargebridge.chargers.easee.operator.bus import Bus
 
 _log = structlog.get_logger(__name__)
 
-LEAST_SILENCE_S: Final = 5.0
-"""Real seconds after which a silent stream is dead, however fast the clock runs."""
+SHORTEST_SILENCE_S: Final = 5.0
+"""The shortest time in real seconds after which a silent stream is closed, however fast the clock runs."""
 
 
 class EaseeDriver:
     """A `Driver` for chargers behind Easee's cloud.
 
     Args:
-        name: of this driver in the configuration; also of its file.
+        name: the name of this driver in the configuration, and in the name of its file.
         settings: see `settings.Settings`.
-        sink: where events go.
-        clock: whose time chargers and tokens live in.
-        state_dir: where `<name>.easee.sqlite3` remembers what is known; None: nowhere.
+        sink: receives the events.
+        clock: the clock of chargers and tokens.
+        state_dir: the directory of `<name>.easee.sqlite3`, its saved state; None: it is not saved.
 
     Raises:
         ValueError: a setting is wrong; the text names driver, key and what is expected.
@@ -91,7 +91,7 @@ class EaseeDriver:
         """Disconnect; nothing is delivered afterwards.
 
         Raises:
-            sqlite3.Error: what is known could not be written down.
+            sqlite3.Error: the state could not be saved.
         """
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -99,25 +99,25 @@ class EaseeDriver:
             await connection.stop()
 
     def watch(self, serial: str) -> None:
-        """Listen to a charger; begins with what is known of it."""
+        """Report the events of a charger, beginning with its present state."""
         self.fleet.watch(serial)
 
     def unwatch(self, serial: str) -> None:
-        """Listen to a charger no more; what is on its way is dropped."""
+        """Stop the events of a charger; those in transit are dropped."""
         self.fleet.unwatch(serial)
 
     def acknowledge(self, receipt: object) -> None:
-        """Forget the event with this receipt."""
+        """Release the event with this receipt: it is durable."""
         if not isinstance(receipt, Receipt):
             raise TypeError(f"not a receipt of this driver: {receipt!r}")
         self.fleet.acknowledge(receipt)
 
     def command(self, serial: str, command: ChargerCommand) -> None:
-        """Have a command carried out; the sink hears how it ended."""
+        """Carry out a command; its outcome goes to the sink."""
         self.fleet.command(serial, command)
 
     def counts(self) -> Mapping[str, int]:
-        """Return what could not be used, and whose commands were not ours."""
+        """Return the numbers of messages that could not be used, and of responses to other clients."""
         counts = dict(self.fleet.counts)
         if self._connection is not None:
             counts |= self._connection.counts()
@@ -127,16 +127,16 @@ class EaseeDriver:
         """Return the chargers that the account can see.
 
         Raises:
-            OSError: they cannot be asked for; says why.
+            OSError: the cloud did not answer; the text says why.
         """
-        # Tokens of its own: to renew those that are kept would burn them for a driver at work.
+        # Tokens of its own: renewing the saved ones would invalidate them for a running driver.
         async with aiohttp.ClientSession() as session:
             account = make_account(self._settings, session, self._clock)
             try:
                 return await find_chargers(account)
             except (NotSent, Refused, NoAnswer, msgspec.MsgspecError) as error:
                 raise ConnectionError(
-                    f"driver {self._name!r}: {error}; asked was {self._settings.url}: is it right, and there?"
+                    f"driver {self._name!r}: {error}; is {self._settings.url} the right URL, and reachable?"
                 ) from error
             finally:
                 await account.close()
@@ -147,12 +147,12 @@ def make_account(
     session: aiohttp.ClientSession,
     clock: Clock,
     *,
-    load: Callable[[], Tokens | None] = nothing_kept,
-    save: Callable[[Tokens], None] = keep_nothing,
-    quiet_until_ms: int = 0,
-    quiet: Callable[[int], None] = say_nothing,
+    load: Callable[[], Tokens | None] = load_nothing,
+    save: Callable[[Tokens], None] = save_nothing,
+    throttled_until_ms: int = 0,
+    on_throttled: Callable[[int], None] = report_nothing,
 ) -> Account:
-    """Return the way to the REST API that settings describe."""
+    """Return the account for the REST API that the settings describe."""
     return Account(
         settings.url,
         settings.user_name,
@@ -162,33 +162,34 @@ def make_account(
         random=random.Random(),  # noqa: S311 - nothing secret hangs on jitter
         load=load,
         save=save,
-        quiet_until_ms=quiet_until_ms,
-        quiet=quiet,
+        throttled_until_ms=throttled_until_ms,
+        on_throttled=on_throttled,
         requests_per_5_min=settings.requests_per_5_min,
     )
 
 
-# Each way needs libraries that are dear to import, and nobody needs both.
+# Stream and bus need libraries that are slow to import, and a driver needs only one of them.
 
 
 def _make_stream(settings: Settings, account: Account, fleet: Fleet, clock: Clock) -> "Stream":
-    from chargebridge.chargers.easee.hub import HubTimes  # noqa: PLC0415
-    from chargebridge.chargers.easee.stream import SUBSCRIBES_A_SECOND, Stream  # noqa: PLC0415
+    from chargebridge.chargers.easee.account.hub import HubTimes  # noqa: PLC0415
+    from chargebridge.chargers.easee.account.stream import SUBSCRIBES_A_SECOND, Stream  # noqa: PLC0415
 
     times = HubTimes()
+    silence_s = max(times.silence_s / clock.speed, SHORTEST_SILENCE_S)
     return Stream(
         settings.stream_url,
         account,
         fleet,
         clock,
         random.Random(),  # noqa: S311 - nothing secret hangs on jitter
-        times=msgspec.structs.replace(times, silence_s=max(times.silence_s / clock.speed, LEAST_SILENCE_S)),
+        times=msgspec.structs.replace(times, silence_s=silence_s),
         subscribes_a_second=SUBSCRIBES_A_SECOND * clock.speed,
     )
 
 
 def _make_bus(settings: Settings, account: Account, fleet: Fleet, clock: Clock) -> "Bus":
-    from chargebridge.chargers.easee.bus import Bus, Patterns  # noqa: PLC0415
+    from chargebridge.chargers.easee.operator.bus import Bus, Patterns  # noqa: PLC0415
 
     patterns = Patterns(
         observation=settings.observation_key,
@@ -207,14 +208,14 @@ def _make_bus(settings: Settings, account: Account, fleet: Fleet, clock: Clock) 
 
 
 class _Connection:
-    """All that there is between `start` and `stop`: what the fleet needs of the cloud (`fleet.Cloud`).
+    """Everything that lives between `start` and `stop`: the fleet's connection to the cloud (`ports.Cloud`).
 
     Args:
-        fleet: who listens.
-        memory: what is remembered.
-        settings: of the driver.
-        sink: who hears how commands end.
-        clock: whose time counts.
+        fleet: the chargers.
+        memory: the saved state.
+        settings: the settings of the driver.
+        sink: receives the outcomes of commands.
+        clock: the clock of chargers and tokens.
     """
 
     def __init__(
@@ -222,10 +223,13 @@ class _Connection:
     ) -> None:
         self.replays = settings.way == "account"
         self._memory = memory
-        self._keeping: set[asyncio.Future[None]] = set()
-        # Tokens of another account, or of an emulated cloud, are nobody's here.
-        whose = hashlib.sha256(f"{settings.url} {settings.user_name}".encode()).hexdigest()
-        self._tokens_of, self._quiet_of = f"tokens of {whose}", f"quiet until, of {whose}"
+        self._saving: set[asyncio.Future[None]] = set()
+        # Saved tokens of another account, or of an emulated cloud, are not used.
+        account_hash = hashlib.sha256(f"{settings.url} {settings.user_name}".encode()).hexdigest()
+        self._tokens_key, self._throttling_key = (
+            f"tokens of {account_hash}",
+            f"throttled until, of {account_hash}",
+        )
         self._session = aiohttp.ClientSession()
         self._account = make_account(
             settings,
@@ -233,12 +237,12 @@ class _Connection:
             clock,
             load=self._load,
             save=self._save,
-            quiet_until_ms=int(memory.kept(self._quiet_of) or 0),
-            quiet=lambda until_ms: self._keep_soon(self._quiet_of, str(until_ms).encode()),
+            throttled_until_ms=int(memory.document(self._throttling_key) or 0),
+            on_throttled=lambda until_ms: self._save_soon(self._throttling_key, str(until_ms).encode()),
         )
         self._stream = _make_stream(settings, self._account, fleet, clock) if self.replays else None
         self._bus = None if self.replays else _make_bus(settings, self._account, fleet, clock)
-        self._notebook = Notebook(memory, self.acknowledge)
+        self._checkpointer = Checkpointer(memory, self.acknowledge)
         self._executor = Executor(
             self._account, self._bus, clock, settings.authorize_status, sink.command_outcome
         )
@@ -247,89 +251,91 @@ class _Connection:
     async def start(self) -> None:
         """Connect, and stay connected."""
         self._reader.start()
-        for way in (self._stream, self._bus):
-            if way is not None:
-                await way.start()
+        for connection in (self._stream, self._bus):
+            if connection is not None:
+                await connection.start()
 
     async def stop(self) -> None:
-        """Disconnect, and write down the rest."""
+        """Disconnect, and save the rest."""
         await self._executor.stop()
         await self._reader.stop()
         try:
-            await self._notebook.stop()
+            await self._checkpointer.stop()
         finally:
-            for way in (self._stream, self._bus):
-                if way is not None:
-                    await way.stop()
+            for connection in (self._stream, self._bus):
+                if connection is not None:
+                    await connection.stop()
             await self._account.close()
             await self._session.close()
-            await asyncio.gather(*self._keeping)
+            await asyncio.gather(*self._saving)
             self._memory.close()
 
     def counts(self) -> Mapping[str, int]:
-        """Return what never reached the fleet."""
-        unreadable = sum(way.unreadable for way in (self._stream, self._bus) if way is not None)
+        """Return the numbers of messages that did not reach the fleet."""
+        unreadable = sum(
+            connection.unreadable for connection in (self._stream, self._bus) if connection is not None
+        )
         return {"unreadable message": unreadable, "foreign response": self._executor.foreign}
 
-    # --- what the fleet needs -----------------------------------------------------------------------
+    # --- interface for the fleet --------------------------------------------------------------------
 
-    def follow(self, charger: Charger) -> bool:
-        """See `fleet.Cloud`."""
+    def subscribe(self, charger: Charger) -> bool:
+        """See `ports.Cloud`."""
         if charger.twin.record.product is None:
             self._reader.read_products()
         if self._stream is not None:
             self._stream.subscribe(charger.serial)
             return True
-        if not charger.twin.known:
+        if not charger.twin.state_known:
             self._reader.read_state(charger)
         return False
 
-    def unfollow(self, charger: Charger) -> None:
-        """See `fleet.Cloud`."""
+    def unsubscribe(self, charger: Charger) -> None:
+        """See `ports.Cloud`."""
         if self._stream is not None:
             self._stream.unsubscribe(charger.serial)
 
-    def give(self, charger: Charger, command: ChargerCommand) -> None:
-        """See `fleet.Cloud`."""
-        self._executor.give(charger, command)
+    def submit(self, charger: Charger, command: ChargerCommand) -> None:
+        """See `ports.Cloud`."""
+        self._executor.submit(charger, command)
 
-    def responded(self, response: Response) -> None:
-        """See `fleet.Cloud`."""
-        self._executor.responded(response)
+    def response_received(self, response: Response) -> None:
+        """See `ports.Cloud`."""
+        self._executor.response_received(response)
 
     def rebuild(self, charger: Charger, gap: Gap) -> None:
-        """See `fleet.Cloud`."""
+        """See `ports.Cloud`."""
         self._reader.rebuild(charger, gap)
 
-    def note(self, charger: Charger) -> None:
-        """See `fleet.Cloud`."""
-        self._notebook.note(charger)
+    def checkpoint(self, charger: Charger) -> None:
+        """See `ports.Cloud`."""
+        self._checkpointer.add(charger)
 
     def acknowledge(self, deliveries: list[int]) -> None:
-        """See `fleet.Cloud`."""
+        """See `ports.Cloud`."""
         if self._bus is not None:
             self._bus.acknowledge(deliveries)
 
     # --- tokens -------------------------------------------------------------------------------------
 
     def _load(self) -> Tokens | None:
-        document = self._memory.kept(self._tokens_of)
+        document = self._memory.document(self._tokens_key)
         try:
             return None if document is None else msgspec.json.decode(document, type=Tokens)
         except msgspec.MsgspecError:
-            return None  # signing in does as well
+            return None  # signing in replaces them
 
     def _save(self, tokens: Tokens) -> None:
-        self._keep_soon(self._tokens_of, msgspec.json.encode(tokens))
+        self._save_soon(self._tokens_key, msgspec.json.encode(tokens))
 
-    def _keep_soon(self, name: str, document: bytes) -> None:
-        # A disk that hangs must not hold up the loop.
-        keeping = asyncio.get_running_loop().run_in_executor(None, self._keep, name, document)
-        self._keeping.add(keeping)
-        keeping.add_done_callback(self._keeping.discard)
+    def _save_soon(self, name: str, document: bytes) -> None:
+        # A slow disk must not block the loop.
+        saving = asyncio.get_running_loop().run_in_executor(None, self._save_now, name, document)
+        self._saving.add(saving)
+        saving.add_done_callback(self._saving.discard)
 
-    def _keep(self, name: str, document: bytes) -> None:
+    def _save_now(self, name: str, document: bytes) -> None:
         try:
-            self._memory.keep(name, document)
+            self._memory.save_document(name, document)
         except sqlite3.Error as error:
-            _log.warning("what the account has said could not be kept over a restart", error=str(error))
+            _log.warning("account state cannot be saved", error=str(error))

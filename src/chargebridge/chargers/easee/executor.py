@@ -1,9 +1,9 @@
-"""Carries out what is asked of chargers, each command to an outcome in bounded time.
+"""Carries out the commands to chargers: each ends with an outcome, in bounded time.
 
-A command goes by its life cycle: handed over to the cloud, which gives it a ticket; about a second later the
-charger's response, or none. Responses of other clients' commands reach us too, so a response counts only with
-the ticket's own ticks. Where none comes, what the charger shows by its observations counts, then what the
-cloud knows of the ticket; if nobody can tell, the outcome is unknown.
+A command is sent to the cloud, which returns a ticket; the charger's response follows about a second later.
+Responses to other clients' commands arrive too, so a response counts only if it carries the ticks of the
+ticket. Without a response the charger's observations count, then what the cloud answers to a query about the
+ticket; without any of them, the outcome is unknown.
 """
 
 import asyncio
@@ -15,21 +15,21 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 import structlog
 
-from chargebridge.chargers.easee.account import Account
-from chargebridge.chargers.easee.budget import Kind
+from chargebridge.chargers.easee.account.account import Account
+from chargebridge.chargers.easee.account.budget import Kind
+from chargebridge.chargers.easee.account.failures import NoAnswer, NotFound, NotSent, Refused
 from chargebridge.chargers.easee.charger import Charger
-from chargebridge.chargers.easee.failures import NoAnswer, NotFound, NotSent, Refused
-from chargebridge.chargers.easee.orders import (
-    Call,
+from chargebridge.chargers.easee.twin.commands import (
+    BusCommand,
     NotPossibleError,
-    Order,
-    Telegram,
+    RestCall,
+    Step,
+    confirmed_by_observations,
     limit_in_amperes,
-    orders_for,
-    shown_by_observations,
+    steps_for,
 )
-from chargebridge.chargers.easee.ticks import ticks_of
-from chargebridge.chargers.easee.wire import Response
+from chargebridge.chargers.easee.twin.ticks import ticks_of
+from chargebridge.chargers.easee.twin.wire import Response
 from chargebridge.chargers.model import (
     Authorize,
     ChargerCommand,
@@ -44,27 +44,27 @@ from chargebridge.chargers.model import (
 )
 from chargebridge.clock import Clock
 
-HAND_OVER_S: Final = 5.0
-"""Real seconds that handing a command over may wait for its turn and the budget."""
-RESPONSE_S: Final = 3.0
-"""Real seconds after which a response is late: most take one."""
-ASK_AFTER_S: Final = (3.0, 8.0, 18.0)
-"""Real seconds after which the cloud is asked what became of a ticket."""
-GIVE_UP_S: Final = 25.0
-TELEGRAM_S: Final = 60.0
+SEND_WAIT_S: Final = 5.0
+"""Real seconds for which sending a command may wait for its turn and for the request budget."""
+RESPONSE_TIMEOUT_S: Final = 3.0
+"""Real seconds after which a response is late; most take one."""
+QUERY_AFTER_S: Final = (3.0, 8.0, 18.0)
+"""Real seconds after which the cloud is queried about a ticket."""
+OUTCOME_TIMEOUT_S: Final = 25.0
+BUS_COMMAND_EXPIRY_S: Final = 60.0
 """Seconds after which a command on the bus expires."""
-FASTEST: Final = 10.0
-"""A clock that runs faster does not cut these times any shorter: networks do not get faster."""
-_LOOK_S: Final = 0.25
+MAX_SPEEDUP: Final = 10.0
+"""The speed of the clock above which these times are not shortened further: networks do not get faster."""
+_POLL_S: Final = 0.25
 _EARLY_RESPONSES: Final = 1024
 _SUPERSEDED: Final = (SetLimit, SetAvailable, Configure, StorePlan)
-"""Of these the newest counts."""
+"""Commands of which only the newest counts."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Ticket(NamedTuple):
-    """What the cloud gives for a command: the response will carry the same."""
+    """The cloud's name for a command that it has accepted; the response carries the same."""
 
     serial: str
     command: int
@@ -72,7 +72,7 @@ class Ticket(NamedTuple):
 
 
 class _Status(msgspec.Struct, frozen=True, rename="camel"):
-    """What the cloud knows of a ticket."""
+    """The cloud's answer to a query about a ticket."""
 
     was_accepted: bool | None = None
     comment: str | None = None
@@ -90,18 +90,18 @@ class Sender(Protocol):
     async def send(
         self, serial: str, command_id: int, ticks: int, expires_ms: int, arguments: Sequence[str]
     ) -> None:
-        """Hand a command over to the broker; raises `NotSent` or `NoAnswer`."""
+        """Publish a command to the broker; raises `NotSent` or `NoAnswer`."""
 
 
 class Executor:
-    """Carries out commands, those to one charger one after the other.
+    """Carries out commands; commands to the same charger run one after the other.
 
     Args:
-        account: the way to the REST API.
-        bus: the operator's bus, if commands can go by it.
-        clock: whose time commands expire by.
-        authorize_status: see `orders.orders_for`.
-        tell: who hears how a command ended.
+        account: calls to the REST API.
+        bus: the operator's bus, if commands can be sent by it.
+        clock: the clock by which commands expire.
+        authorize_status: see `commands.steps_for`.
+        report_outcome: is called with the serial and the outcome of each command.
     """
 
     def __init__(
@@ -110,34 +110,34 @@ class Executor:
         bus: Sender | None,
         clock: Clock,
         authorize_status: int,
-        tell: Callable[[str, CommandOutcome], None],
+        report_outcome: Callable[[str, CommandOutcome], None],
     ) -> None:
         self.foreign = 0
-        """Responses to commands that were not ours."""
+        """The number of responses to commands of other clients."""
         self._account = account
         self._bus = bus
         self._clock = clock
         self._authorize_status = authorize_status
-        self._tell = tell
+        self._report_outcome = report_outcome
         self._waiting: dict[tuple[str, int], asyncio.Future[Response]] = {}
-        self._pace = 1 / min(clock.speed, FASTEST)
+        self._pace = 1 / min(clock.speed, MAX_SPEEDUP)
         self._early: OrderedDict[tuple[str, int], Response] = OrderedDict()
         self._last_ticks = 0
-        self._warned = False
+        self._volatile_warned = False
         self._workers: set[asyncio.Task[None]] = set()
 
-    def give(self, charger: Charger, command: ChargerCommand) -> None:
-        """Have a command carried out after those that were given to this charger before."""
+    def submit(self, charger: Charger, command: ChargerCommand) -> None:
+        """Queue a command behind those that were submitted for this charger before."""
         queue = charger.commands
         if not command.number and any(isinstance(waiting, SetLimit) for waiting in queue):
-            return  # our own repeat of a limit must not take the place of a newer one
+            return  # a limit that is sent again must not replace a newer one
         if command.number and any(command.number == waiting.number for waiting in queue):
-            return  # given again: its outcome is still to come
+            return  # submitted again: its outcome is still to come
         if isinstance(command, _SUPERSEDED):
-            # The first is being carried out.
+            # The first one is in progress.
             for old in [one for one in list(queue)[1:] if type(one) is type(command)]:
                 queue.remove(old)
-                self._ended(charger, old, Outcome.REFUSED, "a later one took its place")
+                self._command_ended(charger, old, Outcome.REFUSED, "replaced by a newer command")
         queue.append(command)
         if charger.worker is None:
             task = asyncio.get_running_loop().create_task(self._work(charger))
@@ -145,8 +145,8 @@ class Executor:
             self._workers.add(task)
             task.add_done_callback(self._workers.discard)
 
-    def responded(self, response: Response) -> None:
-        """Take a response of a charger, to whomever it is."""
+    def response_received(self, response: Response) -> None:
+        """Take the response of a charger to a command of this or another client."""
         key = response.serial, response.ticks
         waiting = self._waiting.get(key)
         if waiting is not None:
@@ -154,13 +154,13 @@ class Executor:
                 waiting.set_result(response)
             return
         self.foreign += 1
-        # Ours can come before the answer that names its ticket.
+        # A response can arrive before the REST answer with its ticket.
         self._early[key] = response
         if len(self._early) > _EARLY_RESPONSES:
             self._early.popitem(last=False)
 
     async def stop(self) -> None:
-        """Leave everything as it is; nothing is told afterwards."""
+        """Stop at once, without outcomes for the commands in progress."""
         workers = list(self._workers)
         for worker in workers:
             worker.cancel()
@@ -176,26 +176,30 @@ class Executor:
                 try:
                     outcome, detail = await self._carry_out(charger, command)
                 except Exception as error:  # noqa: BLE001 - whatever a cloud says, the next command goes on
-                    _log.exception("a command failed", charger=charger.serial, command=type(command).__name__)
+                    _log.exception(
+                        "command failed unexpectedly", charger=charger.serial, command=type(command).__name__
+                    )
                     outcome, detail = Outcome.UNKNOWN, type(error).__name__
                 charger.commands.popleft()
-                self._ended(charger, command, outcome, detail)
+                self._command_ended(charger, command, outcome, detail)
         finally:
             charger.worker = None
 
-    def _ended(self, charger: Charger, command: ChargerCommand, outcome: Outcome, detail: str) -> None:
+    def _command_ended(
+        self, charger: Charger, command: ChargerCommand, outcome: Outcome, detail: str
+    ) -> None:
         if command.number:
-            self._tell(charger.serial, CommandOutcome(command.number, outcome, detail))
+            self._report_outcome(charger.serial, CommandOutcome(command.number, outcome, detail))
 
     async def _carry_out(self, charger: Charger, command: ChargerCommand) -> tuple[Outcome, str]:
         now_ms = self._clock.now().utc_ms
         if command.expires_ms <= now_ms:
             return Outcome.EXPIRED, ""
         if not charger.reachable:
-            return Outcome.REFUSED, "the charger cannot be reached"
+            return Outcome.REFUSED, "charger unreachable"
         twin = charger.twin
         try:
-            orders = orders_for(
+            steps = steps_for(
                 command,
                 twin,
                 now_ms,
@@ -204,82 +208,86 @@ class Executor:
             )
         except NotPossibleError as error:
             return Outcome.IMPOSSIBLE, str(error)
-        self._expect(charger, command, now_ms)
-        for order in orders:
-            outcome, detail = await self._perform(charger, command, order, now_ms)
+        self._prepare(charger, command, now_ms)
+        for step in steps:
+            outcome, detail = await self._run_step(charger, command, step, now_ms)
             if outcome is not Outcome.DONE:
-                self._learn(charger, command, outcome)
+                self._apply_outcome(charger, command, outcome)
                 return outcome, detail
-        self._learn(charger, command, Outcome.DONE)
+        self._apply_outcome(charger, command, Outcome.DONE)
         return Outcome.DONE, ""
 
-    def _expect(self, charger: Charger, command: ChargerCommand, now_ms: int) -> None:
-        """Remember what decides how observations are to be read from now on."""
+    def _prepare(self, charger: Charger, command: ChargerCommand, now_ms: int) -> None:
+        """Prepare the twin for the observations that a command causes."""
         if isinstance(command, Authorize) and command.accepted:
-            charger.twin.authorized(command.id_tag, now_ms)
+            charger.twin.mark_authorized(command.id_tag, now_ms)
         elif isinstance(command, EndSession):
             charger.twin.record.ending = command.session
-            charger.twin.unwritten = True
+            charger.twin.unsaved = True
 
-    def _learn(self, charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
-        """Remember what is so now, or do not expect any more what will not be."""
+    def _apply_outcome(self, charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
+        """Update the twin with the outcome of a command."""
         record, refused = charger.twin.record, outcome is Outcome.REFUSED
-        charger.twin.unwritten = True
+        charger.twin.unsaved = True
         if isinstance(command, SetLimit) and not refused:
             limited = command.limit_ma is not None
             record.limit_a = limit_in_amperes(command, charger.twin) if limited else None
             record.limit_until_ms = command.until_ms if limited else None
             if limited:
-                self._warn(charger)
+                self._warn_volatile(charger)
         elif (isinstance(command, Authorize) and refused) or (isinstance(command, Withdraw) and not refused):
-            charger.twin.not_authorized()
+            charger.twin.clear_authorization()
         elif isinstance(command, EndSession) and refused and record.ending == command.session:
             record.ending = None
 
-    def _warn(self, charger: Charger) -> None:
-        if not self._warned:
-            self._warned = True
+    def _warn_volatile(self, charger: Charger) -> None:
+        if not self._volatile_warned:
+            self._volatile_warned = True
             _log.warning(
-                "a limit is volatile: unless it is renewed, the charger goes back to what it may offer by"
-                " itself (docs/easee.md, Limits); said once",
+                "volatile limit set: without renewal the charger returns to its own limits"
+                " (docs/easee.md, Limits); logged once",
                 charger=charger.serial,
                 limit_a=charger.twin.record.limit_a,
                 without_us_a=charger.twin.info.max_current_a,
             )
 
-    async def _perform(
-        self, charger: Charger, command: ChargerCommand, order: Order, since_ms: int
+    async def _run_step(
+        self, charger: Charger, command: ChargerCommand, step: Step, since_ms: int
     ) -> tuple[Outcome, str]:
         try:
-            tickets = await self._hand_over(charger, command, order)
+            tickets = await self._send(charger, command, step)
         except NotFound as error:
-            if isinstance(order, Call) and order.method == "DELETE":
+            if isinstance(step, RestCall) and step.method == "DELETE":
                 return Outcome.DONE, ""
             return Outcome.REFUSED, str(error)
         except (NotSent, Refused) as error:
             return Outcome.REFUSED, str(error)
         except NoAnswer as error:
-            shown = await self._shown(charger, command, since_ms, RESPONSE_S * self._pace)
+            shown = await self._await_confirmation(
+                charger, command, since_ms, RESPONSE_TIMEOUT_S * self._pace
+            )
             return (Outcome.DONE, "") if shown else (Outcome.UNKNOWN, str(error))
         for ticket in tickets:
-            outcome, detail = await self._verdict(charger, command, ticket, since_ms)
+            outcome, detail = await self._await_outcome(charger, command, ticket, since_ms)
             if outcome is not Outcome.DONE:
                 return outcome, detail
         return Outcome.DONE, ""
 
-    async def _hand_over(self, charger: Charger, command: ChargerCommand, order: Order) -> Sequence[Ticket]:
-        if isinstance(order, Telegram):
+    async def _send(self, charger: Charger, command: ChargerCommand, step: Step) -> Sequence[Ticket]:
+        if isinstance(step, BusCommand):
             assert self._bus is not None
-            ticket = Ticket(charger.serial, order.command, self._next_ticks())
+            ticket = Ticket(charger.serial, step.command, self._next_ticks())
             now_ms, speed = self._clock.now().utc_ms, self._clock.speed
-            # Not longer than its outcome is waited for: nobody wants it later, whatever has become of it.
-            until_ms = min(command.expires_ms, now_ms + round(TELEGRAM_S * 1000 * max(speed / FASTEST, 1)))
-            await self._bus.send(ticket.serial, ticket.command, ticket.ticks, until_ms, order.arguments)
+            # It expires with the wait for its outcome: a later execution would surprise the user.
+            until_ms = min(
+                command.expires_ms, now_ms + round(BUS_COMMAND_EXPIRY_S * 1000 * max(speed / MAX_SPEEDUP, 1))
+            )
+            await self._bus.send(ticket.serial, ticket.command, ticket.ticks, until_ms, step.arguments)
             return (ticket,)
         left_s = (command.expires_ms - self._clock.now().utc_ms) / 1000
-        patience_s = max(min(HAND_OVER_S * self._clock.speed, left_s), 0.0)
+        timeout_s = max(min(SEND_WAIT_S * self._clock.speed, left_s), 0.0)
         answer = await self._account.request(
-            order.method, order.path, order.body, kind=Kind.COMMAND, patience_s=patience_s
+            step.method, step.path, step.body, kind=Kind.COMMAND, timeout_s=timeout_s
         )
         return tuple(_tickets(answer.status, answer.body, charger.serial))
 
@@ -287,7 +295,7 @@ class Executor:
         self._last_ticks = max(self._last_ticks + 1, ticks_of(self._clock.now().utc_ms))
         return self._last_ticks
 
-    async def _verdict(
+    async def _await_outcome(
         self, charger: Charger, command: ChargerCommand, ticket: Ticket, since_ms: int
     ) -> tuple[Outcome, str]:
         key = ticket.serial, ticket.ticks
@@ -298,51 +306,51 @@ class Executor:
         loop = asyncio.get_running_loop()
         began = loop.time()
         response = self._waiting[key] = loop.create_future()
-        asking: asyncio.Task[_Status | None] | None = None
+        querying: asyncio.Task[_Status | None] | None = None
         try:
-            for look_after_s in (*ASK_AFTER_S, GIVE_UP_S):
+            for look_after_s in (*QUERY_AFTER_S, OUTCOME_TIMEOUT_S):
                 look_at = began + look_after_s * self._pace
                 while not response.done() and (left_s := look_at - loop.time()) > 0:
-                    waits = {response} if asking is None else {response, asking}
+                    waits = {response} if querying is None else {response, querying}
                     await asyncio.wait(waits, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-                    if asking is not None and asking.done():
-                        status, asking = asking.result(), None
+                    if querying is not None and querying.done():
+                        status, querying = querying.result(), None
                         if status is not None and status.was_accepted is not None:
                             return _outcome(status.was_accepted, status.comment or "")
                 if response.done():
                     return _outcome(response.result().accepted, response.result().comment)
-                if shown_by_observations(command, charger.twin, since_ms):
+                if confirmed_by_observations(command, charger.twin, since_ms):
                     return Outcome.DONE, ""
-                if asking is None:
-                    asking = loop.create_task(self._ask(ticket))
+                if querying is None:
+                    querying = loop.create_task(self._query(ticket))
         finally:
             del self._waiting[key]
-            if asking is not None:
-                asking.cancel()
-        return Outcome.UNKNOWN, "the charger has not answered"
+            if querying is not None:
+                querying.cancel()
+        return Outcome.UNKNOWN, "no response from the charger"
 
-    async def _ask(self, ticket: Ticket) -> _Status | None:
-        """Ask the cloud what it knows of a ticket; None: nothing, or it cannot be asked."""
+    async def _query(self, ticket: Ticket) -> _Status | None:
+        """Query the cloud about a ticket; return None if it does not know it or cannot be reached."""
         path = f"/api/commands/{ticket.serial}/{ticket.command}/{ticket.ticks}"
         with suppress(NotSent, Refused, NoAnswer, msgspec.MsgspecError):
-            answer = await self._account.request("GET", path, kind=Kind.READ, patience_s=self._clock.speed)
+            answer = await self._account.request("GET", path, kind=Kind.READ, timeout_s=self._clock.speed)
             return msgspec.json.decode(answer.body, type=_Status)
         return None
 
-    async def _shown(
-        self, charger: Charger, command: ChargerCommand, since_ms: int, patience_s: float
+    async def _await_confirmation(
+        self, charger: Charger, command: ChargerCommand, since_ms: int, timeout_s: float
     ) -> bool:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience_s
-        while not (shown := shown_by_observations(command, charger.twin, since_ms)):
+        deadline = loop.time() + timeout_s
+        while not (shown := confirmed_by_observations(command, charger.twin, since_ms)):
             if loop.time() >= deadline:
                 break
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
         return shown
 
 
 def _tickets(status: int, body: bytes, serial: str) -> Iterable[Ticket]:
-    """Yield the tickets of an answer: one object, an array, or nothing to wait for."""
+    """Yield the tickets of an answer: from one object, from an array, or none."""
     if status != 202 or not body.strip():
         return
     answered = msgspec.json.decode(body, type=_Ticket | list[_Ticket] | None)
@@ -354,4 +362,4 @@ def _tickets(status: int, body: bytes, serial: str) -> Iterable[Ticket]:
 def _outcome(accepted: bool, comment: str) -> tuple[Outcome, str]:
     if accepted:
         return Outcome.DONE, ""
-    return Outcome.REFUSED, comment[:200] or "the charger refuses"
+    return Outcome.REFUSED, comment[:200] or "refused by the charger"

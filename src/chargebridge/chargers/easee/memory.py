@@ -1,6 +1,6 @@
-"""What the driver remembers over restarts: what is known of each charger, and the account's tokens.
+"""The driver's state over restarts: the twin of each charger, and the account's tokens.
 
-So a restart reads nothing from the cloud that it knew before, and logs in only if it has to.
+After a restart the driver therefore reads nothing again, and signs in only if its tokens have expired.
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from chargebridge.chargers.easee.records import TwinRecord
+from chargebridge.chargers.easee.twin.records import TwinRecord
 
 SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
@@ -28,12 +28,11 @@ class Memory:
     """A small SQLite file; its methods may be called from any thread.
 
     Args:
-        path: the file, made when it is missing, readable by its owner only;
-            None: nothing outlives this object.
+        path: the file, created if it is missing, readable by its owner only; None: in memory only.
 
     Raises:
-        ValueError: it was written by another version, or is no such file.
-        OSError: it cannot be made.
+        ValueError: it was written by another version, or is not such a file.
+        OSError: it cannot be created.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -49,7 +48,7 @@ class Memory:
             self._prepare(path)
         except sqlite3.DatabaseError as error:
             self._database.close()
-            remedy = "move it away, and what is known of chargers is learned anew"
+            remedy = "move it away, and the driver starts without saved states"
             raise ValueError(f"{path} cannot be used: {error}; {remedy}") from error
         except ValueError:
             self._database.close()
@@ -58,7 +57,7 @@ class Memory:
     def _prepare(self, path: Path | None) -> None:
         execute = self._database.execute
         execute("PRAGMA journal_mode = WAL")
-        # The broker is told to forget only what is here, so it has to survive a power cut, too.
+        # What is saved here is acknowledged to the broker, so it has to survive a power cut.
         execute("PRAGMA synchronous = FULL")
         (version,) = execute("PRAGMA user_version").fetchone()
         if version == 0:
@@ -72,7 +71,7 @@ class Memory:
             self._database.close()
 
     def records(self) -> dict[str, TwinRecord]:
-        """Return what is known of every charger; one that cannot be read is left out, and logged."""
+        """Return the saved records of the twins; an unreadable one is skipped and logged."""
         records: dict[str, TwinRecord] = {}
         with self._lock:
             rows = self._database.execute("SELECT serial, record FROM charger").fetchall()
@@ -81,14 +80,14 @@ class Memory:
                 records[serial] = msgspec.json.decode(text, type=TwinRecord)
             except msgspec.MsgspecError as error:
                 _log.error(
-                    "what is remembered of a charger cannot be read; it is met as for the first time",
+                    "saved charger state unreadable, starting without it",
                     charger=serial,
                     error=str(error),
                 )
         return records
 
     def write(self, records: Iterable[tuple[str, bytes]]) -> None:
-        """Remember chargers, all of them or none; their records are JSON.
+        """Save the records of twins, as JSON; all of them or none.
 
         Raises:
             sqlite3.Error: nothing was written.
@@ -107,14 +106,14 @@ class Memory:
                     execute("ROLLBACK")
                 raise
 
-    def kept(self, name: str) -> bytes | None:
-        """Return a document that was kept under a name; None: none was."""
+    def document(self, name: str) -> bytes | None:
+        """Return the document that was saved under a name; None if there is none."""
         with self._lock:
             row = self._database.execute("SELECT document FROM kept WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0]).encode()
 
-    def keep(self, name: str, document: bytes) -> None:
-        """Keep a document under a name, instead of the one before.
+    def save_document(self, name: str, document: bytes) -> None:
+        """Save a document under a name, in place of the one before.
 
         Raises:
             sqlite3.Error: it was not written.

@@ -1,7 +1,7 @@
-"""The few things that are read by REST: what a charger is, its state at first contact, missed sessions.
+"""Reads by REST in the background: product codes, states at first contact, and lists of missed sessions.
 
-One after the other in the background, as the account's budget allows; whatever cannot be read now is read
-later. All else comes by stream or queue.
+One read follows the other as the account's request budget allows; a failed one is retried later. Everything
+else arrives by stream or queue.
 """
 
 import asyncio
@@ -12,43 +12,43 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
-from chargebridge.chargers.easee import charging_sessions
-from chargebridge.chargers.easee.account import Account
-from chargebridge.chargers.easee.budget import Kind
+from chargebridge.chargers.easee.account.account import Account
+from chargebridge.chargers.easee.account.budget import Kind
+from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.charger import Charger
-from chargebridge.chargers.easee.charging_sessions import ListedSession
-from chargebridge.chargers.easee.failures import NoAnswer, NotSent, Refused
-from chargebridge.chargers.easee.records import Gap
-from chargebridge.chargers.easee.ticks import format_time, parse_time, uwh_of_kwh, wh_of_uwh
-from chargebridge.chargers.easee.twin import USED
-from chargebridge.chargers.easee.vocabulary import Observation
-from chargebridge.chargers.easee.wire import Update
+from chargebridge.chargers.easee.twin import charging_sessions
+from chargebridge.chargers.easee.twin.charging_sessions import ListedSession
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.records import Gap
+from chargebridge.chargers.easee.twin.ticks import format_time, parse_time, uwh_of_kwh, wh_of_uwh
+from chargebridge.chargers.easee.twin.twin import USED
+from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import ChargerEvent
 from chargebridge.clock import Clock
 
 RETRY_S: Final = 60.0
-"""Seconds before what could not be read is tried again."""
-PATIENCE_S: Final = 600.0
-"""Seconds that a read waits for the budget."""
+"""Seconds before a failed read is retried."""
+WAIT_S: Final = 600.0
+"""Seconds for which a read waits for the request budget."""
 
 _STATE: Final = USED - {
     Observation.CHARGING_SESSION,
     Observation.CHARGING_SESSION_START,
     Observation.USER_ID_TOKEN,
 }
-"""What is read at first contact: sessions that were before it are nobody's."""
+"""The observations that are read at first contact; not sessions: earlier ones belong to nobody here."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Owner(Protocol):
-    """Who wants to know."""
+    """Receives what was read."""
 
-    def updated(self, update: Update) -> None:
+    def observation_received(self, update: Update) -> None:
         """Take an observation that was read."""
 
-    def rebuilt(self, charger: Charger, events: list[ChargerEvent]) -> None:
-        """Tell of missed sessions."""
+    def sessions_rebuilt(self, charger: Charger, events: list[ChargerEvent]) -> None:
+        """Take missed sessions that were rebuilt."""
 
     def products_read(self, products: dict[str, int]) -> None:
         """Take the product codes of chargers by serial."""
@@ -76,13 +76,13 @@ class _Product(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Reader:
-    """Reads in the background.
+    """A queue of reads, done in the background.
 
     Args:
-        account: the way to the REST API.
-        clock: whose time the cloud lives in.
-        owner: who wants to know.
-        missed_tag: what sessions carry that were missed.
+        account: calls to the REST API.
+        clock: the clock of the cloud.
+        owner: receives what was read.
+        missed_tag: the idTag of missed sessions.
     """
 
     def __init__(self, account: Account, clock: Clock, owner: Owner, missed_tag: str) -> None:
@@ -98,28 +98,28 @@ class Reader:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to read what is wanted."""
+        """Start to read."""
         self._task = asyncio.get_running_loop().create_task(self._read_all())
 
     async def stop(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
 
     def read_state(self, charger: Charger) -> None:
-        """Read the state of a charger that nothing is known of."""
+        """Read the state of a charger without a saved one."""
         self._states[charger.serial] = charger
         self._work.set()
 
     def read_products(self) -> None:
-        """Read what kinds of chargers the account has, once: what is not in the list then, never is."""
+        """Read the product codes of the account's chargers, once; a charger missing there never appears."""
         if not self._products_read:
             self._products_wanted = self._products_read = True
             self._work.set()
 
     def rebuild(self, charger: Charger, gap: Gap) -> None:
-        """Put sessions together that were missed."""
+        """Rebuild the missed sessions of a gap."""
         self._gaps[charger.serial, gap] = charger
         self._work.set()
 
@@ -128,59 +128,57 @@ class Reader:
             await self._work.wait()
             self._work.clear()
             try:
-                await self._read_what_is_wanted()
+                await self._read_due()
             except (NotSent, NoAnswer) as error:
-                _log.info("reading from Easee's cloud has to wait", reason=str(error))
+                _log.info("read failed, retrying later", reason=str(error))
             else:
                 continue
             await asyncio.sleep(max(RETRY_S / self._clock.speed, 1.0))
             self._work.set()
 
-    async def _read_what_is_wanted(self) -> None:
+    async def _read_due(self) -> None:
         while self._gaps:
             (serial, gap), charger = next(iter(self._gaps.items()))
             if gap in charger.twin.record.gaps:  # else its record has come
                 listed = await self._listed(serial, gap)
                 record = charger.twin.record
                 if gap in record.gaps:
-                    events = charging_sessions.rebuilt(record, gap, listed, self._missed_tag)
-                    self._owner.rebuilt(charger, events)
+                    events = charging_sessions.rebuild(record, gap, listed, self._missed_tag)
+                    self._owner.sessions_rebuilt(charger, events)
             del self._gaps[serial, gap]
         if self._products_wanted:
             await self._read_products()
             self._products_wanted = False
         while self._states:
             serial, charger = next(iter(self._states.items()))
-            if not charger.twin.known and charger.watched:
+            if not charger.twin.state_known and charger.watched:
                 await self._read_state(serial)
             self._states.pop(serial, None)
 
     async def _listed(self, serial: str, gap: Gap) -> Sequence[ListedSession]:
-        """Return the cloud's sessions around a gap; none if it knows of none."""
+        """Return the cloud's sessions around a gap; none if it lists none."""
         path = f"/api/sessions/charger/{serial}/sessions/{format_time(gap.from_ms)}/{format_time(gap.to_ms)}"
         try:
-            answer = await self._account.request("GET", path, kind=Kind.SESSIONS, patience_s=PATIENCE_S)
+            answer = await self._account.request("GET", path, kind=Kind.SESSIONS, timeout_s=WAIT_S)
         except Refused as error:
-            _log.warning("no list of sessions", charger=serial, reason=str(error))
+            _log.warning("session list refused", charger=serial, reason=str(error))
             return ()
         try:
             return _read_sessions(answer.body)
         except (msgspec.MsgspecError, ValueError) as error:
-            _log.warning("a list of sessions cannot be read", charger=serial, error=str(error)[:200])
+            _log.warning("session list unreadable", charger=serial, error=str(error)[:200])
             return ()
 
     async def _read_products(self) -> None:
         try:
-            answer = await self._account.request(
-                "GET", "/api/chargers", kind=Kind.READ, patience_s=PATIENCE_S
-            )
+            answer = await self._account.request("GET", "/api/chargers", kind=Kind.READ, timeout_s=WAIT_S)
         except Refused as error:
-            _log.warning("no list of chargers", reason=str(error))
+            _log.warning("charger list refused", reason=str(error))
             return
         try:
             products = msgspec.json.decode(answer.body, type=list[_Product] | None) or []
         except msgspec.MsgspecError as error:
-            _log.warning("the list of chargers cannot be read", error=str(error)[:200])
+            _log.warning("charger list unreadable", error=str(error)[:200])
             return
         self._owner.products_read(
             {one.id: one.product_code for one in products if one.product_code is not None}
@@ -190,18 +188,18 @@ class Reader:
         ids = ",".join(str(number) for number in sorted(_STATE))
         path = f"/state/{serial}/observations?ids={ids}"
         try:
-            answer = await self._account.request("GET", path, kind=Kind.READ, patience_s=PATIENCE_S)
+            answer = await self._account.request("GET", path, kind=Kind.READ, timeout_s=WAIT_S)
         except Refused as error:
-            _log.warning("a charger's state cannot be read", charger=serial, reason=str(error))
+            _log.warning("charger state refused", charger=serial, reason=str(error))
             return
         try:
             observations = msgspec.json.decode(answer.body, type=_Observations).observations
             updates = [_update(serial, one) for one in observations if one.value is not None]
         except (msgspec.MsgspecError, ValueError) as error:
-            _log.warning("a charger's state cannot be read", charger=serial, reason=str(error)[:200])
+            _log.warning("charger state unreadable", charger=serial, reason=str(error)[:200])
             return
         for update in updates:
-            self._owner.updated(update)
+            self._owner.observation_received(update)
 
 
 def _update(serial: str, read: _Observation) -> Update:

@@ -1,4 +1,4 @@
-"""The settings of the driver `easee`, as they stand in its table of the configuration."""
+"""The settings of the driver `easee`: the keys of its table in the configuration."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
@@ -7,15 +7,15 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-from chargebridge.chargers.easee.vocabulary import REMOTE_START_STATUS, RoutingKey
+from chargebridge.chargers.easee.twin.vocabulary import REMOTE_START_STATUS, RoutingKey
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One account at Easee, and the way in."""
+    """One account at Easee, and how it is used."""
 
     way: Literal["account", "operator"]
     """`account`: REST and the SignalR stream, for tens of chargers. `operator`: the operator's message queue
-    (AMQP) and REST, for thousands; it takes an integration account."""
+    (AMQP) and REST, for thousands; it requires an integration account."""
     user_name: Annotated[str, Meta(min_length=1, max_length=200)]
     """E-mail address, or phone number with country code."""
     password: Annotated[str, Meta(min_length=1, max_length=500)]
@@ -24,25 +24,25 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     stream_url: str = "https://streams.easee.com/hubs/chargers"
     """The SignalR hub of chargers."""
     missed_tag: Annotated[str, Meta(min_length=1, max_length=20)] = "MISSED"
-    """idTag of sessions that were missed, and rebuilt from the cloud's list of sessions."""
+    """The idTag of missed sessions that are rebuilt from the cloud's list of sessions."""
     rebuild_after_s: Annotated[int, Meta(ge=0, le=7 * 86_400)] = 600
-    """Seconds that the record of a missed session is waited for before it is rebuilt."""
+    """Seconds for which the record of a missed session is waited for before it is rebuilt."""
     silent_after_s: Annotated[int, Meta(ge=300, le=86_400)] = 1500
-    """Seconds after which a charger that says nothing is unknown; idle ones say something every 15 min."""
+    """Seconds after which a silent charger counts as unreachable; idle ones send something every 15 min."""
     requests_per_5_min: Annotated[int, Meta(ge=10, le=100_000)] = 500
-    """REST requests of this account in five minutes at most; Easee's own limit is not published."""
+    """The most REST requests of this account in five minutes; Easee's own limit is not published."""
     prefetch: Annotated[int, Meta(ge=10, le=65_535)] = 20_000
-    """Messages of the queue on their way to the disk at most."""
+    """The most messages of the queue that are not acknowledged yet."""
     authorize_status: Annotated[int, Meta(ge=0, le=255)] = REMOTE_START_STATUS
-    """Inferred for tokens at the reader; documented for remote starts: what `AuthorizeCharging` says."""
+    """The second argument of `AuthorizeCharging`: documented for remote starts, inferred for RFID tokens."""
     observation_key: str = RoutingKey.OBSERVATION.value
     """Inferred: routing key of an observation on the bus."""
     command_key: str = RoutingKey.COMMAND.value
     """Inferred: routing key of a command."""
     response_key: str = RoutingKey.RESPONSE.value
-    """Inferred: routing key of what became of a command."""
+    """Inferred: routing key of the response to a command."""
     pulse_key: str = RoutingKey.PULSE.value
-    """Inferred: routing key of a sign of life."""
+    """Inferred: routing key of a pulse, a sign of life without content."""
 
     def __repr__(self) -> str:
         return f"Settings(way={self.way!r}, url={self.url!r})"
@@ -60,7 +60,7 @@ def read_settings(settings: Mapping[str, object]) -> Settings:
     """Check the table of the driver.
 
     Raises:
-        ValueError: names the key and what is expected there; never holds the password.
+        ValueError: names the key and what is expected there; the text never contains the password.
     """
     try:
         read = msgspec.convert(settings, Settings)

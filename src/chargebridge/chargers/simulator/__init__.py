@@ -1,1 +1,1 @@
-"""Simulated chargers with cars: physics, traffic, a cloud that keeps their events, and the driver."""
+"""Simulated chargers with cars: the hardware, traffic, a cloud that keeps their events, and the driver."""

@@ -1,4 +1,4 @@
-"""A parking bay: one charger, the drivers who come to it, and what its cloud keeps of its events."""
+"""A parking bay: one charger, the drivers who come to it, and its unacknowledged events."""
 
 from collections import deque
 from typing import Final
@@ -15,20 +15,20 @@ from chargebridge.chargers.model import (
     StateChanged,
     TokenPresented,
 )
-from chargebridge.chargers.simulator.charger import SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerRecord, ChargerSettings
-from chargebridge.chargers.simulator.tokens import LocalList
+from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerRecord, ChargerSettings
+from chargebridge.chargers.simulator.hardware.tokens import LocalList
 from chargebridge.chargers.simulator.traffic import NEVER_MS, Traffic, Visitor, VisitorRecord
 
 KeptEvent = SessionStarted | SessionEnded | TokenPresented | Measured | Restarted
-"""What a cloud keeps until it is acknowledged; of all else only the present value matters."""
+"""An event that the cloud keeps until it is acknowledged; of all others only the newest value matters."""
 
-MEASURED_KEPT: Final = 120
-"""Measurements of one charger that its cloud keeps; beyond that the oldest one goes."""
+MEASUREMENTS_KEPT: Final = 120
+"""The most measurements of one charger that its cloud keeps; above it the oldest one is dropped."""
 
 
 class BayRecord(Struct, kw_only=True):
-    """All that a bay is, apart from the events that are kept and the charger's local list."""
+    """The saved state of a bay, without the kept events and the charger's local list."""
 
     settings: ChargerSettings
     charger: ChargerRecord
@@ -38,7 +38,7 @@ class BayRecord(Struct, kw_only=True):
 
 
 class Kept(Struct, frozen=True, gc=False):
-    """An event and the number under which it is acknowledged; 0 for one that is not kept."""
+    """An event with the number by which it is acknowledged; 0 for one that is not kept."""
 
     number: int
     event: ChargerEvent
@@ -49,7 +49,7 @@ class Bay:
 
     Args:
         charger: the charger.
-        visitor: the drivers that come to it, if any do.
+        visitor: the drivers that come to it, if any.
         kept: unacknowledged events by number, oldest first.
         last_number: the number of the newest event ever kept.
     """
@@ -76,13 +76,13 @@ class Bay:
         kept: dict[int, KeptEvent],
         local_list: LocalList | None,
     ) -> "Bay":
-        """Return the bay as it was when it was written down."""
+        """Return the bay with its saved state."""
         charger = SimulatedCharger(record.settings, record.charger, local_list)
         visitor = Visitor(traffic, charger, record.visitor) if traffic else None
         return cls(charger, visitor, kept, record.last_number)
 
     def record(self) -> BayRecord:
-        """Return what has to be written down of it."""
+        """Return the state of the bay, to be saved."""
         return BayRecord(
             settings=self.charger.settings,
             charger=self.charger.record,
@@ -92,11 +92,11 @@ class Bay:
 
     @property
     def due_ms(self) -> int:
-        """When something happens here next by itself."""
+        """When something happens here next."""
         return min(self.charger.next_ms, self.visitor.due_ms if self.visitor else NEVER_MS)
 
     def advance(self, now_ms: int) -> None:
-        """Let everything happen that is due up to `now_ms`, in order."""
+        """Do everything that is due up to `now_ms`, in order."""
         charger, visitor = self.charger, self.visitor
         if visitor is None:
             charger.advance(now_ms)
@@ -110,7 +110,7 @@ class Bay:
         charger.advance(now_ms)
 
     def reacted(self) -> None:
-        """Let the visitor see what somebody else has done to the charger."""
+        """Let the visitor react to an action of somebody else on the charger."""
         if self.visitor is not None:
             self.visitor.react(self.charger.record.outlet.at_ms)
 
@@ -137,30 +137,30 @@ class Bay:
         return collected, dropped
 
     def take_new_list(self) -> LocalList | None:
-        """Hand over the charger's local list if it was replaced since the last call."""
+        """Return the charger's local list if it was replaced since the last call, else None."""
         if self.charger.local_list is self._written_list:
             return None
         self._written_list = self.charger.local_list
         return self._written_list
 
     def greeting(self) -> list[Kept]:
-        """Return what somebody has to hear who listens from now on, kept events last."""
+        """Return the events for a new subscriber: the present state, then the kept events."""
         charger = self.charger
         reachable = Reachable(at_ms=charger.record.outlet.at_ms, reachable=charger.reachable)
         present = [Kept(0, reachable), Kept(0, charger.current_state)]
         return present + [Kept(number, event) for number, event in self.kept.items()]
 
     def acknowledge(self, number: int) -> bool:
-        """Forget a kept event; False if it was forgotten before."""
+        """Release a kept event; return False if it was released before."""
         return self.kept.pop(number, None) is not None
 
     def _make_room(self) -> list[int]:
         """Drop the oldest measurement if there are too many."""
-        if len(self._measured) <= MEASURED_KEPT:
+        if len(self._measured) <= MEASUREMENTS_KEPT:
             return []
         # Acknowledged ones are still listed; they leave here, so that an acknowledgement costs nothing.
         self._measured = deque(number for number in self._measured if number in self.kept)
-        if len(self._measured) <= MEASURED_KEPT:
+        if len(self._measured) <= MEASUREMENTS_KEPT:
             return []
         number = self._measured.popleft()
         del self.kept[number]

@@ -1,7 +1,7 @@
-"""The cloud of the simulated chargers: moves their world with a clock and speaks for them.
+"""The cloud of the simulated chargers: moves their world with a clock and publishes their events.
 
-It does nothing while nothing is due. All commands, acts and acknowledgements that come in between
-two steps share one step and its commit.
+It does nothing while nothing is due. All commands, actions and acknowledgements between two steps
+share one step and its commit.
 """
 
 import asyncio
@@ -19,42 +19,42 @@ from chargebridge.chargers.model import (
     Outcome,
 )
 from chargebridge.chargers.simulator.bay import Kept
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import Clock
 
 STEP_S: Final = 0.02
-"""Real seconds between two steps at least."""
+"""The shortest time between two steps, in real seconds."""
 LONGEST_WAIT_S: Final = 3600.0
 LAZY_STEP_S: Final = 0.5
-"""How long acknowledgements may wait to be written down: lost ones only repeat an event."""
+"""Real seconds for which acknowledgements may wait to be saved: a lost one only repeats an event."""
 RETRY_S: Final = 1.0
-"""When to try again after the world's file could not be written."""
+"""Real seconds before a failed write of the world's file is retried."""
 CHARGERS_A_STEP: Final = 500
-"""After how many chargers a step lets the event loop breathe, when much is overdue."""
+"""The number of chargers after which a step yields to the event loop, when many are overdue."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Subscriber(Protocol):
-    """Somebody who listens to chargers."""
+    """A subscriber of chargers."""
 
-    def known(self, info: ChargerInfo) -> None:
-        """Learn (again) what a charger is."""
+    def charger_described(self, info: ChargerInfo) -> None:
+        """Take the description of a charger."""
 
-    def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
-        """Hear an event; it is kept until acknowledged under `number`, unless that is 0."""
+    def event_received(self, serial: str, number: int, event: ChargerEvent) -> None:
+        """Take an event; it is kept until acknowledged with `number`, unless that is 0."""
 
-    def done(self, serial: str, outcome: CommandOutcome) -> None:
-        """Hear how a command of theirs ended."""
+    def command_ended(self, serial: str, outcome: CommandOutcome) -> None:
+        """Take the outcome of a command."""
 
 
 class SimulatedCloud:
-    """Speaks for all chargers of a world.
+    """The cloud of all chargers of a world.
 
     Args:
-        world: the chargers; nobody else may move it.
-        clock: whose time the world lives in.
+        world: the chargers; only this cloud may move it.
+        clock: the clock of the world.
     """
 
     def __init__(self, world: World, clock: Clock) -> None:
@@ -64,43 +64,43 @@ class SimulatedCloud:
         self._timer: asyncio.Handle | None = None
         self._step_at = 0.0
         self._subscribers: dict[str, Subscriber] = {}
-        self._newcomers: dict[str, Subscriber] = {}
+        self._new_subscribers: dict[str, Subscriber] = {}
         self._commands: list[tuple[str, ChargerCommand, Subscriber]] = []
-        self._askers: dict[tuple[str, int], Subscriber] = {}
-        self._unwritten = False
-        """The last step could not be written down."""
-        self._stands_still = False
-        """That was said; it is said once."""
+        self._senders: dict[tuple[str, int], Subscriber] = {}
+        self._unsaved = False
+        """The last step could not be saved."""
+        self._stalled = False
+        """The failure was logged; it is logged once."""
 
     def start(self) -> None:
-        """Let the world move with the clock, within the running event loop."""
+        """Move the world with the clock, within the running event loop."""
         self._running = True
         self._wake(0.0)
 
     def stop(self) -> None:
-        """Let the world stand still, written down; nothing is delivered afterwards.
+        """Stop the world, and save it; no events follow.
 
         Raises:
-            sqlite3.Error: the last step could not be written down.
+            sqlite3.Error: the last step could not be saved.
         """
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self.world.staged:
-            # Acknowledgements, mostly. What would have been told is told to whoever listens next.
+            # Mostly acknowledgements. Events of this commit go to the next subscriber.
             self.world.commit()
 
     def add(self, settings: ChargerSettings) -> None:
-        """Put up a charger, or rebuild the one of this serial; it speaks from the next step on."""
+        """Install a charger, or rebuild the one of this serial; its events begin with the next step."""
         self.world.add(settings, self._clock.now().utc_ms)
         self._wake(STEP_S)
 
     def subscribe(self, serial: str, subscriber: Subscriber) -> bool:
-        """Let somebody listen to a charger, instead of whoever did before.
+        """Subscribe to a charger, in place of the subscriber before.
 
-        They are greeted in the next step: what the charger is, whether it is reachable, its
-        state, then every event that nobody has acknowledged.
+        The next step sends the charger's description, whether it is reachable, its state, then every
+        unacknowledged event.
 
         Returns:
             False if there is no such charger.
@@ -108,34 +108,34 @@ class SimulatedCloud:
         if serial not in self.world:
             return False
         self._subscribers.pop(serial, None)
-        self._newcomers[serial] = subscriber
+        self._new_subscribers[serial] = subscriber
         self._wake(STEP_S)
         return True
 
     def unsubscribe(self, serial: str, subscriber: Subscriber) -> None:
-        """Tell them nothing of this charger any more; no effect if somebody else listens by now."""
-        for listeners in (self._subscribers, self._newcomers):
+        """End the subscription to a charger; no effect if another subscriber has replaced it."""
+        for listeners in (self._subscribers, self._new_subscribers):
             if listeners.get(serial) is subscriber:
                 del listeners[serial]
 
     def acknowledge(self, serial: str, number: int) -> None:
-        """Forget a kept event."""
+        """Release a kept event."""
         self.world.acknowledge(serial, number)
         self._wake(LAZY_STEP_S)
 
-    def command(self, serial: str, command: ChargerCommand, asker: Subscriber) -> None:
-        """Have a command carried out in the next step; `asker.done` tells how it ended."""
-        self._commands.append((serial, command, asker))
+    def command(self, serial: str, command: ChargerCommand, sender: Subscriber) -> None:
+        """Carry out a command in the next step; `sender` gets its outcome."""
+        self._commands.append((serial, command, sender))
         self._wake(STEP_S)
 
     def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Do something to a charger by hand (see `acts`) and return its own view of itself.
+        """Perform an action on a charger (see `actions`) and return its view of itself.
 
         Raises:
             ActError: unknown charger or action, wrong arguments, or it is not possible now.
-            sqlite3.Error: it could not be written down.
+            sqlite3.Error: it could not be saved.
         """
-        self._write_rest()
+        self._save_rest()
         try:
             return self.world.act(serial, action, arguments, self._clock.now().utc_ms)
         finally:
@@ -143,62 +143,62 @@ class SimulatedCloud:
             self._wake(STEP_S)
 
     def stop_arrivals(self) -> None:
-        """Let no car arrive any more, and let those that charge leave within a few minutes."""
+        """Stop new arrivals; the charging cars leave within a few minutes."""
         self.world.stop_arrivals()
         self._wake(STEP_S)
 
     def step(self) -> bool:
-        """Move the world to the present, write it down, and tell what there is to tell.
+        """Move the world to the present, save it, and publish the new events.
 
         Returns:
-            Whether everything has happened that was due.
+            Whether everything that was due is done.
 
         Raises:
-            sqlite3.Error: the world could not be written down, and nothing was told.
+            sqlite3.Error: the world could not be saved, and no event was published.
         """
-        self._write_rest()
+        self._save_rest()
         now_ms = self._clock.now().utc_ms
         done = self.world.advance(now_ms, CHARGERS_A_STEP)
         commands, self._commands = self._commands, []
-        for serial, command, asker in commands:
+        for serial, command, sender in commands:
             if serial in self.world:
-                self._askers[serial, command.number] = asker
+                self._senders[serial, command.number] = sender
                 self.world.carry_out(serial, command, now_ms)
             else:
                 refused = CommandOutcome(
                     number=command.number, outcome=Outcome.REFUSED, detail="no such simulated charger"
                 )
-                asker.done(serial, refused)
+                sender.command_ended(serial, refused)
         self._deliver()
         return done
 
-    def _write_rest(self) -> None:
-        """Let nothing more happen, and nothing more be kept for that, while it cannot be written down."""
-        if self._unwritten:
+    def _save_rest(self) -> None:
+        """Save the last step first, so that nothing more happens while saving fails."""
+        if self._unsaved:
             self._deliver()
 
     def _deliver(self) -> None:
-        self._unwritten = True
+        self._unsaved = True
         events, outcomes = self.world.commit() if self.world.staged else ([], [])
-        self._unwritten = False
+        self._unsaved = False
         for serial, item in events:
-            listener = self._subscribers.get(serial)
-            if listener is not None:
-                listener.heard(serial, item.number, item.event)
-        self._greet_newcomers()
+            subscriber = self._subscribers.get(serial)
+            if subscriber is not None:
+                subscriber.event_received(serial, item.number, item.event)
+        self._greet_new_subscribers()
         for serial, outcome in outcomes:
-            asker = self._askers.pop((serial, outcome.number), None)
-            if asker is not None:  # a command given twice has two outcomes and one asker
-                asker.done(serial, outcome)
+            sender = self._senders.pop((serial, outcome.number), None)
+            if sender is not None:  # a command that was sent twice has two outcomes and one sender
+                sender.command_ended(serial, outcome)
 
-    def _greet_newcomers(self) -> None:
-        newcomers, self._newcomers = self._newcomers, {}
-        for serial, newcomer in newcomers.items():
-            self._subscribers[serial] = newcomer
+    def _greet_new_subscribers(self) -> None:
+        new_subscribers, self._new_subscribers = self._new_subscribers, {}
+        for serial, subscriber in new_subscribers.items():
+            self._subscribers[serial] = subscriber
             greeting: list[Kept] = self.world.greeting(serial)
-            newcomer.known(self.world.info(serial))
+            subscriber.charger_described(self.world.info(serial))
             for item in greeting:
-                newcomer.heard(serial, item.number, item.event)
+                subscriber.event_received(serial, item.number, item.event)
 
     # --- pacing ----------------------------------------------------------------------------------
 
@@ -222,13 +222,13 @@ class SimulatedCloud:
             done = self.step()
             delay_s = self._seconds_to_next() if done else 0.0
         except sqlite3.Error as error:
-            if not self._stands_still:
-                self._stands_still = True
-                _log.error("the simulated world stands still: it cannot be written down", error=str(error))
+            if not self._stalled:
+                self._stalled = True
+                _log.error("simulated world stopped: its file cannot be written, retrying", error=str(error))
         else:
-            if self._stands_still:
-                self._stands_still = False
-                _log.warning("the simulated world moves again")
+            if self._stalled:
+                self._stalled = False
+                _log.warning("simulated world running again")
         finally:
             self._wake(delay_s)
 

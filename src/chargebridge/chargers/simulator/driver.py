@@ -1,4 +1,4 @@
-"""The driver for simulated chargers: in this process, or in another one that `CloudServer` serves."""
+"""The driver for simulated chargers, in this process or in another one with a `CloudServer`."""
 
 import ipaddress
 import sqlite3
@@ -16,15 +16,15 @@ from chargebridge.chargers.model import (
     CommandOutcome,
     EventSink,
 )
-from chargebridge.chargers.simulator.acts import ActError
-from chargebridge.chargers.simulator.client import CloudClient
+from chargebridge.chargers.simulator.actions import ActionError
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
+from chargebridge.chargers.simulator.remote.client import CloudClient
 from chargebridge.chargers.simulator.traffic import PACES, Traffic
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import Clock
 
-__all__ = ["ActError", "LocalSettings", "Receipt", "RemoteSettings", "SimulatorDriver", "read_settings"]
+__all__ = ["ActionError", "LocalSettings", "Receipt", "RemoteSettings", "SimulatorDriver", "read_settings"]
 
 
 class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,13 +42,13 @@ class RemoteSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Chargers in another process on this machine."""
 
     connect: str
-    """`ADDRESS:PORT`, loopback only: the secret travels unencrypted."""
+    """`ADDRESS:PORT`, loopback only: the token is sent unencrypted."""
     token: str = ""
     token_file: str = ""
 
 
 class Receipt(NamedTuple):
-    """What an event is acknowledged with; `number` is 0 for one that nobody keeps."""
+    """The receipt of an event, with which it is acknowledged; `number` is 0 for one that is not kept."""
 
     serial: str
     number: int
@@ -99,11 +99,11 @@ class SimulatorDriver:
     """A `Driver` whose chargers are simulated.
 
     Args:
-        name: of this driver in the configuration; also of its file.
-        settings: see `LocalSettings` and `RemoteSettings`; `connect` makes the difference.
-        sink: where events go.
-        clock: whose time the chargers live in.
-        state_dir: where `<name>.sqlite` keeps the chargers of this process; None keeps them in memory.
+        name: the name of this driver in the configuration, and of its file.
+        settings: `RemoteSettings` if they contain `connect`, else `LocalSettings`.
+        sink: receives the events.
+        clock: the clock of the chargers.
+        state_dir: the directory of `<name>.sqlite`, the saved chargers of this process; None: in memory.
 
     Raises:
         ValueError: a setting is wrong; the text names driver, key and what is expected.
@@ -118,15 +118,15 @@ class SimulatorDriver:
         state_dir: Path | None,
     ) -> None:
         self._chargers: _LocalChargers | CloudClient
-        listener = _Listener(sink)
+        subscriber = _SinkSubscriber(sink)
         try:
             checked = read_settings(settings)
             if isinstance(checked, RemoteSettings):
                 host, port = _read_address(checked.connect)
-                self._chargers = CloudClient(host, port, _read_token(checked), listener, clock)
+                self._chargers = CloudClient(host, port, _read_token(checked), subscriber, clock)
             else:
                 path = state_dir / f"{name}.sqlite" if state_dir else None
-                self._chargers = _LocalChargers(checked, path, listener, clock)
+                self._chargers = _LocalChargers(checked, path, subscriber, clock)
         except ValueError as error:
             raise ValueError(f"driver {name!r}: {error}") from None
 
@@ -136,7 +136,7 @@ class SimulatorDriver:
         return self._chargers.cloud if isinstance(self._chargers, _LocalChargers) else None
 
     async def start(self) -> None:
-        """Connect, or let the chargers of this process live.
+        """Connect, or start the chargers of this process.
 
         Raises:
             ValueError, OSError, sqlite3.Error: the file of the chargers cannot be used.
@@ -144,30 +144,30 @@ class SimulatorDriver:
         self._chargers.start()
 
     async def stop(self) -> None:
-        """Disconnect, or write the chargers down and let them rest."""
+        """Disconnect, or save the chargers of this process and stop them."""
         await self._chargers.stop()
 
     def watch(self, serial: str) -> None:
-        """Listen to a charger; in this process, put it up if there is none of this serial."""
+        """Report the events of a charger; in this process, install it if it is missing."""
         self._chargers.subscribe(serial)
 
     def unwatch(self, serial: str) -> None:
-        """Listen to a charger no more; it lives on."""
+        """Stop the events of a charger; it goes on charging."""
         self._chargers.unsubscribe(serial)
 
     def acknowledge(self, receipt: object) -> None:
-        """Forget the event with this receipt."""
+        """Release the event with this receipt: it is durable."""
         if not isinstance(receipt, Receipt):
             raise TypeError(f"not a receipt of this driver: {receipt!r}")
         if receipt.number:
             self._chargers.acknowledge(receipt.serial, receipt.number)
 
     def command(self, serial: str, command: ChargerCommand) -> None:
-        """Have a command carried out; the sink hears how it ended."""
+        """Carry out a command; its outcome goes to the sink."""
         self._chargers.command(serial, command)
 
     async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Do something to a charger by hand (`acts.ACTIONS`) and return its own view of itself.
+        """Perform an action on a charger (`actions.ACTIONS`) and return its view of itself.
 
         Raises:
             ActError: unknown charger or action, wrong arguments, or it is not possible now.
@@ -175,30 +175,32 @@ class SimulatorDriver:
         return await self._chargers.act(serial, action, arguments)
 
 
-class _Listener:
-    """Passes on to an `EventSink` what a cloud tells its subscriber."""
+class _SinkSubscriber:
+    """A subscriber that passes everything on to an `EventSink`."""
 
     def __init__(self, sink: EventSink) -> None:
         self._sink = sink
 
-    def known(self, info: ChargerInfo) -> None:
+    def charger_described(self, info: ChargerInfo) -> None:
         self._sink.charger_known(info)
 
-    def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
+    def event_received(self, serial: str, number: int, event: ChargerEvent) -> None:
         self._sink.charger_event(serial, event, Receipt(serial, number))
 
-    def done(self, serial: str, outcome: CommandOutcome) -> None:
+    def command_ended(self, serial: str, outcome: CommandOutcome) -> None:
         self._sink.command_outcome(serial, outcome)
 
 
 class _LocalChargers:
-    """A world and its cloud in this process, with the face of a `CloudClient`."""
+    """A world and its cloud in this process, with the interface of a `CloudClient`."""
 
-    def __init__(self, settings: LocalSettings, path: Path | None, listener: _Listener, clock: Clock) -> None:
+    def __init__(
+        self, settings: LocalSettings, path: Path | None, subscriber: _SinkSubscriber, clock: Clock
+    ) -> None:
         self.cloud: SimulatedCloud | None = None
         self._settings = settings
         self._path = path
-        self._listener = listener
+        self._listener = subscriber
         self._clock = clock
         self._serials: dict[str, None] = {}
 
@@ -240,11 +242,11 @@ class _LocalChargers:
 
     async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
         if self.cloud is None:
-            raise ActError("the simulated chargers are not started")
+            raise ActionError("the simulated chargers are not started")
         try:
             return self.cloud.act(serial, action, arguments)
         except sqlite3.Error as error:
-            raise ActError(f"{self._path} could not be written: {error}; free disk space") from error
+            raise ActionError(f"{self._path} could not be written: {error}; free disk space") from error
 
     def _listen(self, cloud: SimulatedCloud, serial: str) -> None:
         settings = self._settings

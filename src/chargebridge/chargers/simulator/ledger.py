@@ -1,8 +1,8 @@
-"""The file in which a simulated world is written down, one commit for each step.
+"""The file of a simulated world, with one commit for each step.
 
 The tables can be read by a person while the world runs: `charger` (with its register), `session`
-(all that ended, for ever) and `kept_event` (what nobody has acknowledged yet). A local list can be
-long and changes seldom, so it has a table of its own (`local_list`).
+(all ended sessions, for ever) and `kept_event` (the unacknowledged events). A local list can be long
+and changes seldom, so it has a table of its own (`local_list`).
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from chargebridge.chargers.model import SessionEnd, SessionEnded
 from chargebridge.chargers.simulator.bay import BayRecord, Kept, KeptEvent
-from chargebridge.chargers.simulator.tokens import LocalList
+from chargebridge.chargers.simulator.hardware.tokens import LocalList
 
 SCHEMA_VERSION: Final = 2
 
@@ -47,7 +47,7 @@ ALTER TABLE session RENAME TO session_1;
 INSERT INTO session SELECT * FROM session_1;
 DROP TABLE session_1;
 """  # noqa: S608 - our own text
-"""Then every session had a token, and no charger a local list."""
+"""In version 1 every session had a token, and no charger a local list."""
 
 _UPSERT_CHARGER: Final = """
 INSERT INTO charger VALUES (?, ?, ?)
@@ -61,12 +61,12 @@ _list_decoder = msgspec.json.Decoder(LocalList)
 
 
 class FinishedSession(Struct, frozen=True, kw_only=True):
-    """A session that is over, as its charger accounts for it."""
+    """An ended session, as its charger recorded it."""
 
     serial: str
     session: int
     id_tag: str | None
-    """None: it began without authorization."""
+    """None: it started without authorization."""
     started_at_ms: int
     start_register_wh: int
     stopped_at_ms: int
@@ -78,11 +78,11 @@ class Ledger:
     """A world's file.
 
     Args:
-        path: where it is; None keeps everything in memory.
+        path: the path of the file; None: everything in memory.
 
     Raises:
         ValueError: the file was written by a newer version of chargebridge.
-        sqlite3.Error: it cannot be opened or is no such file.
+        sqlite3.Error: it cannot be opened or is not such a file.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -96,7 +96,7 @@ class Ledger:
     def _prepare(self, path: Path | None) -> None:
         execute = self._database.execute
         execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing of this; only a power cut of the host could take the last steps.
+        # A kill of the process loses nothing; only a power cut of the host could lose the last steps.
         execute("PRAGMA synchronous = NORMAL")
         # The same few pages change in every step: the longer the log, the fewer of them are copied back.
         execute("PRAGMA wal_autocheckpoint = 8000")
@@ -114,7 +114,7 @@ class Ledger:
     # --- reading ---------------------------------------------------------------------------------
 
     def latest_ms(self) -> int:
-        """Return the latest moment of the world, 0 for a new one."""
+        """Return the latest time of the world, 0 for a new one."""
         (latest_ms,) = self._database.execute("SELECT latest_ms FROM world").fetchone()
         return int(latest_ms)
 
@@ -131,7 +131,7 @@ class Ledger:
             yield record, kept.get(record.settings.serial, {}), local_list
 
     def finished(self) -> list[FinishedSession]:
-        """Return all sessions that are over, by serial and session."""
+        """Return all ended sessions, by serial and session."""
         columns = ", ".join(FinishedSession.__struct_fields__)
         query = f"SELECT {columns} FROM session ORDER BY serial, session"  # noqa: S608 - our own names
         rows = self._database.execute(query)
@@ -152,7 +152,7 @@ class Ledger:
         forgotten: Iterable[tuple[str, int]],
         lists: Iterable[tuple[str, LocalList]],
     ) -> None:
-        """Write down one step, all of it or nothing.
+        """Save one step, all of it or nothing.
 
         Raises:
             sqlite3.Error: nothing was written.

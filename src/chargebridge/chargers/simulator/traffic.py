@@ -1,8 +1,8 @@
 """Cars that come and go, from a seed.
 
-What happens on a visit (`Visit`) depends on nothing but the seed, the charger's serial and the
-number of the visit, so it is the same whatever other chargers, restarts or central systems do.
-How far a visit has come is data (`VisitorRecord`); only the charger's answers can change it.
+A visit (`Visit`) depends only on the seed, the charger's serial and the number of the visit, so other
+chargers, restarts and central systems do not change it. The progress of a visit is data
+(`VisitorRecord`), which only the charger's reactions can change.
 """
 
 import random
@@ -11,23 +11,23 @@ from typing import Final
 
 from msgspec import Struct
 
-from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
 
 MINUTE_MS: Final = 60_000
 TAGS: Final = 500
-"""How many different tokens the drivers of one seed have."""
+"""The number of different tokens of the drivers of one seed."""
 NEVER_MS: Final = 1 << 62
 LAST_MINUTES_MS: Final = 3 * MINUTE_MS
-"""How long a charging car stays at most after `Visitor.stop_arrivals`."""
+"""The longest stay of a charging car after `Visitor.stop_arrivals`."""
 RETRY_MS: Final = 2 * MINUTE_MS
-"""When a driver tries again what the reader refused."""
-CAME_IN_VAIN_MS: Final = 10 * MINUTE_MS
-"""When a driver comes back who found the charger occupied."""
+"""The wait before a refused token is presented again."""
+OCCUPIED_RETRY_MS: Final = 10 * MINUTE_MS
+"""The wait before a driver returns to an occupied charger."""
 
 
 class Pace(Struct, frozen=True):
-    """How long things take, as (shortest, longest) in minutes."""
+    """Durations as (shortest, longest), in minutes."""
 
     charging: tuple[int, int]
     gap: tuple[int, int]
@@ -41,24 +41,24 @@ PACES: Final = {
 
 
 class Traffic(Struct, frozen=True):
-    """What the cars of all chargers of a world have in common."""
+    """The seed and pace of all visits of a world."""
 
     seed: int
     pace: Pace
 
 
 class Stop(StrEnum):
-    """How a driver means to end charging."""
+    """The way in which a driver plans to end charging."""
 
     TOKEN = "token"  # noqa: S105 - no password
-    """By the token it began with; the cable is pulled a little later."""
+    """By the token that started it; the cable is pulled a little later."""
     UNPLUG = "unplug"
     FULL = "full"
-    """Not at all: the car gets full, and is fetched some time later."""
+    """Not at all: the car gets full and is fetched later."""
 
 
 class Visit(Struct, frozen=True, kw_only=True):
-    """What a driver means to do; all durations in milliseconds."""
+    """The plan of a driver; all durations in milliseconds."""
 
     gap_ms: int
     id_tag: str
@@ -66,10 +66,10 @@ class Visit(Struct, frozen=True, kw_only=True):
     between_ms: int
     """Between plug and token."""
     patience_ms: int
-    """How long the driver waits for the charger to act on the token."""
+    """The wait for the charger's reaction to the token."""
     charging_ms: int
     linger_ms: int
-    """How long the car stays plugged in when charging is over."""
+    """The time for which the car stays plugged in after charging."""
     stop: Stop
     car: Car
 
@@ -110,13 +110,13 @@ def _between(dice: random.Random, minutes: tuple[int, int]) -> int:
 
 
 class Phase(StrEnum):
-    """How far a visit has come."""
+    """The phase of a visit."""
 
     AWAY = "away"
     ARRIVED = "arrived"
-    """Plug or token, whichever comes first, is done."""
+    """The first of plug and token is done."""
     WAITING = "waiting"
-    """Plug and token are done, and no session runs yet."""
+    """Plug and token are done, and no session has started yet."""
     CHARGING = "charging"
     STOPPING = "stopping"
     """The token was presented again to end the session."""
@@ -124,7 +124,7 @@ class Phase(StrEnum):
 
 
 class VisitorRecord(Struct, kw_only=True):
-    """How far the traffic at one charger has come."""
+    """The progress of the traffic at one charger."""
 
     number: int
     phase: Phase
@@ -138,9 +138,9 @@ class Visitor:
     """The drivers who come to one charger, one after the other.
 
     Args:
-        traffic: what all chargers have in common.
+        traffic: the seed and pace of the world.
         charger: theirs.
-        record: how far they have come, changed in place; None for a charger nobody has visited.
+        record: their progress, changed in place; None for a charger without visits so far.
     """
 
     def __init__(self, traffic: Traffic, charger: SimulatedCharger, record: VisitorRecord | None) -> None:
@@ -159,13 +159,13 @@ class Visitor:
         return self.record.due_ms
 
     def stop_arrivals(self, now_ms: int) -> None:
-        """Let nobody arrive any more, and let those who are here leave soon."""
+        """Stop new arrivals; the drivers who are here leave soon."""
         self._arrivals = False
         if self.record.phase is Phase.CHARGING:
             self.record.due_ms = min(self.record.due_ms, now_ms + LAST_MINUTES_MS)
 
     def react(self, now_ms: int) -> None:
-        """Notice what the charger has done since the last call."""
+        """React to changes of the charger since the last call."""
         record, charger = self.record, self._charger.record
         plugged = record.phase in (Phase.WAITING, Phase.CHARGING, Phase.STOPPING, Phase.LEAVING)
         if plugged and charger.car is None:
@@ -193,7 +193,7 @@ class Visitor:
     def _arrive(self, now_ms: int) -> None:
         charger = self._charger
         if charger.record.car is not None:
-            self.record.due_ms = now_ms + CAME_IN_VAIN_MS
+            self.record.due_ms = now_ms + OCCUPIED_RETRY_MS
             return
         self.record.give_up_ms = now_ms + self._visit.patience_ms
         self._enter(Phase.ARRIVED, now_ms + self._visit.between_ms)

@@ -1,8 +1,7 @@
-"""Many chargers under one simulated sky: a heap of due times, and one commit for each step.
+"""A simulated world of many chargers: a heap of due times, and one commit for each step.
 
-Whatever happens is staged first. `commit` writes it down and only then hands out what the
-chargers' cloud has to tell, so a world that is killed at any moment goes on from its file without
-ever having told anything that is not in it.
+Changes are staged first. `commit` saves them and only then returns the events, so a world that is
+killed at any moment continues from its file, and no event was published that is not in it.
 """
 
 import heapq
@@ -14,17 +13,17 @@ import msgspec
 from msgspec import Struct
 
 from chargebridge.chargers.model import ChargerCommand, ChargerInfo, CommandOutcome, SessionEnded
-from chargebridge.chargers.simulator.acts import ActError, perform, view
+from chargebridge.chargers.simulator.actions import ActionError, perform, view
 from chargebridge.chargers.simulator.bay import Bay, Kept
-from chargebridge.chargers.simulator.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.tokens import LocalList
 from chargebridge.chargers.simulator.ledger import FinishedSession, Ledger
-from chargebridge.chargers.simulator.record import ChargerSettings
-from chargebridge.chargers.simulator.tokens import LocalList
 from chargebridge.chargers.simulator.traffic import Traffic, Visitor
 
 
 class RunningSession(Struct, frozen=True, kw_only=True):
-    """A session that runs, as its charger accounts for it."""
+    """A running session, as its charger recorded it."""
 
     serial: str
     session: int
@@ -34,7 +33,7 @@ class RunningSession(Struct, frozen=True, kw_only=True):
 
 
 class Step(NamedTuple):
-    """What may be told once a step is written down, in order; events come before outcomes."""
+    """The events and outcomes of a saved step, in order; events come before outcomes."""
 
     events: list[tuple[str, Kept]]
     outcomes: list[tuple[str, CommandOutcome]]
@@ -44,8 +43,8 @@ class World:
     """All chargers of one simulation.
 
     Args:
-        path: the file in which the world is kept and from which it continues; None for none.
-        traffic: how cars come and go; None if only hands from outside bring them.
+        path: the file in which the world is saved and from which it continues; None: in memory.
+        traffic: how cars come and go; None if only actions bring them.
 
     Raises:
         ValueError, sqlite3.Error: the file cannot be used.
@@ -65,7 +64,7 @@ class World:
         self._forgotten: list[tuple[str, int]] = []
         self._new_lists: dict[str, LocalList] = {}
         self.latest_ms = self._ledger.latest_ms()
-        """The latest moment this world has seen, in UTC milliseconds; 0 for a new one."""
+        """The latest time of this world, in UTC milliseconds; 0 for a new one."""
         try:
             self._load()
         except msgspec.MsgspecError as error:
@@ -85,7 +84,7 @@ class World:
     # --- chargers --------------------------------------------------------------------------------
 
     def add(self, settings: ChargerSettings, now_ms: int) -> None:
-        """Put up a charger, or rebuild the one of this serial if it is built differently."""
+        """Install a charger, or rebuild the one of this serial if its settings differ."""
         bay = self._bays.get(settings.serial)
         if bay is None:
             charger = SimulatedCharger.installed(settings, self._moment(now_ms))
@@ -110,21 +109,21 @@ class World:
         return len(self._bays)
 
     def info(self, serial: str) -> ChargerInfo:
-        """Return what is known of a charger before any event."""
+        """Return the description of a charger."""
         return self._bays[serial].charger.settings.info
 
     def greeting(self, serial: str) -> list[Kept]:
-        """Return what somebody has to hear who listens to a charger from now on.
+        """Return the events for a new subscriber of a charger.
 
         Call it after `commit`, before anything else is staged.
         """
         return self._bays[serial].greeting()
 
-    # --- what happens ----------------------------------------------------------------------------
+    # --- steps -----------------------------------------------------------------------------------
 
     @property
     def next_ms(self) -> int | None:
-        """When something happens by itself next; None in a world without chargers."""
+        """When something happens next; None in a world without chargers."""
         return self._heap[0][0] if self._heap else None
 
     @property
@@ -133,14 +132,14 @@ class World:
         return bool(self._touched or self._forgotten or self._outcomes)
 
     def advance(self, now_ms: int, limit: int | None = None) -> bool:
-        """Let things happen up to `now_ms`.
+        """Do everything that is due up to `now_ms`.
 
         Args:
-            now_ms: the moment; one before `latest_ms` counts as `latest_ms`.
-            limit: after how many chargers' things to stop, so that a caller can breathe.
+            now_ms: the time; one before `latest_ms` counts as `latest_ms`.
+            limit: the number of chargers after which to stop, so that the caller can yield.
 
         Returns:
-            Whether everything has happened that was due.
+            Whether everything that was due is done.
         """
         done = 0
         while self._heap and self._heap[0][0] <= now_ms:
@@ -158,7 +157,7 @@ class World:
         return True
 
     def carry_out(self, serial: str, command: ChargerCommand, now_ms: int) -> None:
-        """Let a charger carry out a command; its outcome comes with the step."""
+        """Let a charger carry out a command; its outcome is part of the step."""
         bay = self._bays[serial]
         bay.advance(self._moment(now_ms))
         self._outcomes.append((serial, bay.charger.carry_out(command, self.latest_ms)))
@@ -168,14 +167,14 @@ class World:
     def act(
         self, serial: str, action: str, arguments: Mapping[str, object], now_ms: int
     ) -> dict[str, object]:
-        """Do something to a charger by hand and return its own view of itself afterwards.
+        """Perform an action on a charger and return its view of itself afterwards.
 
         Raises:
             ActError: unknown charger or action, wrong arguments, or it is not possible now.
         """
         bay = self._bays.get(serial)
         if bay is None:
-            raise ActError(f"no simulated charger {serial!r}")
+            raise ActionError(f"no simulated charger {serial!r}")
         bay.advance(self._moment(now_ms))
         try:
             perform(bay.charger, action, arguments, self.latest_ms)
@@ -185,13 +184,13 @@ class World:
         return view(bay.charger)
 
     def acknowledge(self, serial: str, number: int) -> None:
-        """Forget a kept event; harmless for one that is forgotten already."""
+        """Release a kept event; no effect if it was released before."""
         bay = self._bays.get(serial)
         if bay is not None and bay.acknowledge(number):
             self._forgotten.append((serial, number))
 
     def stop_arrivals(self) -> None:
-        """Let no car arrive any more, and let those that charge leave within a few minutes."""
+        """Stop new arrivals; the charging cars leave within a few minutes."""
         self._arrivals = False
         for serial, bay in self._bays.items():
             if bay.visitor is not None:
@@ -199,7 +198,7 @@ class World:
                 self._touch(serial, bay)
 
     def commit(self) -> Step:
-        """Write down everything that has happened since the last commit, then hand it out.
+        """Save everything since the last commit, then return its events and outcomes.
 
         Raises:
             sqlite3.Error: nothing was written; everything is still staged for the next try.
@@ -244,14 +243,14 @@ class World:
             self._scheduled[serial] = due_ms
             heapq.heappush(self._heap, (due_ms, serial))
 
-    # --- accounts --------------------------------------------------------------------------------
+    # --- sessions and registers ------------------------------------------------------------------
 
     def finished_sessions(self) -> list[FinishedSession]:
-        """Return all committed sessions that are over, by serial and session."""
+        """Return all committed ended sessions, by serial and session."""
         return self._ledger.finished()
 
     def running_sessions(self) -> list[RunningSession]:
-        """Return the sessions that run, by serial."""
+        """Return the running sessions, by serial."""
         running = []
         for serial, bay in sorted(self._bays.items()):
             session = bay.charger.record.session
@@ -268,7 +267,7 @@ class World:
         return running
 
     def registers_wh(self) -> dict[str, int]:
-        """Return every charger's register at `latest_ms`, floored as events tell it."""
+        """Return every charger's register at `latest_ms`, floored as in events."""
         registers = {}
         for serial, bay in sorted(self._bays.items()):
             bay.advance(self.latest_ms)

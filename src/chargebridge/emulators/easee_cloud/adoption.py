@@ -5,7 +5,7 @@ from random import Random
 
 import msgspec
 
-from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.model import Configure, Plan, SessionEnded
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.chargers.simulator.ledger import FinishedSession

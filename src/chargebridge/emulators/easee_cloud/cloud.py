@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome, Measured, Restarted
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
@@ -298,13 +298,13 @@ class _Listener:
     def __init__(self, cloud: EaseeCloud) -> None:
         self._cloud = cloud
 
-    def known(self, info: ChargerInfo) -> None:
+    def charger_described(self, info: ChargerInfo) -> None:
         """Ignored: the cloud has read it when it adopted the charger."""
 
-    def heard(self, serial: str, number: int, event: ChargerEvent) -> None:
+    def event_received(self, serial: str, number: int, event: ChargerEvent) -> None:
         self._cloud.take_event(serial, number, event)
 
-    def done(self, serial: str, outcome: CommandOutcome) -> None:
+    def command_ended(self, serial: str, outcome: CommandOutcome) -> None:
         self._cloud.take_outcome(serial, outcome)
 
 

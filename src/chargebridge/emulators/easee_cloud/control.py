@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 from aiohttp import web
 
-from chargebridge.chargers.simulator.acts import ACTIONS, ActError
+from chargebridge.chargers.simulator.actions import ACTIONS, ActionError
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.emulators.easee_cloud.misbehaviour import Misbehaviour
 from chargebridge.emulators.easee_cloud.problems import answer
@@ -88,8 +88,8 @@ class Control:
             return _error(HTTPStatus.NOT_FOUND, f"expected one of {', '.join(ACTIONS)}")
         try:
             return answer(self._chargers.act(serial, action, _arguments(await request.read())))
-        except ValueError as error:  # ActError is a ValueError, too
-            status = HTTPStatus.CONFLICT if isinstance(error, ActError) else HTTPStatus.BAD_REQUEST
+        except ValueError as error:  # ActionError is a ValueError, too
+            status = HTTPStatus.CONFLICT if isinstance(error, ActionError) else HTTPStatus.BAD_REQUEST
             return _error(status, str(error))
         except sqlite3.Error as error:
             return _error(HTTPStatus.INTERNAL_SERVER_ERROR, f"cannot write the chargers' file: {error}")

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from chargebridge.chargers.easee.vocabulary import RoutingKey
+from chargebridge.chargers.easee.twin.vocabulary import RoutingKey
 
 
 class Cadence(Struct, frozen=True, kw_only=True):

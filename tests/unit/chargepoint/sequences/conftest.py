@@ -12,9 +12,9 @@ import pytest
 from chargebridge.chargepoint.behaviour import COMPATIBILITY
 from chargebridge.chargepoint.turn import CommandEnded, TimerFired
 from chargebridge.chargers.model import CommandOutcome, Outcome, Reachable, StateChanged
-from chargebridge.chargers.simulator.car import UJ_PER_WH, Car
-from chargebridge.chargers.simulator.charger import SimulatedCharger
-from chargebridge.chargers.simulator.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
+from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
+from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.emulators.central_system.validation import require_valid
 
 

@@ -18,7 +18,7 @@ from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMess
 from aiormq.exceptions import AMQPError
 from msgspec import Struct
 
-from chargebridge.chargers.easee.ticks import parse_time
+from chargebridge.chargers.easee.twin.ticks import parse_time
 from chargebridge.clock import Clock, format_utc
 from chargebridge.emulators.easee_cloud.acknowledgement import PendingAcknowledgement
 from chargebridge.emulators.easee_cloud.bus.outbox import BusMessage, Outbox

@@ -7,7 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from chargebridge.chargers.easee.vocabulary import GridType, Observation
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.vocabulary import GridType
 from chargebridge.chargers.model import (
     ChargerInfo,
     Configure,

@@ -6,7 +6,7 @@ Most values of 5,000 chargers are equal and never change; they are stored once.
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from chargebridge.chargers.easee.vocabulary import DATA_TYPES, DataType, Observation
+from chargebridge.chargers.easee.twin.observations import DATA_TYPES, DataType, Observation
 
 _TYPES: Final[Mapping[int, DataType]] = {int(id): kind for id, kind in DATA_TYPES.items()}
 _UNNAMED_TYPES: Final = {6: DataType.INTEGER, 233: DataType.INTEGER, 234: DataType.INTEGER}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from chargebridge.chargers.easee.vocabulary import ReasonForNoCurrent
+from chargebridge.chargers.easee.twin.vocabulary import ReasonForNoCurrent
 from chargebridge.chargers.model import Plan
 
 MINIMUM_A: Final = 6

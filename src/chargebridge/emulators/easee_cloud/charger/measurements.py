@@ -6,7 +6,7 @@ without one (IT) the lines are on T2 to T4, and all voltages are between two lin
 
 from typing import Final
 
-from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.model import Measured, Quantity
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.notation import decimal, hour_of, kwh

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from chargebridge.chargers.easee.ticks import TICKS_PER_MS, ticks_of, utc_ms_of_ticks
+from chargebridge.chargers.easee.twin.ticks import TICKS_PER_MS, ticks_of, utc_ms_of_ticks
 from chargebridge.clock import format_utc
 
 YES: Final = "1"

@@ -8,7 +8,8 @@ from typing import Final
 
 import msgspec
 
-from chargebridge.chargers.easee.vocabulary import AUTH_REASON_USER, Observation, OpMode, ReasonForNoCurrent
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER, OpMode, ReasonForNoCurrent
 from chargebridge.chargers.model import (
     ChargerEvent,
     ChargerState,
@@ -21,7 +22,7 @@ from chargebridge.chargers.model import (
     StateChanged,
     TokenPresented,
 )
-from chargebridge.chargers.simulator.limits import LIMITED_BY_PLAN
+from chargebridge.chargers.simulator.hardware.limits import LIMITED_BY_PLAN
 from chargebridge.clock import format_utc
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, ScannedToken, Session
 from chargebridge.emulators.easee_cloud.charger.last_values import Observed

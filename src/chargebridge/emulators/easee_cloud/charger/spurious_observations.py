@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.last_values import Observed
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from chargebridge.chargers.easee.ticks import ticks_of
+from chargebridge.chargers.easee.twin.ticks import ticks_of
 from chargebridge.chargers.model import ChargerCommand, CommandOutcome
 from chargebridge.chargers.simulator.cloud import SimulatedCloud, Subscriber
 from chargebridge.clock import Clock

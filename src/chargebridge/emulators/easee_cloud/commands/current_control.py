@@ -7,7 +7,7 @@ and a new one whenever another limit becomes the lowest.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.model import CommandOutcome, SetLimit
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger

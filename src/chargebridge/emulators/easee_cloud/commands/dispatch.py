@@ -5,8 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from chargebridge.chargers.easee.ticks import ticks_of
-from chargebridge.chargers.easee.vocabulary import CommandId
+from chargebridge.chargers.easee.twin.ticks import ticks_of
+from chargebridge.chargers.easee.twin.vocabulary import CommandId
 from chargebridge.clock import Clock, format_utc
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.notation import iso_of_ticks

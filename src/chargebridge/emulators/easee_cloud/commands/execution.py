@@ -5,12 +5,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from chargebridge.chargers.easee.vocabulary import (
-    AUTH_REASON_USER,
-    REMOTE_START_STATUS,
-    CommandId,
-    Observation,
-)
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER, REMOTE_START_STATUS, CommandId
 from chargebridge.chargers.model import (
     Authorize,
     ChargerCommand,
@@ -23,8 +19,8 @@ from chargebridge.chargers.model import (
     SetAvailable,
     Withdraw,
 )
-from chargebridge.chargers.simulator.charger import AUTHORIZATION_MS
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
+from chargebridge.chargers.simulator.hardware.mechanics import AUTHORIZATION_MS
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import Authorization, CloudCharger, settings_of
 from chargebridge.emulators.easee_cloud.charger.limits import Phases, whole_amperes

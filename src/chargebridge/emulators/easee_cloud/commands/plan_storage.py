@@ -1,6 +1,6 @@
 """Stores charge plans on their chargers, as soon as those can be reached."""
 
-from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.model import CommandOutcome, Outcome, Plan, StorePlan
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from chargebridge.chargers.easee.vocabulary import Observation
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.clock import format_utc
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 

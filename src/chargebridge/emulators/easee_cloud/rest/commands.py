@@ -11,7 +11,8 @@ from typing import Annotated, Final
 from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chargebridge.chargers.easee.vocabulary import AUTH_REASON_USER, CommandId, Observation
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER, CommandId
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.notation import boolean
 from chargebridge.emulators.easee_cloud.charger.observer import SCANNED_TOKEN_REASON

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType, field
 
-from chargebridge.chargers.easee.ticks import parse_time
+from chargebridge.chargers.easee.twin.ticks import parse_time
 from chargebridge.chargers.model import Plan
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.plans import (

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
-from chargebridge.chargers.easee.ticks import parse_time
+from chargebridge.chargers.easee.twin.ticks import parse_time
 from chargebridge.emulators.easee_cloud.problems import bad_request
 
 Shape = TypeVar("Shape")

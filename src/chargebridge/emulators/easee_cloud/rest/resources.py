@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 
-from chargebridge.chargers.easee.vocabulary import DATA_TYPES
+from chargebridge.chargers.easee.twin.observations import DATA_TYPES
 from chargebridge.emulators.easee_cloud.problems import ProblemError, answer
 from chargebridge.emulators.easee_cloud.rest.context import Context, Route
 

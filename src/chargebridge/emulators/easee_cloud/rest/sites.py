@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chargebridge.chargers.easee.vocabulary import CommandId
+from chargebridge.chargers.easee.twin.vocabulary import CommandId
 from chargebridge.emulators.easee_cloud.charger.layout import Circuit, Site
 from chargebridge.emulators.easee_cloud.problems import answer, not_found
 from chargebridge.emulators.easee_cloud.rest import requests

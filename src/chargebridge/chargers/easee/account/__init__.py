@@ -1,0 +1,1 @@
+"""Access with an Easee account: sign-in, REST within a request budget, and the SignalR stream."""

@@ -1,0 +1,1 @@
+"""Access as an operator: observations and commands on the operator's AMQP broker."""

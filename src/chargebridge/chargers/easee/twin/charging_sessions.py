@@ -1,0 +1,265 @@
+"""Sessions from their start records (223) and end records (129), and the rebuilding of missed ones.
+
+Session ids rise for each charger, so a session is recognized by its id in whatever order the records arrive.
+If ids are missing between two sessions, and energy was used between them, sessions were missed: this is a
+gap. A late record fills it, or after a while the cloud's own list of sessions (`rebuild`).
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from chargebridge.chargers.easee.twin.records import (
+    ENDS_REMEMBERED,
+    GAPS_REMEMBERED,
+    Authorized,
+    Ended,
+    Gap,
+    Running,
+    SessionRecord,
+    SessionStart,
+    TwinRecord,
+)
+from chargebridge.chargers.easee.twin.ticks import parse_time, uwh_of_kwh, wh_of_uwh
+from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER
+from chargebridge.chargers.model import ChargerEvent, SessionEnd, SessionEnded, SessionStarted
+
+AUTHORIZED_MS: Final = 15 * 60_000
+"""The longest time between an authorization and the start without a token of a session that it counts for."""
+
+_start_decoder = msgspec.json.Decoder(SessionStart)
+_record_decoder = msgspec.json.Decoder(SessionRecord)
+
+
+class ListedSession(NamedTuple):
+    """A session of the cloud's own list, which has neither the charger's session ids nor tokens."""
+
+    started_ms: int
+    ended_ms: int
+    energy_wh: int
+
+
+# --- records ----------------------------------------------------------------------------------------
+
+
+def started(
+    record: TwinRecord, text: str, now_ms: int, *, authorization_required: bool, ours: bool = True
+) -> list[ChargerEvent]:
+    """Apply the start record of a session; return the events that follow.
+
+    Args:
+        record: the state of the charger; it is changed in place.
+        text: the value of observation 223.
+        now_ms: UTC, by our clock.
+        authorization_required: False: a car that is plugged in charges without a token.
+        ours: False for a replay of the time before the first contact.
+
+    Raises:
+        ValueError: it cannot be read (`msgspec.MsgspecError` is one); nothing was changed.
+    """
+    start = _start_decoder.decode(text)
+    started_ms, start_uwh = parse_time(start.start), uwh_of_kwh(start.meter_value)
+    number = _number(record, start.id, started_ms)
+    newest = record.ended.id if record.ended is not None else 0
+    running = record.running
+    if number <= newest or number in record.reported or (running is not None and number < running.id):
+        return []  # it has ended: its end record contains all of it
+    events = settle(record)
+    tag = _tag(start.auth, start.auth_reason)
+    if tag is None and start.auth and _is_fresh(record.authorized, started_ms):
+        assert record.authorized is not None
+        tag = record.authorized.tag  # that user of Easee's is our remote start
+    if running is None or running.id != number:
+        _detect_gap(record, number, started_ms, wh_of_uwh(start_uwh), now_ms)
+        running = record.running = Running(number, started_ms, start_uwh, tag, ours=ours)
+    elif tag is not None and running.tag is None and not running.reported:
+        running = record.running = msgspec.structs.replace(running, tag=tag)
+    if tag is not None or not authorization_required:
+        events += report_start(record)
+    return events
+
+
+def report_start(record: TwinRecord) -> list[ChargerEvent]:
+    """Report the start of the running session, as soon as it is authorized."""
+    running = record.running
+    if running is None or running.reported or not running.ours:
+        return []
+    tag = running.tag
+    if tag is None and _is_fresh(record.authorized, running.started_ms):
+        assert record.authorized is not None
+        tag = record.authorized.tag
+    record.running = msgspec.structs.replace(running, reported=True, tag=tag)
+    record.authorized = None  # it does not count for the next session
+    # The charger's own record counts, even after a stray value above it or a new meter.
+    register_wh = wh_of_uwh(running.start_uwh)
+    record.register_wh, record.register_ms, record.shown_uwh = register_wh, running.started_ms, 0
+    return [SessionStarted(at_ms=running.started_ms, session=running.id, id_tag=tag, register_wh=register_wh)]
+
+
+def ended(
+    record: TwinRecord, text: str, now_ms: int, *, authorization_required: bool, ours: bool = True
+) -> list[ChargerEvent]:
+    """Apply the end record of a session; arguments and errors as of `started`.
+
+    The end of the running session is pending until `settle`: the next observations show its reason.
+    """
+    end = _record_decoder.decode(text)
+    started_ms, stopped_ms = parse_time(end.start), parse_time(end.stop)
+    start_uwh, stop_uwh = uwh_of_kwh(end.meter_value_start), uwh_of_kwh(end.meter_value_stop)
+    start_wh, stop_wh = wh_of_uwh(start_uwh), wh_of_uwh(stop_uwh)
+    if stop_uwh < start_uwh:
+        raise ValueError(f"a session that ends at {stop_wh} Wh and began at {start_wh} Wh")
+    number = _number(record, end.id, started_ms)
+    if number in record.reported or (record.pending_end is not None and record.pending_end.session == number):
+        return []
+    events = settle(record)
+    running = record.running if record.running is not None and record.running.id == number else None
+    tag = running.tag if running is not None and running.tag is not None else _tag(end.auth, end.auth_reason)
+    is_newest = record.ended is None or number > record.ended.id
+    _fill_gap(record, number, started_ms, stopped_ms, start_wh, stop_wh)
+    if is_newest:
+        if record.running is None or record.running.id < number:
+            _detect_gap(record, number, started_ms, start_wh, now_ms)
+        record.ended = Ended(number, stopped_ms, stop_wh, stop_uwh - start_uwh, record.shown_uwh)
+        record.register_wh, record.register_ms = stop_wh, stopped_ms
+    if record.running is not None and record.running.id <= number:
+        record.running = None
+    _mark_reported(record, number)
+    unauthorized = authorization_required and not end.auth and not (running is not None and running.reported)
+    if not ours or (unauthorized and tag is None and stop_wh == start_wh):
+        return events  # before the first contact, or a car that was plugged in and never authorized
+    whole = SessionEnded(
+        at_ms=stopped_ms,
+        session=number,
+        id_tag=tag,
+        started_at_ms=started_ms,
+        start_register_wh=start_wh,
+        register_wh=stop_wh,
+        reason=SessionEnd.OTHER,
+    )
+    if record.ending == number:
+        record.ending = None
+        return [*events, msgspec.structs.replace(whole, reason=SessionEnd.DEAUTHORIZED)]
+    if running is None or not is_newest:
+        return [*events, whole]
+    record.pending_end = whole
+    return events
+
+
+def settle(record: TwinRecord, reason: SessionEnd = SessionEnd.OTHER) -> list[ChargerEvent]:
+    """Report the pending end of a session, with its reason."""
+    held, record.pending_end = record.pending_end, None
+    return [] if held is None else [msgspec.structs.replace(held, reason=reason)]
+
+
+def _number(record: TwinRecord, session: int, started_ms: int) -> int:
+    """Return the number of a session, which always rises, even if the charger's own ids start again.
+
+    They have started again if a session began after the end of the newest one and has no higher id.
+    """
+    number, last = session, record.ended
+    if started_ms >= record.counts_anew_ms:
+        number += record.ids_from
+        if last is not None and number <= last.id and started_ms > last.at_ms:
+            record.ids_from, record.counts_anew_ms = last.id + 1 - session, started_ms
+            number = last.id + 1
+    return number
+
+
+def _tag(auth: str | None, auth_reason: int | str | None) -> str | None:
+    """Return the token of a session; None if it has none, or a user of Easee's instead."""
+    return auth if auth and str(auth_reason) != str(AUTH_REASON_USER) else None
+
+
+def _is_fresh(authorized: Authorized | None, at_ms: int) -> bool:
+    return authorized is not None and abs(at_ms - authorized.at_ms) <= AUTHORIZED_MS
+
+
+def _mark_reported(record: TwinRecord, session: int) -> None:
+    record.reported = sorted({*record.reported, session})[-ENDS_REMEMBERED:]
+
+
+# --- missed sessions --------------------------------------------------------------------------------
+
+
+def _detect_gap(record: TwinRecord, session: int, started_ms: int, start_wh: int, now_ms: int) -> None:
+    """Record a gap if sessions were missed between the newest known one and this one."""
+    last, running = record.ended, record.running
+    if running is not None and running.id < session:
+        from_wh = wh_of_uwh(running.start_uwh)
+        to_wh = max(start_wh, from_wh)
+        after, from_ms, begun = running.id - 1, running.started_ms, running.reported
+    elif last is not None and session > last.id + 1:
+        after, from_ms, from_wh, to_wh, begun = last.id, last.at_ms, last.register_wh, start_wh, False
+    else:
+        return
+    if to_wh > from_wh or begun:
+        gap = Gap(after, session, from_ms, started_ms, from_wh, to_wh, now_ms, begun)
+        record.gaps = [*record.gaps, gap][-GAPS_REMEMBERED:]
+
+
+def _fill_gap(
+    record: TwinRecord, session: int, started_ms: int, stopped_ms: int, start_wh: int, stop_wh: int
+) -> None:
+    """Narrow a gap by a late record; the sessions around it are still missing."""
+    gaps: list[Gap] = []
+    for gap in record.gaps:
+        if not gap.after_id < session < gap.before_id:
+            gaps.append(gap)
+            continue
+        noticed_ms = gap.noticed_ms
+        before = Gap(
+            gap.after_id, session, gap.from_ms, started_ms, gap.from_wh, start_wh, noticed_ms, gap.begun
+        )
+        after = Gap(session, gap.before_id, stopped_ms, gap.to_ms, stop_wh, gap.to_wh, noticed_ms)
+        gaps += [
+            one
+            for one in (before, after)
+            if one.before_id > one.after_id + 1 and (one.to_wh > one.from_wh or one.begun)
+        ]
+    record.gaps = gaps[-GAPS_REMEMBERED:]
+
+
+def rebuild(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: str) -> list[ChargerEvent]:
+    """Return the missed sessions of a gap, from the cloud's list and the register; their Wh are exact.
+
+    Args:
+        record: the state of the charger; the gap is removed from it.
+        gap: the gap.
+        listed: the cloud's sessions of that time, in any order; it may be empty.
+        tag: the idTag of these sessions, as their tokens are unknown.
+    """
+    record.gaps = [one for one in record.gaps if one != gap]
+    within = sorted(
+        one
+        for one in listed
+        if one.energy_wh > 0 and one.started_ms < gap.to_ms and one.ended_ms > gap.from_ms
+    )
+    ids = range(gap.after_id + 1, gap.before_id)
+    within = within[: len(ids)] or [ListedSession(gap.from_ms, gap.to_ms, gap.to_wh - gap.from_wh)]
+    reported: list[ChargerEvent] = []
+    at_wh, at_ms = gap.from_wh, gap.from_ms
+    for number, (session, one) in enumerate(zip(ids, within, strict=False), 1):
+        start_ms = min(max(one.started_ms, at_ms), gap.to_ms)
+        stop_ms = min(max(one.ended_ms, start_ms), gap.to_ms)
+        # The last one takes the energy that the list lacks, so that no Wh is lost or reported twice.
+        stop_wh = gap.to_wh if number == len(within) else min(at_wh + one.energy_wh, gap.to_wh)
+        if stop_wh > at_wh or (gap.begun and number == 1):
+            reported.append(
+                SessionEnded(
+                    at_ms=stop_ms,
+                    session=session,
+                    id_tag=tag,
+                    started_at_ms=start_ms,
+                    start_register_wh=at_wh,
+                    register_wh=stop_wh,
+                    reason=SessionEnd.OTHER,
+                    rebuilt=True,
+                )
+            )
+        at_wh, at_ms = stop_wh, stop_ms
+    for session in ids[-ENDS_REMEMBERED:]:
+        # A late record of any of them is a repeat, whichever session it was merged into.
+        _mark_reported(record, session)
+    return reported

@@ -1,0 +1,124 @@
+"""The state of a charger behind Easee's cloud, as data that can be saved and loaded."""
+
+from decimal import Decimal
+from typing import Final
+
+from msgspec import Struct, field
+
+from chargebridge.chargers.model import SessionEnded
+
+ENDS_REMEMBERED: Final = 64
+"""The number of reported sessions that are remembered, to recognize their repeats."""
+GAPS_REMEMBERED: Final = 16
+
+
+class Seen(Struct, frozen=True, array_like=True, gc=False):
+    """The newest value of an observation."""
+
+    at_ms: int
+    value: str
+
+
+class Running(Struct, frozen=True, gc=False):
+    """The running session, from its start record."""
+
+    id: int
+    started_ms: int
+    start_uwh: int
+    tag: str | None
+    reported: bool = False
+    """Whether its start was reported; it is not before somebody is authorized."""
+    ours: bool = True
+    """False: it ran at the first contact with the charger; it is reported as a whole when it ends."""
+
+
+class Ended(Struct, frozen=True, gc=False):
+    """The newest ended session."""
+
+    id: int
+    at_ms: int
+    register_wh: int
+    energy_uwh: int = 0
+    """The energy of the session: the same value in the next session is a stale repeat."""
+    shown_uwh: int = 0
+    """The last energy that was reported while it ran, likewise."""
+
+
+class Gap(Struct, frozen=True, gc=False):
+    """Missed sessions: their records did not arrive, between two sessions whose records did."""
+
+    after_id: int
+    before_id: int
+    from_ms: int
+    to_ms: int
+    from_wh: int
+    to_wh: int
+    noticed_ms: int
+    """When it was noticed, by our clock: a late record may still fill it."""
+    begun: bool = False
+    """The start of the first one was reported: its end has to be, even if it used no energy."""
+
+
+class Authorized(Struct, frozen=True, gc=False):
+    """The token that was authorized last."""
+
+    tag: str
+    at_ms: int
+
+
+class TwinRecord(Struct, kw_only=True, omit_defaults=True):
+    """The saved state of one charger."""
+
+    first_contact: bool = False
+    """A replay now is of the time before the first contact: its sessions are not reported."""
+    seen: dict[int, Seen] = field(default_factory=dict)
+    """The newest value of each observation that matters."""
+    running: Running | None = None
+    ended: Ended | None = None
+    pending_end: SessionEnded | None = None
+    """The end of a session that waits for its reason."""
+    ids_from: int = 0
+    """An offset to the charger's session ids, which may start again from 1 ..."""
+    counts_anew_ms: int = 0
+    """... for sessions that began since this time, by the charger's clock."""
+    reported: list[int] = field(default_factory=list)
+    """Ids of the last reported sessions, in rising order."""
+    gaps: list[Gap] = field(default_factory=list)
+    register_wh: int = 0
+    """The newest plausible register."""
+    register_ms: int = 0
+    """Its time, by the charger's clock."""
+    shown_uwh: int = 0
+    """The newest plausible energy of the running session."""
+    authorized: Authorized | None = None
+    ending: int | None = None
+    """The session that a command of ours ends."""
+    product: int | None = None
+    """The cloud's product code of the charger."""
+    limit_a: int | None = None
+    """The volatile limit that was set last, in whole amperes; None: none."""
+    limit_until_ms: int | None = None
+
+
+class SessionStart(Struct, frozen=True, rename="pascal"):
+    """Observation 223."""
+
+    id: int
+    meter_value: Decimal
+    """kWh."""
+    start: str
+    auth: str | None = None
+    auth_reason: int | str | None = None
+
+
+class SessionRecord(Struct, frozen=True, rename="pascal"):
+    """Observation 129."""
+
+    id: int
+    start: str
+    stop: str
+    meter_value_start: Decimal
+    meter_value_stop: Decimal
+    energy_kwh: Decimal | None = None
+    auth: str | None = None
+    auth_reason: int | str | None = None

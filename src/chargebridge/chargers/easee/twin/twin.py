@@ -1,0 +1,387 @@
+"""The digital twin of one charger: observations in, events out.
+
+Pure: no clock, no sockets. Its state is a `TwinRecord`, which can be saved at any moment. Repeated, late and
+reordered observations are reported once: an observation counts if it is newer than the last one of its id,
+a session is recognized by its id (`charging_sessions`). The replay of a subscription presents no token, makes
+no measurement, and reports no session of before the first contact.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from chargebridge.chargers.easee.twin import charging_sessions
+from chargebridge.chargers.easee.twin.measurements import MEASURED, ONE_PHASE, is_true, number_of, reading
+from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, state_of
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.records import Authorized, Seen, TwinRecord
+from chargebridge.chargers.easee.twin.ticks import uwh_of_kwh, wh_of_uwh
+from chargebridge.chargers.easee.twin.vocabulary import REASON_NAMES, OpMode, model_name
+from chargebridge.chargers.easee.twin.wire import Update
+from chargebridge.chargers.model import (
+    Capability,
+    ChargerEvent,
+    ChargerInfo,
+    ChargerState,
+    Measured,
+    Quantity,
+    Reachable,
+    Reading,
+    Restarted,
+    SessionEnd,
+    StateChanged,
+    TokenPresented,
+)
+
+CAPABILITIES: Final = frozenset(
+    {
+        Capability.REBOOT,
+        Capability.AVAILABILITY,
+        Capability.TEMPERATURE,
+        Capability.LIMIT,
+        Capability.PLAN,
+        Capability.OVERRIDE,
+        Capability.SETTINGS,
+    }
+)
+"""The capabilities with a documented command: not unlocking, a local list or clearing a cache."""
+DEFAULT_CURRENT_A: Final = 32
+_HIGHEST_VOLTAGE_V: Final = 260
+_SLACK_WH: Final = 100
+_SAME_UWH: Final = 50_000_000
+"""The largest difference between a stale repeat of a session's energy and the energy in its end record."""
+_SOON_MS: Final = 5_000
+_FUTURE_MS: Final = 2 * 86_400_000
+"""The most by which a charger's clock may be ahead; a later time does not block observations until then."""
+
+_O = Observation
+_STATE: Final = frozenset(
+    {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT, _O.IS_ENABLED, _O.AUTHORIZATION_REQUIRED}
+)
+INFO: Final = frozenset(
+    {_O.DETECTED_POWER_GRID_TYPE, _O.CIRCUIT_MAX_CURRENT_P1, _O.MAX_CHARGER_CURRENT, _O.SOFTWARE_RELEASE}
+)
+_SETTINGS: Final = frozenset({_O.LOCAL_AUTHORIZE_OFFLINE_ENABLED, _O.ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID})
+USED: Final = frozenset(
+    {
+        *MEASURED,
+        *_SETTINGS,
+        *_STATE,
+        *INFO,
+        _O.CONNECTED_TO_CLOUD,
+        _O.USER_ID_TOKEN,
+        _O.SESSION_ENERGY,
+        _O.LIFETIME_ENERGY,
+        _O.DYNAMIC_CHARGER_CURRENT,
+        _O.CHARGING_SESSION,
+        _O.CHARGING_SESSION_START,
+    }
+)
+_SAVED: Final = USED - MEASURED
+"""The observations that are saved. Measurements are not, so most messages need no write."""
+DOCUMENTED: Final = frozenset(int(observation) for observation in Observation)
+
+
+class Twin:
+    """The state of one charger, as its observations show it.
+
+    Args:
+        serial: the serial of the charger.
+        record: the saved state; it is changed in place.
+    """
+
+    __slots__ = ("_measured_ms", "_reported_state", "record", "serial", "unsaved")
+
+    def __init__(self, serial: str, record: TwinRecord) -> None:
+        self.serial = serial
+        self.record = record
+        self.unsaved = True
+        """Whether the record may differ from the saved one; code that changes the record sets this."""
+        self._measured_ms: dict[int, int] = {}
+        self._reported_state: StateChanged | None = None
+
+    # --- properties -----------------------------------------------------------------------------------
+
+    @property
+    def state_known(self) -> bool:
+        """Whether the charger has ever reported its state."""
+        return _O.CHARGER_OP_MODE in self.record.seen
+
+    @property
+    def connected(self) -> bool:
+        """Whether the cloud reports that it can reach the charger."""
+        return self._flag(_O.CONNECTED_TO_CLOUD, True) and self._number(_O.CHARGER_OP_MODE) not in OFFLINE
+
+    @property
+    def connected_ms(self) -> int:
+        """The time of that report, by the cloud's clock; 0 if there was none."""
+        seen = self.record.seen.get(_O.CONNECTED_TO_CLOUD)
+        return 0 if seen is None else seen.at_ms
+
+    @property
+    def authorization_required(self) -> bool:
+        """Whether a car needs a token to charge."""
+        return self._flag(_O.AUTHORIZATION_REQUIRED, True)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the charger may be used at all."""
+        return self._flag(_O.IS_ENABLED, True)
+
+    def setting(self, observation: Observation) -> bool | None:
+        """Return a setting as the charger reports it; None: it has not."""
+        seen = self.record.seen.get(observation)
+        return None if seen is None else is_true(seen.value)
+
+    @property
+    def info(self) -> ChargerInfo:
+        """The description of the charger and its capabilities."""
+        grid = self._number(_O.DETECTED_POWER_GRID_TYPE)
+        limits = [self._decimal(one) for one in (_O.MAX_CHARGER_CURRENT, _O.CIRCUIT_MAX_CURRENT_P1)]
+        current_a = min((int(limit) for limit in limits if limit), default=DEFAULT_CURRENT_A)
+        firmware = self.record.seen.get(_O.SOFTWARE_RELEASE)
+        return ChargerInfo(
+            serial=self.serial,
+            vendor="Easee",
+            model=model_name(self.record.product),
+            firmware="" if firmware is None else firmware.value,
+            phases=1 if grid in ONE_PHASE else 3,
+            max_current_a=current_a,
+            capabilities=CAPABILITIES,
+        )
+
+    @property
+    def state(self) -> StateChanged | None:
+        """The last reported or saved state; None if there is none."""
+        return self._reported_state or self._state(0)
+
+    @property
+    def dynamic_current_a(self) -> Decimal | None:
+        """The volatile limit that the charger reports."""
+        return self._decimal(_O.DYNAMIC_CHARGER_CURRENT)
+
+    def mark_authorized(self, tag: str, now_ms: int) -> None:
+        """Take note that this token is authorized: it belongs to the next session without a token."""
+        self.record.authorized = Authorized(tag, now_ms)
+        self.unsaved = True
+
+    def clear_authorization(self) -> None:
+        """Take note that no token is authorized any more."""
+        self.record.authorized = None
+        self.unsaved = True
+
+    def end_first_contact(self) -> None:
+        """End the first contact: sessions are reported from now on."""
+        if self.record.first_contact:
+            self.record.first_contact, self.unsaved = False, True
+
+    # --- observations -----------------------------------------------------------------------------------
+
+    def observe(self, update: Update, now_ms: int, *, live: bool = True) -> list[ChargerEvent]:
+        """Apply an observation to the state.
+
+        Args:
+            update: an observation of this charger.
+            now_ms: UTC, by our clock.
+            live: False if a subscription has replayed it.
+
+        Returns:
+            The events that follow from it, in order.
+
+        Raises:
+            ValueError: its value cannot be read; nothing was changed.
+        """
+        record, required = self.record, self.authorization_required
+        ours = live or not record.first_contact
+        if update.id in _SAVED or record.first_contact:
+            self.unsaved = True
+        if live:
+            record.first_contact = False
+        if update.id == _O.CHARGING_SESSION_START:
+            events = charging_sessions.started(
+                record, update.value, now_ms, authorization_required=required, ours=ours
+            )
+            return events + self._state_change(update.at_ms)
+        if update.id == _O.CHARGING_SESSION:
+            events = charging_sessions.ended(
+                record, update.value, now_ms, authorization_required=required, ours=ours
+            )
+            return events + self._settle_if_unplugged() + self._state_change(update.at_ms)
+        if update.id not in USED or not self._is_newer(update, now_ms):
+            return []
+        return self._apply(update, live=live)
+
+    def settle(self) -> list[ChargerEvent]:
+        """Report a pending end without waiting for its reason any longer."""
+        self.unsaved = True
+        events = charging_sessions.settle(self.record)
+        return events + self._state_change(events[0].at_ms) if events else []
+
+    def _settle_if_unplugged(self) -> list[ChargerEvent]:
+        """Report a pending end if the car was unplugged before the end record arrived."""
+        held, seen = self.record.pending_end, self.record.seen.get(_O.CHARGER_OP_MODE)
+        if held is None or seen is None or int(seen.value) != OpMode.DISCONNECTED:
+            return []
+        if seen.at_ms < held.at_ms - _SOON_MS:
+            return []
+        return charging_sessions.settle(self.record, SessionEnd.EV_DISCONNECTED)
+
+    def _is_newer(self, update: Update, now_ms: int) -> bool:
+        if update.id in MEASURED:
+            return not update.at_ms <= self._measured_ms.get(update.id, 0) <= now_ms + _FUTURE_MS
+        seen = self.record.seen.get(update.id)
+        if seen is None or seen.at_ms > now_ms + _FUTURE_MS:
+            return True
+        # Several observations of one millisecond arrive in their order.
+        return update.at_ms > seen.at_ms or (update.at_ms == seen.at_ms and update.value != seen.value)
+
+    def _apply(self, update: Update, *, live: bool) -> list[ChargerEvent]:
+        record, observation = self.record, update.id
+        if observation in MEASURED:
+            measured = reading(observation, update.value, self._number(_O.DETECTED_POWER_GRID_TYPE))
+            self._measured_ms[observation] = update.at_ms
+            return self._measured(update.at_ms, measured) if live and measured is not None else []
+        if observation in {_O.SESSION_ENERGY, _O.LIFETIME_ENERGY}:
+            return self._apply_energy(update, live=live)
+        _check(observation, update.value)
+        before = record.seen.get(observation)
+        record.seen[observation] = Seen(update.at_ms, update.value)
+        if observation in _STATE:
+            return self._apply_state(update)
+        if observation == _O.CONNECTED_TO_CLOUD:
+            return [Reachable(at_ms=update.at_ms, reachable=self.connected)]
+        if observation == _O.USER_ID_TOKEN:
+            return [TokenPresented(at_ms=update.at_ms, id_tag=update.value)] if live and update.value else []
+        if observation == _O.SOFTWARE_RELEASE and before is not None:
+            return [Restarted(at_ms=update.at_ms, firmware=update.value)]  # a charger reports it at each boot
+        return []
+
+    # --- state ------------------------------------------------------------------------------------------
+
+    def _apply_state(self, update: Update) -> list[ChargerEvent]:
+        events: list[ChargerEvent] = []
+        if update.id == _O.CHARGER_OP_MODE:
+            mode = int(update.value)
+            unplugged = mode == OpMode.DISCONNECTED
+            reason = SessionEnd.EV_DISCONNECTED if unplugged else _end_reason(mode)
+            events += charging_sessions.settle(self.record, reason)
+            if mode == OpMode.CHARGING or mode in OFFERS:
+                events += charging_sessions.report_start(self.record)
+            if mode in OFFLINE:
+                return [*events, Reachable(at_ms=update.at_ms, reachable=False)]
+        return events + self._state_change(update.at_ms)
+
+    def _state_change(self, at_ms: int) -> list[ChargerEvent]:
+        reported = self._reported_state
+        state = self._state(at_ms)
+        if state is None:
+            return []
+        if reported is not None:
+            if (state.state, state.reason, state.fault) == (reported.state, reported.reason, reported.fault):
+                return []
+            if state.at_ms < reported.at_ms:
+                state = msgspec.structs.replace(state, at_ms=reported.at_ms)
+        self._reported_state = state
+        return [state]
+
+    def _state(self, at_ms: int) -> StateChanged | None:
+        seen = self.record.seen.get(_O.CHARGER_OP_MODE)
+        if seen is None:
+            return None
+        mode = int(seen.value)
+        at_ms = max(at_ms, *(one.at_ms for id in _STATE if (one := self.record.seen.get(id)) is not None))
+        reason_code = self._number(_O.REASON_FOR_NO_CURRENT)
+        if mode in FAULTS:
+            return StateChanged(at_ms=at_ms, state=ChargerState.FAULTED, fault=FAULTS[mode])
+        running = self.record.running
+        state = state_of(
+            mode,
+            reason_code,
+            enabled=self.enabled,
+            in_session=running is not None,
+            authorized=not self.authorization_required or (running is not None and running.reported),
+        )
+        if state is None:
+            return None
+        reason = ""
+        if state is ChargerState.AWAITING_START and reason_code:
+            reason = REASON_NAMES.get(reason_code, f"ReasonForNoCurrent {reason_code}")
+        return StateChanged(at_ms=at_ms, state=state, reason=reason)
+
+    # --- measurements -----------------------------------------------------------------------------------
+
+    def _apply_energy(self, update: Update, *, live: bool) -> list[ChargerEvent]:
+        """Derive the register from the session's energy between its hourly values; it never decreases."""
+        record, running = self.record, self.record.running
+        uwh = uwh_of_kwh(number_of(update.value))
+        record.seen[update.id] = Seen(update.at_ms, update.value)
+        if update.id == _O.SESSION_ENERGY:
+            if running is None or update.at_ms < running.started_ms or self._is_of_previous_session(uwh):
+                return []
+            if not self._can_flow(wh_of_uwh(uwh), update.at_ms - running.started_ms):
+                return []
+            record.shown_uwh = uwh
+            uwh += running.start_uwh
+        register_wh = wh_of_uwh(uwh)
+        if record.register_ms and not self._can_flow(
+            register_wh - record.register_wh, update.at_ms - record.register_ms
+        ):
+            return []  # a meter does not jump
+        # An equal value may be a stale repeat, and changes nothing in any case.
+        if not live or register_wh <= record.register_wh or record.pending_end is not None:
+            return []
+        if running is None and record.ended is not None and update.at_ms < record.ended.at_ms:
+            return []
+        record.register_wh, record.register_ms = register_wh, max(update.at_ms, record.register_ms)
+        return self._measured(update.at_ms, Reading(Quantity.ENERGY_WH, register_wh))
+
+    def _is_of_previous_session(self, uwh: int) -> bool:
+        """Whether a session's energy is a stale repeat of the previous session's."""
+        last = self.record.ended
+        if last is None or uwh == 0:
+            return False
+        return any(one > 0 and abs(uwh - one) <= _SAME_UWH for one in (last.energy_uwh, last.shown_uwh))
+
+    def _can_flow(self, wh: int, elapsed_ms: int) -> bool:
+        """Whether so much energy can flow in this time."""
+        power_w = self.info.max_current_a * self.info.phases * _HIGHEST_VOLTAGE_V
+        return wh <= power_w * max(elapsed_ms, 0) / 3_600_000 + _SLACK_WH
+
+    def _measured(self, at_ms: int, reading: Reading) -> list[ChargerEvent]:
+        running = self.record.running
+        within = running is not None and running.reported and at_ms >= running.started_ms
+        session = running.id if running is not None and within else None
+        return [Measured(at_ms=at_ms, readings=(reading,), session=session)]
+
+    # --- values -----------------------------------------------------------------------------------------
+
+    def _flag(self, observation: Observation, default: bool) -> bool:
+        seen = self.record.seen.get(observation)
+        return default if seen is None else is_true(seen.value)
+
+    def _number(self, observation: Observation) -> int | None:
+        seen = self.record.seen.get(observation)
+        return None if seen is None else int(number_of(seen.value))
+
+    def _decimal(self, observation: Observation) -> Decimal | None:
+        seen = self.record.seen.get(observation)
+        return None if seen is None else number_of(seen.value)
+
+
+_BOOLEANS: Final = frozenset({_O.CONNECTED_TO_CLOUD, _O.IS_ENABLED, _O.AUTHORIZATION_REQUIRED, *_SETTINGS})
+_TEXTS: Final = frozenset({_O.USER_ID_TOKEN, _O.SOFTWARE_RELEASE})
+
+
+def _check(observation: int, value: str) -> None:
+    """Raise ValueError if a value cannot be read."""
+    if observation in _BOOLEANS:
+        is_true(value)
+    elif observation not in _TEXTS:
+        number_of(value)
+        if observation in {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT}:
+            int(value)
+
+
+def _end_reason(mode: int) -> SessionEnd:
+    return SessionEnd.FAULT if mode in FAULTS else SessionEnd.OTHER

@@ -1,0 +1,138 @@
+"""The data of a simulated charger: its settings and its state."""
+
+from typing import Final
+
+from msgspec import Struct, field
+
+from chargebridge.chargers.model import (
+    Capability,
+    ChargerInfo,
+    Configure,
+    Fault,
+    Measured,
+    Outcome,
+    Restarted,
+    SessionEnd,
+    SessionEnded,
+    SessionStarted,
+    StateChanged,
+)
+from chargebridge.chargers.simulator.hardware.car import Car
+from chargebridge.chargers.simulator.hardware.limits import Limits
+from chargebridge.chargers.simulator.hardware.outlet import Outlet
+from chargebridge.chargers.simulator.hardware.tokens import same_token
+
+FIRMWARE: Final = "1.0.0"
+WARNINGS: Final = frozenset({Fault.WEAK_SIGNAL, Fault.READER})
+"""Faults with which a charger goes on charging; all others end the session."""
+
+BufferedEvent = SessionStarted | SessionEnded | Measured | Restarted
+"""An event that a charger buffers while its cloud is unreachable."""
+
+
+class ChargerSettings(Struct, frozen=True, kw_only=True):
+    """The settings with which a charger is built."""
+
+    serial: str
+    phases: int = 3
+    rated_current_a: int = 32
+    measure_every_s: int = 60
+    """Seconds between measurements while a session runs."""
+    cable_lock: bool = True
+
+    @property
+    def info(self) -> ChargerInfo:
+        """The description of such a charger."""
+        lacking = set() if self.cable_lock else {Capability.UNLOCK}
+        return ChargerInfo(
+            serial=self.serial,
+            vendor="chargebridge",
+            model=f"Simulated AC {self.phases}x{self.rated_current_a} A",
+            firmware=FIRMWARE,
+            phases=self.phases,
+            max_current_a=self.rated_current_a,
+            capabilities=frozenset(Capability) - lacking,
+        )
+
+
+class Session(Struct, frozen=True):
+    """The running session."""
+
+    number: int
+    id_tag: str | None
+    """None: it started without authorization."""
+    started_at_ms: int
+    start_register_wh: int
+
+    def belongs_to(self, id_tag: str) -> bool:
+        """Whether it started with this token."""
+        return self.id_tag is not None and same_token(self.id_tag, id_tag)
+
+    def ended(self, at_ms: int, register_wh: int, reason: SessionEnd) -> SessionEnded:
+        """Return its record when it has ended."""
+        return SessionEnded(
+            at_ms=at_ms,
+            session=self.number,
+            id_tag=self.id_tag,
+            started_at_ms=self.started_at_ms,
+            start_register_wh=self.start_register_wh,
+            register_wh=register_wh,
+            reason=reason,
+        )
+
+
+class Authorization(Struct, frozen=True):
+    """A token that may charge as soon as a car is plugged in."""
+
+    id_tag: str
+    until_ms: int
+
+
+class ChargerRecord(Struct, kw_only=True, omit_defaults=True):
+    """The state of a charger; saved, it continues from there."""
+
+    outlet: Outlet
+    measure_ms: int
+    """When it measures next."""
+    car: Car | None = None
+    session: Session | None = None
+    last_session: int = 0
+    authorization: Authorization | None = None
+    locked: bool = False
+    """Whether the cable is held at the charger's side."""
+    limits: Limits = field(default_factory=Limits)
+    rules: Configure = Configure(number=0, expires_ms=0)
+    """Its rules for charging without its cloud, as they were configured last."""
+    cache: list[str] = field(default_factory=list)
+    """Tokens that its cloud has accepted, the newest last."""
+    dismissed: bool = False
+    """A session of the plugged-in car was ended on purpose: free charging starts no other one."""
+    available: bool = True
+    fault: Fault | None = None
+    cloud_lost: bool = False
+    down_until_ms: int | None = None
+    """Set while it is without power or booting."""
+    reported_state: StateChanged | None = None
+    """The state that was last reported to its cloud."""
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    """The outcomes of the last commands, by number: none is carried out twice."""
+    buffered: list[BufferedEvent] = field(default_factory=list)
+    """Events that happened while the cloud was unreachable."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether its cloud can reach it."""
+        return not self.cloud_lost and self.down_until_ms is None
+
+    @property
+    def faulted(self) -> bool:
+        """Whether a fault prevents charging."""
+        return self.fault is not None and self.fault not in WARNINGS
+
+    @property
+    def charges_freely(self) -> bool:
+        """Whether the plugged-in car gets a session without authorization."""
+        if self.rules.authorization_required or self.car is None or self.session is not None:
+            return False
+        usable = self.available and not self.faulted and self.down_until_ms is None
+        return usable and not self.dismissed

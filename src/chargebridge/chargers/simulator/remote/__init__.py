@@ -1,0 +1,1 @@
+"""A simulated cloud in another process: its server, its client, and the lines between them."""

@@ -1,0 +1,133 @@
+"""Which twins are saved, and which messages are acknowledged then."""
+
+import asyncio
+import itertools
+import json
+import sqlite3
+
+import msgspec
+import pytest
+
+from chargebridge.chargers.easee.charger import Charger
+from chargebridge.chargers.easee.checkpoints import Checkpointer
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.records import TwinRecord
+from chargebridge.chargers.easee.twin.twin import MEASURED, USED, Twin
+from chargebridge.chargers.easee.twin.wire import Update
+
+pytestmark = pytest.mark.unit
+
+AT_MS = 1_700_000_000_000
+START = {"Id": 1, "MeterValue": 10.0, "Start": "2023-11-14T22:13:20Z", "Auth": "04AA", "AuthReason": 1}
+END = {
+    "Id": 1,
+    "Start": "2023-11-14T22:13:20Z",
+    "Stop": "2023-11-14T23:13:20Z",
+    "MeterValueStart": 10.0,
+    "MeterValueStop": 17.0,
+    "EnergyKwh": 7.0,
+}
+VALUES = {
+    Observation.CHARGING_SESSION_START: json.dumps(START),
+    Observation.CHARGING_SESSION: json.dumps(END),
+    Observation.USER_ID_TOKEN: "04AA",
+}
+
+
+class Memory:
+    """Remembers what it was given; fails when told to."""
+
+    def __init__(self) -> None:
+        self.written: list[list[str]] = []
+        self.fails = False
+        self.failures = 0
+
+    def write(self, records) -> None:
+        if self.fails:
+            self.failures += 1
+            raise sqlite3.OperationalError("disk full")
+        self.written.append([serial for serial, _ in records])
+
+
+class Place:
+    """A charger and its checkpointer."""
+
+    def __init__(self) -> None:
+        self.memory = Memory()
+        self.acknowledged: list[int] = []
+        self.checkpointer = Checkpointer(self.memory, self.acknowledged.extend, save_after_s=0.0)
+        self.charger = Charger(Twin("EH000001", TwinRecord()))
+        self._numbers = itertools.count(1)
+
+    def tell(self, observation: Observation, value: str = "1") -> int:
+        number = next(self._numbers)
+        self.charger.twin.observe(
+            Update("EH000001", observation, AT_MS + number, value, number), AT_MS + number
+        )
+        self.charger.processed.append(number)
+        self.checkpointer.add(self.charger)
+        return number
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in a thread
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def place() -> Place:
+    return Place()
+
+
+def test_what_is_measured_is_acknowledged_and_not_written(place):
+    async def life():
+        for number, (observation, value) in enumerate(
+            (
+                (Observation.CHARGER_OP_MODE, "3"),
+                (Observation.TOTAL_POWER, "7.4"),
+                (Observation.SESSION_ENERGY, "1.5"),
+            ),
+            1,
+        ):
+            place.tell(observation, value)
+            await until(lambda number=number: number in place.acknowledged)
+        assert len(place.memory.written) == 2
+        await place.checkpointer.stop()
+
+    asyncio.run(life())
+
+
+def test_what_could_not_be_written_is_not_acknowledged_until_it_is(place):
+    async def life():
+        place.memory.fails = True
+        place.tell(Observation.CHARGER_OP_MODE, "3")
+        await until(lambda: place.memory.failures)
+        place.tell(Observation.TOTAL_POWER, "7.4")
+        failures = place.memory.failures
+        await until(lambda: place.memory.failures > failures + 1)
+        assert place.acknowledged == []
+        place.memory.fails = False
+        await until(lambda: set(place.acknowledged) == {1, 2})
+        assert place.memory.written == [["EH000001"]]
+        await place.checkpointer.stop()
+
+    asyncio.run(life())
+
+
+@pytest.mark.parametrize("first_contact", [False, True])
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("running", [False, True])
+@pytest.mark.parametrize("observation", sorted(USED))
+def test_no_observation_changes_a_record_unseen(observation, running, live, first_contact):
+    twin = Twin("EH000001", TwinRecord())
+    if running:
+        begun = Update("EH000001", Observation.CHARGING_SESSION_START, AT_MS, json.dumps(START))
+        twin.observe(begun, AT_MS)
+    twin.record.first_contact, twin.unsaved = first_contact, False
+    before = msgspec.json.encode(twin.record)
+    for later, value in enumerate((VALUES.get(observation, "0"), VALUES.get(observation, "1"))):
+        twin.observe(Update("EH000001", observation, AT_MS + 1 + later, value), AT_MS + 10, live=live)
+    assert twin.unsaved or msgspec.json.encode(twin.record) == before
+    if observation in MEASURED and not first_contact:
+        assert not twin.unsaved
