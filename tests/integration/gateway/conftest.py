@@ -20,11 +20,13 @@ from ocpp.v16.enums import RegistrationStatus
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
+from chargebridge.chargepoint.state import State, dump
+from chargebridge.chargers.model import ChargerState
 from chargebridge.clock import ScaledClock
 from chargebridge.emulators.central_system import CentralSystem, Kind
 from chargebridge.gateway.gateway import Gateway
 from chargebridge.gateway.provisioning import read
-from chargebridge.store.journal import STORE_FILE
+from chargebridge.store.journal import STORE_FILE, SqliteStore
 
 SPEED = 60.0
 """Simulated seconds in a real one."""
@@ -429,16 +431,15 @@ def pypi_central_system():
 
 
 @pytest.fixture
-def former_store(site):
-    """Give the site a store as a former version of its schema left it."""
-
-    def write(version):
-        (site.folder / "state").mkdir(mode=0o700)
-        rows = Path(__file__).parents[1] / "store" / "versions" / f"version_{version}.sql"
-        with contextlib.closing(sqlite3.connect(site.folder / "state" / STORE_FILE)) as connection:
-            connection.executescript(rows.read_text(encoding="utf-8"))
-
-    return write
+def store_with_dead_letters(site):
+    """Give the site a store in which messages wait and dead letters lie."""
+    directory = site.folder / "state"
+    directory.mkdir(mode=0o700)
+    SqliteStore(directory).close()
+    state = State(charger=ChargerState.DISCONNECTED, charger_name="sim/CP1", register_wh=4100)
+    with contextlib.closing(sqlite3.connect(directory / STORE_FILE, isolation_level=None)) as connection:
+        connection.executescript((Path(__file__).parent / "dead_letters.sql").read_text(encoding="utf-8"))
+        connection.execute("INSERT INTO states VALUES (1, ?)", (dump(state).decode(),))
 
 
 _NOW = "2026-01-02T10:00:00Z"
