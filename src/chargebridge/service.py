@@ -36,21 +36,20 @@ _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _log = structlog.get_logger()
 
 
-def _end_by_force() -> None:
-    _log.critical("did not stop in time, and is ended by force; nothing is lost", waited_s=END_BY_FORCE_S)
-    os._exit(1)
-
-
 class Service:
     """Runs one configuration file until it is told to stop.
 
     Args:
         path: the configuration file, read again at each reload.
         configuration: what it says now.
+        end_by_force_s: real seconds from being told to stop to the end at most.
     """
 
-    def __init__(self, path: Path, configuration: Configuration) -> None:
+    def __init__(
+        self, path: Path, configuration: Configuration, *, end_by_force_s: float = END_BY_FORCE_S
+    ) -> None:
         self._path = path
+        self._end_by_force_s = end_by_force_s
         self._gateway = Gateway(configuration)
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
@@ -87,12 +86,18 @@ class Service:
         if self._stop.is_set():
             return
         self._stop.set()
-        last_resort = threading.Timer(END_BY_FORCE_S, _end_by_force)
+        last_resort = threading.Timer(self._end_by_force_s, self._end_by_force)
         last_resort.daemon = True
         # Signals are for the loop alone: a thread takes over who may have them from where it is started.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         last_resort.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _end_by_force(self) -> None:
+        _log.critical(
+            "did not stop in time, and is ended by force; nothing is lost", waited_s=self._end_by_force_s
+        )
+        os._exit(1)
 
     def _stdin_readable(self) -> None:
         if not os.read(sys.stdin.fileno(), 4096):
@@ -138,13 +143,20 @@ class Service:
                 _log.warning("these keys take a restart", keys=", ".join(changes.restart))
 
 
-def run(path: Path, configuration: Configuration, *, until_stdin_closes: bool = False) -> None:
+def run(
+    path: Path,
+    configuration: Configuration,
+    *,
+    until_stdin_closes: bool = False,
+    end_by_force_s: float = END_BY_FORCE_S,
+) -> None:
     """Run a gateway in this process until it is told to stop.
 
     Args:
         path: the configuration file, for reloads.
         configuration: what it says.
         until_stdin_closes: see `Service.run`.
+        end_by_force_s: see `Service`.
 
     Raises:
         ProvisioningError, TooManyChargePointsError, StoreError, OSError: it cannot start; says why.
@@ -155,7 +167,8 @@ def run(path: Path, configuration: Configuration, *, until_stdin_closes: bool = 
 
     async def main() -> None:
         try:
-            await Service(path, configuration).run(until_stdin_closes=until_stdin_closes)
+            service = Service(path, configuration, end_by_force_s=end_by_force_s)
+            await service.run(until_stdin_closes=until_stdin_closes)
         finally:
             # All is done: a signal that comes yet must not make an exit code of its own.
             signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)

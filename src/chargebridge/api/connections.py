@@ -12,12 +12,14 @@ MOST_OPEN: Final = 2 * MOST_SERVED
 """Above that a connection is dropped unheard."""
 
 REQUEST_S: Final = 10.0
-"""Real seconds within which a client has to send the head of a request."""
+"""Real seconds within which a client has to send the head of a request, by default."""
 
 
 class BoundedConnection(H11Protocol):
     """One HTTP connection, with an end to patience: nobody has shown a token yet."""
 
+    request_s = REQUEST_S
+    """Real seconds within which the client has to send the head of a request."""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -42,7 +44,7 @@ class BoundedConnection(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._forget_deadline()  # a request is being served
         elif self._deadline is None:
-            self._deadline = self.loop.call_later(REQUEST_S, self._too_slow)
+            self._deadline = self.loop.call_later(self.request_s, self._too_slow)
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
@@ -53,3 +55,13 @@ class BoundedConnection(H11Protocol):
         self._deadline = None
         if self.cycle is None or self.cycle.response_complete:
             self.transport.abort()
+
+
+def bounded_connection(request_s: float) -> type[BoundedConnection]:
+    """Return the class of connections that wait this many real seconds for the head of a request."""
+
+    class Bounded(BoundedConnection):
+        pass
+
+    Bounded.request_s = request_s
+    return Bounded

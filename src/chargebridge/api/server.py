@@ -10,7 +10,7 @@ import uvicorn
 
 from chargebridge.api.access import TOKEN_FILE, own_token
 from chargebridge.api.app import create_app
-from chargebridge.api.connections import MOST_SERVED, BoundedConnection
+from chargebridge.api.connections import MOST_SERVED, REQUEST_S, bounded_connection
 from chargebridge.api.watching import Watchers
 from chargebridge.config.sections import ApiSettings
 from chargebridge.gateway.gateway import Gateway
@@ -32,12 +32,16 @@ class ApiServer:
         gateway: is to be started before the server, and stopped after it.
         settings: where to listen, and the token.
         state_dir: where a token is kept that the settings do not name.
+        request_s: real seconds within which a client has to send the head of a request.
     """
 
-    def __init__(self, gateway: Gateway, settings: ApiSettings, state_dir: Path) -> None:
+    def __init__(
+        self, gateway: Gateway, settings: ApiSettings, state_dir: Path, *, request_s: float = REQUEST_S
+    ) -> None:
         self._gateway = gateway
         self._settings = settings
         self._state_dir = state_dir
+        self._request_s = request_s
         self._server: uvicorn.Server | None = None
         self._watchers: Watchers | None = None
         self.port = settings.port
@@ -66,7 +70,7 @@ class ApiServer:
             app,
             access_log=False,
             date_header=False,
-            http=BoundedConnection,
+            http=bounded_connection(self._request_s),
             lifespan="off",
             limit_concurrency=MOST_SERVED,
             log_config=None,

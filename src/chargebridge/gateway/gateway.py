@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import structlog
 
+from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.memory_wear import BUDGET, remaining
 from chargebridge.chargepoint.turn import NoticeKind, Operation, OperatorAsked
 from chargebridge.chargers.model import Counts
@@ -18,8 +19,6 @@ from chargebridge.gateway.binding import Binding
 from chargebridge.gateway.limits import allow_links
 from chargebridge.gateway.overview import ChargePointView, charge_point_view, waiting_messages
 from chargebridge.gateway.provisioning import (
-    CANCEL_S,
-    DRIVER_STOP_S,
     make_clock,
     make_random,
     start_driver,
@@ -27,22 +26,15 @@ from chargebridge.gateway.provisioning import (
 )
 from chargebridge.gateway.reload import reload
 from chargebridge.gateway.roster import Roster
-from chargebridge.gateway.runtime import Runtime
+from chargebridge.gateway.runtime import NewChargePoint, Runtime
+from chargebridge.gateway.time_limits import DEFAULT_TIME_LIMITS, TimeLimits
 from chargebridge.gateway.traces import ShownFrame, Traces
 from chargebridge.gateway.wheel import Cancellable
-from chargebridge.link import ABORT_TIMEOUT_S, Fleet, LinkState
+from chargebridge.link import Fleet, LinkState
 from chargebridge.store.errors import StoreError, StoreUnavailableError
-from chargebridge.store.journal import STOP_S, SqliteStore
+from chargebridge.store.journal import SqliteStore
 from chargebridge.store.rows import DeadLetter
 from chargebridge.store.state_dir import StateDirectory
-
-HOUSEKEEPING_S: Final = 5.0
-PRUNE_EVERY_S: Final = 3600.0
-OPERATOR_WAITS_S: Final = 20.0
-LINKS_STOP_S: Final = 10.0
-"""Real seconds that central systems have to answer the close frames at the end."""
-LONGEST_STOP_S: Final = DRIVER_STOP_S + CANCEL_S + LINKS_STOP_S + ABORT_TIMEOUT_S + STOP_S
-"""Real seconds that `Gateway.stop` takes at most: drivers, then links, then the journal."""
 
 _log = structlog.get_logger()
 
@@ -119,6 +111,8 @@ class Gateway:
 
     Args:
         configuration: complete and consistent, as `chargebridge.config.load` returns it.
+        limits: how long others are waited for.
+        new_charge_point: makes a charge point of its settings and of what is stored of it.
 
     Raises:
         ProvisioningError: something named in it cannot be made.
@@ -126,7 +120,14 @@ class Gateway:
         TooManyChargePointsError: the fleet does not fit into this process.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        limits: TimeLimits = DEFAULT_TIME_LIMITS,
+        new_charge_point: NewChargePoint = ChargePoint,
+    ) -> None:
+        self._limits = limits
         self.clock = make_clock(configuration.clock)
         self.traces = Traces(configuration.state.trace_frames)
         self._housekeeping: asyncio.Task[None] | None = None
@@ -139,10 +140,10 @@ class Gateway:
         )
         with ExitStack() as undo:
             self._directory = undo.enter_context(StateDirectory(configuration.state.directory))
-            self.store = SqliteStore(configuration.state.directory)
+            self.store = SqliteStore(configuration.state.directory, stop_s=limits.store_stop_s)
             undo.callback(self.store.close)
-            self.runtime = Runtime(self.clock, self.store, _call_later, self.traces)
-            self.roster = Roster(configuration, self.clock, self.store, self.runtime, self._fleet)
+            self.runtime = Runtime(self.clock, self.store, _call_later, self.traces, new_charge_point)
+            self.roster = Roster(configuration, self.clock, self.store, self.runtime, self._fleet, limits)
             undo.pop_all()
 
     @property
@@ -182,14 +183,11 @@ class Gateway:
             "started", charge_points=len(self.roster.bindings), central_systems=len(self.roster.endpoints)
         )
 
-    async def stop(self, links_s: float = LINKS_STOP_S) -> None:
+    async def stop(self) -> None:
         """Stop taking in, close the links, commit what was taken in.
 
-        Takes `LONGEST_STOP_S` at most, whatever a driver, a central system or the disk does. What was not
+        Takes `TimeLimits.stop_s` at most, whatever a driver, a central system or the disk does. What was not
         taken in, or not committed, was not acknowledged: the next start goes on from there.
-
-        Args:
-            links_s: real seconds that central systems have to answer the close frames.
 
         Raises:
             StoreUnavailableError: the disk did not answer in time; the last turns may be lost.
@@ -200,11 +198,11 @@ class Gateway:
             await asyncio.wait([self._housekeeping])
         try:
             await asyncio.gather(
-                *(stop_driver(name, sink.driver) for name, sink in self.roster.sinks.items())
+                *(stop_driver(name, sink.driver, self._limits) for name, sink in self.roster.sinks.items())
             )
             for sink in self.roster.sinks.values():
                 sink.close()
-            await self._fleet.stop(links_s)
+            await self._fleet.stop(self._limits.links_stop_s)
         finally:
             self.runtime.stop()
             # If it raises the directory stays locked: the journal's thread may yet write there.
@@ -228,10 +226,10 @@ class Gateway:
         loop = asyncio.get_running_loop()
         prune_at = loop.time()
         while True:
-            await asyncio.sleep(HOUSEKEEPING_S)
+            await asyncio.sleep(self._limits.housekeeping_s)
             self.roster.let_go_of_those_that_are_done()
             if loop.time() >= prune_at:
-                prune_at = loop.time() + PRUNE_EVERY_S
+                prune_at = loop.time() + self._limits.prune_s
                 await self._prune()
 
     async def _prune(self) -> None:
@@ -335,10 +333,10 @@ class Gateway:
         number = self.runtime.await_operator(answered)
         self.runtime.turn(binding, OperatorAsked(number, operation, transaction))
         try:
-            async with asyncio.timeout(OPERATOR_WAITS_S):
+            async with asyncio.timeout(self._limits.operation_s):
                 return await answer
         except TimeoutError:
-            return False, f"no outcome within {OPERATOR_WAITS_S:.0f} s"
+            return False, f"no outcome within {self._limits.operation_s:.0f} s"
         finally:
             self.runtime.forget_operator(number)
 

@@ -32,13 +32,10 @@ from chargebridge.config.sections import (
     DriverSettings,
     StateSettings,
 )
+from chargebridge.gateway.time_limits import TimeLimits
 from chargebridge.link import Backoff, Endpoint, client_ssl_context
 
 DRIVER_GROUP: Final = "chargebridge.drivers"
-DRIVER_STOP_S: Final = 5.0
-"""Real seconds that a driver may take to stop."""
-CANCEL_S: Final = 1.0
-"""Real seconds that it is given to notice that nobody waits any longer."""
 
 _Fault = tuple[tuple[str, ...], str, str]
 """The key, what was found there, and what was expected."""
@@ -191,22 +188,22 @@ async def start_driver(name: str, driver: Driver) -> None:
         raise ProvisioningError(f"drivers.{name}: {error}") from error
 
 
-async def stop_driver(name: str, driver: Driver) -> None:
+async def stop_driver(name: str, driver: Driver, limits: TimeLimits) -> None:
     """Stop a driver; one that fails at it or does not end is logged, and keeps nobody from stopping.
 
-    Takes `DRIVER_STOP_S` and a moment at most. What it tells afterwards is for a closed sink.
+    Takes `driver_stop_s` and `driver_cancel_s` at most. What it reports afterwards is for a closed sink.
     """
 
     async def stop() -> None:
         await driver.stop()
 
     stopping = asyncio.get_running_loop().create_task(stop(), name=f"stop {name}")
-    done, _ = await asyncio.wait({stopping}, timeout=DRIVER_STOP_S)
+    done, _ = await asyncio.wait({stopping}, timeout=limits.driver_stop_s)
     if not done:
-        _log.error("a driver does not stop; it is left alone", driver=name, waited_s=DRIVER_STOP_S)
+        _log.error("a driver does not stop; it is left alone", driver=name, waited_s=limits.driver_stop_s)
         stopping.cancel()
         # One that ignores this, too, is not waited for.
-        done, _ = await asyncio.wait({stopping}, timeout=CANCEL_S)
+        done, _ = await asyncio.wait({stopping}, timeout=limits.driver_cancel_s)
     if done and not stopping.cancelled() and (error := stopping.exception()) is not None:
         # Drivers come from outside.
         _log.error("a driver failed at stopping", driver=name, exc_info=error)

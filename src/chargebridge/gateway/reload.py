@@ -25,8 +25,6 @@ from chargebridge.gateway.sink import Sink
 from chargebridge.link import LinkState
 from chargebridge.store.errors import StoreError, StoreUnavailableError
 
-SETTLED_S: Final = 3.0
-"""Real seconds that charge points have to make durable how far their chargers have been told of."""
 _LOOK_EVERY_S: Final = 0.01
 
 _log = structlog.get_logger()
@@ -52,7 +50,7 @@ async def reload(roster: Roster, configuration: Configuration) -> Difference:
         for old in (*changes.removed, *(old for old, _ in moved))
     ]
     # All that can fail comes first.
-    if not await _settled(leaving):
+    if not await _settled(leaving, roster.limits.durable_s):
         raise StoreUnavailableError(
             "charge points that give up their chargers have turns that are not durable"
         )
@@ -83,7 +81,7 @@ async def reload(roster: Roster, configuration: Configuration) -> Difference:
     given_up = {charger_name(settings): _remove(roster, settings) for settings in changes.removed}
     given_up |= {charger_name(old): roster.give_up_charger(old) for old, _ in moved}
     # If that fails it is done once more, with what is durable by then; so nobody may build on it before.
-    if await _settled(leaving):
+    if await _settled(leaving, roster.limits.durable_s):
         histories |= {charger: _history_now(roster, charger, histories[charger]) for charger in newcomers}
     else:
         histories = {charger: _older_are_repeats(history) for charger, history in histories.items()}
@@ -130,10 +128,10 @@ def _add_later(roster: Roster, settings: ChargePointSettings, key: int, stored: 
     binding.link.up()
 
 
-async def _settled(bindings: Sequence[Binding]) -> bool:
+async def _settled(bindings: Sequence[Binding], within_s: float) -> bool:
     """Wait until all that these charge points have taken is durable; say whether it is."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + SETTLED_S
+    deadline = loop.time() + within_s
     while any(binding.uncommitted or binding.again is not None for binding in bindings):
         if loop.time() >= deadline:
             return False
@@ -193,7 +191,7 @@ def _relink(roster: Roster, central_systems: frozenset[str]) -> None:
 async def _replace_drivers(roster: Roster, sinks: dict[str, Sink], changes: Difference) -> None:
     for name in changes.drivers.removed | changes.drivers.changed:
         gone = roster.sinks.pop(name)
-        await stop_driver(name, gone.driver)
+        await stop_driver(name, gone.driver, roster.limits)
         gone.close()
         if name in sinks:
             sinks[name].bindings = gone.bindings

@@ -8,7 +8,6 @@ import structlog
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
-from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import StoredChargePoint, Told, ToldSession, Transaction
 from chargebridge.chargepoint.state import Settings
 from chargebridge.chargepoint.turn import Assigned, ChargerTold, Described, Released, Woken
@@ -21,11 +20,9 @@ from chargebridge.gateway.overview import waiting_messages
 from chargebridge.gateway.provisioning import charger_name, make_driver, make_endpoint, make_settings
 from chargebridge.gateway.runtime import Runtime
 from chargebridge.gateway.sink import Sink
+from chargebridge.gateway.time_limits import TimeLimits
 from chargebridge.link import Endpoint, Fleet, LinkState
 from chargebridge.store.journal import SqliteStore
-
-CHARGERS_KNOWN_S: Final = 3.0
-"""Real seconds that links wait at the start for their drivers to tell what the chargers are."""
 
 LATE_DAYS: Final = 31
 """So late a session may be told of, although its charger has come to another charge point since then."""
@@ -61,13 +58,20 @@ class Roster:
         store: where charge points are kept.
         runtime: runs their turns.
         fleet: makes their links.
+        limits: how long others are waited for.
 
     Raises:
         ProvisioningError: a central system or a driver cannot be made.
     """
 
     def __init__(
-        self, configuration: Configuration, clock: Clock, store: SqliteStore, runtime: Runtime, fleet: Fleet
+        self,
+        configuration: Configuration,
+        clock: Clock,
+        store: SqliteStore,
+        runtime: Runtime,
+        fleet: Fleet,
+        limits: TimeLimits,
     ) -> None:
         self.configuration = configuration
         self.settings: dict[Pair, ChargePointSettings] = {}
@@ -80,6 +84,7 @@ class Roster:
         }
         self.store = store
         self.runtime = runtime
+        self.limits = limits
         self._clock = clock
         self._fleet = fleet
         self._configurations: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
@@ -180,7 +185,7 @@ class Roster:
         binding = Binding(
             key,
             settings.central_system,
-            ChargePoint(self.own_settings(settings), stored),
+            self.runtime.new_charge_point(self.own_settings(settings), stored),
             settings.charger if driver is not None else "",
             driver,
             self.runtime.turn,
@@ -219,7 +224,9 @@ class Roster:
         """Do not wait for ever for drivers that cannot tell what their chargers are."""
         if self._raising is not None:
             self._raising.cancel()
-        self._raising = asyncio.get_running_loop().call_later(CHARGERS_KNOWN_S, self._raise_links)
+        self._raising = asyncio.get_running_loop().call_later(
+            self.limits.chargers_described_s, self._raise_links
+        )
 
     def _raise_links(self) -> None:
         for binding in self.all():

@@ -13,6 +13,7 @@ import structlog
 
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import Found, Query, Record, StoredChargePoint
+from chargebridge.chargepoint.state import Settings
 from chargebridge.chargepoint.turn import (
     Assigned,
     ChargerTold,
@@ -70,6 +71,8 @@ _LOGGED: Final = frozenset(
 _SENT: Final = Direction.SENT
 _RECEIVED: Final = Direction.RECEIVED
 
+NewChargePoint = Callable[[Settings, StoredChargePoint | None], ChargePoint]
+
 _log = structlog.get_logger()
 
 
@@ -100,13 +103,22 @@ class Runtime:
         journal: where turns become durable; its listener is this runtime.
         call_later: of the event loop.
         traces: sees every frame.
+        new_charge_point: makes a charge point of its settings and of what is stored of it.
     """
 
-    def __init__(self, clock: Clock, journal: Journal, call_later: CallLater, traces: Traces) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        call_later: CallLater,
+        traces: Traces,
+        new_charge_point: NewChargePoint = ChargePoint,
+    ) -> None:
         self._clock = clock
         self._journal = journal
         self._call_later = call_later
         self._traces = traces
+        self.new_charge_point = new_charge_point
         self._wheel: TimerWheel[Binding] = TimerWheel(clock, call_later, self._wake)
         self.outage: Outage[Binding] = Outage(call_later, self._rebuild)
         self.intake = Intake(clock)
@@ -379,7 +391,8 @@ class Runtime:
     def _rebuild_now(self, binding: Binding, backlog: Backlog) -> None:
         identity = binding.charge_point.settings.identity
         try:
-            charge_point = ChargePoint(binding.charge_point.configured, self._journal.load(binding.key))
+            stored = self._journal.load(binding.key)
+            charge_point = self.new_charge_point(binding.charge_point.configured, stored)
         except StoreError as error:
             self.outage.begin(str(error))
             self.outage.wait(binding)

@@ -39,7 +39,7 @@ STORE_FILE = "store.sqlite3"
 """The file's name in the state directory."""
 
 STOP_S = 30.0
-"""Seconds that the disk has to commit what was submitted before `stop`."""
+"""Seconds that the disk has by default to commit what was submitted before `stop`."""
 _PRUNED_AT_ONCE = 500
 _PROFILE_WRITES_KEPT_DAYS = 400
 _DAY_MS = 86_400_000
@@ -54,15 +54,17 @@ class SqliteStore(StoreReader):
     Args:
         directory: the state directory, which exists (see `StateDirectory`).
         max_pages: the largest size in pages of 4 KiB; None leaves it to the disk.
+        stop_s: seconds that the disk has to commit what was submitted before `stop`.
 
     Raises:
         StoreError: of the kind that says what is wrong with the file.
     """
 
-    def __init__(self, directory: Path, *, max_pages: int | None = None) -> None:
+    def __init__(self, directory: Path, *, max_pages: int | None = None, stop_s: float = STOP_S) -> None:
         super().__init__(directory / STORE_FILE)
         self._connection = open_writer(self.path, max_pages)
         self._writer: Writer | None = None
+        self._stop_s = stop_s
         # Before `start` and after `stop`, whoever writes uses the connection in turn.
         self._direct = threading.Lock()
         self._closed = False
@@ -89,16 +91,18 @@ class SqliteStore(StoreReader):
         """Commit and report what was submitted, then close.
 
         Raises:
-            StoreUnavailableError: the disk did not answer within 30 s; the last turns may be lost.
+            StoreUnavailableError: the disk did not answer within `stop_s`; the last turns may be lost.
         """
         if self._writer is not None:
             with self._direct:
                 self._writer.stop()
             try:
-                async with asyncio.timeout(STOP_S):
+                async with asyncio.timeout(self._stop_s):
                     await self._writer.ended.wait()
             except TimeoutError as error:
-                raise StoreUnavailableError(f"{self.path} did not answer within {STOP_S:.0f} s") from error
+                raise StoreUnavailableError(
+                    f"{self.path} did not answer within {self._stop_s:.0f} s"
+                ) from error
         self.close()
 
     def close(self) -> None:

@@ -15,17 +15,20 @@ from pathlib import Path
 import pytest
 import uvloop
 from ocpp.routing import on
-from ocpp.v16 import ChargePoint, call_result
+from ocpp.v16 import ChargePoint as PypiChargePoint
+from ocpp.v16 import call_result
 from ocpp.v16.enums import RegistrationStatus
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
+from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.state import State, dump
 from chargebridge.chargers.model import ChargerState
 from chargebridge.clock import ScaledClock
 from chargebridge.emulators.central_system import CentralSystem, Kind
 from chargebridge.gateway.gateway import Gateway
 from chargebridge.gateway.provisioning import read
+from chargebridge.gateway.time_limits import TimeLimits
 from chargebridge.store.journal import STORE_FILE, SqliteStore
 
 SPEED = 60.0
@@ -106,14 +109,15 @@ class Site:
         return read(self.write())
 
     @contextlib.asynccontextmanager
-    async def gateway(self):
+    async def gateway(self, new_charge_point=ChargePoint, **limits):
         """Run a gateway in this process."""
-        gateway = Gateway(self.read())
+        limits = TimeLimits(**{"links_stop_s": 2.0} | limits)
+        gateway = Gateway(self.read(), limits=limits, new_charge_point=new_charge_point)
         await gateway.start()
         try:
             yield gateway
         finally:
-            await gateway.stop(2.0)
+            await gateway.stop()
 
     def central_system(self, **settings):
         return CentralSystem(self.clock, **({"validate": True, "call_timeout_s": 0.8} | settings))
@@ -254,7 +258,7 @@ def kill():
 # --- a central system that nobody here wrote: PyPI's `ocpp` -----------------------------------------
 
 
-class PypiSession(ChargePoint):
+class PypiSession(PypiChargePoint):
     """One connection of a charge point, seen from the central system, which keeps what it says.
 
     Every payload, in and out, is checked against the package's own copy of the official schemas.

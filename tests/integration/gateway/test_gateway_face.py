@@ -46,9 +46,8 @@ async def test_an_operator_unlocks_and_resets(site, visitor):
         assert cs.violations == []
 
 
-async def test_an_operator_does_not_wait_for_ever(site, visitor, monkeypatch):
-    monkeypatch.setattr("chargebridge.gateway.gateway.OPERATOR_WAITS_S", 0.0)
-    async with site.central_system() as cs, site.reach(cs).gateway() as gateway:
+async def test_an_operator_does_not_wait_for_ever(site, visitor):
+    async with site.central_system() as cs, site.reach(cs).gateway(operation_s=0.0) as gateway:
         await visitor(gateway, cs).ready()
         assert await gateway.ask("CP1", Operation.RESET) == (False, "no outcome within 0 s")
 

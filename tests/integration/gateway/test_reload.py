@@ -2,7 +2,8 @@
 
 import pytest
 
-from chargebridge.chargepoint import meter_values, transactions
+from chargebridge.chargepoint import meter_values
+from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.turn import ChargerTold
 from chargebridge.chargers.model import SessionEnd, SessionEnded, SessionStarted
 from chargebridge.gateway.gateway import NotSimulatedError, UnknownChargePointError
@@ -65,10 +66,9 @@ async def test_charge_points_come_go_and_change_while_others_notice_nothing(thre
 
 
 async def test_a_removed_charge_point_ends_its_transaction_and_finishes_delivering(
-    three, visitor, wait_until, monkeypatch
+    three, visitor, wait_until
 ):
-    monkeypatch.setattr("chargebridge.gateway.gateway.HOUSEKEEPING_S", 0.05)
-    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+    async with three.central_system() as cs, three.reach(cs).gateway(housekeeping_s=0.05) as gateway:
         someone = visitor(gateway, cs)
         await someone.ready()
         await someone.begin_session()
@@ -268,24 +268,26 @@ async def test_two_charge_points_swap_their_chargers(three, visitor, wait_until)
         await one.settled()
 
 
-@pytest.fixture
-def one_end_fails(monkeypatch):
-    """The turn of the next end of a session raises, once."""
-    real, times = transactions.end, iter([1])
+def charge_point_whose_first_end_of_a_session_fails():
+    """A class of charge points of which one turn raises, once."""
+    times = iter([1])
 
-    def end(charge_point, event):
-        real(charge_point, event)
-        if next(times, 0):
-            raise RuntimeError("a defect")
+    class Fragile(ChargePoint):
+        def handle(self, an_input, now):
+            effects = super().handle(an_input, now)
+            if isinstance(getattr(an_input, "event", None), SessionEnded) and next(times, 0):
+                raise RuntimeError("a defect")
+            return effects
 
-    monkeypatch.setattr(transactions, "end", end)
+    return Fragile
 
 
 async def test_a_charger_is_given_up_when_its_charge_point_has_recovered_from_a_failure(
-    three, visitor, wait_until, one_end_fails
+    three, visitor, wait_until
 ):
     three.charge_points = [{"identity": "CP1", "charger": "A"}]
-    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+    fragile = charge_point_whose_first_end_of_a_session_fails()
+    async with three.central_system() as cs, three.reach(cs).gateway(fragile) as gateway:
         someone = visitor(gateway, cs)
         await someone.ready()
         await someone.begin_session()
