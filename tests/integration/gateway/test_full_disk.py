@@ -66,6 +66,7 @@ class Place:
                     answer = await self.client.get("/health")
                     if answer.status_code == status:
                         return answer.json()
+                # A real process and a real disk, which announce nothing.
                 await asyncio.sleep(0.05)
 
     async def metrics(self):

@@ -59,6 +59,7 @@ class KeepingDriver:
     def __init__(self):
         self.kept, self.last, self.greetings = {}, 0, 0
         self.reachable, self.watching, self.newcomer = True, True, False
+        self.broken = False
 
     def tell(self, event):
         self.last += 1
@@ -82,6 +83,8 @@ class KeepingDriver:
                 self.sink.charger_event("EH1", event, number)
 
     def watch(self, serial):
+        if self.broken:
+            raise OSError("no socket")
         self.watching = self.newcomer = True
 
     def unwatch(self, serial):
@@ -177,26 +180,19 @@ class TestBackOff:
         assert bench.runtime.outage.reason is None
 
     @pytest.mark.parametrize("error", [ValueError("no such state"), DecodeError("no document of ours")])
-    def test_one_that_cannot_be_rebuilt_holds_nobody_up_and_loses_nothing(self, bench, error, monkeypatch):
+    def test_one_that_cannot_be_rebuilt_holds_nobody_up_and_loses_nothing(self, bench, error):
         bindings = [bench.add(key) for key in range(2, 12)]
         bench.settle()
         for binding in bindings:
             bench.tell(ChargerTold(started(1)), token=binding.key, binding=binding)
         bench.journal.fail()
-        load, broken = bench.journal.load, {2, 7}
-
-        def load_or_break(key):
-            if key in broken:
-                raise error
-            return load(key)
-
-        monkeypatch.setattr(bench.journal, "load", load_or_break)
+        bench.journal.damaged = {2: error, 7: error}
         for _ in range(20):
             bench.clock.advance(1)
             bench.settle()
         assert sorted(bench.driver.acknowledged) == [3, 4, 5, 6, 8, 9, 10, 11]
         assert bench.runtime.outage.reason is None
-        broken.clear()
+        bench.journal.damaged.clear()
         bench.clock.advance(LONGEST_PAUSE_S)
         bench.settle()
         assert sorted(bench.driver.acknowledged) == list(range(2, 12))
@@ -404,11 +400,8 @@ class TestBound:
         assert site.binding.missed is None
         assert site.binding.charge_point.reachable is False
 
-    def test_a_driver_that_raises_when_asked_harms_nobody(self, site, monkeypatch):
-        def broken(serial):
-            raise OSError("no socket")
-
-        monkeypatch.setattr(site.keeping, "watch", broken)
+    def test_a_driver_that_raises_when_asked_harms_nobody(self, site):
+        site.keeping.broken = True
         for session in range(1, 1001):
             site.keeping.tell(started(session))
         site.settle()

@@ -188,14 +188,9 @@ def test_an_operator_who_waits_no_longer_is_not_answered(bench):
     assert answers == []
 
 
-def test_a_driver_that_raises_harms_nothing_else(bench, monkeypatch):
+def test_a_driver_that_raises_harms_nothing_else(bench):
     ready(bench)
-
-    def broken(*arguments):
-        raise OSError("the driver has lost its socket")
-
-    monkeypatch.setattr(bench.driver, "command", broken)
-    monkeypatch.setattr(bench.driver, "acknowledge", broken)
+    bench.driver.broken = True
     other = bench.add(2)
     bench.settle()
     other.link.open()
