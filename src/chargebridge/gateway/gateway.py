@@ -167,12 +167,12 @@ class Gateway:
         """
         try:
             self._fleet.start()
-            self.roster.take_up()
+            self.roster.restore()
             for name, sink in self.roster.sinks.items():
                 await start_driver(name, sink.driver)
             for binding in self.roster.all():
                 self.roster.watch(binding)
-            self.roster.raise_links_soon()
+            self.roster.bring_links_up_soon()
             self._housekeeping = asyncio.get_running_loop().create_task(
                 self._keep_house(), name="housekeeping"
             )
@@ -227,7 +227,7 @@ class Gateway:
         prune_at = loop.time()
         while True:
             await asyncio.sleep(self._limits.housekeeping_s)
-            self.roster.let_go_of_those_that_are_done()
+            self.roster.drop_delivered()
             if loop.time() >= prune_at:
                 prune_at = loop.time() + self._limits.prune_s
                 await self._prune()

@@ -30,7 +30,6 @@ from chargebridge.config.sections import (
     CentralSystemSettings,
     ClockSettings,
     DriverSettings,
-    StateSettings,
 )
 from chargebridge.gateway.time_limits import TimeLimits
 from chargebridge.link import Backoff, Endpoint, client_ssl_context
@@ -214,29 +213,40 @@ def charger_name(charge_point: ChargePointSettings) -> str:
     return f"{charge_point.driver}/{charge_point.charger}" if charge_point.driver else ""
 
 
-def make_settings(
-    charge_point: ChargePointSettings,
-    central_system: CentralSystemSettings,
-    state: StateSettings,
-    clock: Clock,
-) -> Settings:
-    """Return what a charge point needs to know of its configuration, before its charger is known."""
-    return Settings(
-        identity=charge_point.identity,
-        vendor=charge_point.vendor or "",
-        model=charge_point.model or "",
-        serial=charge_point.serial or charge_point.charger,
-        behaviour=charge_point.behaviour,
-        configuration=dict(charge_point.configuration) if charge_point.configuration else {},
-        # A time-out of sockets: real seconds, however fast the clock runs.
-        call_timeout_s=central_system.call_timeout_s * clock.speed,
-        boot_retry_s=central_system.boot_retry_s,
-        ping_interval_s=round(central_system.ping_interval_s),
-        charger=charger_name(charge_point),
-        tag_for_untagged=charge_point.tag_for_untagged,
-        software=__version__,
-        queue_limit=state.queue_limit,
-    )
+class SettingsFactory:
+    """Makes the settings of the charge points of one configuration; those of a fleet share what they can.
+
+    Args:
+        configuration: complete and consistent.
+        clock: the time.
+    """
+
+    def __init__(self, configuration: Configuration, clock: Clock) -> None:
+        self._configuration = configuration
+        self._speed = clock.speed
+        self._keys: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+        """OCPP configuration keys, shared by all charge points that begin with the same."""
+
+    def make(self, charge_point: ChargePointSettings) -> Settings:
+        """Return what a charge point needs to know of its configuration, before its charger is known."""
+        central_system = self._configuration.central_systems[charge_point.central_system]
+        keys = charge_point.configuration
+        return Settings(
+            identity=charge_point.identity,
+            vendor=charge_point.vendor or "",
+            model=charge_point.model or "",
+            serial=charge_point.serial or charge_point.charger,
+            behaviour=charge_point.behaviour,
+            configuration=self._keys.setdefault(keys, dict(keys)),
+            # A time-out of sockets: real seconds, however fast the clock runs.
+            call_timeout_s=central_system.call_timeout_s * self._speed,
+            boot_retry_s=central_system.boot_retry_s,
+            ping_interval_s=round(central_system.ping_interval_s),
+            charger=charger_name(charge_point),
+            tag_for_untagged=charge_point.tag_for_untagged,
+            software=__version__,
+            queue_limit=self._configuration.state.queue_limit,
+        )
 
 
 def make_random() -> Random:

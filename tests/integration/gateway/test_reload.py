@@ -1,5 +1,8 @@
 """A new configuration in a running gateway: what did not change notices nothing."""
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from chargebridge.chargepoint import meter_values
@@ -8,8 +11,9 @@ from chargebridge.chargepoint.turn import ChargerTold
 from chargebridge.chargers.model import SessionEnd, SessionEnded, SessionStarted
 from chargebridge.gateway.gateway import NotSimulatedError, UnknownChargePointError
 from chargebridge.gateway.provisioning import ProvisioningError
+from chargebridge.gateway.reload_plan import plan_reload
 from chargebridge.ocpp16.messages import GetConfiguration
-from chargebridge.store.errors import StoreUnavailableError
+from chargebridge.store.errors import StoreDamagedError, StoreUnavailableError
 
 pytestmark = pytest.mark.integration
 
@@ -347,6 +351,74 @@ async def test_what_cannot_be_made_leaves_everything_as_it_is(three, visitor):
         await someone.reconcile()
 
 
+async def test_a_plan_changes_nothing_until_it_is_applied(three, visitor):
+    async with (
+        three.central_system() as cs,
+        three.central_system() as other,
+        three.reach(cs).gateway() as gateway,
+    ):
+        someone = visitor(gateway, cs)
+        await someone.ready()
+        before = stay(gateway, "CP1", "CP2", "CP3")
+        roster = gateway.roster
+        at_work = dict(roster.bindings), dict(roster.sinks), dict(roster.endpoints), roster.configuration
+        three.reach(other)
+        three.drivers["sim"]["measure_every_s"] = 30
+        three.charge_points = [{"identity": "CP1", "charger": "X"}, {"identity": "CP4"}]
+        plan = await plan_reload(roster, three.read())
+        assert [old.identity for old, _ in plan.moved] == ["CP1"]
+        assert [one.settings.identity for one in plan.added] == ["CP4"]
+        assert [binding.serial for binding in plan.releasing] == ["CP2", "CP3", "CP1"]
+        assert (plan.relinked, list(plan.sinks)) == ({"main"}, ["sim"])
+        assert at_work == (roster.bindings, roster.sinks, roster.endpoints, roster.configuration)
+        assert stay(gateway, "CP1", "CP2", "CP3") == before
+        await someone.begin_session()
+        await someone.end_session()
+        await someone.reconcile()
+
+
+async def test_a_charge_point_whose_stored_state_is_damaged_is_not_added(site, visitor):
+    async with site.central_system() as cs, site.reach(cs).gateway() as gateway:
+        await visitor(gateway, cs).ready()
+        (key,) = gateway.store.register([("CP2", "main")]).values()
+        with contextlib.closing(sqlite3.connect(gateway.store.path, isolation_level=None)) as connection:
+            connection.execute("INSERT INTO states VALUES (?, 'no document of ours')", (key,))
+        site.charge_points.append({"identity": "CP2"})
+        with pytest.raises(StoreDamagedError, match="the stored state of a charge point cannot be read"):
+            await gateway.reload(site.read())
+        assert gateway.identities() == ["CP1"]
+
+
+class AwkwardDriver:
+    """A driver that fails whenever it is to watch a charger or to stop watching it."""
+
+    def __init__(self, driver):
+        self._driver = driver
+
+    def watch(self, serial):
+        raise OSError("no socket")
+
+    unwatch = watch
+
+    def __getattr__(self, name):
+        return getattr(self._driver, name)
+
+
+async def test_a_driver_that_fails_at_watching_keeps_no_reload_from_being_applied(three, visitor):
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        for identity in ("CP1", "CP2", "CP3"):
+            await visitor(gateway, cs, identity).ready()
+        sink = gateway.roster.sinks["sim"]
+        sink.driver = AwkwardDriver(sink.driver)
+        three.charge_points = [{"identity": "CP1", "charger": "X"}, {"identity": "CP2"}, {"identity": "CP4"}]
+        await gateway.reload(three.read())
+        assert [gateway.charge_point(identity).charger for identity in ("CP1", "CP2", "CP4")] == [
+            "X",
+            "CP2",
+            "CP4",
+        ]
+
+
 async def test_the_number_of_traced_frames_takes_effect_at_once(three, visitor):
     async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
         await visitor(gateway, cs).ready()
@@ -363,7 +435,7 @@ async def test_what_charge_points_shared_is_forgotten_when_they_share_something_
             for table in three.charge_points:
                 table["configuration"] = {"ConnectionTimeOut": seconds}
             await gateway.reload(three.read())
-        assert [dict(shared) for shared in gateway.roster._configurations.values()] == [
+        assert [dict(shared) for shared in gateway.roster.factory._keys.values()] == [
             {"ConnectionTimeOut": "62"}
         ]
 
