@@ -5,7 +5,11 @@ from typing import Any, Final
 from fastapi import Depends, FastAPI
 
 from chargebridge import __version__
-from chargebridge.api import (
+from chargebridge.api import problems
+from chargebridge.api.access import Access, authorize
+from chargebridge.api.middleware import EncodedSlashes, SmallBodies
+from chargebridge.api.problems import Problem
+from chargebridge.api.routes import (
     backup,
     charge_points,
     dead_letters,
@@ -13,13 +17,9 @@ from chargebridge.api import (
     health,
     metrics,
     operations,
-    problems,
     simulated,
     transactions,
 )
-from chargebridge.api.access import Access, authorize
-from chargebridge.api.edge import EncodedSlashes, SmallBodies
-from chargebridge.api.problems import Problem
 from chargebridge.api.watching import Watchers
 from chargebridge.gateway.gateway import Gateway
 

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from chargebridge.api.metrics import GatewayCollector, StoredFigures
+from chargebridge.api.routes.metrics import GatewayCollector, StoredFigures
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.gateway.gateway import Figures
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chargebridge.api.frames import events
+from chargebridge.api.routes.frames import events
 from chargebridge.api.watching import Watcher
 from chargebridge.gateway.traces import Direction, ShownFrame
 

@@ -13,8 +13,8 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
-from chargebridge.api.charge_points import UNKNOWN
 from chargebridge.api.parameters import Identity, TheGateway
+from chargebridge.api.routes.charge_points import UNKNOWN
 from chargebridge.gateway.gateway import Gateway
 from chargebridge.gateway.overview import TransactionView, transaction_view
 from chargebridge.store.rows import Cursor, TransactionRow

@@ -6,9 +6,9 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
 
-from chargebridge.api.operations import Accepted, accepted_or_refused
 from chargebridge.api.parameters import Identity, TheGateway
 from chargebridge.api.problems import answers
+from chargebridge.api.routes.operations import Accepted, accepted_or_refused
 from chargebridge.chargepoint.turn import Operation
 from chargebridge.clock import format_utc
 from chargebridge.gateway.overview import AttemptView, history_view

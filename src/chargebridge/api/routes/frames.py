@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from chargebridge.api.charge_points import UNKNOWN
 from chargebridge.api.parameters import Identity, TheGateway
 from chargebridge.api.problems import RefusedError, answers
+from chargebridge.api.routes.charge_points import UNKNOWN
 from chargebridge.api.watching import MOST_WATCHERS, TooManyWatchersError, Watcher, Watchers
 from chargebridge.gateway.traces import ShownFrame
 
