@@ -2,10 +2,10 @@
 
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.turn import Described
-from chargebridge.gateway.binding import Again, Binding
-from chargebridge.gateway.runtime import Runtime
-from chargebridge.gateway.sink import Sink
-from chargebridge.gateway.traces import Traces
+from chargebridge.gateway.turns.binding import Again, Binding
+from chargebridge.gateway.turns.runtime import Runtime
+from chargebridge.gateway.turns.sink import Sink
+from chargebridge.gateway.turns.traces import Traces
 from chargebridge.link import LinkState
 from tests.simulation.disk import SimulatedJournal
 from tests.simulation.faults import Kind

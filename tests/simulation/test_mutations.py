@@ -22,7 +22,7 @@ from chargebridge.chargepoint import (
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.open_call import CallKind
 from chargebridge.chargepoint.records import Enqueue, MessageKind, SaveState, SetConfiguration
-from chargebridge.gateway.runtime import Runtime
+from chargebridge.gateway.turns.runtime import Runtime
 from chargebridge.ocpp16.messages import Heartbeat
 from chargebridge.store import committing
 from chargebridge.store.batch import Batch
@@ -147,7 +147,7 @@ def visible_before_durable(patch):
     original = Runtime._take
 
     def take(self, binding, effects, an_input, receipt, **named):
-        self._let_go(binding, effects.outputs, receipt)
+        self.emitter.emit(binding, effects.outputs, receipt)
         original(self, binding, effects._replace(outputs=[]), an_input, None, **named)
 
     patch.setattr(Runtime, "_take", take)

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from chargebridge.gateway.gateway import (
+from chargebridge.gateway.errors import (
     LetterOfNobodyError,
     NotSimulatedError,
     UnknownChargePointError,

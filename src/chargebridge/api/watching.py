@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Final
 
 from chargebridge.gateway.gateway import Gateway
-from chargebridge.gateway.traces import ShownFrame
+from chargebridge.gateway.turns.traces import ShownFrame
 
 MOST_WATCHERS: Final = 32
 MOST_WAITING: Final = 256

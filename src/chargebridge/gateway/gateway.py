@@ -1,23 +1,23 @@
 """The gateway: a configuration at work. Its public face for API, command line and tests."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import structlog
 
 from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.memory_wear import BUDGET, remaining
-from chargebridge.chargepoint.turn import NoticeKind, Operation, OperatorAsked
-from chargebridge.chargers.model import Counts
+from chargebridge.chargepoint.turn import Operation, OperatorAsked
 from chargebridge.config.configuration import Configuration, Difference
-from chargebridge.gateway.binding import Binding
+from chargebridge.gateway.errors import (
+    LetterOfNobodyError,
+    NotSimulatedError,
+    UnknownChargePointError,
+    UnknownDeadLetterError,
+)
 from chargebridge.gateway.limits import allow_links
-from chargebridge.gateway.overview import ChargePointView, charge_point_view, waiting_messages
 from chargebridge.gateway.provisioning import (
     make_clock,
     make_random,
@@ -26,47 +26,19 @@ from chargebridge.gateway.provisioning import (
 )
 from chargebridge.gateway.reload import reload
 from chargebridge.gateway.roster import Roster
-from chargebridge.gateway.runtime import NewChargePoint, Runtime
 from chargebridge.gateway.time_limits import DEFAULT_TIME_LIMITS, TimeLimits
-from chargebridge.gateway.traces import ShownFrame, Traces
-from chargebridge.gateway.wheel import Cancellable
-from chargebridge.link import Fleet, LinkState
+from chargebridge.gateway.turns.binding import Binding
+from chargebridge.gateway.turns.runtime import NewChargePoint, Runtime
+from chargebridge.gateway.turns.traces import ShownFrame, Traces
+from chargebridge.gateway.turns.wheel import Cancellable
+from chargebridge.gateway.views.charge_points import ChargePointView, charge_point_view
+from chargebridge.gateway.views.figures import Figures, count
+from chargebridge.link import Fleet
 from chargebridge.store.errors import StoreError, StoreUnavailableError
 from chargebridge.store.journal import SqliteStore
-from chargebridge.store.rows import DeadLetter
 from chargebridge.store.state_dir import StateDirectory
 
 _log = structlog.get_logger()
-
-
-class UnknownChargePointError(LookupError):
-    """There is no charge point of this identity."""
-
-
-class UnknownDeadLetterError(LookupError):
-    """There is no dead letter of this id."""
-
-
-class LetterOfNobodyError(LookupError):
-    """A dead letter cannot be sent: its charge point is not configured, or not at that central system.
-
-    Args:
-        letter: the dead letter.
-        now_at: the central system that a charge point of this identity belongs to now, if there is one.
-    """
-
-    def __init__(self, letter: DeadLetter, now_at: str | None) -> None:
-        whose = f"charge point {letter.identity!r} at central system {letter.central_system!r}"
-        now = "is not configured" if now_at is None else f"is configured at {now_at!r} now"
-        super().__init__(f"dead letter {letter.id} is of {whose}, which {now}")
-        self.remedy = (
-            f"configure {whose} again, reload, and send it again; or enter the transaction there by hand:"
-            " GET /transactions shows it"
-        )
-
-
-class NotSimulatedError(LookupError):
-    """The charger is not a simulated one."""
 
 
 @runtime_checkable
@@ -75,35 +47,6 @@ class Simulated(Protocol):
 
     async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
         """Do something at the charger; raises ValueError if that makes no sense."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Counts of the whole gateway, for metrics and health."""
-
-    charge_points: int
-    open_links: int
-    accepted: int
-    chargers_reachable: int
-    running_transactions: int
-    waiting_messages: int
-    memories_spared: int
-    profile_writes_remaining: int
-    """Of the charger that has the fewest left."""
-    turns: int
-    failed_turns: int
-    inputs_set_aside: int
-    unknown_charger_events: int
-    pending_turns: int
-    store_failing: str | None
-    waiting_for_store: int
-    """Charge points that stand still because the store has failed them."""
-    events_not_taken: int
-    """Events of chargers for which there was no room; their drivers are asked to tell anew."""
-    driver_counts: Mapping[str, Mapping[str, int]]
-    """What drivers count themselves, by their names in the configuration."""
-    notices: Mapping[NoticeKind, int]
-    link_states: Mapping[str, int]
 
 
 class Gateway:
@@ -330,7 +273,7 @@ class Gateway:
             if not answer.done():
                 answer.set_result((accepted, detail))
 
-        number = self.runtime.await_operator(answered)
+        number = self.runtime.emitter.await_outcome(answered)
         self.runtime.turn(binding, OperatorAsked(number, operation, transaction))
         try:
             async with asyncio.timeout(self._limits.operation_s):
@@ -338,7 +281,7 @@ class Gateway:
         except TimeoutError:
             return False, f"no outcome within {self._limits.operation_s:.0f} s"
         finally:
-            self.runtime.forget_operator(number)
+            self.runtime.emitter.forget_outcome(number)
 
     def link_down(self, identity: str) -> None:
         """Take the link of one charge point down until `link_up`.
@@ -371,34 +314,7 @@ class Gateway:
 
     def figures(self) -> Figures:
         """Count everything once."""
-        bindings = list(self.roster.all())
-        charge_points = [binding.charge_point for binding in bindings]
-        states = Counter(binding.link.state.value for binding in bindings)
-        return Figures(
-            charge_points=len(bindings),
-            open_links=states[LinkState.OPEN.value],
-            accepted=sum(charge_point.online for charge_point in charge_points),
-            chargers_reachable=sum(charge_point.reachable for charge_point in charge_points),
-            running_transactions=sum(charge_point.running is not None for charge_point in charge_points),
-            waiting_messages=sum(waiting_messages(binding) for binding in bindings),
-            memories_spared=sum(charge_point.state.memory_spared for charge_point in charge_points),
-            profile_writes_remaining=min(map(remaining, charge_points), default=BUDGET),
-            turns=self.runtime.turns,
-            failed_turns=self.runtime.failed_turns,
-            inputs_set_aside=self.runtime.set_aside,
-            unknown_charger_events=sum(sink.unknown for sink in self.roster.sinks.values()),
-            pending_turns=self.store.pending,
-            store_failing=self.failing,
-            waiting_for_store=len(self.runtime.outage),
-            events_not_taken=self.runtime.intake.missed,
-            driver_counts={
-                name: dict(sink.driver.counts())
-                for name, sink in self.roster.sinks.items()
-                if isinstance(sink.driver, Counts)
-            },
-            notices=dict(self.runtime.notices),
-            link_states=dict(states),
-        )
+        return count(self.roster, self.runtime, pending_turns=self.store.pending, store_failing=self.failing)
 
     async def backup(self, target: Path) -> None:
         """Copy the store, consistent, into a new file while everything goes on.

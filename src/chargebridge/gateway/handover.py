@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 from chargebridge.chargepoint.records import Told, ToldSession, Transaction
 from chargebridge.chargepoint.turn import Assigned, ChargerTold
 from chargebridge.chargers.model import SessionStarted
-from chargebridge.gateway.binding import Binding
-from chargebridge.gateway.runtime import Runtime
+from chargebridge.gateway.turns.binding import Binding
+from chargebridge.gateway.turns.runtime import Runtime
 from chargebridge.store.reader import StoreReader
 
 LATE_DAYS: Final = 31

@@ -9,12 +9,12 @@ from msgspec import MsgspecError, Struct
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.config.charge_points import ChargePointSettings
 from chargebridge.config.configuration import Configuration, Difference, difference
-from chargebridge.gateway.binding import Binding
 from chargebridge.gateway.handover import History
 from chargebridge.gateway.limits import allow_links
 from chargebridge.gateway.provisioning import SettingsFactory, charger_name, make_endpoint
 from chargebridge.gateway.roster import Roster, Undelivered
-from chargebridge.gateway.sink import Sink
+from chargebridge.gateway.turns.binding import Binding
+from chargebridge.gateway.turns.sink import Sink
 from chargebridge.link import Endpoint
 from chargebridge.store.errors import StoreDamagedError, StoreUnavailableError
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import structlog
 
+from chargebridge.chargepoint import queue_limit
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import StoredChargePoint, Transaction
@@ -14,13 +15,12 @@ from chargebridge.chargers.model import ChargerInfo, Driver
 from chargebridge.clock import Clock
 from chargebridge.config.charge_points import ChargePointSettings
 from chargebridge.config.configuration import Configuration
-from chargebridge.gateway.binding import Binding
 from chargebridge.gateway.handover import NO_HISTORY, History, assign_charger, read_history
-from chargebridge.gateway.overview import waiting_messages
 from chargebridge.gateway.provisioning import SettingsFactory, charger_name, make_driver, make_endpoint
-from chargebridge.gateway.runtime import Runtime
-from chargebridge.gateway.sink import Sink
 from chargebridge.gateway.time_limits import TimeLimits
+from chargebridge.gateway.turns.binding import Binding
+from chargebridge.gateway.turns.runtime import Runtime
+from chargebridge.gateway.turns.sink import Sink
 from chargebridge.link import Endpoint, Fleet, LinkState
 from chargebridge.store.journal import SqliteStore
 from chargebridge.store.rows import ChargePointRow
@@ -330,14 +330,14 @@ class Roster:
         self.leaving[pair] = binding, settings
         if settings.central_system not in self.configuration.central_systems:
             binding.link.down("the central system is not configured any more")
-            if waiting_messages(binding):
+            if queue_limit.waiting(binding.charge_point):
                 warn_of_undeliverable(settings.identity, settings.central_system)
         return binding
 
     def drop_delivered(self) -> None:
         """Drop charge points that are leaving and have delivered everything."""
         for pair, (binding, _) in list(self.leaving.items()):
-            if binding.uncommitted or binding.again is not None or waiting_messages(binding):
+            if binding.uncommitted or binding.again is not None or queue_limit.waiting(binding.charge_point):
                 continue
             if binding.link.state is not LinkState.DOWN:
                 # Gone when this has ended too: nothing of it may reach one of the same name added later.

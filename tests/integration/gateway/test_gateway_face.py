@@ -15,7 +15,8 @@ from cryptography.x509.oid import NameOID
 
 from chargebridge.chargepoint.turn import NoticeKind, Operation
 from chargebridge.emulators.central_system import Policy
-from chargebridge.gateway.gateway import Gateway, UnknownChargePointError
+from chargebridge.gateway.errors import UnknownChargePointError
+from chargebridge.gateway.gateway import Gateway
 from chargebridge.gateway.provisioning import ProvisioningError
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.store.errors import StateDirectoryInUseError

@@ -9,7 +9,7 @@ from chargebridge.chargepoint import meter_values
 from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.turn import ChargerTold
 from chargebridge.chargers.model import SessionEnd, SessionEnded, SessionStarted
-from chargebridge.gateway.gateway import NotSimulatedError, UnknownChargePointError
+from chargebridge.gateway.errors import NotSimulatedError, UnknownChargePointError
 from chargebridge.gateway.provisioning import ProvisioningError
 from chargebridge.gateway.reload_plan import plan_reload
 from chargebridge.ocpp16.messages import GetConfiguration

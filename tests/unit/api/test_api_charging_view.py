@@ -12,8 +12,8 @@ from chargebridge.chargepoint.state import DynamicCurrent, Settings, State, dump
 from chargebridge.chargepoint.turn import Effects, Woken
 from chargebridge.chargers.model import Capability, Plan, PlanPeriod, SetLimit
 from chargebridge.clock import Instant
-from chargebridge.gateway.charging import DynamicCurrentView, ProfileView, charging_view
-from chargebridge.gateway.overview import LocalListView, local_list_view
+from chargebridge.gateway.views.charge_points import LocalListView, local_list_view
+from chargebridge.gateway.views.charging import DynamicCurrentView, ProfileView, charging_view
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from chargebridge.api.routes.metrics import GatewayCollector, StoredFigures
 from chargebridge.chargepoint.turn import NoticeKind
-from chargebridge.gateway.gateway import Figures
+from chargebridge.gateway.views.figures import Figures
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,7 @@ import pytest
 
 from chargebridge.api.routes.frames import events
 from chargebridge.api.watching import Watcher
-from chargebridge.gateway.traces import Direction, ShownFrame
+from chargebridge.gateway.turns.traces import Direction, ShownFrame
 
 pytestmark = pytest.mark.unit
 

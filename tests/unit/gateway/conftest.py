@@ -34,9 +34,9 @@ from chargebridge.chargepoint.records import (
 from chargebridge.chargepoint.state import Settings
 from chargebridge.chargers.model import Capability
 from chargebridge.clock import Instant
-from chargebridge.gateway.binding import Binding, Receipt
-from chargebridge.gateway.runtime import Runtime
-from chargebridge.gateway.traces import Traces
+from chargebridge.gateway.turns.binding import Binding, Receipt
+from chargebridge.gateway.turns.runtime import Runtime
+from chargebridge.gateway.turns.traces import Traces
 from chargebridge.link import LinkState
 from chargebridge.store.errors import EarlierTurnFailedError, StoreUnavailableError
 

@@ -21,8 +21,8 @@ from chargebridge.chargers.model import (
     SessionEnded,
     SessionStarted,
 )
-from chargebridge.gateway.outage import LONGEST_PAUSE_S
-from chargebridge.gateway.runtime import REBUILD_PAUSE_S
+from chargebridge.gateway.turns.runtime import REBUILD_PAUSE_S
+from chargebridge.gateway.turns.store_outage import LONGEST_PAUSE_S
 from chargebridge.link import LinkState
 from chargebridge.store.errors import RecordRefusedError
 
@@ -390,7 +390,7 @@ class TestFailedCommit:
         bench.tell(started(1))
         bench.settle()
         answers = []
-        waiting = bench.runtime.await_operator(lambda *answer: answers.append(answer))
+        waiting = bench.runtime.emitter.await_outcome(lambda *answer: answers.append(answer))
         bench.tell(OperatorAsked(waiting, Operation.STOP_TRANSACTION))
         bench.journal.fail()
         bench.clock.advance(REBUILD_PAUSE_S)
@@ -401,10 +401,10 @@ class TestFailedCommit:
         ready(bench)
         bench.tell(started(1))
         bench.settle()
-        gone = bench.runtime.await_operator(lambda *answer: None)
+        gone = bench.runtime.emitter.await_outcome(lambda *answer: None)
         bench.tell(OperatorAsked(gone, Operation.STOP_TRANSACTION))
         bench.journal.fail()
-        bench.runtime.forget_operator(gone)
+        bench.runtime.emitter.forget_outcome(gone)
         bench.clock.advance(REBUILD_PAUSE_S)
         bench.settle()
         assert bench.driver.commands == []

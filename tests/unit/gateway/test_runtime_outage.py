@@ -18,9 +18,9 @@ from chargebridge.chargers.model import (
     SessionStarted,
     StateChanged,
 )
-from chargebridge.gateway.intake import MOST_UNCOMMITTED, MOST_WAITING
-from chargebridge.gateway.outage import LONGEST_PAUSE_S, MOST_AT_ONCE, Outage
-from chargebridge.gateway.sink import Sink
+from chargebridge.gateway.turns.backpressure import MOST_UNCOMMITTED, MOST_WAITING
+from chargebridge.gateway.turns.sink import Sink
+from chargebridge.gateway.turns.store_outage import LONGEST_PAUSE_S, MOST_AT_ONCE, Outage
 
 from .conftest import Bench, HandClock
 
@@ -375,9 +375,9 @@ class TestBound:
         for _ in range(100):
             site.sink.command_outcome("EH1", CommandOutcome(7, Outcome.DONE))
             site.sink.charger_known(ChargerInfo("EH1", "V", "M"))
-            gone = site.runtime.await_operator(lambda *answer: None)
+            gone = site.runtime.emitter.await_outcome(lambda *answer: None)
             site.tell(OperatorAsked(gone, Operation.STOP_TRANSACTION))
-            site.runtime.forget_operator(gone)
+            site.runtime.emitter.forget_outcome(gone)
         assert len(site.binding.again) == 4
 
     def test_what_the_gateway_says_itself_is_always_taken(self, site):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 
 from chargebridge.api.parameters import Identity, TheGateway
 from chargebridge.api.problems import answers
-from chargebridge.gateway.overview import ChargePointView, LinkView
+from chargebridge.gateway.views.charge_points import ChargePointView, LinkView
 
 router = APIRouter(prefix="/charge-points", tags=["charge points"])
 

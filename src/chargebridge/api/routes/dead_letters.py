@@ -11,7 +11,7 @@ from chargebridge.api.problems import answers
 from chargebridge.api.routes.operations import Accepted, accepted_or_refused
 from chargebridge.chargepoint.turn import Operation
 from chargebridge.clock import format_utc
-from chargebridge.gateway.overview import AttemptView, history_view
+from chargebridge.gateway.views.charge_points import AttemptView, history_view
 from chargebridge.store.rows import DeadLetter
 
 router = APIRouter(tags=["dead letters"])

@@ -12,7 +12,7 @@ from chargebridge.api.parameters import Identity, TheGateway
 from chargebridge.api.problems import RefusedError, answers
 from chargebridge.api.routes.charge_points import UNKNOWN
 from chargebridge.api.watching import MOST_WATCHERS, TooManyWatchersError, Watcher, Watchers
-from chargebridge.gateway.traces import ShownFrame
+from chargebridge.gateway.turns.traces import ShownFrame
 
 router = APIRouter(prefix="/charge-points/{identity}/frames", tags=["frames"])
 

@@ -13,7 +13,8 @@ from prometheus_client.registry import Collector
 
 from chargebridge.api.parameters import TheGateway
 from chargebridge.chargepoint.turn import NoticeKind
-from chargebridge.gateway.gateway import Figures, Gateway
+from chargebridge.gateway.gateway import Gateway
+from chargebridge.gateway.views.figures import Figures
 from chargebridge.store.errors import StoreError
 
 router = APIRouter(tags=["service"])

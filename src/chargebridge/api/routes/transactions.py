@@ -16,7 +16,7 @@ from pydantic import AwareDatetime
 from chargebridge.api.parameters import Identity, TheGateway
 from chargebridge.api.routes.charge_points import UNKNOWN
 from chargebridge.gateway.gateway import Gateway
-from chargebridge.gateway.overview import TransactionView, transaction_view
+from chargebridge.gateway.views.charge_points import TransactionView, transaction_view
 from chargebridge.store.rows import Cursor, TransactionRow
 
 router = APIRouter(tags=["transactions"])

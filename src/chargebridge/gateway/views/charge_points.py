@@ -8,8 +8,8 @@ from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.records import Attempt, Transaction
 from chargebridge.chargers.model import Capability, Quantity
 from chargebridge.clock import format_utc
-from chargebridge.gateway.binding import Binding
-from chargebridge.gateway.charging import ChargingView, charging_view
+from chargebridge.gateway.turns.binding import Binding
+from chargebridge.gateway.views.charging import ChargingView, charging_view
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from chargebridge.chargepoint.turn import ChargerTold, CommandEnded
 from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome, Driver
-from chargebridge.gateway.binding import Binding, Receipt
-from chargebridge.gateway.runtime import Runtime
+from chargebridge.gateway.turns.binding import Binding, Receipt
+from chargebridge.gateway.turns.runtime import Runtime
 
 
 class Sink:

@@ -5,44 +5,36 @@ raises, or whose commit fails, leaves no trace: the charge point is rebuilt from
 its charger's events again. So many of them are kept for that; what is beyond, its driver tells anew.
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 import structlog
 
 from chargebridge.chargepoint.charge_point import ChargePoint
-from chargebridge.chargepoint.records import Found, Query, Record, StoredChargePoint
+from chargebridge.chargepoint.records import Found, Query, StoredChargePoint
 from chargebridge.chargepoint.state import Settings
 from chargebridge.chargepoint.turn import (
     Assigned,
     ChargerTold,
-    CloseLink,
-    CommandCharger,
     CommandEnded,
     Described,
     Effects,
     FrameReceived,
     Input,
     LinkOpened,
-    Notice,
-    NoticeKind,
     OperatorAsked,
-    Output,
-    ReadStore,
     Released,
-    SendFrame,
-    SetPing,
     StoreRead,
     Woken,
 )
-from chargebridge.chargers.model import ChargerCommand
 from chargebridge.clock import Clock
-from chargebridge.gateway.binding import Again, Backlog, Binding, PendingTurn, Receipt
-from chargebridge.gateway.intake import MOST_UNCOMMITTED, Intake
-from chargebridge.gateway.outage import LONGEST_PAUSE_S, Outage
-from chargebridge.gateway.traces import Direction, Frame, Traces
-from chargebridge.gateway.wheel import CallLater, TimerWheel
+from chargebridge.gateway.turns.backpressure import MOST_UNCOMMITTED, Intake
+from chargebridge.gateway.turns.binding import Again, Backlog, Binding, PendingTurn, Receipt
+from chargebridge.gateway.turns.emitting import Emitter
+from chargebridge.gateway.turns.ports import Journal
+from chargebridge.gateway.turns.store_outage import LONGEST_PAUSE_S, Outage
+from chargebridge.gateway.turns.traces import Direction, Frame, Traces
+from chargebridge.gateway.turns.wheel import CallLater, TimerWheel
 from chargebridge.link import LinkState
 from chargebridge.ocpp16.frames import Call, CallErrorCode, FrameError, decode_frame, encode_error
 from chargebridge.store.errors import EarlierTurnFailedError, RecordRefusedError, StoreError
@@ -54,45 +46,12 @@ LONGEST_SET_ASIDE: Final = 4096
 """Characters that are kept of an input that was set aside, and of why."""
 _TAKEN_AGAIN: Final = ChargerTold | CommandEnded | Described | Released | Assigned | OperatorAsked
 """Frames die with the link, which a failed turn closes; link, deadlines and queue are looked at anew."""
-_LOGGED: Final = frozenset(
-    {
-        NoticeKind.DEAD_LETTER,
-        NoticeKind.SENT_AGAIN,
-        NoticeKind.COMMAND_FAILED,
-        NoticeKind.BOOT_NOT_ACCEPTED,
-        NoticeKind.END_ASSUMED,
-        NoticeKind.TRANSACTION_REBUILT,
-        NoticeKind.MEMORY_SPARED,
-        NoticeKind.LOCAL_LIST_CONFLICT,
-        NoticeKind.QUEUE_TIGHT,
-    }
-)
 # Needed for each frame; reaching a member through its class takes longer.
-_SENT: Final = Direction.SENT
 _RECEIVED: Final = Direction.RECEIVED
 
 NewChargePoint = Callable[[Settings, StoredChargePoint | None], ChargePoint]
 
 _log = structlog.get_logger()
-
-
-class Journal(Protocol):
-    """The port to the store: turns go in, and are told of when they are durable."""
-
-    def submit(self, charge_point: int, records: Sequence[Record], token: object) -> None:
-        """Make a turn durable; never blocks."""
-
-    def put_aside(self, charge_point: int, entry: SetAside, token: object) -> None:
-        """Keep an input that raised twice; reported like a turn."""
-
-    def read(self, charge_point: int, query: Query, token: object) -> None:
-        """Answer a question of a charge point, after everything submitted before."""
-
-    def recovered(self, charge_point: int) -> None:
-        """The charge point was rebuilt: what it submits now stands on what is durable."""
-
-    def load(self, charge_point: int) -> StoredChargePoint:
-        """Return what is durable of a charge point."""
 
 
 class Runtime:
@@ -118,15 +77,13 @@ class Runtime:
         self._journal = journal
         self._call_later = call_later
         self._traces = traces
+        self.emitter = Emitter(clock, journal, traces)
         self.new_charge_point = new_charge_point
         self._wheel: TimerWheel[Binding] = TimerWheel(clock, call_later, self._wake)
         self.outage: Outage[Binding] = Outage(call_later, self._rebuild)
         self.intake = Intake(clock)
-        self._asks: dict[int, Callable[[bool, str], None]] = {}
-        self._next_ask = 1
         self._stopped = False
         self.turns = 0
-        self.notices: Counter[NoticeKind] = Counter()
         self.failed_turns = 0
         self.set_aside = 0
 
@@ -192,7 +149,7 @@ class Runtime:
                 binding.key, records, PendingTurn(binding, outputs, an_input, receipt, has_failed)
             )
         else:
-            self._let_go(binding, outputs, receipt)
+            self.emitter.emit(binding, outputs, receipt)
         self._wheel.wake(binding, binding.charge_point.wake_at)
 
     def _wake(self, binding: Binding) -> None:
@@ -213,7 +170,7 @@ class Runtime:
             assert isinstance(token, PendingTurn)
             binding = token.binding
             binding.uncommitted -= 1
-            self._let_go(binding, token.outputs, token.receipt)
+            self.emitter.emit(binding, token.outputs, token.receipt)
             if not binding.uncommitted:
                 if binding.again is not None:
                     self._rebuild(binding)
@@ -268,68 +225,6 @@ class Runtime:
         assert isinstance(token, Binding)
         self.turn(token, StoreRead(query, found))
 
-    # --- outputs ----------------------------------------------------------------------------------
-
-    def _let_go(self, binding: Binding, outputs: list[Output], receipt: Receipt | None) -> None:
-        for output in outputs:
-            if isinstance(output, SendFrame):
-                self._send(binding, output.epoch, output.data)
-            elif isinstance(output, Notice):
-                self._notice(binding, output)
-            elif isinstance(output, CommandCharger):
-                self._command(binding, output.command)
-            elif isinstance(output, ReadStore):
-                self._journal.read(binding.key, output.query, binding)
-            elif isinstance(output, CloseLink):
-                binding.link.close(output.epoch, output.reason)
-            elif isinstance(output, SetPing):
-                binding.link.set_ping_interval(output.interval_s)
-            else:
-                answered = self._asks.pop(output.ask, None)
-                if answered is not None:
-                    answered(output.accepted, output.detail)
-        if receipt is not None:
-            self._acknowledge(receipt)
-
-    # Drivers come from outside: one that raises must not harm what else is let go.
-
-    @staticmethod
-    def _command(binding: Binding, command: ChargerCommand) -> None:
-        if binding.driver is None:
-            return
-        try:
-            binding.driver.command(binding.serial, command)
-        except Exception:  # noqa: BLE001 - the outcome stays unknown, which the charge point can deal with
-            _log.exception("a driver failed at a command", charger=binding.serial)
-
-    @staticmethod
-    def _acknowledge(receipt: Receipt) -> None:
-        if receipt.token is None:
-            return
-        try:
-            receipt.driver.acknowledge(receipt.token)
-        except Exception:  # noqa: BLE001 - the event comes again, and is known by its content
-            _log.exception("a driver failed at an acknowledgement")
-
-    def _send(self, binding: Binding, epoch: int, data: bytes) -> None:
-        if binding.link.send(epoch, data):
-            self._traces.add(Frame(binding.key, self._clock.now().utc_ms, _SENT, data))
-
-    def _notice(self, binding: Binding, notice: Notice) -> None:
-        self.notices[notice.kind] += notice.times
-        log = _log.warning if notice.kind in _LOGGED else _log.debug
-        log(notice.kind.value, charge_point=binding.charge_point.settings.identity, detail=notice.detail)
-
-    def await_operator(self, answered: Callable[[bool, str], None]) -> int:
-        """Return a number for an `OperatorAsked`; its answer goes to this function."""
-        ask, self._next_ask = self._next_ask, self._next_ask + 1
-        self._asks[ask] = answered
-        return ask
-
-    def forget_operator(self, ask: int) -> None:
-        """Nobody waits for this answer any more."""
-        self._asks.pop(ask, None)
-
     # --- failures ---------------------------------------------------------------------------------
 
     def _turn_raised(self, binding: Binding, again: Again, error: Exception) -> None:
@@ -359,7 +254,9 @@ class Runtime:
             except FrameError:
                 return
             if isinstance(frame, Call):
-                self._send(binding, an_input.epoch, encode_error(frame.id, CallErrorCode.INTERNAL_ERROR))
+                self.emitter.send_frame(
+                    binding, an_input.epoch, encode_error(frame.id, CallErrorCode.INTERNAL_ERROR)
+                )
 
     def _set_aside(self, binding: Binding, again: Again, error: Exception) -> None:
         """Go on without an input that has raised twice; it is kept for whoever mends it."""
@@ -422,7 +319,7 @@ class Runtime:
             binding.again.arrive(again)
 
     def _nobody_waits(self, an_input: Input) -> bool:
-        return isinstance(an_input, OperatorAsked) and an_input.ask not in self._asks
+        return isinstance(an_input, OperatorAsked) and not self.emitter.is_awaited(an_input.ask)
 
     def _catch_up(self, binding: Binding) -> None:
         if self._stopped or not self.intake.may_catch_up(binding):

@@ -11,7 +11,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 
-from chargebridge.gateway.wheel import CallLater, Cancellable
+from chargebridge.gateway.turns.wheel import CallLater, Cancellable
 
 SHORTEST_PAUSE_S: Final = 1.0
 """Real seconds from a failure to the first try."""

@@ -9,7 +9,7 @@ import structlog
 
 from chargebridge.chargers.model import ChargerEvent, Reachable
 from chargebridge.clock import Clock
-from chargebridge.gateway.binding import Binding, Missed
+from chargebridge.gateway.turns.binding import Binding, Missed
 
 MOST_UNCOMMITTED: Final = 256
 """Turns of one charge point on their way to the disk, above which neither a frame nor an event is taken. A

@@ -16,7 +16,7 @@ from chargebridge.chargepoint.turn import (
     Output,
 )
 from chargebridge.chargers.model import Driver, Reachable
-from chargebridge.gateway.wheel import NEVER
+from chargebridge.gateway.turns.wheel import NEVER
 from chargebridge.link.link import Link
 
 

@@ -1,0 +1,26 @@
+"""The runtime's port to the store."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from chargebridge.chargepoint.records import Query, Record, StoredChargePoint
+from chargebridge.store.rows import SetAside
+
+
+class Journal(Protocol):
+    """Makes turns durable, and reports them when they are; see `JournalListener`."""
+
+    def submit(self, charge_point: int, records: Sequence[Record], token: object) -> None:
+        """Make a turn durable; never blocks."""
+
+    def put_aside(self, charge_point: int, entry: SetAside, token: object) -> None:
+        """Keep an input that raised twice; reported like a turn."""
+
+    def read(self, charge_point: int, query: Query, token: object) -> None:
+        """Answer a question of a charge point, after everything submitted before."""
+
+    def recovered(self, charge_point: int) -> None:
+        """The charge point was rebuilt: what it submits now stands on what is durable."""
+
+    def load(self, charge_point: int) -> StoredChargePoint:
+        """Return what is durable of a charge point."""

@@ -1,0 +1,81 @@
+"""Counts of the whole gateway, for metrics and health."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chargebridge.chargepoint.memory_wear import BUDGET, remaining
+from chargebridge.chargepoint.turn import NoticeKind
+from chargebridge.chargers.model import Counts
+from chargebridge.gateway.roster import Roster
+from chargebridge.gateway.turns.runtime import Runtime
+from chargebridge.gateway.views.charge_points import waiting_messages
+from chargebridge.link import LinkState
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counts of the whole gateway, for metrics and health."""
+
+    charge_points: int
+    open_links: int
+    accepted: int
+    chargers_reachable: int
+    running_transactions: int
+    waiting_messages: int
+    memories_spared: int
+    profile_writes_remaining: int
+    """Of the charger that has the fewest left."""
+    turns: int
+    failed_turns: int
+    inputs_set_aside: int
+    unknown_charger_events: int
+    pending_turns: int
+    store_failing: str | None
+    waiting_for_store: int
+    """Charge points that stand still because the store has failed them."""
+    events_not_taken: int
+    """Events of chargers for which there was no room; their drivers are asked to tell anew."""
+    driver_counts: Mapping[str, Mapping[str, int]]
+    """What drivers count themselves, by their names in the configuration."""
+    notices: Mapping[NoticeKind, int]
+    link_states: Mapping[str, int]
+
+
+def count(roster: Roster, runtime: Runtime, *, pending_turns: int, store_failing: str | None) -> Figures:
+    """Count everything once.
+
+    Args:
+        roster: the charge points and their drivers.
+        runtime: runs their turns.
+        pending_turns: turns on their way to the disk.
+        store_failing: why the store fails; None if it does not.
+    """
+    bindings = list(roster.all())
+    charge_points = [binding.charge_point for binding in bindings]
+    states = Counter(binding.link.state.value for binding in bindings)
+    return Figures(
+        charge_points=len(bindings),
+        open_links=states[LinkState.OPEN.value],
+        accepted=sum(charge_point.online for charge_point in charge_points),
+        chargers_reachable=sum(charge_point.reachable for charge_point in charge_points),
+        running_transactions=sum(charge_point.running is not None for charge_point in charge_points),
+        waiting_messages=sum(waiting_messages(binding) for binding in bindings),
+        memories_spared=sum(charge_point.state.memory_spared for charge_point in charge_points),
+        profile_writes_remaining=min(map(remaining, charge_points), default=BUDGET),
+        turns=runtime.turns,
+        failed_turns=runtime.failed_turns,
+        inputs_set_aside=runtime.set_aside,
+        unknown_charger_events=sum(sink.unknown for sink in roster.sinks.values()),
+        pending_turns=pending_turns,
+        store_failing=store_failing,
+        waiting_for_store=len(runtime.outage),
+        events_not_taken=runtime.intake.missed,
+        driver_counts={
+            name: dict(sink.driver.counts())
+            for name, sink in roster.sinks.items()
+            if isinstance(sink.driver, Counts)
+        },
+        notices=dict(runtime.emitter.notices),
+        link_states=dict(states),
+    )
