@@ -74,7 +74,7 @@ class SimulatedJournal:
             records = [*records, _UNSTORABLE]
         self._take((charge_point, records, token))
 
-    def put_aside(self, charge_point, entry, token):
+    def submit_set_aside(self, charge_point, entry, token):
         self._take((charge_point, (entry,), token))
 
     def read(self, charge_point, query, token):

@@ -144,13 +144,13 @@ def pending_is_accepted(patch):
 
 def visible_before_durable(patch):
     """Outputs leave before their records are committed."""
-    original = Runtime._take
+    original = Runtime._submit
 
     def take(self, binding, effects, an_input, receipt, **named):
         self.emitter.emit(binding, effects.outputs, receipt)
         original(self, binding, effects._replace(outputs=[]), an_input, None, **named)
 
-    patch.setattr(Runtime, "_take", take)
+    patch.setattr(Runtime, "_submit", take)
 
 
 def _without(patch, is_lost):

@@ -140,7 +140,7 @@ async def all_durable(bindings: Sequence[Binding], within_s: float) -> bool:
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s
-    while any(binding.uncommitted or binding.again is not None for binding in bindings):
+    while any(binding.uncommitted or binding.backlog is not None for binding in bindings):
         if loop.time() >= deadline:
             return False
         await asyncio.sleep(_POLL_S)

@@ -255,7 +255,7 @@ class Roster:
         _guarded(sink.driver.unwatch, settings.charger)
         del sink.bindings[settings.charger]
         binding.driver, binding.serial = None, ""
-        binding.missed = None  # the charger's next charge point receives these events
+        binding.skipped = None  # the charger's next charge point receives these events
         self.runtime.turn(binding, Released())
         return binding
 
@@ -337,7 +337,11 @@ class Roster:
     def drop_delivered(self) -> None:
         """Drop charge points that are leaving and have delivered everything."""
         for pair, (binding, _) in list(self.leaving.items()):
-            if binding.uncommitted or binding.again is not None or queue_limit.waiting(binding.charge_point):
+            if (
+                binding.uncommitted
+                or binding.backlog is not None
+                or queue_limit.waiting(binding.charge_point)
+            ):
                 continue
             if binding.link.state is not LinkState.DOWN:
                 # Gone when this has ended too: nothing of it may reach one of the same name added later.

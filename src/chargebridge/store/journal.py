@@ -49,7 +49,7 @@ class SqliteStore(StoreReader):
     """Durable records of all charge points, in one SQLite file.
 
     Opening creates the file or migrates it. Everything is thread-safe except `submit`,
-    `put_aside`, `read` and `recovered`, which belong to the event loop of `start`.
+    `submit_set_aside`, `read` and `recovered`, which belong to the event loop of `start`.
 
     Args:
         directory: the state directory, which exists (see `StateDirectory`).
@@ -127,7 +127,7 @@ class SqliteStore(StoreReader):
         writer.submit((charge_point, records, token))
         writer.pending += 1
 
-    def put_aside(self, charge_point: int, entry: SetAside, token: object) -> None:
+    def submit_set_aside(self, charge_point: int, entry: SetAside, token: object) -> None:
         """Keep an input that raised twice; reported like a turn, and raises like `submit`."""
         writer = self._running()
         writer.submit((charge_point, (entry,), token))

@@ -297,7 +297,7 @@ async def test_a_charger_is_given_up_when_its_charge_point_has_recovered_from_a_
         await someone.begin_session()
         await someone.expect("MeterValues")
         await someone.act("unplug")
-        await wait_until(lambda: gateway._binding("CP1").again is not None)
+        await wait_until(lambda: gateway._binding("CP1").backlog is not None)
         register_wh = (await someone.act("view"))["register_wh"]
         three.charge_points = [{"identity": "CP1", "charger": "B"}]
         await gateway.reload(three.read())

@@ -352,7 +352,7 @@ def test_a_full_store_fails_turns_and_works_again_when_there_is_room(tmp_path: P
 
 def test_an_input_is_set_aside(tmp_path: Path) -> None:
     async def check(store: SqliteStore, recorder: Recorder) -> None:
-        store.put_aside(2, SetAside(7, "input", "ValueError"), 1)
+        store.submit_set_aside(2, SetAside(7, "input", "ValueError"), 1)
         await recorder.settled(1)
         (row,) = store.set_aside(limit=5)
         assert (row.identity, row.entry) == ("CP2", SetAside(7, "input", "ValueError"))

@@ -26,7 +26,7 @@ FIGURES = Figures(
     pending_turns=5,
     store_failing=None,
     waiting_for_store=18,
-    events_not_taken=19,
+    events_deferred=19,
     driver_counts={"easee": {"unknown id": 21}},
     notices={
         NoticeKind.DEAF_LINK: 8,
@@ -79,7 +79,7 @@ def test_every_figure_is_there():
         "transactions_rebuilt_total": 20,
         "store_failing": 0,
         "charge_points_waiting_for_store": 18,
-        "events_not_taken_total": 19,
+        "events_deferred_total": 19,
         "store_readable": 1,
         "oldest_unsent_transaction_message_age_seconds": 1.5,
         "dead_letters": 11,

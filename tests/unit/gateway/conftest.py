@@ -118,7 +118,7 @@ class MemoryJournal:
     def submit(self, charge_point, records, token):
         self.entries.append(("turn", charge_point, records, token))
 
-    def put_aside(self, charge_point, entry, token):
+    def submit_set_aside(self, charge_point, entry, token):
         self.entries.append(("turn", charge_point, [entry], token))
 
     def read(self, charge_point, query, token):

@@ -86,7 +86,7 @@ class TestRaising:
         bench.clock.advance(REBUILD_PAUSE_S)
         bench.settle()
         assert bench.binding.charge_point is not broken
-        assert bench.binding.again is None
+        assert bench.binding.backlog is None
         assert bench.driver.acknowledged == ["r1"]
         assert sessions(bench) == [1]
 
@@ -164,10 +164,10 @@ class TestRaising:
         bench.break_turns(1, lambda an_input: an_input == ended(1))
         bench.tell(ended(1), token="r2")
         bench.clock.advance(10 * REBUILD_PAUSE_S)
-        assert bench.binding.again is not None
+        assert bench.binding.backlog is not None
         bench.journal.commit()
         assert bench.driver.acknowledged == ["r1"]
-        assert bench.binding.again is None
+        assert bench.binding.backlog is None
         bench.settle()
         assert bench.driver.acknowledged == ["r1", "r2"]
         (transaction,) = bench.journal.stored[1].transactions.values()
@@ -211,7 +211,7 @@ class TestRaising:
         bench.break_turns(1, lambda an_input: isinstance(an_input, Woken))
         bench.clock.advance(400)
         bench.settle()
-        assert bench.binding.again is None
+        assert bench.binding.backlog is None
         assert bench.journal.set_aside == []
         assert bench.runtime.failed_turns == 1
 
@@ -247,7 +247,7 @@ class TestRaising:
         bench.clock.advance(3 * REBUILD_PAUSE_S)
         bench.settle()
         assert bench.driver.acknowledged == ["r1"]
-        assert other.again is None
+        assert other.backlog is None
 
 
 class TestFailedCommit:
@@ -291,7 +291,7 @@ class TestFailedCommit:
         bench.tell(ended(1), token="r2")
         bench.journal.fail(1)
         bench.clock.advance(10 * REBUILD_PAUSE_S)
-        assert bench.binding.again is not None
+        assert bench.binding.backlog is not None
         bench.journal.commit()
         assert bench.driver.acknowledged == []
         bench.clock.advance(REBUILD_PAUSE_S)
@@ -352,7 +352,7 @@ class TestFailedCommit:
             "RecordRefusedError: too large an integer"
         ]
         assert bench.runtime.set_aside == 1
-        assert bench.binding.again is None
+        assert bench.binding.backlog is None
 
     def test_of_the_disk_never_sets_an_input_aside(self, bench):
         ready(bench)
@@ -439,7 +439,7 @@ class TestQueue:
         bench = long_queue
         bench.journal.failing_reads = 1
         bench.boot()
-        assert bench.binding.again is not None
+        assert bench.binding.backlog is not None
         assert bench.link.closed
         bench.clock.advance(REBUILD_PAUSE_S)
         bench.settle()
@@ -457,7 +457,7 @@ def test_the_link_and_the_queue_are_no_inputs_to_take_again(bench):
     assert bench.link.state is LinkState.CLOSING
     bench.clock.advance(REBUILD_PAUSE_S)
     bench.settle()
-    assert bench.binding.again is None
+    assert bench.binding.backlog is None
     bench.link.lose()
     bench.boot()
     assert bench.binding.charge_point.online

@@ -109,9 +109,9 @@ class GatewayCollector(Collector):
             figures.unknown_charger_events,
         )
         yield _counter(
-            "events_not_taken",
+            "events_deferred",
             "Events of chargers for which there was no room; their drivers are asked to tell anew.",
-            figures.events_not_taken,
+            figures.events_deferred,
         )
         yield _counter(
             "transactions_rebuilt",

@@ -1,4 +1,4 @@
-"""A charge point at work: bound to its charger, its link and its place in the store."""
+"""A binding: a charge point at work with its charger, its link and its place in the store."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,85 +21,85 @@ from chargebridge.link.link import Link
 
 
 class Receipt(Struct, frozen=True):
-    """Comes with what a driver tells, which it can be asked to tell anew."""
+    """The receipt of an event from a driver, which can be deferred: the driver delivers it again."""
 
     driver: Driver
     token: object
-    """What it wants acknowledged once the event is durable; None: nothing."""
+    """What the driver wants acknowledged once the event is durable; None: nothing."""
 
 
-class Again(NamedTuple):
-    """An input whose turn failed and that is taken again."""
+class RetriedInput(NamedTuple):
+    """An input that is taken when its charge point is rebuilt: its turn failed, or it arrived meanwhile."""
 
     an_input: Input
     receipt: Receipt | None
     has_failed: bool
-    """By its own fault: its turn raised, or had a record that can never be stored."""
+    """Through its own fault: its turn raised, or had a record that can never be stored."""
 
 
-class Backlog:
-    """What a charge point takes when it is rebuilt: first what was undone, then what has arrived since.
+class RebuildBacklog:
+    """The inputs that a charge point takes when it is rebuilt: first the undone, then those that arrived.
 
-    What comes again and again however long that takes is kept once: how a command ended, what a charger is.
+    Outcomes of commands and descriptions of chargers are kept once, however often they are repeated.
     """
 
     __slots__ = ("_arrived", "_undone")
 
     def __init__(self) -> None:
-        self._undone: list[Again] = []
-        self._arrived: list[Again] = []
+        self._undone: list[RetriedInput] = []
+        self._arrived: list[RetriedInput] = []
 
     def __len__(self) -> int:
-        """Return how many inputs wait."""
+        """Return the number of inputs."""
         return len(self._undone) + len(self._arrived)
 
     @property
-    def inputs(self) -> list[Again]:
-        """All of them, in the order in which they are to be taken."""
+    def inputs(self) -> list[RetriedInput]:
+        """All inputs, in the order in which they are to be taken."""
         return [*self._undone, *self._arrived]
 
-    def undo(self, again: Again) -> None:
-        """Keep an input whose turn did not become durable; they came before the others."""
-        self._keep(again, self._undone)
+    def undo(self, retried: RetriedInput) -> None:
+        """Keep an input whose turn did not become durable; these came before the others."""
+        self._keep(retried, self._undone)
 
-    def arrive(self, again: Again) -> None:
-        """Keep an input that has not had its turn."""
-        self._keep(again, self._arrived)
+    def arrive(self, retried: RetriedInput) -> None:
+        """Keep an input that had no turn yet."""
+        self._keep(retried, self._arrived)
 
     def drop(self, unwanted: Callable[[Input], bool]) -> None:
-        """Forget inputs that nobody wants to be taken any more."""
+        """Forget inputs that are no longer wanted."""
         for kept in (self._undone, self._arrived):
-            kept[:] = [again for again in kept if not unwanted(again.an_input)]
+            kept[:] = [retried for retried in kept if not unwanted(retried.an_input)]
 
-    def _keep(self, again: Again, kept: list[Again]) -> None:
-        if isinstance(again.an_input, Described):
+    def _keep(self, retried: RetriedInput, kept: list[RetriedInput]) -> None:
+        if isinstance(retried.an_input, Described):
             self.drop(lambda an_input: isinstance(an_input, Described))
-        elif isinstance(again.an_input, CommandEnded) and self._has(again.an_input):
+        elif isinstance(retried.an_input, CommandEnded) and self._has(retried.an_input):
             return
-        kept.append(again)
+        kept.append(retried)
 
     def _has(self, an_input: Input) -> bool:
-        return any(again.an_input == an_input for again in self.inputs)
+        return any(retried.an_input == an_input for retried in self.inputs)
 
 
-class Missed(Struct):
-    """What a charge point knows of the events of its charger that it has not taken."""
+class SkippedEvents(Struct):
+    """What is kept of a charger's deferred events: the rest comes from the driver again."""
 
     reachable: Reachable | None = None
-    """The newest of its kind: a driver whose cloud is away by now has nothing to tell anew."""
+    """The newest of its kind: a driver whose cloud is away by now cannot repeat it."""
 
 
 class PendingTurn(Struct, frozen=True):
-    """A turn on its way to the disk: what it lets go when it is there."""
+    """A turn on its way to the disk: its outputs are emitted when it is there."""
 
     binding: "Binding"
     outputs: list[Output]
     an_input: Input
     receipt: Receipt | None
     has_failed: bool = False
-    """The input is taken for the second time."""
+    """Its input has failed before, and is taken for the second time."""
     sets_aside: bool = False
-    """The input itself is on its way, set aside; there was no turn."""
+    """The input itself is on its way to the disk, set aside; there was no turn."""
 
 
 class Binding:
@@ -108,21 +108,21 @@ class Binding:
     Args:
         key: of the charge point in the store.
         charge_point: the state machine.
-        serial: of the charger; empty for one that only delivers what is left.
-        driver: the way to the charger, None likewise.
-        turn: what runs a turn.
+        serial: of the charger; empty for a charge point that only delivers what is left.
+        driver: of the charger; None likewise.
+        turn: runs a turn.
     """
 
     __slots__ = (
         "_turn",
-        "again",
+        "backlog",
         "central_system",
         "charge_point",
         "driver",
         "key",
         "link",
-        "missed",
         "serial",
+        "skipped",
         "slot",
         "uncommitted",
     )
@@ -145,16 +145,16 @@ class Binding:
         self.driver = driver
         self.uncommitted = 0
         """Turns on their way to the disk."""
-        self.again: Backlog | None = None
-        """Not None from a turn that failed until the charge point is rebuilt: what it takes then."""
-        self.missed: Missed | None = None
-        """Not None from an event that was not taken until the driver is asked to tell anew. In between none
-        is taken: a later one must not come before an earlier one."""
+        self.backlog: RebuildBacklog | None = None
+        """From a failed turn until the charge point is rebuilt: the inputs that it takes then; otherwise None."""
+        self.skipped: SkippedEvents | None = None
+        """From a deferred event until the charger is watched anew, otherwise None. All events in between are
+        deferred as well: a later one must not come before an earlier one."""
         self.slot = NEVER
         self._turn = turn
 
     def link_opened(self, epoch: int) -> None:
-        """Tell the charge point that its link is open."""
+        """Report to the charge point that its link is open."""
         self._turn(self, LinkOpened(epoch))
 
     def frame_received(self, epoch: int, data: bytes) -> None:
@@ -162,5 +162,5 @@ class Binding:
         self._turn(self, FrameReceived(epoch, data))
 
     def link_closed(self, epoch: int, reason: str) -> None:  # noqa: ARG002 - the link keeps the reason
-        """Tell the charge point that its link is gone."""
+        """Report to the charge point that its link is gone."""
         self._turn(self, LinkClosed(epoch))

@@ -1,4 +1,4 @@
-"""Emitting: what a turn wanted happens, once the turn is durable."""
+"""Emitting the outputs of turns, once the turns are durable."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ class Emitter:
     Args:
         clock: the time.
         journal: answers questions of charge points.
-        traces: sees every frame.
+        traces: keeps the newest frames.
     """
 
     def __init__(self, clock: Clock, journal: Journal, traces: Traces) -> None:
@@ -100,7 +100,7 @@ class Emitter:
         try:
             binding.driver.command(binding.serial, command)
         except Exception:  # noqa: BLE001 - the outcome stays unknown, which the charge point can deal with
-            _log.exception("a driver failed at a command", charger=binding.serial)
+            _log.exception("driver failed at a command", charger=binding.serial)
 
     @staticmethod
     def _acknowledge(receipt: Receipt) -> None:
@@ -109,7 +109,7 @@ class Emitter:
         try:
             receipt.driver.acknowledge(receipt.token)
         except Exception:  # noqa: BLE001 - the event comes again, and is known by its content
-            _log.exception("a driver failed at an acknowledgement")
+            _log.exception("driver failed at an acknowledgement")
 
     # --- operators --------------------------------------------------------------------------------
 

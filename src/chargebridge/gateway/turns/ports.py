@@ -13,14 +13,14 @@ class Journal(Protocol):
     def submit(self, charge_point: int, records: Sequence[Record], token: object) -> None:
         """Make a turn durable; never blocks."""
 
-    def put_aside(self, charge_point: int, entry: SetAside, token: object) -> None:
-        """Keep an input that raised twice; reported like a turn."""
+    def submit_set_aside(self, charge_point: int, entry: SetAside, token: object) -> None:
+        """Store an input whose turn failed twice; reported like a turn."""
 
     def read(self, charge_point: int, query: Query, token: object) -> None:
-        """Answer a question of a charge point, after everything submitted before."""
+        """Answer a query of a charge point, after everything submitted before."""
 
     def recovered(self, charge_point: int) -> None:
-        """The charge point was rebuilt: what it submits now stands on what is durable."""
+        """Trust a charge point again that was rebuilt: its next turns are computed from what is durable."""
 
     def load(self, charge_point: int) -> StoredChargePoint:
         """Return what is durable of a charge point."""

@@ -1,8 +1,8 @@
 """The turn: input, state machine, commit, outputs; and what happens when one of them fails.
 
-The outputs of a turn leave only after its records are committed, and in turn order. A turn that
+The outputs of a turn are emitted only after its records are committed, and in turn order. A turn that
 raises, or whose commit fails, leaves no trace: the charge point is rebuilt from the store and takes
-its charger's events again. So many of them are kept for that; what is beyond, its driver tells anew.
+its charger's events again. A bounded number is kept for that; the driver delivers the others again.
 """
 
 from collections.abc import Callable
@@ -28,11 +28,11 @@ from chargebridge.chargepoint.turn import (
     Woken,
 )
 from chargebridge.clock import Clock
-from chargebridge.gateway.turns.backpressure import MOST_UNCOMMITTED, Intake
-from chargebridge.gateway.turns.binding import Again, Backlog, Binding, PendingTurn, Receipt
+from chargebridge.gateway.turns.backpressure import MOST_UNCOMMITTED, Backpressure
+from chargebridge.gateway.turns.binding import Binding, PendingTurn, RebuildBacklog, Receipt, RetriedInput
 from chargebridge.gateway.turns.emitting import Emitter
 from chargebridge.gateway.turns.ports import Journal
-from chargebridge.gateway.turns.store_outage import LONGEST_PAUSE_S, Outage
+from chargebridge.gateway.turns.store_outage import LONGEST_PAUSE_S, StoreOutage
 from chargebridge.gateway.turns.traces import Direction, Frame, Traces
 from chargebridge.gateway.turns.wheel import CallLater, TimerWheel
 from chargebridge.link import LinkState
@@ -41,11 +41,11 @@ from chargebridge.store.errors import EarlierTurnFailedError, RecordRefusedError
 from chargebridge.store.rows import SetAside
 
 REBUILD_PAUSE_S: Final = 1.0
-"""Real seconds before a charge point whose turn raised is rebuilt and tries again."""
+"""Real seconds before a charge point whose turn raised is rebuilt and takes the input again."""
 LONGEST_SET_ASIDE: Final = 4096
-"""Characters that are kept of an input that was set aside, and of why."""
-_TAKEN_AGAIN: Final = ChargerTold | CommandEnded | Described | Released | Assigned | OperatorAsked
-"""Frames die with the link, which a failed turn closes; link, deadlines and queue are looked at anew."""
+"""Characters that are kept of an input that was set aside, and of its error."""
+_RETRIED: Final = ChargerTold | CommandEnded | Described | Released | Assigned | OperatorAsked
+"""Frames end with the link, which a failed turn closes; link, deadlines and queue are part of the rebuild."""
 # Needed for each frame; reaching a member through its class takes longer.
 _RECEIVED: Final = Direction.RECEIVED
 
@@ -61,7 +61,7 @@ class Runtime:
         clock: the time.
         journal: where turns become durable; its listener is this runtime.
         call_later: of the event loop.
-        traces: sees every frame.
+        traces: keeps the newest frames.
         new_charge_point: makes a charge point of its settings and of what is stored of it.
     """
 
@@ -80,8 +80,8 @@ class Runtime:
         self.emitter = Emitter(clock, journal, traces)
         self.new_charge_point = new_charge_point
         self._wheel: TimerWheel[Binding] = TimerWheel(clock, call_later, self._wake)
-        self.outage: Outage[Binding] = Outage(call_later, self._rebuild)
-        self.intake = Intake(clock)
+        self.outage: StoreOutage[Binding] = StoreOutage(call_later, self._rebuild)
+        self.backpressure = Backpressure(clock)
         self._stopped = False
         self.turns = 0
         self.failed_turns = 0
@@ -90,35 +90,39 @@ class Runtime:
     # --- turns ------------------------------------------------------------------------------------
 
     def resume(self, binding: Binding) -> None:
-        """Take up a charge point as it was loaded."""
+        """Restore a charge point as it was loaded."""
         try:
             effects = binding.charge_point.resume(self._clock.now())
-        except Exception:  # noqa: BLE001 - whatever a turn does wrong must not harm the others
-            _log.exception("not resumed", charge_point=binding.charge_point.settings.identity)
+        except Exception:  # noqa: BLE001 - a defect of one must not harm the others
+            _log.exception(
+                "charge point could not be restored", charge_point=binding.charge_point.settings.identity
+            )
             self.failed_turns += 1
-            self._begin_again(binding)
-            self._rebuild_later(binding)
+            self._distrust(binding)
+            self._schedule_rebuild(binding)
             return
-        self._take(binding, effects, Woken(), None)
+        self._submit(binding, effects, Woken(), None)
 
     def turn(self, binding: Binding, an_input: Input, receipt: Receipt | None = None) -> None:
-        """Run one turn; what it leads to happens when it is durable.
+        """Run one turn; its outputs are emitted when it is durable.
 
-        A frame, or an event that comes with a receipt, is not taken if too much of this charge point is
-        not durable yet: the link is closed, the driver is asked later to tell anew.
+        If too much of this charge point is not durable yet, a frame closes the link, and an event that comes
+        with a receipt is deferred.
         """
         if self._stopped:
             return
         if type(an_input) is FrameReceived and binding.uncommitted >= MOST_UNCOMMITTED:
             binding.link.close(an_input.epoch, "calls come faster than they can be made durable")
-        elif type(an_input) is ChargerTold and receipt is not None and not self.intake.has_room(binding):
-            self.intake.miss(binding, an_input.event)
-        elif binding.again is None:
+        elif (
+            type(an_input) is ChargerTold and receipt is not None and not self.backpressure.has_room(binding)
+        ):
+            self.backpressure.defer(binding, an_input.event)
+        elif binding.backlog is None:
             self._turn(binding, an_input, receipt, has_failed=False)
-        elif isinstance(an_input, _TAKEN_AGAIN):
+        elif isinstance(an_input, _RETRIED):
             if isinstance(an_input, OperatorAsked):
-                binding.again.drop(self._nobody_waits)
-            binding.again.arrive(Again(an_input, receipt, has_failed=False))
+                binding.backlog.drop(self._is_unawaited)
+            binding.backlog.arrive(RetriedInput(an_input, receipt, has_failed=False))
 
     def _turn(self, binding: Binding, an_input: Input, receipt: Receipt | None, *, has_failed: bool) -> None:
         now = self._clock.now()
@@ -126,13 +130,13 @@ class Runtime:
             self._traces.add(Frame(binding.key, now.utc_ms, _RECEIVED, an_input.data))
         try:
             effects = binding.charge_point.handle(an_input, now)
-        except Exception as error:  # noqa: BLE001 - whatever a turn does wrong must not harm the others
-            _log.exception("a turn failed", charge_point=binding.charge_point.settings.identity)
-            self._turn_raised(binding, Again(an_input, receipt, has_failed), error)
+        except Exception as error:  # noqa: BLE001 - a defect of one must not harm the others
+            _log.exception("turn failed", charge_point=binding.charge_point.settings.identity)
+            self._turn_raised(binding, RetriedInput(an_input, receipt, has_failed), error)
             return
-        self._take(binding, effects, an_input, receipt, has_failed=has_failed)
+        self._submit(binding, effects, an_input, receipt, has_failed=has_failed)
 
-    def _take(
+    def _submit(
         self,
         binding: Binding,
         effects: Effects,
@@ -159,12 +163,12 @@ class Runtime:
         else:
             self._wheel.wake(binding, wake_at)
 
-    # --- the journal's word -----------------------------------------------------------------------
+    # --- what the journal reports -----------------------------------------------------------------
 
     def committed(self, tokens: list[object]) -> None:
-        """Let go what these turns wanted: they are durable."""
+        """Emit the outputs of these turns: they are durable."""
         if self._stopped:
-            return  # drivers and links have ended; what is unacknowledged comes again at the next start
+            return  # drivers and links have ended; unacknowledged events come again at the next start
         behind: list[Binding] = []
         for token in tokens:
             assert isinstance(token, PendingTurn)
@@ -172,21 +176,21 @@ class Runtime:
             binding.uncommitted -= 1
             self.emitter.emit(binding, token.outputs, token.receipt)
             if not binding.uncommitted:
-                if binding.again is not None:
+                if binding.backlog is not None:
                     self._rebuild(binding)
                 elif self.outage.reason is not None:
                     self.outage.settled(binding)
-            if binding.missed is not None:
+            if binding.skipped is not None:
                 behind.append(binding)
         for binding in behind:
             self._catch_up(binding)
 
     def commit_failed(self, tokens: list[object], error: StoreError) -> None:
-        """None of these turns has happened."""
+        """Undo these turns, or reads: the store has failed them."""
         refused = isinstance(error, RecordRefusedError)
         follows = isinstance(error, EarlierTurnFailedError)
         if refused:
-            _log.error("turns could not be made durable", turns=len(tokens), reason=str(error))
+            _log.error("records refused by the store", turns=len(tokens), reason=str(error))
         elif tokens and not follows:
             self.outage.begin(str(error))
         for token in tokens:
@@ -195,59 +199,59 @@ class Runtime:
                 self._refuse_call(token.binding, token.an_input)
         for token in tokens:
             if isinstance(token, Binding):
-                # What it asked could not be read: the rebuilt one asks again for what it needs.
-                self._begin_again(token)
+                # Its query failed: the rebuilt charge point reads again what it needs.
+                self._distrust(token)
                 binding = token
             else:
                 assert isinstance(token, PendingTurn)
                 binding = token.binding
                 binding.uncommitted -= 1
-                self._undone(token, error)
+                self._undo(token, error)
             if self.outage.reason is not None and not refused:
                 self.outage.wait(binding, has_failed=not follows)
             elif not binding.uncommitted:
-                self._rebuild_later(binding)
+                self._schedule_rebuild(binding)
 
-    def _undone(self, turn: PendingTurn, error: StoreError) -> None:
+    def _undo(self, turn: PendingTurn, error: StoreError) -> None:
         binding = turn.binding
         self.failed_turns += 1
         self.set_aside -= turn.sets_aside
-        backlog = self._begin_again(binding)
+        backlog = self._distrust(binding)
         refused = isinstance(error, RecordRefusedError)
-        again = Again(turn.an_input, turn.receipt, turn.has_failed or refused)
+        retried = RetriedInput(turn.an_input, turn.receipt, turn.has_failed or refused)
         if refused and turn.has_failed and not turn.sets_aside:
-            self._set_aside(binding, again, error)
-        elif isinstance(turn.an_input, _TAKEN_AGAIN):
-            backlog.undo(again)
+            self._set_aside(binding, retried, error)
+        elif isinstance(turn.an_input, _RETRIED):
+            backlog.undo(retried)
 
     def answered(self, token: object, query: Query, found: Found) -> None:
-        """Give a charge point what it asked of the store."""
+        """Give a charge point the answer to its query."""
         assert isinstance(token, Binding)
         self.turn(token, StoreRead(query, found))
 
     # --- failures ---------------------------------------------------------------------------------
 
-    def _turn_raised(self, binding: Binding, again: Again, error: Exception) -> None:
+    def _turn_raised(self, binding: Binding, retried: RetriedInput, error: Exception) -> None:
         self.failed_turns += 1
-        self._refuse_call(binding, again.an_input)
-        backlog = self._begin_again(binding)
-        if again.has_failed:
-            self._set_aside(binding, again, error)
-        elif isinstance(again.an_input, _TAKEN_AGAIN):
-            backlog.arrive(again._replace(has_failed=True))
+        self._refuse_call(binding, retried.an_input)
+        backlog = self._distrust(binding)
+        if retried.has_failed:
+            self._set_aside(binding, retried, error)
+        elif isinstance(retried.an_input, _RETRIED):
+            backlog.arrive(retried._replace(has_failed=True))
         if not binding.uncommitted:
-            self._rebuild_later(binding)
+            self._schedule_rebuild(binding)
 
     @staticmethod
-    def _begin_again(binding: Binding) -> Backlog:
-        """From here on the object is not to be trusted; nor is what is said on its connection."""
+    def _distrust(binding: Binding) -> RebuildBacklog:
+        """Use the object no more, nor its connection; returns the inputs to take when it is rebuilt."""
         binding.link.close(binding.link.epoch, "internal failure")
-        if binding.again is None:
-            binding.again = Backlog()
-        return binding.again
+        if binding.backlog is None:
+            binding.backlog = RebuildBacklog()
+        return binding.backlog
 
     def _refuse_call(self, binding: Binding, an_input: Input) -> None:
-        """An open CALL of the central system gets InternalError."""
+        """Answer an open CALL of the central system with InternalError."""
         if isinstance(an_input, FrameReceived):
             try:
                 frame = decode_frame(an_input.data)
@@ -258,34 +262,36 @@ class Runtime:
                     binding, an_input.epoch, encode_error(frame.id, CallErrorCode.INTERNAL_ERROR)
                 )
 
-    def _set_aside(self, binding: Binding, again: Again, error: Exception) -> None:
-        """Go on without an input that has raised twice; it is kept for whoever mends it."""
+    def _set_aside(self, binding: Binding, retried: RetriedInput, error: Exception) -> None:
+        """Go on without an input whose turn failed twice; the store keeps it for a bug report."""
         self.set_aside += 1
-        _log.error("an input was set aside", charge_point=binding.charge_point.settings.identity)
+        _log.error("input set aside", charge_point=binding.charge_point.settings.identity)
         entry = SetAside(
             self._clock.now().utc_ms,
-            repr(again.an_input)[:LONGEST_SET_ASIDE],
+            repr(retried.an_input)[:LONGEST_SET_ASIDE],
             f"{type(error).__name__}: {error}"[:LONGEST_SET_ASIDE],
         )
         self._journal.recovered(binding.key)
         binding.uncommitted += 1
-        self._journal.put_aside(binding.key, entry, PendingTurn(binding, [], *again, sets_aside=True))
+        self._journal.submit_set_aside(
+            binding.key, entry, PendingTurn(binding, [], *retried, sets_aside=True)
+        )
 
-    def _rebuild_later(self, binding: Binding, pause_s: float = REBUILD_PAUSE_S) -> None:
-        """Rebuild a charge point that waits for nothing but a moment of peace."""
+    def _schedule_rebuild(self, binding: Binding, pause_s: float = REBUILD_PAUSE_S) -> None:
+        """Rebuild a charge point after a pause; it does not wait for the store."""
         self.outage.settled(binding)
         self._call_later(pause_s, lambda: self._rebuild(binding))
 
     def _rebuild(self, binding: Binding) -> None:
-        if binding.again is None or self._stopped:
+        if binding.backlog is None or self._stopped:
             self.outage.settled(binding)
         elif not binding.uncommitted:
-            self._rebuild_now(binding, binding.again)
-            if binding.again is None and not binding.uncommitted:
+            self._rebuild_now(binding, binding.backlog)
+            if binding.backlog is None and not binding.uncommitted:
                 self.outage.settled(binding)
                 self._catch_up(binding)
 
-    def _rebuild_now(self, binding: Binding, backlog: Backlog) -> None:
+    def _rebuild_now(self, binding: Binding, backlog: RebuildBacklog) -> None:
         identity = binding.charge_point.settings.identity
         try:
             stored = self._journal.load(binding.key)
@@ -294,43 +300,43 @@ class Runtime:
             self.outage.begin(str(error))
             self.outage.wait(binding)
             return
-        except Exception:  # noqa: BLE001 - whatever is wrong with one of them must not hold up the others
-            _log.exception("a charge point cannot be read back", charge_point=identity)
-            self._rebuild_later(binding, LONGEST_PAUSE_S)
+        except Exception:  # noqa: BLE001 - a defect of one must not hold up the others
+            _log.exception("charge point could not be rebuilt", charge_point=identity)
+            self._schedule_rebuild(binding, LONGEST_PAUSE_S)
             return
         self._journal.recovered(binding.key)
-        # The driver has told this once, and will not because of us tell it again.
+        # The driver has reported this once, and does not repeat it.
         charge_point.reachable = binding.charge_point.reachable
-        binding.charge_point, binding.again = charge_point, None
+        binding.charge_point, binding.backlog = charge_point, None
         self.resume(binding)
         inputs = backlog.inputs
         if binding.link.state is LinkState.OPEN:
-            inputs.insert(0, Again(LinkOpened(binding.link.epoch), None, has_failed=False))
-        for again in inputs:
-            self._take_again(binding, again)
+            inputs.insert(0, RetriedInput(LinkOpened(binding.link.epoch), None, has_failed=False))
+        for retried in inputs:
+            self._retry(binding, retried)
 
-    def _take_again(self, binding: Binding, again: Again) -> None:
-        an_input = again.an_input
-        if self._nobody_waits(an_input):
-            return  # late, it would surprise somebody
-        if binding.again is None:
-            self._turn(binding, an_input, again.receipt, has_failed=again.has_failed)
-        elif isinstance(an_input, _TAKEN_AGAIN):
-            binding.again.arrive(again)
+    def _retry(self, binding: Binding, retried: RetriedInput) -> None:
+        an_input = retried.an_input
+        if self._is_unawaited(an_input):
+            return  # done late, it would surprise the operator
+        if binding.backlog is None:
+            self._turn(binding, an_input, retried.receipt, has_failed=retried.has_failed)
+        elif isinstance(an_input, _RETRIED):
+            binding.backlog.arrive(retried)
 
-    def _nobody_waits(self, an_input: Input) -> bool:
+    def _is_unawaited(self, an_input: Input) -> bool:
         return isinstance(an_input, OperatorAsked) and not self.emitter.is_awaited(an_input.ask)
 
     def _catch_up(self, binding: Binding) -> None:
-        if self._stopped or not self.intake.may_catch_up(binding):
+        if self._stopped or not self.backpressure.may_catch_up(binding):
             return
-        reachable = self.intake.caught_up(binding)
+        reachable = self.backpressure.readmit(binding)
         if reachable is not None:
             self.turn(binding, ChargerTold(reachable))
-        self.intake.have_told_anew(binding)
+        self.backpressure.rewatch(binding)
 
     def stop(self) -> None:
-        """Take nothing in any more, and wake nobody."""
+        """Take no input any more, and wake no charge point."""
         self._stopped = True
         self._wheel.stop()
         self.outage.stop()

@@ -1,7 +1,7 @@
-"""While the store fails: which charge points wait for it, and which of them tries whether it works again.
+"""Outages of the store: which charge points wait for it, and which of them retries.
 
-A store fails for all of them, so one tries for all: after a second, and while that fails after longer
-and longer pauses. When its try has become durable twice as many try next, and so on, until nobody waits.
+A store fails for all charge points, so one retries for all: after a second, and while that fails after longer
+and longer pauses. When its retry is durable twice as many retry next, and so on, until no charge point waits.
 So a long outage costs next to nothing, and its end is no stampede of thousands.
 """
 
@@ -14,85 +14,85 @@ import structlog
 from chargebridge.gateway.turns.wheel import CallLater, Cancellable
 
 SHORTEST_PAUSE_S: Final = 1.0
-"""Real seconds from a failure to the first try."""
+"""Real seconds from a failure to the first retry."""
 LONGEST_PAUSE_S: Final = 30.0
-"""Real seconds between two tries at most: so long it may take until room on the disk is noticed."""
+"""Real seconds between two retries at most: it may take this long until room on the disk is noticed."""
 MOST_AT_ONCE: Final = 64
-"""How many try at once at most: each is read from the store, and the loop has other things to do."""
+"""Charge points that retry at once, at most: each is read from the store, and the loop has other work."""
 
 _log = structlog.get_logger()
 
 
 class Waiting(Protocol):
-    """Who waits: anything that is the same as itself only."""
+    """Something that waits for the store: anything that can be a member of a set."""
 
     def __hash__(self) -> int:
-        """Be one of a set."""
+        """Be a member of a set."""
 
 
-Anyone = TypeVar("Anyone", bound=Waiting)
+Waiter = TypeVar("Waiter", bound=Waiting)
 
 
-class Outage(Generic[Anyone]):
-    """An outage of the store, or none.
+class StoreOutage(Generic[Waiter]):
+    """The outage of the store, if there is one.
 
     Args:
         call_later: of the event loop.
-        try_again: lets one that waits try. It is said to be `settled` when what it tried is durable or
-            nothing of it is on its way, and to `wait` again if the store has failed it.
+        retry: has a waiter retry. `settled` follows when its retry is durable or it has nothing on the way
+            to the disk, `wait` if the store fails it again.
     """
 
-    def __init__(self, call_later: CallLater, try_again: Callable[[Anyone], None]) -> None:
+    def __init__(self, call_later: CallLater, retry: Callable[[Waiter], None]) -> None:
         self._call_later = call_later
-        self._try_again = try_again
-        self._waiting: dict[Anyone, None] = {}
-        self._trying: set[Anyone] = set()
+        self._retry = retry
+        self._waiting: dict[Waiter, None] = {}
+        self._retrying: set[Waiter] = set()
         self._at_once = 1
         self._pause_s = SHORTEST_PAUSE_S
         self._has_failed = False
-        """One of those that try was failed."""
+        """The store has failed one of the present retries."""
         self._timer: Cancellable | None = None
         self.reason: str | None = None
-        """Why the store failed last; None while there is no outage."""
+        """Why the store failed last; None: there is no outage."""
 
     def __len__(self) -> int:
-        """Return how many wait for the store."""
-        return len(self._waiting) + len(self._trying)
+        """Return the number of charge points that wait for the store."""
+        return len(self._waiting) + len(self._retrying)
 
     def begin(self, reason: str) -> None:
-        """The store has failed; who is struck by it comes to `wait`."""
+        """Note that the store has failed; `wait` follows for each charge point concerned."""
         if self.reason is None:
-            _log.error("the store fails, and nothing is acknowledged until it works again", reason=reason)
+            _log.error("store failed", reason=reason)
         self.reason = reason
 
-    def wait(self, one: Anyone, *, has_failed: bool = True) -> None:
-        """Let this one try again, in its turn.
+    def wait(self, one: Waiter, *, has_failed: bool = True) -> None:
+        """Have a charge point retry, when it is its turn.
 
         Args:
-            one: who waits.
-            has_failed: the store has failed what it tried; else it only was not ready for that.
+            one: the charge point.
+            has_failed: the store has failed its retry; otherwise it was only not ready to retry.
         """
         self._waiting[one] = None
-        if one in self._trying:
-            self._trying.remove(one)
+        if one in self._retrying:
+            self._retrying.remove(one)
             self._has_failed |= has_failed
-        self._go_on()
+        self._proceed()
 
-    def settled(self, one: Anyone) -> None:
-        """What this one has tried is durable, or it waits for something else; unknown ones are ignored."""
+    def settled(self, one: Waiter) -> None:
+        """Note that a retry is durable or waits for something else; unknown charge points are ignored."""
         self._waiting.pop(one, None)
-        self._trying.discard(one)
-        self._go_on()
+        self._retrying.discard(one)
+        self._proceed()
 
     def stop(self) -> None:
-        """Let nobody try any more."""
+        """Retry no more."""
         if self._timer is not None:
             self._timer.cancel()
         self._waiting.clear()
-        self._trying.clear()
+        self._retrying.clear()
 
-    def _go_on(self) -> None:
-        if self._trying or self._timer is not None:
+    def _proceed(self) -> None:
+        if self._retrying or self._timer is not None:
             return
         if not self._waiting:
             if self.reason is not None:
@@ -104,22 +104,22 @@ class Outage(Generic[Anyone]):
             delay_s = self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         elif self._at_once > 1:
             delay_s = 0.0
-        self._timer = self._call_later(delay_s, self._try)
+        self._timer = self._call_later(delay_s, self._retry_batch)
 
-    def _try(self) -> None:
+    def _retry_batch(self) -> None:
         self._timer, self._has_failed = None, False
         chosen = list(islice(self._waiting, self._at_once))
-        # Before the first of them tries: what becomes of one must not look like the end of the round.
-        self._trying.update(chosen)
+        # Before the first retry: its outcome must not look like the end of the round.
+        self._retrying.update(chosen)
         # Taken back by the first that fails.
         self._at_once = min(2 * self._at_once, MOST_AT_ONCE)
         for one in chosen:
             self._waiting.pop(one, None)
         for one in chosen:
-            self._try_again(one)
-        self._go_on()
+            self._retry(one)
+        self._proceed()
 
     def _end(self) -> None:
-        _log.warning("the store works again, and everything goes on")
+        _log.warning("store recovered")
         self.reason = None
         self._at_once, self._pause_s, self._has_failed = 1, SHORTEST_PAUSE_S, False

@@ -34,7 +34,7 @@ class Figures:
     store_failing: str | None
     waiting_for_store: int
     """Charge points that stand still because the store has failed them."""
-    events_not_taken: int
+    events_deferred: int
     """Events of chargers for which there was no room; their drivers are asked to tell anew."""
     driver_counts: Mapping[str, Mapping[str, int]]
     """What drivers count themselves, by their names in the configuration."""
@@ -70,7 +70,7 @@ def count(roster: Roster, runtime: Runtime, *, pending_turns: int, store_failing
         pending_turns=pending_turns,
         store_failing=store_failing,
         waiting_for_store=len(runtime.outage),
-        events_not_taken=runtime.intake.missed,
+        events_deferred=runtime.backpressure.deferred,
         driver_counts={
             name: dict(sink.driver.counts())
             for name, sink in roster.sinks.items()
