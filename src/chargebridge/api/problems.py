@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from chargebridge.gateway.errors import (
-    LetterOfNobodyError,
     NotSimulatedError,
+    UndeliverableDeadLetterError,
     UnknownChargePointError,
     UnknownDeadLetterError,
 )
@@ -69,10 +69,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(UnknownDeadLetterError)
     async def no_letter(_: Request, error: UnknownDeadLetterError) -> JSONResponse:
-        return _answer(404, str(error), "GET /dead-letters lists them; what was sent again has left the list")
+        return _answer(404, str(error), "GET /dead-letters lists them; redelivered ones have left the list")
 
-    @app.exception_handler(LetterOfNobodyError)
-    async def nobodys(_: Request, error: LetterOfNobodyError) -> JSONResponse:
+    @app.exception_handler(UndeliverableDeadLetterError)
+    async def nobodys(_: Request, error: UndeliverableDeadLetterError) -> JSONResponse:
         return _answer(409, str(error), error.remedy)
 
     @app.exception_handler(NotSimulatedError)

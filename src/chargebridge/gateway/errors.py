@@ -1,4 +1,4 @@
-"""What the gateway cannot do for those who use its public face."""
+"""Errors of the gateway's public face."""
 
 from chargebridge.store.rows import DeadLetter
 
@@ -11,8 +11,8 @@ class UnknownDeadLetterError(LookupError):
     """There is no dead letter of this id."""
 
 
-class LetterOfNobodyError(LookupError):
-    """A dead letter cannot be sent: its charge point is not configured, or not at that central system.
+class UndeliverableDeadLetterError(LookupError):
+    """A dead letter cannot be redelivered: its charge point is not configured, or not at that central system.
 
     Args:
         letter: the dead letter.
@@ -24,7 +24,7 @@ class LetterOfNobodyError(LookupError):
         now = "is not configured" if now_at is None else f"is configured at {now_at!r} now"
         super().__init__(f"dead letter {letter.id} is of {whose}, which {now}")
         self.remedy = (
-            f"configure {whose} again, reload, and send it again; or enter the transaction there by hand:"
+            f"configure {whose} again, reload, and redeliver it; or enter the transaction there by hand:"
             " GET /transactions shows it"
         )
 

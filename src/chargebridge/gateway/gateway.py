@@ -12,8 +12,8 @@ from chargebridge.chargepoint.charge_point import ChargePoint
 from chargebridge.chargepoint.turn import Operation, OperatorAsked
 from chargebridge.config.configuration import Configuration, Difference
 from chargebridge.gateway.errors import (
-    LetterOfNobodyError,
     NotSimulatedError,
+    UndeliverableDeadLetterError,
     UnknownChargePointError,
     UnknownDeadLetterError,
 )
@@ -236,23 +236,23 @@ class Gateway:
         """
         return self.traces.watch(self._binding(identity).key, watcher)
 
-    async def ask(self, identity: str, operation: Operation) -> tuple[bool, str]:
-        """Do what an operator asks; returns whether it was accepted, and a word on it.
+    async def perform(self, identity: str, operation: Operation) -> tuple[bool, str]:
+        """Perform an operation of an operator; returns whether it was accepted, and details.
 
         Raises:
             UnknownChargePointError: there is none of this identity.
         """
-        return await self._ask(self._binding(identity), operation)
+        return await self._perform(self._binding(identity), operation)
 
-    async def send_again(self, letter: int) -> tuple[bool, str]:
-        """Have a dead letter sent again, with all of its transaction; returns like `ask`.
+    async def redeliver(self, letter: int) -> tuple[bool, str]:
+        """Deliver a dead letter again, with all others of its transaction; returns like `perform`.
 
         Args:
             letter: its `id`.
 
         Raises:
             UnknownDeadLetterError: there is none of this id.
-            LetterOfNobodyError: its charge point is not configured any more.
+            UndeliverableDeadLetterError: its charge point is not configured any more.
             StoreError: the store cannot be read.
         """
         found = await asyncio.to_thread(self.store.dead_letter, letter)
@@ -261,10 +261,10 @@ class Gateway:
         binding = self.roster.bindings.get((found.central_system, found.identity))
         if binding is None:
             present = self.roster.by_identity.get(found.identity)
-            raise LetterOfNobodyError(found, present.central_system if present else None)
-        return await self._ask(binding, Operation.SEND_AGAIN, found.message.transaction)
+            raise UndeliverableDeadLetterError(found, present.central_system if present else None)
+        return await self._perform(binding, Operation.SEND_AGAIN, found.message.transaction)
 
-    async def _ask(
+    async def _perform(
         self, binding: Binding, operation: Operation, transaction: int | None = None
     ) -> tuple[bool, str]:
         answer: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()

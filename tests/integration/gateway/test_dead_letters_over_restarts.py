@@ -49,8 +49,8 @@ async def test_what_waits_is_delivered_and_dead_letters_of_a_former_run_are_deli
         await pair.settled()
         assert told(pair.cs) == WAITING
         pair.cs.heard.clear()
-        assert await pair.gateway.send_again(9) == (True, "queued again: 1 message of 1 transaction")
-        assert await pair.gateway.ask("CP1", Operation.SEND_AGAIN) == (
+        assert await pair.gateway.redeliver(9) == (True, "queued again: 1 message of 1 transaction")
+        assert await pair.gateway.perform("CP1", Operation.SEND_AGAIN) == (
             True,
             "queued again: 3 messages of 1 transaction",
         )
@@ -84,7 +84,7 @@ async def test_a_process_that_is_killed_while_they_are_delivered_again_doubles_a
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
             try:
-                return (await client.post("/charge-points/CP1/dead-letters/send-again")).status_code
+                return (await client.post("/charge-points/CP1/dead-letters/redeliver")).status_code
             except httpx.TransportError:
                 return None
 

@@ -1,4 +1,4 @@
-"""Messages that were given up: listed with their history, and sent again."""
+"""Dead letters: listed with their history, and redelivered."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _LARGEST_ID: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class ListedDeadLetter:
+class DeadLetterView:
     """A transaction-related message that the central system failed to process again and again."""
 
     id: int
@@ -32,18 +32,19 @@ class ListedDeadLetter:
     """The `number` of its transaction."""
     attempts: int
     """Since it was last queued."""
-    given_up_at: str
+    dead_since: str
+    """When its last attempt failed."""
     reason: str
     """Why the last attempt failed."""
     history: list[AttemptView]
-    """Attempts that failed, the first and the newest of many, also from before it was sent again."""
+    """Failed attempts, the first and the newest of many; also those before a redelivery."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterPage:
     """Some of the dead letters, the latest first."""
 
-    items: list[ListedDeadLetter]
+    items: list[DeadLetterView]
     next: int | None
     """The `before` of the next page; null if this is the last one."""
 
@@ -56,10 +57,10 @@ async def list_dead_letters(
         int | None, Query(ge=1, le=_LARGEST_ID, description="`next` of the previous page.")
     ] = None,
 ) -> DeadLetterPage:
-    """List transaction-related messages that were given up, the latest first.
+    """List dead letters: transaction-related messages that were given up. The latest comes first.
 
-    The central system failed to process them as often as the charge point's configuration allows. They
-    and their transactions are kept until they are sent again.
+    The central system failed to process them as often as `TransactionMessageAttempts` allows. They and
+    their transactions are kept until they are redelivered.
     """
     letters = await asyncio.to_thread(gateway.store.dead_letters, limit=limit, before=before)
     return DeadLetterPage(
@@ -68,49 +69,49 @@ async def list_dead_letters(
     )
 
 
-def _letter(letter: DeadLetter) -> ListedDeadLetter:
+def _letter(letter: DeadLetter) -> DeadLetterView:
     message = letter.message
-    return ListedDeadLetter(
+    return DeadLetterView(
         id=letter.id,
         charge_point=letter.identity,
         central_system=letter.central_system,
         kind=message.kind.value,
         transaction=message.transaction,
         attempts=message.attempts,
-        given_up_at=format_utc(letter.at_ms),
+        dead_since=format_utc(letter.at_ms),
         reason=letter.reason,
         history=history_view(message.history),
     )
 
 
 @router.post(
-    "/dead-letters/{id}/send-again",
-    summary="Send a dead letter again",
+    "/dead-letters/{id}/redeliver",
+    summary="Redeliver a dead letter",
     responses=answers(
-        not_found="There is no dead letter of this id, perhaps because it has been sent again already.",
-        conflict="Its charge point is not configured, or it was not done; says why.",
+        not_found="There is no dead letter of this id, perhaps because it was redelivered.",
+        conflict="Its charge point is not configured, or has refused; `error` says why.",
     ),
 )
-async def send_letter_again(
+async def redeliver_dead_letter(
     gateway: TheGateway, id: Annotated[int, Path(ge=1, le=_LARGEST_ID, description="Of the dead letter.")]
 ) -> Accepted:
-    """Queue the dead letters of its transaction again, behind what waits, with attempts from zero.
+    """Queue all dead letters of its transaction, behind the queued messages, with attempts from zero.
 
-    All of them, since what followed a StartTransaction that was given up has told nothing: the
-    StartTransaction, MeterValues in their order, and the StopTransaction, even if that was answered
-    without the id of its transaction. Each says what it said.
+    Redelivery always repeats the whole transaction, since messages after a StartTransaction that was given
+    up were sent without a transaction id: the StartTransaction, MeterValues in their order, and the
+    StopTransaction, even if the central system has answered it. Their contents are unchanged.
     """
-    return accepted_or_refused(await gateway.send_again(id))
+    return accepted_or_refused(await gateway.redeliver(id))
 
 
 @router.post(
-    "/charge-points/{identity}/dead-letters/send-again",
-    summary="Send all dead letters of a charge point again",
+    "/charge-points/{identity}/dead-letters/redeliver",
+    summary="Redeliver all dead letters of a charge point",
     responses=answers(
         not_found="There is no charge point of this identity.",
-        conflict="There are none, or it was not done; says why.",
+        conflict="There are none, or the charge point has refused; `error` says why.",
     ),
 )
-async def send_letters_again(gateway: TheGateway, identity: Identity) -> Accepted:
-    """Queue all dead letters of a charge point again, transaction by transaction, the oldest first."""
-    return accepted_or_refused(await gateway.ask(identity, Operation.SEND_AGAIN))
+async def redeliver_dead_letters(gateway: TheGateway, identity: Identity) -> Accepted:
+    """Queue all dead letters of a charge point, transaction by transaction, the oldest first."""
+    return accepted_or_refused(await gateway.perform(identity, Operation.SEND_AGAIN))

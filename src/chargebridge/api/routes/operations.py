@@ -40,7 +40,7 @@ def accepted_or_refused(answer: tuple[bool, str]) -> Accepted:
 
 
 async def _ask(gateway: Gateway, identity: str, operation: Operation) -> Accepted:
-    return accepted_or_refused(await gateway.ask(identity, operation))
+    return accepted_or_refused(await gateway.perform(identity, operation))
 
 
 @router.post("/stop-transaction", summary="Stop the transaction", responses=_RESPONSES)

@@ -146,7 +146,7 @@ class Binding:
         self.uncommitted = 0
         """Turns on their way to the disk."""
         self.backlog: RebuildBacklog | None = None
-        """From a failed turn until the charge point is rebuilt: the inputs that it takes then; otherwise None."""
+        """From a failed turn until the rebuild: inputs that the charge point takes then; otherwise None."""
         self.skipped: SkippedEvents | None = None
         """From a deferred event until the charger is watched anew, otherwise None. All events in between are
         deferred as well: a later one must not come before an earlier one."""
