@@ -49,7 +49,7 @@ def read_history(store: StoreReader, charger: str, now_ms: int, keep_days: int) 
         StoreError: the store cannot be read.
     """
     since_ms = now_ms - min(keep_days, LATE_DAYS) * 86_400_000
-    sessions = store.told_sessions(charger, SESSIONS_READ)
+    sessions = store.reported_sessions(charger, SESSIONS_READ)
     if len(sessions) == SESSIONS_READ:
         since_ms = max(since_ms, sessions[0].told.at_ms)
     # However long ago it was: a plan stays in its memory until another is written.

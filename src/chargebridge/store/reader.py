@@ -171,7 +171,7 @@ class StoreReader:
             ).fetchall()
         return [ChargePointRow(*row) for row in rows]
 
-    def told_sessions(self, charger: str, limit: int) -> list[ToldSession]:
+    def reported_sessions(self, charger: str, limit: int) -> list[ToldSession]:
         """Return the newest sessions of a charger that transactions tell of, at whichever charge points.
 
         Args:
@@ -292,7 +292,7 @@ class StoreReader:
             ).fetchone()
         return Counts(*row)
 
-    def oldest_unsent_ms(self) -> int | None:
+    def oldest_queued_ms(self) -> int | None:
         """Return when the oldest unanswered message came to be (UTC); None if all are answered.
 
         A queue is in order of time, so only the heads are looked at, however long an outage lasts.

@@ -153,7 +153,7 @@ def test_a_start_that_was_refused_three_times_is_told_once_when_the_central_syst
         assert await metric(site, 'notices_total{kind="sent_again"}') == 2
         status, problem = await site.refused("POST", f"/dead-letters/{letter['id']}/redeliver")
         assert (status, problem["error"]) == (404, f"there is no dead letter {letter['id']}")
-        assert "has left the list" in problem["remedy"]
+        assert "have left the list" in problem["remedy"]
 
     at_site(scenario)
 
@@ -235,6 +235,6 @@ async def eventually_letters(site, count):
 
 async def delivered(site, identity):
     """Whether nothing waits, neither in memory nor, a commit later, in the store."""
-    if (await site.get(f"/charge-points/{identity}"))["waiting_messages"]:
+    if (await site.get(f"/charge-points/{identity}"))["queued_messages"]:
         return False
     return (await site.get("/transactions", charge_point=identity, undelivered=True))["items"] == []

@@ -101,7 +101,7 @@ def test_store_that_fails_makes_the_program_unhealthy_until_it_works_again(at_si
         metrics = (await site.client.get("/metrics")).text
         assert "chargebridge_store_failing 1.0" in metrics
         assert "chargebridge_store_readable 0.0" in metrics
-        assert "oldest_unsent" not in metrics
+        assert "oldest_queued" not in metrics
 
         rename("mislaid", "queue")
         assert await until(200) == {"status": "ok"}

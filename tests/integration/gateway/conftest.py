@@ -206,7 +206,7 @@ class Visitor:
 
     async def settled(self):
         """Wait until everything is delivered."""
-        await until(lambda: self.gateway.charge_point(self.identity).waiting_messages == 0)
+        await until(lambda: self.gateway.charge_point(self.identity).queued_messages == 0)
 
     async def reconcile(self, transactions=1):
         """What the central system knows is what the charger did."""
@@ -426,7 +426,7 @@ class PypiPair:
 
     async def settled(self):
         """Wait until everything is delivered."""
-        await until(lambda: self.gateway.charge_point("CP1").waiting_messages == 0)
+        await until(lambda: self.gateway.charge_point("CP1").queued_messages == 0)
 
 
 @pytest.fixture

@@ -194,7 +194,7 @@ async def test_a_record_that_comes_after_its_charger_has_moved_is_told_once(thre
             for session in (1, 2, 3, 2):
                 gateway.runtime.turn(gateway._binding("CP1"), record(session))
             await wait_until(lambda: len(new.ledger.transactions()) == 1)
-            await wait_until(lambda: gateway.figures().waiting_messages == 0)
+            await wait_until(lambda: gateway.figures().queued_messages == 0)
             assert [one.id_tag for one in old.ledger.transactions()] == ["TAG1", "TAG3"]
             assert [one.id_tag for one in new.ledger.transactions()] == ["TAG2"]
 
@@ -236,7 +236,7 @@ async def test_messages_for_a_central_system_that_is_gone_wait_until_it_is_back(
             three.charge_points = [{"identity": "CP1", "central_system": "new"}]
             await gateway.reload(three.read())
             await cs.wait_disconnected("CP1")
-            assert gateway.figures().waiting_messages > 0
+            assert gateway.figures().queued_messages > 0
             three.reach(cs, "old")
             await gateway.reload(three.read())
             await someone.expect("StopTransaction")

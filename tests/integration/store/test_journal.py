@@ -363,13 +363,13 @@ def test_an_input_is_set_aside(tmp_path: Path) -> None:
 
 def test_operators_see_dead_letters_counts_and_the_oldest_message(tmp_path: Path) -> None:
     async def check(store: SqliteStore, recorder: Recorder) -> None:
-        assert store.oldest_unsent_ms() is None
+        assert store.oldest_queued_ms() is None
         store.submit(1, [PutTransaction(TX), START, sample(2, 5), sample(3, 6)], 1)
         await recorder.settled(1)
-        assert store.oldest_unsent_ms() == 1_700_000_000_000
+        assert store.oldest_queued_ms() == 1_700_000_000_000
         store.submit(1, [Bury(1, 42, "six attempts")], 2)
         await recorder.settled(2)
-        assert store.oldest_unsent_ms() == 1_700_000_000_002
+        assert store.oldest_queued_ms() == 1_700_000_000_002
         (letter,) = store.dead_letters(limit=5)
         assert (letter.message, letter.at_ms, letter.reason) == (
             QueuedMessage(1, MessageKind.START, 1),
@@ -404,10 +404,10 @@ def test_what_is_told_of_a_charger_is_found_at_whichever_charge_point(tmp_path: 
             store.submit(charge_point, [PutTransaction(transaction)], transaction.number)
         await recorder.settled(1, 2, 3, 4, 5)
         first, second = ToldSession(0, Told(7, 15, 100)), ToldSession(100, Told(9, 35, 150))
-        assert store.told_sessions("sim/A", 10) == [first, second]
-        assert store.told_sessions("sim/A", 1) == [second]
-        assert store.told_sessions("sim/C", 10) == [ToldSession(3, Told(8, 51, 0))]
-        assert store.told_sessions("sim/D", 10) == []
+        assert store.reported_sessions("sim/A", 10) == [first, second]
+        assert store.reported_sessions("sim/A", 1) == [second]
+        assert store.reported_sessions("sim/C", 10) == [ToldSession(3, Told(8, 51, 0))]
+        assert store.reported_sessions("sim/D", 10) == []
 
     in_store(tmp_path, check)
 

@@ -115,7 +115,7 @@ class ChargePointView:
     power_w: float | None
     energy_wh: int | None
     """The charger's import register."""
-    waiting_messages: int
+    queued_messages: int
     """Transaction-related messages that the central system has not answered."""
     retrying: RetryView | None
     """The first of them, if it has failed before; null if not."""
@@ -172,7 +172,7 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
         transaction=transaction_view(running) if running is not None else None,
         power_w=float(power_w) if power_w is not None and running is not None else None,
         energy_wh=meter_values.register_wh(charge_point),
-        waiting_messages=waiting_messages(binding),
+        queued_messages=queued_messages(binding),
         retrying=retry_view(charge_point),
         charging=charging_view(charge_point),
         local_list=local_list_view(charge_point),
@@ -207,6 +207,6 @@ def local_list_view(charge_point: ChargePoint) -> LocalListView:
     return LocalListView(state.list_version, state.list_revision == state.list_kept if keeps else None)
 
 
-def waiting_messages(binding: Binding) -> int:
+def queued_messages(binding: Binding) -> int:
     """Return how long the queue of a charge point is, in memory and in the store."""
     return queue_limit.waiting(binding.charge_point)

@@ -47,8 +47,8 @@ class ChargingView:
     """How often a profile was written to the charger's memory since midnight UTC."""
     profile_writes_remaining: int
     """How many more it is given before its memory is spared."""
-    memory_spared: bool
-    """Profiles come too often for the charger's memory: limits of the moment carry them out instead."""
+    write_budget_exceeded: bool
+    """Profiles come too often for the charger's memory: volatile limits carry them out instead."""
 
 
 def charging_view(charge_point: ChargePoint) -> ChargingView:
@@ -71,7 +71,7 @@ def charging_view(charge_point: ChargePoint) -> ChargingView:
         volatile_limit_a=_volatile_limit_a(state.limit, now_ms),
         profile_writes_today=int(memory_wear.today(charge_point)),
         profile_writes_remaining=memory_wear.remaining(charge_point),
-        memory_spared=state.memory_spared,
+        write_budget_exceeded=state.memory_spared,
     )
 
 

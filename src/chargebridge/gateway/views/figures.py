@@ -9,7 +9,7 @@ from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import Counts
 from chargebridge.gateway.roster import Roster
 from chargebridge.gateway.turns.runtime import Runtime
-from chargebridge.gateway.views.charge_points import waiting_messages
+from chargebridge.gateway.views.charge_points import queued_messages
 from chargebridge.link import LinkState
 
 
@@ -22,10 +22,10 @@ class Figures:
     accepted: int
     chargers_reachable: int
     running_transactions: int
-    waiting_messages: int
-    memories_spared: int
+    queued_messages: int
+    chargers_over_write_budget: int
     profile_writes_remaining: int
-    """Of the charger that has the fewest left."""
+    """Left to the charger with the smallest remaining write budget."""
     turns: int
     failed_turns: int
     inputs_set_aside: int
@@ -33,11 +33,11 @@ class Figures:
     pending_turns: int
     store_failing: str | None
     waiting_for_store: int
-    """Charge points that stand still because the store has failed them."""
+    """Charge points that are paused because the store failed to commit their turns."""
     events_deferred: int
-    """Events of chargers for which there was no room; their drivers are asked to tell anew."""
+    """Events of chargers for which there was no room; their drivers deliver them again."""
     driver_counts: Mapping[str, Mapping[str, int]]
-    """What drivers count themselves, by their names in the configuration."""
+    """Counters of the drivers' own, by their names in the configuration."""
     notices: Mapping[NoticeKind, int]
     link_states: Mapping[str, int]
 
@@ -60,8 +60,8 @@ def count(roster: Roster, runtime: Runtime, *, pending_turns: int, store_failing
         accepted=sum(charge_point.online for charge_point in charge_points),
         chargers_reachable=sum(charge_point.reachable for charge_point in charge_points),
         running_transactions=sum(charge_point.running is not None for charge_point in charge_points),
-        waiting_messages=sum(waiting_messages(binding) for binding in bindings),
-        memories_spared=sum(charge_point.state.memory_spared for charge_point in charge_points),
+        queued_messages=sum(queued_messages(binding) for binding in bindings),
+        chargers_over_write_budget=sum(charge_point.state.memory_spared for charge_point in charge_points),
         profile_writes_remaining=min(map(remaining, charge_points), default=BUDGET),
         turns=runtime.turns,
         failed_turns=runtime.failed_turns,
