@@ -113,7 +113,7 @@ class SimulatedJournal:
         outcome.committed.clear()
         for tokens in outcome.failed.values():
             self._process.watch.turns_failed(tokens)
-        outcome.tell(self.listener)
+        outcome.report(self.listener)
 
     def lose_power(self, kept):
         """Of what was submitted and not committed, the first `kept` entries have reached the disk."""

@@ -1,6 +1,6 @@
 """Errors of the gateway's public face."""
 
-from chargebridge.store.rows import DeadLetter
+from chargebridge.store.rows import DeadLetterRow
 
 
 class UnknownChargePointError(LookupError):
@@ -19,7 +19,7 @@ class UndeliverableDeadLetterError(LookupError):
         now_at: the central system that a charge point of this identity belongs to now, if there is one.
     """
 
-    def __init__(self, letter: DeadLetter, now_at: str | None) -> None:
+    def __init__(self, letter: DeadLetterRow, now_at: str | None) -> None:
         whose = f"charge point {letter.identity!r} at central system {letter.central_system!r}"
         now = "is not configured" if now_at is None else f"is configured at {now_at!r} now"
         super().__init__(f"dead letter {letter.id} is of {whose}, which {now}")

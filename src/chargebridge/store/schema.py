@@ -1,8 +1,8 @@
-"""The tables, the views that a person reads, and how an older store becomes a current one.
+"""The schema: tables, views for people, and the migration of older stores.
 
 Times are milliseconds since 1970 in the tables (`..._ms`) and ISO text in the views
-(`readable_...`). Both marks of a store are in the file's header: `application_id` says whose it
-is, `user_version` is the version of its schema.
+(`readable_...`). Both marks of a store are in the header of its file: `application_id` marks the file
+as a store, `user_version` is the version of its schema.
 """
 
 # SQL is put together from our own names only; values are always parameters.
@@ -15,7 +15,7 @@ from pathlib import Path
 from chargebridge.store.errors import NotAStoreError, StoreTooNewError
 
 APPLICATION_ID = 0x63686272
-"""`chbr`: tells a store from any other SQLite file."""
+"""`chbr`: marks a store among SQLite files."""
 
 
 def _iso(column: str) -> str:
@@ -213,7 +213,7 @@ STEPS: tuple[Step, ...] = (_VERSION_1,)
 
 
 def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = STEPS) -> None:
-    """Bring a store, or an empty file, to the version that `steps` lead to.
+    """Migrate a store, or an empty file, to the version that `steps` lead to.
 
     Each step is done whole or not at all: an interrupted migration goes on at the next start.
 
@@ -242,7 +242,7 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = 
 
 
 def version_of(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = STEPS) -> int:
-    """Return the version of a store, 0 for an empty file; only looks at it.
+    """Return the version of a store, 0 for an empty file; changes nothing.
 
     Args:
         connection: open.

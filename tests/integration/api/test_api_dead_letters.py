@@ -188,8 +188,8 @@ def test_a_letter_of_a_charge_point_that_is_not_configured_says_what_to_do(at_si
             {
                 "error": "dead letter 1 is of charge point 'CP-1' at central system 'former', which is"
                 " configured at 'csms' now",
-                "remedy": "configure charge point 'CP-1' at central system 'former' again, reload, and send"
-                " it again; or enter the transaction there by hand: GET /transactions shows it",
+                "remedy": "configure charge point 'CP-1' at central system 'former' again, reload, and"
+                " redeliver it; or enter the transaction there by hand: GET /transactions shows it",
             },
         )
         status, problem = await site.refused("POST", "/dead-letters/2/redeliver")

@@ -12,7 +12,7 @@ from chargebridge.api.routes.operations import Accepted, accepted_or_refused
 from chargebridge.chargepoint.turn import Operation
 from chargebridge.clock import format_utc
 from chargebridge.gateway.views.charge_points import AttemptView, history_view
-from chargebridge.store.rows import DeadLetter
+from chargebridge.store.rows import DeadLetterRow
 
 router = APIRouter(tags=["dead letters"])
 
@@ -69,7 +69,7 @@ async def list_dead_letters(
     )
 
 
-def _letter(letter: DeadLetter) -> DeadLetterView:
+def _letter(letter: DeadLetterRow) -> DeadLetterView:
     message = letter.message
     return DeadLetterView(
         id=letter.id,
