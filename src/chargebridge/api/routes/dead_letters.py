@@ -52,7 +52,7 @@ class DeadLetterPage:
 @router.get("/dead-letters", summary="List dead letters")
 async def list_dead_letters(
     gateway: TheGateway,
-    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many.")] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of items.")] = 100,
     before: Annotated[
         int | None, Query(ge=1, le=_LARGEST_ID, description="`next` of the previous page.")
     ] = None,
@@ -93,7 +93,7 @@ def _letter(letter: DeadLetterRow) -> DeadLetterView:
     ),
 )
 async def redeliver_dead_letter(
-    gateway: TheGateway, id: Annotated[int, Path(ge=1, le=_LARGEST_ID, description="Of the dead letter.")]
+    gateway: TheGateway, id: Annotated[int, Path(ge=1, le=_LARGEST_ID, description="Id of the dead letter.")]
 ) -> Accepted:
     """Queue all dead letters of its transaction, behind the queued messages, with attempts from zero.
 
