@@ -17,7 +17,7 @@ class _Stream:
         self._stream = stream
 
     def write(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # a full disk, a reader that has gone: nobody is left to tell
+        with contextlib.suppress(OSError):  # a full disk, a reader that has gone: it cannot be reported
             self._stream.write(text)
 
     def flush(self) -> None:

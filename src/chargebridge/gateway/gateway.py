@@ -1,4 +1,4 @@
-"""The gateway: a configuration at work. Its public face for API, command line and tests."""
+"""The gateway: it runs a configuration. The public face for API, command line and tests."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -43,19 +43,19 @@ _log = structlog.get_logger()
 
 @runtime_checkable
 class Simulated(Protocol):
-    """A driver whose chargers can be acted upon as a driver of a car would."""
+    """A driver whose chargers are simulated, so that cars, tokens and faults can be simulated, too."""
 
     async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Do something at the charger; raises ValueError if that makes no sense."""
+        """Act on the charger; raises ValueError if that makes no sense."""
 
 
 class Gateway:
-    """All charge points of one configuration, at work.
+    """Runs all charge points of one configuration.
 
     Args:
         configuration: complete and consistent, as `chargebridge.config.load` returns it.
         limits: how long others are waited for.
-        new_charge_point: makes a charge point of its settings and of what is stored of it.
+        new_charge_point: makes a charge point of its settings and its stored records.
 
     Raises:
         ProvisioningError: something named in it cannot be made.
@@ -91,18 +91,18 @@ class Gateway:
 
     @property
     def configuration(self) -> Configuration:
-        """The one in force."""
+        """The configuration in force."""
         return self.roster.configuration
 
     @property
     def failing(self) -> str | None:
-        """Why nothing can be made durable, or some charge points still wait for that; None if all is well."""
+        """Why the store cannot commit, or charge points still wait for it; None if all is well."""
         return self.store.failing or self.runtime.outage.reason
 
     # --- life -------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Take up every charge point where it was, connect drivers and links.
+        """Restore every charge point to where it was, connect drivers and links.
 
         Raises:
             ProvisioningError: a driver cannot be started; everything is stopped again.
@@ -117,20 +117,22 @@ class Gateway:
                 self.roster.watch(binding)
             self.roster.bring_links_up_soon()
             self._housekeeping = asyncio.get_running_loop().create_task(
-                self._keep_house(), name="housekeeping"
+                self._housekeep(), name="housekeeping"
             )
         except BaseException:
             await self.stop()
             raise
         _log.info(
-            "started", charge_points=len(self.roster.bindings), central_systems=len(self.roster.endpoints)
+            "gateway started",
+            charge_points=len(self.roster.bindings),
+            central_systems=len(self.roster.endpoints),
         )
 
     async def stop(self) -> None:
-        """Stop taking in, close the links, commit what was taken in.
+        """Stop the drivers, close the links, commit everything taken so far.
 
-        Takes `TimeLimits.stop_s` at most, whatever a driver, a central system or the disk does. What was not
-        taken in, or not committed, was not acknowledged: the next start goes on from there.
+        Takes `TimeLimits.stop_s` at most, whatever a driver, a central system or the disk does. Inputs
+        that were not taken, or not committed, are not acknowledged: the next start goes on from there.
 
         Raises:
             StoreUnavailableError: the disk did not answer in time; the last turns may be lost.
@@ -151,21 +153,21 @@ class Gateway:
             # If it raises the directory stays locked: the journal's thread may yet write there.
             await self.store.stop()
             self._directory.release()
-        _log.info("stopped")
+        _log.info("gateway stopped")
 
     async def reload(self, configuration: Configuration) -> Difference:
         """Put a new configuration into effect; see `chargebridge.gateway.reload`.
 
         Raises:
-            StoreUnavailableError: the store fails; what chargers hand on to each other must be durable.
+            StoreUnavailableError: the store fails; the handover of chargers must be durable.
         """
         if self.failing is not None:
-            raise StoreUnavailableError(f"nothing can be made durable: {self.failing}")
+            raise StoreUnavailableError(f"the store cannot commit: {self.failing}")
         changes = await reload(self.roster, configuration)
         self.traces.keep(configuration.state.trace_frames)
         return changes
 
-    async def _keep_house(self) -> None:
+    async def _housekeep(self) -> None:
         loop = asyncio.get_running_loop()
         prune_at = loop.time()
         while True:
@@ -181,10 +183,10 @@ class Gateway:
         try:
             pruned = await asyncio.to_thread(self.store.prune, now_ms - keep_ms, now_ms)
         except StoreError as error:
-            _log.error("old transactions could not be forgotten", reason=str(error))
+            _log.error("delivered transactions could not be pruned", reason=str(error))
         else:
             if pruned:
-                _log.info("forgot delivered transactions", count=pruned)
+                _log.info("delivered transactions pruned", count=pruned)
 
     # --- the public face --------------------------------------------------------------------------
 
@@ -199,14 +201,14 @@ class Gateway:
         return binding
 
     def charge_points(self) -> list[ChargePointView]:
-        """Show every charge point, those that are leaving included."""
+        """Show every charge point, including those that are leaving."""
         return [charge_point_view(binding, self._driver_name(binding)) for binding in self.roster.all()]
 
     def charge_point(self, identity: str) -> ChargePointView:
         """Show one charge point.
 
         Raises:
-            UnknownChargePointError: there is none of this identity.
+            UnknownChargePointError: there is no charge point of this identity.
         """
         binding = self._binding(identity)
         return charge_point_view(binding, self._driver_name(binding))
@@ -221,10 +223,10 @@ class Gateway:
         return {by_key[key]: frame for key, frame in self.traces.newest(by_key).items()}
 
     def frames(self, identity: str, limit: int) -> list[ShownFrame]:
-        """Return the newest frames of one charge point, oldest first, secrets taken out.
+        """Return the newest frames of one charge point, oldest first, secrets masked.
 
         Raises:
-            UnknownChargePointError: there is none of this identity.
+            UnknownChargePointError: there is no charge point of this identity.
         """
         return self.traces.recent(self._binding(identity).key, limit)
 
@@ -232,7 +234,7 @@ class Gateway:
         """Call `watcher` with each new frame until the returned function is called.
 
         Raises:
-            UnknownChargePointError: there is none of this identity.
+            UnknownChargePointError: there is no charge point of this identity.
         """
         return self.traces.watch(self._binding(identity).key, watcher)
 
@@ -240,24 +242,24 @@ class Gateway:
         """Perform an operation of an operator; returns whether it was accepted, and details.
 
         Raises:
-            UnknownChargePointError: there is none of this identity.
+            UnknownChargePointError: there is no charge point of this identity.
         """
         return await self._perform(self._binding(identity), operation)
 
-    async def redeliver(self, letter: int) -> tuple[bool, str]:
+    async def redeliver(self, id: int) -> tuple[bool, str]:
         """Deliver a dead letter again, with all others of its transaction; returns like `perform`.
 
         Args:
-            letter: its `id`.
+            id: of the dead letter.
 
         Raises:
-            UnknownDeadLetterError: there is none of this id.
+            UnknownDeadLetterError: there is no dead letter of this id.
             UndeliverableDeadLetterError: its charge point is not configured any more.
             StoreError: the store cannot be read.
         """
-        found = await asyncio.to_thread(self.store.dead_letter, letter)
+        found = await asyncio.to_thread(self.store.dead_letter, id)
         if found is None:
-            raise UnknownDeadLetterError(f"there is no dead letter {letter}")
+            raise UnknownDeadLetterError(f"there is no dead letter {id}")
         binding = self.roster.bindings.get((found.central_system, found.identity))
         if binding is None:
             present = self.roster.by_identity.get(found.identity)
@@ -287,7 +289,7 @@ class Gateway:
         """Take the link of one charge point down until `link_up`.
 
         Raises:
-            UnknownChargePointError: there is none of this identity.
+            UnknownChargePointError: there is no charge point of this identity.
         """
         self._binding(identity).link.down("taken down by the operator")
 
@@ -295,16 +297,16 @@ class Gateway:
         """Let the link of one charge point connect again.
 
         Raises:
-            UnknownChargePointError: there is none of this identity.
+            UnknownChargePointError: there is no charge point of this identity.
         """
         self._binding(identity).link.up()
 
     async def act(self, identity: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Do something at a simulated charger, as a driver of a car would.
+        """Act on a simulated charger: a car, a token, a fault.
 
         Raises:
             UnknownChargePointError: there is no charge point of this identity.
-            NotSimulatedError: its charger is a real one.
+            NotSimulatedError: its charger is not simulated.
             ValueError: the action makes no sense; says why.
         """
         binding = self._binding(identity)

@@ -1,4 +1,4 @@
-"""A charger comes to a charge point: what is known of it elsewhere goes along."""
+"""The handover of a charger to a charge point, with its history at other charge points."""
 
 from typing import Final, NamedTuple
 
@@ -16,7 +16,7 @@ SESSIONS_READ: Final = 1000
 
 
 class History(NamedTuple):
-    """What the store holds of a charger, whichever charge points showed it."""
+    """The history of a charger in the store, at whichever charge points."""
 
     sessions: tuple[ToldSession, ...] = ()
     """Those that transactions report, by number, rising."""

@@ -24,7 +24,7 @@ async def reload(roster: Roster, configuration: Configuration) -> Difference:
     the last known reading and finishes delivering to the old one.
 
     Returns:
-        What was different, including what takes a restart of the program.
+        The difference, including keys that need a restart of the program.
 
     Raises:
         ProvisioningError: something named in it cannot be made; nothing has changed then.
@@ -38,7 +38,7 @@ async def reload(roster: Roster, configuration: Configuration) -> Difference:
 async def apply_plan(roster: Roster, plan: ReloadPlan) -> None:
     """Carry out a reload that was planned just now; raises nothing.
 
-    What others fail at meanwhile is logged and leaves the rest as planned: a driver that does not start or
+    Failures of others meanwhile are logged and leave the rest as planned: a driver that does not start or
     stop; a store that does not answer, so that sessions of a moved charger which may have been reported
     count as reported.
     """

@@ -1,4 +1,4 @@
-"""The roster: which charge points there are, and which charger, link and driver each of them has."""
+"""The roster: all charge points at work, each with its charger, link and driver."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ from chargebridge.store.rows import ChargePointRow
 _log = structlog.get_logger()
 
 Pair = tuple[str, str]
-"""Central system and identity: what transactions and queue belong to."""
+"""Central system and identity: transactions and queue belong to such a pair."""
 
 
 class Undelivered(NamedTuple):
@@ -43,7 +43,7 @@ class Undelivered(NamedTuple):
 
 
 class Roster:
-    """All charge points of one configuration, and those that are leaving it.
+    """Holds all charge points of one configuration, and those that are leaving it.
 
     Args:
         configuration: the one in force.
@@ -70,7 +70,7 @@ class Roster:
         self.settings: dict[Pair, ChargePointSettings] = {}
         self.bindings: dict[Pair, Binding] = {}
         self.leaving: dict[Pair, tuple[Binding, ChargePointSettings]] = {}
-        """No longer in the configuration: they deliver what is left, and go."""
+        """Charge points that are no longer configured: they deliver their queues, then they are dropped."""
         self.by_identity: dict[str, Binding] = {}
         self.endpoints: dict[str, Endpoint] = {
             name: make_endpoint(name, settings) for name, settings in configuration.central_systems.items()
@@ -137,7 +137,7 @@ class Roster:
             binding = self.add(settings, key, charge_point)
             abandoned = binding.charge_point.abandoned
             if abandoned is not None:
-                ended[abandoned.charger] = abandoned  # it has got another charger meanwhile
+                ended[abandoned.charger] = abandoned  # its charger was replaced meanwhile
             if binding.charge_point.state.charger is None:
                 newcomers.append((binding, charger_name(settings)))
         if newcomers:
@@ -154,7 +154,7 @@ class Roster:
             self._links_up_timer.cancel()
 
     def history(self, charger: str) -> History:
-        """Return what is stored of a charger; see `read_history`."""
+        """Return the stored history of a charger; see `read_history`."""
         keep_days = self.configuration.state.transactions_keep_days
         return read_history(self.store, charger, self.clock.now().utc_ms, keep_days)
 
@@ -202,11 +202,11 @@ class Roster:
         return password.get_secret_value() if password else None
 
     def renew(self, settings: ChargePointSettings) -> None:
-        """Give a charge point what is configured now; what its charger is, it knows already."""
+        """Give a charge point its new settings; the description of its charger stays."""
         binding = self.bindings[settings.central_system, settings.identity]
         binding.charge_point.adopt(self.factory.make(settings))
         binding.charge_point.changed()
-        self.runtime.turn(binding, Woken())  # what it desires of the charger may be something else now
+        self.runtime.turn(binding, Woken())  # it may desire another state of its charger now
         binding.link.set_password(self.password(settings))
 
     def bring_links_up_soon(self) -> None:
@@ -272,7 +272,7 @@ class Roster:
         Args:
             configuration: the one to go by.
             factory: makes the settings of its charge points.
-            stored: what the store holds, by its numbers.
+            stored: the records of all charge points, by their numbers in the store.
 
         Raises:
             StoreError: the store cannot be read.
@@ -323,7 +323,7 @@ class Roster:
         return ended
 
     def remove(self, settings: ChargePointSettings) -> Binding:
-        """Let a charge point leave: it delivers what is left, and goes. Returns it."""
+        """Let a charge point leave: it delivers its queue, then it is dropped. Returns it."""
         pair = settings.central_system, settings.identity
         binding = self.release_charger(settings)
         del self.bindings[pair]
@@ -348,7 +348,7 @@ class Roster:
                 binding.link.down("everything is delivered")
                 continue
             del self.leaving[pair]
-            _log.info("a removed charge point has delivered everything", charge_point=pair[1])
+            _log.info("removed charge point dropped: everything is delivered", charge_point=pair[1])
 
 
 def _guarded(act: Callable[[str], None], serial: str) -> None:
@@ -356,13 +356,13 @@ def _guarded(act: Callable[[str], None], serial: str) -> None:
     try:
         act(serial)
     except Exception:  # noqa: BLE001 - drivers come from outside
-        _log.exception("driver failed at watching or unwatching a charger", charger=serial)
+        _log.exception("driver failed at watching a charger", charger=serial)
 
 
 def warn_of_undeliverable(identity: str, central_system: str) -> None:
-    """Say that messages cannot be delivered as things are."""
+    """Log that messages cannot be delivered with this configuration."""
     _log.warning(
-        "messages wait for a central system that is not configured any more",
+        "messages undeliverable: their central system is not configured any more",
         charge_point=identity,
         central_system=central_system,
     )

@@ -1,4 +1,4 @@
-"""How long the gateway waits for others, and how often it looks after its own things."""
+"""Time limits of the gateway: how long it waits for others, and how often it does its housekeeping."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ class TimeLimits(Struct, frozen=True, kw_only=True):
     """Time limits of a gateway, all in real seconds, however fast its clock runs."""
 
     housekeeping_s: float = 5.0
-    """Between two looks for removed charge points that have delivered everything."""
+    """Between two searches for removed charge points that have delivered everything."""
     prune_s: float = 3600.0
     """Between two deletions of old transactions."""
     chargers_described_s: float = 3.0
@@ -32,7 +32,7 @@ class TimeLimits(Struct, frozen=True, kw_only=True):
 
     @property
     def stop_s(self) -> float:
-        """What `Gateway.stop` takes at most: drivers, then links, then the journal."""
+        """The longest time that `Gateway.stop` takes: drivers, then links, then the journal."""
         return (
             self.driver_stop_s
             + self.driver_cancel_s

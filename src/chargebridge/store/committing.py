@@ -49,7 +49,7 @@ class Read:
 
 
 class Recovered:
-    """Notes that a charge point was rebuilt: its later turns are computed from what is durable."""
+    """Notes that a charge point was rebuilt: its later turns are computed from durable records."""
 
     __slots__ = ("charge_point",)
 

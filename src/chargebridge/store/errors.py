@@ -13,11 +13,11 @@ class StoreFullError(StoreError):
 
 
 class StoreUnavailableError(StoreError):
-    """The file cannot be read or written at the moment (I/O error, lock, permissions)."""
+    """The file cannot be read or written now (I/O error, lock, permissions)."""
 
 
 class StoreDamagedError(StoreError):
-    """The file is not what was written to it."""
+    """The contents of the file are damaged."""
 
 
 class StoreTooNewError(StoreError):

@@ -88,7 +88,7 @@ class SqliteStore(StoreReader):
             self._writer.start()
 
     async def stop(self) -> None:
-        """Commit and report what was submitted, then close.
+        """Commit everything submitted, report it, and close.
 
         Raises:
             StoreUnavailableError: the disk did not answer within `stop_s`; the last turns may be lost.
@@ -157,7 +157,7 @@ class SqliteStore(StoreReader):
     # --- for callers that wait --------------------------------------------------------------
 
     def register(self, pairs: Sequence[Pair]) -> dict[Pair, int]:
-        """Return the numbers of charge points, giving new ones to those not known yet.
+        """Return the numbers of charge points, giving numbers to new ones.
 
         Args:
             pairs: identity and name of the central system; committed together.

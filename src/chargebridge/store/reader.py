@@ -282,7 +282,7 @@ class StoreReader:
         return [SetAsideRow(row[0], row[1], row[2], SetAside(*row[3:])) for row in rows]
 
     def counts(self) -> Counts:
-        """Count what the store holds."""
+        """Count the records in the store."""
         with self._snapshot() as connection:
             row = connection.execute(
                 "SELECT (SELECT count(*) FROM charge_points), (SELECT count(*) FROM transactions),"

@@ -64,7 +64,7 @@ class SetAsideRow(Struct, frozen=True):
 
 
 class Counts(Struct, frozen=True):
-    """Counts of what the store holds."""
+    """Counts of the records in the store."""
 
     charge_points: int
     transactions: int

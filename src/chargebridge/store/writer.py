@@ -68,7 +68,7 @@ class Writer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Commit what was submitted, then end; `ended` is set then."""
+        """Commit everything submitted, then end and set `ended`."""
         self._stopping = True
         self._wake.set()
 

@@ -463,6 +463,6 @@ async def test_while_the_store_fails_nothing_is_reloaded(site, visitor):
         await visitor(gateway, cs).ready()
         gateway.runtime.outage.begin("the disk is full")
         site.charge_points.append({"identity": "CP2"})
-        with pytest.raises(StoreUnavailableError, match="nothing can be made durable: the disk is full"):
+        with pytest.raises(StoreUnavailableError, match="the store cannot commit: the disk is full"):
             await gateway.reload(site.read())
         assert gateway.identities() == ["CP1"]

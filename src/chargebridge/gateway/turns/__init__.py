@@ -1,1 +1,1 @@
-"""The turns of all charge points: what goes in, what becomes durable, what is emitted."""
+"""The turns of all charge points: inputs, records and outputs."""

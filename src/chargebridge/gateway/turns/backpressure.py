@@ -25,10 +25,10 @@ _log = structlog.get_logger()
 
 
 class Backpressure:
-    """Decides whether events are taken, and has drivers deliver again what was deferred.
+    """Decides whether events are taken, and has drivers deliver deferred events again.
 
     Args:
-        clock: paces what is logged.
+        clock: paces the log.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -25,7 +25,7 @@ class Receipt(Struct, frozen=True):
 
     driver: Driver
     token: object
-    """What the driver wants acknowledged once the event is durable; None: nothing."""
+    """The driver wants this acknowledged once the event is durable; None: nothing."""
 
 
 class RetriedInput(NamedTuple):
@@ -83,7 +83,7 @@ class RebuildBacklog:
 
 
 class SkippedEvents(Struct):
-    """What is kept of a charger's deferred events: the rest comes from the driver again."""
+    """The one deferred event of a charger that is kept: the driver delivers the others again."""
 
     reachable: Reachable | None = None
     """The newest of its kind: a driver whose cloud is away by now cannot repeat it."""

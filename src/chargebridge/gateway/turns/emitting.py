@@ -91,7 +91,7 @@ class Emitter:
         log = _log.warning if notice.kind in _LOGGED else _log.debug
         log(notice.kind.value, charge_point=binding.charge_point.settings.identity, detail=notice.detail)
 
-    # Drivers come from outside: one that raises must not harm what else is emitted.
+    # Drivers come from outside: one that raises must not harm other outputs.
 
     @staticmethod
     def _command(binding: Binding, command: ChargerCommand) -> None:
@@ -108,7 +108,7 @@ class Emitter:
             return
         try:
             receipt.driver.acknowledge(receipt.token)
-        except Exception:  # noqa: BLE001 - the event comes again, and is known by its content
+        except Exception:  # noqa: BLE001 - the event comes again, and is recognized as a repeat
             _log.exception("driver failed at an acknowledgement")
 
     # --- operators --------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ class Journal(Protocol):
         """Answer a query of a charge point, after everything submitted before."""
 
     def recovered(self, charge_point: int) -> None:
-        """Trust a charge point again that was rebuilt: its next turns are computed from what is durable."""
+        """Trust a charge point again that was rebuilt: its next turns are computed from durable records."""
 
     def load(self, charge_point: int) -> StoredChargePoint:
-        """Return what is durable of a charge point."""
+        """Return the durable records of a charge point."""

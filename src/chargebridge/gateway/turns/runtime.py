@@ -1,4 +1,4 @@
-"""The turn: input, state machine, commit, outputs; and what happens when one of them fails.
+"""The runtime of turns: input, state machine, commit, outputs, and failures of each of them.
 
 The outputs of a turn are emitted only after its records are committed, and in turn order. A turn that
 raises, or whose commit fails, leaves no trace: the charge point is rebuilt from the store and takes
@@ -62,7 +62,7 @@ class Runtime:
         journal: where turns become durable; its listener is this runtime.
         call_later: of the event loop.
         traces: keeps the newest frames.
-        new_charge_point: makes a charge point of its settings and of what is stored of it.
+        new_charge_point: makes a charge point of its settings and its stored records.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Runtime:
         else:
             self._wheel.wake(binding, wake_at)
 
-    # --- what the journal reports -----------------------------------------------------------------
+    # --- outcomes of the journal ------------------------------------------------------------------
 
     def committed(self, tokens: list[object]) -> None:
         """Emit the outputs of these turns: they are durable."""

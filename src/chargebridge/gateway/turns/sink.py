@@ -13,14 +13,14 @@ class Sink:
 
     Args:
         runtime: runs the turns.
-        known: called with the description of a charger.
+        described: called with the description of a charger.
     """
 
     driver: Driver
 
-    def __init__(self, runtime: Runtime, known: Callable[[Binding, ChargerInfo], None]) -> None:
+    def __init__(self, runtime: Runtime, described: Callable[[Binding, ChargerInfo], None]) -> None:
         self._runtime = runtime
-        self._known = known
+        self._described = described
         self.bindings: dict[str, Binding] = {}
         self.unknown = 0
         self._closed = False
@@ -51,4 +51,4 @@ class Sink:
         """Give the description of a charger to its charge point, whose link may then come up."""
         binding = self.bindings.get(info.serial)
         if binding is not None and not self._closed:
-            self._known(binding, info)
+            self._described(binding, info)

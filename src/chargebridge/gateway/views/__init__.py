@@ -1,1 +1,1 @@
-"""What the outside may see of a gateway: plain data, read from the live objects."""
+"""Views of a gateway for its users: plain data, read from the live objects."""

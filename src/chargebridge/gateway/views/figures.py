@@ -1,4 +1,4 @@
-"""Counts of the whole gateway, for metrics and health."""
+"""Figures: counts of the whole gateway, for metrics and health."""
 
 from collections import Counter
 from collections.abc import Mapping
