@@ -26,7 +26,7 @@ from chargebridge.chargers.model import (
     StateChanged,
 )
 from chargebridge.clock import Clock
-from chargebridge.gateway.binding import Binding
+from chargebridge.gateway.turns.binding import Binding
 
 LOOK_S = 0.005
 """Between looks at whose message was answered: seldom enough to cost nothing beside the messages."""

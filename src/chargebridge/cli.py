@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(no_args_is_help=True, help="Write and check configuration files.")
 app.add_typer(config_app, name="config")
-emulate_app = typer.Typer(no_args_is_help=True, help="Stand-ins for what is not at hand.")
+emulate_app = typer.Typer(no_args_is_help=True, help="Run emulated counterparts of the gateway.")
 app.add_typer(emulate_app, name="emulate")
 
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The configuration file (TOML).")]
@@ -131,7 +131,8 @@ def discover(
         bool, typer.Option("--write", help="Add a charge point to the file for each that has none.")
     ] = False,
     central_system: Annotated[
-        str | None, typer.Option(help="Where to show them; needed only if there are several.")
+        str | None,
+        typer.Option(help="Central system of new charge points; needed only if there are several."),
     ] = None,
 ) -> None:
     """Show the chargers of an account with their sites and circuits, and write charge points for them."""
@@ -144,7 +145,7 @@ def discover(
     from chargebridge.config.appending import append, charge_point_tables
     from chargebridge.gateway.provisioning import ProvisioningError, find_chargers, read
 
-    # What a driver logs for those who run it, the error says once for those who ask.
+    # The error says the same as the log of the driver.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         configuration = read(config)
@@ -194,7 +195,7 @@ def backup(
     config: ConfigFile,
     target: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],
 ) -> None:
-    """Copy the store, consistent, while the gateway may go on running."""
+    """Copy the store, consistent and complete, also while the gateway runs."""
     from chargebridge.config import ConfigurationError, load
     from chargebridge.store.errors import StoreError
     from chargebridge.store.journal import copy_store
@@ -215,7 +216,9 @@ def backup(
 def emulate_central_system(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8180,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    state: Annotated[Path | None, typer.Option(help="File that keeps what it was told.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="File that keeps its charge points and transactions.")
+    ] = None,
     validate: Annotated[bool, typer.Option(help="Check each frame against the official schemas.")] = True,
     passwords: Annotated[Path | None, typer.Option(help="Lines of identity:password.")] = None,
     certificate: Annotated[Path | None, typer.Option(help="Its certificate (PEM), for wss://.")] = None,
@@ -344,8 +347,8 @@ def demo(
 ) -> None:
     """Chargers whose cars come and go, their charge points, and a central system, all on this machine.
 
-    With --duration it ends with a comparison of what the chargers delivered with what the central
-    system was told, and fails if they differ in anything.
+    With --duration it ends with a comparison: it fails if the energy that the chargers delivered and the
+    transactions of the central system differ in anything.
     """
     from chargebridge.demo.demo import Demo, Plan
     from chargebridge.demo.testbed import DemoError

@@ -1,4 +1,4 @@
-"""Time as the whole house sees it: an `Instant` is handed in, never asked for.
+"""Time: every part of the program is handed an `Instant`, and reads no clock itself.
 
 One clock drives chargers, charge points and the central system. In a simulation that clock may
 run faster than the wall clock; sockets never do.
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 
 class Instant(Struct, frozen=True, gc=False):
-    """A moment, in two readings of one clock."""
+    """An instant, in two readings of one clock."""
 
     utc_ms: int
     """Milliseconds since 1970-01-01T00:00Z. May jump when the host's clock is set."""
@@ -21,14 +21,14 @@ class Instant(Struct, frozen=True, gc=False):
 
 
 class Clock(Protocol):
-    """The port through which the runtime asks for the time."""
+    """The runtime's port to the time."""
 
     @property
     def speed(self) -> float:
         """Seconds of this clock that pass in one real second."""
 
     def now(self) -> Instant:
-        """Return the present moment."""
+        """Return the present instant."""
 
 
 class SystemClock:
@@ -46,8 +46,8 @@ class ScaledClock:
 
     Args:
         speed: simulated seconds in one real second, above 0.
-        real_origin_ms: a moment of the host's clock, in milliseconds since 1970.
-        simulated_origin_ms: what this clock shows at that moment.
+        real_origin_ms: a time of the host's clock, in milliseconds since 1970.
+        simulated_origin_ms: the time of this clock at that instant.
     """
 
     def __init__(self, speed: float, real_origin_ms: int, simulated_origin_ms: int) -> None:
@@ -60,13 +60,13 @@ class ScaledClock:
         self._mono_origin = time.monotonic() - (time.time_ns() / 1e6 - real_origin_ms) / 1000
 
     def now(self) -> Instant:
-        """Return the simulated moment; `mono` runs at the simulated speed too."""
+        """Return the simulated instant; `mono` runs at the simulated speed too."""
         elapsed = (time.monotonic() - self._mono_origin) * self.speed
         return Instant(self.simulated_origin_ms + int(elapsed * 1000), elapsed)
 
 
 def format_utc(utc_ms: int) -> str:
-    """Write a moment as `YYYY-MM-DDThh:mm:ss.mmmZ`, the form every known central system parses."""
+    """Write a time as `YYYY-MM-DDThh:mm:ss.mmmZ`, the form every known central system parses."""
     seconds, milliseconds = divmod(utc_ms, 1000)
     return f"{_second(seconds)}.{milliseconds:03d}Z"
 
@@ -75,7 +75,7 @@ _seconds: dict[int, str] = {}
 
 
 def _second(seconds: int) -> str:
-    # Messages of one fleet cluster in the same few seconds; formatting is the dear part.
+    # Messages of one fleet cluster in the same few seconds; formatting is the expensive part.
     text = _seconds.get(seconds)
     if text is None:
         if len(_seconds) >= 256:

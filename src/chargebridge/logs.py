@@ -11,13 +11,13 @@ from chargebridge.config.sections import LogFormat, LogSettings
 
 
 class _Stream:
-    """Standard error that never raises: where a log cannot be written, everything else goes on."""
+    """A stream that never raises: where a log cannot be written, everything else goes on."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # a full disk, a reader that has gone: nobody is left to tell
+        with contextlib.suppress(OSError):  # a full disk, a reader that has gone: it cannot be reported
             self._stream.write(text)
 
     def flush(self) -> None:
@@ -25,19 +25,21 @@ class _Stream:
             self._stream.flush()
 
 
-def set_up(settings: LogSettings) -> None:
-    """Write log events to standard error: for people on a terminal, as JSON lines elsewhere.
+def set_up(settings: LogSettings, stream: TextIO | None = None) -> None:
+    """Write log events to a stream: for people on a terminal, as JSON lines elsewhere.
 
     Args:
         settings: level and format.
+        stream: where they go; None: standard error.
     """
+    stream = sys.stderr if stream is None else stream
     for_people = settings.format is LogFormat.CONSOLE or (
-        settings.format is LogFormat.AUTO and sys.stderr.isatty()
+        settings.format is LogFormat.AUTO and stream.isatty()
     )
     renderer: structlog.typing.Processor = (
         # Plain tracebacks: those with local variables would show frames and secrets.
         structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
         if for_people
         else structlog.processors.JSONRenderer()
@@ -52,6 +54,6 @@ def set_up(settings: LogSettings) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Stream(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Stream(stream))),
         cache_logger_on_first_use=False,
     )

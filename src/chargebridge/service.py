@@ -1,4 +1,4 @@
-"""A gateway as a program: signals, API, reload, and a clean end."""
+"""The service: a gateway as a program, with signals, API, reload and a clean end."""
 
 import asyncio
 import gc
@@ -24,33 +24,32 @@ if TYPE_CHECKING:
     from chargebridge.api import ApiServer
 
 END_BY_FORCE_S: Final = 55.0
-"""Real seconds from being told to stop to the end at most: the API, `Gateway.stop`, and a few more for a loop
-that is held up, or threads that hang at a disk. Ended by force, it loses what a kill loses: nothing."""
+"""Real seconds from the signal to stop until the end, at most: the API, `Gateway.stop`, and a few more for a
+loop that is held up, or threads that hang at a disk. Ended by force, it loses what a kill loses: nothing."""
 SWITCH_INTERVAL_S: Final = 0.001
 """How long the event loop may keep the journal's thread waiting."""
 GC_THRESHOLDS: Final = (20_000, 20, 50)
-"""With Python's 700, the collector looks again and again at what lives until the commit of its turn."""
+"""With Python's default of 700, the collector visits objects again and again that live until their commit."""
 
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 
 _log = structlog.get_logger()
 
 
-def _end_by_force() -> None:
-    _log.critical("did not stop in time, and is ended by force; nothing is lost", waited_s=END_BY_FORCE_S)
-    os._exit(1)
-
-
 class Service:
-    """Runs one configuration file until it is told to stop.
+    """Runs one configuration file until a signal stops it.
 
     Args:
         path: the configuration file, read again at each reload.
-        configuration: what it says now.
+        configuration: its present content.
+        end_by_force_s: real seconds from the signal to stop until the end, at most.
     """
 
-    def __init__(self, path: Path, configuration: Configuration) -> None:
+    def __init__(
+        self, path: Path, configuration: Configuration, *, end_by_force_s: float = END_BY_FORCE_S
+    ) -> None:
         self._path = path
+        self._end_by_force_s = end_by_force_s
         self._gateway = Gateway(configuration)
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
@@ -72,7 +71,7 @@ class Service:
         api: ApiServer | None = None
         try:
             api = await self._start_api()
-            # What has been built stays; the collector need not look at it again and again.
+            # Objects made so far live to the end; the collector need not visit them again.
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
@@ -87,12 +86,16 @@ class Service:
         if self._stop.is_set():
             return
         self._stop.set()
-        last_resort = threading.Timer(END_BY_FORCE_S, _end_by_force)
+        last_resort = threading.Timer(self._end_by_force_s, self._end_by_force)
         last_resort.daemon = True
         # Signals are for the loop alone: a thread takes over who may have them from where it is started.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         last_resort.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _end_by_force(self) -> None:
+        _log.critical("process ended by force: it did not stop in time", waited_s=self._end_by_force_s)
+        os._exit(1)
 
     def _stdin_readable(self) -> None:
         if not os.read(sys.stdin.fileno(), 4096):
@@ -103,7 +106,7 @@ class Service:
         settings = self._gateway.configuration.api
         if not settings.enabled:
             return None
-        # FastAPI is dear to import, so only those pay who use it.
+        # Importing FastAPI takes long and much memory, so only gateways with an API do it.
         from chargebridge.api import ApiServer  # noqa: PLC0415
 
         api = ApiServer(self._gateway, settings, self._gateway.configuration.state.directory)
@@ -128,36 +131,44 @@ class Service:
             changes = await self._gateway.reload(configuration)
         except ConfigurationError as error:
             _log.error(
-                "not reloaded: the configuration has problems", problems=[str(p) for p in error.problems]
+                "reload refused: the configuration has problems", problems=[str(p) for p in error.problems]
             )
         except (ProvisioningError, TooManyChargePointsError, StoreError) as error:
-            _log.error("not reloaded", reason=str(error))
+            _log.error("reload refused", reason=str(error))
         else:
             logs.set_up(configuration.log)
             if changes.restart:
-                _log.warning("these keys take a restart", keys=", ".join(changes.restart))
+                _log.warning("restart needed for changed keys", keys=", ".join(changes.restart))
 
 
-def run(path: Path, configuration: Configuration, *, until_stdin_closes: bool = False) -> None:
-    """Run a gateway in this process until it is told to stop.
+def run(
+    path: Path,
+    configuration: Configuration,
+    *,
+    until_stdin_closes: bool = False,
+    end_by_force_s: float = END_BY_FORCE_S,
+) -> None:
+    """Run a gateway in this process until a signal stops it.
 
     Args:
         path: the configuration file, for reloads.
-        configuration: what it says.
+        configuration: its content.
         until_stdin_closes: see `Service.run`.
+        end_by_force_s: see `Service`.
 
     Raises:
         ProvisioningError, TooManyChargePointsError, StoreError, OSError: it cannot start; says why.
     """
     logs.set_up(configuration.log)
-    os.umask(0o077)  # whatever is written, by drivers too, is nobody else's to read
+    os.umask(0o077)  # files are private, those of drivers too
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
     async def main() -> None:
         try:
-            await Service(path, configuration).run(until_stdin_closes=until_stdin_closes)
+            service = Service(path, configuration, end_by_force_s=end_by_force_s)
+            await service.run(until_stdin_closes=until_stdin_closes)
         finally:
-            # All is done: a signal that comes yet must not make an exit code of its own.
+            # A signal that comes now must not change the exit code.
             signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
 
     uvloop.run(main())

@@ -74,7 +74,7 @@ class SimulatedJournal:
             records = [*records, _UNSTORABLE]
         self._take((charge_point, records, token))
 
-    def put_aside(self, charge_point, entry, token):
+    def submit_set_aside(self, charge_point, entry, token):
         self._take((charge_point, (entry,), token))
 
     def read(self, charge_point, query, token):
@@ -113,7 +113,7 @@ class SimulatedJournal:
         outcome.committed.clear()
         for tokens in outcome.failed.values():
             self._process.watch.turns_failed(tokens)
-        outcome.tell(self.listener)
+        outcome.report(self.listener)
 
     def lose_power(self, kept):
         """Of what was submitted and not committed, the first `kept` entries have reached the disk."""

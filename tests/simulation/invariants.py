@@ -125,7 +125,7 @@ class Watch:
     def about_to_show(self, identity):
         """Something leaves the gateway for a charge point: what that has become was submitted before."""
         binding = self._world.process.bindings.get(identity)
-        if binding is None or binding.again is not None:
+        if binding is None or binding.backlog is not None:
             return
         now = snapshot(binding.charge_point)
         turns = self._turns[binding.key]

@@ -2,10 +2,10 @@
 
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.turn import ChargerDescribed
-from chargebridge.gateway.binding import Again, Binding
-from chargebridge.gateway.runtime import Runtime
-from chargebridge.gateway.sink import Sink
-from chargebridge.gateway.traces import Traces
+from chargebridge.gateway.turns.binding import Binding, RetriedInput
+from chargebridge.gateway.turns.runtime import Runtime
+from chargebridge.gateway.turns.sink import Sink
+from chargebridge.gateway.turns.traces import Traces
 from chargebridge.link import LinkState
 from tests.simulation.disk import SimulatedJournal
 from tests.simulation.faults import Kind
@@ -54,12 +54,14 @@ class _Runtime(Runtime):
         super().__init__(*ports)
         self._process = process
 
-    def _take(self, binding, effects, an_input, receipt, *, has_failed=False):
+    def _submit(self, binding, effects, an_input, receipt, *, has_failed=False):
         if not has_failed and self._process.world.faults.strikes(Kind.TURN_RAISES):
             self._process.world.trace.add(binding.charge_point.settings.identity, "##", "the turn raises")
-            self._turn_raised(binding, Again(an_input, receipt, has_failed), RuntimeError("by the dice"))
+            self._turn_raised(
+                binding, RetriedInput(an_input, receipt, has_failed), RuntimeError("by the dice")
+            )
             return
-        super()._take(binding, effects, an_input, receipt, has_failed=has_failed)
+        super()._submit(binding, effects, an_input, receipt, has_failed=has_failed)
 
 
 class Process:

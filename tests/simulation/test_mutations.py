@@ -16,7 +16,7 @@ from chargebridge.chargepoint.model.open_call import CallKind
 from chargebridge.chargepoint.records import Enqueue, MessageKind, SaveState, SetConfiguration
 from chargebridge.chargepoint.rules import schedules
 from chargebridge.chargepoint.transactions import latest_values, ledger, queue
-from chargebridge.gateway.runtime import Runtime
+from chargebridge.gateway.turns.runtime import Runtime
 from chargebridge.ocpp16.messages import Heartbeat
 from chargebridge.store import committing
 from chargebridge.store.batch import Batch
@@ -138,13 +138,13 @@ def pending_is_accepted(patch):
 
 def visible_before_durable(patch):
     """Outputs leave before their records are committed."""
-    original = Runtime._take
+    original = Runtime._submit
 
     def take(self, binding, effects, an_input, receipt, **named):
-        self._let_go(binding, effects.outputs, receipt)
+        self.emitter.emit(binding, effects.outputs, receipt)
         original(self, binding, effects._replace(outputs=[]), an_input, None, **named)
 
-    patch.setattr(Runtime, "_take", take)
+    patch.setattr(Runtime, "_submit", take)
 
 
 def _without(patch, is_lost):

@@ -1,7 +1,5 @@
 """The log of the program."""
 
-import sys
-
 import pytest
 import structlog
 
@@ -24,11 +22,10 @@ class FullDisk:
         return False
 
 
-def test_a_log_that_cannot_be_written_stops_nobody(monkeypatch):
-    monkeypatch.setattr(sys, "stderr", FullDisk())
+def test_a_log_that_cannot_be_written_stops_nobody():
     before = structlog.get_config()
     try:
-        logs.set_up(LogSettings())
+        logs.set_up(LogSettings(), FullDisk())
         structlog.get_logger().error("the store fails")
     finally:
         structlog.configure(**before)

@@ -1,4 +1,4 @@
-"""Who may use the API: whoever knows the token."""
+"""Access to the API: clients present the token."""
 
 import os
 import secrets
@@ -11,13 +11,13 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 TOKEN_FILE: Final = "api-token"  # noqa: S105 - the name of a file
 """In the state directory."""
 SHORTEST_TOKEN: Final = 16
-"""Characters; a file with fewer was cut off or filled by hand."""
+"""Characters; a file with fewer is incomplete."""
 
 _bearer = HTTPBearer(auto_error=False, description="The token of the configuration or the state directory.")
 
 
 class TokenFileError(OSError):
-    """The token file cannot be used: says why, and what to do."""
+    """The token file cannot be used; the text says why, and what to do."""
 
 
 class Access:
@@ -27,7 +27,7 @@ class Access:
         self._token = token.encode()
 
     def allows(self, presented: str) -> bool:
-        """Tell whether this is the token, as it was in a header."""
+        """Tell whether this is the token; `presented` is the value of the header."""
         # Header values are bytes that the server has decoded as Latin-1.
         return secrets.compare_digest(presented.encode("latin-1", errors="replace"), self._token)
 
@@ -47,7 +47,7 @@ async def authorize(
 
 
 def own_token(state_dir: Path) -> str:
-    """Return the token kept in the state directory; make one if there is none.
+    """Return the token of the state directory; make one if there is none.
 
     Raises:
         TokenFileError: it cannot be read or written, others may read it, or it holds no token.
@@ -72,7 +72,7 @@ def _read(path: Path) -> str:
 
 def _make(path: Path) -> str:
     token = secrets.token_urlsafe(32)
-    # Whole or not at all, also when the power is cut: it takes the name when it is on the disk.
+    # Whole or not at all, also after a power cut: the file is renamed when it is on the disk.
     new = path.with_suffix(".new")
     try:
         new.unlink(missing_ok=True)

@@ -5,7 +5,11 @@ from typing import Any, Final
 from fastapi import Depends, FastAPI
 
 from chargebridge import __version__
-from chargebridge.api import (
+from chargebridge.api import problems
+from chargebridge.api.access import Access, authorize
+from chargebridge.api.middleware import EncodedSlashes, SmallBodies
+from chargebridge.api.problems import Problem
+from chargebridge.api.routes import (
     backup,
     charge_points,
     dead_letters,
@@ -13,13 +17,9 @@ from chargebridge.api import (
     health,
     metrics,
     operations,
-    problems,
     simulated,
     transactions,
 )
-from chargebridge.api.access import Access, authorize
-from chargebridge.api.edge import EncodedSlashes, SmallBodies
-from chargebridge.api.problems import Problem
 from chargebridge.api.watching import Watchers
 from chargebridge.gateway.gateway import Gateway
 
@@ -28,17 +28,20 @@ Charge points, their transactions and frames, and a few operations on them.
 
 Every request but `/health`, `/ready` and this description carries `Authorization: Bearer TOKEN`.
 Identities in paths are percent-encoded, `/` as `%2F`. Times are UTC, energy is in Wh, current in A.
-Whatever goes wrong, the body is `{"error": …, "remedy": …}`, the latter where there is one.
+The body of every error is `{"error": …, "remedy": …}`, with a `remedy` where one is known.
 """
 
 _TAGS: Final[list[dict[str, Any]]] = [
-    {"name": "charge points", "description": "What they are doing now, and their links."},
-    {"name": "transactions", "description": "What was and what is to be delivered."},
-    {"name": "dead letters", "description": "What was given up, and how it is sent again."},
-    {"name": "frames", "description": "What is said with the central system; secrets are taken out."},
-    {"name": "operations", "description": "What an operator can do to a charge point."},
-    {"name": "simulated chargers", "description": "What a driver, a car or bad luck does to a charger."},
-    {"name": "service", "description": "The program itself."},
+    {"name": "charge points", "description": "Live state and links."},
+    {"name": "transactions", "description": "Transactions and the delivery of their Start and Stop."},
+    {
+        "name": "dead letters",
+        "description": "Messages that were given up, and their redelivery.",
+    },
+    {"name": "frames", "description": "OCPP frames exchanged with the central system; secrets are masked."},
+    {"name": "operations", "description": "Operations on a charge point."},
+    {"name": "simulated chargers", "description": "Cars, tokens and faults at simulated chargers."},
+    {"name": "service", "description": "Health, metrics and backup of the program."},
 ]
 
 
@@ -47,7 +50,7 @@ def create_app(gateway: Gateway, token: str) -> FastAPI:
 
     Args:
         gateway: is to be started before the first request comes.
-        token: what clients have to present.
+        token: clients have to present it.
     """
     app = FastAPI(
         title="chargebridge",
@@ -56,7 +59,7 @@ def create_app(gateway: Gateway, token: str) -> FastAPI:
         openapi_tags=_TAGS,
         docs_url="/docs",
         redoc_url=None,
-        responses={422: {"model": Problem, "description": "The request is not what it should be."}},
+        responses={422: {"model": Problem, "description": "A parameter or a field of the body is wrong."}},
     )
     app.state.gateway = gateway
     app.state.access = Access(token)

@@ -1,4 +1,4 @@
-"""What many operations take: the gateway, and the identity of a charge point."""
+"""Parameters of many operations: the gateway, and the identity of a charge point."""
 
 from typing import Annotated
 from urllib.parse import unquote
@@ -18,10 +18,11 @@ TheGateway = Annotated[Gateway, Depends(_gateway)]
 
 async def _identity(
     identity: Annotated[
-        str, Path(description="Of the charge point, percent-encoded.", examples=["CP-1"], max_length=200)
+        str,
+        Path(description="Of the charge point, percent-encoded.", examples=["CP-1"], max_length=200),
     ],
 ) -> str:
-    # What `EncodedSlashes` has left encoded.
+    # `EncodedSlashes` has left it encoded.
     return unquote(identity)
 
 

@@ -1,4 +1,4 @@
-"""One shape for everything that goes wrong."""
+"""Problems: one shape for all error responses."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from chargebridge.gateway.gateway import (
-    LetterOfNobodyError,
+from chargebridge.gateway.errors import (
     NotSimulatedError,
+    UndeliverableDeadLetterError,
     UnknownChargePointError,
     UnknownDeadLetterError,
 )
@@ -20,21 +20,21 @@ from chargebridge.store.errors import StoreError
 
 
 class Problem(BaseModel):
-    """What went wrong."""
+    """An error response."""
 
-    error: str = Field(description="What is wrong.", examples=["there is no charge point 'CP-7'"])
+    error: str = Field(description="The problem.", examples=["there is no charge point 'CP-7'"])
     remedy: str | None = Field(
-        None, description="What to do, where that is known.", examples=["GET /charge-points lists them"]
+        None, description="A remedy, where one is known.", examples=["GET /charge-points lists them"]
     )
 
 
 class RefusedError(Exception):
-    """The request is understood and cannot be done.
+    """The request is valid and was refused.
 
     Args:
         status: of the answer.
-        error: what is wrong.
-        remedy: what to do, where that is known.
+        error: the problem.
+        remedy: a remedy, where one is known.
     """
 
     def __init__(self, status: int, error: str, remedy: str | None = None) -> None:
@@ -53,7 +53,7 @@ _REMEDIES: Final[Mapping[int, str]] = {
 
 
 def answers(**descriptions: str) -> dict[int | str, dict[str, Any]]:
-    """Describe answers that tell of a problem; `answers(not_found="…")`, named as in `HTTPStatus`."""
+    """Describe error responses: `answers(not_found="…")`, named as in `HTTPStatus`."""
     return {
         HTTPStatus[name.upper()].value: {"model": Problem, "description": description}
         for name, description in descriptions.items()
@@ -68,11 +68,11 @@ def install(app: FastAPI) -> None:
         return _answer(404, str(error), "GET /charge-points lists them")
 
     @app.exception_handler(UnknownDeadLetterError)
-    async def no_letter(_: Request, error: UnknownDeadLetterError) -> JSONResponse:
-        return _answer(404, str(error), "GET /dead-letters lists them; what was sent again has left the list")
+    async def unknown_dead_letter(_: Request, error: UnknownDeadLetterError) -> JSONResponse:
+        return _answer(404, str(error), "GET /dead-letters lists them; redelivered ones have left the list")
 
-    @app.exception_handler(LetterOfNobodyError)
-    async def nobodys(_: Request, error: LetterOfNobodyError) -> JSONResponse:
+    @app.exception_handler(UndeliverableDeadLetterError)
+    async def undeliverable(_: Request, error: UndeliverableDeadLetterError) -> JSONResponse:
         return _answer(409, str(error), error.remedy)
 
     @app.exception_handler(NotSimulatedError)
@@ -97,7 +97,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def failed(_: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - the server logs it
-        return _answer(500, "this request has failed inside; the log says more")
+        return _answer(500, "internal error; the log has the details")
 
 
 def _faults(error: RequestValidationError) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""The HTTP server of the API, in the loop that everything else runs in."""
+"""The HTTP server of the API, in the event loop of the gateway."""
 
 import asyncio
 import socket
@@ -10,19 +10,19 @@ import uvicorn
 
 from chargebridge.api.access import TOKEN_FILE, own_token
 from chargebridge.api.app import create_app
-from chargebridge.api.connections import MOST_SERVED, BoundedConnection
+from chargebridge.api.connections import MOST_SERVED, REQUEST_S, bounded_connection
 from chargebridge.api.watching import Watchers
 from chargebridge.config.sections import ApiSettings
 from chargebridge.gateway.gateway import Gateway
 
 STOP_S: Final = 3
-"""Real seconds that requests under way may take at the end."""
+"""Real seconds that requests under way may take when the server stops."""
 
 _log = structlog.get_logger()
 
 
 class CannotListenError(OSError):
-    """The address of the API cannot be had: says which, and what to do."""
+    """The API cannot listen on its address; the text says which, and what to do."""
 
 
 class ApiServer:
@@ -32,12 +32,16 @@ class ApiServer:
         gateway: is to be started before the server, and stopped after it.
         settings: where to listen, and the token.
         state_dir: where a token is kept that the settings do not name.
+        request_s: real seconds within which a client has to send the head of a request.
     """
 
-    def __init__(self, gateway: Gateway, settings: ApiSettings, state_dir: Path) -> None:
+    def __init__(
+        self, gateway: Gateway, settings: ApiSettings, state_dir: Path, *, request_s: float = REQUEST_S
+    ) -> None:
         self._gateway = gateway
         self._settings = settings
         self._state_dir = state_dir
+        self._request_s = request_s
         self._server: uvicorn.Server | None = None
         self._watchers: Watchers | None = None
         self.port = settings.port
@@ -45,7 +49,7 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        """Where the API is."""
+        """The URL of the API."""
         host = self._settings.host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
@@ -53,7 +57,7 @@ class ApiServer:
         """Listen.
 
         Raises:
-            CannotListenError: the address cannot be had.
+            CannotListenError: the address cannot be used.
             TokenFileError: the token in the state directory cannot be used.
         """
         configured = self._settings.token
@@ -66,7 +70,7 @@ class ApiServer:
             app,
             access_log=False,
             date_header=False,
-            http=BoundedConnection,
+            http=bounded_connection(self._request_s),
             lifespan="off",
             limit_concurrency=MOST_SERVED,
             log_config=None,
@@ -83,10 +87,10 @@ class ApiServer:
         self._server.lifespan = config.lifespan_class(config)
         await self._server.startup(sockets=[listener])
         if configured is None:
-            _log.info("the API takes the token of this file", path=str(self._state_dir / TOKEN_FILE))
+            _log.info("API token read from file", path=str(self._state_dir / TOKEN_FILE))
 
     async def stop(self) -> None:
-        """Listen no more, end live streams, and give requests under way a little time."""
+        """Stop listening, end live streams, and let requests under way finish for `STOP_S`."""
         server, self._server = self._server, None
         if server is None or self._watchers is None:
             return

@@ -1,7 +1,7 @@
 """The configuration: one TOML file, typed, with secrets from the environment or from files.
 
-`load` reads it or tells everything that is wrong with it, `difference` what a reload has to do, and
-`example` is a commented file to begin with. `docs/configuration.md` describes every key.
+`load` reads it or reports everything that is wrong with it, `difference` compares two of them for a
+reload, and `example` returns a commented file to begin with. `docs/configuration.md` describes every key.
 """
 
 from chargebridge.config.charge_points import ChargePointSettings

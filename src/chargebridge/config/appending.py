@@ -1,4 +1,4 @@
-"""Adding charge points to a configuration file that somebody has written."""
+"""Appending charge points to a configuration file that an operator has written."""
 
 import json
 import os
@@ -14,10 +14,10 @@ from chargebridge.config.loading import load
 def charge_point_tables(
     chargers: Iterable[FoundCharger], *, driver: str | None = None, central_system: str | None = None
 ) -> str:
-    """Return tables of a configuration file: a charge point for each charger, with a comment where it is.
+    """Return tables of a configuration file: a charge point for each charger, with its site in a comment.
 
     Args:
-        chargers: what to show; their serial numbers become the identities.
+        chargers: the chargers to show; their serial numbers become the identities.
         driver: named in each table; None if the configuration has only one.
         central_system: likewise.
     """
@@ -27,7 +27,7 @@ def charge_point_tables(
 def _table(charger: FoundCharger, driver: str | None, central_system: str | None) -> str:
     where = ", ".join(part for part in (charger.name, charger.model, charger.site, charger.circuit) if part)
     lines = ["", "[[charge_points]]"]
-    # What its owner calls it is somebody else's text.
+    # The name of a charger is not our text: it may hold anything.
     comment = "".join(sign for sign in where if sign.isprintable())[:100]
     identity = f"identity = {json.dumps(charger.serial)}"
     lines.append(f"{identity}  # {comment}" if comment else identity)
@@ -39,13 +39,13 @@ def _table(charger: FoundCharger, driver: str | None, central_system: str | None
 
 
 def append(path: Path, tables: str) -> Configuration:
-    """Add tables to the end of a configuration file, whole or not at all; its mode stays.
+    """Append tables to the end of a configuration file, whole or not at all; its mode stays.
 
     Returns:
-        What the file says now.
+        The new configuration.
 
     Raises:
-        ConfigurationError: with them it would be wrong; it is as it was.
+        ConfigurationError: with them it would be wrong; the file is unchanged.
         OSError: it cannot be written.
     """
     before = path.read_bytes()

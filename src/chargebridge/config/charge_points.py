@@ -1,4 +1,4 @@
-"""Charge points as the file names them, one by one or as fleets, and what the program gets of both."""
+"""Charge points of the configuration file, single ones and fleets, and the settings made of both."""
 
 import re
 from collections.abc import Iterator
@@ -42,12 +42,12 @@ class ChargePointSettings(Struct, frozen=True, kw_only=True):
     driver: str
     """Name in `Configuration.drivers`."""
     charger: str
-    """What the driver calls it: the serial number."""
+    """Its serial number at the driver."""
     behaviour: Behaviour
     configuration: tuple[tuple[str, str], ...] = ()
     """OCPP configuration keys to begin with, when the charge point runs for the first time."""
     vendor: str | None = None
-    """For the BootNotification, as `model` and `serial`; None: what the driver says."""
+    """For the BootNotification, as `model` and `serial`; None: as the driver describes the charger."""
     model: str | None = None
     serial: str | None = None
     tag_for_untagged: str = "NOTAG"
@@ -56,7 +56,7 @@ class ChargePointSettings(Struct, frozen=True, kw_only=True):
     """None: the central system's."""
 
 
-def check_text(text: str, longest: int, what: str) -> str:
+def check_text(text: str, longest: int, name: str) -> str:
     """Return an identity, a serial number or the like if it is one.
 
     Raises:
@@ -64,7 +64,7 @@ def check_text(text: str, longest: int, what: str) -> str:
     """
     if not text or len(text) > longest or not text.isprintable():
         found = f"{len(text)} characters" if len(text) > longest else repr(text)
-        raise UnexpectedError(found, f"{what} of 1 to {longest} printable characters")
+        raise UnexpectedError(found, f"{name} of 1 to {longest} printable characters")
     return text
 
 
@@ -80,7 +80,7 @@ def check_identity(identity: str) -> str:
 
 
 def numbered(pattern: str, number: int) -> str:
-    """Return what a pattern with `{n}` or `{n:04}` in it means for one number."""
+    """Return a pattern with `{n}` or `{n:04}` in it, filled in with a number."""
     return pattern.format(n=number)
 
 
@@ -114,7 +114,7 @@ def _numbering_pattern(pattern: str) -> str:
 
 
 def _one_of(names: str) -> BeforeValidator:
-    """Resolve the name of a central system or driver; left out, it is the only one there is."""
+    """Resolve the name of a central system or driver; by default it is the only one."""
 
     def check(value: object, info: ValidationInfo) -> object:
         around = surroundings(info)
@@ -141,7 +141,7 @@ def _known_compatibility(name: str) -> str:
 
 
 class _Joined(Table):
-    """What single charge points and fleets have in common; the keys are those of `ChargePointSettings`."""
+    """The keys that single charge points and fleets have in common: those of `ChargePointSettings`."""
 
     identity: str
     central_system: Annotated[str, _one_of("central_systems"), Field(default=None, validate_default=True)]
@@ -248,7 +248,7 @@ class FleetTable(_Joined):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        # Numbers only get longer, so that the last one shows what is too long.
+        # Numbers only get longer: if any is too long, the last one is.
         number = self.numbers()[-1]
         check_identity(numbered(self.identity, number))
         check_text(numbered(self.charger or self.identity, number), LONGEST_CHARGER, "a charger")
@@ -257,7 +257,7 @@ class FleetTable(_Joined):
         return self
 
     def numbers(self) -> range:
-        """Return what `{n}` stands for, one number a charge point."""
+        """Return the numbers that `{n}` stands for, one for each charge point."""
         last = self.last if self.count is None else self.first + self.count - 1
         return range(self.first, self.first if last is None else last + 1)
 

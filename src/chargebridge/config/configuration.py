@@ -1,4 +1,4 @@
-"""A whole configuration, and what is different in the next one."""
+"""A whole configuration, and the difference between two of them."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -17,11 +17,11 @@ from chargebridge.config.sections import (
 )
 
 _NEEDS_RESTART: Final = ("api", "clock", "link", "state.directory")
-"""Sections and keys that are only looked at when the program starts."""
+"""Sections and keys that are only read when the program starts."""
 
 
 class Configuration(Struct, frozen=True, kw_only=True):
-    """All that the program is told: complete, consistent, secrets resolved and fleets expanded."""
+    """A whole configuration: complete, consistent, secrets resolved and fleets expanded."""
 
     central_systems: Mapping[str, CentralSystemSettings]
     drivers: Mapping[str, DriverSettings]
@@ -37,7 +37,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
 
 
 class Changes(Struct, frozen=True):
-    """Names of central systems or drivers that came, went or have other settings now."""
+    """Names of central systems or drivers that are added, removed or have other settings."""
 
     added: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
@@ -45,9 +45,9 @@ class Changes(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True, kw_only=True):
-    """What a reload has to do.
+    """The difference between two configurations, for a reload.
 
-    A charge point is known by its identity and its central system: one that moves to another central
+    A charge point is identified by its identity and its central system: one that moves to another central
     system is removed from the one and added to the other.
     """
 
@@ -66,7 +66,7 @@ class Difference(Struct, frozen=True, kw_only=True):
 
 
 def difference(old: Configuration, new: Configuration) -> Difference:
-    """Return what changes when `new` takes the place of `old`."""
+    """Return the difference between the configuration in force and the next one."""
     before = {(settings.central_system, settings.identity): settings for settings in old.charge_points}
     added, changed, kept = [], [], []
     for settings in new.charge_points:

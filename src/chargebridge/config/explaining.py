@@ -1,4 +1,4 @@
-"""Pydantic's errors in the words of an operator, without the values that nobody should see."""
+"""Pydantic's errors explained to operators, without secret values."""
 
 import difflib
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from chargebridge.config.problems import UnexpectedError
 
 _SECRETS: Final = frozenset({"password", "key_password", "token", "url", "configuration", "overrides"})
-"""Keys whose values are never shown; the latter ones because secrets get there by mistake."""
+"""Keys whose values are never shown; the last two because secrets get there by mistake."""
 _LONGEST_VALUE: Final = 60
 _KINDS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
     (str, "a string"),
@@ -24,19 +24,19 @@ _KINDS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
 
 
 def kind(value: object) -> str:
-    """Return what TOML calls a value, with an article."""
+    """Return TOML's word for a value, with an article."""
     return next((name for types, name in _KINDS if isinstance(value, types)), "something else")
 
 
 def nearest(key: str, known: Iterable[str]) -> str:
-    """Return what was probably meant by an unknown key."""
+    """Return the known key that is nearest to an unknown one."""
     known = tuple(known)
     close = difflib.get_close_matches(key, known, 1)
     return f"`{close[0]}`, perhaps" if close else f"one of {', '.join(known)}"
 
 
 def explain(error: ErrorDetails, known: Iterable[str]) -> UnexpectedError:
-    """Return what was found and what was expected instead.
+    """Return the value found and the one expected.
 
     Args:
         error: one of `ValidationError.errors()`.

@@ -1,4 +1,4 @@
-"""Where a key stands in a TOML text, which `tomllib` does not tell."""
+"""Line numbers of the keys in a TOML text, which `tomllib` does not provide."""
 
 import re
 import tomllib

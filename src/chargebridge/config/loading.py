@@ -1,4 +1,4 @@
-"""Reading a configuration file, and finding everything that is wrong with it in one go."""
+"""Loading a configuration file; all of its problems are reported at once."""
 
 import os
 import re
@@ -122,7 +122,7 @@ class _Reader:
 
     @cached_property
     def lines(self) -> dict[Key, int]:
-        """Only wanted when something is wrong."""
+        """Line numbers, read only when something is wrong."""
         return key_lines(self.text)
 
     def read(self) -> Configuration:
@@ -241,7 +241,7 @@ class _Reader:
     # --- charge points --------------------------------------------------------------------------
 
     def _charge_points(self) -> Iterator[ChargePointSettings]:
-        """Return the charge points of all entries, once it is sure that each is there only once."""
+        """Return the charge points of all entries; those that occur twice are refused."""
         identities: dict[tuple[str, str], Key] = {}
         chargers: dict[tuple[str, str], Key] = {}
         for key, entry in self._entries():
@@ -281,7 +281,7 @@ class _Reader:
                     yield key, entry
 
     def _check_overrides(self, key: Key, table: dict[str, object]) -> bool:
-        """Look at each override by itself, so that each that is wrong is named."""
+        """Check each override by itself, so that each wrong one is reported."""
         preset = table.get("behaviour")
         if not isinstance(preset, str) or preset not in PRESETS:
             preset = DEFAULT_PRESET
@@ -298,7 +298,7 @@ class _Reader:
         return usable
 
     def _check_ocpp_keys(self, key: Key, values: Mapping[str, str], own: Behaviour) -> bool:
-        """Try what a charge point of this behaviour would begin with."""
+        """Check the OCPP keys that a charge point of this behaviour would begin with."""
         usable = True
         for name, value in values.items():
             if fault := self._ocpp_key_fault(name, value, own):
@@ -315,7 +315,7 @@ class _Reader:
         if key.access is Access.ALWAYS_READ_ONLY:
             return UnexpectedError("a key that describes the charge point", "one that can be set")
         if not key.exists(own, frozenset(Capability)):
-            # It would steer the charger, and no central system could see it or change it.
+            # It would govern the charger, and no central system could read or change it.
             expected = "a behaviour with `easee_extensions`, or no such key"
             return UnexpectedError("a key of Easee's extensions", expected)
         try:

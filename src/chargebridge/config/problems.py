@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: each problem with its place, what stands there and what should."""
+"""Problems of a configuration, each with its place, the value found and the one expected."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,14 +7,14 @@ from msgspec import Struct
 
 
 class Problem(Struct, frozen=True):
-    """One thing that is wrong. Nothing in it is ever a secret."""
+    """One problem of a configuration. It never holds a secret."""
 
     file: Path
     key: str
     """The key with its tables, such as `central_systems.main.url`; empty for the file as a whole."""
     found: str
     expected: str
-    """What should be there, and the remedy where it is not obvious."""
+    """The value expected, and the remedy where it is not obvious."""
     line: int | None = None
     """Where the key stands, or the innermost table around it; None if the file names neither."""
 
@@ -36,7 +36,7 @@ class ConfigurationError(Exception):
 
 
 class UnexpectedError(ValueError):
-    """A value that is not what it should be; whoever knows its place makes a `Problem` of it."""
+    """A value is not as expected; the loader, which knows its place, makes a `Problem` of it."""
 
     def __init__(self, found: str, expected: str) -> None:
         self.found = found

@@ -1,4 +1,4 @@
-"""What a value refers to beyond the configuration file: secrets and other files."""
+"""References from the configuration file to secrets and to other files."""
 
 import os
 import stat
@@ -19,7 +19,7 @@ _REFERENCE: Final = '{ env = "NAME" } or { file = "PATH" }'
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the tables of a configuration are read with."""
+    """The context in which the tables of a configuration are read."""
 
     directory: Path = field(default_factory=Path.cwd)
     """Relative paths start here: the folder of the configuration file."""
@@ -36,7 +36,7 @@ class Surroundings:
 
 
 def surroundings(info: ValidationInfo) -> Surroundings:
-    """Return what a table is read with; settings made in code have the process around them."""
+    """Return the context of a table; for settings made in code, that of the process."""
     context = info.context
     return context if isinstance(context, Surroundings) else Surroundings()
 
@@ -54,7 +54,7 @@ def resolve(value: object, around: Surroundings) -> str:
         around: the environment and the folder that relative paths start in.
 
     Raises:
-        UnexpectedError: it is no reference, or there is no secret to be had; never holds the secret.
+        UnexpectedError: it is no reference, or there is no such secret; never holds the secret.
     """
     match value:
         case {"env": str(name)} if is_reference(value):
@@ -92,7 +92,7 @@ def _from_file(path: Path) -> str:
 
 
 def _regular_file(path: Path, expected: str) -> int:
-    """Return the mode of a file after a look whether this process can read it."""
+    """Return the mode of a file, checked to be readable by this process."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
@@ -140,9 +140,9 @@ def _private(value: object, info: ValidationInfo) -> Path:
 
 
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
-"""A secret: a reference, or the plain text if nobody else can read the configuration file."""
+"""A secret: a reference, or plain text if only its owner can read the configuration file."""
 AnyPath = Annotated[Path, BeforeValidator(_path)]
 """A path that need not exist yet, made absolute."""
 ReadableFile = Annotated[Path, BeforeValidator(_readable)]
 PrivateFile = Annotated[Path, BeforeValidator(_private)]
-"""A file that this process can read and strangers cannot."""
+"""A file that this process can read and other users cannot."""

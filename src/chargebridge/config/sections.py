@@ -39,10 +39,10 @@ class Table(BaseModel):
 
 
 class KeyFormat(StrEnum):
-    """What the characters of a password mean (`WS-5`)."""
+    """The meaning of a password's characters (`WS-5`)."""
 
     AUTO = "auto"
-    """32 to 40 hex digits are bytes, everything else is text."""
+    """32 to 40 hex digits are bytes, any other password is text."""
     TEXT = "text"
     HEX = "hex"
 
@@ -147,7 +147,7 @@ def _fault(url: str, parts: SplitResult) -> str | None:
 
 def _without_secrets(parts: SplitResult) -> str:
     if parts.scheme not in {"ws", "wss", "http", "https"}:
-        # Nobody can tell which part of it would be a password.
+        # It is unknown which part of it would be a password.
         return "something else"
     host = parts.netloc.rpartition("@")[2]
     user = "…@" if "@" in parts.netloc else ""
@@ -171,14 +171,14 @@ def check_hex(password: SecretStr) -> None:
 
 
 class DriverSettings(Struct, frozen=True):
-    """A driver: what kind it is, and its own settings with secrets resolved."""
+    """A driver: its type, and its own settings with secrets resolved."""
 
     type: str
     """Name of an entry point of the group `chargebridge.drivers`."""
     settings: Mapping[str, object] = {}
 
     def __repr__(self) -> str:
-        # Which of its settings are secret, only the driver knows.
+        # Only the driver knows which of its settings are secret.
         return f"DriverSettings(type={self.type!r}, settings=<{', '.join(self.settings)}>)"
 
 
@@ -212,14 +212,14 @@ def _is_loopback(host: str) -> bool:
 
 
 class StateSettings(Table):
-    """What the program remembers, and for how long."""
+    """The store, and how long records stay in it."""
 
     directory: Annotated[AnyPath, Field(validate_default=True)] = Path("state")
     """Folder of the store; relative to the configuration file. Made when it is missing."""
     transactions_keep_days: Annotated[int, Field(ge=1, le=36_500)] = 90
-    """Delivered transactions are forgotten after this long; undelivered ones never."""
+    """Delivered transactions are deleted after this long; undelivered ones never."""
     queue_limit: Annotated[int, Field(ge=100, le=1_000_000)] = 5000
-    """Messages that may wait for a central system, of each charge point, with its MeterValues (`Q-7`)."""
+    """Messages that may be queued for each charge point, including MeterValues (`Q-7`)."""
     trace_frames: Annotated[int, Field(ge=0, le=1_000_000)] = 20_000
     """Newest frames to keep in memory, of all charge points together, for the API."""
 
@@ -243,7 +243,7 @@ class LogFormat(StrEnum):
 
 
 class LogSettings(Table):
-    """What is logged, and how."""
+    """Level and format of the log."""
 
     level: Annotated[LogLevel, Field(strict=False)] = LogLevel.INFO
     format: Annotated[LogFormat, Field(strict=False)] = LogFormat.AUTO
@@ -262,6 +262,6 @@ class ClockSettings(Table):
     speed: Annotated[float, Field(gt=0, le=100_000)]
     """Simulated seconds in a real one."""
     real_origin_ms: Annotated[int, Field(ge=0)]
-    """A moment of the host's clock, in milliseconds since 1970."""
+    """A time of the host's clock, in milliseconds since 1970."""
     simulated_origin_ms: Annotated[int, Field(ge=0)]
-    """What the simulated clock shows at that moment."""
+    """The simulated time at that instant, in milliseconds since 1970."""

@@ -1,25 +1,24 @@
-"""The gateway: a configuration at work. Its public face for API, command line and tests."""
+"""The gateway: it runs a configuration. The public face for API, command line and tests."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import structlog
 
-from chargebridge.chargepoint.configuration.profile_writes import BUDGET, remaining
-from chargebridge.chargepoint.turn import NoticeKind, Operation, OperatorAsked
-from chargebridge.chargers.model import Counts
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.turn import Operation, OperatorAsked
 from chargebridge.config.configuration import Configuration, Difference
-from chargebridge.gateway.binding import Binding
+from chargebridge.gateway.errors import (
+    NotSimulatedError,
+    UndeliverableDeadLetterError,
+    UnknownChargePointError,
+    UnknownDeadLetterError,
+)
 from chargebridge.gateway.limits import allow_links
-from chargebridge.gateway.overview import ChargePointView, charge_point_view, waiting_messages
 from chargebridge.gateway.provisioning import (
-    CANCEL_S,
-    DRIVER_STOP_S,
     make_clock,
     make_random,
     start_driver,
@@ -27,98 +26,36 @@ from chargebridge.gateway.provisioning import (
 )
 from chargebridge.gateway.reload import reload
 from chargebridge.gateway.roster import Roster
-from chargebridge.gateway.runtime import Runtime
-from chargebridge.gateway.traces import ShownFrame, Traces
-from chargebridge.gateway.wheel import Cancellable
-from chargebridge.link import ABORT_TIMEOUT_S, Fleet, LinkState
+from chargebridge.gateway.time_limits import DEFAULT_TIME_LIMITS, TimeLimits
+from chargebridge.gateway.turns.binding import Binding
+from chargebridge.gateway.turns.runtime import NewChargePoint, Runtime
+from chargebridge.gateway.turns.traces import ShownFrame, Traces
+from chargebridge.gateway.turns.wheel import Cancellable
+from chargebridge.gateway.views.charge_points import ChargePointView, charge_point_view
+from chargebridge.gateway.views.figures import Figures, count
+from chargebridge.link import Fleet
 from chargebridge.store.errors import StoreError, StoreUnavailableError
-from chargebridge.store.journal import STOP_S, SqliteStore
-from chargebridge.store.rows import DeadLetter
+from chargebridge.store.journal import SqliteStore
 from chargebridge.store.state_dir import StateDirectory
-
-HOUSEKEEPING_S: Final = 5.0
-PRUNE_EVERY_S: Final = 3600.0
-OPERATOR_WAITS_S: Final = 20.0
-LINKS_STOP_S: Final = 10.0
-"""Real seconds that central systems have to answer the close frames at the end."""
-LONGEST_STOP_S: Final = DRIVER_STOP_S + CANCEL_S + LINKS_STOP_S + ABORT_TIMEOUT_S + STOP_S
-"""Real seconds that `Gateway.stop` takes at most: drivers, then links, then the journal."""
 
 _log = structlog.get_logger()
 
 
-class UnknownChargePointError(LookupError):
-    """There is no charge point of this identity."""
-
-
-class UnknownDeadLetterError(LookupError):
-    """There is no dead letter of this id."""
-
-
-class LetterOfNobodyError(LookupError):
-    """A dead letter cannot be sent: its charge point is not configured, or not at that central system.
-
-    Args:
-        letter: the dead letter.
-        now_at: the central system that a charge point of this identity belongs to now, if there is one.
-    """
-
-    def __init__(self, letter: DeadLetter, now_at: str | None) -> None:
-        whose = f"charge point {letter.identity!r} at central system {letter.central_system!r}"
-        now = "is not configured" if now_at is None else f"is configured at {now_at!r} now"
-        super().__init__(f"dead letter {letter.id} is of {whose}, which {now}")
-        self.remedy = (
-            f"configure {whose} again, reload, and send it again; or enter the transaction there by hand:"
-            " GET /transactions shows it"
-        )
-
-
-class NotSimulatedError(LookupError):
-    """The charger is not a simulated one."""
-
-
 @runtime_checkable
 class Simulated(Protocol):
-    """A driver whose chargers can be acted upon as a driver of a car would."""
+    """A driver whose chargers are simulated, so that cars, tokens and faults can be simulated, too."""
 
     async def act(self, serial: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Do something at the charger; raises ValueError if that makes no sense."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Counts of the whole gateway, for metrics and health."""
-
-    charge_points: int
-    open_links: int
-    accepted: int
-    chargers_reachable: int
-    running_transactions: int
-    waiting_messages: int
-    memories_spared: int
-    profile_writes_remaining: int
-    """Of the charger that has the fewest left."""
-    turns: int
-    failed_turns: int
-    inputs_set_aside: int
-    unknown_charger_events: int
-    pending_turns: int
-    store_failing: str | None
-    waiting_for_store: int
-    """Charge points that stand still because the store has failed them."""
-    events_not_taken: int
-    """Events of chargers for which there was no room; their drivers are asked to tell anew."""
-    driver_counts: Mapping[str, Mapping[str, int]]
-    """What drivers count themselves, by their names in the configuration."""
-    notices: Mapping[NoticeKind, int]
-    link_states: Mapping[str, int]
+        """Act on the charger; raises ValueError if that makes no sense."""
 
 
 class Gateway:
-    """All charge points of one configuration, at work.
+    """Runs all charge points of one configuration.
 
     Args:
         configuration: complete and consistent, as `chargebridge.config.load` returns it.
+        limits: how long others are waited for.
+        new_charge_point: makes a charge point of its settings and its stored records.
 
     Raises:
         ProvisioningError: something named in it cannot be made.
@@ -126,7 +63,14 @@ class Gateway:
         TooManyChargePointsError: the fleet does not fit into this process.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        limits: TimeLimits = DEFAULT_TIME_LIMITS,
+        new_charge_point: NewChargePoint = VirtualChargePoint,
+    ) -> None:
+        self._limits = limits
         self.clock = make_clock(configuration.clock)
         self.traces = Traces(configuration.state.trace_frames)
         self._housekeeping: asyncio.Task[None] | None = None
@@ -139,26 +83,26 @@ class Gateway:
         )
         with ExitStack() as undo:
             self._directory = undo.enter_context(StateDirectory(configuration.state.directory))
-            self.store = SqliteStore(configuration.state.directory)
+            self.store = SqliteStore(configuration.state.directory, stop_s=limits.store_stop_s)
             undo.callback(self.store.close)
-            self.runtime = Runtime(self.clock, self.store, _call_later, self.traces)
-            self.roster = Roster(configuration, self.clock, self.store, self.runtime, self._fleet)
+            self.runtime = Runtime(self.clock, self.store, _call_later, self.traces, new_charge_point)
+            self.roster = Roster(configuration, self.clock, self.store, self.runtime, self._fleet, limits)
             undo.pop_all()
 
     @property
     def configuration(self) -> Configuration:
-        """The one in force."""
+        """The configuration in force."""
         return self.roster.configuration
 
     @property
     def failing(self) -> str | None:
-        """Why nothing can be made durable, or some charge points still wait for that; None if all is well."""
+        """Why the store cannot commit, or charge points still wait for it; None if all is well."""
         return self.store.failing or self.runtime.outage.reason
 
     # --- life -------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Take up every charge point where it was, connect drivers and links.
+        """Restore every charge point to where it was, connect drivers and links.
 
         Raises:
             ProvisioningError: a driver cannot be started; everything is stopped again.
@@ -166,30 +110,29 @@ class Gateway:
         """
         try:
             self._fleet.start()
-            self.roster.take_up()
+            self.roster.restore()
             for name, sink in self.roster.sinks.items():
                 await start_driver(name, sink.driver)
             for binding in self.roster.all():
                 self.roster.watch(binding)
-            self.roster.raise_links_soon()
+            self.roster.bring_links_up_soon()
             self._housekeeping = asyncio.get_running_loop().create_task(
-                self._keep_house(), name="housekeeping"
+                self._housekeep(), name="housekeeping"
             )
         except BaseException:
             await self.stop()
             raise
         _log.info(
-            "started", charge_points=len(self.roster.bindings), central_systems=len(self.roster.endpoints)
+            "gateway started",
+            charge_points=len(self.roster.bindings),
+            central_systems=len(self.roster.endpoints),
         )
 
-    async def stop(self, links_s: float = LINKS_STOP_S) -> None:
-        """Stop taking in, close the links, commit what was taken in.
+    async def stop(self) -> None:
+        """Stop the drivers, close the links, commit everything taken so far.
 
-        Takes `LONGEST_STOP_S` at most, whatever a driver, a central system or the disk does. What was not
-        taken in, or not committed, was not acknowledged: the next start goes on from there.
-
-        Args:
-            links_s: real seconds that central systems have to answer the close frames.
+        Takes `TimeLimits.stop_s` at most, whatever a driver, a central system or the disk does. Inputs
+        that were not taken, or not committed, are not acknowledged: the next start goes on from there.
 
         Raises:
             StoreUnavailableError: the disk did not answer in time; the last turns may be lost.
@@ -200,38 +143,38 @@ class Gateway:
             await asyncio.wait([self._housekeeping])
         try:
             await asyncio.gather(
-                *(stop_driver(name, sink.driver) for name, sink in self.roster.sinks.items())
+                *(stop_driver(name, sink.driver, self._limits) for name, sink in self.roster.sinks.items())
             )
             for sink in self.roster.sinks.values():
                 sink.close()
-            await self._fleet.stop(links_s)
+            await self._fleet.stop(self._limits.links_stop_s)
         finally:
             self.runtime.stop()
             # If it raises the directory stays locked: the journal's thread may yet write there.
             await self.store.stop()
             self._directory.release()
-        _log.info("stopped")
+        _log.info("gateway stopped")
 
     async def reload(self, configuration: Configuration) -> Difference:
         """Put a new configuration into effect; see `chargebridge.gateway.reload`.
 
         Raises:
-            StoreUnavailableError: the store fails; what chargers hand on to each other must be durable.
+            StoreUnavailableError: the store fails; the handover of chargers must be durable.
         """
         if self.failing is not None:
-            raise StoreUnavailableError(f"nothing can be made durable: {self.failing}")
+            raise StoreUnavailableError(f"the store cannot commit: {self.failing}")
         changes = await reload(self.roster, configuration)
         self.traces.keep(configuration.state.trace_frames)
         return changes
 
-    async def _keep_house(self) -> None:
+    async def _housekeep(self) -> None:
         loop = asyncio.get_running_loop()
         prune_at = loop.time()
         while True:
-            await asyncio.sleep(HOUSEKEEPING_S)
-            self.roster.let_go_of_those_that_are_done()
+            await asyncio.sleep(self._limits.housekeeping_s)
+            self.roster.drop_delivered()
             if loop.time() >= prune_at:
-                prune_at = loop.time() + PRUNE_EVERY_S
+                prune_at = loop.time() + self._limits.prune_s
                 await self._prune()
 
     async def _prune(self) -> None:
@@ -240,10 +183,10 @@ class Gateway:
         try:
             pruned = await asyncio.to_thread(self.store.prune, now_ms - keep_ms, now_ms)
         except StoreError as error:
-            _log.error("old transactions could not be forgotten", reason=str(error))
+            _log.error("delivered transactions could not be pruned", reason=str(error))
         else:
             if pruned:
-                _log.info("forgot delivered transactions", count=pruned)
+                _log.info("delivered transactions pruned", count=pruned)
 
     # --- the public face --------------------------------------------------------------------------
 
@@ -258,14 +201,14 @@ class Gateway:
         return binding
 
     def charge_points(self) -> list[ChargePointView]:
-        """Show every charge point, those that are leaving included."""
+        """Show every charge point, including those that are leaving."""
         return [charge_point_view(binding, self._driver_name(binding)) for binding in self.roster.all()]
 
     def charge_point(self, identity: str) -> ChargePointView:
         """Show one charge point.
 
         Raises:
-            UnknownChargePointError: there is none of this identity.
+            UnknownChargePointError: there is no charge point of this identity.
         """
         binding = self._binding(identity)
         return charge_point_view(binding, self._driver_name(binding))
@@ -280,10 +223,10 @@ class Gateway:
         return {by_key[key]: frame for key, frame in self.traces.newest(by_key).items()}
 
     def frames(self, identity: str, limit: int) -> list[ShownFrame]:
-        """Return the newest frames of one charge point, oldest first, secrets taken out.
+        """Return the newest frames of one charge point, oldest first, secrets masked.
 
         Raises:
-            UnknownChargePointError: there is none of this identity.
+            UnknownChargePointError: there is no charge point of this identity.
         """
         return self.traces.recent(self._binding(identity).key, limit)
 
@@ -291,39 +234,39 @@ class Gateway:
         """Call `watcher` with each new frame until the returned function is called.
 
         Raises:
-            UnknownChargePointError: there is none of this identity.
+            UnknownChargePointError: there is no charge point of this identity.
         """
         return self.traces.watch(self._binding(identity).key, watcher)
 
-    async def ask(self, identity: str, operation: Operation) -> tuple[bool, str]:
-        """Do what an operator asks; returns whether it was accepted, and a word on it.
+    async def perform(self, identity: str, operation: Operation) -> tuple[bool, str]:
+        """Perform an operation of an operator; returns whether it was accepted, and details.
 
         Raises:
-            UnknownChargePointError: there is none of this identity.
+            UnknownChargePointError: there is no charge point of this identity.
         """
-        return await self._ask(self._binding(identity), operation)
+        return await self._perform(self._binding(identity), operation)
 
-    async def send_again(self, letter: int) -> tuple[bool, str]:
-        """Have a dead letter sent again, with all of its transaction; returns like `ask`.
+    async def redeliver(self, id: int) -> tuple[bool, str]:
+        """Deliver a dead letter again, with all others of its transaction; returns like `perform`.
 
         Args:
-            letter: its `id`.
+            id: of the dead letter.
 
         Raises:
-            UnknownDeadLetterError: there is none of this id.
-            LetterOfNobodyError: its charge point is not configured any more.
+            UnknownDeadLetterError: there is no dead letter of this id.
+            UndeliverableDeadLetterError: its charge point is not configured any more.
             StoreError: the store cannot be read.
         """
-        found = await asyncio.to_thread(self.store.dead_letter, letter)
+        found = await asyncio.to_thread(self.store.dead_letter, id)
         if found is None:
-            raise UnknownDeadLetterError(f"there is no dead letter {letter}")
+            raise UnknownDeadLetterError(f"there is no dead letter {id}")
         binding = self.roster.bindings.get((found.central_system, found.identity))
         if binding is None:
             present = self.roster.by_identity.get(found.identity)
-            raise LetterOfNobodyError(found, present.central_system if present else None)
-        return await self._ask(binding, Operation.REDELIVER, found.message.transaction)
+            raise UndeliverableDeadLetterError(found, present.central_system if present else None)
+        return await self._perform(binding, Operation.REDELIVER, found.message.transaction)
 
-    async def _ask(
+    async def _perform(
         self, binding: Binding, operation: Operation, transaction: int | None = None
     ) -> tuple[bool, str]:
         answer: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
@@ -332,21 +275,21 @@ class Gateway:
             if not answer.done():
                 answer.set_result((accepted, detail))
 
-        number = self.runtime.await_operator(answered)
+        number = self.runtime.emitter.await_outcome(answered)
         self.runtime.turn(binding, OperatorAsked(number, operation, transaction))
         try:
-            async with asyncio.timeout(OPERATOR_WAITS_S):
+            async with asyncio.timeout(self._limits.operation_s):
                 return await answer
         except TimeoutError:
-            return False, f"no outcome within {OPERATOR_WAITS_S:.0f} s"
+            return False, f"no outcome within {self._limits.operation_s:.0f} s"
         finally:
-            self.runtime.forget_operator(number)
+            self.runtime.emitter.forget_outcome(number)
 
     def link_down(self, identity: str) -> None:
         """Take the link of one charge point down until `link_up`.
 
         Raises:
-            UnknownChargePointError: there is none of this identity.
+            UnknownChargePointError: there is no charge point of this identity.
         """
         self._binding(identity).link.down("taken down by the operator")
 
@@ -354,16 +297,16 @@ class Gateway:
         """Let the link of one charge point connect again.
 
         Raises:
-            UnknownChargePointError: there is none of this identity.
+            UnknownChargePointError: there is no charge point of this identity.
         """
         self._binding(identity).link.up()
 
     async def act(self, identity: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Do something at a simulated charger, as a driver of a car would.
+        """Act on a simulated charger: a car, a token, a fault.
 
         Raises:
             UnknownChargePointError: there is no charge point of this identity.
-            NotSimulatedError: its charger is a real one.
+            NotSimulatedError: its charger is not simulated.
             ValueError: the action makes no sense; says why.
         """
         binding = self._binding(identity)
@@ -373,34 +316,7 @@ class Gateway:
 
     def figures(self) -> Figures:
         """Count everything once."""
-        bindings = list(self.roster.all())
-        charge_points = [binding.charge_point for binding in bindings]
-        states = Counter(binding.link.state.value for binding in bindings)
-        return Figures(
-            charge_points=len(bindings),
-            open_links=states[LinkState.OPEN.value],
-            accepted=sum(charge_point.online for charge_point in charge_points),
-            chargers_reachable=sum(charge_point.reachable for charge_point in charge_points),
-            running_transactions=sum(charge_point.running is not None for charge_point in charge_points),
-            waiting_messages=sum(waiting_messages(binding) for binding in bindings),
-            memories_spared=sum(charge_point.state.write_budget_exceeded for charge_point in charge_points),
-            profile_writes_remaining=min(map(remaining, charge_points), default=BUDGET),
-            turns=self.runtime.turns,
-            failed_turns=self.runtime.failed_turns,
-            inputs_set_aside=self.runtime.set_aside,
-            unknown_charger_events=sum(sink.unknown for sink in self.roster.sinks.values()),
-            pending_turns=self.store.pending,
-            store_failing=self.failing,
-            waiting_for_store=len(self.runtime.outage),
-            events_not_taken=self.runtime.intake.missed,
-            driver_counts={
-                name: dict(sink.driver.counts())
-                for name, sink in self.roster.sinks.items()
-                if isinstance(sink.driver, Counts)
-            },
-            notices=dict(self.runtime.notices),
-            link_states=dict(states),
-        )
+        return count(self.roster, self.runtime, pending_turns=self.store.pending, store_failing=self.failing)
 
     async def backup(self, target: Path) -> None:
         """Copy the store, consistent, into a new file while everything goes on.

@@ -1,10 +1,10 @@
-"""What the operating system allows this process."""
+"""Limits of the operating system: open files."""
 
 import resource
 from typing import Final
 
 SPARE_DESCRIPTORS: Final = 128
-"""For everything that is not a link: the store, the API, drivers, logs."""
+"""Open files for everything that is not a link: the store, the API, drivers, logs."""
 
 
 class TooManyChargePointsError(RuntimeError):

@@ -1,4 +1,4 @@
-"""From configuration to working parts: endpoints, drivers, settings of charge points."""
+"""Provisioning: endpoints, drivers and settings of charge points, made from a configuration."""
 
 import asyncio
 import re
@@ -30,28 +30,24 @@ from chargebridge.config.sections import (
     CentralSystemSettings,
     ClockSettings,
     DriverSettings,
-    StateSettings,
 )
+from chargebridge.gateway.time_limits import TimeLimits
 from chargebridge.link import Backoff, Endpoint, client_ssl_context
 
 DRIVER_GROUP: Final = "chargebridge.drivers"
-DRIVER_STOP_S: Final = 5.0
-"""Real seconds that a driver may take to stop."""
-CANCEL_S: Final = 1.0
-"""Real seconds that it is given to notice that nobody waits any longer."""
 
 _Fault = tuple[tuple[str, ...], str, str]
-"""The key, what was found there, and what was expected."""
+"""The key, the value found there, and the one expected."""
 
 _log = structlog.get_logger()
 
 
 class ProvisioningError(ValueError):
-    """Something named in the configuration cannot be made: says which, and what to do."""
+    """An endpoint or a driver of the configuration cannot be made; the text says which, and what to do."""
 
 
 def read(path: Path) -> Configuration:
-    """Read a configuration file, and try what only shows when it is made: certificates, drivers.
+    """Read a configuration file, and check certificates and drivers by making them.
 
     Raises:
         ConfigurationError: something is wrong; lists everything that is.
@@ -88,7 +84,7 @@ def _unusable_drivers(configuration: Configuration) -> Iterator[_Fault]:
     clock = make_clock(configuration.clock)
     for name, settings in configuration.drivers.items():
         try:
-            make_driver(name, settings, _Nobody(), clock, configuration.state.directory)
+            make_driver(name, settings, _NullSink(), clock, configuration.state.directory)
         except ProvisioningError as error:
             reason = str(error.__cause__ or error).removeprefix(f"driver {name!r}: ")
             # As msgspec names the place: `... - at `$.key``.
@@ -97,21 +93,21 @@ def _unusable_drivers(configuration: Configuration) -> Iterator[_Fault]:
             yield ("drivers", name, *inside), reason, f"settings of the driver {settings.type!r}"
 
 
-class _Nobody:
-    """Whom a driver on trial would deliver to, if it were started."""
+class _NullSink:
+    """The sink of a driver that is made for a check and never started."""
 
     def charger_event(self, serial: str, event: ChargerEvent, receipt: object) -> None:
-        """Hear nothing."""
+        """Take nothing."""
 
     def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:
-        """Hear nothing."""
+        """Take nothing."""
 
     def charger_known(self, info: ChargerInfo) -> None:
-        """Hear nothing."""
+        """Take nothing."""
 
 
 def make_clock(settings: ClockSettings | None) -> Clock:
-    """Return the host's clock, or the simulated one that the configuration asks for."""
+    """Return the host's clock, or the simulated one of the configuration."""
     if settings is None:
         return SystemClock()
     return ScaledClock(settings.speed, settings.real_origin_ms, settings.simulated_origin_ms)
@@ -169,11 +165,11 @@ async def find_chargers(configuration: Configuration, name: str) -> list[FoundCh
 
     Raises:
         ProvisioningError: it cannot find chargers, or cannot be made.
-        OSError: they cannot be asked for; says why.
+        OSError: the vendor's cloud cannot be reached; says why.
     """
     clock = make_clock(configuration.clock)
     settings = configuration.drivers[name]
-    driver = make_driver(name, settings, _Nobody(), clock, configuration.state.directory)
+    driver = make_driver(name, settings, _NullSink(), clock, configuration.state.directory)
     if not isinstance(driver, FindsChargers):
         raise ProvisioningError(f"drivers.{name}: a driver {settings.type!r} cannot find chargers")
     return await driver.find_chargers()
@@ -183,7 +179,7 @@ async def start_driver(name: str, driver: Driver) -> None:
     """Start a driver.
 
     Raises:
-        ProvisioningError: it cannot be started; a driver raises for its own files, not for absence.
+        ProvisioningError: it cannot be started. A driver raises for its own files, not for an absent cloud.
     """
     try:
         await driver.start()
@@ -191,55 +187,66 @@ async def start_driver(name: str, driver: Driver) -> None:
         raise ProvisioningError(f"drivers.{name}: {error}") from error
 
 
-async def stop_driver(name: str, driver: Driver) -> None:
-    """Stop a driver; one that fails at it or does not end is logged, and keeps nobody from stopping.
+async def stop_driver(name: str, driver: Driver, limits: TimeLimits) -> None:
+    """Stop a driver; a failure, or one that does not end, is logged and does not hold up the gateway.
 
-    Takes `DRIVER_STOP_S` and a moment at most. What it tells afterwards is for a closed sink.
+    Takes `driver_stop_s` and `driver_cancel_s` at most. What it delivers later goes to a closed sink.
     """
 
     async def stop() -> None:
         await driver.stop()
 
     stopping = asyncio.get_running_loop().create_task(stop(), name=f"stop {name}")
-    done, _ = await asyncio.wait({stopping}, timeout=DRIVER_STOP_S)
+    done, _ = await asyncio.wait({stopping}, timeout=limits.driver_stop_s)
     if not done:
-        _log.error("a driver does not stop; it is left alone", driver=name, waited_s=DRIVER_STOP_S)
+        _log.error("driver abandoned: it does not stop", driver=name, waited_s=limits.driver_stop_s)
         stopping.cancel()
-        # One that ignores this, too, is not waited for.
-        done, _ = await asyncio.wait({stopping}, timeout=CANCEL_S)
+        # One that ignores the cancellation, too, is abandoned.
+        done, _ = await asyncio.wait({stopping}, timeout=limits.driver_cancel_s)
     if done and not stopping.cancelled() and (error := stopping.exception()) is not None:
         # Drivers come from outside.
-        _log.error("a driver failed at stopping", driver=name, exc_info=error)
+        _log.error("driver failed at stopping", driver=name, exc_info=error)
 
 
 def charger_name(charge_point: ChargePointSettings) -> str:
-    """Return driver and serial number of a charge point's charger, as transactions keep them."""
+    """Return driver and serial number of a charge point's charger, as transactions name it."""
     return f"{charge_point.driver}/{charge_point.charger}" if charge_point.driver else ""
 
 
-def make_settings(
-    charge_point: ChargePointSettings,
-    central_system: CentralSystemSettings,
-    state: StateSettings,
-    clock: Clock,
-) -> Settings:
-    """Return what a charge point needs to know of its configuration, before its charger is known."""
-    return Settings(
-        identity=charge_point.identity,
-        vendor=charge_point.vendor or "",
-        model=charge_point.model or "",
-        serial=charge_point.serial or charge_point.charger,
-        behaviour=charge_point.behaviour,
-        configuration=dict(charge_point.configuration) if charge_point.configuration else {},
-        # A time-out of sockets: real seconds, however fast the clock runs.
-        call_timeout_s=central_system.call_timeout_s * clock.speed,
-        boot_retry_s=central_system.boot_retry_s,
-        ping_interval_s=round(central_system.ping_interval_s),
-        charger=charger_name(charge_point),
-        tag_for_untagged=charge_point.tag_for_untagged,
-        software=__version__,
-        queue_limit=state.queue_limit,
-    )
+class SettingsFactory:
+    """Makes the settings of the charge points of one configuration; those of a fleet share equal parts.
+
+    Args:
+        configuration: complete and consistent.
+        clock: the time.
+    """
+
+    def __init__(self, configuration: Configuration, clock: Clock) -> None:
+        self._configuration = configuration
+        self._speed = clock.speed
+        self._keys: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+        """OCPP configuration keys, shared by all charge points that begin with the same."""
+
+    def make(self, charge_point: ChargePointSettings) -> Settings:
+        """Return the settings of a charge point, before its charger is described."""
+        central_system = self._configuration.central_systems[charge_point.central_system]
+        keys = charge_point.configuration
+        return Settings(
+            identity=charge_point.identity,
+            vendor=charge_point.vendor or "",
+            model=charge_point.model or "",
+            serial=charge_point.serial or charge_point.charger,
+            behaviour=charge_point.behaviour,
+            configuration=self._keys.setdefault(keys, dict(keys)),
+            # A time-out of sockets: real seconds, however fast the clock runs.
+            call_timeout_s=central_system.call_timeout_s * self._speed,
+            boot_retry_s=central_system.boot_retry_s,
+            ping_interval_s=round(central_system.ping_interval_s),
+            charger=charger_name(charge_point),
+            tag_for_untagged=charge_point.tag_for_untagged,
+            software=__version__,
+            queue_limit=self._configuration.state.queue_limit,
+        )
 
 
 def make_random() -> Random:

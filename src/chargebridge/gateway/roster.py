@@ -1,65 +1,49 @@
-"""The roster: which charge points there are, and which charger, link and driver each of them has."""
+"""The roster: all charge points at work, each with its charger, link and driver."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import structlog
-from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
-from chargebridge.chargepoint.model.state import Settings
-from chargebridge.chargepoint.records import ReportedSession, ReportedSpan, StoredChargePoint, Transaction
-from chargebridge.chargepoint.turn import (
-    ChargerAssigned,
-    ChargerDescribed,
-    ChargerReleased,
-    ChargerReported,
-    TimerFired,
-)
-from chargebridge.chargers.model import ChargerInfo, Driver, SessionStarted
+from chargebridge.chargepoint.records import StoredChargePoint, Transaction
+from chargebridge.chargepoint.transactions import thinning
+from chargebridge.chargepoint.turn import ChargerDescribed, ChargerReleased, TimerFired
+from chargebridge.chargers.model import ChargerInfo, Driver
 from chargebridge.clock import Clock
 from chargebridge.config.charge_points import ChargePointSettings
 from chargebridge.config.configuration import Configuration
-from chargebridge.gateway.binding import Binding
-from chargebridge.gateway.overview import waiting_messages
-from chargebridge.gateway.provisioning import charger_name, make_driver, make_endpoint, make_settings
-from chargebridge.gateway.runtime import Runtime
-from chargebridge.gateway.sink import Sink
+from chargebridge.gateway.handover import NO_HISTORY, History, assign_charger, read_history
+from chargebridge.gateway.provisioning import SettingsFactory, charger_name, make_driver, make_endpoint
+from chargebridge.gateway.time_limits import TimeLimits
+from chargebridge.gateway.turns.binding import Binding
+from chargebridge.gateway.turns.runtime import Runtime
+from chargebridge.gateway.turns.sink import Sink
 from chargebridge.link import Endpoint, Fleet, LinkState
 from chargebridge.store.journal import SqliteStore
-
-CHARGERS_KNOWN_S: Final = 3.0
-"""Real seconds that links wait at the start for their drivers to tell what the chargers are."""
-
-LATE_DAYS: Final = 31
-"""So late a session may be told of, although its charger has come to another charge point since then."""
-SESSIONS_TOLD: Final = 1000
-"""Sessions of a charger that are looked at when it comes to another charge point."""
+from chargebridge.store.rows import ChargePointRow
 
 _log = structlog.get_logger()
 
 Pair = tuple[str, str]
-"""Central system and identity: what transactions and queue belong to."""
+"""Central system and identity: transactions and queue belong to such a pair."""
 
 
-class History(NamedTuple):
-    """What is known of a charger, wherever it was."""
+class Undelivered(NamedTuple):
+    """A charge point of the store that is not configured, and of which something is not delivered yet."""
 
-    sessions: tuple[ReportedSpan, ...] = ()
-    """Those that transactions tell of, by number, rising."""
-    since_ms: int | None = None
-    """UTC; of sessions that ended later than that, all that were told of are among `sessions`."""
-    profile_writes: tuple[tuple[int, int], ...] = ()
-    """(day since 1970, writes)."""
-
-
-NOTHING_KNOWN: Final = History()
+    row: ChargePointRow
+    running: tuple[Transaction, ...]
+    """Its transactions that have not ended."""
+    settings: ChargePointSettings
+    charge_point: VirtualChargePoint | None
+    """None: its central system is not configured."""
 
 
 class Roster:
-    """All charge points of one configuration, and those that are leaving it.
+    """Holds all charge points of one configuration, and those that are leaving it.
 
     Args:
         configuration: the one in force.
@@ -67,38 +51,51 @@ class Roster:
         store: where charge points are kept.
         runtime: runs their turns.
         fleet: makes their links.
+        limits: how long others are waited for.
 
     Raises:
         ProvisioningError: a central system or a driver cannot be made.
     """
 
     def __init__(
-        self, configuration: Configuration, clock: Clock, store: SqliteStore, runtime: Runtime, fleet: Fleet
+        self,
+        configuration: Configuration,
+        clock: Clock,
+        store: SqliteStore,
+        runtime: Runtime,
+        fleet: Fleet,
+        limits: TimeLimits,
     ) -> None:
         self.configuration = configuration
         self.settings: dict[Pair, ChargePointSettings] = {}
         self.bindings: dict[Pair, Binding] = {}
         self.leaving: dict[Pair, tuple[Binding, ChargePointSettings]] = {}
-        """No longer in the configuration: they deliver what is left, and go."""
+        """Charge points that are no longer configured: they deliver their queues, then they are dropped."""
         self.by_identity: dict[str, Binding] = {}
         self.endpoints: dict[str, Endpoint] = {
             name: make_endpoint(name, settings) for name, settings in configuration.central_systems.items()
         }
         self.store = store
         self.runtime = runtime
-        self._clock = clock
+        self.clock = clock
+        self.limits = limits
+        self.factory = SettingsFactory(configuration, clock)
         self._fleet = fleet
-        self._configurations: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
-        self._raising: asyncio.TimerHandle | None = None
-        self.put(configuration)
+        self._links_up_timer: asyncio.TimerHandle | None = None
+        self.put(configuration, self.factory)
         self.sinks: dict[str, Sink] = {
             name: self.make_sink(name, configuration) for name in configuration.drivers
         }
 
-    def put(self, configuration: Configuration) -> None:
-        """Go by this configuration from now on."""
+    def put(self, configuration: Configuration, factory: SettingsFactory) -> None:
+        """Use this configuration from now on.
+
+        Args:
+            configuration: the one in force.
+            factory: makes the settings of its charge points.
+        """
         self.configuration = configuration
-        self._configurations = {}
+        self.factory = factory
         self.settings = {
             (settings.central_system, settings.identity): settings for settings in configuration.charge_points
         }
@@ -117,12 +114,14 @@ class Roster:
         """
         sink = Sink(self.runtime, self.charger_known)
         sink.driver = make_driver(
-            name, configuration.drivers[name], sink, self._clock, configuration.state.directory
+            name, configuration.drivers[name], sink, self.clock, configuration.state.directory
         )
         return sink
 
-    def take_up(self) -> None:
-        """Begin: take up every charge point where the store says it was.
+    # --- the start --------------------------------------------------------------------------------
+
+    def restore(self) -> None:
+        """Begin: restore every charge point to where the store says it was.
 
         Raises:
             StoreError: the store cannot be read.
@@ -130,14 +129,15 @@ class Roster:
         keys = self.store.register([(identity, central) for central, identity in self.settings])
         stored = self.store.load_all()
         self.store.start(asyncio.get_running_loop(), self.runtime)
-        ended = self.take_up_leaving(stored)
+        ended = self.restore_undelivered(self.find_undelivered(self.configuration, self.factory, stored))
         newcomers = []
         for (central_system, identity), settings in self.settings.items():
             key = keys[identity, central_system]
-            binding = self.add(settings, key, stored.get(key))
+            charge_point = self.runtime.new_charge_point(self.factory.make(settings), stored.get(key))
+            binding = self.add(settings, key, charge_point)
             abandoned = binding.charge_point.abandoned
             if abandoned is not None:
-                ended[abandoned.charger] = abandoned  # it has got another charger meanwhile
+                ended[abandoned.charger] = abandoned  # its charger was replaced meanwhile
             if binding.charge_point.state.charger is None:
                 newcomers.append((binding, charger_name(settings)))
         if newcomers:
@@ -145,17 +145,24 @@ class Roster:
         for binding, charger in newcomers:
             # Never seen here: it may have been seen at another charge point.
             history = self.history(charger)
-            if history != NOTHING_KNOWN or charger in ended:
-                self.take_over(binding, history, ended.get(charger))
+            if history != NO_HISTORY or charger in ended:
+                assign_charger(self.runtime, binding, history, ended.get(charger))
 
     def stop(self) -> None:
-        """Raise no links any more."""
-        if self._raising is not None:
-            self._raising.cancel()
+        """Bring no links up any more."""
+        if self._links_up_timer is not None:
+            self._links_up_timer.cancel()
 
-    def add(self, settings: ChargePointSettings, key: int, stored: StoredChargePoint | None) -> Binding:
-        """Set up a charge point and take it up where it was."""
-        binding = self.bind(settings, key, stored, self.sinks[settings.driver].driver)
+    def history(self, charger: str) -> History:
+        """Return the stored history of a charger; see `read_history`."""
+        keep_days = self.configuration.state.transactions_keep_days
+        return read_history(self.store, charger, self.clock.now().utc_ms, keep_days)
+
+    # --- charge points and links ------------------------------------------------------------------
+
+    def add(self, settings: ChargePointSettings, key: int, charge_point: VirtualChargePoint) -> Binding:
+        """Put a charge point to work where it was."""
+        binding = self.bind(settings, key, charge_point, self.sinks[settings.driver].driver)
         pair = settings.central_system, settings.identity
         self.bindings[pair] = binding
         self.by_identity[settings.identity] = binding
@@ -163,30 +170,14 @@ class Roster:
         self.runtime.resume(binding)
         return binding
 
-    def own_settings(self, settings: ChargePointSettings) -> Settings:
-        """Return what a charge point is told of its configuration; those of a fleet share all they can."""
-        configuration = self.configuration
-        own = make_settings(
-            settings,
-            configuration.central_systems[settings.central_system],
-            configuration.state,
-            self._clock,
-        )
-        shared = self._configurations.setdefault(settings.configuration, own.configuration)
-        return structs.replace(own, configuration=shared)
-
     def bind(
-        self,
-        settings: ChargePointSettings,
-        key: int,
-        stored: StoredChargePoint | None,
-        driver: Driver | None,
+        self, settings: ChargePointSettings, key: int, charge_point: VirtualChargePoint, driver: Driver | None
     ) -> Binding:
         """Return a charge point with its link, not at work yet."""
         binding = Binding(
             key,
             settings.central_system,
-            VirtualChargePoint(self.own_settings(settings), stored),
+            charge_point,
             settings.charger if driver is not None else "",
             driver,
             self.runtime.turn,
@@ -196,14 +187,13 @@ class Roster:
 
     def make_link(self, binding: Binding, settings: ChargePointSettings) -> None:
         """Give a charge point a new link, which is down."""
+        central_system = self.configuration.central_systems[settings.central_system]
         binding.link = self._fleet.link(
             self.endpoints[settings.central_system],
             settings.identity,
             binding,
             password=self.password(settings),
-            authorization_key_format=self.configuration.central_systems[
-                settings.central_system
-            ].authorization_key_format.value,
+            authorization_key_format=central_system.authorization_key_format.value,
         )
 
     def password(self, settings: ChargePointSettings) -> str | None:
@@ -211,30 +201,42 @@ class Roster:
         password = settings.password or self.configuration.central_systems[settings.central_system].password
         return password.get_secret_value() if password else None
 
-    def watch(self, binding: Binding) -> None:
-        """Have the driver tell of the charger of this charge point."""
-        if binding.driver is not None:
-            binding.driver.watch(binding.serial)
+    def renew(self, settings: ChargePointSettings) -> None:
+        """Give a charge point its new settings; the description of its charger stays."""
+        binding = self.bindings[settings.central_system, settings.identity]
+        binding.charge_point.adopt(self.factory.make(settings))
+        binding.charge_point.mark_dirty()
+        self.runtime.turn(binding, TimerFired())  # it may desire another state of its charger now
+        binding.link.set_password(self.password(settings))
 
-    def charger_known(self, binding: Binding, info: ChargerInfo) -> None:
-        """Take in what a driver says of a charger; called by the sink of that driver."""
-        self.runtime.turn(binding, ChargerDescribed(info))
-        self._raise_link(binding)
+    def bring_links_up_soon(self) -> None:
+        """Bring all links up after a while, also those whose drivers cannot describe the chargers."""
+        if self._links_up_timer is not None:
+            self._links_up_timer.cancel()
+        self._links_up_timer = asyncio.get_running_loop().call_later(
+            self.limits.chargers_described_s, self._bring_links_up
+        )
 
-    def raise_links_soon(self) -> None:
-        """Do not wait for ever for drivers that cannot tell what their chargers are."""
-        if self._raising is not None:
-            self._raising.cancel()
-        self._raising = asyncio.get_running_loop().call_later(CHARGERS_KNOWN_S, self._raise_links)
-
-    def _raise_links(self) -> None:
+    def _bring_links_up(self) -> None:
         for binding in self.all():
-            self._raise_link(binding)
+            self._bring_link_up(binding)
 
     @staticmethod
-    def _raise_link(binding: Binding) -> None:
+    def _bring_link_up(binding: Binding) -> None:
         if binding.link.state is LinkState.DOWN and not binding.link.last_error:
             binding.link.up()
+
+    # --- chargers ---------------------------------------------------------------------------------
+
+    def charger_known(self, binding: Binding, info: ChargerInfo) -> None:
+        """Take in a driver's description of a charger; called by the sink of that driver."""
+        self.runtime.turn(binding, ChargerDescribed(info))
+        self._bring_link_up(binding)
+
+    def watch(self, binding: Binding) -> None:
+        """Have the driver deliver the events of this charge point's charger."""
+        if binding.driver is not None:
+            _guarded(binding.driver.watch, binding.serial)
 
     def take_charger(self, binding: Binding, settings: ChargePointSettings) -> None:
         """Bring a charge point and its charger together."""
@@ -242,94 +244,47 @@ class Roster:
         binding.driver, binding.serial = sink.driver, settings.charger
         sink.bindings[settings.charger] = binding
 
-    def give_up_charger(self, settings: ChargePointSettings) -> Binding:
+    def release_charger(self, settings: ChargePointSettings) -> Binding:
         """Part a charge point and its charger; returns the charge point.
 
         Once that is durable its `abandoned` is the transaction that this has ended, as far as it was
-        known, if any. One that has ended by itself, of a session that waited, is the newest that was told of.
+        known, if any. One that has ended by itself, of a session that waited, is the newest reported one.
         """
         binding = self.bindings[settings.central_system, settings.identity]
         sink = self.sinks[settings.driver]
-        sink.driver.unwatch(settings.charger)
+        _guarded(sink.driver.unwatch, settings.charger)
         del sink.bindings[settings.charger]
         binding.driver, binding.serial = None, ""
-        binding.missed = None  # whoever watches the charger next hears of it
+        binding.skipped = None  # the charger's next charge point receives these events
         self.runtime.turn(binding, ChargerReleased())
         return binding
 
-    def history(self, charger: str) -> History:
-        """Return what is known of a charger, wherever it was.
+    # --- charge points that leave -----------------------------------------------------------------
+
+    def find_undelivered(
+        self,
+        configuration: Configuration,
+        factory: SettingsFactory,
+        stored: Mapping[int, StoredChargePoint],
+    ) -> list[Undelivered]:
+        """Return the charge points that are neither configured nor at work, and have something to deliver.
 
         Args:
-            charger: see `charger_name`.
+            configuration: the one to go by.
+            factory: makes the settings of its charge points.
+            stored: the records of all charge points, by their numbers in the store.
 
         Raises:
             StoreError: the store cannot be read.
         """
-        keep_days = min(self.configuration.state.transactions_keep_days, LATE_DAYS)
-        since_ms = self._clock.now().utc_ms - keep_days * 86_400_000
-        sessions = self.store.reported_sessions(charger, SESSIONS_TOLD)
-        if len(sessions) == SESSIONS_TOLD:
-            since_ms = max(since_ms, sessions[0].end.at_ms)
-        # However long ago it was: a plan stays in its memory until another is written.
-        profile_writes = self.store.profile_writes(charger, since_day=0)
-        return History(tuple(sessions), since_ms if sessions else None, profile_writes)
-
-    def take_over(self, binding: Binding, history: History, rest: Transaction | None) -> None:
-        """A charger comes to a charge point: no Wh of it is told of twice, and none is lost.
-
-        Args:
-            binding: of the charge point.
-            history: of the charger.
-            rest: of the newest session that any charge point told of, if that runs on: the old charge point
-                has ended its transaction with the newest sample, and there this one begins.
-        """
-        told = history.sessions[-1].end if history.sessions else ReportedSession(0, 0, 0)
-        if rest is not None:
-            edge_ms = rest.sampled_ms if rest.stopped_ms is None else rest.stopped_ms
-            told = ReportedSession(rest.session, edge_ms, rest.register_wh)
-            if rest.stopped_ms is not None:
-                rest = None  # its end had waited until the charger was given up
-        older = tuple(one for one in history.sessions if one.end.session < told.session)
-        assigned = ChargerAssigned(
-            told.session, told.at_ms, told.register_wh, history.profile_writes, history.since_ms, older
-        )
-        self.runtime.turn(binding, assigned)
-        if rest is not None:
-            begun = SessionStarted(
-                at_ms=rest.sampled_ms,
-                session=rest.session,
-                id_tag=rest.id_tag,
-                register_wh=rest.register_wh,
-            )
-            self.runtime.turn(binding, ChargerReported(begun))
-
-    def renew(self, settings: ChargePointSettings) -> None:
-        """Tell a charge point what is configured now; what its charger is, it knows already."""
-        binding = self.bindings[settings.central_system, settings.identity]
-        binding.charge_point.adopt(self.own_settings(settings))
-        binding.charge_point.mark_dirty()
-        self.runtime.turn(binding, TimerFired())  # what it promises the charger may be something else now
-        binding.link.set_password(self.password(settings))
-
-    def take_up_leaving(self, stored: Mapping[int, StoredChargePoint]) -> dict[str, Transaction]:
-        """Finish delivering for charge points that a changed configuration no longer has.
-
-        Returns:
-            The transactions that this has ended, by charger: whoever has the charger now goes on with
-            the rest of the session.
-        """
-        ended: dict[str, Transaction] = {}
+        configured = {(one.central_system, one.identity) for one in configuration.charge_points}
+        others = {*configured, *self.bindings, *self.leaving}
+        found = []
         for row in self.store.charge_points():
-            pair = row.central_system, row.identity
             own = stored.get(row.id)
-            if pair in self.settings or pair in self.leaving or own is None:
+            if (row.central_system, row.identity) in others or own is None:
                 continue
             if not own.open_transactions and not own.queue.messages:
-                continue
-            ended.update((transaction.charger, transaction) for transaction in own.open_transactions)
-            if row.central_system not in self.endpoints:
-                warn_of_undeliverable(row.identity, row.central_system)
                 continue
             settings = ChargePointSettings(
                 identity=row.identity,
@@ -338,8 +293,27 @@ class Roster:
                 charger="",
                 behaviour=behaviour(),
             )
-            binding = self.bind(settings, row.id, own, None)
-            self.leaving[pair] = binding, settings
+            charge_point = None
+            if row.central_system in configuration.central_systems:
+                charge_point = self.runtime.new_charge_point(factory.make(settings), own)
+            found.append(Undelivered(row, own.open_transactions, settings, charge_point))
+        return found
+
+    def restore_undelivered(self, undelivered: Iterable[Undelivered]) -> dict[str, Transaction]:
+        """Put these charge points to work until they have delivered everything.
+
+        Returns:
+            The transactions that this has ended, by charger: the charge point that has the charger now
+            goes on with the rest of the session.
+        """
+        ended: dict[str, Transaction] = {}
+        for row, running, settings, charge_point in undelivered:
+            ended.update((transaction.charger, transaction) for transaction in running)
+            if charge_point is None:
+                warn_of_undeliverable(row.identity, row.central_system)
+                continue
+            binding = self.bind(settings, row.id, charge_point, None)
+            self.leaving[row.central_system, row.identity] = binding, settings
             self.runtime.resume(binding)
             self.runtime.turn(binding, ChargerReleased())
             abandoned = binding.charge_point.abandoned
@@ -348,23 +322,43 @@ class Roster:
             binding.link.up()
         return ended
 
-    def let_go_of_those_that_are_done(self) -> None:
-        """End those that are leaving and have delivered everything."""
+    def remove(self, settings: ChargePointSettings) -> Binding:
+        """Let a charge point leave: it delivers its queue, then it is dropped. Returns it."""
+        pair = settings.central_system, settings.identity
+        binding = self.release_charger(settings)
+        del self.bindings[pair]
+        self.leaving[pair] = binding, settings
+        if settings.central_system not in self.configuration.central_systems:
+            binding.link.down("the central system is not configured any more")
+            if thinning.length(binding.charge_point):
+                warn_of_undeliverable(settings.identity, settings.central_system)
+        return binding
+
+    def drop_delivered(self) -> None:
+        """Drop charge points that are leaving and have delivered everything."""
         for pair, (binding, _) in list(self.leaving.items()):
-            if binding.uncommitted or binding.again is not None or waiting_messages(binding):
+            if binding.uncommitted or binding.backlog is not None or thinning.length(binding.charge_point):
                 continue
             if binding.link.state is not LinkState.DOWN:
                 # Gone when this has ended too: nothing of it may reach one of the same name added later.
                 binding.link.down("everything is delivered")
                 continue
             del self.leaving[pair]
-            _log.info("a removed charge point has delivered everything", charge_point=pair[1])
+            _log.info("removed charge point dropped: everything is delivered", charge_point=pair[1])
+
+
+def _guarded(act: Callable[[str], None], serial: str) -> None:
+    """Call a driver; one that raises must not harm other chargers."""
+    try:
+        act(serial)
+    except Exception:  # noqa: BLE001 - drivers come from outside
+        _log.exception("driver failed at watching a charger", charger=serial)
 
 
 def warn_of_undeliverable(identity: str, central_system: str) -> None:
-    """Say that messages cannot be delivered as things are."""
+    """Log that messages cannot be delivered with this configuration."""
     _log.warning(
-        "messages wait for a central system that is not configured any more",
+        "messages undeliverable: their central system is not configured any more",
         charge_point=identity,
         central_system=central_system,
     )

@@ -1,7 +1,7 @@
 """Outbound WebSocket links (RFC 6455) of many charge points to their central systems.
 
 A link keeps one charge point connected: it paces, backs off, pings, and notices a deaf peer. It
-knows text messages as bytes and nothing of what is in them. Connections are direct; HTTP proxies
+knows text messages as bytes, and not their contents. Connections are direct; HTTP proxies
 are not supported.
 """
 

@@ -29,20 +29,20 @@ _REMEDIES: Final = {
 
 
 class AttemptOwner(Protocol):
-    """Who is told, once, how an attempt ended."""
+    """Learns, once, how an attempt ended."""
 
     def attempt_opened(self, transport: asyncio.Transport, rest: bytes) -> None:
         """The connection is open; `rest` are bytes that came after the central system's answer."""
 
     def attempt_failed(self, reason: str, retry_after_s: float, *, answered: bool) -> None:
-        """The attempt failed; the central system asked for `retry_after_s` seconds of peace."""
+        """The attempt failed; the central system asked for no other one for `retry_after_s` seconds."""
 
 
 class Attempt(asyncio.Protocol):
     """Connects, asks for the upgrade and checks the answer.
 
     Args:
-        owner: is told how it ended.
+        owner: learns how it ended.
         endpoint: the central system.
         identity: of the charge point.
         authorization: value of the Authorization header, or None. It goes with the first request,
@@ -81,7 +81,7 @@ class Attempt(asyncio.Protocol):
         self._task = loop.create_task(self._connect(loop, resolver, turn))
 
     def abandon(self) -> None:
-        """Give up; the owner is not told."""
+        """End the attempt; nothing is reported to the owner."""
         self._owner = None
         if self._task is not None:
             self._task.cancel()
@@ -135,13 +135,13 @@ class Attempt(asyncio.Protocol):
         self._check(data[head:])
 
     def eof_received(self) -> None:
-        """Judge an answer that ends with the connection."""
+        """Check an answer that ends with the connection."""
         if self._owner is not None:
             self._protocol.receive_eof()
             self._check(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail, unless the end was known before."""
+        """Fail, unless the attempt has ended before."""
         reason = describe(exc) if exc is not None else "connection closed during the handshake"
         self._fail(reason, answered=True)
 
@@ -200,7 +200,7 @@ def _retry_after_s(error: Exception) -> float:
 
 
 def describe(error: Exception) -> str:
-    """Say in a sentence for operators what a failed or lost connection died of."""
+    """Return the cause of a failed or lost connection, as a sentence for operators."""
     match error:
         case ssl.SSLCertVerificationError():
             return f"TLS: the certificate of the central system is not valid: {error.verify_message}"

@@ -1,4 +1,4 @@
-"""How long a link waits before it knocks again."""
+"""Back-off: the waits between the connection attempts of a link."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ class Backoff:
     OCPP 1.6 has no standard keys for these (`WS-10`).
 
     Raises:
-        ValueError: a figure that makes no sense, by name.
+        ValueError: a figure is out of range; the text names it.
     """
 
     min_s: float = 2.0
@@ -22,10 +22,10 @@ class Backoff:
     multiplier: float = 2.0
     """How much longer each wait is than the one before it."""
     jitter: float = 0.5
-    """Share of a wait, 0 to 1, that is left to chance: 0.5 makes 10 s anything from 5 s to 10 s."""
+    """Share of a wait, 0 to 1, that is random: 0.5 makes 10 s anything from 5 s to 10 s."""
     healthy_after_s: float = 30.0
     """A connection that lasted this long, in seconds, ends the failures before it. A shorter one is
-    a failure itself, so that a central system that accepts and then closes is not hammered."""
+    a failure itself, so that a central system that accepts and then closes is not flooded."""
     _last_step: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class Backoff:
         Args:
             failures: attempts that failed in a row. 0 is a healthy connection that was lost: the
                 wait is then anything up to `min_s`, so that a fleet does not return as one.
-            random: where chance comes from.
+            random: the source of jitter.
         """
         if failures <= 0:
             return self.min_s * random.random()

@@ -1,4 +1,4 @@
-"""What the links of one process share: the loop, one coarse timer, the pacing, the resolver."""
+"""The dispatcher: the loop, one coarse timer, the pacing and the resolver, shared by all links."""
 
 import asyncio
 import math
@@ -20,10 +20,10 @@ class Dispatched(Scheduled, Protocol):
     endpoint: Endpoint
 
     def connect(self) -> None:
-        """It is this link's turn to start an attempt."""
+        """Start an attempt: the pacer allows it."""
 
     def deadline_reached(self, now: float) -> None:
-        """The link's deadline has come."""
+        """The deadline of the link is reached."""
 
     def go_away(self, reason: str) -> None:
         """Disconnect: this process ends."""
@@ -36,8 +36,8 @@ class Dispatcher:
     """Wakes links at their deadlines and lets them connect in turn.
 
     Args:
-        pacer: decides whose turn it is.
-        random: where the jitter of back-offs and pings comes from.
+        pacer: decides which link may connect next.
+        random: the source of jitter for back-offs and pings.
     """
 
     def __init__(self, pacer: Pacer[str, Dispatched], random: Random) -> None:
@@ -60,7 +60,7 @@ class Dispatcher:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The running loop; links ask only while there is one."""
+        """The running loop; links read it only while there is one."""
         return self._started()[0]
 
     @property

@@ -14,8 +14,8 @@ from chargebridge.link.backoff import Backoff
 from chargebridge.link.tls import client_ssl_context
 
 AuthorizationKeyFormat = Literal["auto", "text", "hex"]
-"""What an authorization key of characters means: itself, or bytes as hex digits. `auto` settles it
-by length as the OCA's test tool does: 32 to 40 hex digits are bytes, all else is text (`WS-5`)."""
+"""The meaning of an authorization key of characters: itself, or bytes as hex digits. `auto` settles it
+by length as the OCA's test tool does: 32 to 40 hex digits are bytes, any other key is text (`WS-5`)."""
 
 _PATH_CHARACTERS: Final = "/%:@!$&'()*+,;=~"
 
@@ -27,7 +27,7 @@ class Endpoint:
     Links connect directly; there is no support for HTTP proxies.
 
     Raises:
-        ValueError: the URL or a figure is not usable. The text says what was expected.
+        ValueError: the URL or a figure is not usable. The text says what is expected.
     """
 
     url: str
@@ -54,7 +54,7 @@ class Endpoint:
     path: str = field(init=False, repr=False, compare=False)
     """Path of the URL without a slash at its end."""
     authority: str = field(init=False, repr=False, compare=False)
-    """Host and port: what shares one place in the pacing."""
+    """Host and port: the unit of pacing."""
 
     def __post_init__(self) -> None:
         self._parse_url()
@@ -93,7 +93,7 @@ class Endpoint:
         """Return where the charge point of this identity connects (`WS-1`).
 
         Raises:
-            ValueError: the identity is empty, or one that HTTP servers take for a directory.
+            ValueError: the identity is empty, or HTTP servers would take it for a directory.
         """
         if identity in {"", ".", ".."}:
             raise ValueError(f"{identity!r} cannot be the identity of a charge point")
@@ -107,7 +107,7 @@ def basic_authorization(identity: str, password: str | bytes, key_format: Author
     Args:
         identity: the user name, not percent-encoded.
         password: the authorization key; bytes go as they are.
-        key_format: what a key of characters means.
+        key_format: the meaning of a key of characters.
 
     Raises:
         ValueError: the identity holds a colon, or the key is not hex as promised. The text does not

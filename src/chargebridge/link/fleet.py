@@ -21,9 +21,9 @@ class Fleet:
     Args:
         connects_per_s: attempts that may start in a second, over all links.
         concurrent_handshakes: attempts that may be under way at once, over all links. One central
-            system gets half of them at most, so that a silent one holds nobody else up.
+            system gets half of them at most, so that a silent one does not hold up the others.
         loop: runs the links; None is the loop that runs when `start` is called.
-        random: where jitter and the order of attempts come from; hand in a seeded one to repeat a run.
+        random: the source of jitter and of the order of attempts; hand in a seeded one to repeat a run.
 
     Raises:
         ValueError: a limit out of range.
@@ -58,9 +58,9 @@ class Fleet:
         Args:
             endpoint: the central system; share one object among all links to it.
             identity: of the charge point, not percent-encoded.
-            owner: is told what happens on the link.
+            owner: learns what happens on the link.
             password: the authorization key for HTTP Basic, None to connect without.
-            authorization_key_format: what a key of characters means.
+            authorization_key_format: the meaning of a key of characters.
 
         Raises:
             ValueError: the identity or the key cannot be used.

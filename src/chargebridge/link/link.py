@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 
 
 class LinkState(enum.Enum):
-    """Where a link is in its life."""
+    """The states of a link."""
 
     DOWN = "down"
     """Taken down, or never brought up: it stays so until `up`."""
@@ -40,7 +40,7 @@ class LinkState(enum.Enum):
 
 
 class LinkOwner(Protocol):
-    """Who uses a link. Called from the loop, never from within a call of a link's method.
+    """The user of a link. Called from the loop, never from within a call of a link's method.
 
     An owner that raises is logged, and its connection closed.
     """
@@ -58,7 +58,7 @@ class LinkOwner(Protocol):
 class Link:
     """Keeps one charge point connected. `Fleet.link` makes them.
 
-    Not a word about credentials is in its `repr`, its errors or its log.
+    Its `repr`, its errors and its log hold no credentials.
     """
 
     __slots__ = (
@@ -139,7 +139,7 @@ class Link:
         self._take_down(CloseCode.NORMAL_CLOSURE, reason)
 
     def go_away(self, reason: str) -> None:
-        """Like `down`, and tell the central system that this process ends."""
+        """Like `down`, with the close code that says that this process ends."""
         self._take_down(CloseCode.GOING_AWAY, reason)
 
     def abort(self) -> None:
@@ -166,7 +166,7 @@ class Link:
         return True
 
     def close(self, epoch: int, reason: str) -> None:
-        """Drop this connection when what was sent is flushed; the link then opens another one."""
+        """Close this connection, behind all that was sent; the link then opens another one."""
         if epoch == self.epoch:
             self._close(CloseCode.NORMAL_CLOSURE, reason)
 
@@ -207,7 +207,7 @@ class Link:
         dispatcher.wake_at(self, dispatcher.loop.time() + self.endpoint.open_timeout_s)
 
     def deadline_reached(self, now: float) -> None:
-        """Do what the deadline of this state asks for."""
+        """Act on the deadline of the present state."""
         match self.state:
             case LinkState.WAITING:
                 self._dispatcher.queue(self)
@@ -238,7 +238,7 @@ class Link:
         self.last_error = ""
         self._session = session = Session(self, transport, self.endpoint)
         self._schedule_first_ping(now)
-        if not self._tell(self._owner.link_opened, self.epoch):
+        if not self._notify(self._owner.link_opened, self.epoch):
             self._close(CloseCode.INTERNAL_ERROR, _OWNER_RAISED)
         if rest:
             session.data_received(rest)
@@ -254,7 +254,7 @@ class Link:
     def message_received(self, data: bytes) -> None:
         """Hand a message to the owner."""
         self.received += 1
-        if not self._tell(self._owner.frame_received, self.epoch, data):
+        if not self._notify(self._owner.frame_received, self.epoch, data):
             self._close(CloseCode.INTERNAL_ERROR, _OWNER_RAISED)
 
     def pong_received(self) -> None:
@@ -270,7 +270,7 @@ class Link:
         self._dispatcher.wake_at(self, self._dispatcher.loop.time() + CLOSE_TIMEOUT_S)
 
     def session_lost(self, reason: str) -> None:
-        """Tell the owner, and wait for the next attempt if one is wanted."""
+        """Report the loss to the owner, and wait for the next attempt if the link is to be up."""
         if self.state is LinkState.CLOSING:
             reason = self.last_error
         since = self.connected_since
@@ -279,7 +279,7 @@ class Link:
         self.connected_since = None
         self._awaits_pong = False
         self._end(reason, healthy=lasted >= self.endpoint.backoff.healthy_after_s)
-        self._tell(self._owner.link_closed, self.epoch, reason)
+        self._notify(self._owner.link_closed, self.epoch, reason)
 
     def _take_down(self, code: CloseCode, reason: str) -> None:
         self._wanted = False
@@ -305,7 +305,7 @@ class Link:
             self._dispatcher.attempt_over(self, answered=answered)
 
     def _end(self, reason: str, *, healthy: bool, at_least_s: float = 0.0) -> None:
-        """Rest after an attempt or a connection: in back-off if the link is wanted, else for good."""
+        """End an attempt or a connection: back off if the link is to be up, otherwise stay down."""
         dispatcher = self._dispatcher
         self.last_error = reason
         if not self._wanted:
@@ -321,7 +321,7 @@ class Link:
 
     def _schedule_first_ping(self, now: float) -> None:
         # Somewhere in the second half of the interval, so that a fleet that opened together does
-        # not ping together for ever after.
+        # not ping at the same times for ever.
         interval = self._ping_interval_s
         self._schedule_ping(now - interval * self._dispatcher.random.random() / 2)
 
@@ -331,11 +331,11 @@ class Link:
         # On whole seconds a thousand idle links are a few wake-ups a second, not a thousand.
         self._dispatcher.wake_at(self, math.floor(at) if interval >= 10 else at)
 
-    def _tell(self, call: Callable[[*Arguments], None], *arguments: *Arguments) -> bool:
-        """Call the owner; False if it raised, which must not reach the loop or other links."""
+    def _notify(self, call: Callable[[*Arguments], None], *arguments: *Arguments) -> bool:
+        """Call the owner; returns False if it raised: that must not reach the loop or other links."""
         try:
             call(*arguments)
-        except Exception:  # noqa: BLE001 - whatever it is, it is the owner's, and it is logged
-            _log.exception("the owner of a link raised", identity=self.identity)
+        except Exception:  # noqa: BLE001 - a defect of the owner, which is logged
+            _log.exception("owner of a link failed", identity=self.identity)
             return False
         return True

@@ -1,6 +1,6 @@
-"""Who may knock next: pacing of the connection attempts of a whole fleet.
+"""Pacing: which link of a whole fleet may start the next connection attempt.
 
-Pure: time and chance are handed in.
+Pure: time and randomness are handed in.
 """
 
 import math
@@ -12,7 +12,7 @@ Target = TypeVar("Target")
 
 
 class _Queue(Generic[Link]):
-    """The links that wait for one central system, and what is known of it."""
+    """The links that wait for one central system, and whether it responds."""
 
     __slots__ = ("in_flight", "places", "unresponsive", "waiting")
 
@@ -52,7 +52,7 @@ class Pacer(Generic[Target, Link]):
     Args:
         connects_per_s: attempts that may start in a second, above 0.
         concurrent_handshakes: attempts that may be under way at once, at least 1.
-        random: where the order comes from.
+        random: the source of the order.
 
     Raises:
         ValueError: a limit out of range.
@@ -64,7 +64,7 @@ class Pacer(Generic[Target, Link]):
         if concurrent_handshakes < 1:
             raise ValueError(f"concurrent_handshakes must be at least 1, not {concurrent_handshakes}")
         self._rate = connects_per_s
-        # A tenth of a second's worth: more than one slot of the fleet's timer, less than a stampede.
+        # A tenth of a second's worth: more than one slot of the fleet's timer, less than a flood.
         self._burst = max(1.0, connects_per_s / 10)
         self._tokens = self._burst
         self._refilled_at = -math.inf
@@ -108,12 +108,12 @@ class Pacer(Generic[Target, Link]):
         return None
 
     def finished(self, target: Target, *, answered: bool | None) -> None:
-        """Give back the place of an attempt that opened, failed or was given up.
+        """Free the place of an attempt that opened, failed or was abandoned.
 
         Args:
             target: the central system of that attempt.
-            answered: False when nothing conclusive was heard before the deadline; a refusal is an
-                answer too. None when the attempt was given up and shows nothing.
+            answered: False if no conclusive answer came before the deadline; a refusal is an answer,
+                too. None if the attempt was abandoned, which shows nothing.
         """
         queue = self._queues[target]
         queue.in_flight -= 1
@@ -140,6 +140,6 @@ class Pacer(Generic[Target, Link]):
     def _tidy(self, target: Target, queue: _Queue[Link]) -> None:
         if not queue.waiting:
             self._turns.pop(target, None)
-            # What is known of a silent central system is kept: its links come back from back-off.
+            # A silent central system is remembered: its links come back from back-off.
             if not queue.in_flight and not queue.unresponsive:
                 del self._queues[target]

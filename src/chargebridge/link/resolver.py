@@ -7,11 +7,11 @@ from functools import lru_cache
 from typing import Final
 
 KEEP_S: Final = 30.0
-"""Seconds for which an answer serves further attempts: a fleet's reconnects ask once."""
+"""Seconds for which an answer serves further attempts: the reconnects of a fleet need one lookup."""
 
 
 class Resolver:
-    """Looks up host names in the loop's threads; one question a name at a time.
+    """Looks up host names in the loop's threads; one lookup of a name at a time.
 
     Args:
         loop: the loop that runs the links.
@@ -33,20 +33,20 @@ class Resolver:
         lookup = self._lookups.get(host)
         if lookup is None or (lookup.done() and self._kept_until.get(host, 0.0) <= self._loop.time()):
             lookup = self._lookups[host] = self._loop.create_task(self._look_up(host))
-        # Shielded: one link that gives up must not take the answer from the others.
+        # Shielded: a link that cancels must not cancel the lookup of the others.
         answer = await asyncio.shield(lookup)
         if isinstance(answer, OSError):
             raise answer
         return answer
 
     def close(self) -> None:
-        """Give up what is still being looked up."""
+        """Cancel the lookups under way."""
         for lookup in self._lookups.values():
             lookup.cancel()
         self._lookups.clear()
 
     async def _look_up(self, host: str) -> list[str] | OSError:
-        # An error is returned, not raised: nobody may be left to hear it.
+        # An error is returned, not raised: perhaps no link awaits it any more.
         try:
             found = await self._loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except OSError as error:

@@ -9,7 +9,7 @@ import math
 from typing import Generic, Protocol, TypeVar
 
 NEVER = math.inf
-"""The deadline of whoever waits for nothing."""
+"""The deadline of an item that waits for nothing."""
 
 
 class Scheduled(Protocol):

@@ -28,7 +28,7 @@ _MAX_CLOSE_REASON_BYTES: Final = 123  # RFC 6455 §5.5: a control frame holds 12
 
 
 class SessionOwner(Protocol):
-    """Who is told what happens on a connection."""
+    """Learns what happens on a connection."""
 
     def message_received(self, data: bytes) -> None:
         """A complete text message, valid UTF-8. Not after `session_closing`."""
@@ -44,10 +44,10 @@ class SessionOwner(Protocol):
 
 
 class Session(asyncio.Protocol):
-    """Sends and receives text messages; answers pings and close frames; refuses all that is wrong.
+    """Sends and receives text messages; answers pings and close frames; refuses violations of the protocol.
 
     Args:
-        owner: is told what happens.
+        owner: learns what happens.
         transport: a connection whose opening handshake is done.
         endpoint: has the limits.
     """
@@ -68,7 +68,7 @@ class Session(asyncio.Protocol):
     def send(self, data: bytes) -> bool:
         """Send one text message; False if the central system has just ended the session."""
         if self._websocket.state is not _OPEN:
-            return False  # its close frame came in one segment with what is answered here
+            return False  # its close frame came in one segment with the message that is answered here
         self._transport.write(_text_frame(data))
         return True
 
@@ -86,12 +86,12 @@ class Session(asyncio.Protocol):
         self._flush()
 
     def abort(self) -> None:
-        """Drop the connection without a word; `session_lost` follows."""
+        """Drop the connection without a close frame; `session_lost` follows."""
         self._open = False
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the central system."""
+        """Process bytes of the central system."""
         websocket = self._websocket
         websocket.receive_data(data)
         for frame in websocket.events_received():
@@ -103,7 +103,7 @@ class Session(asyncio.Protocol):
         self._flush()
 
     def eof_received(self) -> None:
-        """Take the end of the stream; the loop then closes the transport."""
+        """Process the end of the stream; the loop then closes the transport."""
         self._websocket.receive_eof()
         self._check()
 
@@ -176,7 +176,7 @@ class Session(asyncio.Protocol):
 def _text_frame(data: bytes) -> bytes:
     """Write a whole message as one masked frame (RFC 6455 §5.2).
 
-    What the protocol object's `send_text` leads to, in a third of the time: nearly all that a link
+    It equals the protocol object's `send_text`, in a third of the time: nearly all that a link
     sends goes through here.
     """
     length = len(data)

@@ -1,9 +1,8 @@
-"""The records of many turns as few SQL statements.
+"""A batch writes the records of many turns with few SQL statements.
 
-Within a batch the order between tables is of no consequence, and where the order within a table
-is, the last record of a kind wins, as it would one by one. Where that is not enough, as with the
-local list and the cache, records keep their order; and a record that moves messages parts those
-before it from those behind it.
+Within a batch the order between tables does not matter, and within a table the last record of a kind wins, as
+it would one by one. Where that is not enough, as with the local list and the cache, records keep their order;
+and a record that moves messages separates those before it from those behind it.
 """
 
 # SQL is put together from our own names only; values are always parameters.
@@ -35,7 +34,7 @@ from chargebridge.chargepoint.records import (
     StoredProfile,
     Transaction,
 )
-from chargebridge.store.bounds import forget_dead_meter_values, forget_set_aside
+from chargebridge.store.bounds import drop_dead_meter_values, drop_set_aside
 from chargebridge.store.bulk import Bulk, Value, deletion
 from chargebridge.store.rows import SetAside
 from chargebridge.store.tokens import TokenRecord, change_tokens
@@ -64,7 +63,7 @@ _PUT_TRANSACTION = Bulk(
     + ", ".join(f"{column} = excluded.{column}" for column in TRANSACTION_COLUMNS if column != "number"),
     "(" + ", ".join("?" * (1 + len(TRANSACTION_COLUMNS))) + ")",
 )
-_NOTE_SAMPLE = Bulk(
+_UPDATE_SAMPLE = Bulk(
     "UPDATE transactions SET sampled_ms = column1, register_wh = column2 FROM (VALUES {rows})"
     " WHERE charge_point = column3 AND number = column4",
     "(?, ?, ?, ?)",
@@ -84,7 +83,7 @@ _ATTEMPTED = Bulk(
     " WHERE charge_point = column1 AND sequence = column2",
     "(?, ?, ?, ?, CAST(? AS TEXT))",
 )
-_BURY = Bulk(
+_DEAD_LETTER = Bulk(
     "INSERT INTO dead_letters (charge_point, sequence, kind, transaction_number, payload, attempts,"
     " sampled_ms, at_ms, reason, history)"
     " SELECT charge_point, sequence, kind, transaction_number, payload, attempts, sampled_ms, column3,"
@@ -92,15 +91,15 @@ _BURY = Bulk(
     " ORDER BY charge_point, sequence",
     "(?, ?, ?, ?)",
 )
-# Samples in the order in which they were taken, whenever each was given up.
-_UNBURY = """
+# Samples in the order in which they were taken, whenever each became a dead letter.
+_REDELIVER = """
     INSERT INTO queue
         (charge_point, sequence, kind, transaction_number, payload, attempts, sampled_ms, history)
     SELECT charge_point,
         ? - 1 + row_number() OVER (ORDER BY kind = 'stop', kind = 'meter_values', sampled_ms, id),
         kind, transaction_number, payload, 0, sampled_ms, history
     FROM dead_letters WHERE charge_point = ? AND transaction_number = ? AND id <= ?"""
-_UNBURIED = "DELETE FROM dead_letters WHERE charge_point = ? AND transaction_number = ? AND id <= ?"
+_DROP_REDELIVERED = "DELETE FROM dead_letters WHERE charge_point = ? AND transaction_number = ? AND id <= ?"
 _REQUEUE = """
     UPDATE queue SET sequence = ?, attempts = 0, not_before_ms = NULL
     WHERE charge_point = ? AND sequence = ?"""
@@ -127,7 +126,7 @@ _write_history = msgspec.json.Encoder().encode
 
 
 class Batch:
-    """The records of some turns, sorted by what happens to which table.
+    """The records of some turns, sorted by table.
 
     Raises:
         TypeError, AttributeError: something among the records is not a record.
@@ -135,9 +134,9 @@ class Batch:
 
     def __init__(self, turns: Iterable[Turn]) -> None:
         self._before: list[tuple[_Part, int, Redeliver | Requeue]] = []
-        """What comes before the last move of a message, and each move."""
+        """The parts before the last move of a message, each with the move that follows it."""
         self._part = _Part()
-        # Enqueue and Dequeue are nearly all there is; they are told apart first and here.
+        # Nearly all records are Enqueue and Dequeue; they are recognized first and here.
         part = self._part
         for charge_point, records, _ in turns:
             for record in records:
@@ -158,9 +157,9 @@ class Batch:
             if isinstance(move, Requeue):
                 connection.execute(_REQUEUE, (move.new_sequence, charge_point, move.sequence))
             else:
-                letters = (charge_point, move.transaction, move.through)
-                connection.execute(_UNBURY, (move.first_sequence, *letters))
-                connection.execute(_UNBURIED, letters)
+                dead = (charge_point, move.transaction, move.through)
+                connection.execute(_REDELIVER, (move.first_sequence, *dead))
+                connection.execute(_DROP_REDELIVERED, dead)
         self._part.apply(connection)
 
 
@@ -175,7 +174,7 @@ class _Part:
         self._last_transactions: dict[int, int] = {}
         self._enqueued: list[Value] = []
         self._attempted: dict[tuple[int, int], tuple[int, int, bytes]] = {}
-        self._buried: dict[tuple[int, int], tuple[int, str]] = {}
+        self._dead: dict[tuple[int, int], tuple[int, str]] = {}
         self.dequeued: list[Value] = []
         self._stop_samples: dict[tuple[int, int], tuple[Value, ...] | None] = {}
         self._profiles: dict[tuple[int, int], tuple[Value, ...] | None] = {}
@@ -217,7 +216,7 @@ class _Part:
                     _write_history(record.history),
                 )
             case DeadLetter():
-                self._buried.setdefault((charge_point, record.sequence), (record.at_ms, record.reason))
+                self._dead.setdefault((charge_point, record.sequence), (record.at_ms, record.reason))
                 self.dequeued += (charge_point, record.sequence)
             case PutSamples():
                 document = record.document
@@ -252,11 +251,11 @@ class _Part:
         _SET_CONFIGURATION.execute(connection, changed)
         _RESET_CONFIGURATION.execute(connection, removed)
         _PUT_TRANSACTION.execute(connection, self._transactions)
-        _NOTE_SAMPLE.execute(connection, _flat(sample + key for key, sample in self._samples.items()))
+        _UPDATE_SAMPLE.execute(connection, _flat(sample + key for key, sample in self._samples.items()))
         _LAST_TRANSACTION.execute(connection, _flat(self._last_transactions.items()))
         _ENQUEUE.execute(connection, self._enqueued)
         _ATTEMPTED.execute(connection, _flat(key + attempt for key, attempt in self._attempted.items()))
-        _BURY.execute(connection, _flat(key + grave for key, grave in self._buried.items()))
+        _DEAD_LETTER.execute(connection, _flat(key + reason for key, reason in self._dead.items()))
         _DEQUEUE.execute(connection, self.dequeued)
         changed, removed = _split(self._stop_samples.items())
         _PUT_SAMPLES.execute(connection, changed)
@@ -269,10 +268,10 @@ class _Part:
         for charge_point, record in self._tokens:
             change_tokens(connection, charge_point, record)
         _SET_ASIDE.execute(connection, self._set_aside)
-        if self._buried:
-            forget_dead_meter_values(connection, {charge_point for charge_point, _ in self._buried})
+        if self._dead:
+            drop_dead_meter_values(connection, {charge_point for charge_point, _ in self._dead})
         if self._set_aside:
-            forget_set_aside(connection)
+            drop_set_aside(connection)
 
 
 def transaction_values(transaction: Transaction) -> tuple[Value, ...]:
@@ -317,7 +316,7 @@ def _flat(rows: Iterable[tuple[Value, ...]]) -> list[Value]:
 def _split(
     latest: Iterable[tuple[tuple[Value, ...], tuple[Value, ...] | None]],
 ) -> tuple[list[Value], list[Value]]:
-    """Return whole rows of what is there now, and the keys of what is not."""
+    """Return whole rows of what changed, and the keys of what was removed."""
     changed: list[Value] = []
     removed: list[Value] = []
     for key, values in latest:

@@ -1,6 +1,6 @@
-"""How much is kept of what nobody has asked for: bounds of tables that a peer could fill.
+"""Bounds of tables that a peer could fill.
 
-What there is money in has no bound here: queued messages, and Starts and Stops that were given up.
+Records that are worth money have no bound here: queued messages, and dead letters that are Starts or Stops.
 """
 
 import sqlite3
@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from typing import Final
 
 DEAD_METER_VALUES_KEPT: Final = 1000
-"""Newest MeterValues of a charge point that were given up; a central system may refuse each of them."""
+"""Newest dead MeterValues that are kept of a charge point; a central system may refuse each sample."""
 SET_ASIDE_KEPT: Final = 1000
-"""Newest inputs of the whole fleet that made a turn fail twice."""
+"""Newest inputs that are kept of the whole fleet after they made a turn fail twice."""
 
 
-def forget_dead_meter_values(
+def drop_dead_meter_values(
     connection: sqlite3.Connection, charge_points: Iterable[int], kept: int = DEAD_METER_VALUES_KEPT
 ) -> None:
     """Keep the newest dead MeterValues of these charge points, and every dead Start and Stop."""
@@ -25,6 +25,6 @@ def forget_dead_meter_values(
     )
 
 
-def forget_set_aside(connection: sqlite3.Connection, kept: int = SET_ASIDE_KEPT) -> None:
+def drop_set_aside(connection: sqlite3.Connection, kept: int = SET_ASIDE_KEPT) -> None:
     """Keep the newest inputs that were set aside."""
     connection.execute("DELETE FROM set_aside WHERE id <= (SELECT max(id) FROM set_aside) - ?", (kept,))

@@ -1,6 +1,6 @@
-"""One SQL statement for many rows.
+"""Bulk statements: one SQL statement for many rows, instead of `executemany`.
 
-Instead of `executemany`: the sqlite3 module gives up the interpreter lock at every step of a
+The sqlite3 module gives up the interpreter lock at every step of a
 statement, and beside a busy event loop each one costs up to a whole switch interval (5 ms) to get
 back. Measured with a busy loop, that is 20 times the throughput.
 """
@@ -50,7 +50,7 @@ def deletion(table: str, *key: str, only: str = "TRUE") -> Bulk:
     Args:
         table: of these rows.
         key: the columns by which a row is named.
-        only: a condition, for rows that are to stay although they are named.
+        only: a condition; named rows that do not fulfil it stay.
     """
     # Given the VALUES themselves, SQLite walks through the whole table as soon as there are two.
     columns = ", ".join(f"column{place}" for place in range(1, 1 + len(key)))

@@ -1,6 +1,6 @@
-"""Committing what was submitted: one batch, one transaction, and what became of each entry of it.
+"""Committing: one batch of entries in one SQL transaction, and the outcome of each entry.
 
-No thread and no event loop: whoever has entries calls `settle` and tells the outcome to whom it concerns.
+No thread and no event loop: `Writer` calls `settle` and has the outcome reported.
 """
 
 import sqlite3
@@ -22,23 +22,23 @@ from chargebridge.store.queries import answer
 
 
 class JournalListener(Protocol):
-    """Who learns what became of what was submitted; called on the event-loop thread.
+    """Learns the outcome of everything submitted; called on the event-loop thread.
 
-    Of one commit's outcome, `committed` is called first, then `commit_failed`, then `answered`.
+    For one commit, `committed` is called first, then `commit_failed`, then `answered`.
     """
 
     def committed(self, tokens: list[object]) -> None:
         """The turns of these tokens are durable; in the order of submission."""
 
     def commit_failed(self, tokens: list[object], error: StoreError) -> None:
-        """None of these turns happened, or these questions could not be answered."""
+        """None of these turns happened, or these queries could not be answered."""
 
     def answered(self, token: object, query: Query, found: Found) -> None:
-        """What was asked under this token, and what was found."""
+        """The query that was submitted with this token is answered."""
 
 
 class Read:
-    """A question of a charge point, to be answered after everything submitted before it."""
+    """A query of a charge point, to be answered after everything submitted before it."""
 
     __slots__ = ("charge_point", "query", "token")
 
@@ -49,7 +49,7 @@ class Read:
 
 
 class Recovered:
-    """The charge point was rebuilt from the store; its later turns stand on firm ground."""
+    """Notes that a charge point was rebuilt: its later turns are computed from durable records."""
 
     __slots__ = ("charge_point",)
 
@@ -58,7 +58,7 @@ class Recovered:
 
 
 class Job:
-    """Something else to write, in a transaction of its own, for a caller that waits."""
+    """Another write, in a transaction of its own, for a caller that waits."""
 
     __slots__ = ("done", "write")
 
@@ -71,7 +71,7 @@ Entry = Turn | Read | Recovered | Job
 
 
 class Outcome:
-    """What became of one batch."""
+    """The outcome of one batch."""
 
     __slots__ = ("answers", "committed", "failed", "settled")
 
@@ -83,11 +83,11 @@ class Outcome:
         """Entries other than jobs."""
 
     def fail(self, token: object, error: StoreError) -> None:
-        """Note that a turn did not happen, or that a question could not be answered."""
+        """Note that a turn did not happen, or that a query could not be answered."""
         self.failed.setdefault(error, []).append(token)
 
-    def tell(self, listener: JournalListener) -> None:
-        """Tell it all to whom it concerns."""
+    def report(self, listener: JournalListener) -> None:
+        """Report everything to the listener."""
         if self.committed:
             listener.committed(self.committed)
         for error, tokens in self.failed.items():
@@ -97,7 +97,7 @@ class Outcome:
 
 
 class Committer:
-    """Writes batches through one connection, which nobody else uses meanwhile.
+    """Writes batches through one connection, which no other code uses meanwhile.
 
     Args:
         connection: see `open_writer`.
@@ -108,13 +108,13 @@ class Committer:
         self.failing: str | None = None
         """Why the last commit failed, until one succeeds."""
         self.commits = 0
-        """Successful ones; for whoever looks after the write-ahead log."""
+        """Successful commits since the last checkpoint; `Writer` resets it."""
         self._connection = connection
         self._path = path
         self._distrusted: set[int] = set()
 
     def settle(self, entries: Sequence[Entry]) -> Outcome:
-        """Commit what these entries want, all together, and answer their questions.
+        """Commit these entries together, and answer their queries.
 
         Args:
             entries: in the order of their submission; a job is the last one. It is left to `perform`.
@@ -214,7 +214,7 @@ class Committer:
             outcome.answers.append((read.token, read.query, found))
 
     def perform(self, job: Job) -> None:
-        """Do a job in a transaction of its own, and tell the one who waits for it."""
+        """Do a job in a transaction of its own, and complete its future."""
         if not job.done.set_running_or_notify_cancel():
             return
         try:

@@ -59,7 +59,7 @@ def open_writer(path: Path, max_pages: int | None) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open the store for reading; what it sees is the last commit.
+    """Open the store for reading; it sees the last commit.
 
     Raises:
         StoreError: the file cannot be opened.
@@ -90,7 +90,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _prepare_writer(connection: sqlite3.Connection, path: Path, max_pages: int | None) -> None:
-    # First, since what is not ours to write stays as it is, its journal mode included.
+    # First: a file that is not ours stays as it is, its journal mode included.
     version_of(connection, path)
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":

@@ -1,11 +1,11 @@
-"""What can go wrong with the store, each with its remedy in the message."""
+"""Errors of the store, each with its remedy in the message."""
 
 import sqlite3
 from pathlib import Path
 
 
 class StoreError(Exception):
-    """The store could not do what was asked; nothing of it happened."""
+    """The store could not do what was requested; nothing of it happened."""
 
 
 class StoreFullError(StoreError):
@@ -13,11 +13,11 @@ class StoreFullError(StoreError):
 
 
 class StoreUnavailableError(StoreError):
-    """The file cannot be read or written at the moment (I/O error, lock, permissions)."""
+    """The file cannot be read or written now (I/O error, lock, permissions)."""
 
 
 class StoreDamagedError(StoreError):
-    """The file is not what was written to it."""
+    """The contents of the file are damaged."""
 
 
 class StoreTooNewError(StoreError):
@@ -29,7 +29,7 @@ class NotAStoreError(StoreError):
 
 
 class RecordRefusedError(StoreError):
-    """A record contradicts what is stored or cannot be stored at all, or a question cannot be put."""
+    """A record contradicts what is stored or cannot be stored at all, or a query is invalid."""
 
 
 class EarlierTurnFailedError(StoreError):
@@ -58,8 +58,8 @@ REFUSALS = (
 
 
 def refusal(error: Exception) -> RecordRefusedError:
-    """Tell of a record that can never be stored, or of a question that can never be answered."""
-    return RecordRefusedError(f"a record or a question was refused: {type(error).__name__}: {error}")
+    """Return the error for a record that can never be stored, or a query that can never be answered."""
+    return RecordRefusedError(f"a record or a query was refused: {type(error).__name__}: {error}")
 
 
 def environment_error(error: sqlite3.Error, path: Path) -> StoreError:

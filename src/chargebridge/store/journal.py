@@ -1,16 +1,16 @@
-"""The store as the runtime sees it: the journal of turns, and everything read back from it.
+"""The journal: the store as the runtime sees it, with its turns and everything read back from it.
 
-**Order.** Turns are reported in the order of their submission; what is reported as committed
-survives SIGKILL and a power cut.
+**Order.** Turns are reported in the order of their submission; turns reported as committed
+survive SIGKILL and a power cut.
 
 **Failure.** If a commit fails, every turn of it that has records did not happen, and
-`commit_failed` says so. Since later turns of the same charge points were computed on top of it,
+`commit_failed` reports it. Since later turns of the same charge points were computed on top of it,
 they fail too, until `recovered` is called for the charge point after it was rebuilt with `load`.
 A record that can never be stored fails its own turn only. The journal goes on by itself as soon
 as the environment allows; `failing` says what is wrong meanwhile.
 
 **Volume.** `submit` never refuses for lack of room; `pending` says how much waits, so that the
-runtime stops taking in events before it is too much.
+runtime defers events before it is too much.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ STORE_FILE = "store.sqlite3"
 """The file's name in the state directory."""
 
 STOP_S = 30.0
-"""Seconds that the disk has to commit what was submitted before `stop`."""
+"""Seconds that the disk has by default to commit what was submitted before `stop`."""
 _PRUNED_AT_ONCE = 500
 _PROFILE_WRITES_KEPT_DAYS = 400
 _DAY_MS = 86_400_000
@@ -49,21 +49,23 @@ class SqliteStore(StoreReader):
     """Durable records of all charge points, in one SQLite file.
 
     Opening creates the file or migrates it. Everything is thread-safe except `submit`,
-    `put_aside`, `read` and `recovered`, which belong to the event loop of `start`.
+    `submit_set_aside`, `read` and `recovered`, which belong to the event loop of `start`.
 
     Args:
         directory: the state directory, which exists (see `StateDirectory`).
         max_pages: the largest size in pages of 4 KiB; None leaves it to the disk.
+        stop_s: seconds that the disk has to commit what was submitted before `stop`.
 
     Raises:
         StoreError: of the kind that says what is wrong with the file.
     """
 
-    def __init__(self, directory: Path, *, max_pages: int | None = None) -> None:
+    def __init__(self, directory: Path, *, max_pages: int | None = None, stop_s: float = STOP_S) -> None:
         super().__init__(directory / STORE_FILE)
         self._connection = open_writer(self.path, max_pages)
         self._writer: Writer | None = None
-        # Before `start` and after `stop`, whoever writes uses the connection in turn.
+        self._stop_s = stop_s
+        # Before `start` and after `stop`, writers use the connection in turn.
         self._direct = threading.Lock()
         self._closed = False
 
@@ -86,19 +88,21 @@ class SqliteStore(StoreReader):
             self._writer.start()
 
     async def stop(self) -> None:
-        """Commit and report what was submitted, then close.
+        """Commit everything submitted, report it, and close.
 
         Raises:
-            StoreUnavailableError: the disk did not answer within 30 s; the last turns may be lost.
+            StoreUnavailableError: the disk did not answer within `stop_s`; the last turns may be lost.
         """
         if self._writer is not None:
             with self._direct:
                 self._writer.stop()
             try:
-                async with asyncio.timeout(STOP_S):
+                async with asyncio.timeout(self._stop_s):
                     await self._writer.ended.wait()
             except TimeoutError as error:
-                raise StoreUnavailableError(f"{self.path} did not answer within {STOP_S:.0f} s") from error
+                raise StoreUnavailableError(
+                    f"{self.path} did not answer within {self._stop_s:.0f} s"
+                ) from error
         self.close()
 
     def close(self) -> None:
@@ -114,7 +118,7 @@ class SqliteStore(StoreReader):
         Args:
             charge_point: its number, given by `register`.
             records: may be empty; the turn then only keeps its place in the order.
-            token: what the listener is told.
+            token: reported to the listener.
 
         Raises:
             StoreClosedError: the store is not started, or stopping.
@@ -123,14 +127,14 @@ class SqliteStore(StoreReader):
         writer.submit((charge_point, records, token))
         writer.pending += 1
 
-    def put_aside(self, charge_point: int, entry: SetAside, token: object) -> None:
-        """Keep an input that raised twice; reported like a turn, and raises like `submit`."""
+    def submit_set_aside(self, charge_point: int, entry: SetAside, token: object) -> None:
+        """Store an input whose turn failed twice; reported like a turn, and raises like `submit`."""
         writer = self._running()
         writer.submit((charge_point, (entry,), token))
         writer.pending += 1
 
     def read(self, charge_point: int, query: Query, token: object) -> None:
-        """Ask something about a charge point; raises like `submit`.
+        """Submit a query of a charge point; raises like `submit`.
 
         Answered by `answered` once everything submitted before is settled, or by
         `commit_failed` with this token if the file cannot be read.
@@ -140,7 +144,7 @@ class SqliteStore(StoreReader):
         writer.pending += 1
 
     def recovered(self, charge_point: int) -> None:
-        """Trust turns submitted from now on, after one failed and `load` has been called."""
+        """Trust turns submitted from now on: the charge point was rebuilt with `load` after a failed turn."""
         writer = self._running()
         writer.submit(Recovered(charge_point))
         writer.pending += 1
@@ -153,7 +157,7 @@ class SqliteStore(StoreReader):
     # --- for callers that wait --------------------------------------------------------------
 
     def register(self, pairs: Sequence[Pair]) -> dict[Pair, int]:
-        """Return the numbers of charge points, giving new ones to those not known yet.
+        """Return the numbers of charge points, giving numbers to new ones.
 
         Args:
             pairs: identity and name of the central system; committed together.
@@ -180,30 +184,30 @@ class SqliteStore(StoreReader):
         """
 
         def nothing(connection: sqlite3.Connection) -> None:
-            """Come behind everything else."""
+            """Write nothing, behind everything else."""
 
         self._write(nothing)
 
     def prune(self, delivered_before_ms: int, now_ms: int) -> int:
-        """Delete transactions that the central system has had in full, and return how many.
+        """Delete transactions that were delivered in full, and return how many.
 
-        Only those whose Start and Stop are answered, that stopped before this moment (UTC), and of
-        which no message is queued or a dead letter. Done in small steps, so that turns go on.
-        How often a charger's memory was written to is forgotten after 400 days, in any case.
+        Only those whose Start and Stop are answered, that stopped before `delivered_before_ms`, and that
+        have neither a queued message nor a dead letter. In small steps, so that turns go on.
+        Counts of profile writes are deleted after 400 days, in any case.
 
         Args:
-            delivered_before_ms: what stopped at or after this moment (UTC) stays.
+            delivered_before_ms: transactions that stopped at or after this time (UTC) stay.
             now_ms: UTC.
 
         Raises:
-            StoreError: deletion ended early; what was deleted stays so.
+            StoreError: the deletion ended early.
         """
         oldest_day = now_ms // _DAY_MS - _PROFILE_WRITES_KEPT_DAYS
 
-        def forget_writes(connection: sqlite3.Connection) -> None:
+        def delete_writes(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM profile_writes WHERE day < ?", (oldest_day,))
 
-        self._write(forget_writes)
+        self._write(delete_writes)
         deleted = 0
         while True:
             step = 0

@@ -1,4 +1,4 @@
-"""The questions that a charge point asks the store, answered; and rows made into records again."""
+"""Queries of charge points, answered; and rows made into records again."""
 
 # SQL is put together from our own names only; values are always parameters.
 # ruff: noqa: S608
@@ -39,7 +39,7 @@ _read_history = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 
 
 def answer(connection: sqlite3.Connection, charge_point: int, query: Query) -> Found:
-    """Return what the store says to a question of a charge point."""
+    """Answer a query of a charge point."""
     match query:
         case QueueQuery():
             return read_page(connection, charge_point, query)
@@ -50,7 +50,7 @@ def answer(connection: sqlite3.Connection, charge_point: int, query: Query) -> F
         case SessionQuery():
             return _read_sessions(connection, charge_point, query)
         case LettersQuery():
-            return _read_letters(connection, charge_point, query)
+            return _read_dead_letters(connection, charge_point, query)
 
 
 def read_page(connection: sqlite3.Connection, charge_point: int, query: QueueQuery) -> QueuePage:
@@ -80,7 +80,9 @@ def _read_sessions(connection: sqlite3.Connection, charge_point: int, query: Ses
     return SessionsFound(tuple(map(transaction_of, rows[: query.limit])), more=len(rows) > query.limit)
 
 
-def _read_letters(connection: sqlite3.Connection, charge_point: int, query: LettersQuery) -> LettersFound:
+def _read_dead_letters(
+    connection: sqlite3.Connection, charge_point: int, query: LettersQuery
+) -> LettersFound:
     # By one condition on the number or the other: given both, SQLite walks through all behind `after`.
     wanted, numbers = "d.transaction_number > ?", [query.after]
     if query.transactions is not None:

@@ -1,4 +1,4 @@
-"""Reading the store: what charge points are rebuilt from, and what operators look at."""
+"""Reading the store, for rebuilding charge points and for operators."""
 
 # SQL is put together from our own names only; values are always parameters.
 # ruff: noqa: S608
@@ -27,7 +27,7 @@ from chargebridge.store.rows import (
     ChargePointRow,
     Counts,
     Cursor,
-    DeadLetter,
+    DeadLetterRow,
     SetAside,
     SetAsideRow,
     TransactionRow,
@@ -43,7 +43,7 @@ _SAMPLES = (
     " ON t.charge_point = s.charge_point AND t.number = s.transaction_number AND t.stopped_ms IS NULL"
 )
 _OWNED = "FROM {table} AS t JOIN charge_points AS c ON c.id = t.charge_point"
-_LETTERS = (
+_DEAD_LETTERS = (
     f"SELECT at_ms, reason, t.id, identity, central_system, {MESSAGE}"
     f" {_OWNED.format(table='(SELECT *, NULL AS not_before_ms FROM dead_letters)')}"
 )
@@ -67,7 +67,7 @@ class StoreReader:
         self._idle: list[sqlite3.Connection] = []
 
     def load(self, charge_point: int) -> StoredChargePoint:
-        """Return what a charge point is rebuilt from.
+        """Return the records from which a charge point is rebuilt.
 
         Raises:
             KeyError: it was never registered.
@@ -112,7 +112,7 @@ class StoreReader:
         )
 
     def load_all(self) -> dict[int, StoredChargePoint]:
-        """Return what every charge point is rebuilt from, by its number.
+        """Return the records from which every charge point is rebuilt, by its number.
 
         Raises:
             StoreError: the store cannot be read.
@@ -172,7 +172,7 @@ class StoreReader:
         return [ChargePointRow(*row) for row in rows]
 
     def reported_sessions(self, charger: str, limit: int) -> list[ReportedSpan]:
-        """Return the newest sessions of a charger that transactions tell of, at whichever charge points.
+        """Return the newest sessions of a charger that transactions report, at whichever charge points.
 
         Args:
             charger: as in `Transaction.charger`.
@@ -223,7 +223,7 @@ class StoreReader:
             identity: only of the charge point of this identity, at whichever central system.
             undelivered: only those whose Start or Stop waits for its answer.
             rebuilt: only those that were rebuilt.
-            since_ms: only those started at or after this moment (UTC).
+            since_ms: only those started at or after this time (UTC).
             before: where the previous page ended.
         """
         conditions = ["TRUE"]
@@ -255,20 +255,20 @@ class StoreReader:
             found.append(TransactionRow(name, central_system, transaction, cursor))
         return found
 
-    def dead_letters(self, *, limit: int, before: int | None = None) -> list[DeadLetter]:
-        """Return messages that were given up, the latest first; `before` is the `id` to continue behind."""
+    def dead_letters(self, *, limit: int, before: int | None = None) -> list[DeadLetterRow]:
+        """Return dead letters, the latest first; `before` is the `id` to continue behind."""
         with self._snapshot() as connection:
             rows = connection.execute(
-                f"{_LETTERS} WHERE :before IS NULL OR t.id < :before ORDER BY t.id DESC LIMIT :limit",
+                f"{_DEAD_LETTERS} WHERE :before IS NULL OR t.id < :before ORDER BY t.id DESC LIMIT :limit",
                 {"before": before, "limit": limit},
             ).fetchall()
-        return [_letter_of(row) for row in rows]
+        return [_dead_letter_of(row) for row in rows]
 
-    def dead_letter(self, letter: int) -> DeadLetter | None:
+    def dead_letter(self, id: int) -> DeadLetterRow | None:
         """Return the dead letter of this `id`, if there is one."""
         with self._snapshot() as connection:
-            row = connection.execute(f"{_LETTERS} WHERE t.id = ?", (letter,)).fetchone()
-        return None if row is None else _letter_of(row)
+            row = connection.execute(f"{_DEAD_LETTERS} WHERE t.id = ?", (id,)).fetchone()
+        return None if row is None else _dead_letter_of(row)
 
     def set_aside(self, *, limit: int, before: int | None = None) -> list[SetAsideRow]:
         """Return inputs that were set aside, the latest first; `before` is the `id` to continue behind."""
@@ -282,7 +282,7 @@ class StoreReader:
         return [SetAsideRow(row[0], row[1], row[2], SetAside(*row[3:])) for row in rows]
 
     def counts(self) -> Counts:
-        """Return how much the store holds."""
+        """Count the records in the store."""
         with self._snapshot() as connection:
             row = connection.execute(
                 "SELECT (SELECT count(*) FROM charge_points), (SELECT count(*) FROM transactions),"
@@ -292,8 +292,8 @@ class StoreReader:
             ).fetchone()
         return Counts(*row)
 
-    def oldest_unsent_ms(self) -> int | None:
-        """Return when the oldest unanswered message came to be (UTC); None if all are answered.
+    def oldest_queued_ms(self) -> int | None:
+        """Return the time of the oldest queued message (UTC ms); None if no message is queued.
 
         A queue is in order of time, so only the heads are looked at, however long an outage lasts.
         """
@@ -335,9 +335,9 @@ class StoreReader:
         self._idle.append(connection)
 
 
-def _letter_of(row: Sequence[Any]) -> DeadLetter:
-    at_ms, reason, letter, identity, central_system, *message = row
-    return DeadLetter(letter, identity, central_system, message_of(message), at_ms=at_ms, reason=reason)
+def _dead_letter_of(row: Sequence[Any]) -> DeadLetterRow:
+    at_ms, reason, id, identity, central_system, *message = row
+    return DeadLetterRow(id, identity, central_system, message_of(message), at_ms=at_ms, reason=reason)
 
 
 def _read_heads(connection: sqlite3.Connection) -> dict[int, QueuePage]:

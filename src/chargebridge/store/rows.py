@@ -1,4 +1,4 @@
-"""What the store gives to those who look at it, and the one record of the runtime's own."""
+"""Rows of the store as operators see them, and `SetAside`, the runtime's own record."""
 
 from msgspec import Struct
 
@@ -9,7 +9,7 @@ Pair = tuple[str, str]
 
 
 class SetAside(Struct, frozen=True):
-    """An input that raised twice and that its charge point goes on without."""
+    """An input whose turn failed twice; its charge point goes on without it."""
 
     at_ms: int
     input: str
@@ -17,7 +17,7 @@ class SetAside(Struct, frozen=True):
 
 
 class ChargePointRow(Struct, frozen=True):
-    """A charge point the store knows of."""
+    """A charge point of the store."""
 
     id: int
     identity: str
@@ -27,7 +27,7 @@ class ChargePointRow(Struct, frozen=True):
 
 
 class Cursor(Struct, frozen=True, array_like=True):
-    """Where a page of transactions ended; the next page continues behind it."""
+    """The end of a page of transactions; the next page continues behind it."""
 
     started_ms: int
     charge_point: int
@@ -35,7 +35,7 @@ class Cursor(Struct, frozen=True, array_like=True):
 
 
 class TransactionRow(Struct, frozen=True):
-    """A transaction and whose it is."""
+    """A transaction with its charge point and central system."""
 
     identity: str
     central_system: str
@@ -43,8 +43,8 @@ class TransactionRow(Struct, frozen=True):
     cursor: Cursor
 
 
-class DeadLetter(Struct, frozen=True):
-    """A message that was given up."""
+class DeadLetterRow(Struct, frozen=True):
+    """A transaction-related message that was given up."""
 
     id: int
     identity: str
@@ -55,7 +55,7 @@ class DeadLetter(Struct, frozen=True):
 
 
 class SetAsideRow(Struct, frozen=True):
-    """An input that was set aside, and whose it was."""
+    """An input that was set aside, with its charge point and central system."""
 
     id: int
     identity: str
@@ -64,7 +64,7 @@ class SetAsideRow(Struct, frozen=True):
 
 
 class Counts(Struct, frozen=True):
-    """How much the store holds."""
+    """Counts of the records in the store."""
 
     charge_points: int
     transactions: int

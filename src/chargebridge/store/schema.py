@@ -1,8 +1,8 @@
-"""The tables, the views that a person reads, and how an older store becomes a current one.
+"""The schema: tables, views for people, and the migration of older stores.
 
 Times are milliseconds since 1970 in the tables (`..._ms`) and ISO text in the views
-(`readable_...`). Both marks of a store are in the file's header: `application_id` says whose it
-is, `user_version` is the version of its schema.
+(`readable_...`). Both marks of a store are in the header of its file: `application_id` marks the file
+as a store, `user_version` is the version of its schema.
 """
 
 # SQL is put together from our own names only; values are always parameters.
@@ -15,7 +15,7 @@ from pathlib import Path
 from chargebridge.store.errors import NotAStoreError, StoreTooNewError
 
 APPLICATION_ID = 0x63686272
-"""`chbr`: tells a store from any other SQLite file."""
+"""`chbr`: marks a store among SQLite files."""
 
 
 def _iso(column: str) -> str:
@@ -67,6 +67,7 @@ _VERSION_1 = (
         stop_reason TEXT,
         stop_tag TEXT,
         stop TEXT NOT NULL CHECK (stop IN ('none', 'queued', 'answered', 'dead')),
+        rebuilt INTEGER NOT NULL CHECK (rebuilt IN (0, 1)),
         PRIMARY KEY (charge_point, number)
     ) WITHOUT ROWID""",
     "CREATE INDEX transactions_by_charger ON transactions (charger, session)",
@@ -78,6 +79,8 @@ _VERSION_1 = (
         WHERE start = 'queued' OR stop = 'queued'""",
     """CREATE INDEX transactions_delivered ON transactions (stopped_ms)
         WHERE start = 'answered' AND stop = 'answered'""",
+    # In the order in which they are listed; few transactions are rebuilt, so it costs the others nothing.
+    "CREATE INDEX transactions_rebuilt ON transactions (started_ms) WHERE rebuilt = 1",
     """CREATE TABLE queue (
         charge_point INTEGER NOT NULL,
         sequence INTEGER NOT NULL,
@@ -87,19 +90,23 @@ _VERSION_1 = (
         attempts INTEGER NOT NULL,
         not_before_ms INTEGER,
         sampled_ms INTEGER NOT NULL,
+        history TEXT,
         PRIMARY KEY (charge_point, sequence),
         FOREIGN KEY (charge_point, transaction_number) REFERENCES transactions (charge_point, number)
     ) WITHOUT ROWID""",
+    # An id of a dead letter is never given again: an operator may still have the old one in hand.
     """CREATE TABLE dead_letters (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         charge_point INTEGER NOT NULL,
         sequence INTEGER NOT NULL,
-        kind TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('start', 'meter_values', 'stop')),
         transaction_number INTEGER NOT NULL,
         payload BLOB NOT NULL,
         attempts INTEGER NOT NULL,
+        sampled_ms INTEGER NOT NULL,
         at_ms INTEGER NOT NULL,
         reason TEXT NOT NULL,
+        history TEXT,
         FOREIGN KEY (charge_point, transaction_number) REFERENCES transactions (charge_point, number)
     )""",
     "CREATE INDEX dead_letters_by_transaction ON dead_letters (charge_point, transaction_number)",
@@ -166,15 +173,16 @@ _VERSION_1 = (
             {_iso("started_ms")} AS started, meter_start_wh, start, transaction_id,
             id_tag_status, parent_id_tag,
             {_iso("nullif(sampled_ms, 0)")} AS sampled, register_wh, {_iso("stopped_ms")} AS stopped,
-            meter_stop_wh, stop_reason, stop_tag, stop
+            meter_stop_wh, stop_reason, stop_tag, stop, rebuilt
         FROM transactions JOIN charge_points ON charge_points.id = charge_point""",
     f"""CREATE VIEW readable_queue AS
         SELECT identity, central_system, sequence, kind, transaction_number, CAST(payload AS TEXT) AS payload,
-            attempts, {_iso("not_before_ms")} AS not_before, {_iso("nullif(sampled_ms, 0)")} AS sampled
+            attempts, {_iso("not_before_ms")} AS not_before, {_iso("nullif(sampled_ms, 0)")} AS sampled,
+            {_ATTEMPTS} AS history
         FROM queue JOIN charge_points ON charge_points.id = charge_point""",
     f"""CREATE VIEW readable_dead_letters AS
-        SELECT identity, central_system, sequence, kind, transaction_number, CAST(payload AS TEXT) AS payload,
-            attempts, {_iso("at_ms")} AS at, reason
+        SELECT dead_letters.id, identity, central_system, kind, transaction_number,
+            CAST(payload AS TEXT) AS payload, attempts, {_iso("at_ms")} AS at, reason, {_ATTEMPTS} AS history
         FROM dead_letters JOIN charge_points ON charge_points.id = charge_point""",
     """CREATE VIEW readable_transaction_samples AS
         SELECT identity, central_system, transaction_number, document
@@ -197,66 +205,15 @@ _VERSION_1 = (
         FROM set_aside JOIN charge_points ON charge_points.id = charge_point""",
 )
 
-# An id of a dead letter is never given again: an operator may still have the old one in hand.
-_VERSION_2 = (
-    "ALTER TABLE queue ADD COLUMN history TEXT",
-    "DROP VIEW readable_queue",
-    "DROP VIEW readable_dead_letters",
-    "ALTER TABLE dead_letters RENAME TO dead_letters_of_version_1",
-    """CREATE TABLE dead_letters (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        charge_point INTEGER NOT NULL,
-        sequence INTEGER NOT NULL,
-        kind TEXT NOT NULL CHECK (kind IN ('start', 'meter_values', 'stop')),
-        transaction_number INTEGER NOT NULL,
-        payload BLOB NOT NULL,
-        attempts INTEGER NOT NULL,
-        sampled_ms INTEGER NOT NULL,
-        at_ms INTEGER NOT NULL,
-        reason TEXT NOT NULL,
-        history TEXT,
-        FOREIGN KEY (charge_point, transaction_number) REFERENCES transactions (charge_point, number)
-    )""",
-    """INSERT INTO dead_letters
-        SELECT id, charge_point, sequence, kind, transaction_number, payload, attempts, 0, at_ms, reason, NULL
-        FROM dead_letters_of_version_1 ORDER BY id""",
-    "DROP TABLE dead_letters_of_version_1",
-    "CREATE INDEX dead_letters_by_transaction ON dead_letters (charge_point, transaction_number)",
-    f"""CREATE VIEW readable_queue AS
-        SELECT identity, central_system, sequence, kind, transaction_number, CAST(payload AS TEXT) AS payload,
-            attempts, {_iso("not_before_ms")} AS not_before, {_iso("nullif(sampled_ms, 0)")} AS sampled,
-            {_ATTEMPTS} AS history
-        FROM queue JOIN charge_points ON charge_points.id = charge_point""",
-    f"""CREATE VIEW readable_dead_letters AS
-        SELECT dead_letters.id, identity, central_system, kind, transaction_number,
-            CAST(payload AS TEXT) AS payload, attempts, {_iso("at_ms")} AS at, reason, {_ATTEMPTS} AS history
-        FROM dead_letters JOIN charge_points ON charge_points.id = charge_point""",
-)
-
-# In an index of their own, in the order in which they are listed: few are rebuilt, and of all the others
-# nothing is written there.
-_VERSION_3 = (
-    "ALTER TABLE transactions ADD COLUMN rebuilt INTEGER NOT NULL DEFAULT 0 CHECK (rebuilt IN (0, 1))",
-    "CREATE INDEX transactions_rebuilt ON transactions (started_ms) WHERE rebuilt = 1",
-    "DROP VIEW readable_transactions",
-    f"""CREATE VIEW readable_transactions AS
-        SELECT identity, central_system, number, session, charger, connector, id_tag,
-            {_iso("started_ms")} AS started, meter_start_wh, start, transaction_id,
-            id_tag_status, parent_id_tag,
-            {_iso("nullif(sampled_ms, 0)")} AS sampled, register_wh, {_iso("stopped_ms")} AS stopped,
-            meter_stop_wh, stop_reason, stop_tag, stop, rebuilt
-        FROM transactions JOIN charge_points ON charge_points.id = charge_point""",
-)
-
 Step = Sequence[str]
 """Statements that lead from one version to the next; they are committed together."""
 
-STEPS: tuple[Step, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+STEPS: tuple[Step, ...] = (_VERSION_1,)
 """Step n leads to version n + 1. Steps are only ever appended: stores of each version are in use."""
 
 
 def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = STEPS) -> None:
-    """Bring a store, or an empty file, to the version that `steps` lead to.
+    """Migrate a store, or an empty file, to the version that `steps` lead to.
 
     Each step is done whole or not at all: an interrupted migration goes on at the next start.
 
@@ -285,7 +242,7 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = 
 
 
 def version_of(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = STEPS) -> int:
-    """Return the version of a store, 0 for an empty file; only looks at it.
+    """Return the version of a store, 0 for an empty file; changes nothing.
 
     Args:
         connection: open.

@@ -1,7 +1,7 @@
-"""What a charge point knows of idTags: its local authorization list and its cache.
+"""Tokens: the local authorization list and the authorization cache of charge points.
 
 These records take effect one by one, in their order: what the cache keeps depends on what the list
-holds at that moment, and on what has left the cache before. They are rare, beside samples.
+holds by then, and on what has left the cache before. They are rare, compared to samples.
 """
 
 import sqlite3
@@ -25,7 +25,7 @@ _LIST = Bulk(
 )
 _UNLIST = deletion("local_list", "charge_point", "id_tag")
 # What is in the list is not in the cache (CA-1).
-_FORGET_LISTED = """
+_UNCACHE_LISTED = """
     DELETE FROM token_cache WHERE charge_point = ? AND EXISTS (
         SELECT 1 FROM local_list AS l
         WHERE l.charge_point = token_cache.charge_point AND l.id_tag = token_cache.id_tag)
@@ -36,7 +36,7 @@ _CACHE = """
     WHERE NOT EXISTS (SELECT 1 FROM local_list WHERE charge_point = :charge_point AND id_tag = :id_tag)
 """
 # What is not valid leaves first, then the oldest (CA-3).
-_MAKE_ROOM = """
+_EVICT = """
     DELETE FROM token_cache WHERE charge_point = :charge_point AND id_tag IN (
         SELECT id_tag FROM token_cache WHERE charge_point = :charge_point
         ORDER BY status = 'Accepted', at_ms, id_tag
@@ -46,7 +46,7 @@ _ENTRY = "SELECT id_tag, status, expires_ms, parent_id_tag"
 
 
 def change_tokens(connection: sqlite3.Connection, charge_point: int, record: TokenRecord) -> None:
-    """Bring one record into effect, inside the transaction that the caller has begun."""
+    """Apply one record, inside the transaction that the caller has begun."""
     match record:
         case ChangeLocalList():
             _change_list(connection, charge_point, record)
@@ -64,7 +64,7 @@ def _change_list(connection: sqlite3.Connection, charge_point: int, change: Chan
         put += (charge_point, token.id_tag, token.status, token.expires_ms, token.parent_id_tag)
     _LIST.execute(connection, put)
     if put:
-        connection.execute(_FORGET_LISTED, (charge_point,))
+        connection.execute(_UNCACHE_LISTED, (charge_point,))
     dropped: list[Value] = []
     for id_tag in change.drop:
         dropped += (charge_point, id_tag)
@@ -82,11 +82,11 @@ def _cache(connection: sqlite3.Connection, charge_point: int, record: PutCached)
         "at_ms": record.at_ms,
     }
     if connection.execute(_CACHE, entry).rowcount:
-        connection.execute(_MAKE_ROOM, {"charge_point": charge_point, "room": record.room})
+        connection.execute(_EVICT, {"charge_point": charge_point, "room": record.room})
 
 
 def find_tokens(connection: sqlite3.Connection, charge_point: int, id_tags: tuple[str, ...]) -> TokensFound:
-    """Return what list and cache of a charge point say of these idTags, each by idTag."""
+    """Return the entries of list and cache of a charge point for these idTags, by idTag."""
     wanted = f"WHERE charge_point = ? AND id_tag IN ({', '.join('?' * len(id_tags))}) ORDER BY id_tag"
     values = (charge_point, *id_tags)
     listed = connection.execute(f"{_ENTRY} FROM local_list {wanted}", values).fetchall()

@@ -1,6 +1,6 @@
-"""The one thread that writes: it commits everything submitted since its last commit, at once.
+"""The writer thread: it commits everything submitted since its last commit, at once.
 
-What arrives while a commit is on its way to the disk makes the next batch. A turn that comes alone
+Entries that arrive while a commit is on its way to the disk make the next batch. A turn that comes alone
 never waits for others; a busy journal pauses for a moment, since many small commits cost far more
 than few large ones.
 """
@@ -16,7 +16,7 @@ from chargebridge.store.committing import Committer, Entry, Job, JournalListener
 from chargebridge.store.errors import StoreClosedError, environment_error
 
 LARGEST_BATCH = 1024
-"""Entries of one batch; bounds how long the event loop is busy with the outcome of one commit."""
+"""Entries of one batch, at most; bounds the time that the event loop spends on the outcome of one commit."""
 
 _BUSY_BATCH = 16
 """Entries of a batch that show a busy journal."""
@@ -33,7 +33,7 @@ class Writer:
         connection: see `open_writer`.
         path: the file, for messages.
         loop: where the listener lives.
-        listener: learns every outcome.
+        listener: learns the outcomes.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class Writer:
         listener: JournalListener,
     ) -> None:
         self.pending = 0
-        """Entries other than jobs that nothing has been said of yet. Belongs to the event loop."""
+        """Entries other than jobs whose outcome is not reported yet. Belongs to the event loop."""
         self.ended = asyncio.Event()
-        """Set on the loop, after the last outcome was told."""
+        """Set on the loop, after the last outcome was reported."""
         self._connection = connection
         self._path = path
         self._loop = loop
@@ -68,7 +68,7 @@ class Writer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Commit what was submitted, then end; `ended` tells when."""
+        """Commit everything submitted, then end and set `ended`."""
         self._stopping = True
         self._wake.set()
 
@@ -89,12 +89,12 @@ class Writer:
     def _run(self) -> None:
         try:
             while True:
-                # Before the look at the queue: what is appended after it sets the event again.
+                # Before the queue is read: whatever is appended after that sets the event again.
                 self._wake.clear()
                 stopping = self._stopping
                 while self._submitted:
                     entries = self._take()
-                    self._loop.call_soon_threadsafe(self._tell, self._committer.settle(entries))
+                    self._loop.call_soon_threadsafe(self._report, self._committer.settle(entries))
                     if isinstance(entries[-1], Job):
                         self._committer.perform(entries[-1])
                     if _BUSY_BATCH <= len(entries) < LARGEST_BATCH and not self._stopping:
@@ -103,7 +103,7 @@ class Writer:
                     break
                 self._await_work()
         finally:
-            # Reached by a defect too: nobody may wait for a thread that is gone.
+            # Reached by a defect too: no caller may wait for a thread that is gone.
             self._stopping = True
             for entry in self._submitted:
                 died = f"the writer of {self._path} has died; restart the process"
@@ -119,8 +119,8 @@ class Writer:
             self._checkpoint()
 
     def _checkpoint(self) -> None:
-        # In a quiet second, so that busy ones seldom pay for it. Failing is no loss: the next
-        # commit meets the same trouble and reports it.
+        # In an idle second, so that busy ones seldom pay for it. A failure is no loss: the next
+        # commit fails in the same way and reports it.
         self._committer.commits = 0
         try:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -138,6 +138,6 @@ class Writer:
 
     # --- back on the loop -------------------------------------------------------------------
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _report(self, outcome: Outcome) -> None:
         self.pending -= outcome.settled
-        outcome.tell(self._listener)
+        outcome.report(self._listener)

@@ -67,14 +67,14 @@ async def metric(site, name):
     )
 
 
-async def send_again(site, letter):
-    return await site.post(f"/dead-letters/{letter}/send-again")
+async def redeliver(site, letter):
+    return await site.post(f"/dead-letters/{letter}/redeliver")
 
 
 def test_there_are_none_at_first(at_site):
     async def scenario(site):
         assert await site.get("/dead-letters") == {"items": [], "next": None}
-        assert await site.refused("POST", "/charge-points/CP-1/dead-letters/send-again") == (
+        assert await site.refused("POST", "/charge-points/CP-1/dead-letters/redeliver") == (
             409,
             {"error": "there are no dead letters"},
         )
@@ -95,7 +95,7 @@ def test_they_say_what_was_given_up_and_each_attempts_reason(at_site, remember):
                 "kind": "start",
                 "transaction": 2,
                 "attempts": 2,
-                "given_up_at": "2027-01-15T08:00:01.000Z",
+                "dead_since": "2027-01-15T08:00:01.000Z",
                 "reason": "no answer in time",
                 "history": [
                     {"attempt": 1, "at": "2027-01-15T08:00:00.000Z", "reason": "InternalError: no database"},
@@ -130,7 +130,7 @@ def test_a_start_that_was_refused_three_times_is_told_once_when_the_central_syst
         assert site.central_system.ledger.transactions() == []
 
         site.central_system.answer("StartTransaction", lambda identity, request: AS_USUAL)
-        assert await send_again(site, letter["id"]) == {"detail": "queued again: 2 messages of 1 transaction"}
+        assert await redeliver(site, letter["id"]) == {"detail": "queued again: 2 messages of 1 transaction"}
         await site.central_system.expect("CP-1", "StopTransaction", lambda stop: stop["transactionId"] != -1)
         await eventually(lambda: delivered(site, "CP-1"), True)
         (told,) = site.central_system.ledger.transactions()
@@ -151,9 +151,9 @@ def test_a_start_that_was_refused_three_times_is_told_once_when_the_central_syst
         assert await metric(site, "dead_letters") == 0
         assert await metric(site, 'notices_total{kind="dead_letter"}') == 1
         assert await metric(site, 'notices_total{kind="redelivered"}') == 2
-        status, problem = await site.refused("POST", f"/dead-letters/{letter['id']}/send-again")
+        status, problem = await site.refused("POST", f"/dead-letters/{letter['id']}/redeliver")
         assert (status, problem["error"]) == (404, f"there is no dead letter {letter['id']}")
-        assert "has left the list" in problem["remedy"]
+        assert "have left the list" in problem["remedy"]
 
     at_site(scenario)
 
@@ -163,7 +163,7 @@ def test_all_of_a_charge_point_at_once(at_site, remember):
     remember("CP-2", given_up(1))
 
     async def scenario(site):
-        assert await site.post("/charge-points/CP-1/dead-letters/send-again") == {
+        assert await site.post("/charge-points/CP-1/dead-letters/redeliver") == {
             "detail": "queued again: 240 messages of 120 transactions"
         }
         await eventually(lambda: delivered(site, "CP-1"), True)
@@ -173,7 +173,7 @@ def test_all_of_a_charge_point_at_once(at_site, remember):
         ]
         (left,) = (await site.get("/dead-letters"))["items"]
         assert left["charge_point"] == "CP-2"
-        assert (await site.refused("POST", "/charge-points/CP-1/dead-letters/send-again"))[0] == 409
+        assert (await site.refused("POST", "/charge-points/CP-1/dead-letters/redeliver"))[0] == 409
 
     at_site(scenario, "CP-1", "CP-2")
 
@@ -183,22 +183,22 @@ def test_a_letter_of_a_charge_point_that_is_not_configured_says_what_to_do(at_si
     remember("CP-7", given_up(1))
 
     async def scenario(site):
-        assert await site.refused("POST", "/dead-letters/1/send-again") == (
+        assert await site.refused("POST", "/dead-letters/1/redeliver") == (
             409,
             {
                 "error": "dead letter 1 is of charge point 'CP-1' at central system 'former', which is"
                 " configured at 'csms' now",
-                "remedy": "configure charge point 'CP-1' at central system 'former' again, reload, and send"
-                " it again; or enter the transaction there by hand: GET /transactions shows it",
+                "remedy": "configure charge point 'CP-1' at central system 'former' again, reload, and"
+                " redeliver it; or enter the transaction there by hand: GET /transactions shows it",
             },
         )
-        status, problem = await site.refused("POST", "/dead-letters/2/send-again")
+        status, problem = await site.refused("POST", "/dead-letters/2/redeliver")
         assert (status, problem["error"]) == (
             409,
             "dead letter 2 is of charge point 'CP-7' at central system 'csms', which is not configured",
         )
         assert len((await site.get("/dead-letters"))["items"]) == 2
-        status, problem = await site.refused("POST", "/charge-points/CP-7/dead-letters/send-again")
+        status, problem = await site.refused("POST", "/charge-points/CP-7/dead-letters/redeliver")
         assert status == 404
 
     at_site(scenario)
@@ -207,7 +207,7 @@ def test_a_letter_of_a_charge_point_that_is_not_configured_says_what_to_do(at_si
 @pytest.mark.parametrize("letter", ["0", "-1", "x", str(2**63)])
 def test_what_is_no_id_is_refused(at_site, letter):
     async def scenario(site):
-        assert (await site.refused("POST", f"/dead-letters/{letter}/send-again"))[0] == 422
+        assert (await site.refused("POST", f"/dead-letters/{letter}/redeliver"))[0] == 422
 
     at_site(scenario)
 
@@ -235,6 +235,6 @@ async def eventually_letters(site, count):
 
 async def delivered(site, identity):
     """Whether nothing waits, neither in memory nor, a commit later, in the store."""
-    if (await site.get(f"/charge-points/{identity}"))["waiting_messages"]:
+    if (await site.get(f"/charge-points/{identity}"))["queued_messages"]:
         return False
     return (await site.get("/transactions", charge_point=identity, undelivered=True))["items"] == []

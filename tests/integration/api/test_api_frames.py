@@ -84,7 +84,7 @@ def test_more_watchers_than_allowed_are_refused_until_one_leaves(at_site):
             assert answer.status_code == 200
         assert await site.refused("GET", LIVE) == (
             429,
-            {"error": "32 watch already", "remedy": "close a stream that nobody looks at"},
+            {"error": "32 clients watch already", "remedy": "close a stream that is not used"},
         )
         for stream in streams:
             await stream.__aexit__(None, None, None)

@@ -7,7 +7,7 @@ from chargebridge.emulators.central_system import NOTHING
 
 pytestmark = pytest.mark.integration
 
-AGE = "chargebridge_oldest_unsent_transaction_message_age_seconds"
+AGE = "chargebridge_oldest_queued_message_age_seconds"
 
 
 async def samples(site):
@@ -51,7 +51,7 @@ def test_message_that_is_not_answered_has_an_age(at_site):
         await site.central_system.expect("CP-1", "StartTransaction")
         found = await samples(site)
         assert 0 < found[AGE,] < 60
-        assert found["chargebridge_waiting_messages",] == 1
+        assert found["chargebridge_queued_messages",] == 1
 
     at_site(scenario)
 

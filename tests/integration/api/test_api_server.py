@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 
 
 @asynccontextmanager
-async def running(state_dir, **settings):
+async def running(state_dir, request_s=connections.REQUEST_S, **settings):
     """Serve a gateway without charge points."""
     configuration = Configuration(
         central_systems={"csms": CentralSystemSettings(url="ws://127.0.0.1:9")},
@@ -35,7 +35,7 @@ async def running(state_dir, **settings):
     )
     gateway = Gateway(configuration)
     await gateway.start()
-    server = ApiServer(gateway, ApiSettings(**{"port": 0, **settings}), state_dir)
+    server = ApiServer(gateway, ApiSettings(**{"port": 0, **settings}), state_dir, request_s=request_s)
     try:
         await server.start()
         yield server
@@ -176,11 +176,9 @@ def test_more_connections_than_can_ever_be_served_are_dropped_unheard(tmp_path):
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /health HTT", b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: "])
-def test_a_client_that_does_not_finish_its_request_is_dropped(tmp_path, monkeypatch, sent):
-    monkeypatch.setattr(connections, "REQUEST_S", 0.2)
-
+def test_a_client_that_does_not_finish_its_request_is_dropped(tmp_path, sent):
     async def scenario():
-        async with running(tmp_path) as server:
+        async with running(tmp_path, request_s=0.2) as server:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
             writer.write(sent)
             async with asyncio.timeout(5):

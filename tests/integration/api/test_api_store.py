@@ -96,12 +96,12 @@ def test_store_that_fails_makes_the_program_unhealthy_until_it_works_again(at_si
         rename("queue", "mislaid")
         await site.post("/charge-points/CP-1/charger/plug-in")
         await site.post("/charge-points/CP-1/charger/present-token", id_tag="04A1B2C3")
-        assert "nothing can be made durable" in (await until(503))["error"]
+        assert "the store cannot commit" in (await until(503))["error"]
         assert (await site.refused("GET", "/ready"))[0] == 503
         metrics = (await site.client.get("/metrics")).text
         assert "chargebridge_store_failing 1.0" in metrics
         assert "chargebridge_store_readable 0.0" in metrics
-        assert "oldest_unsent" not in metrics
+        assert "oldest_queued" not in metrics
 
         rename("mislaid", "queue")
         assert await until(200) == {"status": "ok"}

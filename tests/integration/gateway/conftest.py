@@ -15,16 +15,21 @@ from pathlib import Path
 import pytest
 import uvloop
 from ocpp.routing import on
-from ocpp.v16 import ChargePoint, call_result
+from ocpp.v16 import VirtualChargePoint as PypiChargePoint
+from ocpp.v16 import call_result
 from ocpp.v16.enums import RegistrationStatus
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import State, dump
+from chargebridge.chargers.model import ChargerState
 from chargebridge.clock import ScaledClock
 from chargebridge.emulators.central_system import CentralSystem, Kind
 from chargebridge.gateway.gateway import Gateway
 from chargebridge.gateway.provisioning import read
-from chargebridge.store.journal import STORE_FILE
+from chargebridge.gateway.time_limits import TimeLimits
+from chargebridge.store.journal import STORE_FILE, SqliteStore
 
 SPEED = 60.0
 """Simulated seconds in a real one."""
@@ -104,14 +109,15 @@ class Site:
         return read(self.write())
 
     @contextlib.asynccontextmanager
-    async def gateway(self):
+    async def gateway(self, new_charge_point=VirtualChargePoint, **limits):
         """Run a gateway in this process."""
-        gateway = Gateway(self.read())
+        limits = TimeLimits(**{"links_stop_s": 2.0} | limits)
+        gateway = Gateway(self.read(), limits=limits, new_charge_point=new_charge_point)
         await gateway.start()
         try:
             yield gateway
         finally:
-            await gateway.stop(2.0)
+            await gateway.stop()
 
     def central_system(self, **settings):
         return CentralSystem(self.clock, **({"validate": True, "call_timeout_s": 0.8} | settings))
@@ -200,7 +206,7 @@ class Visitor:
 
     async def settled(self):
         """Wait until everything is delivered."""
-        await until(lambda: self.gateway.charge_point(self.identity).waiting_messages == 0)
+        await until(lambda: self.gateway.charge_point(self.identity).queued_messages == 0)
 
     async def reconcile(self, transactions=1):
         """What the central system knows is what the charger did."""
@@ -252,7 +258,7 @@ def kill():
 # --- a central system that nobody here wrote: PyPI's `ocpp` -----------------------------------------
 
 
-class PypiSession(ChargePoint):
+class PypiSession(PypiChargePoint):
     """One connection of a charge point, seen from the central system, which keeps what it says.
 
     Every payload, in and out, is checked against the package's own copy of the official schemas.
@@ -420,7 +426,7 @@ class PypiPair:
 
     async def settled(self):
         """Wait until everything is delivered."""
-        await until(lambda: self.gateway.charge_point("CP1").waiting_messages == 0)
+        await until(lambda: self.gateway.charge_point("CP1").queued_messages == 0)
 
 
 @pytest.fixture
@@ -429,16 +435,15 @@ def pypi_central_system():
 
 
 @pytest.fixture
-def former_store(site):
-    """Give the site a store as a former version of its schema left it."""
-
-    def write(version):
-        (site.folder / "state").mkdir(mode=0o700)
-        rows = Path(__file__).parents[1] / "store" / "versions" / f"version_{version}.sql"
-        with contextlib.closing(sqlite3.connect(site.folder / "state" / STORE_FILE)) as connection:
-            connection.executescript(rows.read_text(encoding="utf-8"))
-
-    return write
+def store_with_dead_letters(site):
+    """Give the site a store in which messages wait and dead letters lie."""
+    directory = site.folder / "state"
+    directory.mkdir(mode=0o700)
+    SqliteStore(directory).close()
+    state = State(charger=ChargerState.DISCONNECTED, charger_name="sim/CP1", register_wh=4100)
+    with contextlib.closing(sqlite3.connect(directory / STORE_FILE, isolation_level=None)) as connection:
+        connection.executescript((Path(__file__).parent / "dead_letters.sql").read_text(encoding="utf-8"))
+        connection.execute("INSERT INTO states VALUES (1, ?)", (dump(state).decode(),))
 
 
 _NOW = "2026-01-02T10:00:00Z"

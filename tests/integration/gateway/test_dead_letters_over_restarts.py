@@ -1,4 +1,4 @@
-"""Dead letters outlive upgrades and kills, and are sent again once."""
+"""Dead letters outlive restarts and kills, and are delivered again once."""
 
 import asyncio
 import re
@@ -8,7 +8,6 @@ import pytest
 from ocpp.v16.enums import RegistrationStatus
 
 from chargebridge.chargepoint.turn import Operation
-from chargebridge.store.schema import STEPS
 
 pytestmark = pytest.mark.integration
 
@@ -44,17 +43,14 @@ def told(central_system):
     return said
 
 
-@pytest.mark.parametrize("version", range(1, len(STEPS)))
-async def test_a_store_of_a_former_version_is_delivered_and_its_dead_letters_are_sent_again(
-    version, former_store, pypi, wait_until
-):
-    former_store(version)
+@pytest.mark.usefixtures("store_with_dead_letters")
+async def test_what_waits_is_delivered_and_dead_letters_of_a_former_run_are_delivered_again(pypi):
     async with pypi("ocpp16") as pair:
         await pair.settled()
         assert told(pair.cs) == WAITING
         pair.cs.heard.clear()
-        assert await pair.gateway.send_again(9) == (True, "queued again: 1 message of 1 transaction")
-        assert await pair.gateway.ask("CP1", Operation.REDELIVER) == (
+        assert await pair.gateway.redeliver(9) == (True, "queued again: 1 message of 1 transaction")
+        assert await pair.gateway.perform("CP1", Operation.REDELIVER) == (
             True,
             "queued again: 3 messages of 1 transaction",
         )
@@ -62,18 +58,17 @@ async def test_a_store_of_a_former_version_is_delivered_and_its_dead_letters_are
         assert told(pair.cs) == [AGAIN[3], *AGAIN[:3]]
         (stop,) = [one for action, one in pair.cs.heard if one.get("transaction_id") == 33]
         # As it was, although nothing of that kind is configured now.
-        hour = {1: "08", 2: "09"}[version]
         assert [value["timestamp"] for value in stop["transaction_data"]] == [
-            f"2026-01-02T{hour}:00:00.000Z",
-            f"2026-01-02T{hour}:30:00.000Z",
+            "2026-01-02T09:00:00.000Z",
+            "2026-01-02T09:30:00.000Z",
         ]
         assert [letter.identity for letter in pair.gateway.store.dead_letters(limit=9)] == ["CP9", "CP9"]
 
 
-async def test_a_process_that_is_killed_while_they_are_sent_again_doubles_and_loses_none(
-    site, former_store, pypi_central_system, kill, wait_until
+@pytest.mark.usefixtures("store_with_dead_letters")
+async def test_a_process_that_is_killed_while_they_are_delivered_again_doubles_and_loses_none(
+    site, pypi_central_system, kill, wait_until
 ):
-    former_store(1)
     token = "the token of this test"
     site.tables["api"] = {"port": 0, "token": token}
 
@@ -89,7 +84,7 @@ async def test_a_process_that_is_killed_while_they_are_sent_again_doubles_and_lo
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
             try:
-                return (await client.post("/charge-points/CP1/dead-letters/send-again")).status_code
+                return (await client.post("/charge-points/CP1/dead-letters/redeliver")).status_code
             except httpx.TransportError:
                 return None
 

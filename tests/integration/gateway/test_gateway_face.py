@@ -15,7 +15,8 @@ from cryptography.x509.oid import NameOID
 
 from chargebridge.chargepoint.turn import NoticeKind, Operation
 from chargebridge.emulators.central_system import Policy
-from chargebridge.gateway.gateway import Gateway, UnknownChargePointError
+from chargebridge.gateway.errors import UnknownChargePointError
+from chargebridge.gateway.gateway import Gateway
 from chargebridge.gateway.provisioning import ProvisioningError
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.store.errors import StateDirectoryInUseError
@@ -27,10 +28,10 @@ async def test_an_operator_ends_a_transaction(site, visitor):
     async with site.central_system() as cs, site.reach(cs).gateway() as gateway:
         someone = visitor(gateway, cs)
         await someone.ready()
-        nothing = await gateway.ask("CP1", Operation.STOP_TRANSACTION)
+        nothing = await gateway.perform("CP1", Operation.STOP_TRANSACTION)
         assert nothing == (False, "no transaction is running")
         await someone.begin_session()
-        assert await gateway.ask("CP1", Operation.STOP_TRANSACTION) == (True, "passed on to the charger")
+        assert await gateway.perform("CP1", Operation.STOP_TRANSACTION) == (True, "passed on to the charger")
         await someone.expect("StopTransaction", {"reason": "Remote"})
         await someone.reconcile()
 
@@ -39,18 +40,17 @@ async def test_an_operator_unlocks_and_resets(site, visitor):
     async with site.central_system() as cs, site.reach(cs).gateway() as gateway:
         someone = visitor(gateway, cs)
         await someone.ready()
-        assert await gateway.ask("CP1", Operation.UNLOCK) == (True, "unlocked")
+        assert await gateway.perform("CP1", Operation.UNLOCK) == (True, "unlocked")
         someone.skip()
-        assert await gateway.ask("CP1", Operation.RESET) == (True, "passed on to the charger")
+        assert await gateway.perform("CP1", Operation.RESET) == (True, "passed on to the charger")
         await someone.ready()
         assert cs.violations == []
 
 
-async def test_an_operator_does_not_wait_for_ever(site, visitor, monkeypatch):
-    monkeypatch.setattr("chargebridge.gateway.gateway.OPERATOR_WAITS_S", 0.0)
-    async with site.central_system() as cs, site.reach(cs).gateway() as gateway:
+async def test_an_operator_does_not_wait_for_ever(site, visitor):
+    async with site.central_system() as cs, site.reach(cs).gateway(operation_s=0.0) as gateway:
         await visitor(gateway, cs).ready()
-        assert await gateway.ask("CP1", Operation.RESET) == (False, "no outcome within 0 s")
+        assert await gateway.perform("CP1", Operation.RESET) == (False, "no outcome within 0 s")
 
 
 async def test_nobody_knows_a_charge_point_that_is_not_there(site, visitor):
@@ -59,7 +59,7 @@ async def test_nobody_knows_a_charge_point_that_is_not_there(site, visitor):
             with pytest.raises(UnknownChargePointError, match="there is no charge point 'CP9'"):
                 asked("CP9")
         with pytest.raises(UnknownChargePointError):
-            await gateway.ask("CP9", Operation.RESET)
+            await gateway.perform("CP9", Operation.RESET)
 
 
 async def test_figures_count_everything_once(site, visitor, wait_until):

@@ -169,14 +169,14 @@ async def test_a_hangup_reloads_and_a_bad_file_changes_nothing(site, visitor, wa
         site.charge_points.append({"identity": "CP2", "configuration": {"ConnectionTimeOut": "soon"}})
         site.write()
         process.send_signal(signal.SIGHUP)
-        await wait_until(lambda: "not reloaded" in site.logged())
+        await wait_until(lambda: "reload refused" in site.logged())
         assert "ConnectionTimeOut: found a value it cannot take" in site.logged()
         site.charge_points[1] = {"identity": "CP2", "configuration": {"ConnectionTimeOut": "60"}}
         site.drivers["two"] = {"type": "simulator", "traffic": "wild"}
         site.charge_points[0]["driver"] = site.charge_points[1]["driver"] = "sim"
         site.write()
         process.send_signal(signal.SIGHUP)
-        await wait_until(lambda: site.logged().count("not reloaded") == 2)
+        await wait_until(lambda: site.logged().count("reload refused") == 2)
         assert "drivers.two.traffic" in site.logged()
         del site.drivers["two"]
         site.write()

@@ -1,14 +1,19 @@
 """A new configuration in a running gateway: what did not change notices nothing."""
 
+import contextlib
+import sqlite3
+
 import pytest
 
-from chargebridge.chargepoint.transactions import latest_values, transactions
+from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.transactions import meter_values
 from chargebridge.chargepoint.turn import ChargerReported
 from chargebridge.chargers.model import SessionEnd, SessionEnded, SessionStarted
-from chargebridge.gateway.gateway import NotSimulatedError, UnknownChargePointError
+from chargebridge.gateway.errors import NotSimulatedError, UnknownChargePointError
 from chargebridge.gateway.provisioning import ProvisioningError
+from chargebridge.gateway.reload_plan import plan_reload
 from chargebridge.ocpp16.messages import GetConfiguration
-from chargebridge.store.errors import StoreUnavailableError
+from chargebridge.store.errors import StoreDamagedError, StoreUnavailableError
 
 pytestmark = pytest.mark.integration
 
@@ -65,16 +70,15 @@ async def test_charge_points_come_go_and_change_while_others_notice_nothing(thre
 
 
 async def test_a_removed_charge_point_ends_its_transaction_and_finishes_delivering(
-    three, visitor, wait_until, monkeypatch
+    three, visitor, wait_until
 ):
-    monkeypatch.setattr("chargebridge.gateway.gateway.HOUSEKEEPING_S", 0.05)
-    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+    async with three.central_system() as cs, three.reach(cs).gateway(housekeeping_s=0.05) as gateway:
         someone = visitor(gateway, cs)
         await someone.ready()
         await someone.begin_session()
         await someone.expect("MeterValues")
         await someone.settled()
-        register_wh = latest_values.register_wh(gateway._binding("CP1").charge_point)
+        register_wh = meter_values.register_wh(gateway._binding("CP1").charge_point)
         three.charge_points = [{"identity": "CP2"}]
         await gateway.reload(three.read())
         stop = await someone.expect("StopTransaction")
@@ -190,7 +194,7 @@ async def test_a_record_that_comes_after_its_charger_has_moved_is_told_once(thre
             for session in (1, 2, 3, 2):
                 gateway.runtime.turn(gateway._binding("CP1"), record(session))
             await wait_until(lambda: len(new.ledger.transactions()) == 1)
-            await wait_until(lambda: gateway.figures().waiting_messages == 0)
+            await wait_until(lambda: gateway.figures().queued_messages == 0)
             assert [one.id_tag for one in old.ledger.transactions()] == ["TAG1", "TAG3"]
             assert [one.id_tag for one in new.ledger.transactions()] == ["TAG2"]
 
@@ -232,7 +236,7 @@ async def test_messages_for_a_central_system_that_is_gone_wait_until_it_is_back(
             three.charge_points = [{"identity": "CP1", "central_system": "new"}]
             await gateway.reload(three.read())
             await cs.wait_disconnected("CP1")
-            assert gateway.figures().waiting_messages > 0
+            assert gateway.figures().queued_messages > 0
             three.reach(cs, "old")
             await gateway.reload(three.read())
             await someone.expect("StopTransaction")
@@ -268,30 +272,32 @@ async def test_two_charge_points_swap_their_chargers(three, visitor, wait_until)
         await one.settled()
 
 
-@pytest.fixture
-def one_end_fails(monkeypatch):
-    """The turn of the next end of a session raises, once."""
-    real, times = transactions.end, iter([1])
+def charge_point_whose_first_end_of_a_session_fails():
+    """A class of charge points of which one turn raises, once."""
+    times = iter([1])
 
-    def end(charge_point, event):
-        real(charge_point, event)
-        if next(times, 0):
-            raise RuntimeError("a defect")
+    class Fragile(VirtualChargePoint):
+        def handle(self, an_input, now):
+            effects = super().handle(an_input, now)
+            if isinstance(getattr(an_input, "event", None), SessionEnded) and next(times, 0):
+                raise RuntimeError("a defect")
+            return effects
 
-    monkeypatch.setattr(transactions, "end", end)
+    return Fragile
 
 
 async def test_a_charger_is_given_up_when_its_charge_point_has_recovered_from_a_failure(
-    three, visitor, wait_until, one_end_fails
+    three, visitor, wait_until
 ):
     three.charge_points = [{"identity": "CP1", "charger": "A"}]
-    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+    fragile = charge_point_whose_first_end_of_a_session_fails()
+    async with three.central_system() as cs, three.reach(cs).gateway(fragile) as gateway:
         someone = visitor(gateway, cs)
         await someone.ready()
         await someone.begin_session()
         await someone.expect("MeterValues")
         await someone.act("unplug")
-        await wait_until(lambda: gateway._binding("CP1").again is not None)
+        await wait_until(lambda: gateway._binding("CP1").backlog is not None)
         register_wh = (await someone.act("view"))["register_wh"]
         three.charge_points = [{"identity": "CP1", "charger": "B"}]
         await gateway.reload(three.read())
@@ -345,6 +351,74 @@ async def test_what_cannot_be_made_leaves_everything_as_it_is(three, visitor):
         await someone.reconcile()
 
 
+async def test_a_plan_changes_nothing_until_it_is_applied(three, visitor):
+    async with (
+        three.central_system() as cs,
+        three.central_system() as other,
+        three.reach(cs).gateway() as gateway,
+    ):
+        someone = visitor(gateway, cs)
+        await someone.ready()
+        before = stay(gateway, "CP1", "CP2", "CP3")
+        roster = gateway.roster
+        at_work = dict(roster.bindings), dict(roster.sinks), dict(roster.endpoints), roster.configuration
+        three.reach(other)
+        three.drivers["sim"]["measure_every_s"] = 30
+        three.charge_points = [{"identity": "CP1", "charger": "X"}, {"identity": "CP4"}]
+        plan = await plan_reload(roster, three.read())
+        assert [old.identity for old, _ in plan.moved] == ["CP1"]
+        assert [one.settings.identity for one in plan.added] == ["CP4"]
+        assert [binding.serial for binding in plan.releasing] == ["CP2", "CP3", "CP1"]
+        assert (plan.relinked, list(plan.sinks)) == ({"main"}, ["sim"])
+        assert at_work == (roster.bindings, roster.sinks, roster.endpoints, roster.configuration)
+        assert stay(gateway, "CP1", "CP2", "CP3") == before
+        await someone.begin_session()
+        await someone.end_session()
+        await someone.reconcile()
+
+
+async def test_a_charge_point_whose_stored_state_is_damaged_is_not_added(site, visitor):
+    async with site.central_system() as cs, site.reach(cs).gateway() as gateway:
+        await visitor(gateway, cs).ready()
+        (key,) = gateway.store.register([("CP2", "main")]).values()
+        with contextlib.closing(sqlite3.connect(gateway.store.path, isolation_level=None)) as connection:
+            connection.execute("INSERT INTO states VALUES (?, 'no document of ours')", (key,))
+        site.charge_points.append({"identity": "CP2"})
+        with pytest.raises(StoreDamagedError, match="the stored state of a charge point cannot be read"):
+            await gateway.reload(site.read())
+        assert gateway.identities() == ["CP1"]
+
+
+class AwkwardDriver:
+    """A driver that fails whenever it is to watch a charger or to stop watching it."""
+
+    def __init__(self, driver):
+        self._driver = driver
+
+    def watch(self, serial):
+        raise OSError("no socket")
+
+    unwatch = watch
+
+    def __getattr__(self, name):
+        return getattr(self._driver, name)
+
+
+async def test_a_driver_that_fails_at_watching_keeps_no_reload_from_being_applied(three, visitor):
+    async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
+        for identity in ("CP1", "CP2", "CP3"):
+            await visitor(gateway, cs, identity).ready()
+        sink = gateway.roster.sinks["sim"]
+        sink.driver = AwkwardDriver(sink.driver)
+        three.charge_points = [{"identity": "CP1", "charger": "X"}, {"identity": "CP2"}, {"identity": "CP4"}]
+        await gateway.reload(three.read())
+        assert [gateway.charge_point(identity).charger for identity in ("CP1", "CP2", "CP4")] == [
+            "X",
+            "CP2",
+            "CP4",
+        ]
+
+
 async def test_the_number_of_traced_frames_takes_effect_at_once(three, visitor):
     async with three.central_system() as cs, three.reach(cs).gateway() as gateway:
         await visitor(gateway, cs).ready()
@@ -361,7 +435,7 @@ async def test_what_charge_points_shared_is_forgotten_when_they_share_something_
             for table in three.charge_points:
                 table["configuration"] = {"ConnectionTimeOut": seconds}
             await gateway.reload(three.read())
-        assert [dict(shared) for shared in gateway.roster._configurations.values()] == [
+        assert [dict(shared) for shared in gateway.roster.factory._keys.values()] == [
             {"ConnectionTimeOut": "62"}
         ]
 
@@ -389,6 +463,6 @@ async def test_while_the_store_fails_nothing_is_reloaded(site, visitor):
         await visitor(gateway, cs).ready()
         gateway.runtime.outage.begin("the disk is full")
         site.charge_points.append({"identity": "CP2"})
-        with pytest.raises(StoreUnavailableError, match="nothing can be made durable: the disk is full"):
+        with pytest.raises(StoreUnavailableError, match="the store cannot commit: the disk is full"):
             await gateway.reload(site.read())
         assert gateway.identities() == ["CP1"]

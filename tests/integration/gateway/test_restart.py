@@ -5,14 +5,7 @@ import pytest
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def quick_housekeeping(monkeypatch):
-    monkeypatch.setattr("chargebridge.gateway.gateway.HOUSEKEEPING_S", 0.05)
-
-
-async def test_a_charge_point_removed_meanwhile_finishes_delivering(
-    site, visitor, wait_until, quick_housekeeping
-):
+async def test_a_charge_point_removed_meanwhile_finishes_delivering(site, visitor, wait_until):
     async with site.central_system() as cs:
         site.charge_points = [{"identity": "CP1"}, {"identity": "CP2"}]
         site.reach(cs)
@@ -23,7 +16,7 @@ async def test_a_charge_point_removed_meanwhile_finishes_delivering(
             await someone.settled()
         site.charge_points = [{"identity": "CP2"}]
         someone.skip()
-        async with site.gateway() as gateway:
+        async with site.gateway(housekeeping_s=0.05) as gateway:
             assert gateway.identities() == ["CP2"]
             assert [view.identity for view in gateway.charge_points()] == ["CP2", "CP1"]
             await someone.expect("StopTransaction")
@@ -81,7 +74,7 @@ async def test_chargers_that_were_swapped_meanwhile_go_on_with_their_sessions(si
             assert cs.violations == []
 
 
-async def test_delivered_transactions_are_forgotten_in_time(site, visitor, wait_until, quick_housekeeping):
+async def test_delivered_transactions_are_forgotten_in_time(site, visitor, wait_until):
     site.tables["state"]["transactions_keep_days"] = 1
     async with site.central_system() as cs:
         site.reach(cs)
@@ -93,7 +86,7 @@ async def test_delivered_transactions_are_forgotten_in_time(site, visitor, wait_
             await someone.reconcile()
             assert gateway.store.counts().transactions == 1
         site.ahead_ms = 2 * 86_400_000
-        async with site.gateway() as gateway:
+        async with site.gateway(housekeeping_s=0.05) as gateway:
             await wait_until(lambda: gateway.store.counts().transactions == 0)
 
 

@@ -146,7 +146,7 @@ async def test_a_link_that_is_down_delays_everything_and_loses_nothing(site, vis
         await cs.wait_disconnected("CP1")
         await someone.act("unplug")
         await wait_until(lambda: gateway.charge_point("CP1").transaction is None)
-        assert gateway.charge_point("CP1").waiting_messages > 0
+        assert gateway.charge_point("CP1").queued_messages > 0
         gateway.link_up("CP1")
         await someone.expect("StopTransaction", {"reason": "EVDisconnected"})
         await someone.reconcile()

@@ -12,14 +12,15 @@ import threading
 import pytest
 
 from chargebridge.chargers.model import SessionEnded, SessionStarted
-from chargebridge.gateway.gateway import LONGEST_STOP_S, Gateway
+from chargebridge.gateway.gateway import Gateway
+from chargebridge.gateway.time_limits import DEFAULT_TIME_LIMITS, TimeLimits
 from chargebridge.service import END_BY_FORCE_S
 from chargebridge.store.errors import StateDirectoryInUseError, StoreUnavailableError
 
 pytestmark = pytest.mark.integration
 
 STUBBORN_DRIVER = """
-import asyncio, time
+import asyncio, threading
 from chargebridge.chargers.model import ChargerInfo, Reachable
 
 class StubbornDriver:
@@ -35,7 +36,7 @@ class StubbornDriver:
 
     async def stop(self):
         if self.how == "blocks":
-            time.sleep(60)
+            threading.Event().wait()
         if self.how == "raises":
             raise OSError("no socket")
         while not self.left_alone.is_set():
@@ -107,20 +108,16 @@ def stubborn(tmp_path, monkeypatch):
 
 def test_the_parts_fit_into_the_whole():
     api_s = 3
-    assert LONGEST_STOP_S == 47
-    assert LONGEST_STOP_S + api_s < END_BY_FORCE_S < 60
+    assert DEFAULT_TIME_LIMITS.stop_s == 47
+    assert DEFAULT_TIME_LIMITS.stop_s + api_s < END_BY_FORCE_S < 60
 
 
 @pytest.mark.parametrize("how", ["hangs", "ignores being told", "raises"])
-async def test_a_driver_that_does_not_stop_is_left_alone_and_delivers_nothing(
-    site, stubborn, how, monkeypatch
-):
-    monkeypatch.setattr("chargebridge.gateway.provisioning.DRIVER_STOP_S", 0.1)
-    monkeypatch.setattr("chargebridge.gateway.provisioning.CANCEL_S", 0.1)
+async def test_a_driver_that_does_not_stop_is_left_alone_and_delivers_nothing(site, stubborn, how):
     site.drivers = {name: {"type": "stubborn", "stop": how} for name in ("one", "two")}
     site.charge_points = [{"identity": "CP1", "driver": "one"}, {"identity": "CP2", "driver": "two"}]
     async with site.central_system() as cs:
-        gateway = Gateway(site.reach(cs).read())
+        gateway = Gateway(site.reach(cs).read(), limits=TimeLimits(driver_stop_s=0.1, driver_cancel_s=0.1))
         await gateway.start()
         await gateway.stop()
         drivers = sys.modules["stubborn_driver"].StubbornDriver.made[-2:]
@@ -134,12 +131,9 @@ async def test_a_driver_that_does_not_stop_is_left_alone_and_delivers_nothing(
         Gateway(site.read()).store.close()
 
 
-async def test_a_driver_that_is_replaced_and_does_not_stop_delivers_nothing_either(
-    site, stubborn, monkeypatch
-):
-    monkeypatch.setattr("chargebridge.gateway.provisioning.DRIVER_STOP_S", 0.1)
+async def test_a_driver_that_is_replaced_and_does_not_stop_delivers_nothing_either(site, stubborn):
     site.drivers = {"one": {"type": "stubborn", "stop": "hangs"}}
-    async with site.central_system() as cs, site.reach(cs).gateway() as gateway:
+    async with site.central_system() as cs, site.reach(cs).gateway(driver_stop_s=0.1) as gateway:
         (old,) = sys.modules["stubborn_driver"].StubbornDriver.made[-1:]
         site.drivers = {"one": {"type": "simulator", "traffic": "none"}}
         await gateway.reload(site.read())
@@ -150,19 +144,16 @@ async def test_a_driver_that_is_replaced_and_does_not_stop_delivers_nothing_eith
 
 async def test_a_central_system_that_never_closes_is_left(site):
     async with DeafCentralSystem() as cs:
-        gateway = Gateway(site.reach(cs).read())
+        gateway = Gateway(site.reach(cs).read(), limits=TimeLimits(links_stop_s=0.1))
         await gateway.start()
         await cs.connected.wait()
-        await gateway.stop(0.1)
+        await gateway.stop()
         assert gateway.figures().link_states == {"down": 1}
 
 
-async def test_a_disk_that_hangs_is_not_waited_for_and_nothing_is_acknowledged(
-    site, visitor, wait_until, monkeypatch
-):
-    monkeypatch.setattr("chargebridge.store.journal.STOP_S", 0.2)
+async def test_a_disk_that_hangs_is_not_waited_for_and_nothing_is_acknowledged(site, visitor, wait_until):
     async with site.central_system() as cs:
-        gateway = Gateway(site.reach(cs).read())
+        gateway = Gateway(site.reach(cs).read(), limits=TimeLimits(links_stop_s=1.0, store_stop_s=0.2))
         await gateway.start()
         someone = visitor(gateway, cs)
         await someone.ready()
@@ -173,7 +164,7 @@ async def test_a_disk_that_hangs_is_not_waited_for_and_nothing_is_acknowledged(
             await someone.act("unplug")
             told = cs.ledger.transactions()
             with pytest.raises(StoreUnavailableError, match=r"did not answer within"):
-                await gateway.stop(1.0)
+                await gateway.stop()
             with pytest.raises(StateDirectoryInUseError):
                 Gateway(site.read())
             other.execute("ROLLBACK")
@@ -207,14 +198,16 @@ async def test_a_second_signal_during_the_stop_is_harmless(site):
 async def test_a_loop_that_is_held_up_at_the_end_is_ended_by_force(site, stubborn):
     site.drivers = {"one": {"type": "stubborn", "stop": "blocks"}}
     impatient = (
-        "import chargebridge.service as it; it.END_BY_FORCE_S = 0.5; from chargebridge.cli import app; app()"
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        " from pathlib import Path; from chargebridge.gateway.provisioning import read;"
+        " from chargebridge.service import run;"
+        " path = Path(sys.argv[2]); run(path, read(path), end_by_force_s=0.5)"
     )
     async with DeafCentralSystem() as cs:
         site.reach(cs).write()
         with site.log.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", f"import sys; sys.path.insert(0, {str(stubborn)!r}); {impatient}"),
-                *("run", "--config", str(site.path)),
+                *(sys.executable, "-c", impatient, str(stubborn), str(site.path)),
                 stdout=log,
                 stderr=log,
             )

@@ -352,7 +352,7 @@ def test_a_full_store_fails_turns_and_works_again_when_there_is_room(tmp_path: P
 
 def test_an_input_is_set_aside(tmp_path: Path) -> None:
     async def check(store: SqliteStore, recorder: Recorder) -> None:
-        store.put_aside(2, SetAside(7, "input", "ValueError"), 1)
+        store.submit_set_aside(2, SetAside(7, "input", "ValueError"), 1)
         await recorder.settled(1)
         (row,) = store.set_aside(limit=5)
         assert (row.identity, row.entry) == ("CP2", SetAside(7, "input", "ValueError"))
@@ -363,13 +363,13 @@ def test_an_input_is_set_aside(tmp_path: Path) -> None:
 
 def test_operators_see_dead_letters_counts_and_the_oldest_message(tmp_path: Path) -> None:
     async def check(store: SqliteStore, recorder: Recorder) -> None:
-        assert store.oldest_unsent_ms() is None
+        assert store.oldest_queued_ms() is None
         store.submit(1, [PutTransaction(TX), START, sample(2, 5), sample(3, 6)], 1)
         await recorder.settled(1)
-        assert store.oldest_unsent_ms() == 1_700_000_000_000
+        assert store.oldest_queued_ms() == 1_700_000_000_000
         store.submit(1, [DeadLetter(1, 42, "six attempts")], 2)
         await recorder.settled(2)
-        assert store.oldest_unsent_ms() == 1_700_000_000_002
+        assert store.oldest_queued_ms() == 1_700_000_000_002
         (letter,) = store.dead_letters(limit=5)
         assert (letter.message, letter.at_ms, letter.reason) == (
             QueuedMessage(1, MessageKind.START, 1),

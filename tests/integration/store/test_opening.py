@@ -33,19 +33,6 @@ def test_a_new_store_is_private_and_of_the_current_version(tmp_path: Path) -> No
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
 
 
-def test_an_older_store_takes_only_the_missing_steps(tmp_path: Path) -> None:
-    path = tmp_path / "old.sqlite3"
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        migrate(connection, path, [["CREATE TABLE a (x)"]])
-        migrate(
-            connection,
-            path,
-            [["CREATE TABLE a (x)"], ["ALTER TABLE a ADD COLUMN y"], ["INSERT INTO a VALUES (1, 2)"]],
-        )
-        assert connection.execute("SELECT x, y FROM a").fetchall() == [(1, 2)]
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
-
-
 def test_a_failing_step_leaves_the_version_before_it(tmp_path: Path) -> None:
     path = tmp_path / "old.sqlite3"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:

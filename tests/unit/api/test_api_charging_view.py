@@ -12,8 +12,8 @@ from chargebridge.chargepoint.records import StoredChargePoint, StoredProfile
 from chargebridge.chargepoint.turn import Effects, TimerFired
 from chargebridge.chargers.model import Capability, Plan, PlanPeriod, SetLimit
 from chargebridge.clock import Instant
-from chargebridge.gateway.charging import DynamicCurrentView, ProfileView, charging_view
-from chargebridge.gateway.overview import LocalListView, local_list_view
+from chargebridge.gateway.views.charge_points import LocalListView, local_list_view
+from chargebridge.gateway.views.charging import DynamicCurrentView, ProfileView, charging_view
 
 pytestmark = pytest.mark.unit
 
@@ -51,7 +51,7 @@ def test_charger_that_nothing_bounds_offers_what_it_can():
     view = charging_view(charge_point())
     assert view.limit_a == 25.0
     assert (view.profiles, view.dynamic_currents, view.volatile_limit_a) == ([], [], None)
-    assert (view.plan_stored, view.memory_spared) == (False, False)
+    assert (view.plan_stored, view.write_budget_exceeded) == (False, False)
     assert (view.profile_writes_today, view.profile_writes_remaining) == (0, 70)
 
 
@@ -94,7 +94,7 @@ def test_writes_to_the_memory_are_counted_by_utc_day_and_week():
     state = State(profile_writes=((TODAY - 8, 70), (TODAY - 7, 9), (TODAY, 4)), write_budget_exceeded=True)
     view = charging_view(charge_point(state))
     assert (view.profile_writes_today, view.profile_writes_remaining) == (4, 57)
-    assert view.memory_spared
+    assert view.write_budget_exceeded
 
 
 def test_charger_that_is_not_known_yet_has_no_limit_to_show():

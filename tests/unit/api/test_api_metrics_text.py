@@ -4,9 +4,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from chargebridge.api.metrics import GatewayCollector, StoredFigures
+from chargebridge.api.routes.metrics import GatewayCollector, StoredFigures
 from chargebridge.chargepoint.turn import NoticeKind
-from chargebridge.gateway.gateway import Figures
+from chargebridge.gateway.views.figures import Figures
 
 pytestmark = pytest.mark.unit
 
@@ -16,8 +16,8 @@ FIGURES = Figures(
     accepted=6,
     chargers_reachable=9,
     running_transactions=3,
-    waiting_messages=12,
-    memories_spared=15,
+    queued_messages=12,
+    chargers_over_write_budget=15,
     profile_writes_remaining=17,
     turns=1000,
     failed_turns=2,
@@ -26,7 +26,7 @@ FIGURES = Figures(
     pending_turns=5,
     store_failing=None,
     waiting_for_store=18,
-    events_not_taken=19,
+    events_deferred=19,
     driver_counts={"easee": {"unknown id": 21}},
     notices={
         NoticeKind.DEAF_LINK: 8,
@@ -52,9 +52,9 @@ def values(stored, now_ms=100_000):
 
 
 def test_every_figure_is_there():
-    assert values(StoredFigures(oldest_unsent_ms=98_500, dead_letters=11, set_aside=13)) == {
+    assert values(StoredFigures(oldest_queued_ms=98_500, dead_letters=11, set_aside=13)) == {
         "charge_points": 10,
-        "driver_counts_total/easee/unknown id": 21,
+        "driver_counts_total/unknown id/easee": 21,
         "links/down": 0,
         "links/waiting": 3,
         "links/connecting": 0,
@@ -63,8 +63,8 @@ def test_every_figure_is_there():
         "charge_points_accepted": 6,
         "chargers_reachable": 9,
         "running_transactions": 3,
-        "waiting_messages": 12,
-        "memories_spared": 15,
+        "queued_messages": 12,
+        "chargers_over_write_budget": 15,
         "profile_writes_remaining": 17,
         "turns_total": 1000,
         "failed_turns_total": 2,
@@ -79,20 +79,20 @@ def test_every_figure_is_there():
         "transactions_rebuilt_total": 20,
         "store_failing": 0,
         "charge_points_waiting_for_store": 18,
-        "events_not_taken_total": 19,
+        "events_deferred_total": 19,
         "store_readable": 1,
-        "oldest_unsent_transaction_message_age_seconds": 1.5,
+        "oldest_queued_message_age_seconds": 1.5,
         "dead_letters": 11,
-        "inputs_kept_aside": 13,
+        "inputs_set_aside_stored": 13,
     }
 
 
 @pytest.mark.parametrize(
-    ("oldest_unsent_ms", "age_s"), [(None, 0), (100_000, 0), (100_001, 0), (99_999, 0.001)]
+    ("oldest_queued_ms", "age_s"), [(None, 0), (100_000, 0), (100_001, 0), (99_999, 0.001)]
 )
-def test_age_of_the_oldest_message_is_never_below_zero(oldest_unsent_ms, age_s):
-    found = values(StoredFigures(oldest_unsent_ms, dead_letters=0, set_aside=0))
-    assert found["oldest_unsent_transaction_message_age_seconds"] == age_s
+def test_age_of_the_oldest_message_is_never_below_zero(oldest_queued_ms, age_s):
+    found = values(StoredFigures(oldest_queued_ms, dead_letters=0, set_aside=0))
+    assert found["oldest_queued_message_age_seconds"] == age_s
 
 
 def test_store_that_cannot_be_read_leaves_out_only_what_it_alone_knows():
@@ -100,4 +100,4 @@ def test_store_that_cannot_be_read_leaves_out_only_what_it_alone_knows():
     assert found["store_readable"] == 0
     assert found["charge_points"] == 10
     assert "dead_letters" not in found
-    assert "oldest_unsent_transaction_message_age_seconds" not in found
+    assert "oldest_queued_message_age_seconds" not in found

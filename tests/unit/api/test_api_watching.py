@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from chargebridge.api.frames import events
+from chargebridge.api.routes.frames import events
 from chargebridge.api.watching import Watcher
-from chargebridge.gateway.traces import Direction, ShownFrame
+from chargebridge.gateway.turns.traces import Direction, ShownFrame
 
 pytestmark = pytest.mark.unit
 

@@ -34,9 +34,9 @@ from chargebridge.chargepoint.records import (
 )
 from chargebridge.chargers.model import Capability
 from chargebridge.clock import Instant
-from chargebridge.gateway.binding import Binding, Receipt
-from chargebridge.gateway.runtime import Runtime
-from chargebridge.gateway.traces import Traces
+from chargebridge.gateway.turns.binding import Binding, Receipt
+from chargebridge.gateway.turns.runtime import Runtime
+from chargebridge.gateway.turns.traces import Traces
 from chargebridge.link import LinkState
 from chargebridge.store.errors import EarlierTurnFailedError, StoreUnavailableError
 
@@ -111,12 +111,14 @@ class MemoryJournal:
         self.set_aside = []
         self.distrusted = set()
         self.unreadable = False
+        self.damaged = {}
+        """Errors of loading, by charge point."""
         self.failing_reads = 0
 
     def submit(self, charge_point, records, token):
         self.entries.append(("turn", charge_point, records, token))
 
-    def put_aside(self, charge_point, entry, token):
+    def submit_set_aside(self, charge_point, entry, token):
         self.entries.append(("turn", charge_point, [entry], token))
 
     def read(self, charge_point, query, token):
@@ -128,6 +130,8 @@ class MemoryJournal:
     def load(self, charge_point):
         if self.unreadable:
             raise StoreUnavailableError("the disk is gone")
+        if charge_point in self.damaged:
+            raise self.damaged[charge_point]
         return self._of(charge_point).load()
 
     def _of(self, charge_point):
@@ -303,6 +307,7 @@ class MemoryDriver:
 
     def __init__(self):
         self.acknowledged, self.commands, self.watched = [], [], []
+        self.broken = False
 
     def watch(self, serial):
         self.watched.append(("watch", serial))
@@ -311,20 +316,60 @@ class MemoryDriver:
         self.watched.append(("unwatch", serial))
 
     def acknowledge(self, receipt):
+        self._use_socket()
         self.acknowledged.append(receipt)
 
     def command(self, serial, command):
+        self._use_socket()
         self.commands.append((serial, command))
+
+    def _use_socket(self):
+        if self.broken:
+            raise OSError("the driver has lost its socket")
+
+
+class Faults:
+    """Defects of charge points: which turns raise, and how often, after they have changed the state."""
+
+    def __init__(self):
+        self.turns, self.wanted, self.resumes = 0, lambda an_input: True, 0
+
+    def new_charge_point(self, settings, stored):
+        return FragileChargePoint(settings, stored, self)
+
+
+class FragileChargePoint(VirtualChargePoint):
+    """A charge point with defects."""
+
+    def __init__(self, settings, stored, faults):
+        super().__init__(settings, stored)
+        self.faults = faults
+
+    def handle(self, an_input, now):
+        effects = super().handle(an_input, now)
+        if self.faults.turns and self.faults.wanted(an_input):
+            self.faults.turns -= 1
+            raise RuntimeError("a defect")
+        return effects
+
+    def resume(self, now):
+        if self.faults.resumes:
+            self.faults.resumes -= 1
+            raise RuntimeError("a defect")
+        return super().resume(now)
 
 
 class Bench:
     """A runtime with one charge point, `binding`, and more on demand."""
 
     def __init__(self):
+        self.faults = Faults()
         self.clock = HandClock()
         self.journal = MemoryJournal()
         self.traces = Traces(1000)
-        self.runtime = Runtime(self.clock, self.journal, self.clock.call_later, self.traces)
+        self.runtime = Runtime(
+            self.clock, self.journal, self.clock.call_later, self.traces, self.faults.new_charge_point
+        )
         self.journal.listener = self.runtime
         self.driver = MemoryDriver()
         self.answered = set()
@@ -341,12 +386,16 @@ class Bench:
         settings = Settings(
             identity=f"CP{key}", vendor="V", model="M", capabilities=capabilities, software="0"
         )
-        charge_point = VirtualChargePoint(settings, self.journal.load(key))
+        charge_point = self.runtime.new_charge_point(settings, self.journal.load(key))
         binding = Binding(key, "main", charge_point, f"EH{key}", self.driver, self.runtime.turn)
         binding.link = MemoryLink()
         binding.link.owner = binding
         self.runtime.resume(binding)
         return binding
+
+    def break_turns(self, times, wanted):
+        """Let turns raise for inputs that `wanted` picks, so many times."""
+        self.faults.turns, self.faults.wanted = times, wanted
 
     def tell(self, an_input, token=None, binding=None):
         receipt = None if token is None else Receipt(self.driver, token)
@@ -388,22 +437,3 @@ def bench():
 @pytest.fixture
 def clock():
     return HandClock()
-
-
-def breaking(times, wanted, monkeypatch):
-    """Let a ChargePoint raise for inputs that `wanted` picks, so many times, after changing its state."""
-    handle, left = VirtualChargePoint.handle, [times]
-
-    def handle_or_break(self, an_input, now):
-        effects = handle(self, an_input, now)
-        if left[0] and wanted(an_input):
-            left[0] -= 1
-            raise RuntimeError("a defect")
-        return effects
-
-    monkeypatch.setattr(VirtualChargePoint, "handle", handle_or_break)
-
-
-@pytest.fixture
-def break_turns(monkeypatch):
-    return lambda times, wanted: breaking(times, wanted, monkeypatch)

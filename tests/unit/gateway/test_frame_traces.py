@@ -2,7 +2,7 @@
 
 import pytest
 
-from chargebridge.gateway.traces import LONGEST_SHOWN, Direction, Frame, Traces, redact
+from chargebridge.gateway.turns.traces import LONGEST_SHOWN, Direction, Frame, Traces, redact
 
 pytestmark = pytest.mark.unit
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.turn import (
     ChargerDescribed,
     ChargerReported,
@@ -22,8 +21,8 @@ from chargebridge.chargers.model import (
     SessionEnded,
     SessionStarted,
 )
-from chargebridge.gateway.outage import LONGEST_PAUSE_S
-from chargebridge.gateway.runtime import REBUILD_PAUSE_S
+from chargebridge.gateway.turns.runtime import REBUILD_PAUSE_S
+from chargebridge.gateway.turns.store_outage import LONGEST_PAUSE_S
 from chargebridge.link import LinkState
 from chargebridge.store.errors import RecordRefusedError
 
@@ -76,10 +75,10 @@ def sessions(bench):
 class TestRaising:
     """A turn that raises."""
 
-    def test_leaves_no_trace_and_the_event_is_taken_again_by_a_rebuilt_charge_point(self, bench, break_turns):
+    def test_leaves_no_trace_and_the_event_is_taken_again_by_a_rebuilt_charge_point(self, bench):
         ready(bench)
         broken = bench.binding.charge_point
-        break_turns(1, a_session)
+        bench.break_turns(1, a_session)
         bench.tell(started(1), token="r1")
         assert bench.runtime.failed_turns == 1
         assert bench.journal.entries == []
@@ -87,26 +86,24 @@ class TestRaising:
         bench.clock.advance(REBUILD_PAUSE_S)
         bench.settle()
         assert bench.binding.charge_point is not broken
-        assert bench.binding.again is None
+        assert bench.binding.backlog is None
         assert bench.driver.acknowledged == ["r1"]
         assert sessions(bench) == [1]
 
-    def test_what_the_driver_says_of_the_charger_is_not_taken_for_configured_after_it(
-        self, bench, break_turns
-    ):
+    def test_what_the_driver_says_of_the_charger_is_not_taken_for_configured_after_it(self, bench):
         ready(bench)
         bench.tell(ChargerDescribed(ChargerInfo("EH1", "V", "M")))
         bench.settle()
-        break_turns(1, a_session)
+        bench.break_turns(1, a_session)
         bench.tell(started(1), token="r1")
         bench.clock.advance(REBUILD_PAUSE_S)
         bench.settle()
         bench.tell(ChargerDescribed(ChargerInfo("EH2", "V", "M")))
         assert bench.binding.charge_point.settings.serial == "EH2"
 
-    def test_twice_is_set_aside_acknowledged_and_counted(self, bench, break_turns):
+    def test_twice_is_set_aside_acknowledged_and_counted(self, bench):
         ready(bench)
-        break_turns(2, a_session)
+        bench.break_turns(2, a_session)
         bench.tell(started(1), token="r1")
         bench.clock.advance(REBUILD_PAUSE_S)
         assert bench.driver.acknowledged == []
@@ -121,9 +118,9 @@ class TestRaising:
         assert bench.driver.acknowledged == ["r1", "r2"]
         assert sessions(bench) == [2]
 
-    def test_twice_and_the_disk_fails_keeps_the_event_unacknowledged(self, bench, break_turns):
+    def test_twice_and_the_disk_fails_keeps_the_event_unacknowledged(self, bench):
         ready(bench)
-        break_turns(3, a_session)
+        bench.break_turns(3, a_session)
         bench.tell(started(1), token="r1")
         bench.clock.advance(REBUILD_PAUSE_S)
         bench.journal.fail()
@@ -135,9 +132,9 @@ class TestRaising:
         assert len(bench.journal.set_aside) == 1
         assert bench.runtime.set_aside == 1
 
-    def test_answers_an_open_call_with_internal_error_and_closes_the_link(self, bench, break_turns):
+    def test_answers_an_open_call_with_internal_error_and_closes_the_link(self, bench):
         ready(bench)
-        break_turns(1, a_frame)
+        bench.break_turns(1, a_frame)
         bench.link.receive(*CHANGE)
         assert [frame[:3] for frame in bench.link.said] == [INTERNAL_ERROR]
         assert bench.traces.recent(1, 1)[0].text.startswith('[4,"c1","InternalError"')
@@ -146,39 +143,39 @@ class TestRaising:
         bench.settle()
         assert bench.binding.charge_point.configuration == {}
 
-    def test_at_an_answer_sends_nothing_for_it(self, bench, break_turns):
+    def test_at_an_answer_sends_nothing_for_it(self, bench):
         bench.settle()
         bench.link.open()
         (call,) = bench.link.said
-        break_turns(1, a_frame)
+        bench.break_turns(1, a_frame)
         bench.link.receive(3, call[1], {})
         assert bench.link.said == [call]
         assert bench.link.state is LinkState.CLOSING
 
-    def test_at_garbage_sends_nothing(self, bench, break_turns):
+    def test_at_garbage_sends_nothing(self, bench):
         ready(bench)
-        break_turns(1, a_frame)
+        bench.break_turns(1, a_frame)
         bench.binding.frame_received(bench.link.epoch, b"{")
         assert bench.link.said == []
 
-    def test_lets_earlier_turns_take_effect_and_rebuilds_after_them(self, bench, break_turns):
+    def test_lets_earlier_turns_take_effect_and_rebuilds_after_them(self, bench):
         ready(bench)
         bench.tell(started(1), token="r1")
-        break_turns(1, lambda an_input: an_input == ended(1))
+        bench.break_turns(1, lambda an_input: an_input == ended(1))
         bench.tell(ended(1), token="r2")
         bench.clock.advance(10 * REBUILD_PAUSE_S)
-        assert bench.binding.again is not None
+        assert bench.binding.backlog is not None
         bench.journal.commit()
         assert bench.driver.acknowledged == ["r1"]
-        assert bench.binding.again is None
+        assert bench.binding.backlog is None
         bench.settle()
         assert bench.driver.acknowledged == ["r1", "r2"]
         (transaction,) = bench.journal.stored[1].transactions.values()
         assert transaction.meter_stop_wh == 150
 
-    def test_keeps_the_order_of_what_arrives_meanwhile(self, bench, break_turns):
+    def test_keeps_the_order_of_what_arrives_meanwhile(self, bench):
         ready(bench)
-        break_turns(1, a_session)
+        bench.break_turns(1, a_session)
         bench.tell(started(1), token="r1")
         bench.tell(ended(1), token="r2")
         bench.tell(started(2), token="r3")
@@ -187,9 +184,9 @@ class TestRaising:
         assert bench.driver.acknowledged == ["r1", "r2", "r3"]
         assert sessions(bench) == [1, 2]
 
-    def test_again_during_the_rebuild_keeps_the_order_too(self, bench, break_turns):
+    def test_again_during_the_rebuild_keeps_the_order_too(self, bench):
         ready(bench)
-        break_turns(2, lambda an_input: an_input == ended(1))
+        bench.break_turns(2, lambda an_input: an_input == ended(1))
         bench.tell(started(1), token="r1")
         bench.tell(ended(1), token="r2")
         bench.tell(started(2), token="r3")
@@ -199,28 +196,28 @@ class TestRaising:
         assert bench.driver.acknowledged == ["r1", "r2", "r3"]
         assert [entry.error for entry in bench.journal.set_aside] == ["RuntimeError: a defect"]
 
-    def test_harms_no_other_charge_point(self, bench, break_turns):
+    def test_harms_no_other_charge_point(self, bench):
         other = bench.add(2)
         ready(bench)
-        break_turns(1, a_session)
+        bench.break_turns(1, a_session)
         bench.tell(started(1), token="r1")
         bench.tell(started(1), token="other", binding=other)
         bench.settle()
         assert bench.driver.acknowledged == ["other"]
         assert other.link.closed == []
 
-    def test_at_a_deadline_is_not_an_input_to_set_aside(self, bench, break_turns):
+    def test_at_a_deadline_is_not_an_input_to_set_aside(self, bench):
         ready(bench)
-        break_turns(1, lambda an_input: isinstance(an_input, TimerFired))
+        bench.break_turns(1, lambda an_input: isinstance(an_input, TimerFired))
         bench.clock.advance(400)
         bench.settle()
-        assert bench.binding.again is None
+        assert bench.binding.backlog is None
         assert bench.journal.set_aside == []
         assert bench.runtime.failed_turns == 1
 
-    def test_frames_of_the_old_link_are_not_taken_after_it(self, bench, break_turns):
+    def test_frames_of_the_old_link_are_not_taken_after_it(self, bench):
         ready(bench)
-        break_turns(1, a_session)
+        bench.break_turns(1, a_session)
         bench.tell(started(1))
         bench.link.receive(*CHANGE)
         bench.clock.advance(REBUILD_PAUSE_S)
@@ -228,9 +225,9 @@ class TestRaising:
         assert bench.link.said == []
         assert bench.binding.charge_point.configuration == {}
 
-    def test_a_link_that_opens_meanwhile_is_used_by_the_rebuilt_one(self, bench, break_turns):
+    def test_a_link_that_opens_meanwhile_is_used_by_the_rebuilt_one(self, bench):
         ready(bench)
-        break_turns(1, a_session)
+        bench.break_turns(1, a_session)
         bench.tell(started(1), token="r1")
         bench.link.lose()
         bench.link.open()
@@ -241,24 +238,16 @@ class TestRaising:
         assert bench.link.calls[:3] == ["BootNotification", "StatusNotification", "StatusNotification"]
         assert "StartTransaction" in bench.link.calls
 
-    def test_when_taking_up_what_is_stored_waits_and_tries_again(self, bench, monkeypatch):
+    def test_when_taking_up_what_is_stored_waits_and_tries_again(self, bench):
         ready(bench)
-        resume, left = VirtualChargePoint.resume, [2]
-
-        def resume_or_break(self, now):
-            if left[0]:
-                left[0] -= 1
-                raise RuntimeError("a defect")
-            return resume(self, now)
-
-        monkeypatch.setattr(VirtualChargePoint, "resume", resume_or_break)
+        bench.faults.resumes = 2
         other = bench.add(2)
         bench.tell(started(1), token="r1", binding=other)
         assert bench.runtime.failed_turns == 1
         bench.clock.advance(3 * REBUILD_PAUSE_S)
         bench.settle()
         assert bench.driver.acknowledged == ["r1"]
-        assert other.again is None
+        assert other.backlog is None
 
 
 class TestFailedCommit:
@@ -302,7 +291,7 @@ class TestFailedCommit:
         bench.tell(ended(1), token="r2")
         bench.journal.fail(1)
         bench.clock.advance(10 * REBUILD_PAUSE_S)
-        assert bench.binding.again is not None
+        assert bench.binding.backlog is not None
         bench.journal.commit()
         assert bench.driver.acknowledged == []
         bench.clock.advance(REBUILD_PAUSE_S)
@@ -323,10 +312,10 @@ class TestFailedCommit:
         assert bench.driver.acknowledged == ["r1", "r2", "r3"]
         assert sessions(bench) == [1, 2]
 
-    def test_and_a_turn_that_raises_meanwhile_keep_the_order_too(self, bench, break_turns):
+    def test_and_a_turn_that_raises_meanwhile_keep_the_order_too(self, bench):
         ready(bench)
         bench.tell(started(1), token="r1")
-        break_turns(1, lambda an_input: an_input == ended(1))
+        bench.break_turns(1, lambda an_input: an_input == ended(1))
         bench.tell(ended(1), token="r2")
         bench.tell(started(2), token="r3")
         bench.journal.fail()
@@ -363,7 +352,7 @@ class TestFailedCommit:
             "RecordRefusedError: too large an integer"
         ]
         assert bench.runtime.set_aside == 1
-        assert bench.binding.again is None
+        assert bench.binding.backlog is None
 
     def test_of_the_disk_never_sets_an_input_aside(self, bench):
         ready(bench)
@@ -401,21 +390,21 @@ class TestFailedCommit:
         bench.tell(started(1))
         bench.settle()
         answers = []
-        waiting = bench.runtime.await_operator(lambda *answer: answers.append(answer))
+        waiting = bench.runtime.emitter.await_outcome(lambda *answer: answers.append(answer))
         bench.tell(OperatorAsked(waiting, Operation.STOP_TRANSACTION))
         bench.journal.fail()
         bench.clock.advance(REBUILD_PAUSE_S)
         bench.settle()
-        assert answers == [(True, "passed on to the charger")]
+        assert answers == [(True, "asked of the charger")]
 
     def test_a_wish_that_nobody_waits_for_any_more_is_dropped(self, bench):
         ready(bench)
         bench.tell(started(1))
         bench.settle()
-        gone = bench.runtime.await_operator(lambda *answer: None)
+        gone = bench.runtime.emitter.await_outcome(lambda *answer: None)
         bench.tell(OperatorAsked(gone, Operation.STOP_TRANSACTION))
         bench.journal.fail()
-        bench.runtime.forget_operator(gone)
+        bench.runtime.emitter.forget_outcome(gone)
         bench.clock.advance(REBUILD_PAUSE_S)
         bench.settle()
         assert bench.driver.commands == []
@@ -450,7 +439,7 @@ class TestQueue:
         bench = long_queue
         bench.journal.failing_reads = 1
         bench.boot()
-        assert bench.binding.again is not None
+        assert bench.binding.backlog is not None
         assert bench.link.closed
         bench.clock.advance(REBUILD_PAUSE_S)
         bench.settle()
@@ -460,15 +449,15 @@ class TestQueue:
         assert bench.journal.stored[1].queue == {}
 
 
-def test_the_link_and_the_queue_are_no_inputs_to_take_again(bench, break_turns):
+def test_the_link_and_the_queue_are_no_inputs_to_take_again(bench):
     ready(bench)
-    break_turns(1, lambda an_input: isinstance(an_input, LinkOpened))
+    bench.break_turns(1, lambda an_input: isinstance(an_input, LinkOpened))
     bench.link.lose()
     bench.link.open()
     assert bench.link.state is LinkState.CLOSING
     bench.clock.advance(REBUILD_PAUSE_S)
     bench.settle()
-    assert bench.binding.again is None
+    assert bench.binding.backlog is None
     bench.link.lose()
     bench.boot()
     assert bench.binding.charge_point.online

@@ -18,9 +18,9 @@ from chargebridge.chargers.model import (
     SessionStarted,
     StateChanged,
 )
-from chargebridge.gateway.intake import MOST_UNCOMMITTED, MOST_WAITING
-from chargebridge.gateway.outage import LONGEST_PAUSE_S, MOST_AT_ONCE, Outage
-from chargebridge.gateway.sink import Sink
+from chargebridge.gateway.turns.backpressure import MOST_UNCOMMITTED, MOST_WAITING
+from chargebridge.gateway.turns.sink import Sink
+from chargebridge.gateway.turns.store_outage import LONGEST_PAUSE_S, MOST_AT_ONCE, StoreOutage
 
 from .conftest import Bench, HandClock
 
@@ -59,6 +59,7 @@ class KeepingDriver:
     def __init__(self):
         self.kept, self.last, self.greetings = {}, 0, 0
         self.reachable, self.watching, self.newcomer = True, True, False
+        self.broken = False
 
     def tell(self, event):
         self.last += 1
@@ -82,6 +83,8 @@ class KeepingDriver:
                 self.sink.charger_event("EH1", event, number)
 
     def watch(self, serial):
+        if self.broken:
+            raise OSError("no socket")
         self.watching = self.newcomer = True
 
     def unwatch(self, serial):
@@ -111,7 +114,7 @@ class Site(Bench):
     def recover(self):
         """There is room, and time passes."""
         for _ in range(400):
-            if not (self.journal.entries or self.keeping.newcomer or self.binding.again):
+            if not (self.journal.entries or self.keeping.newcomer or self.binding.backlog):
                 return
             self.settle()
             self.keeping.greet()
@@ -177,26 +180,19 @@ class TestBackOff:
         assert bench.runtime.outage.reason is None
 
     @pytest.mark.parametrize("error", [ValueError("no such state"), DecodeError("no document of ours")])
-    def test_one_that_cannot_be_rebuilt_holds_nobody_up_and_loses_nothing(self, bench, error, monkeypatch):
+    def test_one_that_cannot_be_rebuilt_holds_nobody_up_and_loses_nothing(self, bench, error):
         bindings = [bench.add(key) for key in range(2, 12)]
         bench.settle()
         for binding in bindings:
             bench.tell(ChargerReported(started(1)), token=binding.key, binding=binding)
         bench.journal.fail()
-        load, broken = bench.journal.load, {2, 7}
-
-        def load_or_break(key):
-            if key in broken:
-                raise error
-            return load(key)
-
-        monkeypatch.setattr(bench.journal, "load", load_or_break)
+        bench.journal.damaged = {2: error, 7: error}
         for _ in range(20):
             bench.clock.advance(1)
             bench.settle()
         assert sorted(bench.driver.acknowledged) == [3, 4, 5, 6, 8, 9, 10, 11]
         assert bench.runtime.outage.reason is None
-        broken.clear()
+        bench.journal.damaged.clear()
         bench.clock.advance(LONGEST_PAUSE_S)
         bench.settle()
         assert sorted(bench.driver.acknowledged) == list(range(2, 12))
@@ -256,7 +252,7 @@ class TestBackOff:
     )
     def test_whatever_happens_all_of_them_get_their_turn_and_it_ends(self, struck, fates):
         clock, trying = HandClock(), []
-        outage = Outage(clock.call_later, trying.append)
+        outage = StoreOutage(clock.call_later, trying.append)
         outage.begin("full")
         outage.wait("z")
         for one in struck:
@@ -294,8 +290,8 @@ class TestWhatIsSaid:
                 bench.clock.advance(LONGEST_PAUSE_S)
         said = [(entry["log_level"], entry["event"]) for entry in logs if entry["log_level"] != "debug"]
         assert said == [
-            ("error", "the store fails, and nothing is acknowledged until it works again"),
-            ("warning", "the store works again, and everything goes on"),
+            ("error", "store failed"),
+            ("warning", "store recovered"),
         ]
         assert logs[0]["reason"] == "the disk is full"
 
@@ -303,11 +299,9 @@ class TestWhatIsSaid:
         with capture_logs() as logs:
             for session in range(1, 1001):
                 site.keeping.tell(started(session))
-        assert site.runtime.intake.missed == 1000 - MOST_UNCOMMITTED
+        assert site.runtime.backpressure.deferred == 1000 - MOST_UNCOMMITTED
         (entry,) = [entry for entry in logs if entry["log_level"] == "warning"]
-        assert (
-            entry["event"] == "a charger tells more than can be made durable; it will be asked to tell anew"
-        )
+        assert entry["event"] == "charger events deferred"
 
 
 class TestBound:
@@ -327,7 +321,7 @@ class TestBound:
         site.journal.fail()
         for session in range(2, 1001):
             site.keeping.tell(ended(session))
-        assert len(site.binding.again) == MOST_WAITING
+        assert len(site.binding.backlog) == MOST_WAITING
         site.recover()
         assert site.keeping.kept == {}
         assert [session for session, _, _ in site.sessions] == list(range(1, 1001))
@@ -371,7 +365,7 @@ class TestBound:
         site.journal.fail()
         for number in range(100):
             site.sink.command_outcome("EH1", CommandOutcome(number, Outcome.DONE))
-        assert len(site.binding.again) == 101
+        assert len(site.binding.backlog) == 101
 
     def test_what_comes_again_and_again_is_kept_once(self, site):
         site.keeping.tell(started(1))
@@ -379,17 +373,17 @@ class TestBound:
         for _ in range(100):
             site.sink.command_outcome("EH1", CommandOutcome(7, Outcome.DONE))
             site.sink.charger_known(ChargerInfo("EH1", "V", "M"))
-            gone = site.runtime.await_operator(lambda *answer: None)
+            gone = site.runtime.emitter.await_outcome(lambda *answer: None)
             site.tell(OperatorAsked(gone, Operation.STOP_TRANSACTION))
-            site.runtime.forget_operator(gone)
-        assert len(site.binding.again) == 4
+            site.runtime.emitter.forget_outcome(gone)
+        assert len(site.binding.backlog) == 4
 
     def test_what_the_gateway_says_itself_is_always_taken(self, site):
         site.keeping.tell(started(1))
         site.journal.fail()
         for session in range(2, 100):
             site.tell(ChargerReported(started(session)))
-        assert len(site.binding.again) == 99
+        assert len(site.binding.backlog) == 99
 
     def test_the_last_word_on_whether_the_charger_is_there_counts_even_if_its_cloud_is_gone(self, site):
         site.keeping.tell(started(1))
@@ -401,18 +395,15 @@ class TestBound:
         for _ in range(3):
             site.settle()
             site.clock.advance(LONGEST_PAUSE_S)
-        assert site.binding.missed is None
+        assert site.binding.skipped is None
         assert site.binding.charge_point.reachable is False
 
-    def test_a_driver_that_raises_when_asked_harms_nobody(self, site, monkeypatch):
-        def broken(serial):
-            raise OSError("no socket")
-
-        monkeypatch.setattr(site.keeping, "watch", broken)
+    def test_a_driver_that_raises_when_asked_harms_nobody(self, site):
+        site.keeping.broken = True
         for session in range(1, 1001):
             site.keeping.tell(started(session))
         site.settle()
-        assert site.binding.missed is None
+        assert site.binding.skipped is None
 
     def test_a_charger_that_was_given_up_is_not_asked(self, site):
         for session in range(1, 1001):
@@ -458,12 +449,12 @@ def test_whatever_happens_every_session_is_told_once_in_order_and_no_wh_is_lost(
                 keeping.tell_unkept(Reachable(at_ms=T0_MS, reachable=number))
             case _:
                 keeping.newcomer = True
-        assert len(site.binding.again or []) <= MOST_UNCOMMITTED + MOST_WAITING
+        assert len(site.binding.backlog or []) <= MOST_UNCOMMITTED + MOST_WAITING
         assert site.binding.uncommitted <= MOST_UNCOMMITTED + MOST_WAITING
     site.recover()
     assert keeping.kept == {}
     assert site.runtime.outage.reason is None
-    assert site.binding.missed is None
+    assert site.binding.skipped is None
     assert site.binding.charge_point.reachable == keeping.reachable
     sessions = range(1, told + 1, 2)
     assert site.sessions == [(one, one * 100, one * 100 + 50 if one < told else None) for one in sessions]

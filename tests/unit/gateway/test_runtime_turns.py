@@ -23,8 +23,8 @@ from chargebridge.chargers.model import (
     StateChanged,
     TokenPresented,
 )
-from chargebridge.gateway.runtime import MOST_UNCOMMITTED
-from chargebridge.gateway.traces import Direction
+from chargebridge.gateway.turns.runtime import MOST_UNCOMMITTED
+from chargebridge.gateway.turns.traces import Direction
 
 T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
 
@@ -163,7 +163,7 @@ def test_what_is_worth_noticing_is_counted(bench):
     ready(bench)
     bench.tell(SESSION)
     bench.settle()
-    assert bench.runtime.notices[NoticeKind.TRANSACTION_STARTED] == 1
+    assert bench.runtime.emitter.notices[NoticeKind.TRANSACTION_STARTED] == 1
 
 
 def test_the_answer_to_an_operator_comes_after_the_commit(bench):
@@ -171,7 +171,7 @@ def test_the_answer_to_an_operator_comes_after_the_commit(bench):
     bench.tell(SESSION)
     bench.settle()
     answers = []
-    number = bench.runtime.await_operator(lambda *answer: answers.append(answer))
+    number = bench.runtime.emitter.await_outcome(lambda *answer: answers.append(answer))
     bench.tell(OperatorAsked(number, Operation.STOP_TRANSACTION))
     assert answers == []
     bench.settle()
@@ -181,21 +181,16 @@ def test_the_answer_to_an_operator_comes_after_the_commit(bench):
 def test_an_operator_who_waits_no_longer_is_not_answered(bench):
     ready(bench)
     answers = []
-    number = bench.runtime.await_operator(lambda *answer: answers.append(answer))
-    bench.runtime.forget_operator(number)
+    number = bench.runtime.emitter.await_outcome(lambda *answer: answers.append(answer))
+    bench.runtime.emitter.forget_outcome(number)
     bench.tell(OperatorAsked(number, Operation.STOP_TRANSACTION))
     bench.settle()
     assert answers == []
 
 
-def test_a_driver_that_raises_harms_nothing_else(bench, monkeypatch):
+def test_a_driver_that_raises_harms_nothing_else(bench):
     ready(bench)
-
-    def broken(*arguments):
-        raise OSError("the driver has lost its socket")
-
-    monkeypatch.setattr(bench.driver, "command", broken)
-    monkeypatch.setattr(bench.driver, "acknowledge", broken)
+    bench.driver.broken = True
     other = bench.add(2)
     bench.settle()
     other.link.open()

@@ -5,7 +5,7 @@ from math import inf
 
 import pytest
 
-from chargebridge.gateway.wheel import NEVER, SLOT_S, TimerWheel
+from chargebridge.gateway.turns.wheel import NEVER, SLOT_S, TimerWheel
 
 pytestmark = pytest.mark.unit
 

@@ -1,4 +1,4 @@
-"""What the outside may know of a charge point: plain data, read from the live object."""
+"""Views of charge points: plain data, read from the live objects."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from chargebridge.chargepoint.records import Attempt, Transaction
 from chargebridge.chargepoint.transactions import latest_values, thinning
 from chargebridge.chargers.model import Capability, Quantity
 from chargebridge.clock import format_utc
-from chargebridge.gateway.binding import Binding
-from chargebridge.gateway.charging import ChargingView, charging_view
+from chargebridge.gateway.turns.binding import Binding
+from chargebridge.gateway.views.charging import ChargingView, charging_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class LinkView:
     state: str
     """down, waiting, connecting, open or closing."""
     last_error: str
-    """Why it is not open, or was last closed."""
+    """Why it is not open, or why it was closed last."""
     reconnects: int
     sent: int
     """Messages since the program started."""
@@ -33,9 +33,9 @@ class AttemptView:
     """A transmission that the central system failed to process."""
 
     attempt: int
-    """From 1 each time that the message is queued; numbers that are missing have been left out."""
+    """From 1 each time that the message is queued; some attempts in the middle are left out."""
     at: str
-    """When it was known to have failed."""
+    """When it had failed."""
     reason: str
 
 
@@ -49,7 +49,7 @@ class RetryView:
     """The `number` of its transaction."""
     attempts: int
     next_at: str
-    """When it is sent again, or was."""
+    """When it is sent again; in the past: it is being sent."""
     history: list[AttemptView]
 
 
@@ -58,7 +58,7 @@ class TransactionView:
     """A transaction, running or ended."""
 
     number: int
-    """Rises for each charge point; internal."""
+    """Rising, by charge point; internal."""
     session: int
     """The charger's number of the session."""
     connector: int
@@ -77,9 +77,9 @@ class TransactionView:
     stop: str
     """Send-state of the StopTransaction: none, queued, answered or dead."""
     register_wh: int
-    """The newest reading known."""
+    """The newest register reading."""
     rebuilt: bool
-    """Its session's record never came: the energy is exact, tag and times need not be."""
+    """The record of its session never came: the energy is exact, idTag and times may not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ class LocalListView:
     """The local authorization list."""
 
     version: int
-    """0 while it is empty."""
+    """0: it is empty."""
     kept_by_charger: bool | None
-    """Whether the charger has confirmed this list; null if it is not known to be one that keeps any."""
+    """Whether the charger has confirmed this list; null if it is not known to support lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class ChargePointView:
     central_system: str
     driver: str | None
     charger: str
-    """The charger's serial number; empty if this one only delivers what is left."""
+    """The charger's serial number; empty if this charge point was removed and only delivers its queue."""
     link: LinkView
     registration: str | None
     """Accepted, Pending, Rejected, or null while unanswered."""
@@ -113,20 +113,20 @@ class ChargePointView:
     error_code: str
     operative: bool
     transaction: TransactionView | None
-    """The running one."""
+    """The running transaction."""
     power_w: float | None
     energy_wh: int | None
     """The charger's import register."""
-    waiting_messages: int
+    queued_messages: int
     """Transaction-related messages that the central system has not answered."""
     retrying: RetryView | None
-    """The first of them, if it has failed before; null if not."""
+    """The first of them, if it has failed before; otherwise null."""
     charging: ChargingView
     local_list: LocalListView
     free_charging: bool
-    """Whether sessions begin without anybody being asked."""
+    """Whether sessions begin without authorization."""
     outstanding_commands: list[str]
-    """What is asked of the charger and has no outcome yet, such as plan, limit or reboot."""
+    """Commands to the charger that have no outcome yet, such as plan, limit or reboot."""
 
 
 def transaction_view(transaction: Transaction) -> TransactionView:
@@ -174,7 +174,7 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
         transaction=transaction_view(running) if running is not None else None,
         power_w=float(power_w) if power_w is not None and running is not None else None,
         energy_wh=latest_values.register_wh(charge_point),
-        waiting_messages=waiting_messages(binding),
+        queued_messages=queued_messages(binding),
         retrying=retry_view(charge_point),
         charging=charging_view(charge_point),
         local_list=local_list_view(charge_point),
@@ -184,7 +184,7 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
 
 
 def retry_view(charge_point: VirtualChargePoint) -> RetryView | None:
-    """Show the message that waits for its retry, if one does."""
+    """Show the message that waits for its retry, if there is one."""
     head = charge_point.queue[0] if charge_point.queue else None
     if head is None or head.not_before_ms is None:
         return None
@@ -209,6 +209,6 @@ def local_list_view(charge_point: VirtualChargePoint) -> LocalListView:
     return LocalListView(state.list_version, state.list_revision == state.list_kept if keeps else None)
 
 
-def waiting_messages(binding: Binding) -> int:
+def queued_messages(binding: Binding) -> int:
     """Return how long the queue of a charge point is, in memory and in the store."""
     return thinning.length(binding.charge_point)

@@ -1,4 +1,4 @@
-"""What charge points are doing now, and their links."""
+"""Charge points: their live state and their links."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 
 from chargebridge.api.parameters import Identity, TheGateway
 from chargebridge.api.problems import answers
-from chargebridge.gateway.overview import ChargePointView, LinkView
+from chargebridge.gateway.views.charge_points import ChargePointView, LinkView
 
 router = APIRouter(prefix="/charge-points", tags=["charge points"])
 
@@ -19,7 +19,7 @@ class ChargePointPage:
     """Some of the charge points, in the order of the configuration."""
 
     total: int
-    """How many there are."""
+    """Number of charge points."""
     offset: int
     items: list[ChargePointView]
 
@@ -27,8 +27,8 @@ class ChargePointPage:
 @router.get("", summary="List charge points")
 async def list_charge_points(
     gateway: TheGateway,
-    limit: Annotated[int, Query(ge=1, le=500, description="At most so many.")] = 100,
-    offset: Annotated[int, Query(ge=0, le=1_000_000, description="Leave out so many first.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=500, description="Maximum number of items.")] = 100,
+    offset: Annotated[int, Query(ge=0, le=1_000_000, description="Number of items to skip.")] = 0,
 ) -> ChargePointPage:
     """Show the configured charge points with their live state, page by page."""
     identities = gateway.identities()
@@ -48,14 +48,14 @@ async def show_charge_point(gateway: TheGateway, identity: Identity) -> ChargePo
 async def take_link_down(gateway: TheGateway, identity: Identity) -> LinkView:
     """Disconnect from the central system, and stay so until `link/up` or a restart of the program.
 
-    The charger goes on charging; what its transactions have to say waits. The answer shows the link
-    as it is right then: `closing` until the central system has answered the close.
+    The charger goes on charging, and its transaction-related messages are queued. The answer shows the
+    link at that time: `closing` until the central system has answered the close.
     """
     gateway.link_down(identity)
     return gateway.charge_point(identity).link
 
 
-@router.post("/{identity}/link/up", summary="Let the link connect again", responses=UNKNOWN)
+@router.post("/{identity}/link/up", summary="Bring the link up", responses=UNKNOWN)
 async def let_link_up(gateway: TheGateway, identity: Identity) -> LinkView:
     """Connect to the central system, and stay connected. Without effect on a link that is up."""
     gateway.link_up(identity)

@@ -1,4 +1,4 @@
-"""What bounds the charging at a charge point: plain data for the outside, read from the live object."""
+"""Views of the limits at a charge point: plain data, read from the live object."""
 
 from dataclasses import dataclass
 
@@ -22,38 +22,38 @@ class ProfileView:
 
 @dataclass(frozen=True, slots=True)
 class DynamicCurrentView:
-    """A current of the moment, given by a configuration key."""
+    """A current limit that a configuration key has set for a while."""
 
     key: str
     value: str
     """As it was written."""
     until: str | None
-    """Null: until it is written again."""
+    """When it ends; null: when the key is written again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChargingView:
-    """Limits, where they come from, and how the charger keeps them."""
+    """The limits of charging, where they come from, and how the charger keeps them."""
 
     limit_a: float | None
-    """What the charger may offer now, for each phase; null while it is not known to be one with limits."""
+    """The current that the charger may offer now, for each phase; null: it is not known to support limits."""
     profiles: list[ProfileView]
     dynamic_currents: list[DynamicCurrentView]
-    """Those in force."""
+    """The dynamic currents in force."""
     plan_stored: bool | None
-    """Whether the charger keeps a plan in its own memory; null while nobody knows."""
+    """Whether the charger keeps a plan in its own memory; null: unknown."""
     volatile_limit_a: float | None
-    """The limit of the moment that the charger has confirmed, for each phase; null: none."""
+    """The volatile limit that the charger has confirmed, for each phase; null: none."""
     profile_writes_today: int
-    """How often a profile was written to the charger's memory since midnight UTC."""
+    """Writes of profiles to the charger's memory since midnight UTC."""
     profile_writes_remaining: int
-    """How many more it is given before its memory is spared."""
-    memory_spared: bool
-    """Profiles come too often for the charger's memory: limits of the moment carry them out instead."""
+    """Writes left in the write budget of its memory."""
+    write_budget_exceeded: bool
+    """Profiles come too often for the charger's memory: volatile limits carry them out instead."""
 
 
 def charging_view(charge_point: VirtualChargePoint) -> ChargingView:
-    """Show what bounds the charging at a charge point, as of its last turn."""
+    """Show the limits at a charge point, as of its last turn."""
     state, now_ms = charge_point.state, charge_point.now.utc_ms
     limited = Capability.LIMIT in charge_point.settings.capabilities
     return ChargingView(
@@ -72,7 +72,7 @@ def charging_view(charge_point: VirtualChargePoint) -> ChargingView:
         volatile_limit_a=_volatile_limit_a(state.limit, now_ms),
         profile_writes_today=int(profile_writes.today(charge_point)),
         profile_writes_remaining=profile_writes.remaining(charge_point),
-        memory_spared=state.write_budget_exceeded,
+        write_budget_exceeded=state.write_budget_exceeded,
     )
 
 

@@ -1,7 +1,7 @@
-"""The newest frames of the whole fleet, for whoever wants to see what was said.
+"""Frame traces: the newest frames of the whole fleet, for operators.
 
-Kept in memory within one bound for all, so that a fleet costs what it is given, however large it
-is; secrets are taken out when frames are read, before anybody sees them.
+They are in memory within one bound for all, so that they cost the same however large the fleet is. Secrets
+are masked when frames are read, before they leave this module.
 """
 
 import re
@@ -36,7 +36,7 @@ class Frame(Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class ShownFrame:
-    """A frame as people may see it."""
+    """A frame as people may see it: secrets are masked."""
 
     time: str
     direction: Direction
@@ -61,7 +61,7 @@ _SECRET_VALUE: Final = re.compile(
 
 
 def redact(text: str) -> str:
-    """Take the values of secret configuration keys out of a frame, however they are written."""
+    """Mask the values of secret configuration keys in a frame, however they are written."""
     return _redact_json(
         _SECRET_VALUE.sub(lambda found: f"{found[1] or found[2]}{_MASK}{found[3] or ''}", text)
     )
@@ -79,7 +79,7 @@ def _cut(frame: Frame) -> Frame:
     """Keep the beginning of a long frame, without secrets that only its end would give away.
 
     The search for secrets as they are nearly always written is left to the showing of what is left:
-    in a long hostile frame it would take for ever.
+    in a long hostile frame it would never end.
     """
     text = _redact_json(frame.data.decode(errors="replace"))
     return structs.replace(frame, data=text.encode()[:LONGEST_SHOWN])
@@ -100,7 +100,7 @@ def _mask(value: object) -> int:
 
 
 def show(frame: Frame) -> ShownFrame:
-    """Make a frame fit for people's eyes."""
+    """Return a frame with its secrets masked."""
     text = redact(frame.data.decode(errors="replace"))
     return ShownFrame(format_utc(frame.utc_ms), frame.direction, text[:LONGEST_SHOWN])
 
@@ -119,7 +119,7 @@ class Traces:
         self._watchers: dict[int, list[Callable[[ShownFrame], None]]] = {}
 
     def keep(self, frames: int) -> None:
-        """Keep so many frames from now on, of all charge points together."""
+        """Set how many frames are kept from now on, of all charge points together."""
         self._most = frames
         self._make_room()
 

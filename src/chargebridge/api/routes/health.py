@@ -1,4 +1,4 @@
-"""Health and readiness, for those who restart programs and steer traffic; open to everybody."""
+"""Health and readiness, for process supervisors and load balancers; no token needed."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ router = APIRouter(tags=["service"])
 
 
 class Health(BaseModel):
-    """The program is well."""
+    """The program works."""
 
     status: Literal["ok"] = "ok"
 
@@ -21,29 +21,29 @@ class Health(BaseModel):
 def _check(gateway: Gateway) -> Health:
     failing = gateway.failing
     if failing is not None:
-        raise RefusedError(503, f"nothing can be made durable: {failing}")
+        raise RefusedError(503, f"the store cannot commit: {failing}")
     return Health()
 
 
 @router.get(
     "/health",
-    summary="Is the program well?",
-    responses=answers(service_unavailable="The store fails; says why."),
+    summary="Health",
+    responses=answers(service_unavailable="The store fails; `error` says why."),
 )
 async def health(gateway: TheGateway) -> Health:
-    """Answers while the process runs and can make durable what happens. Needs no token."""
+    """Answers 200 while the store can be written. Needs no token."""
     return _check(gateway)
 
 
 @router.get(
     "/ready",
-    summary="Is it ready for work?",
-    responses=answers(service_unavailable="The store fails; says why."),
+    summary="Readiness",
+    responses=answers(service_unavailable="The store fails; `error` says why."),
 )
 async def ready(gateway: TheGateway) -> Health:
-    """Answers from when drivers and links are started; before that nobody listens. Needs no token.
+    """Answers 200 once drivers and links are started, while the store can be written. Needs no token.
 
     A central system that cannot be reached does not make the program unready: charge points go on
-    without it, and their transactions wait.
+    without it, and their transactions are queued.
     """
     return _check(gateway)

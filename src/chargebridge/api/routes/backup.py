@@ -1,4 +1,4 @@
-"""Online backup of the store."""
+"""Backups of the store while the gateway runs."""
 
 import asyncio
 from pathlib import Path
@@ -12,8 +12,8 @@ from chargebridge.api.problems import RefusedError, answers
 router = APIRouter(tags=["service"])
 
 
-class BackupWanted(BaseModel):
-    """Where the copy goes."""
+class BackupRequest(BaseModel):
+    """The file to copy to."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -24,8 +24,8 @@ class BackupWanted(BaseModel):
     )
 
 
-class BackupMade(BaseModel):
-    """Where the copy is."""
+class Backup(BaseModel):
+    """The copy."""
 
     path: str
     bytes: int
@@ -37,17 +37,17 @@ class BackupMade(BaseModel):
     summary="Back up the store",
     responses=answers(
         conflict="A file of this name exists; nothing is ever overwritten.",
-        service_unavailable="The copy could not be made; says why.",
+        service_unavailable="The copy could not be made; `error` says why.",
     ),
 )
-async def back_up(gateway: TheGateway, wanted: BackupWanted) -> BackupMade:
+async def back_up(gateway: TheGateway, request: BackupRequest) -> Backup:
     """Copy the store, consistent and complete, into a new file that only the program's user can read.
 
-    Everything goes on meanwhile. To restore, stop the program and put the copy in the place of
+    The gateway goes on meanwhile. To restore, stop the program and put the copy in the place of
     `store.sqlite3`, without the files `store.sqlite3-wal` and `-shm`.
     """
     folder = gateway.configuration.state.directory / "backups"
-    target = folder / wanted.file
+    target = folder / request.file
     try:
         await asyncio.to_thread(_make_folder, folder)
         await gateway.backup(target)
@@ -56,7 +56,7 @@ async def back_up(gateway: TheGateway, wanted: BackupWanted) -> BackupMade:
         raise RefusedError(409, f"{target} exists", "name another file") from error
     except OSError as error:
         raise RefusedError(503, f"{target} cannot be written: {error.strerror}") from error
-    return BackupMade(path=str(target), bytes=size)
+    return Backup(path=str(target), bytes=size)
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Transactions with the send-state of their Start and Stop."""
+"""Transactions, with the send-state of their Start and Stop."""
 
 import asyncio
 import csv
@@ -13,10 +13,10 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
-from chargebridge.api.charge_points import UNKNOWN
 from chargebridge.api.parameters import Identity, TheGateway
+from chargebridge.api.routes.charge_points import UNKNOWN
 from chargebridge.gateway.gateway import Gateway
-from chargebridge.gateway.overview import TransactionView, transaction_view
+from chargebridge.gateway.views.charge_points import TransactionView, transaction_view
 from chargebridge.store.rows import Cursor, TransactionRow
 
 router = APIRouter(tags=["transactions"])
@@ -27,7 +27,7 @@ _CURSOR: Final = re.compile(r"(-?\d{1,18})\.(\d{1,18})\.(\d{1,18})")
 
 
 class Format(StrEnum):
-    """How transactions are written."""
+    """The format of a list of transactions."""
 
     JSON = "json"
     CSV = "csv"
@@ -35,7 +35,7 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedTransaction(TransactionView):
-    """A transaction, and whose it is."""
+    """A transaction, with its charge point and central system."""
 
     charge_point: str
     central_system: str
@@ -55,7 +55,7 @@ CSV_COLUMNS: Final = ("charge_point", "central_system", *(field.name for field i
 
 @dataclass(frozen=True, slots=True)
 class _Selection:
-    """Which transactions are asked for, and how."""
+    """The query parameters of a list of transactions."""
 
     format: Format
     limit: int | None
@@ -68,7 +68,7 @@ class _Selection:
 async def _selection(
     limit: Annotated[
         int | None,
-        Query(ge=1, le=1000, description="At most so many; by default 100 in JSON and all in CSV."),
+        Query(ge=1, le=1000, description="Maximum number; by default 100 in JSON and all in CSV."),
     ] = None,
     cursor: Annotated[
         str | None, Query(pattern=f"^{_CURSOR.pattern}$", description="`next` of the previous page.")
@@ -77,14 +77,14 @@ async def _selection(
         bool, Query(description="Only those whose Start or Stop the central system has not answered.")
     ] = False,
     rebuilt: Annotated[
-        bool, Query(description="Only those that were rebuilt, since their session's record never came.")
+        bool, Query(description="Only those that were rebuilt, since the record of their session never came.")
     ] = False,
     since: Annotated[
         AwareDatetime | None,
-        Query(description="Only those started then or later.", examples=["2026-01-31T00:00:00Z"]),
+        Query(description="Only those started at this time or later.", examples=["2026-01-31T00:00:00Z"]),
     ] = None,
     format: Annotated[
-        Format | None, Query(description="Without it, CSV if `Accept` asks for text/csv, else JSON.")
+        Format | None, Query(description="By default CSV if `Accept` is text/csv, otherwise JSON.")
     ] = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> _Selection:
@@ -114,12 +114,13 @@ async def list_transactions(
     gateway: TheGateway,
     selection: Selection,
     charge_point: Annotated[
-        str | None, Query(max_length=200, description="Only of this charge point, also a removed one.")
+        str | None,
+        Query(max_length=200, description="Only those of this charge point, also of a removed one."),
     ] = None,
 ) -> TransactionPage | StreamingResponse:
     """List transactions, the latest start first, in pages as JSON or in one go as CSV.
 
-    Delivered ones are kept as long as the configuration says, undelivered ones for ever.
+    Delivered ones are kept for `transactions_keep_days`, undelivered ones for ever.
     """
     return await _answer(gateway, charge_point, selection)
 
@@ -143,7 +144,7 @@ async def _answer(
 ) -> TransactionPage | StreamingResponse:
     if selection.format is Format.CSV:
         pages = _pages(gateway, charge_point, selection)
-        # What the store cannot read is told before the table begins.
+        # An error of the store is reported before the table begins.
         first = await anext(pages)
         return StreamingResponse(
             _table(first, pages),
@@ -174,7 +175,7 @@ async def _read(
 async def _pages(
     gateway: Gateway, charge_point: str | None, selection: _Selection
 ) -> AsyncIterator[list[TransactionRow]]:
-    """Give the first page, even an empty one, and those behind it."""
+    """Yield the first page, even an empty one, and those behind it."""
     limit, before = selection.limit or _CSV_PAGE, selection.before
     while True:
         rows = await _read(gateway, charge_point, selection, limit, before)

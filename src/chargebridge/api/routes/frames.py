@@ -1,4 +1,4 @@
-"""What is said between a charge point and its central system: recently, and live."""
+"""OCPP frames between a charge point and its central system: recent ones, and live."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from chargebridge.api.charge_points import UNKNOWN
 from chargebridge.api.parameters import Identity, TheGateway
 from chargebridge.api.problems import RefusedError, answers
+from chargebridge.api.routes.charge_points import UNKNOWN
 from chargebridge.api.watching import MOST_WATCHERS, TooManyWatchersError, Watcher, Watchers
-from chargebridge.gateway.traces import ShownFrame
+from chargebridge.gateway.turns.traces import ShownFrame
 
 router = APIRouter(prefix="/charge-points/{identity}/frames", tags=["frames"])
 
@@ -47,7 +47,7 @@ class LiveFrames(StreamingResponse):
 
 
 async def events(watcher: Watcher) -> AsyncIterator[bytes]:
-    """Write what a watcher is given as server-sent events."""
+    """Write the frames of a watcher as server-sent events."""
     yield b": frames follow as they come\n\n"
     while (taken := await watcher.take(ALIVE_EVERY_S)) is not None:
         lost, frames = taken
@@ -61,7 +61,7 @@ async def events(watcher: Watcher) -> AsyncIterator[bytes]:
 
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
-        "description": "Server-sent events without end.",
+        "description": "Server-sent events, until the client disconnects.",
         "content": {
             "text/event-stream": {
                 "schema": {"type": "string"},
@@ -77,11 +77,11 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
 async def recent_frames(
     gateway: TheGateway,
     identity: Identity,
-    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many.")] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of frames.")] = 100,
 ) -> list[ShownFrame]:
-    """Show the newest frames of a charge point, oldest first, secrets taken out.
+    """Show the newest frames of a charge point, oldest first, secrets masked.
 
-    How many are kept is a matter of the configuration; a restart of the program forgets them.
+    `trace_frames` of the configuration says how many are kept, in memory only.
     """
     return gateway.frames(identity, limit)
 
@@ -97,14 +97,14 @@ async def recent_frames(
     },
 )
 async def live_frames(watchers: TheWatchers, identity: Identity) -> LiveFrames:
-    """Send each frame of a charge point as it crosses the link, secrets taken out.
+    """Send each frame of a charge point as it crosses the link, secrets masked.
 
-    An event `frame` holds what `/frames` lists. Whoever reads so slowly that more than 256 frames
-    wait loses the oldest, and is told how many by an event `lost`. A comment every 15 s shows that
+    An event `frame` holds an item of `/frames`. A client that reads so slowly that more than 256 frames
+    wait loses the oldest; an event `lost` says how many. A comment every 15 s shows that
     the stream is alive.
     """
     try:
         watcher = watchers.watch(identity)
     except TooManyWatchersError as error:
-        raise RefusedError(429, str(error), "close a stream that nobody looks at") from error
+        raise RefusedError(429, str(error), "close a stream that is not used") from error
     return LiveFrames(watchers, watcher)

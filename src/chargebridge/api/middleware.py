@@ -1,4 +1,4 @@
-"""Between the HTTP server and the application: paths as they were sent, and bodies of a sane size."""
+"""Middleware between HTTP server and application: percent-encoded paths, and a limit for bodies."""
 
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -11,10 +11,10 @@ LARGEST_BODY: Final = 64 * 1024
 
 
 class EncodedSlashes:
-    """Leaves `%2F` in a path as it is, so that an identity with a slash in it stays one segment.
+    """Keeps `%2F` in a path encoded, so that an identity with a slash in it stays one segment.
 
-    A path is matched with `%2F` for a slash and `%25` for a per cent sign within a segment; what
-    stands for an identity is decoded after that, by `parameters.Identity`.
+    A path is matched with `%2F` for a slash and `%25` for a per cent sign within a segment; the
+    identity is decoded after that, by `parameters.Identity`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -37,7 +37,7 @@ def matched_path(raw_path: bytes) -> str:
 
 
 class SmallBodies:
-    """Refuses to read large bodies: they are read before anybody asks for the token."""
+    """Refuses large bodies: they are read before the token is checked."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

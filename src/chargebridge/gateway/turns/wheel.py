@@ -1,4 +1,4 @@
-"""Deadlines of thousands of charge points, coalesced in slots: one timer of the loop for all.
+"""The timer wheel: deadlines of thousands of charge points, coalesced in slots, with one timer of the loop.
 
 An idle fleet costs wake-ups, not bytes; so deadlines that lie close together are met together, up
 to one slot late and never early.
@@ -14,15 +14,15 @@ from chargebridge.clock import Clock
 SLOT_S: Final = 0.05
 """Width of a slot in real seconds."""
 SHORTEST_WAIT_S: Final = 0.001
-"""Timers of a loop are rounded: one that fires a hair early must not be armed for next to nothing."""
+"""Timers of a loop are rounded: one that fires a little early must not be armed again for next to nothing."""
 NEVER: Final = 2**62
 
 
 class Sleeper(Protocol):
-    """Who is to be woken."""
+    """Something that is woken at a deadline."""
 
     slot: int
-    """The slot it is entered in; `NEVER` if in none. Belongs to the wheel."""
+    """The slot that it is entered in; `NEVER` if in none. Belongs to the wheel."""
 
 
 class Cancellable(Protocol):
@@ -36,10 +36,10 @@ CallLater = Callable[[float, Callable[[], None]], Cancellable]
 """The event loop's `call_later`: real seconds, and what to do then."""
 
 
-Anyone = TypeVar("Anyone", bound=Sleeper)
+AnySleeper = TypeVar("AnySleeper", bound=Sleeper)
 
 
-class TimerWheel(Generic[Anyone]):
+class TimerWheel(Generic[AnySleeper]):
     """Wakes sleepers at their deadlines.
 
     Args:
@@ -48,26 +48,26 @@ class TimerWheel(Generic[Anyone]):
         woken: called for each sleeper whose slot has come; it enters itself again if it wants.
     """
 
-    def __init__(self, clock: Clock, call_later: CallLater, woken: Callable[[Anyone], None]) -> None:
+    def __init__(self, clock: Clock, call_later: CallLater, woken: Callable[[AnySleeper], None]) -> None:
         self._clock = clock
         self._call_later = call_later
         self._woken = woken
         self._width = SLOT_S * clock.speed
-        self._sleepers: dict[int, list[Anyone]] = {}
+        self._sleepers: dict[int, list[AnySleeper]] = {}
         self._slots: list[int] = []
         self._passed = -1
         """The newest slot that has come; nothing is entered there any more."""
         self._timer: Cancellable | None = None
 
-    def wake(self, sleeper: Anyone, mono: float) -> None:
-        """See to it that this sleeper is woken at this monotonic time or earlier."""
+    def wake(self, sleeper: AnySleeper, mono: float) -> None:
+        """Wake this sleeper at this monotonic time or earlier."""
         if mono == inf:
             return
         # Behind the slots that have come: a deadline in the past is met in the next one, not at once
         # and for ever.
         slot = max(ceil(mono / self._width), self._passed + 1)
         if slot >= sleeper.slot:
-            return  # woken before that; it will say again what it wants then
+            return  # woken before that; it enters its next deadline then
         sleeper.slot = slot
         there = self._sleepers.get(slot)
         if there is not None:
@@ -79,7 +79,7 @@ class TimerWheel(Generic[Anyone]):
             self._arm()
 
     def stop(self) -> None:
-        """Wake nobody any more."""
+        """Wake no sleeper any more."""
         if self._timer is not None:
             self._timer.cancel()
         self._sleepers.clear()

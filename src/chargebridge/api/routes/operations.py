@@ -1,4 +1,4 @@
-"""What an operator can do to a charge point."""
+"""Operations of an operator on a charge point."""
 
 from typing import Final
 
@@ -14,24 +14,24 @@ router = APIRouter(prefix="/charge-points/{identity}", tags=["operations"])
 
 _RESPONSES: Final = answers(
     not_found="There is no charge point of this identity.",
-    conflict="It was not done, or has no outcome within 20 s; says why.",
+    conflict="The charge point has refused, or has no outcome within 20 s; `error` says why.",
 )
 
 
 class Accepted(BaseModel):
-    """It is done, or durably on its way."""
+    """The operation is carried out, or stored and will be."""
 
-    detail: str = Field(description="A word on it; may be empty.")
+    detail: str = Field(description="Details; may be empty.")
 
 
 def accepted_or_refused(answer: tuple[bool, str]) -> Accepted:
-    """Answer as a charge point has answered.
+    """Return the response for the outcome of an operation.
 
     Args:
-        answer: whether it was accepted, and a word on it.
+        answer: whether it was accepted, and details.
 
     Raises:
-        RefusedError: it was not.
+        RefusedError: it was not accepted.
     """
     accepted, detail = answer
     if not accepted:
@@ -39,23 +39,23 @@ def accepted_or_refused(answer: tuple[bool, str]) -> Accepted:
     return Accepted(detail=detail)
 
 
-async def _ask(gateway: Gateway, identity: str, operation: Operation) -> Accepted:
-    return accepted_or_refused(await gateway.ask(identity, operation))
+async def _perform(gateway: Gateway, identity: str, operation: Operation) -> Accepted:
+    return accepted_or_refused(await gateway.perform(identity, operation))
 
 
 @router.post("/stop-transaction", summary="Stop the transaction", responses=_RESPONSES)
 async def stop_transaction(gateway: TheGateway, identity: Identity) -> Accepted:
     """Have the charger end the running session. The StopTransaction follows when it has ended."""
-    return await _ask(gateway, identity, Operation.STOP_TRANSACTION)
+    return await _perform(gateway, identity, Operation.STOP_TRANSACTION)
 
 
 @router.post("/reset", summary="Reset", responses=_RESPONSES)
 async def reset(gateway: TheGateway, identity: Identity) -> Accepted:
     """Restart the charger and the charge point; a running transaction is ended first."""
-    return await _ask(gateway, identity, Operation.RESET)
+    return await _perform(gateway, identity, Operation.RESET)
 
 
 @router.post("/unlock", summary="Unlock the cable", responses=_RESPONSES)
 async def unlock(gateway: TheGateway, identity: Identity) -> Accepted:
-    """Release the cable at the charger; answered when the charger has said how that went."""
-    return await _ask(gateway, identity, Operation.UNLOCK)
+    """Release the cable at the charger; answered when the charger has reported the outcome."""
+    return await _perform(gateway, identity, Operation.UNLOCK)

@@ -1,4 +1,4 @@
-"""What a driver, a car or bad luck does to a simulated charger, and how the charger sees itself."""
+"""Simulated chargers: cars, tokens and faults, and the charger's view of itself."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Self
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/charge-points/{identity}/charger", tags=["simulated 
 
 _RESPONSES: Final = answers(
     not_found="There is no charge point of this identity.",
-    conflict="The charger is not a simulated one, or it cannot be done to it now; says why.",
+    conflict="The charger is not simulated, or does not allow this now; `error` says why.",
 )
 
 
@@ -24,11 +24,11 @@ class _Arguments(BaseModel):
 
 
 class Car(_Arguments):
-    """The car that comes."""
+    """A car."""
 
     battery_kwh: float = Field(60.0, ge=1, le=1000, description="Usable size of its battery.")
-    charged_kwh: float = Field(20.0, ge=0, le=1000, description="What is in it already.")
-    max_current_a: int = Field(16, ge=6, le=80, description="What it draws at most, per phase.")
+    charged_kwh: float = Field(20.0, ge=0, le=1000, description="Energy in it already.")
+    max_current_a: int = Field(16, ge=6, le=80, description="Largest current that it draws, per phase.")
     phases: int = Field(3, ge=1, le=3, description="Phases that it can use.")
 
     @model_validator(mode="after")
@@ -39,19 +39,19 @@ class Car(_Arguments):
 
 
 class Unplugging(_Arguments):
-    """Where the cable is pulled."""
+    """The end at which the cable is pulled."""
 
     at_charger: bool = Field(False, description="At the charger, where a lock may hold it, not at the car.")
 
 
 class Token(_Arguments):
-    """What is held to the reader."""
+    """A token that is held to the reader."""
 
     id_tag: str = Field(min_length=1, max_length=20, examples=["04A1B2C3"])
 
 
-class Breakage(_Arguments):
-    """What breaks."""
+class FaultToRaise(_Arguments):
+    """A fault."""
 
     fault: Fault
 
@@ -76,7 +76,7 @@ class CarView(BaseModel):
 
 
 class ListView(BaseModel):
-    """The local list that the charger keeps."""
+    """The local authorization list that the charger keeps."""
 
     version: int
     length: int
@@ -86,14 +86,14 @@ class ChargerView(BaseModel):
     """A simulated charger as it sees itself."""
 
     serial: str
-    at_ms: int = Field(description="The moment of this view, in milliseconds since 1970 (UTC).")
+    at_ms: int = Field(description="The time of this view, in milliseconds since 1970 (UTC).")
     state: str = Field(examples=["charging"])
     reason: str = Field(description="Why a session is offered nothing.", examples=["LimitedByPlan"])
     fault: Fault | None
-    reachable: bool = Field(description="Whether its cloud hears it.")
+    reachable: bool = Field(description="Whether it is connected to its cloud.")
     available: bool
     locked: bool = Field(description="Whether the cable is locked.")
-    register_wh: int = Field(description="The energy register as it is told.")
+    register_wh: int = Field(description="The energy register as it is reported, in Wh.")
     register_uj: int = Field(description="The register itself, in microjoules.")
     power_w: float
     voltages_v: list[float] = Field(description="By phase.")
@@ -108,7 +108,7 @@ class ChargerView(BaseModel):
     plan: dict[str, Any] | None = Field(description="The stored plan; its periods are (seconds, mA).")
     plan_writes: int = Field(description="How often a plan was written into the charger's memory.")
     plan_overridden: bool = Field(description="Whether the session charges regardless of the plan.")
-    settings: dict[str, Any] = Field(description="How it charges when nobody can be asked.")
+    settings: dict[str, Any] = Field(description="Its settings for authorization.")
     local_list: ListView
 
 
@@ -124,7 +124,7 @@ async def _act(
 
 @router.get("", summary="The charger's own view", responses=_RESPONSES)
 async def show_charger(gateway: TheGateway, identity: Identity) -> ChargerView:
-    """Show the charger as it sees itself, whatever its cloud or the central system know of it."""
+    """Show the charger as it sees itself, independent of its cloud and of the central system."""
     return await _act(gateway, identity, "view")
 
 
@@ -152,43 +152,43 @@ async def present_token(gateway: TheGateway, identity: Identity, token: Token) -
     return await _act(gateway, identity, "present_token", token.model_dump())
 
 
-@router.post("/pause-car", summary="Let the car pause", responses=_RESPONSES)
+@router.post("/pause-car", summary="Pause the car", responses=_RESPONSES)
 async def pause_car(gateway: TheGateway, identity: Identity) -> ChargerView:
-    """The car stops drawing although it could."""
+    """Stop the car from drawing current; it stays connected."""
     return await _act(gateway, identity, "pause_car")
 
 
-@router.post("/resume-car", summary="Let the car draw again", responses=_RESPONSES)
+@router.post("/resume-car", summary="Resume charging of the car", responses=_RESPONSES)
 async def resume_car(gateway: TheGateway, identity: Identity) -> ChargerView:
-    """The car draws again after a pause."""
+    """Let the car draw current again."""
     return await _act(gateway, identity, "resume_car")
 
 
 @router.post("/raise-fault", summary="Raise a fault", responses=_RESPONSES)
-async def raise_fault(gateway: TheGateway, identity: Identity, breakage: Breakage) -> ChargerView:
-    """Break something in the charger."""
-    return await _act(gateway, identity, "raise_fault", {"fault": breakage.fault.value})
+async def raise_fault(gateway: TheGateway, identity: Identity, wanted: FaultToRaise) -> ChargerView:
+    """Raise a fault of the charger."""
+    return await _act(gateway, identity, "raise_fault", {"fault": wanted.fault.value})
 
 
 @router.post("/clear-fault", summary="Clear the fault", responses=_RESPONSES)
 async def clear_fault(gateway: TheGateway, identity: Identity) -> ChargerView:
-    """Repair what is broken."""
+    """Clear the fault of the charger."""
     return await _act(gateway, identity, "clear_fault")
 
 
 @router.post("/power-cycle", summary="Power-cycle the charger", responses=_RESPONSES)
 async def power_cycle(gateway: TheGateway, identity: Identity) -> ChargerView:
-    """Cut the charger's mains for a moment."""
+    """Cut the charger's mains for a short time."""
     return await _act(gateway, identity, "power_cycle")
 
 
 @router.post("/lose-cloud", summary="Cut the charger's cloud connection", responses=_RESPONSES)
 async def lose_cloud(gateway: TheGateway, identity: Identity) -> ChargerView:
-    """The charger goes on by itself, and tells what has happened when it is connected again."""
+    """Disconnect the charger from its cloud; it goes on by itself, and reports everything later."""
     return await _act(gateway, identity, "lose_cloud")
 
 
 @router.post("/regain-cloud", summary="Restore the charger's cloud connection", responses=_RESPONSES)
 async def regain_cloud(gateway: TheGateway, identity: Identity) -> ChargerView:
-    """The charger tells its cloud what has happened meanwhile."""
+    """Connect the charger to its cloud; it reports everything that happened meanwhile."""
     return await _act(gateway, identity, "regain_cloud")

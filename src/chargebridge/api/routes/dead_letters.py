@@ -1,0 +1,117 @@
+"""Dead letters: listed with their history, and redelivered."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Query
+
+from chargebridge.api.parameters import Identity, TheGateway
+from chargebridge.api.problems import answers
+from chargebridge.api.routes.operations import Accepted, accepted_or_refused
+from chargebridge.chargepoint.turn import Operation
+from chargebridge.clock import format_utc
+from chargebridge.gateway.views.charge_points import AttemptView, history_view
+from chargebridge.store.rows import DeadLetterRow
+
+router = APIRouter(tags=["dead letters"])
+
+_LARGEST_ID: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterView:
+    """A transaction-related message that the central system failed to process again and again."""
+
+    id: int
+    charge_point: str
+    central_system: str
+    kind: str
+    """start, meter_values or stop."""
+    transaction: int
+    """The `number` of its transaction."""
+    attempts: int
+    """Since it was last queued."""
+    dead_since: str
+    """When its last attempt failed."""
+    reason: str
+    """Why the last attempt failed."""
+    history: list[AttemptView]
+    """Failed attempts, the first and the newest of many; also those before a redelivery."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterPage:
+    """Some of the dead letters, the latest first."""
+
+    items: list[DeadLetterView]
+    next: int | None
+    """The `before` of the next page; null if this is the last one."""
+
+
+@router.get("/dead-letters", summary="List dead letters")
+async def list_dead_letters(
+    gateway: TheGateway,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of items.")] = 100,
+    before: Annotated[
+        int | None, Query(ge=1, le=_LARGEST_ID, description="`next` of the previous page.")
+    ] = None,
+) -> DeadLetterPage:
+    """List dead letters: transaction-related messages that were given up. The latest comes first.
+
+    The central system failed to process them as often as `TransactionMessageAttempts` allows. They and
+    their transactions are kept until they are redelivered.
+    """
+    letters = await asyncio.to_thread(gateway.store.dead_letters, limit=limit, before=before)
+    return DeadLetterPage(
+        items=[_letter(letter) for letter in letters],
+        next=letters[-1].id if len(letters) == limit else None,
+    )
+
+
+def _letter(letter: DeadLetterRow) -> DeadLetterView:
+    message = letter.message
+    return DeadLetterView(
+        id=letter.id,
+        charge_point=letter.identity,
+        central_system=letter.central_system,
+        kind=message.kind.value,
+        transaction=message.transaction,
+        attempts=message.attempts,
+        dead_since=format_utc(letter.at_ms),
+        reason=letter.reason,
+        history=history_view(message.history),
+    )
+
+
+@router.post(
+    "/dead-letters/{id}/redeliver",
+    summary="Redeliver a dead letter",
+    responses=answers(
+        not_found="There is no dead letter of this id, perhaps because it was redelivered.",
+        conflict="Its charge point is not configured, or has refused; `error` says why.",
+    ),
+)
+async def redeliver_dead_letter(
+    gateway: TheGateway, id: Annotated[int, Path(ge=1, le=_LARGEST_ID, description="Id of the dead letter.")]
+) -> Accepted:
+    """Queue all dead letters of its transaction, behind the queued messages, with attempts from zero.
+
+    Redelivery always repeats the whole transaction, since messages after a StartTransaction that was given
+    up were sent without a transaction id: the StartTransaction, MeterValues in their order, and the
+    StopTransaction, even if the central system has answered it. Their contents are unchanged.
+    """
+    return accepted_or_refused(await gateway.redeliver(id))
+
+
+@router.post(
+    "/charge-points/{identity}/dead-letters/redeliver",
+    summary="Redeliver all dead letters of a charge point",
+    responses=answers(
+        not_found="There is no charge point of this identity.",
+        conflict="There are none, or the charge point has refused; `error` says why.",
+    ),
+)
+async def redeliver_dead_letters(gateway: TheGateway, identity: Identity) -> Accepted:
+    """Queue all dead letters of a charge point, transaction by transaction, the oldest first."""
+    return accepted_or_refused(await gateway.perform(identity, Operation.REDELIVER))

@@ -1,0 +1,33 @@
+"""Errors of the gateway's public face."""
+
+from chargebridge.store.rows import DeadLetterRow
+
+
+class UnknownChargePointError(LookupError):
+    """There is no charge point of this identity."""
+
+
+class UnknownDeadLetterError(LookupError):
+    """There is no dead letter of this id."""
+
+
+class UndeliverableDeadLetterError(LookupError):
+    """A dead letter cannot be redelivered: its charge point is not configured, or not at that central system.
+
+    Args:
+        letter: the dead letter.
+        now_at: the central system that a charge point of this identity belongs to now, if there is one.
+    """
+
+    def __init__(self, letter: DeadLetterRow, now_at: str | None) -> None:
+        whose = f"charge point {letter.identity!r} at central system {letter.central_system!r}"
+        now = "is not configured" if now_at is None else f"is configured at {now_at!r} now"
+        super().__init__(f"dead letter {letter.id} is of {whose}, which {now}")
+        self.remedy = (
+            f"configure {whose} again, reload, and redeliver it; or enter the transaction there by hand:"
+            " GET /transactions shows it"
+        )
+
+
+class NotSimulatedError(LookupError):
+    """The charger is not a simulated one."""

@@ -1,0 +1,1 @@
+"""The turns of all charge points: inputs, records and outputs."""

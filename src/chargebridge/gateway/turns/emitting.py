@@ -1,0 +1,128 @@
+"""Emitting the outputs of turns, once the turns are durable."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+
+from chargebridge.chargepoint.turn import (
+    CloseLink,
+    CommandCharger,
+    Notice,
+    NoticeKind,
+    Output,
+    ReadStore,
+    SendFrame,
+    SetPing,
+)
+from chargebridge.chargers.model import ChargerCommand
+from chargebridge.clock import Clock
+from chargebridge.gateway.turns.binding import Binding, Receipt
+from chargebridge.gateway.turns.ports import Journal
+from chargebridge.gateway.turns.traces import Direction, Frame, Traces
+
+_LOGGED: Final = frozenset(
+    {
+        NoticeKind.DEAD_LETTER,
+        NoticeKind.REDELIVERED,
+        NoticeKind.COMMAND_FAILED,
+        NoticeKind.BOOT_NOT_ACCEPTED,
+        NoticeKind.END_ASSUMED,
+        NoticeKind.TRANSACTION_REBUILT,
+        NoticeKind.WRITE_BUDGET_EXCEEDED,
+        NoticeKind.LOCAL_LIST_CONFLICT,
+        NoticeKind.QUEUE_NEAR_LIMIT,
+    }
+)
+# Needed for each frame; reaching a member through its class takes longer.
+_SENT: Final = Direction.SENT
+
+_log = structlog.get_logger()
+
+
+class Emitter:
+    """Hands the outputs of durable turns to links, drivers, the store, the log and operators.
+
+    Args:
+        clock: the time.
+        journal: answers questions of charge points.
+        traces: keeps the newest frames.
+    """
+
+    def __init__(self, clock: Clock, journal: Journal, traces: Traces) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._traces = traces
+        self._operators: dict[int, Callable[[bool, str], None]] = {}
+        self._next_operator = 1
+        self.notices: Counter[NoticeKind] = Counter()
+        """How often there was a notice of each kind."""
+
+    def emit(self, binding: Binding, outputs: Sequence[Output], receipt: Receipt | None) -> None:
+        """Emit the outputs of a turn in their order, and acknowledge its event."""
+        for output in outputs:
+            if isinstance(output, SendFrame):
+                self.send_frame(binding, output.epoch, output.data)
+            elif isinstance(output, Notice):
+                self._notice(binding, output)
+            elif isinstance(output, CommandCharger):
+                self._command(binding, output.command)
+            elif isinstance(output, ReadStore):
+                self._journal.read(binding.key, output.query, binding)
+            elif isinstance(output, CloseLink):
+                binding.link.close(output.epoch, output.reason)
+            elif isinstance(output, SetPing):
+                binding.link.set_ping_interval(output.interval_s)
+            else:
+                answered = self._operators.pop(output.ask, None)
+                if answered is not None:
+                    answered(output.accepted, output.detail)
+        if receipt is not None:
+            self._acknowledge(receipt)
+
+    def send_frame(self, binding: Binding, epoch: int, data: bytes) -> None:
+        """Send a frame on this connection, if it is still open."""
+        if binding.link.send(epoch, data):
+            self._traces.add(Frame(binding.key, self._clock.now().utc_ms, _SENT, data))
+
+    def _notice(self, binding: Binding, notice: Notice) -> None:
+        self.notices[notice.kind] += notice.times
+        log = _log.warning if notice.kind in _LOGGED else _log.debug
+        log(notice.kind.value, charge_point=binding.charge_point.settings.identity, detail=notice.detail)
+
+    # Drivers come from outside: one that raises must not harm other outputs.
+
+    @staticmethod
+    def _command(binding: Binding, command: ChargerCommand) -> None:
+        if binding.driver is None:
+            return
+        try:
+            binding.driver.command(binding.serial, command)
+        except Exception:  # noqa: BLE001 - the outcome stays unknown, which the charge point can deal with
+            _log.exception("driver failed at a command", charger=binding.serial)
+
+    @staticmethod
+    def _acknowledge(receipt: Receipt) -> None:
+        if receipt.token is None:
+            return
+        try:
+            receipt.driver.acknowledge(receipt.token)
+        except Exception:  # noqa: BLE001 - the event comes again, and is recognized as a repeat
+            _log.exception("driver failed at an acknowledgement")
+
+    # --- operators --------------------------------------------------------------------------------
+
+    def await_outcome(self, answered: Callable[[bool, str], None]) -> int:
+        """Return a number for an `OperatorAsked`; its outcome goes to this function."""
+        number, self._next_operator = self._next_operator, self._next_operator + 1
+        self._operators[number] = answered
+        return number
+
+    def forget_outcome(self, number: int) -> None:
+        """Await this outcome no longer."""
+        self._operators.pop(number, None)
+
+    def is_awaited(self, number: int) -> bool:
+        """Tell whether an operator still awaits this outcome."""
+        return number in self._operators

@@ -1,0 +1,1 @@
+"""Views of a gateway for its users: plain data, read from the live objects."""
