@@ -395,7 +395,7 @@ class TestFailedCommit:
         bench.journal.fail()
         bench.clock.advance(REBUILD_PAUSE_S)
         bench.settle()
-        assert answers == [(True, "asked of the charger")]
+        assert answers == [(True, "passed on to the charger")]
 
     def test_a_wish_that_nobody_waits_for_any_more_is_dropped(self, bench):
         ready(bench)
