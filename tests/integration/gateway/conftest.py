@@ -226,7 +226,7 @@ def _fits(exchange, where):
     return (where or {}).items() <= exchange.payload.items()
 
 
-async def until(condition, timeout_s=10):
+async def until(condition, timeout_s=30):
     """Look at a state that nothing announces, as often as the loop comes round."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - nothing announces it

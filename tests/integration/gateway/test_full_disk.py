@@ -185,7 +185,7 @@ async def test_nothing_is_told_or_acknowledged_and_with_room_it_goes_on_by_itsel
         await place.stop(process)
         said = [json.loads(line) for line in site.logged().splitlines()]
         assert [one["event"] for one in said if one["level"] == "error"] == ["store failed"]
-        assert len([one for one in said if one["event"].startswith("the store works again")]) == 1
+        assert len([one for one in said if one["event"] == "store recovered"]) == 1
 
 
 async def test_killed_while_it_is_full(site, disk, wait_until, kill):
