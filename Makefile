@@ -35,14 +35,15 @@ nightly: install  ## 200 kills of the gateway in a row
 simulate: install  ## whole installations through all faults, for so many STEPS
 	@$(BIN)/python -m tests.simulation --steps $(or $(STEPS),1000000) --seed $(or $(SEED),1)
 
-check: install  ## format, lint, types, import directions
+check: install  ## format, lint, types, import directions, declared dependencies
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+	@$(BIN)/deptry src && $(BIN)/deptry tests benchmarks --ignore DEP002,DEP004
 
 bench: install  ## benchmarks, as ratios against named baselines
 	@$(BIN)/python -m benchmarks
 
 lock:  ## renew the lock file (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev --group bench --upgrade -o $(LOCK)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev --upgrade -o $(LOCK)
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
