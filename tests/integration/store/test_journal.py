@@ -601,7 +601,7 @@ def contents(
         return [*found, connection.execute(letters).fetchall()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plan=plans, cuts=st.sets(st.integers(1, 11)))
 def test_any_batching_leaves_the_same_as_turn_by_turn(
     tmp_path_factory: pytest.TempPathFactory,

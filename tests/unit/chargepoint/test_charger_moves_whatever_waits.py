@@ -114,7 +114,7 @@ class Installation:
         return told
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(st.data())
 def test_every_wh_is_told_once_wherever_the_charger_was(new_bench, data):
     sessions = range(1, data.draw(st.integers(1, 6), "sessions") + 1)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import floor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chargebridge.chargepoint.schedules import (
@@ -186,7 +186,6 @@ def tenths(limit):
     return Decimal(floor(limit * 10)) / 10
 
 
-@settings(max_examples=150, deadline=None)
 @given(many_kept, circumstances_of, half_seconds, days_later, st.sampled_from(ChargingRateUnitType))
 def test_stretches_say_at_each_moment_what_the_pseudo_code_says(
     profiles, circumstances, from_ms, later_ms, unit
@@ -202,7 +201,6 @@ def test_stretches_say_at_each_moment_what_the_pseudo_code_says(
         assert limit == tenths(limit_at(profiles, circumstances, unit, at_ms))
 
 
-@settings(max_examples=100, deadline=None)
 @given(many_kept, circumstances_of, half_seconds, days_later)
 def test_at_a_moment_limit_and_prevailing_profiles_are_those_of_the_pseudo_code(
     profiles, circumstances, at_ms, later_ms
@@ -215,7 +213,6 @@ def test_at_a_moment_limit_and_prevailing_profiles_are_those_of_the_pseudo_code(
         assert prevailing(profiles, circumstances, purpose, at_ms) is (expected[0] if expected else None)
 
 
-@settings(max_examples=100, deadline=None)
 @given(many_kept, circumstances_of, half_seconds, days_later)
 def test_nothing_changes_before_the_next_change(profiles, circumstances, after_ms, later_ms):
     after_ms += later_ms
