@@ -7,13 +7,14 @@ field does must fail then; `tests/integration/test_behaviour_flips.py` asks it o
 docs/behaviour.md names.
 """
 
-import os
 from typing import Final
 
 import pytest
 import structlog
 from hypothesis import settings
 from msgspec import structs
+
+from tests.services import CI
 
 ANOTHER_NUMBER: Final = 77
 
@@ -22,7 +23,7 @@ ANOTHER_NUMBER: Final = 77
 # example has a deadline, since a busy machine is no fault. What fails is printed so that it can be repeated.
 settings.register_profile("every change", max_examples=150, deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("inner loop", max_examples=25, deadline=None, print_blob=True)
-settings.load_profile("every change" if os.environ.get("CI", "").lower() == "true" else "inner loop")
+settings.load_profile("every change" if CI else "inner loop")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -279,4 +279,4 @@ class Trouble(RuleBasedStateMachine):
 
 
 TestTrouble = Trouble.TestCase
-TestTrouble.settings = settings(max_examples=60, stateful_step_count=40)
+TestTrouble.settings = settings(stateful_step_count=40)
