@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLOUD ?= simulator
 
+# What pytest rewrites of the tests is kept: without, each of its processes spends ten seconds on that before it begins.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Packages of their own: installed beside the program, and tested with it.
 EXAMPLES := $(wildcard examples/chargebridge-driver-mqtt)
 TESTS := tests $(EXAMPLES:%=%/tests)
