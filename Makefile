@@ -19,7 +19,7 @@ SUM := $(shell cat $(LOCKS) pyproject.toml $(EXAMPLES:%=%/pyproject.toml) | cksu
 PROGRAM := $(VENV)/.program-$(SUM)
 TOOLS := $(VENV)/.tools-$(SUM)
 
-.PHONY: help install develop run test unit nightly simulate check wheel bench lock clean
+.PHONY: help install develop run test unit nightly simulate check docs wheel bench lock clean
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -75,6 +75,10 @@ simulate: $(TOOLS)  ## whole installations through all faults, for so many STEPS
 check: $(TOOLS)  ## format, lint, types, import directions, declared dependencies
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 	@$(BIN)/deptry src && $(BIN)/deptry tests benchmarks --ignore DEP002,DEP004
+
+docs: $(TOOLS)  ## the documentation as a site, in build/site; a link that leads nowhere fails
+	@$(BIN)/python -m sphinx -q -W --keep-going -c docs/site -d build/doctrees . build/site
+	@echo build/site/index.html
 
 wheel: $(TOOLS)  ## build what is published into dist/, and try it in an empty environment
 	@.ci/wheel

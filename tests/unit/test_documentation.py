@@ -68,7 +68,7 @@ def broken(origin: Page, line: int, target: str) -> str | None:
     if parts.scheme or parts.netloc:
         return None
     path = (origin.path.parent / unquote(parts.path)).resolve() if parts.path else origin.path
-    if not path.is_relative_to(ROOT) or not path.exists():
+    if not path.is_relative_to(ROOT) or not path.is_file():
         return f"{origin.at(line)}: ({target}) leads to no file"
     if parts.fragment and path.suffix == ".md" and unquote(parts.fragment) not in page(path).anchors:
         return f"{origin.at(line)}: ({target}) names no heading of {page(path).name}"
