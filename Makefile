@@ -74,7 +74,7 @@ simulate: $(TOOLS)  ## whole installations through all faults, for so many STEPS
 
 check: $(TOOLS)  ## format, lint, types, import directions, declared dependencies
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
-	@$(BIN)/deptry src && $(BIN)/deptry tests benchmarks --ignore DEP002,DEP004
+	@$(BIN)/deptry src && $(BIN)/deptry tests benchmarks docs --ignore DEP002,DEP004
 
 docs: $(TOOLS)  ## the documentation as a site, in build/site; a link that leads nowhere fails
 	@$(BIN)/python -m sphinx -q -W --keep-going -c docs/site -d build/doctrees . build/site
