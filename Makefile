@@ -10,16 +10,16 @@ CLOUD ?= simulator
 # What pytest rewrites of the tests is kept: without, each of its processes spends ten seconds on that before it begins.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Packages of their own: installed beside the program, and tested with it.
+# Packages of their own: installed beside the program, checked and tested where they are.
 EXAMPLES := $(wildcard examples/chargebridge-driver-mqtt)
-TESTS := tests $(EXAMPLES:%=%/tests)
+in_examples = @$(foreach example,$(EXAMPLES),(cd $(example) && $(CURDIR)/$(BIN)/$(1)) &&) true
 
 LOCKS := requirements.lock requirements-build.lock requirements-dev.lock
 SUM := $(shell cat $(LOCKS) pyproject.toml $(EXAMPLES:%=%/pyproject.toml) | cksum | cut -d' ' -f1)
 PROGRAM := $(VENV)/.program-$(SUM)
 TOOLS := $(VENV)/.tools-$(SUM)
 
-.PHONY: help install develop run test unit nightly simulate check docs wheel bench lock clean
+.PHONY: help install develop run test examples unit nightly simulate check docs wheel bench lock clean
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -61,7 +61,11 @@ run: $(PROGRAM)  ## chargers, charge points and a central system, live in this t
 	@$(BIN)/chargebridge demo --charge-points 8 --speed 30 --cloud $(CLOUD) --state state/demo$(filter-out -simulator,-$(CLOUD))
 
 test: $(TOOLS)  ## every test
-	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS) $(TESTS)
+	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+	$(call in_examples,python -m pytest)
+
+examples: $(TOOLS)  ## the tests of the examples alone
+	$(call in_examples,python -m pytest)
 
 unit: $(TOOLS)  ## the inner loop: pure tests only
 	@$(BIN)/python -m pytest -n auto -m "unit and not simulation" $(PYTEST_ARGS) tests/unit
@@ -74,7 +78,8 @@ simulate: $(TOOLS)  ## whole installations through all faults, for so many STEPS
 
 check: $(TOOLS)  ## format, lint, types, import directions, declared dependencies
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
-	@$(BIN)/deptry src && $(BIN)/deptry tests benchmarks docs --ignore DEP002,DEP004
+	$(call in_examples,mypy)
+	@said=$$({ $(BIN)/deptry src && $(BIN)/deptry tests benchmarks docs --ignore DEP002,DEP004; } 2>&1) || { echo "$$said"; false; }
 
 docs: $(TOOLS)  ## the documentation as a site, in build/site; a link that leads nowhere fails
 	@$(BIN)/python -m sphinx -q -W --keep-going -c docs/site -d build/doctrees . build/site
