@@ -1,4 +1,4 @@
-"""The log of tests, and the option `--flip FIELD`: do tests depend on a field of `Behaviour`?
+"""The log of tests, how property tests run, and the option `--flip FIELD`: does a test depend on a field?
 
     .venv/bin/python -m pytest --flip power_limits tests/unit/chargepoint/test_mission_sentences.py
 
@@ -11,9 +11,19 @@ from typing import Final
 
 import pytest
 import structlog
+from hypothesis import settings
 from msgspec import structs
 
+from tests.services import CI
+
 ANOTHER_NUMBER: Final = 77
+
+# CI tries many examples, and the same ones each time, so that a red run is the fault of its change. Elsewhere
+# a few new ones are tried each time: that takes seconds, and finds in the long run what fixed ones do not. No
+# example has a deadline, since a busy machine is no fault. What fails is printed so that it can be repeated.
+settings.register_profile("every change", max_examples=150, deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("inner loop", max_examples=25, deadline=None, print_blob=True)
+settings.load_profile("every change" if CI else "inner loop")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,12 +1,12 @@
 """Chargers behind Easee's message queue: what the benchmark measures arrives, all of it."""
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks import easee
+from tests.services import RABBITMQ
 
 pytestmark = [
     pytest.mark.integration,
@@ -14,19 +14,8 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def broker_url() -> str:
-    """The broker of this machine; without one the test is skipped, but not where everything has to run."""
-    url = os.environ.get("CHARGEBRIDGE_TEST_AMQP_URL", easee.BROKER)
-    if reason := easee.broker_is_away(url):
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return url
-
-
-def test_every_observation_of_a_small_fleet_reaches_the_central_system(broker_url: str, tmp_path: Path):
-    pytest.importorskip("picows", reason="the sink needs the dependency group `bench`")
+def test_every_observation_of_a_small_fleet_reaches_the_central_system(tmp_path: Path):
+    broker_url = RABBITMQ.needed()
     plan = easee.Plan(rounds=1, chargers=20, rates=(50,), seconds=1.0, burst=100, quiet_s=0.5, url=broker_url)
     results = easee.run(tmp_path / "bench", plan)
     for subject in ("bare", "gateway"):

@@ -2,13 +2,12 @@
 
 import asyncio
 import inspect
-import os
-import socket
 
 import pytest
 import uvloop
 
 from tests.integration.easee.stage import set_stage
+from tests.services import RABBITMQ
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -47,13 +46,5 @@ def stage():
 
 @pytest.fixture
 def rabbitmq_url() -> str:
-    """The broker of this machine; without one the test is skipped, but not where everything has to run."""
-    url = os.environ.get("CHARGEBRIDGE_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/")
-    host, _, port = url.rpartition("@")[2].partition("/")[0].partition(":")
-    try:
-        socket.create_connection((host, int(port or 5672)), timeout=2).close()
-    except OSError as error:
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(f"RabbitMQ is not at {host}:{port or 5672}: {error}")
-        pytest.skip(f"RabbitMQ is not at {host}:{port or 5672}: {error}")
-    return url
+    """The broker of this machine."""
+    return RABBITMQ.needed()

@@ -6,11 +6,10 @@ A proxy stands between the two, so that connections can be broken as a network o
 import asyncio
 import contextlib
 import json
-import os
-import socket
 import struct
 import uuid
 from random import Random
+from urllib.parse import urlsplit
 
 import aio_pika
 import pytest
@@ -20,10 +19,14 @@ from chargebridge.chargers.easee.account.reconnecting import Backoff
 from chargebridge.chargers.easee.operator.bus import Bus, Patterns
 from chargebridge.chargers.easee.twin.wire import Response, Update
 from tests.integration.easee_edges.waiting import until
+from tests.services import RABBITMQ
 
 pytestmark = pytest.mark.integration
 
-HOST, PORT, USER, PASSWORD = "127.0.0.1", 5672, "guest", "guest"
+BROKER = urlsplit(RABBITMQ.url)
+HOST, PORT = BROKER.hostname or "127.0.0.1", BROKER.port or 5672
+USER, PASSWORD = BROKER.username or "guest", BROKER.password or "guest"
+PROXY_HOST = "127.0.0.1"
 STREAMS = "/api/streams/amqp/v2"
 QUICK = Backoff(first_s=0.01, longest_s=0.05, healthy_after_s=60)
 TIMESTAMP = "2026-03-01T12:00:00.1234567Z"
@@ -42,12 +45,7 @@ CLOSE_FRAME = (
 
 @pytest.fixture(autouse=True)
 def broker():
-    try:
-        socket.create_connection((HOST, PORT), timeout=2).close()
-    except OSError as error:
-        if os.environ.get("CI"):
-            pytest.fail(f"RabbitMQ is needed at {HOST}:{PORT}: {error}")
-        pytest.skip(f"no RabbitMQ at {HOST}:{PORT}: {error}")
+    RABBITMQ.needed()
 
 
 class Proxy:
@@ -62,7 +60,7 @@ class Proxy:
         self._clients: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, HOST, 0)
+        self._server = await asyncio.start_server(self._serve, PROXY_HOST, 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -210,7 +208,7 @@ class Stage:
 
     def tell_the_way(self, **changes: object) -> None:
         way = {
-            "server": HOST,
+            "server": PROXY_HOST,
             "port": self.proxy.port,
             "useSsl": False,
             "virtualHost": "/",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.services import missing
+
 SIZE = "3m"
 
 
@@ -61,14 +63,7 @@ def small_disk(place: Path) -> Iterator[SmallDisk]:
         assert holder.stdin is not None
         assert holder.stdout is not None
         if holder.stdout.readline() != b"mounted\n":
-            refuse("a tmpfs can be mounted neither as root nor in a user namespace (unshare -Urm)")
+            missing("a tmpfs can be mounted neither as root nor in a user namespace (unshare -Urm)")
         enter = ["nsenter", "-t", str(holder.pid), "-U", "-m", "--preserve-credentials", "--"]
         yield SmallDisk(Path(f"/proc/{holder.pid}/root{place}"), enter)
         holder.stdin.close()
-
-
-def refuse(reason: str) -> None:
-    """Skip, but not where it is known that it has to work."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)

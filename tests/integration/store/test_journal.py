@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -604,7 +604,6 @@ def contents(
         return [*found, connection.execute(letters).fetchall()]
 
 
-@settings(max_examples=60, deadline=None)
 @given(plan=plans, cuts=st.sets(st.integers(1, 11)))
 def test_any_batching_leaves_the_same_as_turn_by_turn(
     tmp_path_factory: pytest.TempPathFactory,

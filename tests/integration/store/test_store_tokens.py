@@ -207,7 +207,7 @@ class Model:
         return whole, cache
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plan=st.lists(st.tuples(st.integers(1, 2), records), max_size=20), cuts=st.sets(st.integers(1, 19)))
 def test_list_and_cache_change_in_order_however_their_changes_are_batched(write_anew, plan, cuts):
     models = {1: Model(), 2: Model()}

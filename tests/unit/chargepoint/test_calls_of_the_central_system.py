@@ -1,7 +1,7 @@
 """Frames of the central system, good and hostile (`RPC-*`), and how calls of both sides cross."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chargebridge.chargepoint.model.state import load
@@ -141,7 +141,6 @@ class TestFrames:
         ready.turn(LinkClosed(ready.epoch - 1))
         assert ready.ask("ClearCache") == {"status": "Accepted"}
 
-    @settings(max_examples=150, deadline=None, derandomize=True)
     @given(
         st.one_of(
             st.binary(max_size=60),

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chargebridge.chargepoint.records import ReportedSession, ReportedSpan
@@ -114,7 +114,6 @@ class Installation:
         return told
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.data())
 def test_every_wh_is_told_once_wherever_the_charger_was(new_bench, data):
     sessions = range(1, data.draw(st.integers(1, 6), "sessions") + 1)

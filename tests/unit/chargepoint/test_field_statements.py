@@ -10,7 +10,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chargebridge.chargepoint.behaviour import EVERY_MEASURAND, PRESETS
@@ -155,7 +155,6 @@ def test_field_13_values_in_a_transaction_leave_nothing_to_guess(new_bench, as_t
 
 
 @given(value=st.floats(-1e15, 1e15) | st.integers(-(2**53), 2**53))
-@settings(max_examples=200, deadline=None, derandomize=True)
 def test_field_13_whatever_is_measured_is_told_as_a_plain_decimal(new_bench, value):
     bench = new_bench(overrides=AS_THEY_COME).ready().charging()
     bench.wait(1)

@@ -241,6 +241,7 @@ every_preset = pytest.mark.parametrize("preset", ["easee", "easee-1.8", "ocpp16"
 
 
 class TestWhatTheSchemaForbids:
+    @pytest.mark.simulation
     @pytest.mark.parametrize("tolerant", [False, True], ids=["strict", "tolerant"])
     @pytest.mark.parametrize("action", CALLS)
     def test_rpc_11_it_is_refused_by_its_code_and_changes_nothing(self, new_bench, action, tolerant):
@@ -502,6 +503,7 @@ FLOODS = {
 
 
 class TestFloods:
+    @pytest.mark.simulation
     @pytest.mark.parametrize(("preset", "charges"), [("easee", False), ("ocpp16", True)])
     @pytest.mark.parametrize("action", FLOODS)
     def test_a_thousand_calls_in_a_row_pile_nothing_up(self, new_bench, action, preset, charges):

@@ -4,7 +4,7 @@ import json
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -437,7 +437,6 @@ class TestRemembering:
             (event.start_register_wh, event.register_wh) for event in history
         ]
 
-    @settings(max_examples=150, deadline=None, derandomize=True)
     @given(st.data())
     def test_any_order_with_repeats_and_restarts_gives_each_once(self, new_bench, data):
         sessions = range(1, data.draw(st.integers(1, 8), "sessions") + 1)

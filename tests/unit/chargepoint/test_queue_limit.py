@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -347,7 +347,6 @@ class Life:
                 bench.restart()
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.integers(1, 30), st.booleans(), LIVES)
 def test_q_7_in_any_life_start_and_stop_are_delivered_in_order(new_bench, limit, as_they_come, acts):
     life = Life(new_bench, limit, as_they_come=as_they_come)
@@ -386,7 +385,6 @@ def samples(call):
     ]
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.integers(1, 30), LIVES)
 def test_q_7_a_restart_changes_nothing_in_what_is_left_out(new_bench, limit, acts):
     offline = [act for act in acts if act[0] not in {"link", "answer"}]

@@ -5,7 +5,7 @@ from decimal import Decimal
 from importlib.resources import files
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator
 from msgspec import structs
@@ -453,7 +453,6 @@ def do(bench, what, argument, registers):
         bench.settle()
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
 @given(STEPS)
 def test_mv_9_field_12_registers_never_decrease_and_lie_between_start_and_stop(new_bench, steps):
     bench = charging_with(

@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import floor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chargebridge.chargepoint.rules.schedules import (
@@ -186,7 +186,6 @@ def tenths(limit):
     return Decimal(floor(limit * 10)) / 10
 
 
-@settings(max_examples=150, deadline=None)
 @given(many_kept, circumstances_of, half_seconds, days_later, st.sampled_from(ChargingRateUnitType))
 def test_stretches_say_at_each_moment_what_the_pseudo_code_says(profiles, context, from_ms, later_ms, unit):
     from_ms += later_ms
@@ -200,7 +199,6 @@ def test_stretches_say_at_each_moment_what_the_pseudo_code_says(profiles, contex
         assert limit == tenths(limit_at(profiles, context, unit, at_ms))
 
 
-@settings(max_examples=100, deadline=None)
 @given(many_kept, circumstances_of, half_seconds, days_later)
 def test_at_a_moment_limit_and_prevailing_profiles_are_those_of_the_pseudo_code(
     profiles, context, at_ms, later_ms
@@ -213,7 +211,6 @@ def test_at_a_moment_limit_and_prevailing_profiles_are_those_of_the_pseudo_code(
         assert prevailing(profiles, context, purpose, at_ms) is (expected[0] if expected else None)
 
 
-@settings(max_examples=100, deadline=None)
 @given(many_kept, circumstances_of, half_seconds, days_later)
 def test_nothing_changes_before_the_next_change(profiles, context, after_ms, later_ms):
     after_ms += later_ms

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chargebridge.chargepoint.connector.status import MOST_UNSENT
@@ -447,7 +447,6 @@ EVENTS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(EVENTS, max_size=25))
 def test_st_1_every_walk_is_legal_while_online(new_bench, events):
     bench = new_bench().ready()

@@ -9,7 +9,7 @@ import json
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
@@ -399,7 +399,6 @@ def live(new_bench, preset, ops):
     check_account(world)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.sampled_from(["easee", "ocpp16"]), st.lists(OPS, max_size=40))
 def test_every_session_becomes_one_transaction(new_bench, preset, ops):
     live(new_bench, preset, ops)

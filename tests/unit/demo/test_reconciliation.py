@@ -4,7 +4,7 @@ import io
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.console import Console
@@ -304,7 +304,6 @@ def rebuilt_accounts(draw: st.DrawFn) -> Account:
     return sessions, exact, shuffled
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
 @given(rebuilt_accounts())
 def test_any_sessions_may_be_rebuilt_as_one_or_as_several(account: Account) -> None:
     sessions, exact, approximate = account
@@ -318,7 +317,6 @@ def test_any_sessions_may_be_rebuilt_as_one_or_as_several(account: Account) -> N
     assert len(outcome.rebuilt) == len(approximate)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
 @given(rebuilt_accounts().filter(lambda account: account[2]), st.data())
 def test_one_wh_more_or_less_of_any_that_was_rebuilt_is_a_difference(
     account: Account, data: st.DataObject

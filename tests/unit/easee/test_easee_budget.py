@@ -63,7 +63,6 @@ def test_a_request_before_its_time_is_a_mistake_of_the_program():
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(Kind)), st.floats(0, 40)), max_size=300))
-@settings(deadline=None)
 def test_no_window_ever_holds_more_than_its_limit(steps):
     limits = Limits(requests=12, reads=8, window_s=60.0, rare=3, rare_window_s=200.0)
     budget = Budget(NoJitter(), limits)
@@ -280,4 +279,4 @@ class Trouble(RuleBasedStateMachine):
 
 
 TestTrouble = Trouble.TestCase
-TestTrouble.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTrouble.settings = settings(stateful_step_count=40)

@@ -1,7 +1,7 @@
 """The store fails for a while: what is tried meanwhile, what is taken, and what the driver tells anew."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import DecodeError
 from structlog.testing import capture_logs
@@ -245,7 +245,6 @@ class TestBackOff:
         bench.runtime.stop()
         assert bench.clock.pending == []
 
-    @settings(max_examples=100)
     @given(
         st.lists(st.sampled_from("abcde"), max_size=20),
         st.lists(st.sampled_from(["fail", "settle", "later"]), max_size=40),
@@ -425,7 +424,6 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(STEPS, max_size=25))
 def test_whatever_happens_every_session_is_told_once_in_order_and_no_wh_is_lost(steps):
     site, told = Site(), 0

@@ -42,9 +42,7 @@ SCHEMAS: dict[str, Schema] = {
     if path.name.endswith(".json")
 }
 
-few_examples = settings(
-    max_examples=12, deadline=None, derandomize=True, phases=[Phase.generate, Phase.shrink]
-)
+few_examples = settings(max_examples=12, phases=[Phase.generate, Phase.shrink])
 every_schema = pytest.mark.parametrize("name", SCHEMAS)
 
 # --- the oracle ----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chargebridge.chargers.model import (
@@ -387,7 +387,6 @@ def expected_limit_ma(charger: SimulatedCharger, at_ms: int) -> int:
     return 32_000 if planned is None else min(planned, 32_000)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(an_act, st.integers(0, 90_000)), max_size=25))
 def test_the_offer_follows_the_limit_in_force_and_is_never_between_nothing_and_six_amperes(
     life: list[tuple[tuple[str, object, object], int]],

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chargebridge.chargers.model import (
@@ -140,7 +140,6 @@ def a_charger(phases: int = 3) -> SimulatedCharger:
     return SimulatedCharger.installed(ChargerSettings(serial="SIM00001", phases=phases), T0)
 
 
-@settings(max_examples=150, deadline=None)
 @given(a_life, st.sampled_from([1, 3]))
 def test_power_is_the_sum_of_voltage_times_current(life: list[tuple[str, int]], phases: int) -> None:
     for event in live(a_charger(phases), life):
@@ -154,7 +153,6 @@ def test_power_is_the_sum_of_voltage_times_current(life: list[tuple[str, int]], 
         assert values[Quantity.POWER_W, 0] == pytest.approx(product, abs=1e-6)
 
 
-@settings(max_examples=150, deadline=None)
 @given(a_life)
 def test_energy_is_the_exact_integral_of_power(life: list[tuple[str, int]]) -> None:
     charger = a_charger()
@@ -173,7 +171,6 @@ def test_energy_is_the_exact_integral_of_power(life: list[tuple[str, int]]) -> N
     assert charger.record.outlet.register_uj == energy_uj
 
 
-@settings(max_examples=150, deadline=None)
 @given(a_life)
 def test_the_register_never_runs_backwards_and_all_of_it_lies_in_sessions(
     life: list[tuple[str, int]],
@@ -194,7 +191,6 @@ def test_the_register_never_runs_backwards_and_all_of_it_lies_in_sessions(
     assert in_sessions == charger.record.outlet.register_wh
 
 
-@settings(max_examples=100, deadline=None)
 @given(a_life, st.integers(0, 40))
 def test_a_charger_written_down_and_taken_up_again_is_the_same(
     life: list[tuple[str, int]], restart: int

@@ -352,7 +352,7 @@ def test_an_override_of_which_nobody_knows_does_not_lift_a_limit(new_world, lost
 
 # Long lives find more than many short ones do, and take too long to be shortened when one fails.
 @pytest.mark.simulation
-@settings(max_examples=300, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=300, phases=[Phase.generate])
 @given(st.sampled_from(HOW), st.lists(ACTS, min_size=10, max_size=30))
 def test_the_charger_keeps_to_what_the_composite_schedule_says(new_world, how, acts):
     live(new_world, how, acts)

@@ -1,0 +1,64 @@
+"""The documentation as a site: `make docs` builds it from the pages as they are, without the network.
+
+Its source is the whole repository, so that links between README, docs/ and examples/ mean the same here as
+where the files are read. Nothing but `docs/site/` is written for the site alone.
+"""
+
+import logging
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from chargebridge import __version__
+
+project = "chargebridge"
+author = "The chargebridge authors"
+copyright = author
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinxcontrib.mermaid"]
+root_doc = "docs/site/index"
+include_patterns = ["*.md", "docs/**.md", "examples/*/README.md"]
+exclude_patterns = [".venv/**", "build/**"]
+logging.getLogger("sphinx.sphinx.directives.other").addFilter(lambda said: "glob pattern" not in said.msg)
+"""A pattern of the navigation may match nothing yet."""
+
+myst_heading_anchors = 4
+myst_fence_as_directive = {"mermaid"}
+
+default_role = "code"
+"""Docstrings mark code by single backticks."""
+autodoc_default_options = {
+    "members": True,
+    "imported-members": True,
+    "undoc-members": True,
+    "member-order": "bysource",
+}
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+
+html_theme = "furo"
+html_title = f"chargebridge {version}"
+html_copy_source = False
+html_show_sourcelink = False
+html_show_sphinx = False
+templates_path = ["templates"]
+html_additional_pages = {"index": "first.html"}
+"""The site's first address leads to its first page."""
+
+_of_attributes: dict[str, list[str]] = {}
+
+
+def setup(app: Sphinx) -> None:
+    """Leave docstrings of attributes as they are: napoleon takes what stands before a colon for a type."""
+
+    def put_aside(_: Sphinx, what: str, name: str, *args: Any) -> None:
+        if what == "attribute":
+            _of_attributes[name] = list(args[-1])
+
+    def put_back(_: Sphinx, what: str, name: str, *args: Any) -> None:
+        if what == "attribute":
+            args[-1][:] = _of_attributes.pop(name)
+
+    app.connect("autodoc-process-docstring", put_aside, priority=400)
+    app.connect("autodoc-process-docstring", put_back, priority=600)
