@@ -50,11 +50,16 @@ _of_attributes: dict[str, list[str]] = {}
 
 
 def setup(app: Sphinx) -> None:
-    """Leave docstrings of attributes as they are: napoleon takes what stands before a colon for a type."""
+    """Read docstrings as they are written: fences are blocks of code, and attributes have sentences.
+
+    napoleon takes what stands before a colon in the docstring of an attribute for its type.
+    """
 
     def put_aside(_: Sphinx, what: str, name: str, *args: Any) -> None:
+        lines: list[str] = args[-1]
+        lines[:] = with_code_blocks(lines)
         if what == "attribute":
-            _of_attributes[name] = list(args[-1])
+            _of_attributes[name] = list(lines)
 
     def put_back(_: Sphinx, what: str, name: str, *args: Any) -> None:
         if what == "attribute":
@@ -62,3 +67,16 @@ def setup(app: Sphinx) -> None:
 
     app.connect("autodoc-process-docstring", put_aside, priority=400)
     app.connect("autodoc-process-docstring", put_back, priority=600)
+
+
+def with_code_blocks(lines: list[str]) -> list[str]:
+    """Return the lines with fenced blocks as reStructuredText has them."""
+    found, in_block = [], False
+    for line in lines:
+        if line.lstrip().startswith("```"):
+            in_block = not in_block
+            indent, language = line.split("```")
+            found += ["", f"{indent}.. code-block:: {language or 'text'}" if in_block else "", ""]
+        else:
+            found.append(f"    {line}" if in_block else line)
+    return found
