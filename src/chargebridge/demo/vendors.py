@@ -157,7 +157,7 @@ requests_per_5_min = {_REQUESTS}
             try:
                 await delete_bus(self._amqp_url, self._operator_id)
             except (OSError, AMQPError) as error:
-                _log.warning("could not delete queues", operator=self._operator_id, error=str(error))
+                _log.warning("queues could not be deleted", operator=self._operator_id, error=str(error))
 
 
 def secret_file(path: Path) -> Path:

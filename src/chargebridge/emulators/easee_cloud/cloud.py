@@ -178,7 +178,7 @@ class EaseeCloud:
             self._bus.start()
         for serial in self._roster:
             self._chargers.subscribe(serial, self._charger_commands.subscriber)
-        _log.info("the emulated Easee Cloud listens", url=self.url, chargers=len(self._roster))
+        _log.info("emulated Easee Cloud listening", url=self.url, chargers=len(self._roster))
 
     async def _adopt_all(self) -> None:
         for number, serial in enumerate(list(self._chargers.world), 1):

@@ -169,7 +169,7 @@ class OperatorBus:
                     await self._publish(channel, observations)
             except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
                 # The libraries raise RuntimeError for a channel that has just been closed.
-                _log.warning("the broker is away", error=str(error) or type(error).__name__, retry_s=wait_s)
+                _log.warning("broker disconnected, reconnecting", error=str(error) or type(error).__name__, retry_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, longest_s)
 
@@ -244,7 +244,7 @@ class OperatorBus:
             self._read(message)
         except ValueError as error:
             self._statistics.bus_commands_unreadable += 1
-            _log.warning("a command from the bus was rejected", key=message.routing_key, error=str(error))
+            _log.warning("bus command rejected", key=message.routing_key, error=str(error))
         await message.ack()
 
     def _read(self, message: AbstractIncomingMessage) -> None:
@@ -285,7 +285,7 @@ async def delete_bus(url: str, operator_id: str) -> None:
 
 def _log_end(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("the operator's bus stopped unexpectedly", exc_info=error)
+        _log.critical("operator bus stopped unexpectedly", exc_info=error)
 
 
 def _message(message: BusMessage) -> aio_pika.Message:
