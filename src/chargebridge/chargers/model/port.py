@@ -19,8 +19,10 @@ class EventSink(Protocol):
 
         A driver keeps an event that has a receipt until it is acknowledged, and delivers it again after a
         restart and whenever its charger is watched anew: while the disk is slow or full, the gateway does
-        not take events beyond a bound. A receipt of None means that the driver keeps no such event, since
-        only the present counts (`Reachable`, `StateChanged`).
+        not take events beyond a bound. Of measurements it may drop the oldest. Where a cloud shows only the
+        latest of each kind, the record of a session that is over stands for its start and its token after
+        a restart. A receipt of None means that the driver keeps no such event, since only the present
+        counts (`Reachable`, `StateChanged`).
         """
 
     def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:
