@@ -14,11 +14,11 @@ pytestmark = pytest.mark.integration
 SERIAL = "SIM1"
 
 
-async def charged(chargers: SimulatedChargers, seconds: float) -> dict[str, object]:
+async def charged(chargers: SimulatedChargers, seconds: float, number: int = 1) -> dict[str, object]:
     """Let a car charge for so long, and leave."""
     chargers.act(SERIAL, "plug_in", battery_kwh=400.0, phases=3, max_current_a=16)
     expires_ms = chargers.clock.now().utc_ms + 1
-    chargers.command(SERIAL, Authorize(number=1, expires_ms=expires_ms, id_tag="TAG1", accepted=True))
+    chargers.command(SERIAL, Authorize(number=number, expires_ms=expires_ms, id_tag="TAG1", accepted=True))
     chargers.catch_up()
     chargers.advance(seconds)
     return chargers.act(SERIAL, "unplug")
@@ -55,16 +55,18 @@ def test_time_stands_by_itself() -> None:
 
 
 def test_they_are_kept_over_a_restart(tmp_path: Path) -> None:
-    async def scenario() -> int:
-        chargers = SimulatedChargers(Recorder(1.0), state_dir=tmp_path)
+    clock = ManualClock()
+
+    async def scenario(number: int) -> int:
+        chargers = SimulatedChargers(Recorder(1.0), clock, tmp_path)
         chargers.watch(SERIAL)
         await chargers.start()
         chargers.catch_up()
-        register_wh = (await charged(chargers, 600))["register_wh"]
+        register_wh = (await charged(chargers, 600, number))["register_wh"]
         await chargers.stop()
         return register_wh
 
-    assert asyncio.run(scenario()) < asyncio.run(scenario())
+    assert asyncio.run(scenario(1)) < asyncio.run(scenario(2))
 
 
 def test_what_cannot_be_done_says_why() -> None:
