@@ -1,6 +1,8 @@
 """What chargebridge tests itself with, for those who build on it.
 
 - `CentralSystem`: a small, strict OCPP 1.6J central system that a charge point under test connects to.
+- `messages` and `enums`: what it calls and answers, such as
+  `await central_system.call("CP1", messages.Reset(type=enums.ResetType.SOFT))`.
 - `SimulatedChargers`: chargers with cars in this process, whose time stands until the test moves it.
 - `ManualClock`: the clock of such a test.
 - `chargebridge.testing.contract`: the contract of drivers as a suite; hand in a driver and its chargers.
@@ -29,6 +31,7 @@ from chargebridge.emulators.central_system import (
     Transaction,
     Violation,
 )
+from chargebridge.ocpp16 import enums, messages
 from chargebridge.testing.manual_clock import ManualClock
 from chargebridge.testing.simulated_chargers import SimulatedChargers
 
@@ -54,4 +57,6 @@ __all__ = [
     "SimulatedChargers",
     "Transaction",
     "Violation",
+    "enums",
+    "messages",
 ]
