@@ -108,7 +108,7 @@ class SetLimit(Command, frozen=True, tag=True, kw_only=True):
 
 
 class Configure(Command, frozen=True, tag=True, kw_only=True):
-    """Charge by these rules when nobody can be asked, or need not be."""
+    """Charge by these rules when the central system cannot be asked, or need not be."""
 
     authorization_required: bool = True
     """False: a car that is plugged in charges at once."""
@@ -167,7 +167,7 @@ class Outcome(StrEnum):
     IMPOSSIBLE = "impossible"
     """Refused, and it always will be: a charger can keep plans, say, but not this one."""
     UNKNOWN = "unknown"
-    """It was handed over, and nobody can tell whether it was carried out."""
+    """It was handed over, and it cannot be known whether it was carried out."""
 
 
 class CommandOutcome(Struct, frozen=True, tag=True):

@@ -60,7 +60,7 @@ class SessionStarted(Event, frozen=True, tag=True, kw_only=True):
     session: int
     """Unique for the charger; each session has a higher number than those before it."""
     id_tag: str | None
-    """The token that authorized the session; None if nobody knows."""
+    """The token that authorized the session; None if it is not known."""
     register_wh: int
     """The import register at its start."""
 

@@ -47,7 +47,7 @@ class Check:
         """Try the sentence.
 
         Args:
-            make_rig: makes the rig, which is used by nobody else.
+            make_rig: makes the rig, used by this check alone.
             folder: an empty folder for the rig and the driver.
 
         Raises:
@@ -124,12 +124,12 @@ class Run:
     # --- what happens at a charger --------------------------------------------------------------------
 
     def reachable(self, serial: str) -> bool | None:
-        """Return whether a charger is reachable, by the latest event; None: nobody has said."""
+        """Return whether a charger is reachable, by the latest event; None: there is none."""
         events = self.seen.events(Reachable, serial)
         return events[-1].reachable if events else None
 
     def state(self, serial: str, since: int = 0) -> ChargerState | None:
-        """Return the state of a charger by the latest event; None: nobody has said."""
+        """Return the state of a charger by the latest event; None: there is none."""
         events = self.seen.events(StateChanged, serial, since)
         return events[-1].state if events else None
 
