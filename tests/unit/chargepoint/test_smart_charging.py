@@ -13,6 +13,7 @@ from chargebridge.chargers.model import (
     SetLimit,
     StorePlan,
 )
+from chargebridge.chargers.plan_limits import plan_limit_ma
 
 pytestmark = pytest.mark.unit
 
@@ -406,7 +407,7 @@ class TestTheChargerKeepsThePlan:
     def test_a_relative_profile_of_one_limit_can_be_kept(self, ready):
         install(ready, relative(10))
         (plan,) = plans(ready)
-        assert plan.limit_ma(ready.utc_ms) == 10_000
+        assert plan_limit_ma(plan, ready.utc_ms) == 10_000
 
     def test_a_relative_profile_of_several_is_carried_out_from_here(self, ready):
         ready.charging()

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from chargebridge.chargers.easee.twin.plans import weekly_plan
 from chargebridge.chargers.model import Plan, PlanPeriod
+from chargebridge.chargers.plan_limits import plan_limit_ma
 
 pytestmark = pytest.mark.unit
 
@@ -42,7 +43,7 @@ def test_a_repeated_plan_says_the_same_each_minute_of_the_week(
     body = weekly_plan(plan, NOW_MS)
     assert body is not None
     for minute in range(0, 7 * 1440, 7):
-        limit_ma = plan.limit_ma(MONDAY_MS + 14 * 86_400_000 + minute * 60_000)
+        limit_ma = plan_limit_ma(plan, MONDAY_MS + 14 * 86_400_000 + minute * 60_000)
         assert limit_ma is not None
         expected = limit_ma // 1000 * 1000 if limit_ma >= 6_000 else 0
         assert said(body, minute // 1440, minute % 1440) == expected

@@ -3,6 +3,7 @@
 import pytest
 
 from chargebridge.chargers.model import Plan, PlanPeriod
+from chargebridge.chargers.plan_limits import plan_limit_ma
 from chargebridge.emulators.easee_cloud.charger.limits import Cause, ChargerLimits, CircuitLimits, least_of
 from chargebridge.emulators.easee_cloud.charger.plans import (
     DAY_S,
@@ -86,12 +87,12 @@ class TestPlans:
             [Range(tuesday_s + 6 * 3600, tuesday_s + 8 * 3600, 16, WEEK_S)], WEEK_S, MONDAY_MS
         )
         tuesday_ms = MONDAY_MS + 52 * WEEK_S * 1000 + tuesday_s * 1000
-        limits = [plan.limit_ma(tuesday_ms + hour * HOUR_MS) for hour in (5, 6, 7, 8)]
+        limits = [plan_limit_ma(plan, tuesday_ms + hour * HOUR_MS) for hour in (5, 6, 7, 8)]
         assert limits == [0, 16_000, 16_000, 0]
 
     def test_a_range_over_midnight_and_over_the_end_of_the_week(self):
         plan = repeating_plan([Range(22 * 3600, 30 * 3600, 10, DAY_S)], DAY_S, 0)
-        assert [plan.limit_ma(hour * HOUR_MS) for hour in (21, 22, 23, 24, 29, 30)] == [
+        assert [plan_limit_ma(plan, hour * HOUR_MS) for hour in (21, 22, 23, 24, 29, 30)] == [
             0,
             10_000,
             10_000,
@@ -113,8 +114,8 @@ class TestPlans:
 
     def test_a_delayed_start(self):
         plan = delayed_plan(1000, 61_000, 16)
-        assert (plan.limit_ma(60_999), plan.limit_ma(61_000)) == (0, 16_000)
-        assert delayed_plan(1000, 500, 16).limit_ma(1000) == 16_000
+        assert (plan_limit_ma(plan, 60_999), plan_limit_ma(plan, 61_000)) == (0, 16_000)
+        assert plan_limit_ma(delayed_plan(1000, 500, 16), 1000) == 16_000
 
     @pytest.mark.parametrize(
         ("text", "second"), [("06:30Z", 23_400), ("06:30", 23_400), ("00:00:59", 59), ("24:00Z", DAY_S)]

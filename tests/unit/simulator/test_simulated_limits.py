@@ -22,6 +22,7 @@ from chargebridge.chargers.model import (
     StateChanged,
     StorePlan,
 )
+from chargebridge.chargers.plan_limits import plan_limit_ma
 from chargebridge.chargers.simulator.actions import view
 from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
 from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
@@ -383,7 +384,7 @@ def expected_limit_ma(charger: SimulatedCharger, at_ms: int) -> int:
     volatile = limits.volatile_until_ms is None or at_ms < limits.volatile_until_ms
     if limits.volatile_ma is not None and volatile:
         return min(limits.volatile_ma, 32_000)
-    planned = None if limits.plan is None or limits.overridden else limits.plan.limit_ma(at_ms)
+    planned = None if limits.plan is None or limits.overridden else plan_limit_ma(limits.plan, at_ms)
     return 32_000 if planned is None else min(planned, 32_000)
 
 

@@ -16,6 +16,7 @@ from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.rules import plans, schedules
 from chargebridge.chargepoint.rules.schedules import EvaluationContext, Installed
 from chargebridge.chargers.model import Capability, Plan, SetLimit
+from chargebridge.chargers.plan_limits import next_plan_change_ms, plan_limit_ma
 from chargebridge.ocpp16.enums import AuthorizationStatus, ChargingProfileKindType, ChargingProfilePurposeType
 
 GRACE_MS = 60_000
@@ -140,7 +141,7 @@ def _next_change_ms(charge_point: ChargePoint) -> int | None:
         schedules.next_change_ms(profiles, around, now_ms),
         running.started_ms if running is not None and running.started_ms > now_ms else None,
         dynamic_currents.next_change_ms(charge_point),
-        None if plan is None else plan.next_change_ms(now_ms),
+        None if plan is None else next_plan_change_ms(plan, now_ms),
     )
     return min((change for change in changes if change is not None), default=None)
 
@@ -230,7 +231,7 @@ def _own_ma(charge_point: ChargePoint) -> int | None:
     if state.plan_unknown or (running is not None and state.override_unknown == running.session):
         return None
     plan = None if _overridden(charge_point) else state.plan
-    planned = None if plan is None else plan.limit_ma(charge_point.now.utc_ms)
+    planned = None if plan is None else plan_limit_ma(plan, charge_point.now.utc_ms)
     return hardware_ma if planned is None else min(planned, hardware_ma)
 
 

@@ -7,6 +7,7 @@ nothing. So it expresses only plans that repeat daily or weekly, without beginni
 from typing import Final
 
 from chargebridge.chargers.model import Plan
+from chargebridge.chargers.plan_limits import next_plan_change_ms, plan_limit_ma
 
 DAY_MINUTES: Final = 24 * 60
 _MINUTE_MS: Final = 60_000
@@ -48,8 +49,8 @@ def _ranges(plan: Plan, midnight_ms: int) -> list[dict[str, object]] | None:
     ranges: list[dict[str, object]] = []
     at_ms, end_ms = midnight_ms, midnight_ms + DAY_MINUTES * _MINUTE_MS
     while at_ms < end_ms:
-        limit_ma = plan.limit_ma(at_ms)
-        change_ms = plan.next_change_ms(at_ms)
+        limit_ma = plan_limit_ma(plan, at_ms)
+        change_ms = next_plan_change_ms(plan, at_ms)
         until_ms = end_ms if change_ms is None else min(change_ms, end_ms)
         if limit_ma is None or (until_ms - midnight_ms) % _MINUTE_MS:
             return None

@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from chargebridge.chargers.model import Plan
+from chargebridge.chargers.plan_limits import next_plan_change_ms, plan_limit_ma
 
 LIMITED_BY_PLAN: Final = "LimitedByPlan"
 LIMITED_BY_CENTRAL_SYSTEM: Final = "LimitedByCentralSystem"
@@ -33,7 +34,7 @@ class Limits(Struct, kw_only=True, omit_defaults=True):
             return self.volatile_ma
         if self.plan is None or self.overridden:
             return None
-        return self.plan.limit_ma(at_ms)
+        return plan_limit_ma(self.plan, at_ms)
 
     @property
     def reason(self) -> str:
@@ -46,7 +47,7 @@ class Limits(Struct, kw_only=True, omit_defaults=True):
             return self.volatile_until_ms
         if self.plan is None or self.overridden:
             return None
-        return self.plan.next_change_ms(after_ms)
+        return next_plan_change_ms(self.plan, after_ms)
 
     def store(self, plan: Plan | None) -> None:
         """Store a plan in place of the one before."""

@@ -169,7 +169,11 @@ class OperatorBus:
                     await self._publish(channel, observations)
             except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
                 # The libraries raise RuntimeError for a channel that has just been closed.
-                _log.warning("broker disconnected, reconnecting", error=str(error) or type(error).__name__, retry_s=wait_s)
+                _log.warning(
+                    "broker disconnected, reconnecting",
+                    error=str(error) or type(error).__name__,
+                    retry_s=wait_s,
+                )
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, longest_s)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from chargebridge.chargers.easee.twin.vocabulary import ReasonForNoCurrent
 from chargebridge.chargers.model import Plan
+from chargebridge.chargers.plan_limits import plan_limit_ma
 
 MINIMUM_A: Final = 6
 
@@ -135,7 +136,7 @@ class ChargerLimits:
         """Return the limit of the stored plan now, in whole amperes; None if it has none."""
         if self.plan is None or self.overridden:
             return None
-        limit_ma = self.plan.limit_ma(now_ms)
+        limit_ma = plan_limit_ma(self.plan, now_ms)
         return None if limit_ma is None else limit_ma // 1000
 
     def lowest(self, circuit: CircuitLimits, now_ms: int) -> tuple[int, Cause]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.model import CommandOutcome, SetLimit
+from chargebridge.chargers.plan_limits import next_plan_change_ms
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.last_values import Observed
@@ -117,7 +118,7 @@ class CurrentControl:
         limits = charger.limits
         change_ms = None
         if wanted_ma is not None and limits.plan is not None and not limits.overridden:
-            change_ms = limits.plan.next_change_ms(now_ms)
+            change_ms = next_plan_change_ms(limits.plan, now_ms)
         ends = (limits.temporary_until_ms, change_ms)
         due_ms = min((end for end in ends if end is not None), default=None)
         key = ("limits", charger.serial)

@@ -1,0 +1,93 @@
+"""The model of a charger, whatever its maker: events, commands, outcomes, capabilities, and the port.
+
+A driver turns what its vendor says into these events and carries out these commands. Every
+event says when it happened on the charger; a driver may repeat events and may deliver them
+late, and the charge point recognizes them by their content. All structs travel as JSON too (`tag`).
+"""
+
+from chargebridge.chargers.model.charger import (
+    Capability,
+    ChargerInfo,
+    ChargerState,
+    Fault,
+    FoundCharger,
+    Quantity,
+    Reading,
+)
+from chargebridge.chargers.model.commands import (
+    Authorize,
+    ChargerCommand,
+    ClearCache,
+    Command,
+    CommandOutcome,
+    Configure,
+    EndSession,
+    KeepList,
+    ListedToken,
+    Outcome,
+    OverrideSchedule,
+    Plan,
+    PlanPeriod,
+    Reboot,
+    SetAvailable,
+    SetLimit,
+    StorePlan,
+    Unlock,
+    Withdraw,
+)
+from chargebridge.chargers.model.events import (
+    ChargerEvent,
+    Event,
+    Measured,
+    Reachable,
+    Restarted,
+    SessionEnd,
+    SessionEnded,
+    SessionStarted,
+    StateChanged,
+    TokenPresented,
+)
+from chargebridge.chargers.model.port import Counts, Driver, EventSink, FindsChargers
+
+__all__ = [
+    "Authorize",
+    "Capability",
+    "ChargerCommand",
+    "ChargerEvent",
+    "ChargerInfo",
+    "ChargerState",
+    "ClearCache",
+    "Command",
+    "CommandOutcome",
+    "Configure",
+    "Counts",
+    "Driver",
+    "EndSession",
+    "Event",
+    "EventSink",
+    "Fault",
+    "FindsChargers",
+    "FoundCharger",
+    "KeepList",
+    "ListedToken",
+    "Measured",
+    "Outcome",
+    "OverrideSchedule",
+    "Plan",
+    "PlanPeriod",
+    "Quantity",
+    "Reachable",
+    "Reading",
+    "Reboot",
+    "Restarted",
+    "SessionEnd",
+    "SessionEnded",
+    "SessionStarted",
+    "SetAvailable",
+    "SetLimit",
+    "StateChanged",
+    "StorePlan",
+    "TokenPresented",
+    "Unlock",
+    "Withdraw",
+]

@@ -1,0 +1,113 @@
+"""The charger: its states, faults and capabilities, what it measures, and how a driver describes it."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class ChargerState(StrEnum):
+    """The charger's state towards the car at its one outlet."""
+
+    DISCONNECTED = "disconnected"
+    """No car is plugged in."""
+    AWAITING_TOKEN = "awaiting_token"  # noqa: S105 - no password
+    """A car is plugged in and no token is authorized (any more)."""
+    AWAITING_START = "awaiting_start"
+    """Authorized; the charger offers no current (paused, limited to nothing, queued)."""
+    READY = "ready"
+    """Authorized; the charger offers current, the car does not draw."""
+    CHARGING = "charging"
+    """Authorized, and the car draws."""
+    FAULTED = "faulted"
+    """The charger cannot charge until a fault is gone."""
+    DISABLED = "disabled"
+    """The charger itself refuses to charge."""
+
+
+class Fault(StrEnum):
+    """A class of faults that every maker's fault codes can be mapped to."""
+
+    CONNECTOR_LOCK = "connector_lock"
+    EV_COMMUNICATION = "ev_communication"
+    GROUND = "ground"
+    HIGH_TEMPERATURE = "high_temperature"
+    INTERNAL = "internal"
+    OVER_CURRENT = "over_current"
+    OVER_VOLTAGE = "over_voltage"
+    POWER_METER = "power_meter"
+    POWER_SWITCH = "power_switch"
+    READER = "reader"
+    UNDER_VOLTAGE = "under_voltage"
+    WEAK_SIGNAL = "weak_signal"
+    OTHER = "other"
+
+
+class Quantity(StrEnum):
+    """The quantity of a reading; the unit is in the name."""
+
+    ENERGY_WH = "energy_wh"
+    """The charger's import register, floored to whole Wh by the driver; never runs backwards."""
+    POWER_W = "power_w"
+    CURRENT_A = "current_a"
+    CURRENT_OFFERED_A = "current_offered_a"
+    VOLTAGE_V = "voltage_v"
+    TEMPERATURE_C = "temperature_c"
+
+
+class Reading(Struct, frozen=True, array_like=True, gc=False):
+    """One measured value. `phase` is 1, 2 or 3, or 0 for the whole charger."""
+
+    quantity: Quantity
+    value: int | float
+    phase: int = 0
+
+
+class Capability(StrEnum):
+    """Something that a charger can do; the charge point does without those that are absent."""
+
+    UNLOCK = "unlock"
+    """The charger can release the cable at its outlet (`Unlock`)."""
+    REBOOT = "reboot"
+    """The charger can restart (`Reboot`)."""
+    AVAILABILITY = "availability"
+    """The charger can be taken out of use (`SetAvailable`)."""
+    TEMPERATURE = "temperature"
+    """The charger measures a temperature."""
+    LIMIT = "limit"
+    """The charger follows a volatile limit (`SetLimit`)."""
+    PLAN = "plan"
+    """The charger stores a plan (`StorePlan`); only together with `LIMIT`."""
+    OVERRIDE = "override"
+    """The charger can set its stored plan aside for a session (`OverrideSchedule`)."""
+    LOCAL_LIST = "local_list"
+    """The charger keeps a local authorization list (`KeepList`)."""
+    CACHE = "cache"
+    """The charger has a cache of its own that can be cleared (`ClearCache`)."""
+    SETTINGS = "settings"
+    """The charger takes rules for charging without its cloud (`Configure`)."""
+
+
+class ChargerInfo(Struct, frozen=True):
+    """A driver's description of a charger, known before any event."""
+
+    serial: str
+    """The serial number by which `watch`, events and commands name the charger."""
+    vendor: str
+    model: str
+    firmware: str = ""
+    phases: int = 3
+    max_current_a: int = 32
+    """The current that the charger can offer per phase, as it is built and fused."""
+    capabilities: frozenset[Capability] = frozenset()
+
+
+class FoundCharger(Struct, frozen=True):
+    """A charger that a driver has found, for whoever sets up charge points."""
+
+    serial: str
+    name: str = ""
+    """The owner's name for it."""
+    model: str = ""
+    site: str = ""
+    circuit: str = ""
+    """Where it is wired; chargers of one circuit share its fuse."""

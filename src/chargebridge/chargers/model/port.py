@@ -1,0 +1,96 @@
+"""The port between charge points and drivers: what a driver does, and where it delivers."""
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from chargebridge.chargers.model.charger import ChargerInfo, FoundCharger
+from chargebridge.chargers.model.commands import ChargerCommand, CommandOutcome
+from chargebridge.chargers.model.events import ChargerEvent
+
+
+class EventSink(Protocol):
+    """The receiver of all that a driver reports; the gateway hands it to the driver.
+
+    Call it from the event loop in which the driver was started.
+    """
+
+    def charger_event(self, serial: str, event: ChargerEvent, receipt: object) -> None:
+        """Take an event. `Driver.acknowledge(receipt)` follows once it is durable.
+
+        A driver keeps an event that has a receipt until it is acknowledged, and delivers it again after a
+        restart and whenever its charger is watched anew: while the disk is slow or full, the gateway does
+        not take events beyond a bound. Of measurements it may drop the oldest. Where a cloud shows only the
+        latest of each kind, the record of a session that is over stands for its start and its token after
+        a restart. A receipt of None means that the driver keeps no such event, since only the present
+        counts (`Reachable`, `StateChanged`).
+        """
+
+    def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:
+        """Take the outcome of a command; each command has exactly one."""
+
+    def charger_known(self, info: ChargerInfo) -> None:
+        """Learn (again) what a charger is and can do."""
+
+
+class Driver(Protocol):
+    """One way to a set of chargers: a vendor account, a broker, a simulation.
+
+    A driver is registered by the entry point group `chargebridge.drivers`. The gateway calls the class as
+    `(name, settings, sink, clock, state_dir)`: its name in the configuration, its table there (plain
+    values), where to deliver, the time, and a folder for what it must remember (None: nowhere). The class
+    raises ValueError naming the key and what was expected if the settings are wrong. It opens nothing yet.
+    All methods are called from one event loop.
+    """
+
+    async def start(self) -> None:
+        """Connect, and stay connected until `stop`; returns at once, never raises for absence."""
+
+    async def stop(self) -> None:
+        """Disconnect within 5 seconds; the driver delivers nothing afterwards.
+
+        The gateway waits no longer than that.
+        """
+
+    def watch(self, serial: str) -> None:
+        """Deliver the events of this charger from now on, beginning with what is known of it.
+
+        That is: what it is (`EventSink.charger_known`), whether it is reachable, its state, then every
+        event that is not acknowledged, in order. If the cloud is away, that follows when it is back.
+        It may be called before `start`, and for a serial that does not exist. The gateway calls `unwatch`
+        and `watch`, one right after the other, for a charger of which it could not take every event.
+        """
+
+    def unwatch(self, serial: str) -> None:
+        """Deliver nothing of this charger any more; what is on its way to the sink is dropped.
+
+        Events that are not acknowledged are kept all the same, in case the charger is watched again soon.
+        """
+
+    def acknowledge(self, receipt: object) -> None:
+        """Forget the event of this receipt, since it is durable elsewhere."""
+
+    def command(self, serial: str, command: ChargerCommand) -> None:
+        """Have a command carried out; `EventSink.command_outcome` reports its outcome.
+
+        Commands to one charger keep their order: one that was given earlier is carried out before, or never.
+        """
+
+
+@runtime_checkable
+class FindsChargers(Protocol):
+    """A driver that can list the chargers there are; not every one can."""
+
+    async def find_chargers(self) -> list[FoundCharger]:
+        """Return the chargers that the driver's account can see, started or not.
+
+        Raises:
+            OSError: the list cannot be read; says why, and what to do.
+        """
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """A driver that counts what its operator may want to know; not every one does."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Return counts since the start, each by a word or two in lower case, such as `unreadable`."""

@@ -1,0 +1,25 @@
+"""The contract of drivers (`chargebridge.drivers`) as a suite: one check for each sentence.
+
+Describe your driver and its chargers by a `Rig`, and let every check run against a fresh one. With pytest:
+
+    @pytest.mark.parametrize("check", contract.CHECKS, ids=str)
+    def test_the_driver_keeps_its_contract(check, tmp_path):
+        asyncio.run(check.run(my_rig, tmp_path))
+
+where `my_rig(folder)` is an asynchronous context manager that yields a `Rig`. A check that fails raises
+`ContractBroken`, which says the sentence, what was expected and what was received. What a rig cannot do
+(a charger without a reader, say) raises `unittest.SkipTest`, which every test framework shows as skipped.
+"""
+
+from chargebridge.testing.contract.check import Check
+from chargebridge.testing.contract.command_checks import COMMAND_CHECKS
+from chargebridge.testing.contract.event_checks import EVENT_CHECKS
+from chargebridge.testing.contract.lifecycle_checks import LIFECYCLE_CHECKS
+from chargebridge.testing.contract.recorder import ContractBroken, Recorder
+from chargebridge.testing.contract.rig import Charger, Rig, WrongSettings
+from chargebridge.testing.contract.session_checks import SESSION_CHECKS
+
+CHECKS: tuple[Check, ...] = (*LIFECYCLE_CHECKS, *EVENT_CHECKS, *COMMAND_CHECKS, *SESSION_CHECKS)
+"""All checks, in the order in which a driver is written: first it starts, last its sessions add up."""
+
+__all__ = ["CHECKS", "Charger", "Check", "ContractBroken", "Recorder", "Rig", "WrongSettings"]

@@ -1,0 +1,231 @@
+"""What `watch` delivers, what is repeated, and what is not."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple
+from unittest import SkipTest
+
+from chargebridge.drivers import (
+    ChargerEvent,
+    ChargerInfo,
+    Reachable,
+    Restarted,
+    SessionEnded,
+    SessionStarted,
+    StateChanged,
+    TokenPresented,
+)
+from chargebridge.testing.contract.check import Bench, Check, Run, check
+from chargebridge.testing.contract.recorder import Recorder
+from chargebridge.testing.contract.rig import Charger
+
+LASTING = TokenPresented | SessionStarted | SessionEnded | Restarted
+"""Events that must not be lost. Of measurements a driver may drop the oldest."""
+
+
+class LastingEvent(NamedTuple):
+    """The delivery of an event that must not be lost."""
+
+    what: TokenPresented | SessionStarted | SessionEnded | Restarted
+    receipt: object
+
+
+def lasting(seen: Recorder, serial: str, since: int = 0) -> list[LastingEvent]:
+    """Return the deliveries of events that must not be lost."""
+    return [
+        LastingEvent(one.what, one.receipt) for one in seen.of(serial, since) if isinstance(one.what, LASTING)
+    ]
+
+
+def expect_introduction(seen: Recorder, serial: str, since: int) -> None:
+    """Check that deliveries since a mark begin with what is known of a charger."""
+    kinds = [type(one.what) for one in seen.of(serial, since)]
+    while kinds[:2] == [ChargerInfo, ChargerInfo]:
+        del kinds[0]
+    seen.expect(
+        kinds[:3] == [ChargerInfo, Reachable, StateChanged],
+        f"what watch delivers of {serial} begins with charger_known, Reachable, StateChanged",
+    )
+
+
+async def introduced(run: Run, serial: str, since: int) -> None:
+    """Wait until what is known of a charger was delivered, and check its order."""
+    await run.seen.until(
+        lambda: run.seen.events(StateChanged, serial, since), f"the state of {serial} is reported"
+    )
+    expect_introduction(run.seen, serial, since)
+
+
+@check("watch delivers what the charger is, whether it is reachable, and its state, in this order.")
+async def watch_begins_with_what_is_known(bench: Bench) -> None:
+    """Watch before the start, and anew after it."""
+    charger = bench.charger
+    async with bench.running(charger.serial) as run:
+        await run.ready(charger)
+        expect_introduction(run.seen, charger.serial, 0)
+        run.seen.expect(
+            run.seen.events(ChargerInfo, charger.serial)[0].serial == charger.serial,
+            "charger_known carries the serial that is watched",
+        )
+        mark = run.seen.mark
+        run.unwatch(charger.serial)
+        run.watch(charger.serial)
+        await introduced(run, charger.serial, mark)
+
+
+@check("Reachable is reported in order: the latest one is true.")
+async def reachable_is_reported_in_order(bench: Bench) -> None:
+    """Let the charger go offline and come back."""
+    charger = bench.charger
+    async with bench.running(charger.serial, acknowledges=True) as run:
+        await run.ready(charger)
+        await charger.go_offline()
+        await run.seen.until(lambda: run.reachable(charger.serial) is False, "Reachable(False) is the latest")
+        mark = run.seen.mark
+        await charger.come_back()
+        await run.seen.until(lambda: run.reachable(charger.serial), "Reachable(True) is the latest")
+        # What happens at the charger after that shows that nothing of before is still on its way.
+        await run.plug_in(charger)
+        run.seen.expect(run.reachable(charger.serial), "Reachable(True) stays the latest")
+        events = run.seen.events(Reachable, charger.serial, mark)
+        run.seen.expect(not events or events[-1].reachable, "the latest Reachable is true")
+
+
+@check(
+    "While the cloud is away its chargers are not reachable, and what happens meanwhile is reported later."
+)
+async def a_cloud_that_is_away_is_not_guessed_at(bench: Bench) -> None:
+    """Cut off the cloud, let the session end, and restore the cloud."""
+    charger = bench.charger
+    async with bench.running(charger.serial, acknowledges=True) as run:
+        await run.ready(charger)
+        started = await run.begin_session(charger)
+        await bench.rig.cut_cloud()
+        await run.seen.until(lambda: run.reachable(charger.serial) is False, "Reachable(False) is the latest")
+        await charger.unplug()
+        await bench.rig.restore_cloud()
+        await run.seen.until(lambda: run.reachable(charger.serial), "Reachable(True) is the latest")
+        ended = await run.session_ended(charger)
+        run.seen.expect(ended.session == started.session, f"session {started.session} is the one that ended")
+
+
+async def _a_session(run: Run, charger: Charger) -> list[LastingEvent]:
+    """Let a whole session happen, and return its kept events."""
+    await run.begin_session(charger)
+    await run.end_session(charger)
+    kept = lasting(run.seen, charger.serial)
+    run.seen.expect(
+        all(one.receipt is not None for one in kept), "tokens, sessions and restarts carry a receipt"
+    )
+    return kept
+
+
+async def _repeated(run: Run, serial: str, wanted: Sequence[ChargerEvent], since: int) -> None:
+    """Wait until these events were delivered since a mark, after the introduction and in order."""
+
+    def repeated() -> bool:
+        seen = [one.what for one in lasting(run.seen, serial, since)]
+        return all(event in seen for event in wanted)
+
+    await run.seen.until(repeated, f"{len(wanted)} events that are not acknowledged come again: {wanted}")
+    expect_introduction(run.seen, serial, since)
+    seen = [one.what for one in lasting(run.seen, serial, since)]
+    places = [[one == event for one in seen].index(True) for event in wanted]
+    run.seen.expect(places == sorted(places), "they come again in their order")
+
+
+@check("watch delivers every event that is not acknowledged again, in order; those that are, it forgets.")
+async def watch_repeats_what_is_not_acknowledged(bench: Bench) -> None:
+    """Acknowledge the first event of a session, and watch the charger anew."""
+    charger = bench.charger
+    async with bench.running(charger.serial) as run:
+        await run.ready(charger)
+        first, *others = await _a_session(run, charger)
+        run.acknowledge(first.receipt)
+        mark = run.seen.mark
+        run.unwatch(charger.serial)
+        run.watch(charger.serial)
+        await _repeated(run, charger.serial, [one.what for one in others], mark)
+        again = [one.what for one in lasting(run.seen, charger.serial, mark)]
+        run.seen.expect(first.what not in again, f"{first.what} is forgotten: it was acknowledged")
+        for one in [*others, *lasting(run.seen, charger.serial, mark)]:
+            run.acknowledge(one.receipt)  # an event that came twice has two receipts, and both are good
+
+
+@asynccontextmanager
+async def _restarted(bench: Bench) -> AsyncIterator[tuple[Run, list[LastingEvent]]]:
+    """Acknowledge nothing of a session, and run a new driver with the same folder."""
+    charger = bench.charger
+    async with bench.running(charger.serial) as run:
+        await run.ready(charger)  # what a driver meets for the first time may be older than itself
+    async with bench.running(charger.serial) as run:
+        await run.ready(charger)
+        kept = await _a_session(run, charger)
+    async with bench.running(charger.serial) as run:
+        yield run, kept
+
+
+@check("A session that is over and not acknowledged is delivered again after a restart, with all its energy.")
+async def a_restart_repeats_sessions(bench: Bench) -> None:
+    """Expect the record of the session, which is enough to account for it."""
+    async with _restarted(bench) as (run, kept):
+        [ended] = [one.what for one in kept if isinstance(one.what, SessionEnded)]
+        again = await run.session_ended(bench.charger)
+        expect_introduction(run.seen, bench.charger.serial, 0)
+        run.seen.expect(
+            (again.session, again.start_register_wh, again.register_wh)
+            == (ended.session, ended.start_register_wh, ended.register_wh),
+            f"the number and the registers of {ended}",
+        )
+
+
+@check("Every event that is not acknowledged is delivered again after a restart, in order.")
+async def a_restart_repeats_everything(bench: Bench) -> None:
+    """Expect tokens, starts and ends, as they were."""
+    if not bench.rig.repeats_everything_after_restart:
+        raise SkipTest("this driver repeats sessions after a restart, and not what led to them")
+    async with _restarted(bench) as (run, kept):
+        await _repeated(run, bench.charger.serial, [one.what for one in kept], 0)
+
+
+@check("After unwatch nothing of the charger is delivered.")
+async def nothing_after_unwatch(bench: Bench) -> None:
+    """Let a car come to a charger that is not watched any more, then one to another that is."""
+    charger, other = bench.charger, bench.other_charger
+    async with bench.running(charger.serial, other.serial) as run:
+        await run.ready(charger)
+        await run.ready(other)
+        mark = run.seen.mark
+        run.unwatch(charger.serial)
+        await charger.plug_in()
+        await run.plug_in(other)
+        run.seen.expect(not run.seen.of(charger.serial, mark), f"nothing of {charger.serial} after unwatch")
+
+
+@check("A serial that does not exist harms nothing.")
+async def unknown_serials_are_harmless(bench: Bench) -> None:
+    """Watch, command and unwatch a charger that is not there; another one works as ever."""
+    unknown = bench.rig.unknown_serial
+    charger = bench.charger
+    async with bench.running(charger.serial, *([] if unknown is None else [unknown])) as run:
+        await run.ready(charger)
+        if unknown is not None:
+            command = run.probe(charger, 1, valid_s=5.0)
+            outcome = await run.outcome(unknown, command)
+            run.seen.expect(outcome.outcome != "done", f"no command to {unknown} is done")
+            run.seen.expect(not run.reachable(unknown), f"{unknown} is not reachable")
+            run.unwatch(unknown)
+        run.unwatch("never watched")
+        await run.plug_in(charger)
+
+
+EVENT_CHECKS: Final[tuple[Check, ...]] = (
+    watch_begins_with_what_is_known,
+    reachable_is_reported_in_order,
+    a_cloud_that_is_away_is_not_guessed_at,
+    watch_repeats_what_is_not_acknowledged,
+    a_restart_repeats_sessions,
+    a_restart_repeats_everything,
+    nothing_after_unwatch,
+    unknown_serials_are_harmless,
+)
