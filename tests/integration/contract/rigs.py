@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 from unittest import SkipTest
+from urllib.parse import urlsplit
 
 from chargebridge.chargers.easee.driver import EaseeDriver
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
@@ -17,6 +18,7 @@ from chargebridge.clock import ScaledClock
 from chargebridge.drivers import Driver, EventSink, SetLimit
 from chargebridge.emulators.easee_cloud import EaseeCloud, EaseeCloudSettings
 from chargebridge.testing.contract import Charger, Rig, WrongSettings
+from tests.integration.easee.broker import Cable
 from tests.integration.easee.stage import until
 
 SERIALS: Final = ("EH000001", "EH000002")
@@ -142,9 +144,16 @@ class EaseeRig(Rig):
         WrongSettings({"way": "account", "user_name": "a", "password": "b", "sped": 1}, "sped"),
     )
 
-    def __init__(self, way: str, clock: ScaledClock, chargers: SimulatedCloud, cloud: EaseeCloud) -> None:
+    def __init__(
+        self,
+        way: str,
+        clock: ScaledClock,
+        chargers: SimulatedCloud,
+        cloud: EaseeCloud,
+        cable: Cable | None = None,
+    ) -> None:
         self.clock = clock
-        self._way, self._emulator = way, cloud
+        self._way, self._emulator, self._cable = way, cloud, cable
         self.repeats_everything_after_restart = way == "operator"  # by an account nothing is queued
         super().__init__([SimulatedCharger(serial, chargers.act) for serial in SERIALS])
 
@@ -169,12 +178,16 @@ class EaseeRig(Rig):
         return EaseeDriver("easee", settings, sink, self.clock, state_dir)
 
     async def cut_cloud(self) -> None:
-        if self._way == "operator":
-            raise SkipTest("the broker is shared with other tests")
-        await self._emulator.stop()
+        if self._cable is None:
+            await self._emulator.stop()
+        else:
+            self._cable.cut()
 
     async def restore_cloud(self) -> None:
-        await self._emulator.start()
+        if self._cable is None:
+            await self._emulator.start()
+        else:
+            self._cable.mend()
 
 
 @asynccontextmanager
@@ -195,17 +208,35 @@ async def simulator_behind_a_socket(_: Path) -> AsyncIterator[Rig]:
 
 
 @asynccontextmanager
-async def easee(way: str, **settings: object) -> AsyncIterator[Rig]:
+async def easee_by_account(_: Path) -> AsyncIterator[Rig]:
     clock = fast_clock()
-    async with _simulated(clock) as chargers:
-        cloud = EaseeCloud(chargers, clock, EaseeCloudSettings(**settings))
-        await cloud.start()
-        if way == "operator":
+    async with _simulated(clock) as chargers, _emulated(chargers, clock, ping_s=1.0) as cloud:
+        yield EaseeRig("account", clock, chargers, cloud)
+
+
+@asynccontextmanager
+async def easee_by_operator(url: str, operator: str) -> AsyncIterator[Rig]:
+    """Let the cloud and the driver reach the broker through a cable that can be cut."""
+    clock, broker = fast_clock(), urlsplit(url)
+    port = broker.port or 5672
+    async with Cable(broker.hostname or "127.0.0.1", port) as cable, _simulated(clock) as chargers:
+        through = url.replace(f":{port}", f":{cable.port}")
+        settings = {"amqp_url": through, "operator_id": operator, "integration_account": True}
+        async with _emulated(chargers, clock, **settings) as cloud:
             await until(lambda: cloud.statistics.broker_connections, "the cloud has found its broker")
-        try:
-            yield EaseeRig(way, clock, chargers, cloud)
-        finally:
-            await cloud.stop()
+            yield EaseeRig("operator", clock, chargers, cloud, cable)
+
+
+@asynccontextmanager
+async def _emulated(
+    chargers: SimulatedCloud, clock: ScaledClock, **settings: object
+) -> AsyncIterator[EaseeCloud]:
+    cloud = EaseeCloud(chargers, clock, EaseeCloudSettings(**settings))
+    await cloud.start()
+    try:
+        yield cloud
+    finally:
+        await cloud.stop()
 
 
 @asynccontextmanager

@@ -2,14 +2,18 @@
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from chargebridge.emulators.easee_cloud.bus.operator_bus import delete_bus
 from chargebridge.testing import contract
-from tests.integration.contract.rigs import easee, simulator, simulator_behind_a_socket
+from tests.integration.contract.rigs import (
+    easee_by_account,
+    easee_by_operator,
+    simulator,
+    simulator_behind_a_socket,
+)
 from tests.integration.easee.broker import new_operator
 
 pytestmark = pytest.mark.integration
@@ -29,10 +33,7 @@ def test_the_simulator_behind_a_socket_keeps_the_contract(check: contract.Check,
 
 @each_check
 def test_easee_by_account_keeps_the_contract(check: contract.Check, run, tmp_path: Path) -> None:
-    def make_rig(_: Path) -> AbstractAsyncContextManager[contract.Rig]:
-        return easee("account", ping_s=1.0)
-
-    run(check.run(make_rig, tmp_path))
+    run(check.run(easee_by_account, tmp_path))
 
 
 @each_check
@@ -40,10 +41,9 @@ def test_easee_by_operator_keeps_the_contract(
     check: contract.Check, run, tmp_path: Path, rabbitmq_url: str
 ) -> None:
     operator = new_operator()
-    make_easee = partial(easee, "operator", amqp_url=rabbitmq_url, operator_id=operator)
 
     def make_rig(_: Path) -> AbstractAsyncContextManager[contract.Rig]:
-        return make_easee(integration_account=True)
+        return easee_by_operator(rabbitmq_url, operator)
 
     try:
         run(check.run(make_rig, tmp_path))
