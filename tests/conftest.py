@@ -21,7 +21,7 @@ ANOTHER_NUMBER: Final = 77
 # CI tries many examples, and the same ones each time, so that a red run is the fault of its change. Elsewhere
 # a few new ones are tried each time: that takes seconds, and finds in the long run what fixed ones do not. No
 # example has a deadline, since a busy machine is no fault. What fails is printed so that it can be repeated.
-settings.register_profile("every change", max_examples=150, deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("every change", max_examples=100, deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("inner loop", max_examples=25, deadline=None, print_blob=True)
 settings.load_profile("every change" if CI else "inner loop")
 
