@@ -11,7 +11,7 @@ CLOUD ?= simulator
 unexport PYTHONDONTWRITEBYTECODE
 
 # Packages of their own: installed beside the program, checked and tested where they are.
-EXAMPLES := $(wildcard examples/chargebridge-driver-mqtt)
+EXAMPLES := examples/chargebridge-driver-mqtt
 in_examples = @$(foreach example,$(EXAMPLES),(cd $(example) && $(CURDIR)/$(BIN)/$(1)) &&) true
 
 LOCKS := requirements.lock requirements-build.lock requirements-dev.lock

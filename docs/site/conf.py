@@ -4,7 +4,6 @@ Its source is the whole repository, so that links between README, docs/ and exam
 where the files are read. Nothing but `docs/site/` is written for the site alone.
 """
 
-import logging
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -20,8 +19,6 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 root_doc = "docs/site/index"
 include_patterns = ["*.md", "docs/**.md", "examples/*/README.md"]
 exclude_patterns = [".venv/**", "build/**"]
-logging.getLogger("sphinx.sphinx.directives.other").addFilter(lambda said: "glob pattern" not in said.msg)
-"""A pattern of the navigation may match nothing yet."""
 
 myst_heading_anchors = 4
 myst_fence_as_directive = {"mermaid"}

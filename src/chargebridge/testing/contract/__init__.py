@@ -2,9 +2,11 @@
 
 Describe your driver and its chargers by a `Rig`, and let every check run against a fresh one. With pytest:
 
-    @pytest.mark.parametrize("check", contract.CHECKS, ids=str)
-    def test_the_driver_keeps_its_contract(check, tmp_path):
-        asyncio.run(check.run(my_rig, tmp_path))
+```python
+@pytest.mark.parametrize("check", contract.CHECKS, ids=str)
+def test_the_driver_keeps_its_contract(check, tmp_path):
+    asyncio.run(check.run(my_rig, tmp_path))
+```
 
 where `my_rig(folder)` is an asynchronous context manager that yields a `Rig`. A check that fails raises
 `ContractBroken`, which says the sentence, what was expected and what was received. What a rig cannot do
