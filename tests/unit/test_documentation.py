@@ -27,12 +27,15 @@ from chargebridge.api import create_app
 from chargebridge.cli import app
 from chargebridge.config import ConfigurationError, load
 from chargebridge.gateway.gateway import Gateway
+from tests import pages
 from tests.documents import ROOT
-from tests.pages import Block, Page, page, page_paths
+from tests.pages import Block, Page, page_paths
 
 pytestmark = [
     pytest.mark.unit,
-    pytest.mark.parametrize("page", [pytest.param(page(path), id=page(path).name) for path in page_paths()]),
+    pytest.mark.parametrize(
+        "page", page_paths(), ids=lambda path: path.relative_to(ROOT).as_posix(), indirect=True
+    ),
 ]
 
 CENTRAL_SYSTEM = '[central_systems.main]\nurl = "wss://csms.example/ocpp"\n'
@@ -47,6 +50,12 @@ WHOLE, PART, OF_A_CHARGE_POINT, OTHER = (
 METHODS = "GET|POST|PUT|PATCH|DELETE"
 OF_EASEE = ("/api/", "/emulator/")
 """What the paths of the Easee Cloud and its emulator begin with."""
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest) -> Page:
+    """A page, read when a test wants it: every process that collects tests imports this module."""
+    return pages.page(request.param)
 
 
 def nothing_in(wrong: Iterable[str]) -> None:
@@ -70,8 +79,8 @@ def broken(origin: Page, line: int, target: str) -> str | None:
     path = (origin.path.parent / unquote(parts.path)).resolve() if parts.path else origin.path
     if not path.is_relative_to(ROOT) or not path.is_file():
         return f"{origin.at(line)}: ({target}) leads to no file"
-    if parts.fragment and path.suffix == ".md" and unquote(parts.fragment) not in page(path).anchors:
-        return f"{origin.at(line)}: ({target}) names no heading of {page(path).name}"
+    if parts.fragment and path.suffix == ".md" and unquote(parts.fragment) not in pages.page(path).anchors:
+        return f"{origin.at(line)}: ({target}) names no heading of {pages.page(path).name}"
     return None
 
 

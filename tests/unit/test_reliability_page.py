@@ -39,6 +39,6 @@ def test_a_statement_links_tests_that_are_there(statement: str) -> None:
     assert [test for test in named(shown) if test not in all_tests()] == []
 
 
-@pytest.mark.parametrize(("statement", "tests"), named_after({"FIELD"}).items())
+@pytest.mark.parametrize(("statement", "tests"), named_after(frozenset({"FIELD"})).items())
 def test_a_test_that_is_named_after_a_statement_is_in_its_row(statement: str, tests: list[str]) -> None:
     assert [test for test in tests if test not in named(STATEMENTS[statement][2])] == []

@@ -12,9 +12,7 @@ PAGE = document("requirements.md")
 RULES = dict(re.findall(r"^\| `([A-Z]+-\d+)` \| [^|]+ \|([^|]*)\|$", PAGE, flags=re.MULTILINE))
 """What is done about each rule, by its name."""
 APPLYING = [rule for rule, decision in RULES.items() if not decision.startswith(" Does not apply: ")]
-PREFIXES = {rule.partition("-")[0] for rule in RULES}
-SHOWN = named_after(PREFIXES)
-"""The tests that are named after a rule, by its name."""
+PREFIXES = frozenset(rule.partition("-")[0] for rule in RULES)
 WRITTEN = re.compile(rf"`((?:{'|'.join(sorted(PREFIXES))})-\d+)`")
 
 
@@ -26,11 +24,11 @@ def test_every_row_is_read() -> None:
 
 @pytest.mark.parametrize("rule", APPLYING)
 def test_a_rule_that_applies_is_shown_by_a_test(rule: str) -> None:
-    assert rule in SHOWN
+    assert rule in named_after(PREFIXES)
 
 
 def test_no_test_names_a_rule_that_there_is_not() -> None:
-    assert {rule: tests for rule, tests in SHOWN.items() if rule not in RULES} == {}
+    assert {rule: tests for rule, tests in named_after(PREFIXES).items() if rule not in RULES} == {}
 
 
 def test_neither_does_code_or_document() -> None:
