@@ -1,4 +1,4 @@
-"""What the pages show is true of the program: links, configurations, Python, commands and REST paths.
+"""What the pages show is true of the program: links, configurations, Python, commands, paths and modules.
 
 Each message names file and line. An HTML comment right before a block of TOML says what it is:
 
@@ -14,6 +14,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -171,6 +172,39 @@ def resolves(module: str, name: str) -> bool:
     except ModuleNotFoundError:
         return False
     return not name or hasattr(found, name) or resolves(f"{module}.{name}", "")
+
+
+# --- modules and folders --------------------------------------------------------------------------
+
+
+def test_modules_and_folders_exist(page: Page) -> None:
+    nothing_in(
+        f"{page.at(span.line)}: there is no {span.code}" for span in page.spans if not exists(span.code)
+    )
+
+
+def exists(code: str) -> bool:
+    """Tell whether the module or folder that a span names exists; True if it names none.
+
+    A path may leave out where it begins: `rules/keys.py`, `twin/`. Capitals stand for any name.
+    """
+    if re.fullmatch(r"[\w.-]+(/[\w.-]+)*(/|\.py)", code) and not re.search("[A-Z]{2}", code):
+        return any(f"/{known}".endswith(f"/{code}") for known in in_the_repository())
+    if (parts := re.fullmatch(r"(chargebridge(?:\.\w+)*)\.(\w+)", code)) and parts[2] != "toml":
+        return resolves(parts[1], parts[2])
+    return True
+
+
+@cache
+def in_the_repository() -> frozenset[str]:
+    """Return every Python file and every folder that holds one or a page; folders end with a slash."""
+    found = set()
+    for top in ("src", "tests", "benchmarks", "examples", "docs"):
+        for file in (ROOT / top).rglob("*"):
+            if file.suffix in {".py", ".md"}:
+                path = file.relative_to(ROOT)
+                found |= {path.as_posix(), *(f"{folder.as_posix()}/" for folder in path.parents)}
+    return frozenset(found)
 
 
 # --- commands -------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ Start it in a test, let charge points connect, and check what they send:
 
 - `CentralSystem` has the calls, the expectations, and the ways to interfere.
 - `Policy`, `IdTag` and `Admission` decide which charge points and idTags it accepts.
-- `Ledger` holds what it has received: charge points, statuses, `Transaction`s, counts.
+- `Ledger` holds what it has received: charge points, statuses, counts, and a `Transaction` for each one.
 - A handler for `CentralSystem.answer` returns a response, or one of `AS_USUAL`, `NOTHING`, `Delayed`, `Lost`,
   `Raw` and `Repeated`, or raises `CallRefused`.
 - `Violation` is a broken `Rule` of OCPP, with the frame that broke it.

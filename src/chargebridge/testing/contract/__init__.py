@@ -1,6 +1,6 @@
 """The contract of drivers (`chargebridge.drivers`) as a suite: one check for each sentence.
 
-Describe your driver and its chargers by a `Rig`, and let every check run against a fresh one. With pytest:
+A `Rig` describes your driver and its chargers; each check runs against a fresh one. With pytest:
 
 ```python
 @pytest.mark.parametrize("check", contract.CHECKS, ids=str)
@@ -9,8 +9,9 @@ def test_the_driver_keeps_its_contract(check, tmp_path):
 ```
 
 where `my_rig(folder)` is an asynchronous context manager that yields a `Rig`. A check that fails raises
-`ContractBroken`, which says the sentence, what was expected and what was received. What a rig cannot do
-(a charger without a reader, say) raises `unittest.SkipTest`, which every test framework shows as skipped.
+`ContractBroken`, which has the sentence, what was expected and what was received. What a rig cannot do
+(a charger without a reader, for example) raises `unittest.SkipTest`, which every test framework shows as
+skipped.
 """
 
 from chargebridge.testing.contract.check import Check
