@@ -8,6 +8,7 @@ import pytest
 
 from chargebridge import drivers
 from chargebridge.chargers import model
+from tests.documents import document
 
 pytestmark = pytest.mark.unit
 
@@ -23,6 +24,12 @@ def test_every_name_says_what_it_is(name: str) -> None:
     thing = getattr(drivers, name)
     assert thing.__doc__, name
     assert thing.__doc__.count(" ") >= 2, name
+
+
+@pytest.mark.parametrize("name", drivers.__all__)
+def test_every_name_is_in_the_reference(name: str) -> None:
+    reference = document("site/drivers.md")
+    assert f".. autoclass:: chargebridge.drivers.{name}\n" in reference or f"`{name}` is any of" in reference
 
 
 @pytest.mark.parametrize("name", ["Driver", "EventSink", "FindsChargers", "Counts", "Clock"])

@@ -8,6 +8,7 @@ import pytest
 
 from chargebridge import testing
 from chargebridge.testing import contract
+from tests.documents import document
 
 pytestmark = pytest.mark.unit
 
@@ -43,3 +44,15 @@ def test_every_check_has_a_sentence_and_says_what_it_does() -> None:
 def test_calls_can_be_made_with_what_is_shipped() -> None:
     reset = testing.messages.Reset(type=testing.enums.ResetType.SOFT)
     assert reset.type == "Soft"
+
+
+MODULES = {"enums", "messages"}
+NAMES = [
+    *(f"chargebridge.testing.{name}" for name in sorted(set(testing.__all__) - MODULES)),
+    *(f"chargebridge.testing.contract.{name}" for name in contract.__all__),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_in_the_reference(name: str) -> None:
+    assert f":: {name}\n" in document("site/testing.md")
