@@ -36,7 +36,7 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "transactions", "description": "Transactions and the delivery of their Start and Stop."},
     {
         "name": "dead letters",
-        "description": "Messages that were given up, and their redelivery.",
+        "description": "Messages that failed at all their attempts, and their redelivery.",
     },
     {"name": "frames", "description": "OCPP frames exchanged with the central system; secrets are masked."},
     {"name": "operations", "description": "Operations on a charge point."},

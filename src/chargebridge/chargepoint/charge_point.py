@@ -28,8 +28,8 @@ from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import (
-    LettersFound,
-    LettersQuery,
+    DeadLettersFound,
+    DeadLettersQuery,
     ListFound,
     QueuePage,
     SaveState,
@@ -149,8 +149,8 @@ class VirtualChargePoint(ChargePoint):
         elif isinstance(read.query, TokenQuery) and isinstance(read.found, TokensFound):
             authorization.tokens_read(self, read.query, read.found)
             local_list.tokens_read(self, read.query, read.found)
-        elif isinstance(read.query, LettersQuery) and isinstance(read.found, LettersFound):
-            queued = dead_letters.letters_read(self, read.query, read.found)
+        elif isinstance(read.query, DeadLettersQuery) and isinstance(read.found, DeadLettersFound):
+            queued = dead_letters.read(self, read.query, read.found)
             if queued is not None:
                 data_transfer.redelivered(self, queued)
         elif isinstance(read.found, ListFound):

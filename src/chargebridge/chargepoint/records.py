@@ -94,7 +94,7 @@ class QueuedMessage(Struct, frozen=True):
     """One transaction-related message that the central system has not answered yet."""
 
     sequence: int
-    """Rises for each charge point; the order of delivery. Begins anew when an empty queue is loaded."""
+    """Rises for each charge point; the order of delivery. Starts at 1 again when an empty queue is loaded."""
     kind: MessageKind
     transaction: int
     """`Transaction.number`."""
@@ -335,8 +335,8 @@ class SessionsFound(Struct, frozen=True):
     more: bool = False
 
 
-class LettersQuery(Struct, frozen=True):
-    """Transactions with dead letters, by number; answered by `LettersFound`."""
+class DeadLettersQuery(Struct, frozen=True):
+    """Transactions with dead letters, by number; answered by `DeadLettersFound`."""
 
     after: int
     """Only those with a greater number."""
@@ -360,14 +360,14 @@ class DeadTransaction(Struct, frozen=True):
     """As put by `PutSamples`."""
 
 
-class LettersFound(Struct, frozen=True):
-    """The transactions of a `LettersQuery`; `more` if the limit cut them."""
+class DeadLettersFound(Struct, frozen=True):
+    """The transactions of a `DeadLettersQuery`; `more` if the limit cut them."""
 
     transactions: tuple[DeadTransaction, ...] = ()
     more: bool = False
 
 
-Query = QueueQuery | TokenQuery | ListQuery | SessionQuery | LettersQuery
+Query = QueueQuery | TokenQuery | ListQuery | SessionQuery | DeadLettersQuery
 """A query to the store, answered after everything that was made durable before it was sent."""
 
 
@@ -380,7 +380,7 @@ class QueuePage(Struct, frozen=True):
     """There are messages behind these."""
 
 
-Found = QueuePage | TokensFound | ListFound | SessionsFound | LettersFound
+Found = QueuePage | TokensFound | ListFound | SessionsFound | DeadLettersFound
 """The answer to a `Query`."""
 
 

@@ -1,10 +1,10 @@
-"""The limits of a stored plan over time: which one it sets at a moment, and when it may set another."""
+"""The limits of a stored plan over time: which one it sets at a time, and when it may set another."""
 
 from chargebridge.chargers.model import Plan
 
 
 def plan_limit_ma(plan: Plan, at_ms: int) -> int | None:
-    """Return the limit in mA per phase at a moment in UTC milliseconds; None: the plan sets none."""
+    """Return the limit in mA per phase at a time in UTC milliseconds; None: the plan sets none."""
     if plan.from_ms is not None and at_ms < plan.from_ms:
         return None
     if plan.until_ms is not None and at_ms >= plan.until_ms:
@@ -25,16 +25,16 @@ def plan_limit_ma(plan: Plan, at_ms: int) -> int | None:
 
 
 def next_plan_change_ms(plan: Plan, after_ms: int) -> int | None:
-    """Return the first moment after this one at which the plan may set another limit; None: never."""
+    """Return the first time after this one at which the plan may set another limit; None: never."""
     edges = {period.offset_s for period in plan.periods}
     if plan.duration_s is not None:
         edges.add(plan.duration_s)
-    moments = {plan.from_ms, plan.until_ms, plan.start_ms} - {None}
+    times = {plan.from_ms, plan.until_ms, plan.start_ms} - {None}
     if plan.repeat_s is None:
-        moments |= {plan.start_ms + edge * 1000 for edge in edges}
+        times |= {plan.start_ms + edge * 1000 for edge in edges}
     else:
         lap_ms = plan.repeat_s * 1000
         lap = max((after_ms - plan.start_ms) // lap_ms, 0)
         begins = (plan.start_ms + lap * lap_ms, plan.start_ms + (lap + 1) * lap_ms)
-        moments |= {begin + edge * 1000 for begin in begins for edge in edges if edge < plan.repeat_s}
-    return min((moment for moment in moments if moment is not None and moment > after_ms), default=None)
+        times |= {begin + edge * 1000 for begin in begins for edge in edges if edge < plan.repeat_s}
+    return min((time for time in times if time is not None and time > after_ms), default=None)

@@ -250,7 +250,7 @@ class FaultInjector:
             case Outage.NO_SUBPROTOCOL:
                 central_system.agree_on_subprotocol(True)
             case Outage.SILENT:
-                # One that hung is started anew: what was said to it meanwhile is lost.
+                # One that hung is started again: what it was sent meanwhile is lost.
                 await central_system.stop(abort=True)
                 central_system.fall_silent(False)
                 await self._listen()

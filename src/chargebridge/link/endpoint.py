@@ -110,7 +110,7 @@ def basic_authorization(identity: str, password: str | bytes, key_format: Author
         key_format: the meaning of a key of characters.
 
     Raises:
-        ValueError: the identity holds a colon, or the key is not hex as promised. The text does not
+        ValueError: the identity holds a colon, or the format says hex and the key is not. The text does not
             hold the key.
     """
     if ":" in identity:

@@ -71,14 +71,14 @@ class SampledValue(JsonObject, frozen=True, kw_only=True):
 
 
 class MeterValue(JsonObject, frozen=True, kw_only=True):
-    """The values that were sampled at one moment, at least one of them (§7.33)."""
+    """The values that were sampled at the same time, at least one of them (§7.33)."""
 
     timestamp: Timestamp
     sampled_value: Annotated[tuple[SampledValue, ...], Meta(min_length=1)]
 
 
 class ChargingSchedulePeriod(JsonObject, frozen=True, kw_only=True):
-    """A stretch of a charging schedule (§7.14).
+    """One period of a charging schedule (§7.14).
 
     `start_period` is in seconds from the schedule's start, `limit` in the schedule's unit.
     """

@@ -11,10 +11,10 @@ import msgspec
 
 from chargebridge.chargepoint.records import (
     Attempt,
+    DeadLettersFound,
+    DeadLettersQuery,
     DeadTransaction,
     Found,
-    LettersFound,
-    LettersQuery,
     ListQuery,
     MessageKind,
     Query,
@@ -49,7 +49,7 @@ def answer(connection: sqlite3.Connection, charge_point: int, query: Query) -> F
             return read_list(connection, charge_point)
         case SessionQuery():
             return _read_sessions(connection, charge_point, query)
-        case LettersQuery():
+        case DeadLettersQuery():
             return _read_dead_letters(connection, charge_point, query)
 
 
@@ -81,8 +81,8 @@ def _read_sessions(connection: sqlite3.Connection, charge_point: int, query: Ses
 
 
 def _read_dead_letters(
-    connection: sqlite3.Connection, charge_point: int, query: LettersQuery
-) -> LettersFound:
+    connection: sqlite3.Connection, charge_point: int, query: DeadLettersQuery
+) -> DeadLettersFound:
     # By one condition on the number or the other: given both, SQLite walks through all behind `after`.
     wanted, numbers = "d.transaction_number > ?", [query.after]
     if query.transactions is not None:
@@ -103,7 +103,7 @@ def _read_dead_letters(
         DeadTransaction(transaction_of(row), messages, through, bool(start), bool(stop), stop_data)
         for messages, through, start, stop, stop_data, *row in rows[: query.limit]
     ]
-    return LettersFound(tuple(found), more=len(rows) > query.limit)
+    return DeadLettersFound(tuple(found), more=len(rows) > query.limit)
 
 
 def message_of(row: Sequence[Any]) -> QueuedMessage:

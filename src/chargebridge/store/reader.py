@@ -187,7 +187,7 @@ class StoreReader:
                 " FROM transactions WHERE charger = ? GROUP BY session ORDER BY session DESC LIMIT ?",
                 (charger, limit),
             ).fetchall()
-        return [ReportedSpan(start_wh, ReportedSession(*told)) for start_wh, *told in reversed(rows)]
+        return [ReportedSpan(start_wh, ReportedSession(*reported)) for start_wh, *reported in reversed(rows)]
 
     def profile_writes(self, charger: str, since_day: int) -> tuple[tuple[int, int], ...]:
         """Return how often profiles were written to a charger's memory, by day.

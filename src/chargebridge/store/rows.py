@@ -44,7 +44,7 @@ class TransactionRow(Struct, frozen=True):
 
 
 class DeadLetterRow(Struct, frozen=True):
-    """A transaction-related message that was given up."""
+    """A transaction-related message that failed at all its attempts."""
 
     id: int
     identity: str

@@ -1,4 +1,4 @@
-"""What chargebridge tests itself with, for those who build on it.
+"""The tools that chargebridge is tested with, for those who build on it.
 
 - `CentralSystem`: a small, strict OCPP 1.6J central system that a charge point under test connects to.
 - `messages` and `enums`: what it calls and answers, such as

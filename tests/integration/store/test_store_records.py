@@ -9,12 +9,12 @@ from chargebridge.chargepoint.records import (
     Attempt,
     Attempted,
     DeadLetter,
+    DeadLettersFound,
+    DeadLettersQuery,
     DeadTransaction,
     Dequeue,
     DropProfile,
     Enqueue,
-    LettersFound,
-    LettersQuery,
     MessageKind,
     PutProfile,
     PutProfileWrites,
@@ -278,19 +278,19 @@ def test_transactions_with_dead_letters_are_found_by_number(written):
     whole = structs.replace(
         whole, transaction=structs.replace(whole.transaction, sampled_ms=20, register_wh=20)
     )
-    assert written.ask(LettersQuery(0, 9)) == LettersFound((whole, second))
-    assert written.ask(LettersQuery(0, 9, (2, 3))) == LettersFound((second,))
-    assert written.ask(LettersQuery(1, 9)) == LettersFound((second,))
-    assert written.ask(LettersQuery(0, 1)) == LettersFound((whole,), more=True)
-    assert written.ask(LettersQuery(0, 9, ())) == LettersFound()
-    assert written.ask(LettersQuery(0, 9), 2) == LettersFound()
+    assert written.ask(DeadLettersQuery(0, 9)) == DeadLettersFound((whole, second))
+    assert written.ask(DeadLettersQuery(0, 9, (2, 3))) == DeadLettersFound((second,))
+    assert written.ask(DeadLettersQuery(1, 9)) == DeadLettersFound((second,))
+    assert written.ask(DeadLettersQuery(0, 1)) == DeadLettersFound((whole,), more=True)
+    assert written.ask(DeadLettersQuery(0, 9, ())) == DeadLettersFound()
+    assert written.ask(DeadLettersQuery(0, 9), 2) == DeadLettersFound()
 
 
 def test_a_stop_that_said_nothing_of_samples_is_told_from_one_of_which_nothing_is_known(written):
     written.commit(PutTransaction(ended(1)), PutTransaction(ended(2)), PutSamples(1, b""))
     written.commit(enqueue(1, MessageKind.START), enqueue(2, MessageKind.START, 2))
     written.commit(DeadLetter(1, 1, "refused"), DeadLetter(2, 2, "refused"))
-    found = written.ask(LettersQuery(0, 9)).transactions
+    found = written.ask(DeadLettersQuery(0, 9)).transactions
     assert [one.stop_data for one in found] == [b"", None]
 
 
@@ -331,7 +331,7 @@ def test_that_a_transaction_was_rebuilt_is_kept_wherever_it_is_read(written):
     (loaded,) = both_loads(written).open_transactions
     assert (loaded, loaded.rebuilt) == (running, True)
     written.commit(DeadLetter(1, 1, "refused"))
-    (letters,) = written.ask(LettersQuery(0, 9)).transactions
+    (letters,) = written.ask(DeadLettersQuery(0, 9)).transactions
     assert letters.transaction.rebuilt is True
 
 
@@ -392,8 +392,8 @@ def test_a_fleets_dead_letters_do_not_slow_down_the_search_for_one_transactions(
         numbers = range(1, 2001)
         written.commit(*(enqueue(n, MessageKind.START, n) for n in numbers), charge_point=charge_point)
         written.commit(*(DeadLetter(n, n, "refused") for n in numbers), charge_point=charge_point)
-    assert steps_of(written, lambda: written.ask(LettersQuery(0, 9, (1500,)))) < 20
-    assert steps_of(written, lambda: written.ask(LettersQuery(1500, 9))) < 20
+    assert steps_of(written, lambda: written.ask(DeadLettersQuery(0, 9, (1500,)))) < 20
+    assert steps_of(written, lambda: written.ask(DeadLettersQuery(1500, 9))) < 20
     assert steps_of(written, lambda: written.commit(Redeliver(1500, 9999, 2001))) < 20
 
 

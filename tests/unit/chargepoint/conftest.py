@@ -14,12 +14,12 @@ from chargebridge.chargepoint.records import (
     ChangeLocalList,
     ClearTokenCache,
     DeadLetter,
+    DeadLettersFound,
+    DeadLettersQuery,
     DeadTransaction,
     Dequeue,
     DropProfile,
     Enqueue,
-    LettersFound,
-    LettersQuery,
     ListFound,
     ListQuery,
     PutCached,
@@ -181,7 +181,7 @@ class MemoryStore:
             for number in sorted(wanted)
             if number > query.after and (letters := self.letters_of(number))
         ]
-        return LettersFound(tuple(dead[: query.limit]), more=len(dead) > query.limit)
+        return DeadLettersFound(tuple(dead[: query.limit]), more=len(dead) > query.limit)
 
     def change_list(self, full, put, drop):
         kept = {} if full else self.listed
@@ -208,7 +208,7 @@ class MemoryStore:
                     cached=tuple(self.cached[key] for key in keys if key in self.cached),
                     list_length=len(self.listed),
                 )
-            case LettersQuery():
+            case DeadLettersQuery():
                 return self.find_letters(query)
             case ListQuery():
                 return ListFound(tuple(token for _, token in sorted(self.listed.items())))

@@ -57,19 +57,19 @@ async def list_dead_letters(
         int | None, Query(ge=1, le=_LARGEST_ID, description="`next` of the previous page.")
     ] = None,
 ) -> DeadLetterPage:
-    """List dead letters: transaction-related messages that were given up. The latest comes first.
+    """List dead letters: messages that failed at all their attempts. The latest comes first.
 
     The central system failed to process them as often as `TransactionMessageAttempts` allows. They and
     their transactions are kept until they are redelivered.
     """
     letters = await asyncio.to_thread(gateway.store.dead_letters, limit=limit, before=before)
     return DeadLetterPage(
-        items=[_letter(letter) for letter in letters],
+        items=[_view(letter) for letter in letters],
         next=letters[-1].id if len(letters) == limit else None,
     )
 
 
-def _letter(letter: DeadLetterRow) -> DeadLetterView:
+def _view(letter: DeadLetterRow) -> DeadLetterView:
     message = letter.message
     return DeadLetterView(
         id=letter.id,

@@ -168,7 +168,7 @@ class GatewayCollector(Collector):
         )
         yield _gauge(
             "dead_letters",
-            "Dead letters: transaction-related messages that were given up.",
+            "Dead letters: transaction-related messages that failed at all their attempts.",
             stored.dead_letters,
         )
         yield _gauge("inputs_set_aside_stored", "Inputs set aside that are in the store.", stored.set_aside)

@@ -9,7 +9,7 @@ from chargebridge.chargepoint.connector import availability
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import Intent, Origin
 from chargebridge.chargepoint.model.timers import Timer
-from chargebridge.chargepoint.model.volatile import Authorizing, Wish
+from chargebridge.chargepoint.model.volatile import Authorizing, TokenUse
 from chargebridge.chargepoint.records import TokenQuery, TokensFound
 from chargebridge.chargepoint.rules.tokens import ID_TAG_LIMIT, Known
 from chargebridge.chargepoint.turn import NoticeKind, ReadStore
@@ -69,7 +69,7 @@ def _decide(charge_point: ChargePoint, id_tag: str) -> None:
         if same_token(id_tag, running.id_tag):
             stopping.request_stop(charge_point, Reason.LOCAL, id_tag)  # no Authorize (AZ-2)
         else:
-            _look_up(charge_point, Authorizing(id_tag, Wish.STOP, Origin.READER, owner=running.id_tag))
+            _look_up(charge_point, Authorizing(id_tag, TokenUse.STOP, Origin.READER, owner=running.id_tag))
     elif intent is not None:
         if same_token(id_tag, intent.id_tag):
             withdraw_intent(charge_point)  # AZ-5
@@ -80,11 +80,11 @@ def _decide(charge_point: ChargePoint, id_tag: str) -> None:
         if same_token(id_tag, owner):
             commands.unlock(charge_point)
         else:
-            _look_up(charge_point, Authorizing(id_tag, Wish.RELEASE, Origin.READER, owner=owner))
+            _look_up(charge_point, Authorizing(id_tag, TokenUse.RELEASE, Origin.READER, owner=owner))
     elif not may_start(charge_point):
         commands.show_refusal(charge_point, id_tag)
     else:
-        _look_up(charge_point, Authorizing(id_tag, Wish.START, Origin.READER))
+        _look_up(charge_point, Authorizing(id_tag, TokenUse.START, Origin.READER))
 
 
 def _is_replay(charge_point: ChargePoint, at_ms: int) -> bool:
@@ -104,7 +104,7 @@ def _is_late(charge_point: ChargePoint, at_ms: int) -> bool:
 
 def authorize_remote(charge_point: ChargePoint, id_tag: str, profile: bytes | None) -> None:
     """Authorize the tag of a remote start like one at the reader (`RS-2`)."""
-    _look_up(charge_point, Authorizing(id_tag, Wish.START, Origin.REMOTE, profile))
+    _look_up(charge_point, Authorizing(id_tag, TokenUse.START, Origin.REMOTE, profile))
 
 
 # --- list and cache ---------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def tokens_read(charge_point: ChargePoint, query: TokenQuery, found: TokensFound
 
 def _parent_of_owner(charge_point: ChargePoint, authorizing: Authorizing) -> str | None:
     """Return the parent of the token whose session or cable it is; None: not known, or no longer so."""
-    stop = authorizing.wish is Wish.STOP
+    stop = authorizing.use is TokenUse.STOP
     owner = charge_point.running if stop else charge_point.state.locked
     if owner is None or owner.id_tag != authorizing.owner:
         return None
@@ -212,7 +212,7 @@ def forget(charge_point: ChargePoint) -> None:
 def _decide_offline(charge_point: ChargePoint, authorizing: Authorizing, known: Known) -> None:
     """Decide without the central system; what list or cache refuse is refused under any key."""
     valid = known.valid(charge_point.now.utc_ms)
-    start = authorizing.wish is Wish.START
+    start = authorizing.use is TokenUse.START
     by_what_is_known = valid and configuration.boolean(charge_point, "LocalAuthorizeOffline")
     unseen = valid is not False and configuration.boolean(charge_point, "AllowOfflineTxForUnknownId")
     if by_what_is_known or (start and unseen):
@@ -226,11 +226,11 @@ def _permit(charge_point: ChargePoint, authorizing: Authorizing, parent: str | N
     id_tag = authorizing.id_tag
     owner_parent = _parent_of_owner(charge_point, authorizing)
     related = parent is not None and owner_parent is not None and same_token(parent, owner_parent)
-    if authorizing.wish is Wish.START and may_start(charge_point):
+    if authorizing.use is TokenUse.START and may_start(charge_point):
         begin_intent(charge_point, id_tag, authorizing.origin, parent, authorizing.profile)
-    elif authorizing.wish is Wish.STOP and related:
+    elif authorizing.use is TokenUse.STOP and related:
         stopping.request_stop(charge_point, Reason.LOCAL, id_tag)
-    elif authorizing.wish is Wish.RELEASE and related:
+    elif authorizing.use is TokenUse.RELEASE and related:
         commands.unlock(charge_point)
     else:
         commands.show_refusal(charge_point, id_tag)
@@ -264,7 +264,7 @@ def withdraw_intent(charge_point: ChargePoint) -> None:
 
 
 def end_intent(charge_point: ChargePoint) -> None:
-    """Forget the intent: it has been met, or is over."""
+    """Drop the authorization that waits for its car: a session has come of it, or it is over."""
     if charge_point.state.intent is not None:
         charge_point.state.intent = None
         charge_point.cancel_timer(Timer.CONNECTION)
@@ -272,7 +272,7 @@ def end_intent(charge_point: ChargePoint) -> None:
 
 
 def authorize_failed(charge_point: ChargePoint) -> None:
-    """Forget the intent: the charger did not take the authorization."""
+    """Drop the authorization that waits for its car: the charger did not take it."""
     end_intent(charge_point)
     refresh_connection_timeout(charge_point)
 

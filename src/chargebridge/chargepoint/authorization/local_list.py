@@ -129,7 +129,7 @@ def _tokens(entries: tuple[AuthorizationData, ...]) -> list[Token]:
 
 
 def link_lost(charge_point: ChargePoint) -> None:
-    """Forget a held update: it dies with its link and has changed nothing."""
+    """Drop a held update with its link; it has changed nothing."""
     charge_point.held_list = None
 
 

@@ -27,7 +27,7 @@ VENDOR: Final = "no.easee"
 LONGEST_RANGE_MS: Final = 31 * 86_400_000
 MOST_SESSIONS: Final = 1000
 LONGEST_DATA: Final = 500
-"""Characters of data that are looked at, which takes the square of their number: two moments are shorter."""
+"""The most characters that are parsed: parsing takes the square of their number. Two times have fewer."""
 _PAIR: Final = re.compile(r"""["']?(\w+)["']?\s*[:=]\s*["']([^"']*)["']""")
 _write = msgspec.json.Encoder().encode
 
@@ -155,7 +155,7 @@ def redelivered(charge_point: ChargePoint, imported: Set[int]) -> None:
 
 
 def link_lost(charge_point: ChargePoint) -> None:
-    """Forget a DataTransfer that waits: it dies with its link."""
+    """Drop a DataTransfer that waits for its answer, with its link."""
     held = charge_point.held_transfer
     charge_point.held_transfer = None
     if held is not None and held.found is not None:

@@ -13,9 +13,9 @@ from msgspec import structs
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.volatile import Redelivery
 from chargebridge.chargepoint.records import (
+    DeadLettersFound,
+    DeadLettersQuery,
     DeadTransaction,
-    LettersFound,
-    LettersQuery,
     MessageKind,
     PutSamples,
     SendState,
@@ -45,13 +45,13 @@ def begin(charge_point: ChargePoint, wanted: tuple[int, ...] | None, ask: int | 
         wanted: numbers of their transactions; None: all there are.
         ask: of the operator who is to be answered; None: a DataTransfer waits for them.
     """
-    query = LettersQuery(0, PAGE, wanted)
+    query = DeadLettersQuery(0, PAGE, wanted)
     charge_point.redelivery = Redelivery(query, ask)
     charge_point.emit(ReadStore(query))
 
 
-def letters_read(
-    charge_point: ChargePoint, query: LettersQuery, found: LettersFound
+def read(
+    charge_point: ChargePoint, query: DeadLettersQuery, found: DeadLettersFound
 ) -> frozenset[int] | None:
     """Queue the dead letters that the store has found, and answer the operator after the last of them.
 

@@ -44,7 +44,7 @@ def take_due(charge_point: ChargePoint) -> BootNotification:
 
 
 def restart(charge_point: ChargePoint) -> None:
-    """Register anew, as after a reset or a restart of the charger."""
+    """Register again, as after a reset or a restart of the charger."""
     charge_point.registration = None
     charge_point.boot_due = True
     charge_point.restarted = True

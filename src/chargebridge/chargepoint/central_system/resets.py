@@ -42,7 +42,7 @@ def begin(charge_point: ChargePoint, kind: ResetType) -> bool:
         charge_point.mark_dirty()
         if state.intent is not None:
             authorization.withdraw_intent(charge_point)
-        sessions.assume_running_ended(charge_point)  # whoever charges now is to end
+        sessions.assume_running_ended(charge_point)  # the session that charges now is meant
         if charge_point.running is not None:
             stopping.request_stop(charge_point, REASONS[kind])
     return True
@@ -92,7 +92,7 @@ def reboot_failed(charge_point: ChargePoint) -> None:
 
 
 def reboot_again(charge_point: ChargePoint) -> None:
-    """The charger refused to restart a moment ago; perhaps it does now."""
+    """Send a reboot again that the charger has refused."""
     charge_point.state.reboot_again_ms = None
     commands.reboot(charge_point)
 
@@ -119,7 +119,7 @@ def charger_restarted(charge_point: ChargePoint, event: Restarted) -> None:
 
 
 def _restart(charge_point: ChargePoint) -> None:
-    """Begin anew: nothing is sent before the BootNotification is answered."""
+    """Start again with a BootNotification: nothing is sent before it is answered."""
     calls.silence(charge_point)
     registration.restart(charge_point)
 

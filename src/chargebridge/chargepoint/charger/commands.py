@@ -164,7 +164,7 @@ def check_in(charge_point: ChargePoint, seconds: float) -> None:
 
 
 def _stamp(charge_point: ChargePoint, valid_ms: int) -> tuple[int, int]:
-    """Return the number of the next command, and the UTC moment at which it expires.
+    """Return the number of the next command, and the UTC time at which it expires.
 
     Numbers go with the time: a charger that has come from another charge point knows that one's, and
     would take a number that it has carried out for a repeat.

@@ -29,7 +29,7 @@ def restart_overdue(charge_point: ChargePoint) -> None:
 
 
 def reset_at(charge_point: ChargePoint, at_ms: int) -> Reason | None:
-    """Return the reason of a session that ended with a restart at this moment, if that was our reset's."""
+    """Return the reason of a session that ended with a restart at this time, if that was our reset's."""
     reset = charge_point.state.last_reset
     if reset is None:
         return None

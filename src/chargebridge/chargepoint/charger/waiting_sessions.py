@@ -28,7 +28,7 @@ def newer_is_known(charge_point: ChargePoint) -> bool:
 
 
 def shorten_wait(charge_point: ChargePoint) -> None:
-    """Wait only a moment for the end of the running session: a driver stands at the reader."""
+    """Wait only some seconds for the end of the running session: a driver stands at the reader."""
     left_s = charge_point.timers.get(Timer.SESSION_END, 0.0) - charge_point.now.mono
     if left_s > SHORTENED_WAIT_S:
         charge_point.state.end_awaited_until_ms = charge_point.now.utc_ms + round(SHORTENED_WAIT_S * 1000)

@@ -77,9 +77,9 @@ def described(charge_point: ChargePoint) -> None:
 
 
 def begin_settling(charge_point: ChargePoint) -> None:
-    """After a reset or restart an inoperative charge point is Available for a moment, if it behaves so.
+    """After a reset or restart an inoperative charge point is Available for some seconds, if it behaves so.
 
-    That moment begins when registered and when the charger is back: of one that is still booting nothing
+    They begin when it is registered and when the charger is back: of one that is still booting nothing
     new is reported.
     """
     if not (charge_point.accepted and charge_point.reachable):
@@ -93,6 +93,6 @@ def begin_settling(charge_point: ChargePoint) -> None:
 
 
 def settled(charge_point: ChargePoint) -> None:
-    """Report Unavailable: the moment of Available is over."""
+    """Report Unavailable: the seconds of Available are over."""
     charge_point.settled = True
     status.refresh(charge_point)

@@ -146,6 +146,6 @@ def try_again(charge_point: ChargePoint) -> None:
                 commands.send(charge_point, issued.command)
             else:
                 _send_new(charge_point, issued)  # the one before may have expired
-                for anew in charge_point.state.issued_commands:
-                    if anew.purpose is issued.purpose:
-                        commands.replace(charge_point, structs.replace(anew, failures=issued.failures))
+                for renewed in charge_point.state.issued_commands:
+                    if renewed.purpose is issued.purpose:
+                        commands.replace(charge_point, structs.replace(renewed, failures=issued.failures))

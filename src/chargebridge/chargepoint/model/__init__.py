@@ -1,1 +1,1 @@
-"""What a charge point is: its durable state, what a restart may forget, and the verbs of a turn."""
+"""The data of a charge point (what survives a restart, and what need not) and the verbs of a turn."""

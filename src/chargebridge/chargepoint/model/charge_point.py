@@ -193,7 +193,7 @@ class ChargePoint:
         self.samples = volatile.load_samples(stored.samples)
         """The transactionData of the running one so far (`MV-7`)."""
         self.clock_due_ms = 0
-        """UTC; the moment of the next clock-aligned sample."""
+        """UTC; the time of the next clock-aligned sample."""
         self.queue: list[QueuedMessage] = list(stored.queue.messages) or _EMPTY
         """The head of the queue; more is in the store while `loaded_through < next_sequence - 1`."""
         self.next_sequence = stored.next_sequence

@@ -130,7 +130,7 @@ class IssuedCommand(Struct, frozen=True):
 
 
 class DynamicCurrent(Struct, frozen=True):
-    """A limit of the moment, given by a configuration key (`DynamicChargerCurrent` and the like)."""
+    """A temporary limit, set by a configuration key (`DynamicChargerCurrent` and the like)."""
 
     key: str
     text: str

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from chargebridge.chargepoint.model.state import Origin
-from chargebridge.chargepoint.records import LettersQuery, SessionQuery, SessionsFound, TokenQuery
+from chargebridge.chargepoint.records import DeadLettersQuery, SessionQuery, SessionsFound, TokenQuery
 from chargebridge.chargepoint.rules.tokens import Known
 from chargebridge.chargers.model import Measured, Quantity, Reading
 from chargebridge.ocpp16.enums import AuthorizationStatus, MessageTrigger, ReadingContext
@@ -20,7 +20,7 @@ Latest = dict[tuple[Quantity, int], Measured]
 
 
 class Sample(Struct, frozen=True, array_like=True):
-    """The values that were measured at one moment of the running transaction."""
+    """Values of the running transaction that were measured at the same time."""
 
     at_ms: int
     context: ReadingContext
@@ -49,14 +49,14 @@ class StatusReport(NamedTuple):
 
 
 class Triggered(NamedTuple):
-    """A message promised in a TriggerMessage.conf; it dies with its link."""
+    """A message that a TriggerMessage.conf has accepted; it is dropped with its link."""
 
     message: MessageTrigger
     connector: int = 0
 
 
-class Wish(Enum):
-    """The purpose of a token, once it is authorized."""
+class TokenUse(Enum):
+    """What a token starts, stops or releases once it is authorized."""
 
     START = auto()
     STOP = auto()
@@ -65,10 +65,10 @@ class Wish(Enum):
 
 
 class Authorizing(NamedTuple):
-    """A token that is looked up in list and cache, then perhaps at the central system."""
+    """A token that is looked up in list and cache; if need be the central system is asked, too."""
 
     id_tag: str
-    wish: Wish
+    use: TokenUse
     origin: Origin
     profile: bytes | None = None
     """The charging profile of a remote start, as JSON."""
@@ -81,7 +81,7 @@ class Authorizing(NamedTuple):
 
 
 class HeldList(NamedTuple):
-    """A Differential update that waits for the store to say what it finds; it dies with its link."""
+    """A Differential update that waits for the store to say what it finds; it is dropped with its link."""
 
     call_id: str
     request: SendLocalList
@@ -136,7 +136,7 @@ class HeldTransfer(NamedTuple):
 class Redelivery(NamedTuple):
     """Dead letters that are being redelivered, as the store returns them."""
 
-    query: LettersQuery
+    query: DeadLettersQuery
     ask: int | None
     """Number of the operator's request; None: a DataTransfer of the central system."""
     transactions: frozenset[int] = frozenset()

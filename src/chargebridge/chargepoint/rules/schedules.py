@@ -1,4 +1,4 @@
-"""Charging profiles over time: which limit they give at a moment (`SC-*`, OCPP 1.6 §3.13).
+"""Charging profiles over time: which limit they give at a time (`SC-*`, OCPP 1.6 §3.13).
 
 Which profiles are kept, and for how long, is decided elsewhere. Here they are only evaluated, from one
 boundary to the next: the limit is constant in between, so a month costs as little as the boundaries in it.
@@ -75,7 +75,7 @@ class EvaluationContext(Struct, frozen=True, gc=False):
 
 
 class LimitInterval(NamedTuple):
-    """A limit that holds from a moment until the next interval."""
+    """A limit that holds from a time until the next interval."""
 
     at_ms: int
     limit: Decimal
@@ -98,7 +98,7 @@ class _Timetable(Struct, frozen=True):
     """From each start on, rising."""
 
     def period_at(self, at_ms: int) -> ChargingSchedulePeriod | None:
-        """Return the period that holds at a moment, or None while the profile is not active."""
+        """Return the period that holds at a time, or None while the profile is not active."""
         if self.valid_from_ms is not None and at_ms < self.valid_from_ms:
             return None
         if self.valid_to_ms is not None and at_ms >= self.valid_to_ms:
@@ -112,7 +112,7 @@ class _Timetable(Struct, frozen=True):
         return self.installed.profile.charging_schedule.charging_schedule_period[begun - 1] if begun else None
 
     def next_boundary_ms(self, after_ms: int) -> int | None:
-        """Return the first moment after this one at which the answer of `period_at` may change (`SC-25`)."""
+        """Return the first time after this one at which the answer of `period_at` may change (`SC-25`)."""
         if self.valid_to_ms is not None and after_ms >= self.valid_to_ms:
             return None
         if self.valid_from_ms is not None and after_ms < self.valid_from_ms:
@@ -120,7 +120,7 @@ class _Timetable(Struct, frozen=True):
         return _earliest(self._next_edge_ms(after_ms), self.valid_to_ms)
 
     def _next_edge_ms(self, after_ms: int) -> int | None:
-        """Return when the schedule goes on after a moment, whether the profile is valid then or not."""
+        """Return when the schedule goes on after a time, whether the profile is valid then or not."""
         if after_ms < self.starts_ms:
             return self.starts_ms
         offset_ms = self._offset_ms(after_ms)
@@ -139,7 +139,7 @@ class _Timetable(Struct, frozen=True):
 
 
 class _InForce(NamedTuple):
-    """A charging profile that is active at a moment, with the period that holds then."""
+    """A charging profile that is active at a time, with the period that holds then."""
 
     installed: Installed
     period: ChargingSchedulePeriod
@@ -173,16 +173,16 @@ def limit_intervals(
 
 
 def limit_ma(profiles: Sequence[Installed], context: EvaluationContext, at_ms: int) -> int:
-    """Return the limit that holds at a moment, in mA per phase, rounded down to a multiple of 100 mA.
+    """Return the limit that holds at a time, in mA per phase, rounded down to a multiple of 100 mA.
 
-    It is what `limit_intervals` says of that moment, so that what is reported is what is applied.
+    It is what `limit_intervals` says of that time, so that what is reported is what is applied.
     """
     stacks = _stacks(profiles, context)
     return int(_interval_at(stacks, context, at_ms, ChargingRateUnitType.A).limit * 1000)
 
 
 def next_change_ms(profiles: Sequence[Installed], context: EvaluationContext, after_ms: int) -> int | None:
-    """Return the first moment after `after_ms` at which the limit may change, or None if it never will.
+    """Return the first time after `after_ms` at which the limit may change, or None if it never will.
 
     It is an exact boundary of a profile (`SC-25`), though the limit may be the same on both sides.
     """
@@ -195,7 +195,7 @@ def prevailing(
     purpose: ChargingProfilePurposeType,
     at_ms: int,
 ) -> Installed | None:
-    """Return the profile that speaks for a purpose at a moment, or None if none of that purpose is active."""
+    """Return the profile that speaks for a purpose at a time, or None if none of that purpose is active."""
     in_force = _in_force(_stacks(profiles, context)[purpose], at_ms)
     return in_force.installed if in_force else None
 
@@ -249,7 +249,7 @@ def _in_force(stack: Sequence[_Timetable], at_ms: int) -> _InForce | None:
 
 
 def _next_boundary_ms(stacks: _Stacks, after_ms: int) -> int | None:
-    """Return the first moment after this one at which a purpose may give another limit (`SC-25`)."""
+    """Return the first time after this one at which a purpose may give another limit (`SC-25`)."""
     boundaries_ms: list[int | None] = []
     for stack in stacks.values():
         for timetable in stack:

@@ -72,7 +72,7 @@ def register_wh(charge_point: ChargePoint) -> int | None:
 
 
 def readings(charge_point: ChargePoint, at_ms: int) -> list[Reading]:
-    """Return the newest reading of each kind, all phases (`MV-6`), as far as it was known at this moment.
+    """Return the newest reading of each kind, all phases (`MV-6`), as far as it was known at this time.
 
     The register comes first. It has no phases: there is one register.
     """
@@ -109,7 +109,7 @@ def outside(connector: int, value: str) -> bytes:
 
 
 def meter_value(context: ReadingContext, at_ms: int, readings: Iterable[Reading]) -> str:
-    """Write a MeterValue: what was measured at one moment, and on what occasion (`MV-10`)."""
+    """Write a MeterValue: what was measured at the same time, and on what occasion (`MV-10`)."""
     rendered = _RENDERED[context]
     return meter_value_of(
         [sampled_value(reading.value, rendered[reading.quantity, reading.phase]) for reading in readings],

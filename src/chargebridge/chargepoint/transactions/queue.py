@@ -222,18 +222,18 @@ def _take_head(charge_point: ChargePoint) -> None:
 # --- redelivery -------------------------------------------------------------------------------------
 
 
-def redeliver(charge_point: ChargePoint, letters: DeadTransaction) -> None:
+def redeliver(charge_point: ChargePoint, dead: DeadTransaction) -> None:
     """Queue the dead letters of a transaction once more, behind what waits.
 
     What waits of the same transaction follows them: all of it where the Start is among them, else the Stop.
     That stays where it is if anything waits behind it: no other transaction may begin before it (`TX-8`).
     """
-    number, last = letters.transaction.number, charge_point.next_sequence - 1
-    charge_point.record(Redeliver(number, letters.through, charge_point.next_sequence))
-    charge_point.next_sequence += letters.messages
+    number, last = dead.transaction.number, charge_point.next_sequence - 1
+    charge_point.record(Redeliver(number, dead.through, charge_point.next_sequence))
+    charge_point.next_sequence += dead.messages
     for message in charge_point.queue[_under_way(charge_point) :]:
         is_last_stop = message.kind is MessageKind.STOP and message.sequence == last
-        if message.transaction == number and (letters.start or is_last_stop):
+        if message.transaction == number and (dead.start or is_last_stop):
             _requeue(charge_point, message)
     if not charge_point.queue:
         load_more(charge_point)

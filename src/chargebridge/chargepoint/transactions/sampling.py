@@ -1,6 +1,6 @@
 """Samples at intervals, as the standard has them (`MV-2` to `MV-6`, OCPP 1.6 §4.7, §9.1).
 
-The newest values of the charger are sampled at the moments of two grids: every MeterValueSampleInterval
+The newest values of the charger are sampled at the times of two grids: every MeterValueSampleInterval
 seconds from the start of the transaction on, and every ClockAlignedDataInterval seconds from midnight
 UTC on. Where nothing new was measured since the last sample, the last values are sampled again, as a
 meter would do.
@@ -96,7 +96,7 @@ def interval_over(charge_point: ChargePoint) -> None:
 
 
 def _place(transaction: Transaction, at_ms: int, interval_ms: int) -> int:
-    """Return the number of the interval that a moment lies in, counted from the transaction's start."""
+    """Return the number of the interval that a time lies in, counted from the transaction's start."""
     return (at_ms - transaction.started_ms) // interval_ms
 
 
@@ -144,9 +144,9 @@ def _schedule_clock(charge_point: ChargePoint) -> None:
 
 
 def clock_due(charge_point: ChargePoint) -> None:
-    """Take the sample of this moment of the clock (`MV-4`): of the transaction, or as telemetry (`Q-1`)."""
+    """Take the sample of this time of the clock (`MV-4`): of the transaction, or as telemetry (`Q-1`)."""
     now_ms = charge_point.now.utc_ms
-    # The host's clock may have been set back meanwhile; then the moment is still to come.
+    # The host's clock may have been set back meanwhile; then that time is still to come.
     if _interval_ms(charge_point, _CLOCK) and now_ms >= charge_point.clock_due_ms and charge_point.reachable:
         known = latest_values.readings(charge_point, now_ms)
         if charge_point.running is not None:

@@ -35,7 +35,7 @@ def is_near_limit(charge_point: ChargePoint) -> bool:
 
 
 def leaves_room_for(charge_point: ChargePoint, transaction: Transaction, at_ms: int) -> bool:
-    """Whether a sample of this moment is queued, be it taken as it comes or at intervals.
+    """Whether a sample of this time is queued, be it taken as it comes or at intervals.
 
     Args:
         charge_point: whose queue it is.
@@ -48,18 +48,18 @@ def leaves_room_for(charge_point: ChargePoint, transaction: Transaction, at_ms: 
 
 
 def leaves_room_at(charge_point: ChargePoint, of_day_ms: int, interval_ms: int) -> bool:
-    """Whether a sample of this moment of the clock is queued, where there is one at each interval.
+    """Whether a sample of this time of the clock is queued, where there is one at each interval.
 
     Args:
         charge_point: whose queue it is.
-        of_day_ms: the moment, since midnight UTC.
+        of_day_ms: the time, since midnight UTC.
         interval_ms: ClockAlignedDataInterval.
     """
     return _is_next(charge_point, of_day_ms, of_day_ms - interval_ms)
 
 
 def _is_next(charge_point: ChargePoint, at_ms: int, before_ms: int) -> bool:
-    """Whether a sample is the first in its stretch of time, be it that the one before was queued or not."""
+    """Whether a sample is the first one in its interval, whether the one before was queued or not."""
     if not is_near_limit(charge_point):
         return True
     limit = charge_point.settings.queue_limit
@@ -67,9 +67,9 @@ def _is_next(charge_point: ChargePoint, at_ms: int, before_ms: int) -> bool:
     if room <= 0:
         return False
     halvings = max(limit // 2 // room, 1).bit_length() - 1
-    # Twice as long would do for a while, but then grow beyond any session within days (see architecture.md).
-    stretch_ms = _SHORTEST_MS << 2 * halvings
-    return at_ms // stretch_ms > before_ms // stretch_ms
+    # Twice as long would do for a while, but then grow beyond any session within days (see decision 10).
+    interval_ms = _SHORTEST_MS << 2 * halvings
+    return at_ms // interval_ms > before_ms // interval_ms
 
 
 def sample_dropped(charge_point: ChargePoint) -> None:

@@ -45,8 +45,10 @@ def _thinned(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
     ]
     if len(between) <= _MOST_BETWEEN:
         return samples
-    spare = min(between[1:-1], key=lambda number: samples[number + 1].at_ms - samples[number - 1].at_ms)
-    return samples[:spare] + samples[spare + 1 :]
+    least_needed = min(
+        between[1:-1], key=lambda number: samples[number + 1].at_ms - samples[number - 1].at_ms
+    )
+    return samples[:least_needed] + samples[least_needed + 1 :]
 
 
 def end(charge_point: ChargePoint, transaction: Transaction) -> bytes:
@@ -92,16 +94,16 @@ def edges(
     if (Quantity.ENERGY_WH, 0) in wanted:
         at_begin = (Reading(Quantity.ENERGY_WH, register_start), *at_begin)
         at_end = (Reading(Quantity.ENERGY_WH, register_stop), *at_end)
-    moments = (
+    ordered = (
         Sample(start, ReadingContext.TRANSACTION_BEGIN, at_begin),
         # The charger may report the end late, with samples taken since.
         *(sample for sample in samples if start <= sample.at_ms <= stop),
         Sample(stop, ReadingContext.TRANSACTION_END, at_end),
     )
     written = [
-        latest_values.meter_value(moment.context, moment.at_ms, moment.readings)
-        for moment in moments
-        if moment.readings
+        latest_values.meter_value(sample.context, sample.at_ms, sample.readings)
+        for sample in ordered
+        if sample.readings
     ]
     return f"[{','.join(written)}]".encode() if written else b""
 

@@ -102,7 +102,7 @@ class ChargerInfo(Struct, frozen=True):
 
 
 class FoundCharger(Struct, frozen=True):
-    """A charger that a driver has found, for whoever sets up charge points."""
+    """A charger that a driver has found, to set up a charge point for it."""
 
     serial: str
     name: str = ""

@@ -25,7 +25,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     duration_s: int | None = None
     """How long the periods are followed from their start; None: the last one holds on."""
     repeat_s: int | None = None
-    """The periods begin anew every so many seconds; None: once."""
+    """The periods repeat every so many seconds; None: they do not repeat."""
     from_ms: int | None = None
     """UTC milliseconds before which the plan sets no limit; None: no such bound."""
     until_ms: int | None = None

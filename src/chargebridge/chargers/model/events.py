@@ -82,7 +82,7 @@ class SessionEnded(Event, frozen=True, tag=True, kw_only=True):
 
 
 class Measured(Event, frozen=True, tag=True, kw_only=True):
-    """Values that were measured at one moment."""
+    """Values that were measured at the same time."""
 
     readings: tuple[Reading, ...]
     session: int | None = None

@@ -18,7 +18,7 @@ class EventSink(Protocol):
         """Take an event. `Driver.acknowledge(receipt)` follows once it is durable.
 
         A driver keeps an event that has a receipt until it is acknowledged, and delivers it again after a
-        restart and whenever its charger is watched anew: while the disk is slow or full, the gateway does
+        restart and whenever its charger is watched again: while the disk is slow or full, the gateway does
         not take events beyond a bound. Of measurements it may drop the oldest. Where a cloud shows only the
         latest of each kind, the record of a session that is over stands for its start and its token after
         a restart. A receipt of None means that the driver keeps no such event, since only the present

@@ -1,7 +1,7 @@
 """Backpressure: events of chargers are deferred while the disk is slow or fails.
 
 Nothing is lost by it: a driver keeps every event that is not acknowledged, and delivers it again when the
-gateway watches the charger anew.
+gateway watches the charger again.
 """
 
 from typing import Final
@@ -86,4 +86,4 @@ class Backpressure:
             binding.driver.unwatch(binding.serial)
             binding.driver.watch(binding.serial)
         except Exception:  # noqa: BLE001 - drivers come from outside
-            _log.exception("driver failed at watching a charger anew", charger=binding.serial)
+            _log.exception("driver failed at watching a charger again", charger=binding.serial)

@@ -148,7 +148,7 @@ class Binding:
         self.backlog: RebuildBacklog | None = None
         """From a failed turn until the rebuild: inputs that the charge point takes then; otherwise None."""
         self.skipped: SkippedEvents | None = None
-        """From a deferred event until the charger is watched anew, otherwise None. All events in between are
+        """From a deferred event until the charger is watched again, otherwise None. All events in between are
         deferred as well: a later one must not come before an earlier one."""
         self.slot = NEVER
         self._turn = turn

@@ -150,7 +150,7 @@ class Run:
         )
 
     async def begin_session(self, charger: Charger, id_tag: str = TOKEN) -> SessionStarted:
-        """Let a car come and charge as in life: somebody presents a token, and it is accepted."""
+        """Let a car come and charge: a token is presented and accepted."""
         serial, mark = charger.serial, self.seen.mark
         await self.plug_in(charger)
         try:

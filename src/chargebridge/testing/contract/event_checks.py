@@ -58,7 +58,7 @@ async def introduced(run: Run, serial: str, since: int) -> None:
 
 @check("watch delivers what the charger is, whether it is reachable, and its state, in this order.")
 async def watch_begins_with_what_is_known(bench: Bench) -> None:
-    """Watch before the start, and anew after it."""
+    """Watch before the start, and again after it."""
     charger = bench.charger
     async with bench.running(charger.serial) as run:
         await run.ready(charger)
@@ -136,7 +136,7 @@ async def _repeated(run: Run, serial: str, wanted: Sequence[ChargerEvent], since
 
 @check("watch delivers every event that is not acknowledged again, in order; those that are, it forgets.")
 async def watch_repeats_what_is_not_acknowledged(bench: Bench) -> None:
-    """Acknowledge the first event of a session, and watch the charger anew."""
+    """Acknowledge the first event of a session, and watch the charger again."""
     charger = bench.charger
     async with bench.running(charger.serial) as run:
         await run.ready(charger)

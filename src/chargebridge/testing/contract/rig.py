@@ -1,4 +1,4 @@
-"""What the author of a driver hands in: the driver, and a way to make its chargers do things."""
+"""The rig of a driver: how to make the driver, and how to make its chargers do things."""
 
 # ruff: noqa: ARG002 - what is not overridden skips the check, whatever its arguments
 

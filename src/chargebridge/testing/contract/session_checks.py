@@ -55,7 +55,7 @@ async def registers_never_run_backwards(bench: Bench) -> None:
 
 
 def _registers(run: Run, charger: Charger) -> list[int | float]:
-    """Return every register in the order of the moments at which it was read."""
+    """Return every register in the order of the times at which it was read."""
     found: list[tuple[int, int | float]] = []
     for one in run.seen.of(charger.serial):
         match one.what:
