@@ -27,7 +27,7 @@ END_BY_FORCE_S: Final = 55.0
 """Real seconds from the signal to stop until the end, at most: the API, `Gateway.stop`, and a few more for a
 loop that is held up, or threads that hang at a disk. Ended by force, it loses what a kill loses: nothing."""
 SWITCH_INTERVAL_S: Final = 0.001
-"""How long the event loop may keep the journal's thread waiting."""
+"""Seconds for which the event loop may keep the journal's thread waiting."""
 GC_THRESHOLDS: Final = (20_000, 20, 50)
 """With Python's default of 700, the collector visits objects again and again that live until their commit."""
 

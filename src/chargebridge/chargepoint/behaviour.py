@@ -15,7 +15,7 @@ class BehaviourError(ValueError):
 
 
 class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a charge point behaves; every field says what the standard asks and what is done instead."""
+    """The behaviour of a charge point; every field says what the standard asks and what is done instead."""
 
     heartbeat_interval_s: int | None = None
     """Standard (None): the interval of the boot answer (`BOOT-3`). A number: this many seconds, about,

@@ -231,4 +231,4 @@ _EFFECTS: Final[Mapping[str, Callable[[ChargePoint], None]]] = {
     "ClockAlignedDataInterval": sampling.schedule,
     "StopTransactionOnInvalidId": stopping.apply_stop_on_invalid_id,
 }
-"""What a written key leads to (`CF-5`); any other may be a setting of the charger."""
+"""The effects of writing a key (`CF-5`) at the end of the turn; other keys may be settings of the charger."""

@@ -16,7 +16,7 @@ class Problem(Struct, frozen=True):
     expected: str
     """The value expected, and the remedy where it is not obvious."""
     line: int | None = None
-    """Where the key stands, or the innermost table around it; None if the file names neither."""
+    """The line of the key, or of the innermost table around it; None if the file names neither."""
 
     def __str__(self) -> str:
         place = str(self.file) if self.line is None else f"{self.file}:{self.line}"

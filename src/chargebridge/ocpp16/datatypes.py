@@ -36,7 +36,7 @@ from chargebridge.ocpp16.fields import (
 
 
 class IdTagInfo(JsonObject, frozen=True, kw_only=True):
-    """What the central system knows of an idTag (§7.27)."""
+    """The central system's information on an idTag (§7.27)."""
 
     status: AuthorizationStatus
     expiry_date: Optional[Timestamp] = None
@@ -113,7 +113,7 @@ class ChargingProfile(JsonObject, frozen=True, kw_only=True):
 
 
 class CertificateHashData(JsonObject, frozen=True, kw_only=True):
-    """What identifies a certificate (security extension, SE-9)."""
+    """The identification of a certificate (security extension, SE-9)."""
 
     hash_algorithm: HashAlgorithm
     issuer_name_hash: String128

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class AuthorizationStatus(StrEnum):
-    """What the central system says of an idTag (§7.2)."""
+    """The status of an idTag at the central system (§7.2)."""
 
     ACCEPTED = "Accepted"
     BLOCKED = "Blocked"
@@ -27,14 +27,14 @@ class AvailabilityStatus(StrEnum):
 
 
 class AvailabilityType(StrEnum):
-    """What ChangeAvailability asks for (§7.4)."""
+    """The availability that ChangeAvailability requests (§7.4)."""
 
     INOPERATIVE = "Inoperative"
     OPERATIVE = "Operative"
 
 
 class ChargePointErrorCode(StrEnum):
-    """What StatusNotification reports as wrong (§7.6)."""
+    """The error that StatusNotification reports (§7.6)."""
 
     CONNECTOR_LOCK_FAILURE = "ConnectorLockFailure"
     EV_COMMUNICATION_ERROR = "EVCommunicationError"
@@ -94,7 +94,7 @@ class DataTransferStatus(StrEnum):
 
 
 class Location(StrEnum):
-    """Where a value was measured (§7.30)."""
+    """The place at which a value was measured (§7.30)."""
 
     CABLE = "Cable"
     EV = "EV"
@@ -104,7 +104,7 @@ class Location(StrEnum):
 
 
 class Measurand(StrEnum):
-    """What a sampled value measures (§7.31)."""
+    """The quantity of a sampled value (§7.31)."""
 
     ENERGY_ACTIVE_EXPORT_REGISTER = "Energy.Active.Export.Register"
     ENERGY_ACTIVE_IMPORT_REGISTER = "Energy.Active.Import.Register"
@@ -197,7 +197,7 @@ class ResetStatus(StrEnum):
 
 
 class ResetType(StrEnum):
-    """How hard to reset (§7.42)."""
+    """The type of a reset (§7.42)."""
 
     HARD = "Hard"
     SOFT = "Soft"
@@ -238,7 +238,7 @@ class UnlockStatus(StrEnum):
 
 
 class ValueFormat(StrEnum):
-    """How a sampled value is written (§7.49)."""
+    """The format of a sampled value (§7.49)."""
 
     RAW = "Raw"
     SIGNED_DATA = "SignedData"
@@ -248,7 +248,7 @@ class ValueFormat(StrEnum):
 
 
 class DiagnosticsStatus(StrEnum):
-    """How far a diagnostics upload is (§7.24)."""
+    """The progress of a diagnostics upload (§7.24)."""
 
     IDLE = "Idle"
     UPLOADED = "Uploaded"
@@ -257,7 +257,7 @@ class DiagnosticsStatus(StrEnum):
 
 
 class FirmwareStatus(StrEnum):
-    """How far a firmware update is (§7.25)."""
+    """The progress of a firmware update (§7.25)."""
 
     DOWNLOADED = "Downloaded"
     DOWNLOAD_FAILED = "DownloadFailed"
@@ -333,7 +333,7 @@ class ReservationStatus(StrEnum):
 
 
 class ChargingProfileKindType(StrEnum):
-    """What the start of a schedule is counted from (§7.9)."""
+    """The kind of a charging profile: what its schedule starts from (§7.9)."""
 
     ABSOLUTE = "Absolute"
     RECURRING = "Recurring"
@@ -341,7 +341,7 @@ class ChargingProfileKindType(StrEnum):
 
 
 class ChargingProfilePurposeType(StrEnum):
-    """What a charging profile is for (§7.10)."""
+    """The purpose of a charging profile (§7.10)."""
 
     CHARGE_POINT_MAX_PROFILE = "ChargePointMaxProfile"
     TX_DEFAULT_PROFILE = "TxDefaultProfile"
@@ -378,7 +378,7 @@ class GetCompositeScheduleStatus(StrEnum):
 
 
 class RecurrencyKindType(StrEnum):
-    """How often a recurring schedule starts again (§7.37)."""
+    """The interval at which a recurring schedule starts again (§7.37)."""
 
     DAILY = "Daily"
     WEEKLY = "Weekly"
@@ -388,7 +388,7 @@ class RecurrencyKindType(StrEnum):
 
 
 class HashAlgorithm(StrEnum):
-    """How certificate data was hashed."""
+    """The algorithm that certificate data was hashed with."""
 
     SHA256 = "SHA256"
     SHA384 = "SHA384"

@@ -21,7 +21,7 @@ LARGEST_BATCH = 1024
 _BUSY_BATCH = 16
 """Entries of a batch that show a busy journal."""
 _GATHER_S = 0.002
-"""How long a busy journal lets the next batch grow."""
+"""Seconds for which a busy journal lets the next batch grow."""
 _IDLE_S = 1.0
 _CHECKPOINT_COMMITS = 256
 

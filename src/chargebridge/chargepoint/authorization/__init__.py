@@ -1,1 +1,1 @@
-"""Who may charge: local list, cache, and the central system."""
+"""Authorization by local list, cache, and the central system."""

@@ -1,4 +1,4 @@
-"""Who may charge: tokens at the reader and remote starts (`AZ-*`, OCPP 1.6 §3.5, §4.1)."""
+"""Authorization of tokens at the reader and of remote starts (`AZ-*`, OCPP 1.6 §3.5, §4.1)."""
 
 from msgspec import Raw, structs
 

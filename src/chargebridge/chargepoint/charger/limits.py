@@ -20,7 +20,7 @@ from chargebridge.chargers.plan_limits import next_plan_change_ms, plan_limit_ma
 from chargebridge.ocpp16.enums import AuthorizationStatus, ChargingProfileKindType, ChargingProfilePurposeType
 
 GRACE_MS = 60_000
-"""How much longer a volatile limit is given than it holds, so that nothing slips through before the next."""
+"""A volatile limit is sent with an end this much later than needed: it lasts until the next one is there."""
 LONGEST_TIMER_S = 900.0
 """The limit is looked at this often at least: the host's clock may be set meanwhile."""
 LOOK_AHEAD = 8

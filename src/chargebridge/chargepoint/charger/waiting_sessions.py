@@ -7,7 +7,7 @@ from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargers.model import SessionEnded, SessionStarted
 
 SHORTENED_WAIT_S: Final = 5.0
-"""How long the end of a session is awaited while a driver stands at the reader."""
+"""Seconds to wait for the end of a session while a driver stands at the reader."""
 
 
 def is_waiting(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> bool:

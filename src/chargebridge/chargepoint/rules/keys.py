@@ -43,7 +43,7 @@ Capabilities = frozenset[Capability]
 
 
 class Access(Enum):
-    """Who may write a key."""
+    """The rule for writing a key."""
 
     ALWAYS_READ_ONLY = "read-only, by the standard or because there is nothing to switch"
     DOCUMENTED = "writable under every behaviour"
@@ -168,7 +168,7 @@ class Key(Struct, frozen=True):
     name: str
     access: Access
     default: str | Callable[[Behaviour, Capabilities], str] | None
-    """What it holds until it is written; None: it is computed from the charge point when it is read."""
+    """The value until it is written; None: it is computed from the charge point when it is read."""
     normalize: Callable[[str], str] = str
     exists: Callable[[Behaviour, Capabilities], bool] = lambda _behaviour, _capabilities: True
     """Optional keys are there only where their feature is (`CF-7`)."""
@@ -306,7 +306,7 @@ class Offer(Struct, frozen=True):
     places: Mapping[str, int]
     """By name, in `openings` and `unwritten`."""
     computed: tuple[tuple[int, str], ...]
-    """Where those keys are whose value is computed from the charge point, and their names."""
+    """The places and names of the keys whose value is computed from the charge point."""
 
 
 @lru_cache(maxsize=64)

@@ -10,9 +10,9 @@ from typing import Final
 from msgspec import Struct
 
 FUTURE_MS: Final = 2 * 86_400_000
-"""How far ahead a charger's clock may be and still be believed."""
+"""A charger's time that is further ahead is not believed."""
 SKEW_MS: Final = 300_000
-"""How far two clocks may be apart that are both right enough."""
+"""Two clocks that differ by less count as equal."""
 REMEMBERED: Final = 8
 """Single times that are kept where the order of two clocks means nothing."""
 

@@ -65,9 +65,9 @@ class EvaluationContext(Struct, frozen=True, gc=False):
     charging_since_ms: int | None
     """When the running transaction began."""
     now_ms: int
-    """What stands in for the start of the transaction while none is running."""
+    """The time that stands for the start of the transaction while none runs."""
     hardware_ma: int
-    """What the charger can do, in milliampere per phase."""
+    """The most that the charger can offer, in milliampere per phase."""
     phases: int = _PHASES
     """How many phases the charger has."""
     voltage_v: int = 230

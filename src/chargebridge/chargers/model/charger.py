@@ -110,4 +110,4 @@ class FoundCharger(Struct, frozen=True):
     model: str = ""
     site: str = ""
     circuit: str = ""
-    """Where it is wired; chargers of one circuit share its fuse."""
+    """Its circuit; chargers of one circuit share a fuse."""

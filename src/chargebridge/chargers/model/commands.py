@@ -23,7 +23,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     periods: tuple[PlanPeriod, ...]
     """By rising offset, the first at 0."""
     duration_s: int | None = None
-    """How long the periods are followed from their start; None: the last one holds on."""
+    """Seconds for which the periods are followed from their start; None: the last one stays in force."""
     repeat_s: int | None = None
     """The periods repeat every so many seconds; None: they do not repeat."""
     from_ms: int | None = None
@@ -156,7 +156,7 @@ ChargerCommand = (
 
 
 class Outcome(StrEnum):
-    """How a command ended."""
+    """The outcome of a command."""
 
     DONE = "done"
     """The charger carried it out."""

@@ -113,7 +113,7 @@ class LedgerError(Exception):
 
 
 class Ledger:
-    """What a central system has received.
+    """The record of everything that a central system has received.
 
     Args:
         path: the SQLite file, created if absent; None keeps everything in memory.

@@ -41,13 +41,13 @@ class Authorize(Request, frozen=True, kw_only=True):
 
 
 class AuthorizeResponse(Response, frozen=True, kw_only=True):
-    """What the central system knows of the idTag."""
+    """The central system's information on the idTag."""
 
     id_tag_info: IdTagInfo
 
 
 class BootNotification(Request, frozen=True, kw_only=True):
-    """What the charge point is, sent after each boot (§4.2)."""
+    """The description of the charge point, sent after each boot (§4.2)."""
 
     charge_point_vendor: CiString20
     charge_point_model: CiString20
@@ -237,7 +237,7 @@ class StopTransaction(Request, frozen=True, kw_only=True):
 
 
 class StopTransactionResponse(Response, frozen=True, kw_only=True):
-    """What the central system says about the idTag; None if it says nothing."""
+    """The central system's information on the idTag; None if it sends none."""
 
     id_tag_info: Optional[IdTagInfo] = None
 

@@ -5,7 +5,7 @@ from chargebridge.ocpp16.fields import CiString255, Integer, Optional, Request, 
 
 
 class DiagnosticsStatusNotification(Request, frozen=True, kw_only=True):
-    """How the upload of diagnostics goes (§4.4)."""
+    """The progress of the upload of diagnostics (§4.4)."""
 
     status: DiagnosticsStatus
 
@@ -15,7 +15,7 @@ class DiagnosticsStatusNotificationResponse(Response, frozen=True):
 
 
 class FirmwareStatusNotification(Request, frozen=True, kw_only=True):
-    """How the firmware update goes (§4.5)."""
+    """The progress of the firmware update (§4.5)."""
 
     status: FirmwareStatus
 

@@ -28,7 +28,7 @@ class CertificateSignedStatus(StrEnum):
 
 
 class CertificateUse(StrEnum):
-    """What a root certificate vouches for."""
+    """The purpose of a root certificate."""
 
     CENTRAL_SYSTEM_ROOT_CERTIFICATE = "CentralSystemRootCertificate"
     MANUFACTURER_ROOT_CERTIFICATE = "ManufacturerRootCertificate"
@@ -92,7 +92,7 @@ class LogType(StrEnum):
 
 
 class SignedFirmwareStatus(StrEnum):
-    """How far a signed firmware update is (SE-11)."""
+    """The progress of a signed firmware update (SE-11)."""
 
     DOWNLOADED = "Downloaded"
     DOWNLOAD_FAILED = "DownloadFailed"
@@ -121,7 +121,7 @@ class UpdateFirmwareStatus(StrEnum):
 
 
 class UploadLogStatus(StrEnum):
-    """How far a log upload is (SE-10)."""
+    """The progress of a log upload (SE-10)."""
 
     BAD_MESSAGE = "BadMessage"
     IDLE = "Idle"
@@ -213,7 +213,7 @@ class InstallCertificateResponse(Response, frozen=True, kw_only=True):
 
 
 class LogStatusNotification(Request, frozen=True, kw_only=True):
-    """How the upload of a log goes."""
+    """The progress of the upload of a log."""
 
     status: UploadLogStatus
     request_id: Optional[Integer] = None
@@ -248,7 +248,7 @@ class SignCertificateResponse(Response, frozen=True, kw_only=True):
 
 
 class SignedFirmwareStatusNotification(Request, frozen=True, kw_only=True):
-    """How the signed firmware update goes."""
+    """The progress of the signed firmware update."""
 
     status: SignedFirmwareStatus
     request_id: Optional[Integer] = None

@@ -1,4 +1,4 @@
-"""What `watch` delivers, what is repeated, and what is not."""
+"""Checks of events: those that `watch` delivers, and those that are repeated."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
