@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import uvloop
 from ocpp.routing import on
-from ocpp.v16 import VirtualChargePoint as PypiChargePoint
+from ocpp.v16 import ChargePoint as PypiChargePoint
 from ocpp.v16 import call_result
 from ocpp.v16.enums import RegistrationStatus
 from websockets.asyncio.server import serve
