@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 import structlog
 
+from chargebridge import tasks
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotFound, NotSent, Refused
@@ -164,11 +165,7 @@ class Executor:
 
     async def stop(self) -> None:
         """Stop at once, without outcomes for the commands in progress."""
-        workers = list(self._workers)
-        for worker in workers:
-            worker.cancel()
-        if workers:
-            await asyncio.wait(workers)
+        await tasks.end(*self._workers)
 
     # --- one command ------------------------------------------------------------------------------------
 
