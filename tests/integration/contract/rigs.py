@@ -154,7 +154,6 @@ class EaseeRig(Rig):
     ) -> None:
         self.clock = clock
         self._way, self._emulator, self._cable = way, cloud, cable
-        self.repeats_everything_after_restart = way == "operator"  # by an account nothing is queued
         super().__init__([SimulatedCharger(serial, chargers.act) for serial in SERIALS])
 
     def make_driver(self, sink: EventSink, state_dir: Path) -> Driver:

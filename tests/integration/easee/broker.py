@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aio_pika
+import aiormq
+import pytest
 
 from chargebridge.chargers.easee.twin.ticks import format_time
 
@@ -59,6 +61,19 @@ class Operator:
     @property
     def observations(self) -> list[tuple[int, str]]:
         return [(int(id), body["Value"]) for id, body in self.bodies("O")]
+
+
+def when_connected(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Let something happen right when the next connection to a broker is complete."""
+    connect = aiormq.connect
+
+    async def connect_and_act(*arguments: object, **more: object) -> aiormq.abc.AbstractConnection:
+        monkeypatch.setattr(aiormq, "connect", connect)
+        connection = await connect(*arguments, **more)
+        asyncio.get_running_loop().call_soon(act)
+        return connection
+
+    monkeypatch.setattr(aiormq, "connect", connect_and_act)
 
 
 @asynccontextmanager

@@ -207,6 +207,7 @@ async def test_who_is_watched_again_after_long_is_met_as_for_the_first_time():
     place.fleet.unwatch(SERIAL)
     await until(lambda: place.charger.twin.record.ended is None, "it is forgotten")
     assert place.charger.twin.record == TwinRecord(first_contact=True)
+    assert place.charger.earlier_record is None
     place.fleet.close()
 
 
@@ -223,10 +224,35 @@ async def test_measurements_make_room_where_nobody_acknowledges_but_sessions_sta
     place.fleet.close()
 
 
+async def test_a_restart_right_after_the_first_contact_is_no_first_contact():
+    place = Place(acknowledges=False)
+    await place.replay()
+    place.start(1)
+    place.end(1)
+    record = json.loads(place.charger.earlier_record)
+    assert not record.get("first_contact")
+    assert "running" not in record
+    assert "ended" not in record
+    assert place.cloud.checkpointed[0] is place.charger
+    place.fleet.close()
+
+
+async def test_nor_is_one_after_the_first_contact_without_a_replay():
+    place = Place(acknowledges=False)
+    place.fleet.subscribed(SERIAL)
+    await until(lambda: not place.fleet.replaying)
+    assert place.charger.earlier_record is None  # nothing came
+    place.say(128, "04AA")
+    record = json.loads(place.charger.earlier_record)
+    assert not record.get("first_contact")
+    assert "seen" not in record
+    place.fleet.close()
+
+
 async def test_our_own_repeat_of_a_limit_does_not_take_the_place_of_a_newer_one():
     place = Place()
     await place.replay()
-    executor = Executor(None, None, place.clock, 42, lambda serial, outcome: None)
+    executor = Executor(None, None, place.clock, 42, lambda serial, outcome: None, lambda charger: None)
     place.charger.worker = asyncio.current_task()
     newer = SetLimit(number=2, expires_ms=T0 * 2, limit_ma=8_000)
     executor.submit(place.charger, newer)

@@ -1,14 +1,19 @@
 """The operator's bus of the emulated Easee Cloud, on a real RabbitMQ."""
 
+import asyncio
 import json
 from urllib.parse import urlsplit
 
 import pytest
 
 from chargebridge.chargers.easee.twin.ticks import ticks_of
-from chargebridge.emulators.easee_cloud import RoutingKeys
+from chargebridge.clock import SystemClock
+from chargebridge.emulators.easee_cloud import EaseeCloudSettings, RoutingKeys
+from chargebridge.emulators.easee_cloud.bus.operator_bus import OperatorBus
 from chargebridge.emulators.easee_cloud.bus.outbox import BusMessage, Outbox
-from tests.integration.easee.broker import Cable, new_operator, operator_of
+from chargebridge.emulators.easee_cloud.statistics import Statistics
+from chargebridge.tasks import CLEAN_UP_S
+from tests.integration.easee.broker import Cable, new_operator, operator_of, when_connected
 from tests.integration.easee.stage import set_stage, until
 
 pytestmark = pytest.mark.integration
@@ -109,6 +114,17 @@ class TestOut:
             site.act("present_token", id_tag="TAG1")
             await site.cloud.start()
             await until(lambda: (128, "TAG1") in operator.observations)
+
+    async def test_a_stop_right_when_the_broker_answers_is_not_missed(self, rabbitmq_url, monkeypatch):
+        name = new_operator()
+        settings = EaseeCloudSettings(operator_id=name)
+        bus = OperatorBus(rabbitmq_url, settings, lambda *_: None, Statistics(), SystemClock())
+        stopping = asyncio.get_running_loop().create_future()
+        async with operator_of(rabbitmq_url, name):
+            when_connected(monkeypatch, lambda: stopping.set_result(asyncio.ensure_future(bus.stop())))
+            bus.start()
+            async with asyncio.timeout(CLEAN_UP_S / 2):  # before it is cancelled again
+                await (await stopping)
 
 
 class TestIn:

@@ -18,6 +18,8 @@ from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent
 from chargebridge.chargers.easee.account.reconnecting import Backoff
 from chargebridge.chargers.easee.operator.bus import Bus, Patterns
 from chargebridge.chargers.easee.twin.wire import Response, Update
+from chargebridge.tasks import CLEAN_UP_S
+from tests.integration.easee.broker import when_connected
 from tests.integration.easee_edges.waiting import until
 from tests.services import RABBITMQ
 
@@ -430,8 +432,19 @@ async def test_a_broker_that_does_not_answer_does_not_keep_it_from_stopping(stag
         await stage.ears.hears_values("1")
         stage.proxy.deaf = True
         bus.acknowledge([stage.ears.updates[0].delivery])
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(CLEAN_UP_S):
             await bus.stop()
+
+
+@both_loops
+async def test_a_stop_right_when_the_broker_answers_is_not_missed(stage, monkeypatch, loop):
+    async with stage:
+        stopping = asyncio.get_running_loop().create_future()
+        when_connected(monkeypatch, lambda: stopping.set_result(asyncio.ensure_future(stage.bus.stop())))
+        await stage.open()
+        async with asyncio.timeout(CLEAN_UP_S / 2):  # before it is cancelled again
+            await (await stopping)
+        assert stage.ears.told == []
 
 
 async def test_a_queue_that_is_deleted_is_a_loss(stage):

@@ -8,12 +8,13 @@ import sqlite3
 import msgspec
 import pytest
 
-from chargebridge.chargers.easee.charger import Charger
+from chargebridge.chargers.easee.charger import Charger, PendingObservation
 from chargebridge.chargers.easee.checkpoints import Checkpointer
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import TwinRecord
 from chargebridge.chargers.easee.twin.twin import MEASURED, USED, Twin
 from chargebridge.chargers.easee.twin.wire import Update
+from chargebridge.chargers.model import TokenPresented
 
 pytestmark = pytest.mark.unit
 
@@ -39,6 +40,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.written: list[list[str]] = []
+        self.records: dict[str, TwinRecord] = {}
         self.fails = False
         self.failures = 0
 
@@ -47,6 +49,7 @@ class Memory:
             self.failures += 1
             raise sqlite3.OperationalError("disk full")
         self.written.append([serial for serial, _ in records])
+        self.records |= {serial: msgspec.json.decode(text, type=TwinRecord) for serial, text in records}
 
 
 class Place:
@@ -111,6 +114,43 @@ def test_what_could_not_be_written_is_not_acknowledged_until_it_is(place):
         await until(lambda: set(place.acknowledged) == {1, 2})
         assert place.memory.written == [["EH000001"]]
         await place.checkpointer.stop()
+
+    asyncio.run(life())
+
+
+def test_before_its_events_are_acknowledged_a_charger_is_saved_as_it_was_before_them(place):
+    async def life():
+        place.charger.keep_record()
+        waiting = PendingObservation(Update("EH000001", Observation.USER_ID_TOKEN, AT_MS, "04AA", 7))
+        token = TokenPresented(at_ms=AT_MS, id_tag="04AA")
+        [(_, number)] = place.charger.number_events([token], waiting)
+        place.tell(Observation.CHARGER_OP_MODE, "3")
+        place.charger.keep_record()  # too late: an event waits
+        await until(lambda: place.memory.written)
+        assert place.memory.records == {"EH000001": TwinRecord()}
+        assert place.acknowledged == []
+        place.charger.acknowledge(number)
+        await until(lambda: place.acknowledged)
+        assert sorted(place.acknowledged) == [1, 7]
+        assert place.memory.records["EH000001"].seen[Observation.CHARGER_OP_MODE].value == "3"
+        assert len(place.memory.written) == 2
+        await place.checkpointer.stop()
+
+    asyncio.run(life())
+
+
+def test_what_was_before_the_events_is_saved_when_it_can_be(place):
+    async def life():
+        place.memory.fails = True
+        place.charger.keep_record()
+        waiting = PendingObservation(Update("EH000001", Observation.USER_ID_TOKEN, AT_MS, "04AA", 7))
+        [_] = place.charger.number_events([TokenPresented(at_ms=AT_MS, id_tag="04AA")], waiting)
+        place.checkpointer.add(place.charger)
+        await until(lambda: place.memory.failures)
+        place.memory.fails = False
+        await until(lambda: place.memory.written)
+        await place.checkpointer.stop()
+        assert place.memory.written == [["EH000001"]]  # and not again: nothing has changed
 
     asyncio.run(life())
 

@@ -59,6 +59,7 @@ class Charger:
         "_sources",
         "announced",
         "commands",
+        "earlier_record",
         "limit_due",
         "pending",
         "pending_end",
@@ -92,6 +93,8 @@ class Charger:
         self.worker: asyncio.Task[None] | None = None
         self.limit_due = False
         """Somebody else has raised its volatile limit; it will be sent again."""
+        self.earlier_record: bytes | None = None
+        """Its record from before the events that wait, to be saved in place of the present one."""
         self._sources: dict[tuple[int, int, str], PendingObservation] = {}
         self._number = 0
         self._pending_session: int | None = None
@@ -104,6 +107,11 @@ class Charger:
     def snapshot(self) -> bytes:
         """Return the record of its twin as JSON, to be saved."""
         return msgspec.json.encode(self.twin.record)
+
+    def keep_record(self) -> None:
+        """Have the record saved as it is now, whatever events follow; not if some wait already."""
+        if self.settled:
+            self.earlier_record = self.snapshot()
 
     def is_redelivered(self, update: Update) -> bool:
         """Whether an observation is a duplicate of one with unacknowledged events; notes its delivery."""

@@ -79,13 +79,20 @@ class Checkpointer:
             self._saving = None
 
     async def _save(self) -> None:
-        # A charger with events that the sink has not acknowledged is not saved: after a restart those events
-        # would be known, and never reported.
-        settled = [charger for charger in self._due.values() if charger.settled]
-        if not settled:
-            return
+        # A charger with events that the sink has not acknowledged is not saved as it is: after a restart
+        # those events would be known, and never reported. It is saved as it was before them.
+        due = list(self._due.values())
+        settled = [charger for charger in due if charger.settled]
         changed = [charger for charger in settled if charger.twin.unsaved]
+        earlier = [(charger, charger.earlier_record) for charger in due]
         records = [(charger.serial, charger.snapshot()) for charger in changed]
+        records += [
+            (charger.serial, record)
+            for charger, record in earlier
+            if record is not None and not charger.settled
+        ]
+        if not settled and not records:
+            return
         deliveries: list[int] = []
         for charger in changed:
             charger.twin.unsaved = False
@@ -97,11 +104,15 @@ class Checkpointer:
             if records:
                 await asyncio.to_thread(self._memory.write, records)
         except sqlite3.Error:
-            settled[0].processed += deliveries
+            if settled:
+                settled[0].processed += deliveries
             for charger in settled:
                 self._due[charger.serial] = charger
             for charger in changed:
                 charger.twin.unsaved = True
             raise
+        for charger, record in earlier:
+            if charger.earlier_record is record:  # else there is a newer one by now
+                charger.earlier_record = None
         if deliveries:
             self._acknowledge(deliveries)

@@ -244,7 +244,12 @@ class _Connection:
         self._bus = None if self.replays else _make_bus(settings, self._account, fleet, clock)
         self._checkpointer = Checkpointer(memory, self.acknowledge)
         self._executor = Executor(
-            self._account, self._bus, clock, settings.authorize_status, sink.command_outcome
+            self._account,
+            self._bus,
+            clock,
+            settings.authorize_status,
+            sink.command_outcome,
+            self._checkpointer.add,
         )
         self._reader = Reader(self._account, clock, fleet, settings.missed_tag)
 

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 import structlog
 
+from chargebridge import tasks
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotFound, NotSent, Refused
@@ -102,6 +103,7 @@ class Executor:
         clock: the clock by which commands expire.
         authorize_status: see `commands.steps_for`.
         report_outcome: is called with the serial and the outcome of each command.
+        save: is called with a charger when a command has changed its twin.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Executor:
         clock: Clock,
         authorize_status: int,
         report_outcome: Callable[[str, CommandOutcome], None],
+        save: Callable[[Charger], None],
     ) -> None:
         self.foreign = 0
         """The number of responses to commands of other clients."""
@@ -119,6 +122,7 @@ class Executor:
         self._clock = clock
         self._authorize_status = authorize_status
         self._report_outcome = report_outcome
+        self._save = save
         self._waiting: dict[tuple[str, int], asyncio.Future[Response]] = {}
         self._pace = 1 / min(clock.speed, MAX_SPEEDUP)
         self._early: OrderedDict[tuple[str, int], Response] = OrderedDict()
@@ -161,11 +165,7 @@ class Executor:
 
     async def stop(self) -> None:
         """Stop at once, without outcomes for the commands in progress."""
-        workers = list(self._workers)
-        for worker in workers:
-            worker.cancel()
-        if workers:
-            await asyncio.wait(workers)
+        await tasks.end(*self._workers)
 
     # --- one command ------------------------------------------------------------------------------------
 
@@ -224,6 +224,11 @@ class Executor:
         elif isinstance(command, EndSession):
             charger.twin.record.ending = command.session
             charger.twin.unsaved = True
+        else:
+            return
+        # The session that starts, or ends, may be known to the cloud only after a restart of this driver.
+        charger.keep_record()
+        self._save(charger)
 
     def _apply_outcome(self, charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
         """Update the twin with the outcome of a command."""
@@ -239,6 +244,8 @@ class Executor:
             charger.twin.clear_authorization()
         elif isinstance(command, EndSession) and refused and record.ending == command.session:
             record.ending = None
+        charger.keep_record()
+        self._save(charger)
 
     def _warn_volatile(self, charger: Charger) -> None:
         if not self._volatile_warned:

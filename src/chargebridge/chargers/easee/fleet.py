@@ -156,6 +156,7 @@ class Fleet:
         if charger.watched or self._cloud is None:
             return
         charger.drop_pending()
+        charger.earlier_record = None
         self._cloud.unsubscribe(charger)
         for table in (self._subscribed, self._last_contact):
             table.pop(charger.serial, None)
@@ -228,6 +229,8 @@ class Fleet:
             self.counts["unknown id"] += 1
             self._discard(cloud, charger, update)
             return
+        if live:
+            self._end_first_contact(cloud, charger)
         end_before = charger.twin.record.pending_end
         try:
             events = charger.twin.observe(update, now.utc_ms, live=live)
@@ -329,14 +332,20 @@ class Fleet:
         charger = self.chargers.get(serial)
         if charger is None or serial not in self._active:
             return  # it is announced with its first observation
-        charger.twin.end_first_contact()
         if self._cloud is not None:
+            self._end_first_contact(self._cloud, charger)
             self._cloud.checkpoint(charger)
         if charger.announced:
             self._sink.charger_known(charger.twin.info)
             self._report_reachable(charger)
         else:
             self._announce(charger)
+
+    def _end_first_contact(self, cloud: Cloud, charger: Charger) -> None:
+        """Report sessions from now on, after a restart, too: it must not count as the first contact again."""
+        if charger.twin.end_first_contact():
+            charger.keep_record()
+            cloud.checkpoint(charger)
 
     def _is_reachable(self, charger: Charger) -> bool:
         return (

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
+from chargebridge import tasks
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
@@ -104,8 +105,7 @@ class Reader:
     async def stop(self) -> None:
         """Stop reading."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await tasks.end(self._task)
 
     def read_state(self, charger: Charger) -> None:
         """Read the state of a charger without a saved one."""

@@ -17,12 +17,19 @@ class EventSink(Protocol):
     def charger_event(self, serial: str, event: ChargerEvent, receipt: object) -> None:
         """Take an event. `Driver.acknowledge(receipt)` follows once it is durable.
 
-        A driver keeps an event that has a receipt until it is acknowledged, and delivers it again after a
-        restart and whenever its charger is watched again: while the disk is slow or full, the gateway does
-        not take events beyond a bound. Of measurements it may drop the oldest. Where a cloud shows only the
-        latest of each kind, the record of a session that is over stands for its start and its token after
-        a restart. A receipt of None means that the driver keeps no such event, since only the present
-        counts (`Reachable`, `StateChanged`).
+        A driver keeps an event that has a receipt until it is acknowledged, and delivers it again whenever
+        its charger is watched again: while the disk is slow or full, the gateway does not take events beyond
+        a bound. Of measurements it may drop the oldest. A receipt of None means that the driver keeps no
+        such event, since only the present counts (`Reachable`, `StateChanged`).
+
+        After a restart of the driver, too, it delivers such events again, in their order. Only then it may
+        leave some out, as a cloud may show only the latest of each kind:
+
+        - `SessionStarted` of a session that still runs, `SessionEnded`, `Restarted`: never left out;
+        - `SessionStarted` of a session that is over: may be left out, since `SessionEnded` carries all of it;
+        - `TokenPresented`: may be left out, since nobody may present it any more. If not, it has the time at
+          which it was presented, so that it starts nothing when that is too long ago;
+        - `Measured`: may be left out.
         """
 
     def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:

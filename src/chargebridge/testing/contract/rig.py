@@ -84,9 +84,6 @@ class Rig:
     """Real seconds that the gateway waits for `stop`."""
     unknown_serial: str | None = "NO-SUCH-CHARGER"
     """A serial of which the driver's cloud has no charger; None: it has one of every serial."""
-    repeats_everything_after_restart: bool = True
-    """False: the cloud shows only the latest of each kind, and the driver keeps no events itself. After a
-    restart such a driver repeats sessions that are over, and neither their starts nor their tokens."""
     wrong_settings: Sequence[WrongSettings] = ()
     """Settings that are wrong, and the keys that are to blame."""
 

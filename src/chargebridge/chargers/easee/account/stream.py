@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from chargebridge import tasks
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.failures import CallFailedError, NotSent
 from chargebridge.chargers.easee.account.hub import Hub, HubLostError, HubTimes
@@ -117,8 +118,7 @@ class Stream:
         """Disconnect; no messages follow."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+            await tasks.end(task)
 
     def subscribe(self, serial: str) -> None:
         """Subscribe to a charger, now and after every reconnect; a repeated call has no effect."""

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
+from chargebridge import tasks
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import CallFailedError, NotSent, Refused
@@ -110,8 +111,7 @@ class Bus:
         """Disconnect after the last acknowledgements are sent; no messages follow."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+            await tasks.end(task)
 
     def acknowledge(self, deliveries: Iterable[int]) -> None:
         """Acknowledge messages to the broker; those of an earlier connection are delivered again anyway."""

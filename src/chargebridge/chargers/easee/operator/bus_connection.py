@@ -31,7 +31,8 @@ CONNECT_S: Final = 30.0
 """Real seconds for connecting, and for each step of it."""
 CONFIRM_S: Final = 30.0
 """Real seconds in which the broker confirms a command."""
-CLOSE_S: Final = 3.0
+CLOSE_S: Final = 1.5
+"""Real seconds for the last acknowledgements, then for closing; together less than `tasks.CLEAN_UP_S`."""
 LONGEST_TTL_MS: Final = 2**32 - 1
 """RabbitMQ closes the channel of a message that is to live longer."""
 FLUSH_S: Final = 0.02
@@ -206,7 +207,9 @@ class BusConnection:
         # it in any thread.
         connection = aio_pika.Connection(url)
         try:
-            await connection.connect(timeout=CONNECT_S)
+            # Not by `connect(timeout=...)`: before Python 3.12 it can lose the cancellation of a stop.
+            async with asyncio.timeout(CONNECT_S):
+                await connection.connect()
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
             await _close(connection)
             raise _broker_lost(error, "the broker cannot be reached") from None

@@ -171,10 +171,12 @@ class Twin:
         self.record.authorized = None
         self.unsaved = True
 
-    def end_first_contact(self) -> None:
-        """End the first contact: sessions are reported from now on."""
-        if self.record.first_contact:
+    def end_first_contact(self) -> bool:
+        """End the first contact: sessions are reported from now on. Return whether it ended just now."""
+        first = self.record.first_contact
+        if first:
             self.record.first_contact, self.unsaved = False, True
+        return first
 
     # --- observations -----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 import msgspec
 import structlog
 
+from chargebridge import tasks
 from chargebridge.chargers.model import ChargerCommand, CommandOutcome, Outcome, Reachable
 from chargebridge.chargers.simulator.actions import ActionError
 from chargebridge.chargers.simulator.cloud import Subscriber
@@ -61,8 +62,7 @@ class CloudClient:
     async def stop(self) -> None:
         """Disconnect; no events follow."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await tasks.end(self._task)
             self._task = None
 
     def subscribe(self, serial: str) -> None:

@@ -18,6 +18,7 @@ from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMess
 from aiormq.exceptions import AMQPError
 from msgspec import Struct
 
+from chargebridge import tasks
 from chargebridge.chargers.easee.twin.ticks import parse_time
 from chargebridge.clock import Clock, format_utc
 from chargebridge.emulators.easee_cloud.acknowledgement import PendingAcknowledgement
@@ -150,8 +151,7 @@ class OperatorBus:
     async def stop(self) -> None:
         """Disconnect. Unconfirmed messages stay in the outbox until the next start."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await tasks.end(self._task)
             self._task = None
 
     async def _stay_connected(self) -> None:
@@ -159,7 +159,9 @@ class OperatorBus:
         wait_s = shortest_s
         while True:
             try:
-                connection = await aio_pika.connect(self._url, timeout=CONNECT_TIMEOUT_S)
+                # Not by `connect(timeout=...)`: before Python 3.12 it can lose the cancellation of a stop.
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    connection = await aio_pika.connect(self._url)
                 async with connection:
                     channel = await connection.channel(publisher_confirms=True)
                     observations = await self._declare(channel)
