@@ -50,6 +50,13 @@ def test_a_value_is_read(name: str, source: Source, payload: bytes, expected: ob
         ("power", Source("t", "a"), b"[" * 60_000, "no JSON"),
         ("power", Source("t"), b"\xff", "no UTF-8"),
         ("power", Source("t"), b"1" * 70_000, "70000 bytes"),
+        ("power", Source("t", "W"), b'{"W": ' + b"9" * 400 + b"}", "no (JSON|number)|cannot be"),
+        ("power", Source("t", "W"), b'{"W": NaN}', "no JSON"),
+        ("power", Source("t", scale=1000), b"1e307", "cannot be"),
+        ("energy", Source("t", scale=1000), b"1e300", "cannot be"),
+        ("energy", Source("t"), b"-0.1", "cannot be"),
+        ("energy", Source("t"), b"unavailable", "no number"),
+        ("token", Source("t"), b"X" * 21, "21 characters"),
         ("connected", Source("t"), b"C", "say what it means in `map`"),
     ],
 )

@@ -138,6 +138,10 @@ class Charger:
         self._report_reachable()
         self.commands.shown()
 
+    def is_stale(self, name: str, value: Value) -> bool:
+        """Whether a retained value is older than what is known: brokers that crash keep old ones."""
+        return name == "energy" and not isinstance(value, str) and self.device.record.meter.is_behind(value)
+
     def tick(self) -> None:
         """Look what has happened by time alone."""
         now_ms, record = self._now_ms, self.device.record

@@ -29,8 +29,6 @@ LEAST_MA: Final = 6_000
 """Below it no car charges (IEC 61851): a lower limit is a pause."""
 LOCKING_MS: Final = 10_000
 """How long switching off may take after a session."""
-LONGEST_TOKEN: Final = 20
-"""Characters of an idTag (OCPP 1.6)."""
 
 
 class Session(Struct, kw_only=True, omit_defaults=True):
@@ -86,6 +84,8 @@ class Device:
         """When power flowed last."""
         self._measured_ms: int | None = None
         self._integrates = settings.energy is None
+        # Of three phases, whatever `phases` says: that is easily forgotten, and Wh must not be lost by it.
+        self._most_w = settings.max_current_a * 3 * 250.0
 
     # --- what comes -----------------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ class Device:
             case "power", int() | float():
                 self._take_power(float(value), now_ms)
             case "energy", int() | float():
-                self.record.meter.count(float(value))
+                self.record.meter.count(float(value), now_ms, self._most_w)
                 if self._is_over:
                     events += self._finish()
             case "offered", int() | float():
@@ -114,7 +114,7 @@ class Device:
             case "temperature", int() | float():
                 self._temperature_c = float(value)
             case "token", str():
-                if 0 < len(value) <= LONGEST_TOKEN:
+                if value:
                     events.append(TokenPresented(at_ms=now_ms, id_tag=value))
             case "currents" | "voltages", int() | float():
                 self._by_phase[name, phase] = float(value)
@@ -157,7 +157,7 @@ class Device:
     def _take_power(self, power_w: float, now_ms: int) -> None:
         flowed, self.power_w = self._flows, power_w
         if self._integrates:
-            self.record.meter.integrate(power_w, now_ms)
+            self.record.meter.integrate(power_w, now_ms, self._most_w)
         if flowed or self._flows:
             self._flowed_ms = now_ms
 

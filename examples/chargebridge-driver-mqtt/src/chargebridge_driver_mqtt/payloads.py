@@ -9,6 +9,10 @@ from chargebridge_driver_mqtt.settings import Source
 
 Value = bool | float | str
 
+MOST: Final = 2_147_483_647
+"""Beyond this no number is believed; OCPP's integers end there in most central systems."""
+LONGEST_TOKEN: Final = 20
+"""Characters of an idTag (OCPP 1.6)."""
 PAYLOAD_LIMIT: Final = 65_536
 """Bytes of a payload that is read; no charger says more."""
 TRUE_WORDS: Final = frozenset({"1", "on", "true", "yes", "online", "connected", "enabled"})
@@ -50,8 +54,11 @@ def read(name: str, source: Source, payload: bytes) -> Value | None:
     if name in _FLAGS:
         return _flag(meant, word)
     if name in _WORDS:
-        return _as_word(meant)
-    return _number(meant, word) * (1.0 if word in source.map else source.scale)
+        return _token(_as_word(meant))
+    number = _number(meant, word) * (1.0 if word in source.map else source.scale)
+    if abs(number) > MOST or (name == "energy" and number < 0):
+        raise UnreadableError(f"{word[:40]!r} cannot be")
+    return number
 
 
 def _at_path(path: str, payload: bytes) -> object:
@@ -79,6 +86,12 @@ def _as_word(value: object) -> str:
     return str(value)
 
 
+def _token(word: str) -> str:
+    if len(word) > LONGEST_TOKEN:
+        raise UnreadableError(f"a token of {len(word)} characters, and OCPP 1.6 takes {LONGEST_TOKEN}")
+    return word
+
+
 def _flag(meant: object, word: str) -> bool:
     if isinstance(meant, bool):
         return meant
@@ -96,7 +109,7 @@ def _number(meant: object, word: str) -> float:
     if isinstance(meant, int | float | str):
         try:
             number = float(meant)
-        except ValueError:
+        except (ValueError, OverflowError):
             number = math.nan
         if math.isfinite(number):
             return number

@@ -201,8 +201,9 @@ class Site:
                         error=str(error),
                     )
                 continue
-            if value is not None:
-                charger.take(name, phase, value)
+            if value is None or (message.retain and charger.is_stale(name, value)):
+                continue
+            charger.take(name, phase, value)
 
     def _tick(self) -> None:
         for charger in self._chargers.values():
