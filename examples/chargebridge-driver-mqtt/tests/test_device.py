@@ -24,6 +24,7 @@ T0 = 1_800_000_000_000
 A = Source("a")
 
 WALLBOX = ChargerSettings(connected=A, enabled=A, power=A, energy=A, settle_s=5)
+WITH_WILL = ChargerSettings(availability=A, connected=A, enabled=A, power=A, energy=A)
 LOCKABLE = ChargerSettings(connected=A, enabled=A, power=A, energy=A, switch=Switch("s"))
 PLUG = ChargerSettings(enabled=A, power=A, energy=A, settle_s=0, ends_after_idle_s=600)
 METER_ONLY = ChargerSettings(power=A, settle_s=5, ends_after_idle_s=600)
@@ -129,6 +130,17 @@ class TestAChargerThatSeesTheCar:
         bench.take(energy=0, enabled=True, connected=True)
         [started] = bench.sessions()
         assert started.id_tag is None
+
+    def test_what_a_broker_has_retained_of_a_charger_that_is_away_begins_no_session(self) -> None:
+        bench = Bench(WITH_WILL)
+        bench.take(energy=0, connected=True, enabled=True, power=3680)
+        bench.take(availability=False)
+        assert bench.sessions() == []
+        bench.take(availability=True)
+        assert len(bench.sessions()) == 1
+        bench.take(availability=False)
+        bench.take(connected=False)
+        assert len(bench.sessions()) == 1
 
     def test_a_session_waits_for_the_register(self) -> None:
         bench = Bench(WALLBOX)

@@ -119,6 +119,19 @@ class TestOutcomes:
             outcome = await bench.outcome(SetLimit, limit_ma=10_000)
             assert (outcome.outcome, outcome.detail) == (Outcome.REFUSED, "the topic of `offered` says 16 A")
 
+    async def test_a_token_whose_authorization_was_refused_is_not_that_of_a_later_session(
+        self, broker: Broker
+    ) -> None:
+        async with driving(broker, answer_within_s=0.5) as bench:
+            bench.charger.obeys = False
+            outcome = await bench.outcome(Authorize, id_tag="TAG", accepted=True)
+            assert outcome.outcome is Outcome.REFUSED
+            bench.charger.enabled = True  # by hand
+            await bench.charger.plug_in()
+            await bench.shows(ChargerState.CHARGING)
+            [started] = bench.seen.events(SessionStarted, "C1")
+            assert started.id_tag is None
+
     async def test_unknown_is_what_the_charger_does_not_show(self, broker: Broker) -> None:
         nowhere = {"topic": "test/nobody/says/anything/here"}
         async with driving(broker, answer_within_s=0.5, enabled=nowhere, offered=nowhere) as bench:

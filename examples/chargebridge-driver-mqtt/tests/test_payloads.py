@@ -49,7 +49,7 @@ def test_a_value_is_read(name: str, source: Source, payload: bytes, expected: ob
         ("power", Source("t", "a"), b"{", "no JSON"),
         ("power", Source("t", "a"), b"[" * 60_000, "no JSON"),
         ("power", Source("t"), b"\xff", "no UTF-8"),
-        ("power", Source("t"), b"1" * 70_000, "70000 bytes"),
+        ("power", Source("t"), b"1" * 70_000, "more than 65536 bytes"),
         ("power", Source("t", "W"), b'{"W": ' + b"9" * 400 + b"}", "no (JSON|number)|cannot be"),
         ("power", Source("t", "W"), b'{"W": NaN}', "no JSON"),
         ("power", Source("t", scale=1000), b"1e307", "cannot be"),

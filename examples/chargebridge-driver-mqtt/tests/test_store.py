@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from chargebridge.drivers import Measured, TokenPresented
+from chargebridge.drivers import Measured, SessionStarted, TokenPresented
 
 from chargebridge_driver_mqtt.device import Record
 from chargebridge_driver_mqtt.meter import Meter
@@ -41,6 +41,14 @@ def test_a_number_is_not_used_again_after_a_restart(tmp_path: Path) -> None:
     store.close()
     store = Store(tmp_path / "s")
     assert store.write("C1", RECORD, [token(2)]) != [first]
+    store.close()
+
+
+def test_tokens_make_room_before_sessions() -> None:
+    store = Store(None, most_kept=3)
+    started = SessionStarted(at_ms=1, session=1, id_tag=None, register_wh=0)
+    store.write("C1", RECORD, [started, *map(token, range(10))])
+    assert [event for _, event in store.kept("C1")] == [started, token(8), token(9)]
     store.close()
 
 

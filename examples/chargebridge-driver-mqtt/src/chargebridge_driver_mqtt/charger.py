@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import structlog
@@ -25,7 +25,7 @@ from chargebridge_driver_mqtt.device import Device, Record
 from chargebridge_driver_mqtt.meter import Meter
 from chargebridge_driver_mqtt.payloads import Value
 from chargebridge_driver_mqtt.settings import ChargerSettings, Publication
-from chargebridge_driver_mqtt.store import Store
+from chargebridge_driver_mqtt.store import MOST_KEPT, Store, spare
 
 SETTLE_S: Final = 2.0
 """Real seconds after its first message in which a charger has said all it says by itself."""
@@ -83,6 +83,7 @@ class Charger:
         self._last_s = 0.0
         self._unwatched_s = 0.0
         self._reported_reachable = False
+        self._written_connected = record.connected
         self._unwritten: list[ChargerEvent] = []
         """Events that could not be written down yet."""
         self._failing = False
@@ -149,7 +150,6 @@ class Charger:
         self._introduce()
         self._report_reachable()
         if record.limit_until_ms is not None and record.limit_until_ms <= now_ms and self.reachable:
-            record.limit_until_ms = None
             self.commands.limit_is_over()
         if self._keeps and not self._watched and self._loop_s - self._unwatched_s > FORGET_S:
             self._keeps = False
@@ -165,22 +165,33 @@ class Charger:
         if any(isinstance(event, SessionEnded) for event in events):
             self._asked = False
         self._unwritten += events
-        if not self._unwritten:
-            return
-        kept = [event for event in self._unwritten if _is_kept(event)] if self._keeps else []
-        try:
-            numbers = iter(self._site.store.write(self.serial, self.device.record, kept))
-        except sqlite3.Error as error:
-            if not self._failing:
-                self._failing = True
-                _log.error("events cannot be written down, and wait", charger=self.serial, error=str(error))
-            return
-        self._failing = False
+        connected = self.device.record.connected
+        numbers: Iterator[int] = iter(())
+        if any(map(_is_kept, self._unwritten)) or connected != self._written_connected:
+            kept = [event for event in self._unwritten if self._keeps and _is_kept(event)]
+            try:
+                numbers = iter(self._site.store.write(self.serial, self.device.record, kept))
+            except sqlite3.Error as error:
+                self._wait_for_disk(error)
+                return
+            self._written_connected = connected
+            if self._failing:
+                self._failing = False
+                self._unwritten.append(self.device.state_event(self._now_ms))
         written, self._unwritten = self._unwritten, []
         for event in written:
             receipt = Receipt(self.serial, next(numbers)) if self._keeps and _is_kept(event) else None
-            if self._introduced:
-                self._deliver(event, receipt)
+            self._deliver(event, receipt)
+
+    def _wait_for_disk(self, error: sqlite3.Error) -> None:
+        """Keep what must not be lost until it can be written down, within the bound of the file."""
+        if not self._failing:
+            self._failing = True
+            _log.error("events cannot be written down, and wait", charger=self.serial, error=str(error))
+        kept = [event for event in self._unwritten if _is_kept(event)]
+        while len(kept) > MOST_KEPT:
+            kept.remove(max(kept, key=spare))  # of several it is the oldest
+        self._unwritten = kept
 
     def _introduce(self) -> None:
         """Deliver what is known, to somebody who has begun to watch."""
@@ -188,12 +199,19 @@ class Charger:
             self._known = self._is_known
         if not self._known or not self._watched or self._introduced or self._site.sink is None:
             return
+        try:
+            kept = self._site.store.kept(self.serial)
+        except sqlite3.Error as error:
+            if not self._failing:
+                self._failing = True
+                _log.error("events cannot be read, and wait", charger=self.serial, error=str(error))
+            return
         self._introduced = True
         self._site.sink.charger_known(self._info)
         self._reported_reachable = self.reachable
         self._deliver(Reachable(at_ms=self._now_ms, reachable=self._reported_reachable), None)
         self._deliver(self.device.state_event(self._now_ms), None)
-        for number, event in self._site.store.kept(self.serial):
+        for number, event in kept:
             self._deliver(event, Receipt(self.serial, number))
 
     def _report_reachable(self) -> None:

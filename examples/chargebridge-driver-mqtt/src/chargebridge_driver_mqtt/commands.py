@@ -32,7 +32,12 @@ CLOSE_A: Final = 0.5
 
 
 class NotPublishedError(Exception):
-    """A message was not handed over to the broker."""
+    """A message was not handed over to the broker, or it is not known whether it was."""
+
+    def __init__(self, reason: str, *, perhaps: bool = False) -> None:
+        super().__init__(reason)
+        self.perhaps = perhaps
+        """Whether the broker may have it."""
 
 
 class Result(NamedTuple):
@@ -106,8 +111,6 @@ class Commands:
             command = self._waiting[0]
             try:
                 result = await self._carry_out(command)
-            except NotPublishedError as error:
-                result = Result(Outcome.REFUSED, f"not handed over to the broker: {error}")
             except Exception as error:  # noqa: BLE001 - whatever is wrong, a command has an outcome
                 _log.error("a command has failed", command=type(command).__name__, exc_info=error)
                 result = Result(Outcome.UNKNOWN, "the driver failed at it; see its log")
@@ -140,9 +143,13 @@ class Commands:
             if record.session.id_tag == id_tag:
                 return Result(Outcome.DONE)
             return Result(Outcome.REFUSED, "another session is running")
-        record.authorized = id_tag
+        before, record.authorized = record.authorized, id_tag
         self._around.remember()
-        return await self._switch(on=True)
+        result = await self._switch(on=True)
+        if result.outcome is Outcome.REFUSED and record.authorized == id_tag:
+            record.authorized = before  # whoever charges later, it is not this token
+            self._around.remember()
+        return result
 
     async def _withdraw(self) -> Result:
         self._device.record.authorized = None
@@ -172,7 +179,8 @@ class Commands:
         if on and self._device.pauses:
             return Result(Outcome.DONE, "it begins when the limit allows it")
         self._device.enabled = None if self._device.enabled is not on else on
-        await self._around.publish(_of_switch(switch, on=on))
+        if (failure := await self._publish(_of_switch(switch, on=on))) is not None:
+            return failure
         if await self._is_shown(lambda: self._device.enabled is on):
             return Result(Outcome.DONE)
         if self._device.enabled is None:
@@ -200,7 +208,8 @@ class Commands:
                 return Result(Outcome.DONE)
             return await self._switch(on=False)
         self._device.offered_a = None
-        await self._around.publish(_of_limit(limit, limit_ma))
+        if (failure := await self._publish(_of_limit(limit, limit_ma))) is not None:
+            return failure
         amps = limit_ma / 1000
 
         def in_force() -> bool:
@@ -223,9 +232,19 @@ class Commands:
         return most_ma if limit_ma is None else max(min(limit_ma, most_ma), 0)
 
     def limit_is_over(self) -> None:
-        """Bring the charger's own limit back: the time of the one before is over."""
+        """Bring the charger's own limit back: the time of the one before is over. Safe to repeat."""
         now_ms = self._clock.now().utc_ms
         self.give(SetLimit(number=0, expires_ms=now_ms + 60_000, limit_ma=None))
+
+    async def _publish(self, message: Publication) -> Result | None:
+        """Publish a message, and return how that failed, if it did."""
+        try:
+            await self._around.publish(message)
+        except NotPublishedError as error:
+            if error.perhaps:
+                return Result(Outcome.UNKNOWN, f"the broker has not confirmed it: {error}")
+            return Result(Outcome.REFUSED, f"not handed over to the broker: {error}")
+        return None
 
     async def _is_shown(self, condition: Callable[[], bool]) -> bool:
         """Wait until the charger shows something, as long as it may take."""

@@ -9,11 +9,29 @@ import aiomqtt
 import structlog
 
 from chargebridge_driver_mqtt.cancelling import finished
+from chargebridge_driver_mqtt.payloads import PAYLOAD_LIMIT
 
 BROKER_S: Final = 3.0
 """Real seconds that the broker has for an answer."""
 
+MOST_WAITING: Final = 2_000
+"""Messages that have come and are not looked at yet."""
+
 _log = structlog.get_logger(__name__)
+
+
+class Inbox(asyncio.Queue[aiomqtt.Message]):
+    """Messages that wait. Beyond a bound the oldest make room: the newest say how things are.
+
+    The end of a long payload is dropped, since it is not read.
+    """
+
+    def _put(self, item: aiomqtt.Message) -> None:
+        if isinstance(item.payload, bytes) and len(item.payload) > PAYLOAD_LIMIT:
+            item.payload = item.payload[: PAYLOAD_LIMIT + 1]
+        if self.qsize() >= MOST_WAITING:
+            self._get()
+        super()._put(item)
 
 
 @asynccontextmanager

@@ -220,6 +220,8 @@ class Device:
     def _begins(self) -> bool:
         if not self._is_there or not self._has_register:
             return False
+        if self.settings.availability is not None and self.online is not True:
+            return False  # what the broker has retained of it is not how it is
         if self.settings.enabled is None:
             return self._flows
         return self.enabled is True

@@ -42,7 +42,7 @@ class MqttDriver:
         self._clock = clock
         self._path = state_dir / f"{name}.mqtt.sqlite3" if state_dir else None
         self._watched: dict[str, None] = {}
-        self._counts: Counter[str] = Counter({"unreadable message": 0})
+        self._counts: Counter[str] = Counter({"unreadable message": 0, "failure": 0})
         self._site: Site | None = None
 
     async def start(self) -> None:
@@ -87,7 +87,7 @@ class MqttDriver:
             self._site.command(serial, command)
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many messages could not be understood."""
+        """Return how many messages could not be understood, and how often the driver itself failed."""
         return dict(self._counts)
 
     async def find_chargers(self) -> list[FoundCharger]:

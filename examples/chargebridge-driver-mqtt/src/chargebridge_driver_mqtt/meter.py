@@ -1,9 +1,9 @@
 """A register that never runs backwards, out of the charger's counter, or of its power.
 
 A counter may be set back: by hand, by a new meter, by a power cut of a plug that counts in RAM. The register
-goes on from where it was. A counter may also show nonsense for a while: 0 while a gateway starts, or a reading
-of half an hour ago. No Wh is counted that no charger can have delivered, and none twice. All amounts are whole
-µWh, so that nothing is lost by rounding.
+goes on from where it was. A counter may also show nonsense for a while: 0 while a gateway starts, or a
+reading of half an hour ago. No Wh is counted that no charger can have delivered, and none twice. All amounts
+are whole µWh, so that nothing is lost by rounding.
 """
 
 from typing import Final
@@ -62,11 +62,11 @@ class Meter(Struct, kw_only=True, omit_defaults=True):
     def count(self, counter_wh: float, now_ms: int, most_w: float) -> None:
         """Take a reading of the counter.
 
-        A first reading is where the register begins, so that both show the same. One that fell by a little
-        wavers: it counts again when it is above what it was. One that fell below half of what it was has begun
-        anew, and what it shows was drawn since, if that can be. One that fell otherwise was corrected, and
-        counts from there. If it is back sooner than a charger can charge so much, it had never fallen. One
-        that rose by more than can be counts from there, as soon as the next reading says the same.
+        A first reading is where the register begins, so that both show the same. A counter that fell by a
+        little wavers: it counts again when it is above what it was. One that fell below half of what it was
+        has begun anew, and what it shows was drawn since, if that can be. One that fell otherwise was
+        corrected, and counts from there. If it is back sooner than a charger can charge so much, it had never
+        fallen. One that rose by more than can be counts from there, once the next reading says the same.
 
         Args:
             counter_wh: what the counter shows.

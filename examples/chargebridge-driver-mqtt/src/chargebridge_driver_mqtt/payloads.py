@@ -38,7 +38,7 @@ def read(name: str, source: Source, payload: bytes) -> Value | None:
         UnreadableError: the message cannot be understood.
     """
     if len(payload) > PAYLOAD_LIMIT:
-        raise UnreadableError(f"a payload of {len(payload)} bytes")
+        raise UnreadableError(f"a payload of more than {PAYLOAD_LIMIT} bytes")
     found: object
     if source.path:
         found = _at_path(source.path, payload)

@@ -3,6 +3,7 @@
 Everything that can be wrong is found here, before the broker is contacted, and named by its key.
 """
 
+import math
 import re
 import ssl
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,8 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 Qos = Annotated[int, Meta(ge=0, le=2)]
-Positive = Annotated[float, Meta(gt=0)]
+Positive = Annotated[float, Meta(gt=0, le=1_000_000)]
+NotNegative = Annotated[float, Meta(ge=0, le=1_000_000)]
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _SHARP_KEY: Final = re.compile(r"`\$\.?([^`]*)`")
@@ -106,9 +108,9 @@ class ChargerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Without `connected`: the car is gone when no power has flowed for so long."""
     measure_every_s: Positive = 60.0
     """The shortest time between two measurements."""
-    settle_s: Annotated[float, Meta(ge=0)] = 5.0
+    settle_s: NotNegative = 5.0
     """How long the end of a session waits for a last reading of `energy`."""
-    silent_after_s: Annotated[float, Meta(ge=0)] = 0.0
+    silent_after_s: NotNegative = 0.0
     """After so long without any message the charger is not reachable; 0: never."""
 
     def sources(self) -> Iterator[tuple[str, int, Source]]:
@@ -199,6 +201,7 @@ def read_settings(table: Mapping[str, object]) -> Settings:
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
+        _name_the_charger(table.get("chargers"))
         raise ValueError(_with_key_first(str(error))) from None
     _check_broker(settings)
     if not settings.chargers:
@@ -209,9 +212,23 @@ def read_settings(table: Mapping[str, object]) -> Settings:
     return settings
 
 
-def _with_key_first(text: str) -> str:
+def _name_the_charger(tables: object) -> None:
+    """Raise what is wrong with a charger under its serial, which the place in `Settings` does not show."""
+    if not isinstance(tables, Mapping):
+        return
+    for serial, table in tables.items():
+        try:
+            msgspec.convert(table, ChargerSettings)
+        except msgspec.ValidationError as error:
+            raise ValueError(_with_key_first(str(error), f"chargers.{serial}")) from None
+
+
+def _with_key_first(text: str, where: str = "") -> str:
     found = _SHARP_KEY.search(text)
-    return f"{found[1]}: {text.removesuffix(f' - at {found[0]}')}" if found and found[1] else text
+    if found is not None:
+        text = text.removesuffix(f" - at {found[0]}")
+    key = ".".join(part for part in (where, found[1] if found else "") if part)
+    return f"{key}: {text}" if key else text
 
 
 def _check_broker(settings: Settings) -> None:
@@ -247,12 +264,28 @@ def _check_charger(where: str, charger: ChargerSettings) -> None:
         )
     if charger.limit is not None and "{amps}" not in charger.limit.template.replace("{milliamps}", "{amps}"):
         raise ValueError(f"{where}.limit.template: expected {{amps}} or {{milliamps}} in it")
+    for name, by_phase in (("currents", charger.currents), ("voltages", charger.voltages)):
+        if len(by_phase) > 3:
+            raise ValueError(f"{where}.{name}: expected one source for each of 3 phases at most")
+    published = {topic: name for name, topic in _published(charger)}
+    for topic, name in published.items():
+        _check_topic(f"{where}.{name}.topic", topic)
     for name, _, source in charger.sources():
-        if not source.topic or "+" in source.topic or "#" in source.topic:
-            raise ValueError(f"{where}.{name}.topic: expected a topic without wildcards")
-    for name, topic in _published(charger):
-        if not topic or "+" in topic or "#" in topic:
-            raise ValueError(f"{where}.{name}.topic: expected a topic without wildcards")
+        _check_topic(f"{where}.{name}.topic", source.topic)
+        if not 0 < abs(source.scale) < math.inf or (name == "energy" and source.scale < 0):
+            raise ValueError(f"{where}.{name}.scale: expected a number above 0, such as 1000 for kWh")
+        if source.topic in published:
+            raise ValueError(
+                f"{where}.{name}.topic: expected a topic on which the charger answers, and not that of"
+                f" {published[source.topic]}: what the driver publishes does not show what has been done"
+            )
+
+
+def _check_topic(where: str, topic: str) -> None:
+    if not topic or "+" in topic or "#" in topic:
+        raise ValueError(f"{where}: expected a topic without wildcards")
+    if "\0" in topic or len(topic.encode(errors="replace")) > 65_535:
+        raise ValueError(f"{where}: expected at most 65535 bytes without NUL, as MQTT has it")
 
 
 def _published(charger: ChargerSettings) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Final, NamedTuple
 
 import aiomqtt
@@ -14,7 +15,7 @@ from chargebridge.drivers import ChargerCommand, Clock, CommandOutcome, EventSin
 from chargebridge_driver_mqtt.cancelling import cancelled
 from chargebridge_driver_mqtt.charger import Charger, Receipt
 from chargebridge_driver_mqtt.commands import NotPublishedError
-from chargebridge_driver_mqtt.connection import BROKER_S, entered
+from chargebridge_driver_mqtt.connection import BROKER_S, Inbox, entered
 from chargebridge_driver_mqtt.payloads import UnreadableError, read
 from chargebridge_driver_mqtt.settings import Publication, Settings, Source
 from chargebridge_driver_mqtt.store import Store
@@ -56,6 +57,8 @@ class Site:
         self._routes: dict[str, list[Route]] = {}
         self._unreadable: set[str] = set()
         """Topics that were complained of."""
+        self._failed: set[str] = set()
+        """Chargers that were complained of."""
         try:
             for serial, one in settings.chargers.items():
                 charger = Charger(serial, one, self, settings.answer_within_s)
@@ -131,14 +134,16 @@ class Site:
         """Hand a message over to the broker.
 
         Raises:
-            NotPublishedError: it was not.
+            NotPublishedError: it was not, or it is not known.
         """
         if self._client is None:
             raise NotPublishedError("the broker is not connected")
         try:
             await self._client.publish(message.topic, message.payload, message.qos, message.retain)
-        except (aiomqtt.MqttError, ValueError) as error:
+        except (aiomqtt.MqttCodeError, ValueError) as error:
             raise NotPublishedError(str(error)) from error
+        except aiomqtt.MqttError as error:  # it took too long
+            raise NotPublishedError(str(error), perhaps=True) from error
 
     async def _stay_connected(self) -> None:
         shortest_s, longest_s = RETRY_S
@@ -177,6 +182,7 @@ class Site:
             keepalive=settings.keepalive_s,
             tls_context=settings.tls_context(),
             timeout=BROKER_S,
+            queue_type=Inbox,
             logger=logging.getLogger(__name__),
         )
 
@@ -203,9 +209,23 @@ class Site:
                 continue
             if value is None or (message.retain and charger.is_stale(name, value)):
                 continue
-            charger.take(name, phase, value)
+            self._guard(charger, partial(charger.take, name, phase, value))
 
     def _tick(self) -> None:
         for charger in self._chargers.values():
-            charger.tick()
+            self._guard(charger, charger.tick)
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _guard(self, charger: Charger, work: Callable[[], None]) -> None:
+        """Do something with a charger; if it fails, the others and the connection go on."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001
+            self._counts["failure"] += 1
+            if charger.serial not in self._failed:
+                self._failed.add(charger.serial)
+                _log.error(
+                    "a charger has failed; its further failures are only counted",
+                    charger=charger.serial,
+                    exc_info=error,
+                )

@@ -10,22 +10,27 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from chargebridge.drivers import ChargerEvent, Measured
+from chargebridge.drivers import ChargerEvent, Measured, TokenPresented
 
 from chargebridge_driver_mqtt.device import Record
 
 SCHEMA_VERSION: Final = 1
 MOST_KEPT: Final = 5_000
-"""Events of one charger; beyond that measurements make room, and then whatever is oldest."""
+"""Events of one charger; beyond that the oldest measurements make room, then tokens, then sessions."""
 
 _SCHEMA: Final = """
 CREATE TABLE charger (serial TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE event (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, serial TEXT NOT NULL, measured INTEGER NOT NULL,
+    number INTEGER PRIMARY KEY AUTOINCREMENT, serial TEXT NOT NULL, spare INTEGER NOT NULL,
     event TEXT NOT NULL
 );
-CREATE INDEX event_of ON event (serial, measured, number);
+CREATE INDEX event_of ON event (serial, spare, number);
 """
+
+
+def spare(event: ChargerEvent) -> int:
+    """Return how easily an event can be spared: sessions least, since money hangs on them."""
+    return 2 if isinstance(event, Measured) else 1 if isinstance(event, TokenPresented) else 0
 
 
 class Store:
@@ -99,8 +104,8 @@ class Store:
             text = msgspec.json.encode(record).decode()
             execute("INSERT OR REPLACE INTO charger VALUES (?, ?)", (serial, text))
             for event in events:
-                row = (serial, isinstance(event, Measured), msgspec.json.encode(event).decode())
-                cursor = execute("INSERT INTO event (serial, measured, event) VALUES (?, ?, ?)", row)
+                row = (serial, spare(event), msgspec.json.encode(event).decode())
+                cursor = execute("INSERT INTO event (serial, spare, event) VALUES (?, ?, ?)", row)
                 assert cursor.lastrowid is not None
                 numbers.append(cursor.lastrowid)
             if events:
@@ -117,7 +122,7 @@ class Store:
         if count > self._most_kept:
             self._database.execute(
                 "DELETE FROM event WHERE number IN"
-                " (SELECT number FROM event WHERE serial = ? ORDER BY measured DESC, number LIMIT ?)",
+                " (SELECT number FROM event WHERE serial = ? ORDER BY spare DESC, number LIMIT ?)",
                 (serial, count - self._most_kept),
             )
 
