@@ -5,8 +5,9 @@ import base64
 import hashlib
 import shutil
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from chargebridge.drivers import (
     ChargerState,
     CommandOutcome,
     EndSession,
+    Measured,
     Outcome,
     Reachable,
     Reboot,
@@ -35,6 +37,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from chargebridge_driver_mqtt import MqttDriver
+from chargebridge_driver_mqtt.connection import MOST_WAITING, Inbox
 from tests.conftest import Broker
 from tests.mqtt_charger import MqttCharger, Plain
 
@@ -77,7 +80,12 @@ class Bench:
 
 @asynccontextmanager
 async def driving(
-    broker: Broker, *, without: tuple[str, ...] = (), answer_within_s: float = 10.0, **changes: object
+    broker: Broker,
+    *,
+    without: tuple[str, ...] = (),
+    answer_within_s: float = 10.0,
+    state_dir: Path | None = None,
+    **changes: object,
 ) -> AsyncIterator[Bench]:
     async with MqttCharger("C1", Plain, *broker) as charger:
         table = {**charger.dialect.settings(), "settle_s": 0.2, **changes}
@@ -88,7 +96,7 @@ async def driving(
             "chargers": {"C1": table},
         }
         seen = Recorder(15.0, acknowledges=True)
-        driver = seen.driver = MqttDriver("home", settings, seen, SystemClock(), None)
+        driver = seen.driver = MqttDriver("home", settings, seen, SystemClock(), state_dir)
         driver.watch("C1")
         await driver.start()
         try:
@@ -199,6 +207,80 @@ class TestSwitching:
             assert bench.charger.limit_a == 8
             async with asyncio.timeout(10):
                 await bench.charger.limited_to(16)
+
+
+class TestWhatMustNotBeLost:
+    async def test_events_wait_for_a_file_that_cannot_be_written(
+        self, broker: Broker, tmp_path: Path
+    ) -> None:
+        async with driving(broker, state_dir=tmp_path) as bench:
+            with closing(sqlite3.connect(tmp_path / "home.mqtt.sqlite3", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                bench.charger.enabled = True
+                await bench.charger.plug_in()
+                await bench.charger.draw(500)
+                await bench.charger.go_offline()
+                await bench.reachable(False)  # it has taken all that was said before
+                assert bench.seen.events(SessionStarted, "C1") == []
+                other.execute("ROLLBACK")
+            await bench.charger.come_back()
+            await bench.shows(ChargerState.CHARGING)
+            await bench.charger.unplug()
+            await bench.shows(ChargerState.DISCONNECTED)
+            [started] = bench.seen.events(SessionStarted, "C1")
+            [ended] = bench.seen.events(SessionEnded, "C1")
+            assert ended.register_wh - started.register_wh == 500
+
+    async def test_an_old_reading_that_the_broker_has_retained_is_not_counted(
+        self, broker: Broker, tmp_path: Path
+    ) -> None:
+        async with driving(broker, state_dir=tmp_path) as bench:
+            await bench.charger.plug_in()
+            await bench.outcome(Authorize, id_tag="TAG", accepted=True)
+            await bench.shows(ChargerState.CHARGING)
+            await bench.driver.stop()
+            bench.charger.counter_wh = 4000.0
+            await bench.charger.publish()  # as a broker says that has crashed and kept what it once wrote
+            mark = bench.seen.mark
+            await bench.driver.start()
+            await bench.seen.until(lambda: bench.seen.events(Measured, "C1", mark), "all has come again")
+            bench.charger.counter_wh = 4721.25
+            await bench.charger.unplug()
+            await bench.shows(ChargerState.DISCONNECTED)
+            [ended] = bench.seen.events(SessionEnded, "C1")
+            assert ended.register_wh - ended.start_register_wh == 10
+
+    async def test_no_message_ends_the_driver(self, broker: Broker) -> None:
+        async with driving(broker) as bench:
+            payloads = (b"", b"\xff", b"nan", b"-1", b"1e300", b"9" * 400, b"{" * 70_000)
+            async with aiomqtt.Client(*broker) as client:
+                for name in ("online", "status", "enabled", "power", "energy", "maxcurrent", "rfid"):
+                    for payload in payloads:
+                        await client.publish(f"{bench.charger.dialect.topic}/{name}", payload, qos=1)
+            await bench.charger.publish()
+            await bench.charger.plug_in()
+            await bench.outcome(Authorize, id_tag="TAG", accepted=True)
+            await bench.shows(ChargerState.CHARGING)
+            await bench.charger.draw(10)
+            await bench.charger.unplug()
+            await bench.shows(ChargerState.DISCONNECTED)
+            [ended] = bench.seen.events(SessionEnded, "C1")
+            assert ended.register_wh - ended.start_register_wh == 10
+            assert bench.driver.counts()["unreadable message"] > 30
+            assert bench.driver.counts()["failure"] == 0
+
+
+class TestTheInbox:
+    def test_the_newest_messages_stay_and_long_ones_are_cut(self) -> None:
+        inbox = Inbox()
+        for number in range(MOST_WAITING + 10):
+            inbox.put_nowait(
+                aiomqtt.Message("t", b"x" * (100_000 if number == 15 else 1), 0, False, number, None)
+            )
+        assert inbox.qsize() == MOST_WAITING
+        left = [inbox.get_nowait() for _ in range(MOST_WAITING)]
+        assert [message.mid for message in left] == list(range(10, MOST_WAITING + 10))
+        assert len(left[5].payload) == 65_537
 
 
 class TestTheBroker:

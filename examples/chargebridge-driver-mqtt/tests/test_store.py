@@ -77,6 +77,12 @@ def test_a_file_that_is_no_store_is_refused_and_left(tmp_path: Path, content: st
     assert path.read_bytes()[:15] == before[:15]
 
 
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    with pytest.raises(ValueError, match=r"cannot be opened.*; expected a file that can be written"):
+        Store(tmp_path / "s")
+
+
 def test_a_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     store = Store(tmp_path / "s")
     store.write("C1", RECORD, [])

@@ -18,6 +18,9 @@ SCHEMA_VERSION: Final = 1
 MOST_KEPT: Final = 5_000
 """Events of one charger; beyond that the oldest measurements make room, then tokens, then sessions."""
 
+LOCK_S: Final = 0.1
+"""For so long another program may lock the file, a backup say: the whole gateway waits meanwhile."""
+
 _SCHEMA: Final = """
 CREATE TABLE charger (serial TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE event (
@@ -50,9 +53,17 @@ class Store:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
-        self._database = sqlite3.connect(path or ":memory:", isolation_level=None)
+        try:
+            self._database = sqlite3.connect(path or ":memory:", timeout=LOCK_S, isolation_level=None)
+        except sqlite3.Error as error:
+            raise ValueError(
+                f"{path} cannot be opened: {error}; expected a file that can be written"
+            ) from error
         try:
             self._prepare(path)
+        except sqlite3.OperationalError as error:
+            self._database.close()
+            raise ValueError(f"{path} cannot be used: {error}") from error
         except sqlite3.DatabaseError as error:
             self._database.close()
             raise ValueError(f"{path} cannot be used: {error}; move it away to begin anew") from error
