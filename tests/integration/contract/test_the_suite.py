@@ -37,6 +37,24 @@ def test_a_driver_that_keeps_the_contract_passes(check: Check, run, tmp_path: Pa
     run(check.run(toy(ToyDriver), tmp_path))
 
 
+class AnswersAnAuthorizationWhenItIsWatchedAnew(ToyDriver):
+    def ended(self, serial: str, outcome: CommandOutcome) -> None:
+        if outcome.outcome is Outcome.DONE and not hasattr(self, "late"):
+            self.late = serial, outcome
+        else:
+            super().ended(serial, outcome)
+
+    def watch(self, serial: str) -> None:
+        if hasattr(self, "late"):
+            super().ended(*self.late)
+        super().watch(serial)
+
+
+def test_an_outcome_may_come_while_a_charger_is_introduced(tmp_path: Path) -> None:
+    [check] = [check for check in CHECKS if check.name == "watch_repeats_what_is_not_acknowledged"]
+    asyncio.run(check.run(toy(AnswersAnAuthorizationWhenItIsWatchedAnew), tmp_path))
+
+
 # --- one broken driver for each way to break a sentence ----------------------------------------------
 
 

@@ -60,7 +60,8 @@ class Check:
             try:
                 await self.body(Bench(rig, state_dir))
             except ContractBroken as broken:
-                raise ContractBroken(f"{self.sentence}\n{broken}") from broken
+                broken.args = (f"{self.sentence}\n{broken}",)  # one failure, shown once
+                raise
 
 
 def check(sentence: str) -> Callable[[Callable[["Bench"], Awaitable[None]]], Check]:

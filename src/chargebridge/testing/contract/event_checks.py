@@ -9,6 +9,7 @@ from msgspec import structs
 from chargebridge.drivers import (
     ChargerEvent,
     ChargerInfo,
+    CommandOutcome,
     Reachable,
     Restarted,
     SessionEnded,
@@ -41,7 +42,8 @@ def lasting(seen: Recorder, serial: str, since: int = 0) -> list[LastingEvent]:
 
 def expect_introduction(seen: Recorder, serial: str, since: int) -> None:
     """Check that deliveries since a mark begin with what is known of a charger."""
-    kinds = [type(one.what) for one in seen.of(serial, since)]
+    # An outcome is that of a command, and may come at any time.
+    kinds = [type(one.what) for one in seen.of(serial, since) if not isinstance(one.what, CommandOutcome)]
     while kinds[:2] == [ChargerInfo, ChargerInfo]:
         del kinds[0]
     seen.expect(
