@@ -329,7 +329,7 @@ class TestTheBroker:
             await driver.start()
             output = ""
             async with asyncio.timeout(15):
-                while "the broker is away" not in output:
+                while "no connection with the broker" not in output:
                     await asyncio.get_running_loop().run_in_executor(None, _tick)
                     output += capfd.readouterr().out
             await driver.stop()

@@ -48,6 +48,7 @@ def test_the_configuration_of_the_readme_is_taken() -> None:
         ({**with_charger(), "ca_file": "ca.pem"}, "ca_file: only for mqtts://"),
         ({**with_charger(), "broker": "mqtts://h", "key": "k"}, "certificate: expected beside key"),
         ({**with_charger(), "broker": "mqtts://h", "ca_file": "/no/such.pem"}, "ca_file: cannot be used"),
+        ({**with_charger(), "broker": "mqtts://h", "ca_file": "a\0b"}, "ca_file: cannot be used"),
         ({**with_charger(), "broker": "mqtts://h", "certificate": "/no.pem"}, "certificate: cannot be used"),
         ({**with_charger(), "keepalive_s": 1}, "keepalive_s: Expected `int` >= 5"),
         ({**with_charger(), "brocker": "x"}, "unknown field `brocker`"),

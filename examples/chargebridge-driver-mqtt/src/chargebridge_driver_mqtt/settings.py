@@ -187,7 +187,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
             if self.certificate:
                 key = "certificate"
                 context.load_cert_chain(self.certificate, self.key or None)
-        except OSError as error:  # ssl.SSLError is one
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise ValueError(f"{key}: cannot be used ({error}); expected a PEM file") from None
         return context
 

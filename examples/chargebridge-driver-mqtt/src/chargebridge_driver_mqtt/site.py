@@ -162,7 +162,10 @@ class Site:
                         self._take(message)
             except (aiomqtt.MqttError, OSError, ValueError) as error:
                 _log.warning(
-                    "the broker is away", broker=self._settings.broker, error=str(error), retry_s=wait_s
+                    "no connection with the broker",
+                    broker=self._settings.broker,
+                    error=str(error),
+                    retry_s=wait_s,
                 )
             finally:
                 self._client, self.connected = None, False
