@@ -299,7 +299,9 @@ class World:
 
 
 def _read(schedule):
-    return schedule and (
+    if schedule is None:
+        return None
+    return (
         parse_timestamp(schedule["startSchedule"]),
         [(period["startPeriod"], period["limit"]) for period in schedule["chargingSchedulePeriod"]],
     )
