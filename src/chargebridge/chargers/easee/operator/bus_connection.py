@@ -31,8 +31,9 @@ CONNECT_S: Final = 30.0
 """Real seconds for connecting, and for each step of it."""
 CONFIRM_S: Final = 30.0
 """Real seconds in which the broker confirms a command."""
-CLOSE_S: Final = 1.5
-"""Real seconds for the last acknowledgements, then for closing; together less than `tasks.CLEAN_UP_S`."""
+LAST_ACKNOWLEDGEMENTS_S: Final = 1.0
+CLOSE_S: Final = 2.5
+"""Real seconds for closing; with those for the last acknowledgements less than `tasks.CLEAN_UP_S`."""
 LONGEST_TTL_MS: Final = 2**32 - 1
 """RabbitMQ closes the channel of a message that is to live longer."""
 FLUSH_S: Final = 0.02
@@ -279,7 +280,7 @@ class BusConnection:
     async def _flush_all(self, channel: aiormq.abc.AbstractChannel) -> None:
         """Send the remaining acknowledgements, so that their messages are not delivered again."""
         try:
-            async with asyncio.timeout(CLOSE_S):
+            async with asyncio.timeout(LAST_ACKNOWLEDGEMENTS_S):
                 for tag, up_to in self._deliveries.due(0.0, all_of_it=True):
                     await channel.basic_ack(tag, multiple=up_to, wait=True)
         except (AMQPError, OSError, TimeoutError, RuntimeError):
