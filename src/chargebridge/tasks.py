@@ -1,4 +1,4 @@
-"""The end of background tasks, also of those that miss a cancellation."""
+"""Cancellation of background tasks: of those that miss one, and by libraries that mean something else."""
 
 import asyncio
 from typing import Any, Final
@@ -11,6 +11,16 @@ AGAIN_S: Final = 0.5
 """Real seconds in which a task ends that was cancelled a second time."""
 
 _log = structlog.get_logger(__name__)
+
+
+def is_cancelled() -> bool:
+    """Return whether somebody has cancelled the running task.
+
+    A `CancelledError` without that is a library's: `aiormq` cancels its waiters when a connection breaks.
+    A task that let it through would end unseen.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def end(*tasks: asyncio.Task[Any], clean_up_s: float = CLEAN_UP_S, again_s: float = AGAIN_S) -> None:

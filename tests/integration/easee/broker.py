@@ -76,6 +76,20 @@ def when_connected(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> 
     monkeypatch.setattr(aiormq, "connect", connect_and_act)
 
 
+def connection_breaks_while_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next connection to a broker end as `aiormq` ends one: by cancelling whoever waits for it."""
+    connect = aiormq.connect
+
+    async def connect_and_break(*_: object, **__: object) -> aiormq.abc.AbstractConnection:
+        monkeypatch.setattr(aiormq, "connect", connect)
+        waiter = asyncio.get_running_loop().create_future()
+        waiter.cancel()
+        await waiter
+        raise AssertionError("a cancelled future has no result")
+
+    monkeypatch.setattr(aiormq, "connect", connect_and_break)
+
+
 @asynccontextmanager
 async def operator_of(url: str, operator_id: str) -> AsyncIterator[Operator]:
     """Be the operator, and take down what there is of the bus in the end."""

@@ -13,7 +13,13 @@ from chargebridge.emulators.easee_cloud.bus.operator_bus import OperatorBus
 from chargebridge.emulators.easee_cloud.bus.outbox import BusMessage, Outbox
 from chargebridge.emulators.easee_cloud.statistics import Statistics
 from chargebridge.tasks import CLEAN_UP_S
-from tests.integration.easee.broker import Cable, new_operator, operator_of, when_connected
+from tests.integration.easee.broker import (
+    Cable,
+    connection_breaks_while_it_opens,
+    new_operator,
+    operator_of,
+    when_connected,
+)
 from tests.integration.easee.stage import set_stage, until
 
 pytestmark = pytest.mark.integration
@@ -125,6 +131,13 @@ class TestOut:
             bus.start()
             async with asyncio.timeout(CLEAN_UP_S / 2):  # before it is cancelled again
                 await (await stopping)
+
+    async def test_a_connection_that_breaks_while_it_opens_is_tried_again(self, rabbitmq_url, monkeypatch):
+        name = new_operator()
+        async with operator_of(rabbitmq_url, name) as operator:
+            connection_breaks_while_it_opens(monkeypatch)
+            async with set_stage(amqp_url=rabbitmq_url, operator_id=name):
+                await until(lambda: (109, "1") in operator.observations)
 
 
 class TestIn:

@@ -19,7 +19,7 @@ from chargebridge.chargers.easee.account.reconnecting import Backoff
 from chargebridge.chargers.easee.operator.bus import Bus, Patterns
 from chargebridge.chargers.easee.twin.wire import Response, Update
 from chargebridge.tasks import CLEAN_UP_S
-from tests.integration.easee.broker import when_connected
+from tests.integration.easee.broker import connection_breaks_while_it_opens, when_connected
 from tests.integration.easee_edges.waiting import until
 from tests.services import RABBITMQ
 
@@ -434,6 +434,14 @@ async def test_a_broker_that_does_not_answer_does_not_keep_it_from_stopping(stag
         bus.acknowledge([stage.ears.updates[0].delivery])
         async with asyncio.timeout(CLEAN_UP_S):
             await bus.stop()
+
+
+@both_loops
+async def test_a_connection_that_breaks_while_it_opens_is_tried_again(stage, monkeypatch, loop):
+    async with stage:
+        connection_breaks_while_it_opens(monkeypatch)
+        await stage.open()
+        await stage.ears.opens()
 
 
 @both_loops

@@ -24,6 +24,7 @@ from aiormq.exceptions import (
 )
 from msgspec import Struct
 
+from chargebridge import tasks
 from chargebridge.chargers.easee.account.failures import DETAIL_LIMIT, NoAnswer, NotSent
 from chargebridge.chargers.easee.operator.deliveries import Deliveries
 
@@ -126,10 +127,8 @@ class BusConnection:
             self._connection = connection
             await self._run_connection(connection)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if tasks.is_cancelled():
                 raise
-            # Not our cancellation: `aiormq` cancels its waiters when the connection breaks.
             raise BrokerLostError("connection closed by the broker") from None
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
             raise _broker_lost(error, "connection closed by the broker") from None
@@ -214,6 +213,11 @@ class BusConnection:
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
             await _close(connection)
             raise _broker_lost(error, "the broker cannot be reached") from None
+        except asyncio.CancelledError:
+            await _close(connection)
+            if tasks.is_cancelled():
+                raise
+            raise BrokerLostError("the broker cannot be reached: it closed the connection") from None
         except BaseException:
             await _close(connection)
             raise
@@ -293,6 +297,9 @@ async def _close(connection: aio_pika.abc.AbstractConnection) -> None:
             await connection.close()
     except (AMQPError, OSError, TimeoutError, RuntimeError):
         return  # the broker closes its side after a time-out
+    except asyncio.CancelledError:
+        if tasks.is_cancelled():
+            raise
 
 
 def _broker_lost(error: Exception, what: str) -> BrokerLostError:

@@ -169,7 +169,9 @@ class OperatorBus:
                     _log.info("connected to the broker", operator=self._prefix)
                     wait_s = shortest_s
                     await self._publish(channel, observations)
-            except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
+            except (AMQPError, OSError, TimeoutError, RuntimeError, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and tasks.is_cancelled():
+                    raise
                 # The libraries raise RuntimeError for a channel that has just been closed.
                 _log.warning(
                     "broker disconnected, reconnecting",
