@@ -114,6 +114,7 @@ class Installation:
         return told
 
 
+@pytest.mark.simulation
 @given(st.data())
 def test_every_wh_is_told_once_wherever_the_charger_was(new_bench, data):
     sessions = range(1, data.draw(st.integers(1, 6), "sessions") + 1)

@@ -525,6 +525,7 @@ class Life:
             bench.wait(min(max(bench.cp.wake_at - bench.mono, 0), 10))
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("seed", seeds(150, 30))
 def test_whatever_was_refused_is_told_once_with_its_own_edges(new_bench, seed):
     life = Life(new_bench, seed)

@@ -278,6 +278,7 @@ def live(bench, random, steps):
     life.come_to_rest()
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("seed", seeds(16, 4))
 @pytest.mark.parametrize("preset", ["easee", "easee-1.8", "ocpp16"])
 def test_nothing_that_is_said_breaks_a_charge_point(new_bench, preset, seed):

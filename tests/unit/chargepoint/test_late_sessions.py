@@ -385,6 +385,7 @@ class TestRemembering:
         assert sorted(dict(rests).items()) == [(number, edges(number)[3]) for number in numbers]
         assert len(rests) == 2 * len(numbers) - 1
 
+    @pytest.mark.simulation
     @pytest.mark.parametrize("gap", [1, 100])
     @pytest.mark.parametrize("seed", seeds(4, 1))
     def test_hundreds_of_starts_and_ends_in_any_order_lose_and_double_no_energy(self, new_bench, gap, seed):
@@ -419,6 +420,7 @@ class TestRemembering:
             assert register_wh == event.register_wh
         assert parts == {}
 
+    @pytest.mark.simulation
     @pytest.mark.parametrize("gap", [1, 100])
     @pytest.mark.parametrize("seed", seeds(3, 1))
     def test_hundreds_in_any_order_give_each_once_though_the_process_restarts(self, away, gap, seed):
@@ -437,6 +439,7 @@ class TestRemembering:
             (event.start_register_wh, event.register_wh) for event in history
         ]
 
+    @pytest.mark.simulation
     @given(st.data())
     def test_any_order_with_repeats_and_restarts_gives_each_once(self, new_bench, data):
         sessions = range(1, data.draw(st.integers(1, 8), "sessions") + 1)

@@ -347,6 +347,7 @@ class Life:
                 bench.restart()
 
 
+@pytest.mark.simulation
 @given(st.integers(1, 30), st.booleans(), LIVES)
 def test_q_7_in_any_life_start_and_stop_are_delivered_in_order(new_bench, limit, as_they_come, acts):
     life = Life(new_bench, limit, as_they_come=as_they_come)

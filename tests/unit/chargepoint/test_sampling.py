@@ -453,6 +453,7 @@ def do(bench, what, argument, registers):
         bench.settle()
 
 
+@pytest.mark.simulation
 @given(STEPS)
 def test_mv_9_field_12_registers_never_decrease_and_lie_between_start_and_stop(new_bench, steps):
     bench = charging_with(

@@ -379,6 +379,7 @@ class TestTheChargerKeepsThePlan:
         ]
         assert volatile(easee) == []
 
+    @pytest.mark.simulation
     def test_a_daily_profile_is_followed_without_us(self, easee):
         install(easee, daily((0, 10), (43200, 16)))
         (plan,) = plans(easee)
@@ -606,6 +607,7 @@ class TestFlashWear:
         assert self.keys(easee) == ["70", "0"]
         assert easee.cp.state.limit.limit_ma == 25_000
 
+    @pytest.mark.simulation
     def test_the_plan_is_written_again_when_there_is_room(self, easee):
         for number in range(71):
             install(easee, absolute(6 + number % 20))

@@ -399,6 +399,7 @@ def live(new_bench, preset, ops):
     check_account(world)
 
 
+@pytest.mark.simulation
 @given(st.sampled_from(["easee", "ocpp16"]), st.lists(OPS, max_size=40))
 def test_every_session_becomes_one_transaction(new_bench, preset, ops):
     live(new_bench, preset, ops)
@@ -425,6 +426,7 @@ LIKELY = [
 ]
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("seed", seeds(60, 15))
 def test_long_lives_are_accounted_for(new_bench, seed):
     random = Random(seed)

@@ -74,6 +74,7 @@ def test_deliveries_of_an_earlier_connection_and_unknown_ones_are_passed_over():
     assert new.due(0.0) == [(1, True)]
 
 
+@pytest.mark.simulation
 @given(st.data(), st.integers(1, 60))
 def test_a_broker_forgets_what_is_safe_and_nothing_else(data, many):
     deliveries = Deliveries(data.draw(st.integers(0, 10**9)), data.draw(st.integers(1, 20)))

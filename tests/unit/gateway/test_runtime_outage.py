@@ -424,6 +424,7 @@ STEPS = st.one_of(
 )
 
 
+@pytest.mark.simulation
 @given(st.lists(STEPS, max_size=25))
 def test_whatever_happens_every_session_is_told_once_in_order_and_no_wh_is_lost(steps):
     site, told = Site(), 0

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.unit
 DAY_S = 86_400
 
 
+@pytest.mark.simulation
 def test_ws_10_a_central_system_that_is_away_for_days_is_found_again(loop, fleet, new_system, new_owner):
     system, owner = new_system(), new_owner()
     system.mode = "refuse"
@@ -76,6 +77,7 @@ def test_retry_after_is_honoured_within_the_longest_wait(loop, fleet, new_system
     assert len(system.attempts) == 3
 
 
+@pytest.mark.simulation
 def test_a_fleet_does_not_knock_all_at_once(loop, fleet, new_system, new_owner):
     system = new_system()
     endpoint = Endpoint(system.url)
@@ -160,6 +162,7 @@ def test_ws_9_a_missing_pong_is_a_dead_link(loop, fleet, new_system, new_owner):
     assert owner.told[2] == ("opened", 2)
 
 
+@pytest.mark.simulation
 def test_an_idle_fleet_wakes_up_rarely(loop, fleet, new_system, new_owner):
     endpoint = Endpoint(new_system().url, ping_interval_s=60)
     for n in range(300):

@@ -149,6 +149,7 @@ def instances(schema: Schema, root: Schema) -> st.SearchStrategy[Any]:
     )
 
 
+@pytest.mark.simulation
 @every_schema
 @few_examples
 @given(data=st.data())
@@ -200,6 +201,7 @@ def structs(message: type[Struct]) -> st.SearchStrategy[Any]:
     )
 
 
+@pytest.mark.simulation
 @every_schema
 @few_examples
 @given(data=st.data())

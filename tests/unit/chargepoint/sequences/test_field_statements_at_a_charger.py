@@ -60,6 +60,7 @@ def test_field_8_after_a_remote_stop_with_the_cable_in_a_new_remote_start_charge
     ]
 
 
+@pytest.mark.simulation
 @HOW
 def test_field_9_an_accepted_limit_is_in_force_and_0_suspends_until_a_later_one(
     new_world, preset, compatibility
