@@ -79,7 +79,7 @@ def test_a_good_file_is_fine(config):
 BAD = {
     "an unknown driver": (
         GOOD.replace('"simulator"', '"simulater"'),
-        ":5: drivers.sim.type: found 'simulater'; expected one of easee, simulator",
+        ":5: drivers.sim.type: found 'simulater'; expected one of easee, ",
     ),
     "a wrong setting of a driver": (
         GOOD.replace('type = "simulator"', 'type = "simulator"\ntraffic = "wild"'),

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
-from chargebridge.chargepoint.transactions import meter_values
+from chargebridge.chargepoint.transactions import latest_values
 from chargebridge.chargepoint.turn import ChargerReported
 from chargebridge.chargers.model import SessionEnd, SessionEnded, SessionStarted
 from chargebridge.gateway.errors import NotSimulatedError, UnknownChargePointError
@@ -78,7 +78,7 @@ async def test_a_removed_charge_point_ends_its_transaction_and_finishes_deliveri
         await someone.begin_session()
         await someone.expect("MeterValues")
         await someone.settled()
-        register_wh = meter_values.register_wh(gateway._binding("CP1").charge_point)
+        register_wh = latest_values.register_wh(gateway._binding("CP1").charge_point)
         three.charge_points = [{"identity": "CP2"}]
         await gateway.reload(three.read())
         stop = await someone.expect("StopTransaction")
