@@ -19,7 +19,7 @@ SUM := $(shell cat $(LOCKS) pyproject.toml $(EXAMPLES:%=%/pyproject.toml) | cksu
 PROGRAM := $(VENV)/.program-$(SUM)
 TOOLS := $(VENV)/.tools-$(SUM)
 
-.PHONY: help install develop run test examples unit nightly simulate check docs wheel bench lock clean
+.PHONY: help install develop run test unit simulation integration examples nightly simulate check docs wheel bench lock clean
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -60,15 +60,21 @@ develop: $(TOOLS)  ## set up .venv with the tools for working on it, too
 run: $(PROGRAM)  ## chargers, charge points and a central system, live in this terminal
 	@$(BIN)/chargebridge demo --charge-points 8 --speed 30 --cloud $(CLOUD) --state state/demo$(filter-out -simulator,-$(CLOUD))
 
-test: $(TOOLS)  ## every test
-	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
-	$(call in_examples,python -m pytest)
-
-examples: $(TOOLS)  ## the tests of the examples alone
-	$(call in_examples,python -m pytest)
+test: unit simulation integration examples  ## every test
 
 unit: $(TOOLS)  ## the inner loop: pure tests only
 	@$(BIN)/python -m pytest -n auto -m "unit and not simulation" $(PYTEST_ARGS) tests/unit
+
+simulation: $(TOOLS)  ## the long pure tests: whole days, many random lives, whole installations
+	@$(BIN)/python -m pytest -n auto -m simulation $(PYTEST_ARGS)
+
+# These wait for most of their time: two of them share a core.
+WAITING := $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')
+integration: $(TOOLS)  ## the tests with real sockets, files and processes
+	@$(BIN)/python -m pytest -n $(WAITING) --dist worksteal -m "not unit and not simulation" $(PYTEST_ARGS)
+
+examples: $(TOOLS)  ## the tests of the examples
+	$(call in_examples,python -m pytest)
 
 nightly: $(TOOLS)  ## 200 kills of the gateway in a row
 	@CHARGEBRIDGE_KILLS=200 $(BIN)/python -m pytest -n 0 -s tests/integration/kills/test_gateway_killed_in_a_loop.py
