@@ -19,7 +19,13 @@ SUM := $(shell cat $(LOCKS) pyproject.toml $(EXAMPLES:%=%/pyproject.toml) | cksu
 PROGRAM := $(VENV)/.program-$(SUM)
 TOOLS := $(VENV)/.tools-$(SUM)
 
-.PHONY: help install develop run test unit simulation integration examples nightly simulate check docs wheel bench lock clean
+# Central systems of others, which some tests run: libraries from npm, in a folder of their own.
+INTEROPERABILITY := tests/integration/gateway/interoperability
+NODE := .node
+NODE_LOCKS := $(addprefix $(INTEROPERABILITY)/,package.json package-lock.json .npmrc)
+NODE_PACKAGES := $(NODE)/.packages-$(shell cat $(NODE_LOCKS) | cksum | cut -d' ' -f1)
+
+.PHONY: help install develop node run test unit simulation integration interop examples nightly simulate check docs wheel bench lock clean
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -57,6 +63,15 @@ install: $(PROGRAM)  ## set up .venv with what the program needs
 
 develop: $(TOOLS)  ## set up .venv with the tools for working on it, too
 
+$(NODE_PACKAGES):
+	@command -v npm >/dev/null || { echo "npm is not installed: it comes with Node.js, on Debian as the packages nodejs and npm"; false; }
+	@echo "installing libraries of central systems that tests run into $(NODE) (once)"
+	@rm -rf $(NODE) && mkdir $(NODE) && cp $(NODE_LOCKS) $(NODE)
+	@cd $(NODE) && npm ci --loglevel=error
+	@touch $@
+
+node: $(NODE_PACKAGES)  ## set up .node with the central systems of others, for their tests (needs npm)
+
 run: $(PROGRAM)  ## chargers, charge points and a central system, live in this terminal
 	@$(BIN)/chargebridge demo --charge-points 8 --speed 30 --cloud $(CLOUD) --state state/demo$(filter-out -simulator,-$(CLOUD))
 
@@ -72,6 +87,9 @@ simulation: $(TOOLS)  ## the long pure tests: whole days, many random lives, who
 WAITING := $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')
 integration: $(TOOLS)  ## the tests with real sockets, files and processes
 	@$(BIN)/python -m pytest -n $(WAITING) --dist worksteal -m "not unit and not simulation" $(PYTEST_ARGS)
+
+interop: $(TOOLS) $(NODE_PACKAGES)  ## days under central systems that nobody here wrote
+	@$(BIN)/python -m pytest -n $(WAITING) $(PYTEST_ARGS) $(INTEROPERABILITY)
 
 examples: $(TOOLS)  ## the tests of the examples
 	$(call in_examples,python -m pytest)
@@ -99,10 +117,11 @@ bench: $(TOOLS)  ## benchmarks, as ratios against named baselines
 
 # The lock files name no index host. The first holds everything; what the others hold is the same in them.
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
-lock:  ## renew the lock files (needs uv)
+lock:  ## renew the lock files (needs uv and npm)
 	$(COMPILE) pyproject.toml --group dev --upgrade -o requirements-dev.lock
 	$(COMPILE) pyproject.toml -c requirements-dev.lock --upgrade -o requirements.lock
 	$(COMPILE) --group build -c requirements-dev.lock --upgrade -o requirements-build.lock
+	cd $(INTEROPERABILITY) && npm update --package-lock-only
 
-clean:  ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove the virtual environment, the libraries from npm, and caches
+	rm -rf $(VENV) $(NODE) .mypy_cache .pytest_cache .ruff_cache .hypothesis
