@@ -12,7 +12,6 @@ import os
 import shutil
 import socket
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,36 +23,16 @@ PACKAGES = Path(__file__).parents[4] / ".node" / "node_modules"
 """Where `make node` puts the libraries from npm."""
 
 
-@dataclass(frozen=True)
-class Library:
-    """What a central system is made of."""
-
-    name: str
-    """As its registry calls it."""
-    program: str
-    only_celcius: bool = False
-    """It knows the schemas of the first edition alone: their unit of temperature is spelt so."""
-    misses_reset: bool = False
-    """It gives up an answer that it has got when the connection ends right behind it."""
-
-    def command(self):
-        """Return how to start the program; fails where something is missing."""
-        if self.program.endswith(".py"):
-            return [sys.executable, str(HERE / self.program)]
-        node = shutil.which("node")
-        if node is None:
-            missing("node is not installed: it runs the central systems that are made of packages from npm")
-        if not (PACKAGES / self.name).is_dir():
-            missing(f"{self.name} is not in {PACKAGES}: `make node` installs it")
-        return [node, str(HERE / self.program)]
-
-
-LIBRARIES = [
-    Library("ocpp-rpc", "ocpp_rpc.js"),
-    Library("ocpp-ts", "ocpp_ts.js", only_celcius=True),
-    Library("@voltbras/ts-ocpp", "voltbras_ts_ocpp.js", only_celcius=True),
-    Library("ocpp-csms", "ocpp_csms_program.py", misses_reset=True),
-]
+def command(library):
+    """Return how to start the central system of a library; fails where something is missing."""
+    if library.program.endswith(".py"):
+        return [sys.executable, str(HERE / library.program)]
+    node = shutil.which("node")
+    if node is None:
+        missing("node is not installed: it runs the central systems that are made of packages from npm")
+    if not (PACKAGES / library.name).is_dir():
+        missing(f"{library.name} is not in {PACKAGES}: `make node` installs it")
+    return [node, str(HERE / library.program)]
 
 
 class ProgramError(Exception):
@@ -117,7 +96,7 @@ class Program:
 
     async def hears(self, identity, action, **where):
         """Take the next message that fits, said already or awaited."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(25):
             while not (found := self.said(identity, action, **where)):
                 if self.ended is not None:
                     raise ProgramError(self.ended)
@@ -208,7 +187,7 @@ async def running(library):
     """Run the central system of a library; gives the program and the wire to it."""
     port = _free_port()
     process = await asyncio.create_subprocess_exec(
-        *library.command(),
+        *command(library),
         str(port),
         env={**os.environ, "NODE_PATH": str(PACKAGES)},
         stdin=asyncio.subprocess.PIPE,

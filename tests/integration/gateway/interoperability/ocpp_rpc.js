@@ -8,7 +8,8 @@ const { ACTIONS, PORT, answer, complain, obey } = require('./central_system.js')
 const clients = new Map();
 
 async function main() {
-  const { OCPP16 } = await import(require.resolve('typed-ocpp'));
+  // This version of OCPP alone: the others take seconds to load.
+  const { OCPP16 } = await import(require.resolve('typed-ocpp/dist/ocpp16/index.js'));
 
   /** Return a judge of the frames of one connection. */
   function referee(identity) {
