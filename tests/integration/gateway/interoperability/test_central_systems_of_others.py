@@ -129,18 +129,27 @@ class Day:
         await self.hears("StartTransaction", idTag="CARD")
         await self.hears("StatusNotification", connectorId=1, status="Charging")
 
-    async def ends_while_cut(self):
-        """Charge on while the connection is down, and leave."""
-        before = await self.act("view")
-        view = await self.sees(lambda view: view["register_wh"] > before["register_wh"] + 500)
-        assert view["session"] is not None
+    async def goes_on_while_cut(self):
+        """While the connection is down, one car charges on and leaves, and another comes and goes."""
+        await self.charges_and_leaves()
+        await self.act("plug_in")
+        await self.act("present_token", id_tag="CARD")
+        await self.charges_and_leaves()
+
+    async def charges_and_leaves(self):
+        before = await self.sees(lambda view: view["session"] is not None)
+        await self.sees(lambda view: view["register_wh"] > before["register_wh"] + 500)
         await self.act("unplug")
         await self.sees(lambda view: view["session"] is None)
 
     async def is_back(self):
-        stop = await self.hears("StopTransaction", reason="EVDisconnected")
+        """All of it is told, in its order."""
+        first = await self.hears("StopTransaction", reason="EVDisconnected")
+        later = await self.hears("StartTransaction", idTag="CARD")
+        assert later["meterStart"] == first["meterStop"]
+        last = await self.hears("StopTransaction", reason="EVDisconnected")
+        assert last["meterStop"] == (await self.act("view"))["register_wh"]
         await self.hears("StatusNotification", connectorId=1, status="Available")
-        assert stop["meterStop"] == (await self.act("view"))["register_wh"]
         # A connection that comes back is no boot.
         assert self.pair.program.said(self.identity, "BootNotification") == []
 
@@ -177,11 +186,11 @@ async def test_a_day_under_it_ends_with_exact_books_and_without_any_error(librar
         await all_of_them(Day.charges_remotely)
         await all_of_them(Day.charges_by_card)
         both.wire.cut()
-        await all_of_them(Day.ends_while_cut)
+        await all_of_them(Day.goes_on_while_cut)
         both.wire.mend()
         await all_of_them(Day.is_back)
         await all_of_them(Day.is_reset)
-        await all_of_them(lambda day: day.reconciles(transactions=2))
+        await all_of_them(lambda day: day.reconciles(transactions=3))
         assert both.errors == {EASEE: [], OCPP16: []}
         assert both.program.complaints == []
 
