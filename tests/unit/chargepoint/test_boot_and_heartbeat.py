@@ -54,6 +54,34 @@ class TestRegistration:
         key = {"key": "HeartbeatInterval", "readonly": False, "value": "300"}
         assert ready.ask("GetConfiguration", {"key": ["HeartbeatInterval"]}) == {"configurationKey": [key]}
 
+    @pytest.mark.parametrize(("interval", "value"), [(300, "300"), (0, "77"), (-1, "77"), (10**9, "86400")])
+    def test_boot_3_the_interval_overwrites_a_written_key(self, ready, interval, value):
+        ready.ask("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "77"})
+        ready.charger_restarts()
+        ready.answer(accepted(interval))
+        ready.serve()
+        for _ in range(2):
+            (key,) = ready.ask("GetConfiguration", {"key": ["HeartbeatInterval"]})["configurationKey"]
+            assert key["value"] == value
+            ready.restart()
+            ready.link_up()
+            ready.answer(accepted(0))
+            ready.serve()
+
+    def test_boot_3_one_that_is_written_afterwards_counts(self, ready):
+        ready.ask("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "77"})
+        assert ready.cp.heartbeat_interval_s == 77
+
+    @pytest.mark.parametrize("written", ["77", "0"])
+    def test_boot_3_under_a_fixed_interval_a_written_key_stays(self, new_bench, written):
+        bench = new_bench("easee").ready()
+        bench.ask("ChangeConfiguration", {"key": "HeartbeatInterval", "value": written})
+        bench.charger_restarts()
+        bench.answer(accepted(300))
+        bench.serve()
+        (key,) = bench.ask("GetConfiguration", {"key": ["HeartbeatInterval"]})["configurationKey"]
+        assert key["value"] == written
+
     def test_boot_3_interval_0_keeps_the_own_value(self, bench):
         bench.link_up()
         bench.answer(accepted(600))

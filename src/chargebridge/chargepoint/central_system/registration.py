@@ -5,6 +5,7 @@ from math import floor
 from msgspec import Raw
 
 from chargebridge.chargepoint.authorization import authorization
+from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.connector import availability, status
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.open_call import CallKind
@@ -71,8 +72,7 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
     charge_point.registration = response.status
     charge_point.cancel_timer(Timer.BOOT)
     if response.status is RegistrationStatus.ACCEPTED:
-        if response.interval > 0:
-            charge_point.boot_interval_s = min(response.interval, LONGEST_INTERVAL_S)
+        _take_interval(charge_point, response.interval)
         schedule_heartbeat(charge_point)
         if not was_accepted:
             availability.begin_settling(charge_point)
@@ -82,6 +82,16 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
     charge_point.notice(NoticeKind.BOOT_NOT_ACCEPTED, response.status.value)
     interval = float(min(response.interval, LONGEST_INTERVAL_S))
     charge_point.set_timer(Timer.BOOT, interval if interval > 0 else charge_point.settings.boot_retry_s)
+
+
+def _take_interval(charge_point: ChargePoint, interval_s: int) -> None:
+    """Take the heartbeat interval of a boot answer, also where another one was written before (`BOOT-3`)."""
+    if interval_s <= 0:
+        return
+    charge_point.boot_interval_s = min(interval_s, LONGEST_INTERVAL_S)
+    written = "HeartbeatInterval" in charge_point.configuration
+    if written and charge_point.settings.behaviour.heartbeat_interval_s is None:
+        configuration.write(charge_point, "HeartbeatInterval", str(charge_point.boot_interval_s))
 
 
 def unanswered(charge_point: ChargePoint) -> None:
