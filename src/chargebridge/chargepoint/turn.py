@@ -129,6 +129,14 @@ class CloseLink(NamedTuple):
 
     epoch: int
     reason: str
+    pause_s: float = 0.0
+    """It does so after this pause at the earliest, or when a `ReopenLink` ends that."""
+
+
+class ReopenLink(NamedTuple):
+    """Connect now, if only such a pause holds the link back."""
+
+    reason: str
 
 
 class SetPing(NamedTuple):
@@ -197,7 +205,7 @@ class Notice(NamedTuple):
     """How often it has happened."""
 
 
-Output = SendFrame | CloseLink | SetPing | CommandCharger | ReadStore | OperatorAnswered | Notice
+Output = SendFrame | CloseLink | ReopenLink | SetPing | CommandCharger | ReadStore | OperatorAnswered | Notice
 
 
 class Effects(NamedTuple):

@@ -22,8 +22,8 @@ from chargebridge.ocpp16.enums import AuthorizationStatus, ChargingProfileKindTy
 GRACE_MS = 60_000
 """A volatile limit is sent with an end this much later than needed: it lasts until the next one is there."""
 PLANS_DIFFER_MS = 60_000
-"""A plan that differs from the stored one for no longer than this is not written: central systems send the same
-limit with a new start again and again, by clocks that may be ahead. The volatile limit bridges that time."""
+"""A plan that differs from the stored one for no longer than this is not written: central systems send the
+same limit with a new start again and again, by clocks that may be ahead. The volatile limit bridges it."""
 LONGEST_TIMER_S = 900.0
 """The limit is looked at this often at least: the host's clock may be set meanwhile."""
 LOOK_AHEAD = 8

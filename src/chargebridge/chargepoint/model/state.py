@@ -200,6 +200,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     reset: ResetType | None = None
     reset_until_ms: int = 0
     """UTC; when a reset goes on although the session has not ended or its messages are not answered."""
+    return_until_ms: int = 0
+    """UTC; until then the boot waits for a charger that restarts for a Reset; 0: it does not wait."""
     restart_expected_ms: int = 0
     """UTC; until then a restart of the charger is taken for the one of our own reset."""
     reset_failed: bool = False
