@@ -83,6 +83,7 @@ class SimulatedLink:
             self._process.world.trace.add(self.identity, "--", f"link closed by us: {reason}")
             self.state = LinkState.CLOSING
             self._pause_s = pause_s
+            self._process.watch.closed(self.identity, reason)
             self._connection.close_by_charge_point()
 
     def reopen(self):

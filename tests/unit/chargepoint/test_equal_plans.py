@@ -1,4 +1,4 @@
-"""Two plans are equal if they give the same limits from now on: writing one for the other wears the memory."""
+"""Two plans are equal if they give the same limits from now on: to write one for the other wears."""
 
 import pytest
 from hypothesis import given

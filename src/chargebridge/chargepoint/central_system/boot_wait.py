@@ -30,9 +30,9 @@ def first_contact(charge_point: ChargePoint) -> None:
     if charge_point.contacted:
         return
     charge_point.contacted = True
-    settings = charge_point.settings
-    says_itself = settings.vendor and settings.model
-    if settings.charger and charge_point.state.info is None and not says_itself and not waits(charge_point):
+    state, settings = charge_point.state, charge_point.settings
+    undescribed = state.charger_name and state.info is None  # one that has lost its charger learns nothing
+    if undescribed and not (settings.vendor and settings.model) and not waits(charge_point):
         charge_point.set_timer(Timer.CHARGER, DESCRIPTION_WAIT_S)
 
 

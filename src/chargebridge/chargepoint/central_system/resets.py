@@ -23,8 +23,8 @@ from chargebridge.ocpp16.messages import Reset, ResetResponse
 RESET_WAIT_S: Final = 30.0
 """A reset waits this long for the session to end and its Stop to be answered."""
 CLOSE_AFTER_S: Final = 1.0
-"""The link stays open for so long after the answer to a Reset: libraries of central systems that see the close
-at once take it for a broken connection, and the reset for one that failed."""
+"""The link stays open for so long after the answer to a Reset: libraries of central systems that see it
+close at once take that for a broken connection, and the reset for one that failed."""
 
 
 def reset(charge_point: ChargePoint, request: Reset) -> ResetResponse:
