@@ -1,7 +1,7 @@
 """The inputs of a turn of a charge point, and its outputs."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -86,8 +86,14 @@ class Operation(StrEnum):
     STOP_TRANSACTION = "stop_transaction"
     RESET = "reset"
     UNLOCK = "unlock"
+    BOOT = "boot"
+    """Send a BootNotification at once, whatever interval the central system has named when it refused one."""
     REDELIVER = "redeliver"
     """Queue dead letters once more."""
+
+
+UNANSWERED: Final = 0
+"""The number of a request whose answer nobody awaits."""
 
 
 class OperatorAsked(Struct, frozen=True):

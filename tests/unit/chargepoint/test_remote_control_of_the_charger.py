@@ -445,6 +445,65 @@ class TestReturnFromAReset:
         assert (ready.linked, ready.pause_s) == (False, 120)
 
 
+class TestOperatorBoots:
+    """`BOOT-5`: the interval is the charge point's to keep, and its operator's to cut short."""
+
+    @pytest.fixture(params=["Rejected", "Pending"])
+    def refused(self, request, bench):
+        bench.link_up()
+        bench.answer({"status": request.param, "currentTime": "2026-01-02T10:00:00Z", "interval": 86400})
+        bench.said()
+        bench.outputs.clear()
+        return bench
+
+    @staticmethod
+    def boot(bench):
+        bench.turn(OperatorAsked(5, Operation.BOOT))
+        (answer,) = [output for output in bench.outputs if isinstance(output, OperatorAnswered)]
+        return answer.accepted, answer.detail
+
+    def test_boot_5_at_once(self, refused):
+        assert self.boot(refused) == (True, "it boots now")
+        assert [action for action, _ in refused.said()] == ["BootNotification"]
+        refused.serve()
+        assert refused.cp.accepted
+
+    def test_boot_5_with_the_next_connection(self, refused):
+        refused.link_down()
+        assert self.boot(refused) == (True, "it boots with its next connection")
+        refused.link_up()
+        assert [action for action, _ in refused.said()] == ["BootNotification"]
+
+    def test_boot_5_a_refused_one_waits_for_the_new_interval(self, refused):
+        self.boot(refused)
+        refused.answer({"status": "Rejected", "currentTime": "2026-01-02T10:00:00Z", "interval": 600})
+        refused.said()
+        refused.wait(599)
+        assert refused.said() == []
+        refused.wait(1)
+        assert [action for action, _ in refused.said()] == ["BootNotification"]
+
+    def test_boot_5_one_under_way_is_not_doubled(self, refused):
+        self.boot(refused)
+        refused.outputs.clear()
+        self.boot(refused)
+        refused.serve()
+        assert [action for action, _ in refused.said()].count("BootNotification") <= 1
+
+    def test_boot_5_it_ends_the_wait_for_the_charger(self, ready):
+        ready.ask("Reset", {"type": "Soft"})
+        ready.wait(1)
+        ready.outputs.clear()
+        assert self.boot(ready) == (True, "it boots with its next connection")
+        assert ready.pause_s == 0
+
+    def test_boot_5_one_that_is_registered_does_not_boot(self, ready):
+        ready.outputs.clear()
+        ready.said()
+        assert self.boot(ready) == (False, "the central system has registered this charge point already")
+        assert ready.said() == []
+
+
 class TestOperator:
     def ask(self, bench, operation):
         bench.outputs.clear()
@@ -496,7 +555,7 @@ class TestOperator:
         bench = new_bench(capabilities=frozenset()).ready()
         assert self.ask(bench, operation) == [OperatorAnswered(5, False, detail)]
 
-    @pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.REDELIVER}))
+    @pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.REDELIVER, Operation.BOOT}))
     def test_a_charger_that_cannot_be_reached(self, charging, operation):
         charging.reachable(False)
         assert self.ask(charging, operation) == [OperatorAnswered(5, False, "the charger cannot be reached")]
