@@ -2,6 +2,7 @@
 
 import pytest
 
+from chargebridge.chargepoint.model.state import SerialIn
 from chargebridge.chargers.model import Authorize, ChargerState, Unlock
 
 pytestmark = pytest.mark.unit
@@ -34,6 +35,35 @@ class TestRegistration:
                 },
             )
         ]
+
+    @pytest.mark.parametrize(
+        ("serial_in", "fields"),
+        [
+            ("chargePointSerialNumber", {"chargePointSerialNumber"}),
+            ("chargeBoxSerialNumber", {"chargeBoxSerialNumber"}),
+            ("both", {"chargePointSerialNumber", "chargeBoxSerialNumber"}),
+        ],
+    )
+    def test_boot_1_the_serial_number_is_where_it_is_configured(self, new_bench, serial_in, fields):
+        bench = new_bench(serial_in=SerialIn(serial_in))
+        bench.link_up()
+        ((_, payload),) = bench.said()
+        assert {name: value for name, value in payload.items() if "Serial" in name} == dict.fromkeys(
+            fields, "EH1"
+        )
+
+    def test_boot_1_without_a_serial_number_neither_field_is_there(self, new_bench):
+        bench = new_bench(serial="", serial_in=SerialIn.BOTH)
+        bench.link_up()
+        ((_, payload),) = bench.said()
+        assert not [name for name in payload if "Serial" in name]
+
+    def test_boot_1_a_configured_firmware_is_the_whole_of_it(self, new_bench):
+        bench = new_bench(software="0.1", firmware="7.7")
+        bench.charger_restarts(firmware="v42")
+        bench.link_up()
+        ((_, payload),) = bench.said()
+        assert payload["firmwareVersion"] == "7.7"
 
     def test_boot_1_cuts_what_is_too_long_and_spells_it_in_ascii(self, new_bench):
         bench = new_bench(software="x" * 80)

@@ -10,6 +10,7 @@ from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.connector import availability, status
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.open_call import CallKind
+from chargebridge.chargepoint.model.state import SerialIn
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.ocpp16.enums import RegistrationStatus
@@ -27,15 +28,17 @@ COARSE_HEARTBEAT_S = 20
 
 
 def request(charge_point: ChargePoint) -> BootNotification:
-    """Write the BootNotification; its firmware is the charger's, then our own."""
+    """Write the BootNotification; its firmware is the configured one, or the charger's, then our own."""
     settings = charge_point.settings
     charge_point.booted_as = _identity(charge_point)
-    firmware = "/".join(part for part in (charge_point.state.firmware, settings.software) if part)
+    software = "/".join(part for part in (charge_point.state.firmware, settings.software) if part)
+    serial = fit_ascii(settings.serial, 25) or None
     return BootNotification(
         charge_point_vendor=fit_ascii(settings.vendor, 20) or VENDOR,
         charge_point_model=fit_ascii(settings.model, 20) or MODEL,
-        charge_point_serial_number=fit_ascii(settings.serial, 25) or None,
-        firmware_version=fit_ascii(firmware, 50) or None,
+        charge_point_serial_number=None if settings.serial_in is SerialIn.CHARGE_BOX else serial,
+        charge_box_serial_number=None if settings.serial_in is SerialIn.CHARGE_POINT else serial,
+        firmware_version=fit_ascii(settings.firmware or software, 50) or None,
     )
 
 
