@@ -208,6 +208,7 @@ _TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
     Timer.CONNECTION: authorization.connection_timed_out,
     Timer.HELD_ANSWER: unlocking.held_answer_overdue,
     Timer.SETTLE: availability.settled,
+    Timer.REASON: status.reason_settled,
     Timer.RESET: resets.reset_overdue,
     Timer.RESET_CLOSE: resets.answer_sent,
     Timer.REBOOT: resets.reboot_again,

@@ -21,6 +21,8 @@ class Timer(IntEnum):
     """The central system has waited long enough for a held answer."""
     SETTLE = auto()
     """The Available after a boot is over."""
+    REASON = auto()
+    """The reason of a status has settled."""
     RESET = auto()
     """A reset waits no longer for the session to end."""
     RESET_CLOSE = auto()
