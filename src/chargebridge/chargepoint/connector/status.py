@@ -20,8 +20,8 @@ from chargebridge.ocpp16.text import fit_ascii
 CHARGER_OFFLINE: Final = "charger offline"
 EV_SIDE_DISCONNECTED: Final = "EV side disconnected"
 REASON_SETTLES_S: Final = 5.0
-"""A reason (vendorErrorCode) that changes alone is reported after so long, if it is another one then: one limit
-reaches a charger by several commands, and each changes the reason."""
+"""A reason (vendorErrorCode) that changes alone is reported after so long, if it is another one then: one
+limit reaches a charger by several commands, and each changes the reason."""
 MOST_UNSENT: Final = 16
 """Changes that wait to be sent; above that detours are left out, oldest first."""
 
@@ -134,7 +134,7 @@ def refresh(charge_point: ChargePoint, *, settled: bool = False) -> None:
 
     Args:
         charge_point: whose statuses.
-        settled: queue a status whose reason alone has changed, too, which otherwise waits for a while (`ST-4`).
+        settled: queue a status whose reason alone has changed, too, which otherwise waits (`ST-4`).
     """
     if not charge_point.reachable:
         return  # nothing unprompted while the charger is unknown
