@@ -8,6 +8,7 @@ from chargebridge import __version__
 from chargebridge.api import problems
 from chargebridge.api.access import Access, authorize
 from chargebridge.api.middleware import EncodedSlashes, SmallBodies
+from chargebridge.api.parameters import refuse_unknown_parameters
 from chargebridge.api.problems import Problem
 from chargebridge.api.routes import (
     backup,
@@ -65,7 +66,7 @@ def create_app(gateway: Gateway, token: str) -> FastAPI:
     app.state.access = Access(token)
     app.state.watchers = Watchers(gateway)
     problems.install(app)
-    app.include_router(health.router)
+    app.include_router(health.router, dependencies=[Depends(refuse_unknown_parameters)])
     for router in (
         charge_points.router,
         operations.router,
@@ -78,7 +79,7 @@ def create_app(gateway: Gateway, token: str) -> FastAPI:
     ):
         app.include_router(
             router,
-            dependencies=[Depends(authorize)],
+            dependencies=[Depends(authorize), Depends(refuse_unknown_parameters)],
             responses={401: {"model": Problem, "description": "The token is missing or wrong."}},
         )
     app.add_middleware(SmallBodies)

@@ -200,6 +200,16 @@ class Gateway:
             raise UnknownChargePointError(f"there is no charge point {identity!r}")
         return binding
 
+    def check_identity(self, identity: str) -> None:
+        """Make sure that there is, or once was, a charge point of this identity. To be called in a thread.
+
+        Raises:
+            UnknownChargePointError: there never was one.
+            StoreError: the store cannot be read.
+        """
+        if identity not in self.roster.by_identity and not self.store.is_registered(identity):
+            raise UnknownChargePointError(f"there is no charge point {identity!r}")
+
     def charge_points(self) -> list[ChargePointView]:
         """Show every charge point, including those that are leaving."""
         return [charge_point_view(binding, self._driver_name(binding)) for binding in self.roster.all()]

@@ -171,6 +171,14 @@ class StoreReader:
             ).fetchall()
         return [ChargePointRow(*row) for row in rows]
 
+    def is_registered(self, identity: str) -> bool:
+        """Tell whether a charge point of this identity was ever registered, at whichever central system."""
+        with self._snapshot() as connection:
+            row = connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM charge_points WHERE identity = ?)", (identity,)
+            ).fetchone()
+        return bool(row[0])
+
     def reported_sessions(self, charger: str, limit: int) -> list[ReportedSpan]:
         """Return the newest sessions of a charger that transactions report, at whichever charge points.
 
