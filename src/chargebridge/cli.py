@@ -117,7 +117,7 @@ def config_check(file: Annotated[Path, typer.Argument(help="The configuration fi
     table.add_column("charge points", justify="right")
     for name, central_system in configuration.central_systems.items():
         count = sum(one.central_system == name for one in configuration.charge_points)
-        table.add_row(name, central_system.url, str(count))
+        table.add_row(name, "\n".join(central_system.url), str(count))
     console.print(table)
 
 

@@ -212,7 +212,7 @@ class Gateway:
 
     def charge_points(self) -> list[ChargePointView]:
         """Show every charge point, including those that are leaving."""
-        return [charge_point_view(binding, self._driver_name(binding)) for binding in self.roster.all()]
+        return [self._view(binding) for binding in self.roster.all()]
 
     def charge_point(self, identity: str) -> ChargePointView:
         """Show one charge point.
@@ -220,12 +220,12 @@ class Gateway:
         Raises:
             UnknownChargePointError: there is no charge point of this identity.
         """
-        binding = self._binding(identity)
-        return charge_point_view(binding, self._driver_name(binding))
+        return self._view(self._binding(identity))
 
-    def _driver_name(self, binding: Binding) -> str | None:
-        settings = self.roster.settings.get((binding.central_system, binding.charge_point.settings.identity))
-        return settings.driver if settings is not None else None
+    def _view(self, binding: Binding) -> ChargePointView:
+        settings = self.roster.settings.get((binding.central_system, binding.identity))
+        driver = settings.driver if settings is not None else None
+        return charge_point_view(binding, driver, self.clock)
 
     def newest_frames(self) -> dict[str, ShownFrame]:
         """Return the newest frame of each charge point, by identity."""
@@ -301,7 +301,9 @@ class Gateway:
         Raises:
             UnknownChargePointError: there is no charge point of this identity.
         """
-        self._binding(identity).link.down("taken down by the operator")
+        binding = self._binding(identity)
+        binding.link.down("taken down by the operator")
+        binding.forget_link()
 
     def link_up(self, identity: str) -> None:
         """Let the link of one charge point connect again.

@@ -73,7 +73,7 @@ def _unusable_endpoints(configuration: Configuration) -> Iterator[_Fault]:
             yield (*table, "ca_file"), str(error), "PEM file of certificate authorities"
             continue
         try:
-            make_endpoint(name, settings)
+            make_endpoints(name, settings)
         except ProvisioningError as error:
             key = "url" if settings.certificate is None else "certificate"
             expected = "a usable URL" if settings.certificate is None else "a client certificate with its key"
@@ -105,6 +105,12 @@ class _NullSink:
     def charger_known(self, info: ChargerInfo) -> None:
         """Take nothing."""
 
+    def cloud_disconnected(self, reason: str) -> None:
+        """Take nothing."""
+
+    def cloud_connected(self) -> None:
+        """Take nothing."""
+
 
 def make_clock(settings: ClockSettings | None) -> Clock:
     """Return the host's clock, or the simulated one of the configuration."""
@@ -113,15 +119,15 @@ def make_clock(settings: ClockSettings | None) -> Clock:
     return ScaledClock(settings.speed, settings.real_origin_ms, settings.simulated_origin_ms)
 
 
-def make_endpoint(name: str, settings: CentralSystemSettings) -> Endpoint:
-    """Return the endpoint that all links to a central system share.
+def make_endpoints(name: str, settings: CentralSystemSettings) -> tuple[Endpoint, ...]:
+    """Return the endpoints that all links to a central system share, one for each URL.
 
     Raises:
         ProvisioningError: a certificate, key or URL cannot be used.
     """
     try:
         context = None
-        if settings.url.startswith("wss:"):
+        if settings.url[0].startswith("wss:"):
             password = settings.key_password
             context = client_ssl_context(
                 ca_file=settings.ca_file,
@@ -129,13 +135,16 @@ def make_endpoint(name: str, settings: CentralSystemSettings) -> Endpoint:
                 key=settings.key,
                 key_password=password.get_secret_value() if password else None,
             )
-        return Endpoint(
-            settings.url,
-            ssl=context,
-            ping_interval_s=settings.ping_interval_s,
-            pong_timeout_s=settings.pong_timeout_s,
-            open_timeout_s=settings.open_timeout_s,
-            backoff=Backoff(min_s=settings.reconnect_min_s, max_s=settings.reconnect_max_s),
+        return tuple(
+            Endpoint(
+                url,
+                ssl=context,
+                ping_interval_s=settings.ping_interval_s,
+                pong_timeout_s=settings.pong_timeout_s,
+                open_timeout_s=settings.open_timeout_s,
+                backoff=Backoff(min_s=settings.reconnect_min_s, max_s=settings.reconnect_max_s),
+            )
+            for url in settings.url
         )
     except ValueError as error:
         raise ProvisioningError(f"central_systems.{name}: {error}") from error

@@ -104,6 +104,12 @@ class TestWhatIsRead:
         assert tomllib.loads(documented)["link"] == {"connects_per_s": 200, "concurrent_handshakes": 100}
         assert read(documented, CSMS_PASSWORD="x") == read(example(), CSMS_PASSWORD="x")
 
+    def test_one_url_and_several(self, read: Read) -> None:
+        assert read(MINIMAL).central_systems["main"].url == ("wss://csms.example/ocpp",)
+        several = '["wss://a.example/ocpp", "wss://b.example/ocpp"]'
+        text = MINIMAL.replace('"wss://csms.example/ocpp"', several)
+        assert read(text).central_systems["main"].url == ("wss://a.example/ocpp", "wss://b.example/ocpp")
+
     def test_a_charge_point_joins_the_only_central_system_and_driver(self, read: Read) -> None:
         (charge_point,) = read(MINIMAL + '[[charge_points]]\nidentity = "CP1"').charge_points
         assert charge_point == ChargePointSettings(
@@ -271,6 +277,33 @@ port = 70000
     def test_a_problem_reads_as_one_line(self) -> None:
         problem = Problem(Path("/etc/c.toml"), "api.port", "70000", "a port", 3)
         assert str(problem) == "/etc/c.toml:3: api.port: found 70000; expected a port"
+
+    @pytest.mark.parametrize(
+        ("urls", "found", "expected"),
+        [
+            ("[]", "an array of 0", "a URL, or an array of 1 to 8 URLs"),
+            (str([f"wss://{n}.example" for n in range(9)]), "an array of 9", "1 to 8 URLs"),
+            ("7", "an integer", "a URL, or an array of URLs"),
+            ('["wss://a.example", 7]', "an integer", "a URL, or an array of URLs"),
+            ('["wss://a.example", "ws://b.example"]', "ws:// and wss:// URLs", "only wss:// ones"),
+            ('["wss://a.example", "wss://a.example"]', "a URL twice", "each URL once"),
+            ('["wss://a.example", "https://b.example"]', "'https://b.example'", "begins with wss://"),
+            (f'["wss://a.example", "wss://u:{HIDDEN}@b.example"]', "'wss://…@b.example'", "no credentials"),
+        ],
+    )
+    def test_several_urls(self, problems: Problems, urls: str, found: str, expected: str) -> None:
+        (problem,) = problems(MINIMAL.replace('"wss://csms.example/ocpp"', urls))
+        assert (problem.key, problem.line, problem.found) == ("central_systems.main.url", 3, found)
+        assert expected in problem.expected
+
+    def test_files_for_tls_need_wss_at_several_urls_too(self, problems: Problems, tmp_path: Path) -> None:
+        (tmp_path / "ca.pem").write_text("x")
+        urls = '["ws://a.example", "ws://b.example"]\nca_file = "ca.pem"'
+        (problem,) = problems(MINIMAL.replace('"wss://csms.example/ocpp"', urls))
+        assert (problem.key, problem.expected) == (
+            "central_systems.main.ca_file",
+            "a wss:// URL, or no such file",
+        )
 
     def test_an_empty_file_lacks_central_system_and_driver(self, problems: Problems) -> None:
         assert [problem.key for problem in problems("")] == ["central_systems", "drivers"]

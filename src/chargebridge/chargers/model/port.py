@@ -38,6 +38,19 @@ class EventSink(Protocol):
     def charger_known(self, info: ChargerInfo) -> None:
         """Learn (again) what a charger is and can do."""
 
+    def cloud_disconnected(self, reason: str) -> None:
+        """Learn that the driver has no connection to the cloud of its chargers, for the operator's log.
+
+        Not every driver has one. It may be called for each attempt that fails; the log has a line when it
+        begins and one for another reason. What it means for a charger is told by `Reachable`.
+
+        Args:
+            reason: what is wrong, and what to do if that is known; no secrets.
+        """
+
+    def cloud_connected(self) -> None:
+        """Learn that the driver has that connection (again)."""
+
 
 class Driver(Protocol):
     """One way to a set of chargers: a vendor account, a broker, a simulation.

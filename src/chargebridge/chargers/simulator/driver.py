@@ -123,7 +123,9 @@ class SimulatorDriver:
             checked = read_settings(settings)
             if isinstance(checked, RemoteSettings):
                 host, port = _read_address(checked.connect)
-                self._chargers = CloudClient(host, port, _read_token(checked), subscriber, clock)
+                self._chargers = CloudClient(
+                    host, port, _read_token(checked), subscriber, clock, subscriber.connection_changed
+                )
             else:
                 path = state_dir / f"{name}.sqlite" if state_dir else None
                 self._chargers = _LocalChargers(checked, path, subscriber, clock)
@@ -189,6 +191,12 @@ class _SinkSubscriber:
 
     def command_ended(self, serial: str, outcome: CommandOutcome) -> None:
         self._sink.command_outcome(serial, outcome)
+
+    def connection_changed(self, reason: str | None) -> None:
+        if reason is None:
+            self._sink.cloud_connected()
+        else:
+            self._sink.cloud_disconnected(reason)
 
 
 class _LocalChargers:

@@ -19,6 +19,7 @@ from chargebridge.chargepoint.turn import (
 from chargebridge.chargers.model import ChargerCommand
 from chargebridge.clock import Clock
 from chargebridge.gateway.turns.binding import Binding, Receipt
+from chargebridge.gateway.turns.outage_log import OutageLog, Topic
 from chargebridge.gateway.turns.ports import Journal
 from chargebridge.gateway.turns.traces import Direction, Frame, Traces
 
@@ -27,7 +28,6 @@ _LOGGED: Final = frozenset(
         NoticeKind.DEAD_LETTER,
         NoticeKind.REDELIVERED,
         NoticeKind.COMMAND_FAILED,
-        NoticeKind.BOOT_NOT_ACCEPTED,
         NoticeKind.END_ASSUMED,
         NoticeKind.TRANSACTION_REBUILT,
         NoticeKind.WRITE_BUDGET_EXCEEDED,
@@ -35,6 +35,8 @@ _LOGGED: Final = frozenset(
         NoticeKind.QUEUE_NEAR_LIMIT,
     }
 )
+_BOOTS: Final = frozenset(kind for kind in NoticeKind if kind.value.startswith("boot"))
+"""Answers to a BootNotification that are of no use: logged once for each charge point until they change."""
 # Needed for each frame; reaching a member through its class takes longer.
 _SENT: Final = Direction.SENT
 
@@ -48,12 +50,14 @@ class Emitter:
         clock: the time.
         journal: answers questions of charge points.
         traces: keeps the newest frames.
+        outage_log: logs registrations that fail.
     """
 
-    def __init__(self, clock: Clock, journal: Journal, traces: Traces) -> None:
+    def __init__(self, clock: Clock, journal: Journal, traces: Traces, outage_log: OutageLog) -> None:
         self._clock = clock
         self._journal = journal
         self._traces = traces
+        self._outage_log = outage_log
         self._operators: dict[int, Callable[[bool, str], None]] = {}
         self._next_operator = 1
         self.notices: Counter[NoticeKind] = Counter()
@@ -61,6 +65,9 @@ class Emitter:
 
     def emit(self, binding: Binding, outputs: Sequence[Output], receipt: Receipt | None) -> None:
         """Emit the outputs of a turn in their order, and acknowledge its event."""
+        if binding.boot_refused and binding.charge_point.accepted:
+            binding.boot_refused = False
+            self._outage_log.recovered(Topic.REGISTRATIONS, binding.central_system, binding.identity)
         for output in outputs:
             if isinstance(output, SendFrame):
                 self.send_frame(binding, output.epoch, output.data)
@@ -88,8 +95,14 @@ class Emitter:
 
     def _notice(self, binding: Binding, notice: Notice) -> None:
         self.notices[notice.kind] += notice.times
+        if notice.kind in _BOOTS:
+            binding.boot_refused = True
+            reason = f"{notice.kind.value}: {notice.detail}"
+            self._outage_log.failed(Topic.REGISTRATIONS, binding.central_system, binding.identity, reason)
+        elif notice.kind is NoticeKind.DEAF_LINK:
+            binding.link_deaf(notice.detail)
         log = _log.warning if notice.kind in _LOGGED else _log.debug
-        log(notice.kind.value, charge_point=binding.charge_point.settings.identity, detail=notice.detail)
+        log(notice.kind.value, charge_point=binding.identity, detail=notice.detail)
 
     # Drivers come from outside: one that raises must not harm other outputs.
 
