@@ -11,10 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from chargebridge import __version__
+from chargebridge.console import ConfigFile, fail, show_problems
+from chargebridge.operator_cli import dead_letters_app, set_aside_app
 
 if TYPE_CHECKING:
     from chargebridge.chargers.model import FoundCharger
-    from chargebridge.config import ConfigurationError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,15 +27,8 @@ config_app = typer.Typer(no_args_is_help=True, help="Write and check configurati
 app.add_typer(config_app, name="config")
 emulate_app = typer.Typer(no_args_is_help=True, help="Run emulated counterparts of the gateway.")
 app.add_typer(emulate_app, name="emulate")
-
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The configuration file (TOML).")]
-
-_errors = Console(stderr=True)
-
-
-def _fail(text: str, code: int = 1) -> typer.Exit:
-    _errors.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
-    return typer.Exit(code)
+app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(set_aside_app, name="set-aside")
 
 
 def _show_version(wanted: bool) -> None:
@@ -70,25 +64,10 @@ def run(
         configuration = read(config)
         run_service(config, configuration, until_stdin_closes=until_stdin_closes)
     except ConfigurationError as error:
-        _show_problems(error)
+        show_problems(error)
         raise typer.Exit(2) from None
     except (ProvisioningError, TooManyChargePointsError, StoreError, OSError) as error:
-        raise _fail(str(error)) from None
-
-
-def _show_problems(error: "ConfigurationError") -> None:
-    if not _errors.is_terminal:
-        # A line each, whole, for logs and for other programs.
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        return
-    table = Table(title="What is wrong with the configuration", title_justify="left", show_lines=True)
-    for heading in ("where", "key", "found", "expected"):
-        table.add_column(heading, overflow="fold")
-    for problem in error.problems:
-        where = f"{problem.file}:{problem.line}" if problem.line else str(problem.file)
-        table.add_row(where, problem.key, problem.found, problem.expected)
-    _errors.print(table, markup=False)
+        raise fail(str(error)) from None
 
 
 @config_app.command("example")
@@ -108,7 +87,7 @@ def config_check(file: Annotated[Path, typer.Argument(help="The configuration fi
     try:
         configuration = read(file)
     except ConfigurationError as error:
-        _show_problems(error)
+        show_problems(error)
         raise typer.Exit(2) from None
     console = Console()
     table = Table(title=f"{file} is fine", title_justify="left")
@@ -164,10 +143,10 @@ def discover(
             append(config, tables)
             print(f"{len(new)} charge points added to {config}")
     except ConfigurationError as error:
-        _show_problems(error)
+        show_problems(error)
         raise typer.Exit(2) from None
     except (ProvisioningError, OSError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 def _one_of(option: str, name: str | None, known: Mapping[str, object]) -> str:
@@ -175,7 +154,7 @@ def _one_of(option: str, name: str | None, known: Mapping[str, object]) -> str:
         return next(iter(known))
     if name is None or name not in known:
         said = "is needed" if name is None else f"{name!r} is not in the configuration"
-        raise _fail(f"--{option} {said}; one of: {', '.join(sorted(known))}", code=2)
+        raise fail(f"--{option} {said}; one of: {', '.join(sorted(known))}", code=2)
     return name
 
 
@@ -203,12 +182,12 @@ def backup(
     try:
         copy_store(load(config).state.directory, target)
     except ConfigurationError as error:
-        _show_problems(error)
+        show_problems(error)
         raise typer.Exit(2) from None
     except FileExistsError:
-        raise _fail(f"{target} exists; name a file that does not") from None
+        raise fail(f"{target} exists; name a file that does not") from None
     except (StoreError, OSError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     print(target)
 
 
@@ -255,7 +234,7 @@ def emulate_central_system(
     except KeyboardInterrupt:
         raise typer.Exit from None
     except (SettingsError, LedgerError, OSError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 @emulate_app.command("easee")
@@ -306,7 +285,7 @@ def emulate_easee(
     except KeyboardInterrupt:
         raise typer.Exit from None
     except (SettingsError, OSError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 @app.command()
@@ -355,7 +334,7 @@ def demo(
     from chargebridge.demo.vendors import VendorKind
 
     if cloud not in set(VendorKind):
-        raise _fail(f"--cloud {cloud!r} is not known; one of: {', '.join(VendorKind)}", code=2)
+        raise fail(f"--cloud {cloud!r} is not known; one of: {', '.join(VendorKind)}", code=2)
     plan = Plan(
         charge_points=charge_points,
         duration_s=duration,
@@ -373,5 +352,5 @@ def demo(
     try:
         code = Demo(plan).run()
     except DemoError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     raise typer.Exit(code)

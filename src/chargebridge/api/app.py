@@ -18,6 +18,7 @@ from chargebridge.api.routes import (
     health,
     metrics,
     operations,
+    set_aside,
     simulated,
     transactions,
 )
@@ -37,8 +38,9 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "transactions", "description": "Transactions and the delivery of their Start and Stop."},
     {
         "name": "dead letters",
-        "description": "Messages that failed at all their attempts, and their redelivery.",
+        "description": "Messages that failed at all their attempts: redelivered, or settled by hand.",
     },
+    {"name": "inputs set aside", "description": "Inputs that made a turn fail twice."},
     {"name": "frames", "description": "OCPP frames exchanged with the central system; secrets are masked."},
     {"name": "operations", "description": "Operations on a charge point."},
     {"name": "simulated chargers", "description": "Cars, tokens and faults at simulated chargers."},
@@ -72,6 +74,7 @@ def create_app(gateway: Gateway, token: str) -> FastAPI:
         operations.router,
         transactions.router,
         dead_letters.router,
+        set_aside.router,
         frames.router,
         simulated.router,
         metrics.router,

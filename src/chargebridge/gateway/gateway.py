@@ -9,13 +9,16 @@ from typing import Protocol, runtime_checkable
 import structlog
 
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.records import Settlement
 from chargebridge.chargepoint.turn import Operation, OperatorAsked
 from chargebridge.config.configuration import Configuration, Difference
 from chargebridge.gateway.errors import (
+    AlreadySettledError,
     NotSimulatedError,
     UndeliverableDeadLetterError,
     UnknownChargePointError,
     UnknownDeadLetterError,
+    UnknownSetAsideError,
 )
 from chargebridge.gateway.limits import allow_links
 from chargebridge.gateway.provisioning import (
@@ -36,6 +39,7 @@ from chargebridge.gateway.views.figures import Figures, count
 from chargebridge.link import Fleet
 from chargebridge.store.errors import StoreError, StoreUnavailableError
 from chargebridge.store.journal import SqliteStore
+from chargebridge.store.rows import DeadLetterRow
 from chargebridge.store.state_dir import StateDirectory
 
 _log = structlog.get_logger()
@@ -265,19 +269,96 @@ class Gateway:
         Raises:
             UnknownDeadLetterError: there is no dead letter of this id.
             UndeliverableDeadLetterError: its charge point is not configured any more.
+            AlreadySettledError: it was settled.
             StoreError: the store cannot be read.
         """
-        found = await asyncio.to_thread(self.store.dead_letter, id)
-        if found is None:
-            raise UnknownDeadLetterError(f"there is no dead letter {id}")
+        found = await self._dead_letter(id)
         binding = self.roster.bindings.get((found.central_system, found.identity))
         if binding is None:
             present = self.roster.by_identity.get(found.identity)
             raise UndeliverableDeadLetterError(found, present.central_system if present else None)
         return await self._perform(binding, Operation.REDELIVER, found.message.transaction)
 
+    async def settle(self, id: int, settlement: Settlement) -> tuple[bool, str]:
+        """Settle a dead letter, with all others of its transaction; returns like `perform`.
+
+        Args:
+            id: of the dead letter; its charge point need not be configured any more.
+            settlement: who, and why.
+
+        Raises:
+            UnknownDeadLetterError, AlreadySettledError: there is none of this id that is not settled.
+            StoreError: the store fails.
+        """
+        found = await self._dead_letter(id)
+        pair = found.central_system, found.identity
+        binding, _ = self.roster.leaving.get(pair, (self.roster.bindings.get(pair), None))
+        transaction = found.message.transaction
+        if binding is not None:
+            return await self._perform(binding, Operation.SETTLE, transaction, settlement)
+        settled = await asyncio.to_thread(
+            self.store.settle_dead_letters,
+            found.charge_point,
+            transaction,
+            self.clock.now().utc_ms,
+            settlement,
+        )
+        _log.warning(
+            "settled",
+            charge_point=found.identity,
+            central_system=found.central_system,
+            detail=f"{settled} of transaction {transaction}, by {settlement.by}: {settlement.reason}",
+        )
+        return True, f"settled: {_messages(settled)} of 1 transaction"
+
+    async def settle_all(self, identity: str, settlement: Settlement) -> tuple[bool, str]:
+        """Settle all dead letters of a charge point; returns like `perform`.
+
+        Raises:
+            UnknownChargePointError: there is no charge point of this identity.
+        """
+        return await self._perform(self._binding(identity), Operation.SETTLE, None, settlement)
+
+    async def _dead_letter(self, id: int) -> DeadLetterRow:
+        found = await asyncio.to_thread(self.store.dead_letter, id)
+        if found is None:
+            raise UnknownDeadLetterError(f"there is no dead letter {id}")
+        if found.settled is not None:
+            raise AlreadySettledError(f"dead letter {id}", found.settled)
+        return found
+
+    async def settle_set_aside(self, id: int, settlement: Settlement) -> int:
+        """Settle an input that was set aside; returns how many were settled.
+
+        Raises:
+            UnknownSetAsideError, AlreadySettledError: there is none of this id that is not settled.
+            StoreError: the store fails.
+        """
+        found = await asyncio.to_thread(self.store.set_aside_input, id)
+        if found is None:
+            raise UnknownSetAsideError(f"no input was set aside under the id {id}")
+        if found.settled is not None:
+            raise AlreadySettledError(f"input {id}", found.settled)
+        now_ms = self.clock.now().utc_ms
+        return await asyncio.to_thread(self.store.settle_set_aside, id, now_ms, settlement)
+
+    async def settle_all_set_aside(self, identity: str, settlement: Settlement) -> int:
+        """Settle all inputs of a charge point that were set aside; returns how many there were.
+
+        Raises:
+            UnknownChargePointError: there is no charge point of this identity.
+            StoreError: the store fails.
+        """
+        self._binding(identity)
+        now_ms = self.clock.now().utc_ms
+        return await asyncio.to_thread(self.store.settle_all_set_aside, identity, now_ms, settlement)
+
     async def _perform(
-        self, binding: Binding, operation: Operation, transaction: int | None = None
+        self,
+        binding: Binding,
+        operation: Operation,
+        transaction: int | None = None,
+        settlement: Settlement | None = None,
     ) -> tuple[bool, str]:
         answer: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
 
@@ -286,7 +367,7 @@ class Gateway:
                 answer.set_result((accepted, detail))
 
         number = self.runtime.emitter.await_outcome(answered)
-        self.runtime.turn(binding, OperatorAsked(number, operation, transaction))
+        self.runtime.turn(binding, OperatorAsked(number, operation, transaction, settlement))
         try:
             async with asyncio.timeout(self._limits.operation_s):
                 return await answer
@@ -338,6 +419,10 @@ class Gateway:
             StoreError: the copy could not be made.
         """
         await asyncio.to_thread(self.store.backup, target)
+
+
+def _messages(number: int) -> str:
+    return f"{number} message" if number == 1 else f"{number} messages"
 
 
 def _call_later(delay_s: float, callback: Callable[[], None]) -> Cancellable:

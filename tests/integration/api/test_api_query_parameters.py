@@ -18,6 +18,7 @@ OPERATIONS = [
     ("GET", "/charge-points/CP-1/charger"),
     ("GET", "/transactions"),
     ("GET", "/dead-letters"),
+    ("GET", "/set-aside"),
     ("POST", "/dead-letters/1/redeliver"),
     ("POST", "/charge-points/CP-1/dead-letters/redeliver"),
     ("POST", "/charge-points/CP-1/link/up"),
@@ -90,6 +91,9 @@ def test_a_charge_point_that_never_was_is_not_found_and_a_removed_one_is(at_site
             assert status == 404, query
             assert problem["error"].startswith("there is no charge point")
             assert problem["remedy"] == "GET /charge-points lists them"
+        for path in ("/dead-letters", "/set-aside"):
+            assert (await site.refused("GET", f"{path}?charge_point=NOSUCH"))[0] == 404
+            assert (await site.get(path, charge_point="GONE"))["items"] == []
         assert (await site.get("/transactions", charge_point="CP-1"))["items"] == []
         (listed,) = (await site.get("/transactions", charge_point="GONE"))["items"]
         assert listed["charge_point"] == "GONE"

@@ -335,7 +335,7 @@ class TestOperator:
         bench = new_bench(capabilities=frozenset()).ready()
         assert self.ask(bench, operation) == [OperatorAnswered(5, False, detail)]
 
-    @pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.REDELIVER}))
+    @pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.REDELIVER, Operation.SETTLE}))
     def test_a_charger_that_cannot_be_reached(self, charging, operation):
         charging.reachable(False)
         assert self.ask(charging, operation) == [OperatorAnswered(5, False, "the charger cannot be reached")]

@@ -184,10 +184,14 @@ class GatewayCollector(Collector):
         )
         yield _gauge(
             "dead_letters",
-            "Dead letters: transaction-related messages that failed at all their attempts.",
+            "Dead letters: messages of transactions that failed at all their attempts, without settled ones.",
             stored.dead_letters,
         )
-        yield _gauge("inputs_set_aside_stored", "Inputs set aside that are in the store.", stored.set_aside)
+        yield _gauge(
+            "inputs_set_aside_stored",
+            "Inputs set aside that are in the store, and are not settled.",
+            stored.set_aside,
+        )
 
 
 def _gauge(name: str, description: str, value: float) -> Metric:

@@ -27,6 +27,7 @@ _LOGGED: Final = frozenset(
     {
         NoticeKind.DEAD_LETTER,
         NoticeKind.REDELIVERED,
+        NoticeKind.SETTLED,
         NoticeKind.COMMAND_FAILED,
         NoticeKind.END_ASSUMED,
         NoticeKind.TRANSACTION_REBUILT,
