@@ -128,19 +128,18 @@ def discover(
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         configuration = read(config)
-        name = _one_of("driver", driver, configuration.drivers)
-        system = _one_of("central-system", central_system, configuration.central_systems)
+        name = _one_of("driver", driver or configuration.default_driver, configuration.drivers)
+        system = _one_of(
+            "central-system",
+            central_system or configuration.default_central_system,
+            configuration.central_systems,
+        )
         found = asyncio.run(find_chargers(configuration, name))
         shown = {one.charger: one.identity for one in configuration.charge_points if one.driver == name}
         _show_chargers(found, shown)
         new = [one for one in found if one.serial not in shown]
         if write and new:
-            tables = charge_point_tables(
-                new,
-                driver=name if len(configuration.drivers) > 1 else None,
-                central_system=system if len(configuration.central_systems) > 1 else None,
-            )
-            append(config, tables)
+            append(config, charge_point_tables(new, driver=name, central_system=system))
             print(f"{len(new)} charge points added to {config}")
     except ConfigurationError as error:
         show_problems(error)
@@ -150,8 +149,6 @@ def discover(
 
 
 def _one_of(option: str, name: str | None, known: Mapping[str, object]) -> str:
-    if name is None and len(known) == 1:
-        return next(iter(known))
     if name is None or name not in known:
         said = "is needed" if name is None else f"{name!r} is not in the configuration"
         raise fail(f"--{option} {said}; one of: {', '.join(sorted(known))}", code=2)

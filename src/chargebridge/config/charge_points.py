@@ -114,16 +114,19 @@ def _numbering_pattern(pattern: str) -> str:
 
 
 def _one_of(names: str) -> BeforeValidator:
-    """Resolve the name of a central system or driver; by default it is the only one."""
+    """Resolve the name of a central system or driver; by default it is the only one, or the default one."""
 
     def check(value: object, info: ValidationInfo) -> object:
         around = surroundings(info)
-        known = around.central_systems if names == "central_systems" else around.drivers
-        if value is None and len(known) == 1:
-            return next(iter(known))
+        is_system = names == "central_systems"
+        known = around.central_systems if is_system else around.drivers
+        default = around.default_central_system if is_system else around.default_driver
+        if value is None and default is not None:
+            return default
         if value is None:
+            several = f"{', '.join(known)}, or `default = true` in one of their tables"
             raise UnexpectedError(
-                "nothing", f"one of the {names}: {', '.join(known) or 'there are none yet'}"
+                "nothing", f"one of the {names}: {several if known else 'there are none yet'}"
             )
         if isinstance(value, str) and value not in known:
             raise UnexpectedError(

@@ -106,12 +106,16 @@ class _Reader:
         self.problems: list[Problem] = []
         self.central_systems = self._named("central_systems")
         self.drivers = self._named("drivers")
+        self.default_central_system = self._default("central_systems", self.central_systems)
+        self.default_driver = self._default("drivers", self.drivers)
         self.around = Surroundings(
             directory=file.parent,
             environ=environ,
             public=public,
             central_systems=tuple(self.central_systems),
             drivers=tuple(self.drivers),
+            default_central_system=self.default_central_system,
+            default_driver=self.default_driver,
             with_password={name for name, table in self.central_systems.items() if "password" in table},
             with_hex_passwords={
                 name
@@ -146,6 +150,8 @@ class _Reader:
             central_systems=central_systems,
             drivers=drivers,
             charge_points=charge_points,
+            default_central_system=self.default_central_system,
+            default_driver=self.default_driver,
             api=api,
             state=state,
             log=log,
@@ -173,10 +179,30 @@ class _Reader:
                 expected = "a name of 1 to 64 letters, digits, - and _"
                 self._refuse((section, name), UnexpectedError(f"the name {name!r}", expected))
             elif isinstance(table, dict):
-                named[name] = table
+                named[name] = dict(table)
             else:
                 self._refuse((section, name), UnexpectedError(kind(table), f"a table [{section}.{name}]"))
         return named
+
+    def _default(self, section: str, tables: dict[str, dict[str, object]]) -> str | None:
+        """Take `default` out of the tables of a section: it is about charge points that name none of them.
+
+        Returns:
+            The name of the default one, or of the only one; None if there is none.
+        """
+        default: str | None = None
+        for name, table in tables.items():
+            wanted = table.pop("default", False)
+            key: Key = (section, name, "default")
+            if not isinstance(wanted, bool):
+                self._refuse(key, UnexpectedError(kind(wanted), "true or false"))
+            elif wanted and default is not None:
+                self._refuse(
+                    key, UnexpectedError(f"true, which {default} has too", f"one default of {section}")
+                )
+            elif wanted:
+                default = name
+        return next(iter(tables)) if len(tables) == 1 else default
 
     def _listed(self, section: str) -> Iterator[tuple[Key, dict[str, object]]]:
         """Return the tables of an array with their places."""

@@ -16,6 +16,7 @@ from chargebridge.config import (
     KeyFormat,
     LogLevel,
     Problem,
+    difference,
     example,
     load,
 )
@@ -43,6 +44,16 @@ url = "ws://a.example"
 [central_systems.b]
 url = "ws://b.example"
 [drivers.sim]
+type = "simulator"
+"""
+FOUR = """
+[central_systems.a]
+url = "ws://a.example"
+[central_systems.b]
+url = "ws://b.example"
+[drivers.a]
+type = "simulator"
+[drivers.b]
 type = "simulator"
 """
 HIDDEN = "hunter2hunter2hunter2"
@@ -115,6 +126,25 @@ class TestWhatIsRead:
         assert charge_point == ChargePointSettings(
             identity="CP1", central_system="main", driver="sim", charger="CP1", behaviour=behaviour("easee")
         )
+
+    def test_a_second_central_system_or_driver_breaks_nothing_beside_a_default(self, read: Read) -> None:
+        text = FOUR.replace("[central_systems.b]\n", "[central_systems.b]\ndefault = true\n")
+        text = text.replace("[drivers.a]\n", "[drivers.a]\ndefault = true\n")
+        text += '[[charge_points]]\nidentity = "CP1"\n[[fleets]]\nidentity = "F{n}"\ncount = 2\n'
+        text += '[[charge_points]]\nidentity = "CP2"\ncentral_system = "a"\ndriver = "b"'
+        configuration = read(text)
+        joined = [(one.identity, one.central_system, one.driver) for one in configuration.charge_points]
+        assert joined == [("CP1", "b", "a"), ("CP2", "a", "b"), ("F1", "b", "a"), ("F2", "b", "a")]
+        assert (configuration.default_central_system, configuration.default_driver) == ("b", "a")
+        assert "default" not in configuration.drivers["a"].settings
+
+    def test_to_name_a_default_changes_no_central_system_and_no_driver(self, read: Read) -> None:
+        before = read(MINIMAL + '[[charge_points]]\nidentity = "CP1"')
+        text = MINIMAL.replace("[drivers.sim]\n", "default = true\n[drivers.sim]\ndefault = true\n")
+        text += "[central_systems.other]\nurl = 'ws://other.example'\n[drivers.new]\ntype = 'simulator'\n"
+        change = difference(before, read(text + '[[charge_points]]\nidentity = "CP1"'))
+        assert (change.central_systems.changed, change.drivers.changed) == (frozenset(), frozenset())
+        assert [one.identity for one in change.kept] == ["CP1"]
 
     def test_everything_of_a_charge_point(self, read: Read) -> None:
         text = """
@@ -491,7 +521,28 @@ port = 70000
     def test_the_central_system_must_be_named_if_there_are_several(self, problems: Problems) -> None:
         (problem,) = problems(TWO + '[[charge_points]]\nidentity = "a"')
         assert problem.key == "charge_points.1.central_system"
-        assert problem.expected == "one of the central_systems: a, b"
+        assert problem.expected == (
+            "one of the central_systems: a, b, or `default = true` in one of their tables"
+        )
+
+    @pytest.mark.parametrize("section", ["central_systems", "drivers"])
+    @pytest.mark.parametrize(
+        ("values", "key", "found", "expected"),
+        [
+            (("true", "true"), "b", "true, which a has too", "one default of"),
+            (("1", "false"), "a", "an integer", "true or false"),
+            (('"yes"', "true"), "a", "a string", "true or false"),
+        ],
+    )
+    def test_there_is_one_default(
+        self, problems: Problems, section: str, values: tuple[str, str], key: str, found: str, expected: str
+    ) -> None:
+        text = FOUR
+        for name, value in zip("ab", values, strict=True):
+            text = text.replace(f"[{section}.{name}]\n", f"[{section}.{name}]\ndefault = {value}\n")
+        (problem,) = problems(text)
+        assert (problem.key, problem.found) == (f"{section}.{key}.default", found)
+        assert problem.expected.startswith(expected)
 
     @pytest.mark.parametrize(
         ("lines", "key"),
