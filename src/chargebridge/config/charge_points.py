@@ -27,6 +27,11 @@ LONGEST_CHARGER: Final = 64
 LONGEST_SERIAL: Final = 25
 LARGEST_FLEET: Final = 100_000
 
+LONGEST_KEY: Final = 50
+"""Characters of an OCPP configuration key (CiString50Type)."""
+LONGEST_VALUE: Final = 500
+
+_PASSWORD_KEY: Final = "authorizationkey"  # noqa: S105 - the name of an OCPP key
 _NUMBER: Final = re.compile(r"\{n(:0[1-9])?\}")
 
 
@@ -77,6 +82,11 @@ def check_identity(identity: str) -> str:
     if identity in {".", ".."}:
         raise UnexpectedError(repr(identity), "an identity that HTTP servers do not take for a folder")
     return check_text(identity, LONGEST_IDENTITY, "an identity")
+
+
+def is_refused_key(key: str, value: str) -> bool:
+    """Tell whether a table refuses an OCPP configuration key and its value, whatever keys there are."""
+    return len(key) > LONGEST_KEY or len(value) > LONGEST_VALUE or key.lower() == _PASSWORD_KEY
 
 
 def numbered(pattern: str, number: int) -> str:
@@ -153,9 +163,9 @@ class _Joined(Table):
     behaviour: str = DEFAULT_PRESET
     compatibility: list[Annotated[str, AfterValidator(_known_compatibility)]] = Field(default_factory=list)
     overrides: dict[str, object] = Field(default_factory=dict)
-    configuration: dict[Annotated[str, Field(max_length=50)], Annotated[str, Field(max_length=500)]] = Field(
-        default_factory=dict
-    )
+    configuration: dict[
+        Annotated[str, Field(max_length=LONGEST_KEY)], Annotated[str, Field(max_length=LONGEST_VALUE)]
+    ] = Field(default_factory=dict)
     vendor: Annotated[str, _ascii(20)] | None = None
     model: Annotated[str, _ascii(20)] | None = None
     serial: str | None = None
@@ -172,7 +182,7 @@ class _Joined(Table):
     @field_validator("configuration")
     @classmethod
     def _holds_no_secret(cls, configuration: dict[str, str]) -> dict[str, str]:
-        if any(key.lower() == "authorizationkey" for key in configuration):
+        if any(key.lower() == _PASSWORD_KEY for key in configuration):
             raise UnexpectedError("the key AuthorizationKey", "`password` of the charge point instead of it")
         return configuration
 

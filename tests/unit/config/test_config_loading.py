@@ -304,6 +304,21 @@ port = 70000
         assert texts["api.port"].expected == "less than or equal to 65535"
         assert texts["stat"].expected == "`state`, perhaps"
 
+    def test_a_wrong_key_hides_no_ocpp_key_and_no_override_of_its_table(self, problems: Problems) -> None:
+        text = """
+[[charge_points]]
+identity = "CP1"
+vendor = "A vendor with a long name"
+overrides = { heartbeat_intervall_s = 1 }
+configuration = { ConectionTimeOut = "60", HeartbeatInterval = "soon" }
+"""
+        assert [problem.key for problem in problems(MINIMAL + text)] == [
+            "charge_points.1.vendor",
+            "charge_points.1.overrides.heartbeat_intervall_s",
+            "charge_points.1.configuration.ConectionTimeOut",
+            "charge_points.1.configuration.HeartbeatInterval",
+        ]
+
     def test_a_problem_reads_as_one_line(self) -> None:
         problem = Problem(Path("/etc/c.toml"), "api.port", "70000", "a port", 3)
         assert str(problem) == "/etc/c.toml:3: api.port: found 70000; expected a port"

@@ -58,7 +58,8 @@ class Driver(Protocol):
     A driver is registered by the entry point group `chargebridge.drivers`. The gateway calls the class as
     `(name, settings, sink, clock, state_dir)`: its name in the configuration, its table there (plain
     values), where to deliver, the time, and a folder for what it must remember (None: nowhere). The class
-    raises ValueError naming the key and what was expected if the settings are wrong. It opens nothing yet.
+    raises ValueError naming the key and what was expected if the settings are wrong: a line for each problem,
+    or one problem at a time (it is made again without that key, to find the next). It opens nothing yet.
     All methods are called from one event loop.
     """
 
