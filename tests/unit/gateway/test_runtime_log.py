@@ -172,6 +172,37 @@ def test_a_boot_that_is_not_accepted_is_one_line_until_it_changes(bench):
     assert bench.binding.charge_point.accepted
 
 
+def boots(bench):
+    return [frame[1] for frame in bench.link.said if frame[2] == "BootNotification"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((3, {"status": "Sure", "currentTime": "2026-01-02T10:00:00Z", "interval": 300}), "status"),
+        ((3, {}), ""),
+        ((4, "InternalError", "no database", {}), "call_failed: boot: InternalError: no database"),
+        ((4, "NotSupported", "", {}), "call_failed: boot: NotSupported"),
+    ],
+)
+def test_a_boot_answer_that_cannot_be_used_is_one_line_however_often_it_comes(bench, answer, reason):
+    bench.settle()
+    bench.link.open()
+    bench.settle()
+    lines = []
+    answered = 0
+    for _ in range(10):
+        for id in boots(bench)[answered:]:
+            bench.link.receive(answer[0], id, *answer[1:])
+            bench.settle()
+            answered += 1
+        lines += logged(bench, 40)
+    assert answered > 5
+    assert [line[:3] for line in lines] == [("boots not accepted", "warning", 1)]
+    assert reason in lines[0][3]
+    assert boot_answers(bench, ACCEPTED) == [("boots accepted", "info", 1, None)]
+
+
 def test_a_driver_without_its_cloud_is_one_line_and_its_return_another(bench):
     sink = Sink("easee", bench.runtime, lambda binding, info: None)
     sink.bindings = dict.fromkeys(("EH1", "EH2", "EH3"), bench.binding)

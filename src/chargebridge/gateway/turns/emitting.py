@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from chargebridge.chargepoint.model.open_call import CallKind
 from chargebridge.chargepoint.turn import (
     CloseLink,
     CommandCharger,
@@ -38,6 +39,8 @@ _LOGGED: Final = frozenset(
 )
 _BOOTS: Final = frozenset(kind for kind in NoticeKind if kind.value.startswith("boot"))
 """Answers to a BootNotification that are of no use: logged once for each charge point until they change."""
+_BOOT_FAILED: Final = f"{CallKind.BOOT.name.lower()}: "
+"""The beginning of a `CALL_FAILED` that is about a BootNotification, which was answered with an error."""
 # Needed for each frame; reaching a member through its class takes longer.
 _SENT: Final = Direction.SENT
 
@@ -96,7 +99,9 @@ class Emitter:
 
     def _notice(self, binding: Binding, notice: Notice) -> None:
         self.notices[notice.kind] += notice.times
-        if notice.kind in _BOOTS:
+        if notice.kind in _BOOTS or (
+            notice.kind is NoticeKind.CALL_FAILED and notice.detail.startswith(_BOOT_FAILED)
+        ):
             binding.boot_refused = True
             reason = f"{notice.kind.value}: {notice.detail}"
             self._outage_log.failed(Topic.REGISTRATIONS, binding.central_system, binding.identity, reason)
