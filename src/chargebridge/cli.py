@@ -11,10 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from chargebridge import __version__
+from chargebridge.console import ConfigFile, fail, show_problems
+from chargebridge.operator_cli import dead_letters_app, set_aside_app
 
 if TYPE_CHECKING:
     from chargebridge.chargers.model import FoundCharger
-    from chargebridge.config import ConfigurationError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,15 +27,8 @@ config_app = typer.Typer(no_args_is_help=True, help="Write and check configurati
 app.add_typer(config_app, name="config")
 emulate_app = typer.Typer(no_args_is_help=True, help="Run emulated counterparts of the gateway.")
 app.add_typer(emulate_app, name="emulate")
-
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The configuration file (TOML).")]
-
-_errors = Console(stderr=True)
-
-
-def _fail(text: str, code: int = 1) -> typer.Exit:
-    _errors.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
-    return typer.Exit(code)
+app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(set_aside_app, name="set-aside")
 
 
 def _show_version(wanted: bool) -> None:
@@ -70,25 +64,10 @@ def run(
         configuration = read(config)
         run_service(config, configuration, until_stdin_closes=until_stdin_closes)
     except ConfigurationError as error:
-        _show_problems(error)
+        show_problems(error)
         raise typer.Exit(2) from None
     except (ProvisioningError, TooManyChargePointsError, StoreError, OSError) as error:
-        raise _fail(str(error)) from None
-
-
-def _show_problems(error: "ConfigurationError") -> None:
-    if not _errors.is_terminal:
-        # A line each, whole, for logs and for other programs.
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        return
-    table = Table(title="What is wrong with the configuration", title_justify="left", show_lines=True)
-    for heading in ("where", "key", "found", "expected"):
-        table.add_column(heading, overflow="fold")
-    for problem in error.problems:
-        where = f"{problem.file}:{problem.line}" if problem.line else str(problem.file)
-        table.add_row(where, problem.key, problem.found, problem.expected)
-    _errors.print(table, markup=False)
+        raise fail(str(error)) from None
 
 
 @config_app.command("example")
@@ -108,7 +87,7 @@ def config_check(file: Annotated[Path, typer.Argument(help="The configuration fi
     try:
         configuration = read(file)
     except ConfigurationError as error:
-        _show_problems(error)
+        show_problems(error)
         raise typer.Exit(2) from None
     console = Console()
     table = Table(title=f"{file} is fine", title_justify="left")
@@ -117,7 +96,7 @@ def config_check(file: Annotated[Path, typer.Argument(help="The configuration fi
     table.add_column("charge points", justify="right")
     for name, central_system in configuration.central_systems.items():
         count = sum(one.central_system == name for one in configuration.charge_points)
-        table.add_row(name, central_system.url, str(count))
+        table.add_row(name, "\n".join(central_system.url), str(count))
     console.print(table)
 
 
@@ -149,33 +128,30 @@ def discover(
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         configuration = read(config)
-        name = _one_of("driver", driver, configuration.drivers)
-        system = _one_of("central-system", central_system, configuration.central_systems)
+        name = _one_of("driver", driver or configuration.default_driver, configuration.drivers)
+        system = _one_of(
+            "central-system",
+            central_system or configuration.default_central_system,
+            configuration.central_systems,
+        )
         found = asyncio.run(find_chargers(configuration, name))
         shown = {one.charger: one.identity for one in configuration.charge_points if one.driver == name}
         _show_chargers(found, shown)
         new = [one for one in found if one.serial not in shown]
         if write and new:
-            tables = charge_point_tables(
-                new,
-                driver=name if len(configuration.drivers) > 1 else None,
-                central_system=system if len(configuration.central_systems) > 1 else None,
-            )
-            append(config, tables)
+            append(config, charge_point_tables(new, driver=name, central_system=system))
             print(f"{len(new)} charge points added to {config}")
     except ConfigurationError as error:
-        _show_problems(error)
+        show_problems(error)
         raise typer.Exit(2) from None
     except (ProvisioningError, OSError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 def _one_of(option: str, name: str | None, known: Mapping[str, object]) -> str:
-    if name is None and len(known) == 1:
-        return next(iter(known))
     if name is None or name not in known:
         said = "is needed" if name is None else f"{name!r} is not in the configuration"
-        raise _fail(f"--{option} {said}; one of: {', '.join(sorted(known))}", code=2)
+        raise fail(f"--{option} {said}; one of: {', '.join(sorted(known))}", code=2)
     return name
 
 
@@ -204,12 +180,12 @@ def backup(
     try:
         copy_store(load(config).state.directory, target)
     except ConfigurationError as error:
-        _show_problems(error)
+        show_problems(error)
         raise typer.Exit(2) from None
     except FileExistsError:
-        raise _fail(f"{target} exists; name a file that does not") from None
+        raise fail(f"{target} exists; name a file that does not") from None
     except (StoreError, OSError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     print(target)
 
 
@@ -256,7 +232,7 @@ def emulate_central_system(
     except KeyboardInterrupt:
         raise typer.Exit from None
     except (SettingsError, LedgerError, OSError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 @emulate_app.command("easee")
@@ -307,7 +283,7 @@ def emulate_easee(
     except KeyboardInterrupt:
         raise typer.Exit from None
     except (SettingsError, OSError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 @app.command()
@@ -356,7 +332,7 @@ def demo(
     from chargebridge.demo.vendors import VendorKind
 
     if cloud not in set(VendorKind):
-        raise _fail(f"--cloud {cloud!r} is not known; one of: {', '.join(VendorKind)}", code=2)
+        raise fail(f"--cloud {cloud!r} is not known; one of: {', '.join(VendorKind)}", code=2)
     plan = Plan(
         charge_points=charge_points,
         duration_s=duration,
@@ -374,5 +350,5 @@ def demo(
     try:
         code = Demo(plan).run()
     except DemoError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     raise typer.Exit(code)

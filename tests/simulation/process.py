@@ -78,7 +78,7 @@ class Process:
         self.journal = SimulatedJournal(self, world.disk)
         self.runtime = _Runtime(self, world.host_clock, self.journal, self.later, Traces(0))
         self.journal.listener = self.runtime
-        self.sink = Sink(self.runtime, self._known)
+        self.sink = Sink("vendor", self.runtime, self._known)
         self.driver = self.sink.driver = _Driver(self)
         self.bindings = {}
 
@@ -90,7 +90,9 @@ class Process:
             charge_point = VirtualChargePoint(settings, stored.get(key))
             self.watch.taken_up(key, charge_point)
             serial = world.serial_of(settings.identity)
-            binding = Binding(key, "main", charge_point, serial, self.driver, self.runtime.turn)
+            binding = Binding(
+                key, "main", charge_point, serial, self.driver, self.runtime.turn, self.runtime.outage_log
+            )
             binding.link = SimulatedLink(self, settings.identity)
             binding.link.owner = binding
             self.bindings[settings.identity] = self.sink.bindings[serial] = binding

@@ -327,14 +327,15 @@ class TestTheBroker:
             driver = MqttDriver("home", settings, seen, SystemClock(), None)
             driver.watch("C1")
             await driver.start()
-            output = ""
             async with asyncio.timeout(15):
-                while "no connection with the broker" not in output:
+                while not seen.connections:
                     await asyncio.get_running_loop().run_in_executor(None, _tick)
-                    output += capfd.readouterr().out
             await driver.stop()
             assert seen.deliveries == []
-        assert "opensezame" not in output + caplog.text
+            (reason,) = set(seen.connections)
+            assert reason is not None
+            assert reason.startswith(f"no connection with the broker mqtts://localhost:{port}: ")
+        assert "opensezame" not in reason + capfd.readouterr().out + caplog.text
 
 
 def _tick() -> None:

@@ -8,6 +8,7 @@ from chargebridge import __version__
 from chargebridge.api import problems
 from chargebridge.api.access import Access, authorize
 from chargebridge.api.middleware import EncodedSlashes, SmallBodies
+from chargebridge.api.parameters import refuse_unknown_parameters
 from chargebridge.api.problems import Problem
 from chargebridge.api.routes import (
     backup,
@@ -17,6 +18,7 @@ from chargebridge.api.routes import (
     health,
     metrics,
     operations,
+    set_aside,
     simulated,
     transactions,
 )
@@ -36,8 +38,9 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "transactions", "description": "Transactions and the delivery of their Start and Stop."},
     {
         "name": "dead letters",
-        "description": "Messages that failed at all their attempts, and their redelivery.",
+        "description": "Messages that failed at all their attempts: redelivered, or settled by hand.",
     },
+    {"name": "inputs set aside", "description": "Inputs that made a turn fail twice."},
     {"name": "frames", "description": "OCPP frames exchanged with the central system; secrets are masked."},
     {"name": "operations", "description": "Operations on a charge point."},
     {"name": "simulated chargers", "description": "Cars, tokens and faults at simulated chargers."},
@@ -65,12 +68,13 @@ def create_app(gateway: Gateway, token: str) -> FastAPI:
     app.state.access = Access(token)
     app.state.watchers = Watchers(gateway)
     problems.install(app)
-    app.include_router(health.router)
+    app.include_router(health.router, dependencies=[Depends(refuse_unknown_parameters)])
     for router in (
         charge_points.router,
         operations.router,
         transactions.router,
         dead_letters.router,
+        set_aside.router,
         frames.router,
         simulated.router,
         metrics.router,
@@ -78,7 +82,7 @@ def create_app(gateway: Gateway, token: str) -> FastAPI:
     ):
         app.include_router(
             router,
-            dependencies=[Depends(authorize)],
+            dependencies=[Depends(authorize), Depends(refuse_unknown_parameters)],
             responses={401: {"model": Problem, "description": "The token is missing or wrong."}},
         )
     app.add_middleware(SmallBodies)

@@ -11,10 +11,12 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from chargebridge.gateway.errors import (
+    AlreadySettledError,
     NotSimulatedError,
     UndeliverableDeadLetterError,
     UnknownChargePointError,
     UnknownDeadLetterError,
+    UnknownSetAsideError,
 )
 from chargebridge.store.errors import StoreError
 
@@ -70,6 +72,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(UnknownDeadLetterError)
     async def unknown_dead_letter(_: Request, error: UnknownDeadLetterError) -> JSONResponse:
         return _answer(404, str(error), "GET /dead-letters lists them; redelivered ones have left the list")
+
+    @app.exception_handler(UnknownSetAsideError)
+    async def unknown_set_aside(_: Request, error: UnknownSetAsideError) -> JSONResponse:
+        return _answer(404, str(error), "GET /set-aside lists them; only the newest 1000 are kept")
+
+    @app.exception_handler(AlreadySettledError)
+    async def settled(_: Request, error: AlreadySettledError) -> JSONResponse:
+        return _answer(409, str(error))
 
     @app.exception_handler(UndeliverableDeadLetterError)
     async def undeliverable(_: Request, error: UndeliverableDeadLetterError) -> JSONResponse:

@@ -203,6 +203,25 @@ class Redeliver(Struct, frozen=True):
     """Where the first of them goes; the others follow one by one."""
 
 
+class Settlement(Struct, frozen=True):
+    """An operator's word that something needs no more attention: it was dealt with by hand."""
+
+    by: str
+    """Who says so."""
+    reason: str
+    """Why, or how it was dealt with."""
+
+
+class Settle(Struct, frozen=True):
+    """Settle the dead letters of a transaction: they are kept, and not redelivered any more."""
+
+    transaction: int
+    through: int
+    """The newest of them, by its number in the store."""
+    at_ms: int
+    settlement: Settlement
+
+
 class Requeue(Struct, frozen=True):
     """Move a waiting message behind all others; its attempts count from zero, its history stays."""
 
@@ -274,6 +293,7 @@ Record = (
     | Dequeue
     | DeadLetter
     | Redeliver
+    | Settle
     | Requeue
     | PutSamples
     | PutProfile

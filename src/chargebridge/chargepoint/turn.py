@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from chargebridge.chargepoint.records import Found, Query, Record, ReportedSpan
+from chargebridge.chargepoint.records import Found, Query, Record, ReportedSpan, Settlement
 from chargebridge.chargers.model import ChargerCommand, ChargerEvent, ChargerInfo, CommandOutcome
 
 # --- inputs ---------------------------------------------------------------------------------------
@@ -90,6 +90,8 @@ class Operation(StrEnum):
     """Send a BootNotification at once, whatever interval the central system has named when it refused one."""
     REDELIVER = "redeliver"
     """Queue dead letters once more."""
+    SETTLE = "settle"
+    """Settle dead letters: an operator has dealt with them by hand."""
 
 
 UNANSWERED: Final = 0
@@ -102,7 +104,9 @@ class OperatorAsked(Struct, frozen=True):
     ask: int
     operation: Operation
     transaction: int | None = None
-    """For REDELIVER: of which transaction, by `Transaction.number`; None: of all."""
+    """For REDELIVER and SETTLE: of which transaction, by `Transaction.number`; None: of all."""
+    settlement: Settlement | None = None
+    """For SETTLE: who, and why."""
 
 
 Input = (
@@ -182,6 +186,8 @@ class NoticeKind(StrEnum):
     DEAD_LETTER = "dead_letter"
     REDELIVERED = "redelivered"
     """Dead letters are queued once more, on request."""
+    SETTLED = "settled"
+    """Dead letters were dealt with by hand, as an operator says."""
     TRANSACTION_STARTED = "transaction_started"
     TRANSACTION_STOPPED = "transaction_stopped"
     TRANSACTION_REBUILT = "transaction_rebuilt"

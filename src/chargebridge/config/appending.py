@@ -13,32 +13,28 @@ from chargebridge.config.loading import load
 from chargebridge.ocpp16.text import fit_ascii
 
 
-def charge_point_tables(
-    chargers: Iterable[FoundCharger], *, driver: str | None = None, central_system: str | None = None
-) -> str:
+def charge_point_tables(chargers: Iterable[FoundCharger], *, driver: str, central_system: str) -> str:
     """Return tables of a configuration file: a charge point for each charger, with its site in a comment.
 
     Vendor and model are written if the driver knows them.
 
     Args:
         chargers: the chargers to show; their serial numbers become the identities.
-        driver: named in each table; None if the configuration has only one.
+        driver: named in each table, so that the file stays right when another one is added to it.
         central_system: likewise.
     """
     return "".join(_table(one, driver, central_system) for one in chargers)
 
 
-def _table(charger: FoundCharger, driver: str | None, central_system: str | None) -> str:
+def _table(charger: FoundCharger, driver: str, central_system: str) -> str:
     where = ", ".join(part for part in (charger.name, charger.site, charger.circuit) if part)
     lines = ["", "[[charge_points]]"]
     # The name of a charger is not our text: it may hold anything.
     comment = "".join(sign for sign in where if sign.isprintable())[:100]
     identity = f"identity = {json.dumps(charger.serial)}"
     lines.append(f"{identity}  # {comment}" if comment else identity)
-    if central_system is not None:
-        lines.append(f"central_system = {json.dumps(central_system)}")
-    if driver is not None:
-        lines.append(f"driver = {json.dumps(driver)}")
+    lines.append(f"central_system = {json.dumps(central_system)}")
+    lines.append(f"driver = {json.dumps(driver)}")
     # So that even a first boot before the driver's word says what the charger is.
     for key, value in (("vendor", charger.vendor), ("model", charger.model)):
         if text := fit_ascii(value, LONGEST_NAME):

@@ -30,6 +30,11 @@ LONGEST_NAME: Final = 20
 """Of a vendor or a model."""
 LARGEST_FLEET: Final = 100_000
 
+LONGEST_KEY: Final = 50
+"""Characters of an OCPP configuration key (CiString50Type)."""
+LONGEST_VALUE: Final = 500
+
+_PASSWORD_KEY: Final = "authorizationkey"  # noqa: S105 - the name of an OCPP key
 _NUMBER: Final = re.compile(r"\{n(:0[1-9])?\}")
 
 
@@ -86,6 +91,11 @@ def check_identity(identity: str) -> str:
     return check_text(identity, LONGEST_IDENTITY, "an identity")
 
 
+def is_refused_key(key: str, value: str) -> bool:
+    """Tell whether a table refuses an OCPP configuration key and its value, whatever keys there are."""
+    return len(key) > LONGEST_KEY or len(value) > LONGEST_VALUE or key.lower() == _PASSWORD_KEY
+
+
 def numbered(pattern: str, number: int) -> str:
     """Return a pattern with `{n}` or `{n:04}` in it, filled in with a number."""
     return pattern.format(n=number)
@@ -121,16 +131,19 @@ def _numbering_pattern(pattern: str) -> str:
 
 
 def _one_of(names: str) -> BeforeValidator:
-    """Resolve the name of a central system or driver; by default it is the only one."""
+    """Resolve the name of a central system or driver; by default it is the only one, or the default one."""
 
     def check(value: object, info: ValidationInfo) -> object:
         around = surroundings(info)
-        known = around.central_systems if names == "central_systems" else around.drivers
-        if value is None and len(known) == 1:
-            return next(iter(known))
+        is_system = names == "central_systems"
+        known = around.central_systems if is_system else around.drivers
+        default = around.default_central_system if is_system else around.default_driver
+        if value is None and default is not None:
+            return default
         if value is None:
+            several = f"{', '.join(known)}, or `default = true` in one of their tables"
             raise UnexpectedError(
-                "nothing", f"one of the {names}: {', '.join(known) or 'there are none yet'}"
+                "nothing", f"one of the {names}: {several if known else 'there are none yet'}"
             )
         if isinstance(value, str) and value not in known:
             raise UnexpectedError(
@@ -157,9 +170,9 @@ class _Joined(Table):
     behaviour: str = DEFAULT_PRESET
     compatibility: list[Annotated[str, AfterValidator(_known_compatibility)]] = Field(default_factory=list)
     overrides: dict[str, object] = Field(default_factory=dict)
-    configuration: dict[Annotated[str, Field(max_length=50)], Annotated[str, Field(max_length=500)]] = Field(
-        default_factory=dict
-    )
+    configuration: dict[
+        Annotated[str, Field(max_length=LONGEST_KEY)], Annotated[str, Field(max_length=LONGEST_VALUE)]
+    ] = Field(default_factory=dict)
     vendor: Annotated[str, _ascii(LONGEST_NAME)] | None = None
     model: Annotated[str, _ascii(LONGEST_NAME)] | None = None
     serial: str | None = None
@@ -178,7 +191,7 @@ class _Joined(Table):
     @field_validator("configuration")
     @classmethod
     def _holds_no_secret(cls, configuration: dict[str, str]) -> dict[str, str]:
-        if any(key.lower() == "authorizationkey" for key in configuration):
+        if any(key.lower() == _PASSWORD_KEY for key in configuration):
             raise UnexpectedError("the key AuthorizationKey", "`password` of the charge point instead of it")
         return configuration
 

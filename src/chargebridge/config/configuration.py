@@ -28,6 +28,10 @@ class Configuration(Struct, frozen=True, kw_only=True):
     charge_points: tuple[ChargePointSettings, ...] = ()
     """In the order of the file, single ones first. No identity occurs twice at one central system and
     no charger twice at all."""
+    default_central_system: str | None = None
+    """Of charge points that name none: the only one, or the one with `default = true`."""
+    default_driver: str | None = None
+    """Likewise."""
     api: ApiSettings = field(default_factory=ApiSettings)
     state: StateSettings = field(default_factory=StateSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -3,16 +3,17 @@
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from stat import S_IROTH
 from typing import Final, TypeVar
 
+from msgspec import Struct
 from pydantic import ValidationError
 
-from chargebridge.chargepoint.behaviour import PRESETS, Behaviour, BehaviourError, behaviour
+from chargebridge.chargepoint.behaviour import COMPATIBILITY, PRESETS, Behaviour, BehaviourError, behaviour
 from chargebridge.chargepoint.rules import keys
 from chargebridge.chargepoint.rules.keys import ALIASES, KEYS, Access, InvalidValueError
 from chargebridge.chargers.model import Capability
@@ -21,6 +22,7 @@ from chargebridge.config.charge_points import (
     ChargePointSettings,
     ChargePointTable,
     FleetTable,
+    is_refused_key,
 )
 from chargebridge.config.configuration import Configuration
 from chargebridge.config.explaining import explain, kind, nearest
@@ -57,6 +59,21 @@ _LINE: Final = re.compile(r" ?\(at line (\d+), column \d+\)")
 _AnyTable = TypeVar("_AnyTable", bound=Table)
 
 
+class Examined(Struct, frozen=True, kw_only=True):
+    """A configuration file, read as far as it is right, so that more can be checked than what is wrong."""
+
+    problems: tuple[Problem, ...]
+    """In no particular order."""
+    configuration: Configuration | None = None
+    """None: there are problems."""
+    central_systems: Mapping[str, CentralSystemSettings] = {}
+    """Those without problems."""
+    drivers: Mapping[str, DriverSettings] = {}
+    """Those of a known type; keys with problems are left out."""
+    state_directory: Path = Path()
+    clock: ClockSettings | None = None
+
+
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Configuration:
     """Read a configuration file with the secrets and files that it refers to.
 
@@ -67,6 +84,19 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Configuration:
     Raises:
         ConfigurationError: it cannot be read or something in it is wrong; lists everything that is.
     """
+    examined = examine(path, environ)
+    if examined.configuration is None:
+        raise ConfigurationError(in_order(examined.problems))
+    return examined.configuration
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems in the order of the file."""
+    return sorted(problems, key=lambda problem: problem.line or 0)
+
+
+def examine(path: Path, environ: Mapping[str, str] | None = None) -> Examined:
+    """Read a configuration file as far as it is right; raises nothing. The arguments are those of `load`."""
     file = path.absolute()
     try:
         # Notepad begins its files with a byte order mark, which TOML does not allow.
@@ -75,9 +105,9 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Configuration:
         document = tomllib.loads(text)
     except OSError as error:
         problem = Problem(file, "", error.strerror or "nothing", "a configuration file in TOML")
-        raise ConfigurationError([problem]) from None
+        return Examined(problems=(problem,))
     except (ValueError, RecursionError) as error:
-        raise ConfigurationError([_bad_toml(file, error)]) from None
+        return Examined(problems=(_bad_toml(file, error),))
     reader = _Reader(file, text, document, os.environ if environ is None else environ, public=public)
     return reader.read()
 
@@ -94,6 +124,12 @@ def _bad_toml(file: Path, error: Exception) -> Problem:
     )
 
 
+def _preset(table: dict[str, object]) -> str:
+    """Return the preset of a charge point's behaviour; of a wrong one, the default."""
+    preset = table.get("behaviour")
+    return preset if isinstance(preset, str) and preset in PRESETS else DEFAULT_PRESET
+
+
 class _Reader:
     """Reads table by table, so that a mistake in one hides none in another."""
 
@@ -106,12 +142,16 @@ class _Reader:
         self.problems: list[Problem] = []
         self.central_systems = self._named("central_systems")
         self.drivers = self._named("drivers")
+        self.default_central_system = self._default("central_systems", self.central_systems)
+        self.default_driver = self._default("drivers", self.drivers)
         self.around = Surroundings(
             directory=file.parent,
             environ=environ,
             public=public,
             central_systems=tuple(self.central_systems),
             drivers=tuple(self.drivers),
+            default_central_system=self.default_central_system,
+            default_driver=self.default_driver,
             with_password={name for name, table in self.central_systems.items() if "password" in table},
             with_hex_passwords={
                 name
@@ -125,7 +165,7 @@ class _Reader:
         """Line numbers, read only when something is wrong."""
         return key_lines(self.text)
 
-    def read(self) -> Configuration:
+    def read(self) -> Examined:
         for key in self.document.keys() - set(_SECTIONS):
             self._refuse((key,), UnexpectedError("an unknown key", nearest(key, _SECTIONS)))
         central_systems = {
@@ -140,16 +180,26 @@ class _Reader:
         log = self._section(LogSettings, "log")
         link = self._section(LinkSettings, "link")
         clock = self._section(ClockSettings, "clock") if "clock" in self.document else None
-        if self.problems or not (api and state and log and link):
-            raise ConfigurationError(sorted(self.problems, key=lambda problem: problem.line or 0))
-        return Configuration(
+        configuration = None
+        if not self.problems and api and state and log and link:
+            configuration = Configuration(
+                central_systems=central_systems,
+                drivers=drivers,
+                charge_points=charge_points,
+                default_central_system=self.default_central_system,
+                default_driver=self.default_driver,
+                api=api,
+                state=state,
+                log=log,
+                link=link,
+                clock=clock,
+            )
+        return Examined(
+            problems=tuple(self.problems),
+            configuration=configuration,
             central_systems=central_systems,
-            drivers=drivers,
-            charge_points=charge_points,
-            api=api,
-            state=state,
-            log=log,
-            link=link,
+            drivers={name: settings for name, settings in drivers.items() if settings.type},
+            state_directory=state.directory if state else self.file.parent,
             clock=clock,
         )
 
@@ -173,10 +223,30 @@ class _Reader:
                 expected = "a name of 1 to 64 letters, digits, - and _"
                 self._refuse((section, name), UnexpectedError(f"the name {name!r}", expected))
             elif isinstance(table, dict):
-                named[name] = table
+                named[name] = dict(table)
             else:
                 self._refuse((section, name), UnexpectedError(kind(table), f"a table [{section}.{name}]"))
         return named
+
+    def _default(self, section: str, tables: dict[str, dict[str, object]]) -> str | None:
+        """Take `default` out of the tables of a section: it is about charge points that name none of them.
+
+        Returns:
+            The name of the default one, or of the only one; None if there is none.
+        """
+        default: str | None = None
+        for name, table in tables.items():
+            wanted = table.pop("default", False)
+            key: Key = (section, name, "default")
+            if not isinstance(wanted, bool):
+                self._refuse(key, UnexpectedError(kind(wanted), "true or false"))
+            elif wanted and default is not None:
+                self._refuse(
+                    key, UnexpectedError(f"true, which {default} has too", f"one default of {section}")
+                )
+            elif wanted:
+                default = name
+        return next(iter(tables)) if len(tables) == 1 else default
 
     def _listed(self, section: str) -> Iterator[tuple[Key, dict[str, object]]]:
         """Return the tables of an array with their places."""
@@ -218,12 +288,14 @@ class _Reader:
             else:
                 found = "nothing" if driver_type is None else kind(driver_type)
             self._refuse((*key, "type"), UnexpectedError(found, f"one of {', '.join(known)}"))
-        settings = {
-            setting: self._resolved((*key, setting), value)
-            for setting, value in table.items()
-            if setting != "type"
-        }
-        return DriverSettings(type=str(driver_type), settings=settings)
+        settings: dict[str, object] = {}
+        for setting, value in table.items():
+            if setting != "type":
+                before = len(self.problems)
+                resolved = self._resolved((*key, setting), value)
+                if len(self.problems) == before:
+                    settings[setting] = resolved
+        return DriverSettings(type=driver_type if driver_type in known else "", settings=settings)
 
     def _resolved(self, key: Key, value: object) -> object:
         """Return a driver's setting with the secrets that it refers to, at any depth."""
@@ -273,18 +345,14 @@ class _Reader:
         for section, model in models:
             for key, table in self._listed(section):
                 usable = self._check_overrides(key, table)
+                usable = self._check_ocpp_keys(key, table, usable=usable) and usable
                 entry = self._table(model, key, table)
-                if entry is None:
-                    continue
-                own = behaviour(entry.behaviour, entry.overrides if usable else None, entry.compatibility)
-                if self._check_ocpp_keys(key, entry.configuration, own) and usable:
+                if entry is not None and usable:
                     yield key, entry
 
     def _check_overrides(self, key: Key, table: dict[str, object]) -> bool:
         """Check each override by itself, so that each wrong one is reported."""
-        preset = table.get("behaviour")
-        if not isinstance(preset, str) or preset not in PRESETS:
-            preset = DEFAULT_PRESET
+        preset = _preset(table)
         overrides = table.get("overrides", {})
         if not isinstance(overrides, dict):
             return False
@@ -297,10 +365,23 @@ class _Reader:
                 self._refuse((*key, "overrides", name), self._override(name, value, error))
         return usable
 
-    def _check_ocpp_keys(self, key: Key, values: Mapping[str, str], own: Behaviour) -> bool:
-        """Check the OCPP keys that a charge point of this behaviour would begin with."""
+    def _check_ocpp_keys(self, key: Key, table: dict[str, object], *, usable: bool) -> bool:
+        """Check the OCPP keys that a charge point would begin with, whatever else is wrong with its table."""
+        values, named, overrides = (
+            table.get("configuration"),
+            table.get("compatibility"),
+            table.get("overrides"),
+        )
+        if not isinstance(values, dict):
+            return True
+        compatibility = [name for name in named if name in COMPATIBILITY] if isinstance(named, list) else []
+        own = behaviour(
+            _preset(table), overrides if usable and isinstance(overrides, dict) else None, compatibility
+        )
         usable = True
         for name, value in values.items():
+            if not isinstance(value, str) or is_refused_key(name, value):
+                continue  # by the table itself
             if fault := self._ocpp_key_fault(name, value, own):
                 usable = False
                 self._refuse((*key, "configuration", name), fault)

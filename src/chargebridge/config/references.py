@@ -29,6 +29,9 @@ class Surroundings:
     central_systems: Collection[str] = ()
     """The names that charge points can refer to."""
     drivers: Collection[str] = ()
+    default_central_system: str | None = None
+    """Of charge points that name none."""
+    default_driver: str | None = None
     with_password: Collection[str] = ()
     """Central systems that have a password for all of their charge points."""
     with_hex_passwords: Collection[str] = ()

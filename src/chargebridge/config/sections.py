@@ -13,13 +13,25 @@ from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
+from chargebridge.config.explaining import kind
 from chargebridge.config.problems import UnexpectedError
 from chargebridge.config.references import AnyPath, PrivateFile, ReadableFile, Secret
 
 SHORTEST_TOKEN: Final = 16
 """Characters of an API token, at least."""
+
+MOST_URLS: Final = 8
+"""URLs of one central system."""
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -47,11 +59,23 @@ class KeyFormat(StrEnum):
     HEX = "hex"
 
 
+def _urls(value: object) -> tuple[str, ...]:
+    """Return one URL or an array of them as what they are: URLs to be tried in turn."""
+    urls = value if isinstance(value, list | tuple) else (value,)
+    if not 1 <= len(urls) <= MOST_URLS:
+        raise UnexpectedError(f"an array of {len(urls)}", f"a URL, or an array of 1 to {MOST_URLS} URLs")
+    for url in urls:
+        if not isinstance(url, str):
+            raise UnexpectedError(kind(url), "a URL, or an array of URLs")
+    return tuple(urls)
+
+
 class CentralSystemSettings(Table):
     """A central system and how charge points keep connected to it."""
 
-    url: str
-    """`ws://` or `wss://`; the identity of the charge point is appended to it (`WS-1`)."""
+    url: Annotated[tuple[str, ...], BeforeValidator(_urls)]
+    """`ws://` or `wss://`; the identity of the charge point is appended to it (`WS-1`). Several: each charge
+    point stays with the one that works, and goes on to the next when it does not."""
     password: Secret | None = None
     """For HTTP Basic, of all charge points that have none of their own (`WS-6`)."""
     authorization_key_format: Annotated[KeyFormat, Field(strict=False)] = KeyFormat.AUTO
@@ -79,17 +103,15 @@ class CentralSystemSettings(Table):
 
     @field_validator("url")
     @classmethod
-    def _is_an_endpoint(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            _ = parts.port
-        except ValueError:
-            raise UnexpectedError(
-                "a malformed URL", "wss://HOST:PORT/PATH, the port from 1 to 65535"
-            ) from None
-        if fault := _fault(url, parts):
-            raise UnexpectedError(_without_secrets(parts), fault)
-        return url
+    def _are_endpoints(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            _check_url(url)
+        if len({urlsplit(url).scheme for url in urls}) > 1:
+            # A password would go over the other one unencrypted.
+            raise UnexpectedError("ws:// and wss:// URLs", "only wss:// ones (or only ws://, unencrypted)")
+        if len(set(urls)) < len(urls):
+            raise UnexpectedError("a URL twice", "each URL once")
+        return urls
 
     @field_validator("authorization_key_format")
     @classmethod
@@ -102,7 +124,7 @@ class CentralSystemSettings(Table):
     @field_validator("ca_file", "certificate")
     @classmethod
     def _needs_tls(cls, path: ReadableFile | None, info: ValidationInfo) -> ReadableFile | None:
-        if path is not None and urlsplit(info.data.get("url", "wss:")).scheme != "wss":
+        if path is not None and urlsplit(info.data.get("url", ("wss:",))[0]).scheme != "wss":
             raise UnexpectedError("a file for TLS beside a ws:// URL", "a wss:// URL, or no such file")
         return path
 
@@ -127,6 +149,16 @@ class CentralSystemSettings(Table):
         if seconds < least:
             raise UnexpectedError(f"{seconds:g}", f"at least reconnect_min_s, which is {least:g}")
         return seconds
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise UnexpectedError("a malformed URL", "wss://HOST:PORT/PATH, the port from 1 to 65535") from None
+    if fault := _fault(url, parts):
+        raise UnexpectedError(_without_secrets(parts), fault)
 
 
 def _fault(url: str, parts: SplitResult) -> str | None:

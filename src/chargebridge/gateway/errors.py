@@ -1,6 +1,7 @@
 """Errors of the gateway's public face."""
 
-from chargebridge.store.rows import DeadLetterRow
+from chargebridge.clock import format_utc
+from chargebridge.store.rows import DeadLetterRow, Settled
 
 
 class UnknownChargePointError(LookupError):
@@ -9,6 +10,24 @@ class UnknownChargePointError(LookupError):
 
 class UnknownDeadLetterError(LookupError):
     """There is no dead letter of this id."""
+
+
+class UnknownSetAsideError(LookupError):
+    """No input was set aside under this id."""
+
+
+class AlreadySettledError(LookupError):
+    """It was settled already.
+
+    Args:
+        what: it is.
+        settled: who has settled it, when, and why.
+    """
+
+    def __init__(self, what: str, settled: Settled) -> None:
+        super().__init__(
+            f"{what} was settled at {format_utc(settled.at_ms)} by {settled.by}: {settled.reason}"
+        )
 
 
 class UndeliverableDeadLetterError(LookupError):

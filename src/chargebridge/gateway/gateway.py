@@ -9,13 +9,16 @@ from typing import Protocol, runtime_checkable
 import structlog
 
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.records import Settlement
 from chargebridge.chargepoint.turn import UNANSWERED, Operation, OperatorAsked
 from chargebridge.config.configuration import Configuration, Difference
 from chargebridge.gateway.errors import (
+    AlreadySettledError,
     NotSimulatedError,
     UndeliverableDeadLetterError,
     UnknownChargePointError,
     UnknownDeadLetterError,
+    UnknownSetAsideError,
 )
 from chargebridge.gateway.limits import allow_links
 from chargebridge.gateway.provisioning import (
@@ -36,6 +39,7 @@ from chargebridge.gateway.views.figures import Figures, count
 from chargebridge.link import Fleet, LinkState
 from chargebridge.store.errors import StoreError, StoreUnavailableError
 from chargebridge.store.journal import SqliteStore
+from chargebridge.store.rows import DeadLetterRow
 from chargebridge.store.state_dir import StateDirectory
 
 _log = structlog.get_logger()
@@ -200,9 +204,19 @@ class Gateway:
             raise UnknownChargePointError(f"there is no charge point {identity!r}")
         return binding
 
+    def check_identity(self, identity: str) -> None:
+        """Make sure that there is, or once was, a charge point of this identity. To be called in a thread.
+
+        Raises:
+            UnknownChargePointError: there never was one.
+            StoreError: the store cannot be read.
+        """
+        if identity not in self.roster.by_identity and not self.store.is_registered(identity):
+            raise UnknownChargePointError(f"there is no charge point {identity!r}")
+
     def charge_points(self) -> list[ChargePointView]:
         """Show every charge point, including those that are leaving."""
-        return [charge_point_view(binding, self._driver_name(binding)) for binding in self.roster.all()]
+        return [self._view(binding) for binding in self.roster.all()]
 
     def charge_point(self, identity: str) -> ChargePointView:
         """Show one charge point.
@@ -210,12 +224,12 @@ class Gateway:
         Raises:
             UnknownChargePointError: there is no charge point of this identity.
         """
-        binding = self._binding(identity)
-        return charge_point_view(binding, self._driver_name(binding))
+        return self._view(self._binding(identity))
 
-    def _driver_name(self, binding: Binding) -> str | None:
-        settings = self.roster.settings.get((binding.central_system, binding.charge_point.settings.identity))
-        return settings.driver if settings is not None else None
+    def _view(self, binding: Binding) -> ChargePointView:
+        settings = self.roster.settings.get((binding.central_system, binding.identity))
+        driver = settings.driver if settings is not None else None
+        return charge_point_view(binding, driver, self.clock)
 
     def newest_frames(self) -> dict[str, ShownFrame]:
         """Return the newest frame of each charge point, by identity."""
@@ -255,19 +269,96 @@ class Gateway:
         Raises:
             UnknownDeadLetterError: there is no dead letter of this id.
             UndeliverableDeadLetterError: its charge point is not configured any more.
+            AlreadySettledError: it was settled.
             StoreError: the store cannot be read.
         """
-        found = await asyncio.to_thread(self.store.dead_letter, id)
-        if found is None:
-            raise UnknownDeadLetterError(f"there is no dead letter {id}")
+        found = await self._dead_letter(id)
         binding = self.roster.bindings.get((found.central_system, found.identity))
         if binding is None:
             present = self.roster.by_identity.get(found.identity)
             raise UndeliverableDeadLetterError(found, present.central_system if present else None)
         return await self._perform(binding, Operation.REDELIVER, found.message.transaction)
 
+    async def settle(self, id: int, settlement: Settlement) -> tuple[bool, str]:
+        """Settle a dead letter, with all others of its transaction; returns like `perform`.
+
+        Args:
+            id: of the dead letter; its charge point need not be configured any more.
+            settlement: who, and why.
+
+        Raises:
+            UnknownDeadLetterError, AlreadySettledError: there is none of this id that is not settled.
+            StoreError: the store fails.
+        """
+        found = await self._dead_letter(id)
+        pair = found.central_system, found.identity
+        binding, _ = self.roster.leaving.get(pair, (self.roster.bindings.get(pair), None))
+        transaction = found.message.transaction
+        if binding is not None:
+            return await self._perform(binding, Operation.SETTLE, transaction, settlement)
+        settled = await asyncio.to_thread(
+            self.store.settle_dead_letters,
+            found.charge_point,
+            transaction,
+            self.clock.now().utc_ms,
+            settlement,
+        )
+        _log.warning(
+            "settled",
+            charge_point=found.identity,
+            central_system=found.central_system,
+            detail=f"{settled} of transaction {transaction}, by {settlement.by}: {settlement.reason}",
+        )
+        return True, f"settled: {_messages(settled)} of 1 transaction"
+
+    async def settle_all(self, identity: str, settlement: Settlement) -> tuple[bool, str]:
+        """Settle all dead letters of a charge point; returns like `perform`.
+
+        Raises:
+            UnknownChargePointError: there is no charge point of this identity.
+        """
+        return await self._perform(self._binding(identity), Operation.SETTLE, None, settlement)
+
+    async def _dead_letter(self, id: int) -> DeadLetterRow:
+        found = await asyncio.to_thread(self.store.dead_letter, id)
+        if found is None:
+            raise UnknownDeadLetterError(f"there is no dead letter {id}")
+        if found.settled is not None:
+            raise AlreadySettledError(f"dead letter {id}", found.settled)
+        return found
+
+    async def settle_set_aside(self, id: int, settlement: Settlement) -> int:
+        """Settle an input that was set aside; returns how many were settled.
+
+        Raises:
+            UnknownSetAsideError, AlreadySettledError: there is none of this id that is not settled.
+            StoreError: the store fails.
+        """
+        found = await asyncio.to_thread(self.store.set_aside_input, id)
+        if found is None:
+            raise UnknownSetAsideError(f"no input was set aside under the id {id}")
+        if found.settled is not None:
+            raise AlreadySettledError(f"input {id}", found.settled)
+        now_ms = self.clock.now().utc_ms
+        return await asyncio.to_thread(self.store.settle_set_aside, id, now_ms, settlement)
+
+    async def settle_all_set_aside(self, identity: str, settlement: Settlement) -> int:
+        """Settle all inputs of a charge point that were set aside; returns how many there were.
+
+        Raises:
+            UnknownChargePointError: there is no charge point of this identity.
+            StoreError: the store fails.
+        """
+        self._binding(identity)
+        now_ms = self.clock.now().utc_ms
+        return await asyncio.to_thread(self.store.settle_all_set_aside, identity, now_ms, settlement)
+
     async def _perform(
-        self, binding: Binding, operation: Operation, transaction: int | None = None
+        self,
+        binding: Binding,
+        operation: Operation,
+        transaction: int | None = None,
+        settlement: Settlement | None = None,
     ) -> tuple[bool, str]:
         answer: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
 
@@ -276,7 +367,7 @@ class Gateway:
                 answer.set_result((accepted, detail))
 
         number = self.runtime.emitter.await_outcome(answered)
-        self.runtime.turn(binding, OperatorAsked(number, operation, transaction))
+        self.runtime.turn(binding, OperatorAsked(number, operation, transaction, settlement))
         try:
             async with asyncio.timeout(self._limits.operation_s):
                 return await answer
@@ -291,7 +382,9 @@ class Gateway:
         Raises:
             UnknownChargePointError: there is no charge point of this identity.
         """
-        self._binding(identity).link.down("taken down by the operator")
+        binding = self._binding(identity)
+        binding.link.down("taken down by the operator")
+        binding.forget_link()
 
     def link_up(self, identity: str) -> None:
         """Let the link of one charge point connect again; it boots at once if it is not registered.
@@ -330,6 +423,10 @@ class Gateway:
             StoreError: the copy could not be made.
         """
         await asyncio.to_thread(self.store.backup, target)
+
+
+def _messages(number: int) -> str:
+    return f"{number} message" if number == 1 else f"{number} messages"
 
 
 def _call_later(delay_s: float, callback: Callable[[], None]) -> Cancellable:

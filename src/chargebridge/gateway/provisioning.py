@@ -3,7 +3,7 @@
 import asyncio
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from random import Random
@@ -23,9 +23,10 @@ from chargebridge.chargers.model import (
     FoundCharger,
 )
 from chargebridge.clock import Clock, ScaledClock, SystemClock
-from chargebridge.config import Configuration, ConfigurationError, Problem, load
+from chargebridge.config import Configuration, ConfigurationError, Problem
 from chargebridge.config.charge_points import ChargePointSettings
 from chargebridge.config.lines import key_lines, line_of
+from chargebridge.config.loading import Examined, examine, in_order
 from chargebridge.config.sections import (
     CentralSystemSettings,
     ClockSettings,
@@ -52,19 +53,22 @@ def read(path: Path) -> Configuration:
     Raises:
         ConfigurationError: something is wrong; lists everything that is.
     """
-    configuration = load(path)
-    faults = [*_unusable_endpoints(configuration), *_unusable_drivers(configuration)]
+    examined = examine(path)
+    problems = list(examined.problems)
+    faults = [*_unusable_endpoints(examined), *_unusable_drivers(examined)]
     if faults:
         lines = key_lines(path.read_text(encoding="utf-8-sig"))
-        raise ConfigurationError(
+        problems += [
             Problem(path.absolute(), ".".join(key), found, expected, line_of(key, lines))
             for key, found, expected in faults
-        )
-    return configuration
+        ]
+    if problems or examined.configuration is None:
+        raise ConfigurationError(in_order(problems))
+    return examined.configuration
 
 
-def _unusable_endpoints(configuration: Configuration) -> Iterator[_Fault]:
-    for name, settings in configuration.central_systems.items():
+def _unusable_endpoints(examined: Examined) -> Iterator[_Fault]:
+    for name, settings in examined.central_systems.items():
         table = "central_systems", name
         try:
             if settings.ca_file is not None:
@@ -73,24 +77,66 @@ def _unusable_endpoints(configuration: Configuration) -> Iterator[_Fault]:
             yield (*table, "ca_file"), str(error), "PEM file of certificate authorities"
             continue
         try:
-            make_endpoint(name, settings)
+            make_endpoints(name, settings)
         except ProvisioningError as error:
             key = "url" if settings.certificate is None else "certificate"
             expected = "a usable URL" if settings.certificate is None else "a client certificate with its key"
             yield (*table, key), str(error.__cause__), expected
 
 
-def _unusable_drivers(configuration: Configuration) -> Iterator[_Fault]:
-    clock = make_clock(configuration.clock)
-    for name, settings in configuration.drivers.items():
-        try:
-            make_driver(name, settings, _NullSink(), clock, configuration.state.directory)
-        except ProvisioningError as error:
-            reason = str(error.__cause__ or error).removeprefix(f"driver {name!r}: ")
-            # As msgspec names the place: `... - at `$.key``.
-            key = re.search(r"`\$\.(\w+)|field `(\w+)`", reason)
-            inside = (key[1] or key[2],) if key else ()
+def _unusable_drivers(examined: Examined) -> Iterator[_Fault]:
+    clock = make_clock(examined.clock)
+    refused = {problem.key for problem in examined.problems}
+    for name, settings in examined.drivers.items():
+        # What the loader has refused is missing here, and no problem of the driver's.
+        known = {key.split(".")[2] for key in refused if key.startswith(f"drivers.{name}.")}
+        for key, reason in _driver_faults(name, settings, clock, examined.state_directory, known):
+            inside = (key,) if key else ()
             yield ("drivers", name, *inside), reason, f"settings of the driver {settings.type!r}"
+
+
+def _driver_faults(
+    name: str, settings: DriverSettings, clock: Clock, state_dir: Path, known: set[str]
+) -> Iterator[tuple[str, str]]:
+    """Return what a driver finds wrong with its settings: the key, if it names one, and the reason.
+
+    A driver may say one thing at a time, so it is made again without the keys that it has refused, until it
+    says nothing new.
+
+    Args:
+        name: of the driver in the configuration.
+        settings: to be checked.
+        clock: the time.
+        state_dir: the folder that the driver would use.
+        known: keys that are known to be wrong.
+    """
+    left = dict(settings.settings)
+    while True:
+        try:
+            make_driver(name, DriverSettings(settings.type, left), _NullSink(), clock, state_dir)
+        except ProvisioningError as error:
+            reasons = str(error.__cause__ or error).removeprefix(f"driver {name!r}: ").splitlines()
+        else:
+            return
+        new = set()
+        for reason in reasons:
+            key = _key_in(reason, settings.settings)
+            # Without a key it may be due to those that are left out.
+            if key not in known and (key or not known):
+                yield key, reason
+                new.add(key)
+        known |= new
+        if not any(left.pop(key, None) is not None for key in new):
+            return
+
+
+def _key_in(reason: str, settings: Mapping[str, object]) -> str:
+    """Return the key that a driver names in an error: as msgspec does (`$.key`), or before a colon."""
+    found = re.search(r"`\$\.(\w+)|field `(\w+)`", reason)
+    if found is not None:
+        return found[1] or found[2] or ""
+    first = re.match(r"(\w+)[.:\[]", reason)
+    return first[1] if first is not None and first[1] in settings else ""
 
 
 class _NullSink:
@@ -105,6 +151,12 @@ class _NullSink:
     def charger_known(self, info: ChargerInfo) -> None:
         """Take nothing."""
 
+    def cloud_disconnected(self, reason: str) -> None:
+        """Take nothing."""
+
+    def cloud_connected(self) -> None:
+        """Take nothing."""
+
 
 def make_clock(settings: ClockSettings | None) -> Clock:
     """Return the host's clock, or the simulated one of the configuration."""
@@ -113,15 +165,15 @@ def make_clock(settings: ClockSettings | None) -> Clock:
     return ScaledClock(settings.speed, settings.real_origin_ms, settings.simulated_origin_ms)
 
 
-def make_endpoint(name: str, settings: CentralSystemSettings) -> Endpoint:
-    """Return the endpoint that all links to a central system share.
+def make_endpoints(name: str, settings: CentralSystemSettings) -> tuple[Endpoint, ...]:
+    """Return the endpoints that all links to a central system share, one for each URL.
 
     Raises:
         ProvisioningError: a certificate, key or URL cannot be used.
     """
     try:
         context = None
-        if settings.url.startswith("wss:"):
+        if settings.url[0].startswith("wss:"):
             password = settings.key_password
             context = client_ssl_context(
                 ca_file=settings.ca_file,
@@ -129,13 +181,16 @@ def make_endpoint(name: str, settings: CentralSystemSettings) -> Endpoint:
                 key=settings.key,
                 key_password=password.get_secret_value() if password else None,
             )
-        return Endpoint(
-            settings.url,
-            ssl=context,
-            ping_interval_s=settings.ping_interval_s,
-            pong_timeout_s=settings.pong_timeout_s,
-            open_timeout_s=settings.open_timeout_s,
-            backoff=Backoff(min_s=settings.reconnect_min_s, max_s=settings.reconnect_max_s),
+        return tuple(
+            Endpoint(
+                url,
+                ssl=context,
+                ping_interval_s=settings.ping_interval_s,
+                pong_timeout_s=settings.pong_timeout_s,
+                open_timeout_s=settings.open_timeout_s,
+                backoff=Backoff(min_s=settings.reconnect_min_s, max_s=settings.reconnect_max_s),
+            )
+            for url in settings.url
         )
     except ValueError as error:
         raise ProvisioningError(f"central_systems.{name}: {error}") from error

@@ -46,7 +46,7 @@ async def apply_plan(roster: Roster, plan: ReloadPlan) -> None:
     roster.put(plan.configuration, plan.factory)
     for binding in roster.all():
         if binding.central_system in plan.endpoints.keys() - plan.relinked:
-            binding.link.endpoint = plan.endpoints[binding.central_system]
+            binding.link.endpoints = plan.endpoints[binding.central_system]
     roster.endpoints = dict(plan.endpoints)
     _keep_leaving(roster, plan)
     # All of them release their chargers before one takes another's.
@@ -119,7 +119,7 @@ def _relink(roster: Roster, central_systems: frozenset[str]) -> None:
         old = binding.link
         if (
             settings.central_system not in central_systems
-            or old.endpoint is roster.endpoints[settings.central_system]
+            or old.endpoints is roster.endpoints[settings.central_system]
         ):
             continue
         roster.make_link(binding, settings)
@@ -131,6 +131,7 @@ def _relink(roster: Roster, central_systems: frozenset[str]) -> None:
             binding.link.last_error = old.last_error
             continue
         old.down("the configuration of the central system has changed")
+        binding.forget_link()
         binding.link.up()
 
 

@@ -11,7 +11,7 @@ from chargebridge.config.charge_points import ChargePointSettings
 from chargebridge.config.configuration import Configuration, Difference, difference
 from chargebridge.gateway.handover import History
 from chargebridge.gateway.limits import allow_links
-from chargebridge.gateway.provisioning import SettingsFactory, charger_name, make_endpoint
+from chargebridge.gateway.provisioning import SettingsFactory, charger_name, make_endpoints
 from chargebridge.gateway.roster import Roster, Undelivered
 from chargebridge.gateway.turns.binding import Binding
 from chargebridge.gateway.turns.sink import Sink
@@ -39,7 +39,7 @@ class ReloadPlan(Struct, frozen=True, kw_only=True):
     moved: tuple[tuple[ChargePointSettings, ChargePointSettings], ...]
     """Old and new settings of charge points that stay and get another charger."""
     added: tuple[NewChargePoint, ...]
-    endpoints: Mapping[str, Endpoint]
+    endpoints: Mapping[str, tuple[Endpoint, ...]]
     """Of all central systems: there may be new certificates in the files of unchanged ones, too."""
     relinked: frozenset[str]
     """Central systems that are reached in another way from now on."""
@@ -78,7 +78,7 @@ async def plan_reload(roster: Roster, configuration: Configuration) -> ReloadPla
         )
     allow_links(len(configuration.charge_points))
     endpoints = {
-        name: make_endpoint(name, settings) for name, settings in configuration.central_systems.items()
+        name: make_endpoints(name, settings) for name, settings in configuration.central_systems.items()
     }
     sinks = {
         name: roster.make_sink(name, configuration)

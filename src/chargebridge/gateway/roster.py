@@ -16,7 +16,7 @@ from chargebridge.clock import Clock
 from chargebridge.config.charge_points import ChargePointSettings
 from chargebridge.config.configuration import Configuration
 from chargebridge.gateway.handover import NO_HISTORY, History, assign_charger, read_history
-from chargebridge.gateway.provisioning import SettingsFactory, charger_name, make_driver, make_endpoint
+from chargebridge.gateway.provisioning import SettingsFactory, charger_name, make_driver, make_endpoints
 from chargebridge.gateway.time_limits import TimeLimits
 from chargebridge.gateway.turns.binding import Binding
 from chargebridge.gateway.turns.runtime import Runtime
@@ -72,8 +72,8 @@ class Roster:
         self.leaving: dict[Pair, tuple[Binding, ChargePointSettings]] = {}
         """Charge points that are no longer configured: they deliver their queues, then they are dropped."""
         self.by_identity: dict[str, Binding] = {}
-        self.endpoints: dict[str, Endpoint] = {
-            name: make_endpoint(name, settings) for name, settings in configuration.central_systems.items()
+        self.endpoints: dict[str, tuple[Endpoint, ...]] = {
+            name: make_endpoints(name, settings) for name, settings in configuration.central_systems.items()
         }
         self.store = store
         self.runtime = runtime
@@ -112,7 +112,7 @@ class Roster:
         Raises:
             ProvisioningError: it cannot be made.
         """
-        sink = Sink(self.runtime, self.charger_known)
+        sink = Sink(name, self.runtime, self.charger_known)
         sink.driver = make_driver(
             name, configuration.drivers[name], sink, self.clock, configuration.state.directory
         )
@@ -181,6 +181,7 @@ class Roster:
             settings.charger if driver is not None else "",
             driver,
             self.runtime.turn,
+            self.runtime.outage_log,
         )
         self.make_link(binding, settings)
         return binding
@@ -330,6 +331,7 @@ class Roster:
         self.leaving[pair] = binding, settings
         if settings.central_system not in self.configuration.central_systems:
             binding.link.down("the central system is not configured any more")
+            binding.forget()
             if thinning.length(binding.charge_point):
                 warn_of_undeliverable(settings.identity, settings.central_system)
         return binding
@@ -342,6 +344,7 @@ class Roster:
             if binding.link.state is not LinkState.DOWN:
                 # Gone when this has ended too: nothing of it may reach one of the same name added later.
                 binding.link.down("everything is delivered")
+                binding.forget()
                 continue
             del self.leaving[pair]
             _log.info("removed charge point dropped: everything is delivered", charge_point=pair[1])

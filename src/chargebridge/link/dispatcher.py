@@ -17,7 +17,9 @@ SLOT_S: Final = 0.05
 class Dispatched(Scheduled, Protocol):
     """A link, as the dispatcher knows it."""
 
-    endpoint: Endpoint
+    @property
+    def endpoint(self) -> Endpoint:
+        """The URL that is tried next. It stays the same from `queue` to `attempt_over`."""
 
     def connect(self) -> None:
         """Start an attempt: the pacer allows it."""
@@ -62,6 +64,11 @@ class Dispatcher:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The running loop; links read it only while there is one."""
         return self._started()[0]
+
+    @property
+    def now(self) -> float | None:
+        """The time of that loop, in seconds; None while there is none."""
+        return None if self._runtime is None else self._runtime[0].time()
 
     @property
     def resolver(self) -> Resolver:

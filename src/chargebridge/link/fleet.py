@@ -46,7 +46,7 @@ class Fleet:
 
     def link(
         self,
-        endpoint: Endpoint,
+        endpoints: Endpoint | tuple[Endpoint, ...],
         identity: str,
         owner: LinkOwner,
         *,
@@ -56,7 +56,9 @@ class Fleet:
         """Return a new link; it stays down until its `up` is called.
 
         Args:
-            endpoint: the central system; share one object among all links to it.
+            endpoints: the central system; share one object among all links to it. Of several URLs the first
+                is tried first. A link stays with the one that works; after three failures in a row each
+                further attempt goes to the next one.
             identity: of the charge point, not percent-encoded.
             owner: learns what happens on the link.
             password: the authorization key for HTTP Basic, None to connect without.
@@ -67,7 +69,7 @@ class Fleet:
         """
         return Link(
             self._dispatcher,
-            endpoint,
+            endpoints if isinstance(endpoints, tuple) else (endpoints,),
             identity,
             owner,
             password=password,

@@ -18,6 +18,9 @@ from chargebridge.link.session import Session
 CLOSE_TIMEOUT_S: Final = 5.0
 """A close frame that is not answered for this long, in seconds, ends the connection anyway."""
 
+FAILURES_PER_URL: Final = 3
+"""After so many failures in a row at one URL of a central system, each further attempt goes to the next."""
+
 _OWNER_RAISED: Final = "internal error"
 Arguments = TypeVarTuple("Arguments")
 
@@ -54,6 +57,12 @@ class LinkOwner(Protocol):
     def link_closed(self, epoch: int, reason: str) -> None:
         """The connection is gone. Exactly once for every `link_opened`."""
 
+    def link_failed(self, reason: str) -> None:
+        """An attempt has failed, or a connection has ended that nobody on this side had closed.
+
+        For operators. Waiting in line for an attempt is no failure.
+        """
+
 
 class Link:
     """Keeps one charge point connected. `Fleet.link` makes them.
@@ -62,48 +71,69 @@ class Link:
     """
 
     __slots__ = (
+        "_at",
         "_attempt",
         "_authorization",
         "_awaits_pong",
+        "_closed_here",
         "_dispatcher",
-        "_failures",
+        "_heard_before",
         "_key_format",
+        "_misses",
         "_owner",
         "_paused_until",
         "_ping_interval_s",
+        "_ponged",
         "_session",
+        "_state",
         "_wanted",
         "connected_since",
         "deadline",
-        "endpoint",
+        "endpoints",
         "epoch",
+        "failures",
         "identity",
         "last_error",
+        "last_error_at",
+        "next_attempt_at",
         "received",
         "reconnects",
         "sent",
         "slot",
-        "state",
+        "state_since",
     )
 
     def __init__(
         self,
         dispatcher: Dispatcher,
-        endpoint: Endpoint,
+        endpoints: tuple[Endpoint, ...],
         identity: str,
         owner: LinkOwner,
         *,
         password: str | bytes | None,
         authorization_key_format: AuthorizationKeyFormat,
     ) -> None:
-        endpoint.uri(identity)  # an impossible identity fails here, not at every attempt
-        self.endpoint = endpoint
+        endpoints[0].uri(identity)  # an impossible identity fails here, not at every attempt
+        self.endpoints = endpoints
+        """The URLs of the central system; to be replaced by the same ones with other certificates only."""
+        self._at = 0
+        self._misses = 0
+        """Failures in a row at the present URL."""
         self.identity = identity
-        self.state = LinkState.DOWN
+        self._dispatcher = dispatcher
+        self._state = LinkState.DOWN
+        self.state_since = dispatcher.now
+        """When the present state began, in seconds of the loop's clock; None: before there was a loop."""
         self.epoch = 0
         """Rises with every connection that opens; 0 before the first."""
         self.last_error = ""
         """Why the link is not open, or was last closed; for operators."""
+        self.last_error_at: float | None = None
+        """When an attempt or a connection failed last, even if the link is open by now; None: never."""
+        self.failures = 0
+        """Attempts that failed in a row; a connection that did not last counts as one."""
+        self.next_attempt_at: float | None = None
+        """While the link waits: when its back-off ends; in the past, it waits in line for its turn."""
         self.connected_since: float | None = None
         """When the open connection opened, in seconds of the loop's clock."""
         self.sent = 0
@@ -111,28 +141,54 @@ class Link:
         self.reconnects = 0
         self.deadline = NEVER
         self.slot = 0
-        self._dispatcher = dispatcher
         self._owner = owner
         self._key_format: AuthorizationKeyFormat = authorization_key_format
         self._authorization: str | None = None
         self._attempt: Attempt | None = None
         self._session: Session | None = None
         self._wanted = False
-        self._failures = 0
         self._paused_until = 0.0
-        self._ping_interval_s = endpoint.ping_interval_s
+        self._ping_interval_s = self.endpoint.ping_interval_s
         self._awaits_pong = False
+        self._ponged = False
+        """The central system has answered a ping on this connection."""
+        self._heard_before = 0
+        """`received` when this connection opened."""
+        self._closed_here = False
+        """This side has closed the connection."""
         self.set_password(password)
 
     def __repr__(self) -> str:
         return f"<Link {self.identity!r} {self.state.value}, epoch {self.epoch}>"
+
+    @property
+    def state(self) -> LinkState:
+        """The present state."""
+        return self._state
+
+    @state.setter
+    def state(self, state: LinkState) -> None:
+        if state is not self._state:
+            self._state = state
+            self.state_since = self._dispatcher.now
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The URL that is used, or tried next."""
+        return self.endpoints[self._at]
+
+    @property
+    def now(self) -> float | None:
+        """The time of the loop's clock, in seconds; None: there is no loop."""
+        return self._dispatcher.now
 
     def up(self) -> None:
         """Connect, and stay connected until `down`."""
         self._wanted = True
         if self.state is LinkState.DOWN:
             self.state = LinkState.WAITING
-            self._failures = 0
+            self.failures = self._misses = 0
+            self.next_attempt_at = self._dispatcher.now
             self._dispatcher.awake.add(self)
             self._dispatcher.queue(self)
 
@@ -218,9 +274,10 @@ class Link:
         """Start an attempt: it is this link's turn."""
         self._paused_until = 0.0
         self.state = LinkState.CONNECTING
+        self.next_attempt_at = None
         dispatcher = self._dispatcher
         self._attempt = Attempt(self, self.endpoint, self.identity, self._authorization)
-        self._attempt.start(dispatcher.loop, dispatcher.resolver, turn=self._failures)
+        self._attempt.start(dispatcher.loop, dispatcher.resolver, turn=self.failures)
         dispatcher.wake_at(self, dispatcher.loop.time() + self.endpoint.open_timeout_s)
 
     def deadline_reached(self, now: float) -> None:
@@ -230,7 +287,7 @@ class Link:
                 self._dispatcher.queue(self)
             case LinkState.CONNECTING:
                 self._abandon_attempt(answered=False)
-                self._end(f"not open within {self.endpoint.open_timeout_s:g} s", healthy=False)
+                self._end(f"not open within {self.endpoint.open_timeout_s:g} s", healthy=False, failed=True)
             case LinkState.OPEN if self._awaits_pong:
                 self.session_closing(f"deaf: no pong within {self.endpoint.pong_timeout_s:g} s")
                 self.abort()
@@ -253,6 +310,10 @@ class Link:
         self.epoch += 1
         self.connected_since = now
         self.last_error = ""
+        if self._misses >= FAILURES_PER_URL:
+            self._misses = 0  # one that opens is found; its own failures count from here on
+        self._closed_here = self._ponged = False
+        self._heard_before = self.received
         self._session = session = Session(self, transport, self.endpoint)
         self._schedule_first_ping(now)
         if not self._notify(self._owner.link_opened, self.epoch):
@@ -264,7 +325,7 @@ class Link:
         """Wait for the next attempt."""
         self._attempt = None
         self._dispatcher.attempt_over(self, answered=answered)
-        self._end(reason, healthy=False, at_least_s=retry_after_s)
+        self._end(reason, healthy=False, failed=True, at_least_s=retry_after_s)
 
     # Called by the session
 
@@ -276,6 +337,7 @@ class Link:
 
     def pong_received(self) -> None:
         """Wait for the time of the next ping."""
+        self._ponged = True
         if self._awaits_pong:
             self._awaits_pong = False
             self._schedule_ping(self._dispatcher.loop.time())
@@ -295,7 +357,11 @@ class Link:
         self._session = None
         self.connected_since = None
         self._awaits_pong = False
-        self._end(reason, healthy=lasted >= self.endpoint.backoff.healthy_after_s)
+        healthy = lasted >= self.endpoint.backoff.healthy_after_s
+        heard = self.received > self._heard_before
+        # One that hangs behind its load balancer still answers pings: its owner closes, having heard nothing.
+        worked = heard if self._closed_here else healthy and (heard or self._ponged)
+        self._end(reason, healthy=healthy, worked=worked, failed=not self._closed_here)
         self._notify(self._owner.link_closed, self.epoch, reason)
 
     def _take_down(self, code: CloseCode, reason: str) -> None:
@@ -312,6 +378,7 @@ class Link:
 
     def _close(self, code: CloseCode, reason: str) -> None:
         if self.state is LinkState.OPEN and self._session is not None:
+            self._closed_here = True
             self.session_closing(reason)
             self._session.close(code, reason)
 
@@ -321,21 +388,46 @@ class Link:
             self._attempt = None
             self._dispatcher.attempt_over(self, answered=answered)
 
-    def _end(self, reason: str, *, healthy: bool, at_least_s: float = 0.0) -> None:
-        """End an attempt or a connection: back off if the link is to be up, otherwise stay down."""
+    def _end(
+        self,
+        reason: str,
+        *,
+        healthy: bool,
+        worked: bool = False,
+        failed: bool = False,
+        at_least_s: float = 0.0,
+    ) -> None:
+        """End an attempt or a connection: back off if the link is to be up, otherwise stay down.
+
+        Args:
+            reason: for operators.
+            healthy: the connection has lasted.
+            worked: the URL was of use.
+            failed: nobody on this side has ended it.
+            at_least_s: the central system asked for no other attempt for so many seconds.
+        """
         dispatcher = self._dispatcher
         self.last_error = reason
         if not self._wanted:
             self.state = LinkState.DOWN
+            self.next_attempt_at = None
             dispatcher.wake_at(self, NEVER)
             dispatcher.link_down(self)
             return
+        now = dispatcher.loop.time()
         self.state = LinkState.WAITING
-        self._failures = 0 if healthy else self._failures + 1
+        self.failures = 0 if healthy else self.failures + 1
+        self._misses = 0 if worked else self._misses + 1
         backoff = self.endpoint.backoff
-        wait = backoff.delay_s(self._failures, dispatcher.random)
-        next_at = dispatcher.loop.time() + max(wait, min(at_least_s, backoff.max_s))
-        dispatcher.wake_at(self, max(next_at, self._paused_until))
+        wait = max(backoff.delay_s(self.failures, dispatcher.random), min(at_least_s, backoff.max_s))
+        self.next_attempt_at = max(now + wait, self._paused_until)
+        dispatcher.wake_at(self, self.next_attempt_at)
+        if failed:
+            self.last_error_at = now
+            self._notify(self._owner.link_failed, reason)
+        if self._misses >= FAILURES_PER_URL:
+            # Not queued now, so the pacer loses no link that waits for another host.
+            self._at = (self._at + 1) % len(self.endpoints)
 
     def _schedule_first_ping(self, now: float) -> None:
         # Somewhere in the second half of the interval, so that a fleet that opened together does

@@ -2,7 +2,7 @@
 
 Within a batch the order between tables does not matter, and within a table the last record of a kind wins, as
 it would one by one. Where that is not enough, as with the local list and the cache, records keep their order;
-and a record that moves messages separates those before it from those behind it.
+and a record that moves or settles messages separates those before it from those behind it.
 """
 
 # SQL is put together from our own names only; values are always parameters.
@@ -31,6 +31,7 @@ from chargebridge.chargepoint.records import (
     Requeue,
     SaveState,
     SetConfiguration,
+    Settle,
     StoredProfile,
     Transaction,
 )
@@ -98,8 +99,15 @@ _REDELIVER = """
     SELECT charge_point,
         ? - 1 + row_number() OVER (ORDER BY kind = 'stop', kind = 'meter_values', sampled_ms, id),
         kind, transaction_number, payload, 0, sampled_ms, history
-    FROM dead_letters WHERE charge_point = ? AND transaction_number = ? AND id <= ?"""
-_DROP_REDELIVERED = "DELETE FROM dead_letters WHERE charge_point = ? AND transaction_number = ? AND id <= ?"
+    FROM dead_letters WHERE charge_point = ? AND transaction_number = ? AND id <= ? AND settled_ms IS NULL"""
+_DROP_REDELIVERED = (
+    "DELETE FROM dead_letters WHERE charge_point = ? AND transaction_number = ? AND id <= ?"
+    " AND settled_ms IS NULL"
+)
+_SETTLE = (
+    "UPDATE dead_letters SET settled_ms = ?, settled_by = ?, settled_reason = ?"
+    " WHERE charge_point = ? AND transaction_number = ? AND id <= ? AND settled_ms IS NULL"
+)
 _REQUEUE = """
     UPDATE queue SET sequence = ?, attempts = 0, not_before_ms = NULL
     WHERE charge_point = ? AND sequence = ?"""
@@ -133,8 +141,8 @@ class Batch:
     """
 
     def __init__(self, turns: Iterable[Turn]) -> None:
-        self._before: list[tuple[_Part, int, Redeliver | Requeue]] = []
-        """The parts before the last move of a message, each with the move that follows it."""
+        self._before: list[tuple[_Part, int, Redeliver | Requeue | Settle]] = []
+        """The parts before the last move of a message, or its settling, each with what follows it."""
         self._part = _Part()
         # Nearly all records are Enqueue and Dequeue; they are recognized first and here.
         part = self._part
@@ -144,7 +152,7 @@ class Batch:
                     part.enqueue(charge_point, record)
                 elif type(record) is Dequeue:
                     part.dequeued += (charge_point, record.sequence)
-                elif type(record) is Redeliver or type(record) is Requeue:
+                elif type(record) is Redeliver or type(record) is Requeue or type(record) is Settle:
                     self._before.append((part, charge_point, record))
                     part = self._part = _Part()
                 else:
@@ -156,6 +164,9 @@ class Batch:
             part.apply(connection)
             if isinstance(move, Requeue):
                 connection.execute(_REQUEUE, (move.new_sequence, charge_point, move.sequence))
+            elif isinstance(move, Settle):
+                settled = (move.at_ms, move.settlement.by, move.settlement.reason)
+                connection.execute(_SETTLE, (*settled, charge_point, move.transaction, move.through))
             else:
                 dead = (charge_point, move.transaction, move.through)
                 connection.execute(_REDELIVER, (move.first_sequence, *dead))

@@ -16,10 +16,14 @@ SET_ASIDE_KEPT: Final = 1000
 def drop_dead_meter_values(
     connection: sqlite3.Connection, charge_points: Iterable[int], kept: int = DEAD_METER_VALUES_KEPT
 ) -> None:
-    """Keep the newest dead MeterValues of these charge points, and every dead Start and Stop."""
+    """Keep the newest dead MeterValues of these charge points, and every dead Start and Stop.
+
+    Those that were settled stay: operators make them, and keep them for audit.
+    """
     connection.executemany(
-        "DELETE FROM dead_letters WHERE charge_point = ?1 AND kind = 'meter_values' AND id <="
-        " (SELECT id FROM dead_letters WHERE charge_point = ?1 AND kind = 'meter_values'"
+        "DELETE FROM dead_letters WHERE charge_point = ?1 AND kind = 'meter_values' AND settled_ms IS NULL"
+        " AND id <= (SELECT id FROM dead_letters"
+        " WHERE charge_point = ?1 AND kind = 'meter_values' AND settled_ms IS NULL"
         " ORDER BY id DESC LIMIT 1 OFFSET ?2)",
         [(charge_point, kept) for charge_point in charge_points],
     )

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from chargebridge.chargepoint.records import Query, Record
+from chargebridge.chargepoint.records import Query, Record, Settlement
 from chargebridge.store.committing import Job, JournalListener, Read, Recovered, transact
 from chargebridge.store.connection import open_reader, open_writer
 from chargebridge.store.errors import (
@@ -220,6 +220,46 @@ class SqliteStore(StoreReader):
             deleted += step
             if step < _PRUNED_AT_ONCE:
                 return deleted
+
+    def settle_dead_letters(
+        self, charge_point: int, transaction: int, at_ms: int, settlement: Settlement
+    ) -> int:
+        """Settle the dead letters of a transaction, and return how many.
+
+        Args:
+            charge_point: its number; it must not be at work, since it settles them by a record of its own.
+            transaction: its number.
+            at_ms: UTC.
+            settlement: who, and why.
+
+        Raises:
+            StoreError: nothing was settled.
+        """
+        where = "dead_letters SET {} WHERE charge_point = ? AND transaction_number = ?"
+        return self._settle(where, (charge_point, transaction), at_ms, settlement)
+
+    def settle_set_aside(self, id: int, at_ms: int, settlement: Settlement) -> int:
+        """Settle an input that was set aside; returns and raises like `settle_dead_letters`."""
+        return self._settle("set_aside SET {} WHERE id = ?", (id,), at_ms, settlement)
+
+    def settle_all_set_aside(self, identity: str, at_ms: int, settlement: Settlement) -> int:
+        """Settle all inputs of a charge point that were set aside, at whichever central system; likewise."""
+        where = "set_aside SET {} WHERE charge_point IN (SELECT id FROM charge_points WHERE identity = ?)"
+        return self._settle(where, (identity,), at_ms, settlement)
+
+    def _settle(self, what: str, values: tuple[int | str, ...], at_ms: int, settlement: Settlement) -> int:
+        settled = 0
+
+        def update(connection: sqlite3.Connection) -> None:
+            nonlocal settled
+            columns = what.format("settled_ms = ?, settled_by = ?, settled_reason = ?")
+            settled = connection.execute(
+                f"UPDATE {columns} AND settled_ms IS NULL",
+                (at_ms, settlement.by, settlement.reason, *values),
+            ).rowcount
+
+        self._write(update)
+        return settled
 
     def backup(self, target: Path) -> None:
         """Copy the last commit into a new file; see `copy_store`."""

@@ -95,7 +95,7 @@ def _read_dead_letters(
         f" {TRANSACTION} FROM dead_letters AS d"
         " CROSS JOIN transactions AS t"
         "  ON t.charge_point = d.charge_point AND t.number = d.transaction_number"
-        f" WHERE d.charge_point = ? AND {wanted}"
+        f" WHERE d.charge_point = ? AND {wanted} AND d.settled_ms IS NULL"
         " GROUP BY d.transaction_number ORDER BY d.transaction_number LIMIT ?",
         (charge_point, *numbers, query.limit + 1),
     ).fetchall()

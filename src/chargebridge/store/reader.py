@@ -30,6 +30,7 @@ from chargebridge.store.rows import (
     DeadLetterRow,
     SetAside,
     SetAsideRow,
+    Settled,
     TransactionRow,
 )
 
@@ -43,9 +44,18 @@ _SAMPLES = (
     " ON t.charge_point = s.charge_point AND t.number = s.transaction_number AND t.stopped_ms IS NULL"
 )
 _OWNED = "FROM {table} AS t JOIN charge_points AS c ON c.id = t.charge_point"
+_PAGE = (
+    "WHERE (:before IS NULL OR t.id < :before) AND (:identity IS NULL OR identity = :identity)"
+    " AND settled_ms IS {} ORDER BY t.id DESC LIMIT :limit"
+)
 _DEAD_LETTERS = (
-    f"SELECT at_ms, reason, t.id, identity, central_system, {MESSAGE}"
+    f"SELECT at_ms, reason, settled_ms, settled_by, settled_reason,"
+    f" t.id, t.charge_point, identity, central_system, {MESSAGE}"
     f" {_OWNED.format(table='(SELECT *, NULL AS not_before_ms FROM dead_letters)')}"
+)
+_SET_ASIDE = (
+    "SELECT t.id, identity, central_system, at_ms, input, error, settled_ms, settled_by, settled_reason"
+    f" {_OWNED.format(table='set_aside')}"
 )
 # The first messages of every queue, up to and with the one that as many as `?` precede.
 _HEADS = (
@@ -171,6 +181,14 @@ class StoreReader:
             ).fetchall()
         return [ChargePointRow(*row) for row in rows]
 
+    def is_registered(self, identity: str) -> bool:
+        """Tell whether a charge point of this identity was ever registered, at whichever central system."""
+        with self._snapshot() as connection:
+            row = connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM charge_points WHERE identity = ?)", (identity,)
+            ).fetchone()
+        return bool(row[0])
+
     def reported_sessions(self, charger: str, limit: int) -> list[ReportedSpan]:
         """Return the newest sessions of a charger that transactions report, at whichever charge points.
 
@@ -255,13 +273,21 @@ class StoreReader:
             found.append(TransactionRow(name, central_system, transaction, cursor))
         return found
 
-    def dead_letters(self, *, limit: int, before: int | None = None) -> list[DeadLetterRow]:
-        """Return dead letters, the latest first; `before` is the `id` to continue behind."""
+    def dead_letters(
+        self, *, limit: int, before: int | None = None, identity: str | None = None, settled: bool = False
+    ) -> list[DeadLetterRow]:
+        """Return dead letters, the latest first.
+
+        Args:
+            limit: at most so many.
+            before: the `id` to continue behind.
+            identity: only of the charge point of this identity, at whichever central system.
+            settled: those that were settled, instead of the others.
+        """
+        values = {"before": before, "limit": limit, "identity": identity}
+        page = _PAGE.format("NOT NULL" if settled else "NULL")
         with self._snapshot() as connection:
-            rows = connection.execute(
-                f"{_DEAD_LETTERS} WHERE :before IS NULL OR t.id < :before ORDER BY t.id DESC LIMIT :limit",
-                {"before": before, "limit": limit},
-            ).fetchall()
+            rows = connection.execute(f"{_DEAD_LETTERS} {page}", values).fetchall()
         return [_dead_letter_of(row) for row in rows]
 
     def dead_letter(self, id: int) -> DeadLetterRow | None:
@@ -270,16 +296,21 @@ class StoreReader:
             row = connection.execute(f"{_DEAD_LETTERS} WHERE t.id = ?", (id,)).fetchone()
         return None if row is None else _dead_letter_of(row)
 
-    def set_aside(self, *, limit: int, before: int | None = None) -> list[SetAsideRow]:
-        """Return inputs that were set aside, the latest first; `before` is the `id` to continue behind."""
+    def set_aside(
+        self, *, limit: int, before: int | None = None, identity: str | None = None, settled: bool = False
+    ) -> list[SetAsideRow]:
+        """Return inputs that were set aside, the latest first; the arguments are those of `dead_letters`."""
+        values = {"before": before, "limit": limit, "identity": identity}
+        page = _PAGE.format("NOT NULL" if settled else "NULL")
         with self._snapshot() as connection:
-            rows = connection.execute(
-                "SELECT t.id, identity, central_system, at_ms, input, error"
-                f" {_OWNED.format(table='set_aside')}"
-                " WHERE :before IS NULL OR t.id < :before ORDER BY t.id DESC LIMIT :limit",
-                {"before": before, "limit": limit},
-            ).fetchall()
-        return [SetAsideRow(row[0], row[1], row[2], SetAside(*row[3:])) for row in rows]
+            rows = connection.execute(f"{_SET_ASIDE} {page}", values).fetchall()
+        return [_set_aside_of(row) for row in rows]
+
+    def set_aside_input(self, id: int) -> SetAsideRow | None:
+        """Return the input that was set aside under this `id`, if there is one."""
+        with self._snapshot() as connection:
+            row = connection.execute(f"{_SET_ASIDE} WHERE t.id = ?", (id,)).fetchone()
+        return None if row is None else _set_aside_of(row)
 
     def counts(self) -> Counts:
         """Count the records in the store."""
@@ -287,8 +318,8 @@ class StoreReader:
             row = connection.execute(
                 "SELECT (SELECT count(*) FROM charge_points), (SELECT count(*) FROM transactions),"
                 " (SELECT count(*) FROM transactions WHERE stopped_ms IS NULL),"
-                " (SELECT count(*) FROM queue), (SELECT count(*) FROM dead_letters),"
-                " (SELECT count(*) FROM set_aside)"
+                " (SELECT count(*) FROM queue), (SELECT count(*) FROM dead_letters WHERE settled_ms IS NULL),"
+                " (SELECT count(*) FROM set_aside WHERE settled_ms IS NULL)"
             ).fetchone()
         return Counts(*row)
 
@@ -336,8 +367,17 @@ class StoreReader:
 
 
 def _dead_letter_of(row: Sequence[Any]) -> DeadLetterRow:
-    at_ms, reason, id, identity, central_system, *message = row
-    return DeadLetterRow(id, identity, central_system, message_of(message), at_ms=at_ms, reason=reason)
+    at_ms, reason, settled_ms, by, why, id, charge_point, identity, central_system, *message = row
+    settled = None if settled_ms is None else Settled(settled_ms, by, why)
+    return DeadLetterRow(
+        id, charge_point, identity, central_system, message_of(message), at_ms, reason, settled
+    )
+
+
+def _set_aside_of(row: Sequence[Any]) -> SetAsideRow:
+    id, identity, central_system, at_ms, an_input, error, settled_ms, by, why = row
+    settled = None if settled_ms is None else Settled(settled_ms, by, why)
+    return SetAsideRow(id, identity, central_system, SetAside(at_ms, an_input, error), settled)
 
 
 def _read_heads(connection: sqlite3.Connection) -> dict[int, QueuePage]:

@@ -16,6 +16,14 @@ class SetAside(Struct, frozen=True):
     error: str
 
 
+class Settled(Struct, frozen=True):
+    """Who has settled something, when, and why."""
+
+    at_ms: int
+    by: str
+    reason: str
+
+
 class ChargePointRow(Struct, frozen=True):
     """A charge point of the store."""
 
@@ -47,11 +55,14 @@ class DeadLetterRow(Struct, frozen=True):
     """A transaction-related message that failed at all its attempts."""
 
     id: int
+    charge_point: int
+    """Its number in the store."""
     identity: str
     central_system: str
     message: QueuedMessage
     at_ms: int
     reason: str
+    settled: Settled | None = None
 
 
 class SetAsideRow(Struct, frozen=True):
@@ -61,6 +72,7 @@ class SetAsideRow(Struct, frozen=True):
     identity: str
     central_system: str
     entry: SetAside
+    settled: Settled | None = None
 
 
 class Counts(Struct, frozen=True):
@@ -71,4 +83,6 @@ class Counts(Struct, frozen=True):
     open_transactions: int
     queued: int
     dead_letters: int
+    """That are not settled."""
     set_aside: int
+    """That are not settled."""

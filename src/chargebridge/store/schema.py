@@ -107,9 +107,14 @@ _VERSION_1 = (
         at_ms INTEGER NOT NULL,
         reason TEXT NOT NULL,
         history TEXT,
+        settled_ms INTEGER,
+        settled_by TEXT,
+        settled_reason TEXT,
         FOREIGN KEY (charge_point, transaction_number) REFERENCES transactions (charge_point, number)
     )""",
     "CREATE INDEX dead_letters_by_transaction ON dead_letters (charge_point, transaction_number)",
+    # Alerts count these; those that were settled are kept for audit, and may be many.
+    "CREATE INDEX dead_letters_open ON dead_letters (id) WHERE settled_ms IS NULL",
     """CREATE TABLE transaction_samples (
         charge_point INTEGER NOT NULL,
         transaction_number INTEGER NOT NULL,
@@ -159,7 +164,10 @@ _VERSION_1 = (
         charge_point INTEGER NOT NULL REFERENCES charge_points (id),
         at_ms INTEGER NOT NULL,
         input TEXT NOT NULL,
-        error TEXT NOT NULL
+        error TEXT NOT NULL,
+        settled_ms INTEGER,
+        settled_by TEXT,
+        settled_reason TEXT
     )""",
     """CREATE VIEW readable_charge_points AS
         SELECT identity, central_system, last_transaction,
@@ -182,7 +190,8 @@ _VERSION_1 = (
         FROM queue JOIN charge_points ON charge_points.id = charge_point""",
     f"""CREATE VIEW readable_dead_letters AS
         SELECT dead_letters.id, identity, central_system, kind, transaction_number,
-            CAST(payload AS TEXT) AS payload, attempts, {_iso("at_ms")} AS at, reason, {_ATTEMPTS} AS history
+            CAST(payload AS TEXT) AS payload, attempts, {_iso("at_ms")} AS at, reason, {_ATTEMPTS} AS history,
+            {_iso("settled_ms")} AS settled, settled_by, settled_reason
         FROM dead_letters JOIN charge_points ON charge_points.id = charge_point""",
     """CREATE VIEW readable_transaction_samples AS
         SELECT identity, central_system, transaction_number, document
@@ -201,7 +210,8 @@ _VERSION_1 = (
             {_iso("at_ms")} AS at
         FROM token_cache JOIN charge_points ON charge_points.id = charge_point""",
     f"""CREATE VIEW readable_set_aside AS
-        SELECT identity, central_system, {_iso("at_ms")} AS at, input, error
+        SELECT set_aside.id, identity, central_system, {_iso("at_ms")} AS at, input, error,
+            {_iso("settled_ms")} AS settled, settled_by, settled_reason
         FROM set_aside JOIN charge_points ON charge_points.id = charge_point""",
 )
 

@@ -101,6 +101,7 @@ def test_they_say_what_was_given_up_and_each_attempts_reason(at_site, remember):
                     {"attempt": 1, "at": "2027-01-15T08:00:00.000Z", "reason": "InternalError: no database"},
                     {"attempt": 2, "at": "2027-01-15T08:00:01.000Z", "reason": "no answer in time"},
                 ],
+                "settled": None,
             }
         ]
         (earlier,) = (await site.get("/dead-letters", before=page["next"]))["items"]

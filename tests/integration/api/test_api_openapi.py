@@ -21,6 +21,11 @@ OPERATIONS = {
     "GET /dead-letters",
     "POST /dead-letters/{id}/redeliver",
     "POST /charge-points/{identity}/dead-letters/redeliver",
+    "POST /dead-letters/{id}/settle",
+    "POST /charge-points/{identity}/dead-letters/settle",
+    "GET /set-aside",
+    "POST /set-aside/{id}/settle",
+    "POST /charge-points/{identity}/set-aside/settle",
     "GET /charge-points/{identity}/frames",
     "GET /charge-points/{identity}/frames/live",
     "GET /charge-points/{identity}/charger",
@@ -55,7 +60,9 @@ def test_every_operation_is_described_with_its_errors(at_site):
             assert len(operation["tags"]) == 1, name
             assert bool(operation.get("security")) == (name not in OPEN), name
             assert ("401" in operation["responses"]) == (name not in OPEN), name
-            assert ("404" in operation["responses"]) == ("{" in name), name
+            parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
+            has_id = "{" in name or "charge_point" in parameters
+            assert ("404" in operation["responses"]) == has_id, name
             for status, response in operation["responses"].items():
                 if status >= "400":
                     assert response["content"] == problem, name

@@ -136,6 +136,8 @@ class _Deaf:
     def __init__(self, sink) -> None:
         self.charger_event = sink.charger_event
         self.command_outcome = sink.command_outcome
+        self.cloud_connected = sink.cloud_connected
+        self.cloud_disconnected = sink.cloud_disconnected
 
     def charger_known(self, info: ChargerInfo) -> None:
         """Drop it."""

@@ -33,6 +33,8 @@ class Sink:
     told: list[tuple[str, ChargerEvent]] = field(default_factory=list)
     kept: list[Receipt] = field(default_factory=list)
     outcomes: dict[int, CommandOutcome] = field(default_factory=dict)
+    connections: list[str | None] = field(default_factory=list)
+    """Why there is none; None: there is."""
 
     def charger_known(self, info: ChargerInfo) -> None:
         self.infos[info.serial] = info
@@ -47,6 +49,12 @@ class Sink:
 
     def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:
         self.outcomes[outcome.number] = outcome
+
+    def cloud_disconnected(self, reason: str) -> None:
+        self.connections.append(reason)
+
+    def cloud_connected(self) -> None:
+        self.connections.append(None)
 
     def of(self, kind: type[Event], serial: str = SERIAL) -> list[Event]:
         return [event for one, event in self.told if one == serial and isinstance(event, kind)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chargebridge.config import load
+from chargebridge.config import ConfigurationError, load
 from tests.integration.easee.stage import Stage
 
 pytestmark = pytest.mark.integration
@@ -76,6 +76,16 @@ async def test_charge_points_are_written_for_those_that_have_none_once(stage, tm
         assert [one.charger for one in load(file).charge_points] == ["EH000002", "EH000001", "EH000003"]
         assert [(one.vendor, one.model) for one in load(file).charge_points[1:]] == [("Easee", "Home")] * 2
         written = file.read_text()
+        # Another central system, and another driver, beside these leave it right.
+        others = '[central_systems.other]\nurl = "ws://other.example"\n[drivers.other]\ntype = "simulator"\n'
+        file.write_text(written + others)
+        with pytest.raises(ConfigurationError) as caught:
+            load(file)
+        assert {problem.key for problem in caught.value.problems} == {
+            "charge_points.1.central_system",
+            "charge_points.1.driver",
+        }, "the one that was there before names none of them"
+        file.write_text(written)
         assert (await discover(file, "--write"))[0] == 0
         assert file.read_text() == written
 

@@ -287,6 +287,10 @@ class TestByAccount:
                 await until(lambda: not any(bench.sink.reachable(serial) for serial in serials))
                 for serial in serials:
                     await bench.ready(serial)
+                lost = [reason for reason in bench.sink.connections if reason is not None]
+                assert lost
+                assert all(lost)
+                assert (bench.sink.connections[0], bench.sink.connections[-1]) == (None, None)
 
     async def test_missed_sessions_are_rebuilt_to_the_wh(self, place, way, tmp_path):
         async with place(speed=600.0) as site:

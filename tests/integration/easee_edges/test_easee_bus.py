@@ -119,6 +119,7 @@ class Ears:
         self.acknowledges = False
         self.fails_at: str | None = None
         self.told: list[object] = []
+        self.failures: list[str] = []
         self._news = asyncio.Event()
 
     def _note(self, what: object) -> None:
@@ -130,6 +131,9 @@ class Ears:
 
     def connection_lost(self, reason: str) -> None:
         self._note(("lost", reason))
+
+    def connection_failed(self, reason: str) -> None:
+        self.failures.append(reason)
 
     def observation_received(self, update: Update) -> None:
         if update.value == self.fails_at:

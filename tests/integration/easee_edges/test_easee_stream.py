@@ -112,6 +112,7 @@ class Ears:
 
     def __init__(self) -> None:
         self.told: list[object] = []
+        self.failures: list[str] = []
         self._news = asyncio.Event()
         self.deaf_to: str | None = None
 
@@ -124,6 +125,9 @@ class Ears:
 
     def connection_lost(self, reason: str) -> None:
         self._note(("lost", reason))
+
+    def connection_failed(self, reason: str) -> None:
+        self.failures.append(reason)
 
     def subscribed(self, serial: str) -> None:
         self._note(("subscribed", serial))
@@ -319,6 +323,7 @@ async def test_a_hub_that_does_not_open_is_given_up_and_tried_again(stage):
         stage.hub.handshake = None
         stream = await stage.open(times=HubTimes(open_s=0.3, silence_s=5))
         await until(lambda: stream.disconnect_reason == "the stream did not open for 0.3 s")
+        assert set(stage.ears.failures) == {"the stream did not open for 0.3 s"}
         stage.hub.handshake = "{}"
         await stage.ears.hears("opened")
 

@@ -162,6 +162,108 @@ def test_every_problem_is_told_at_once(config):
     ]
 
 
+EVERYTHING_WRONG = """\
+[central_systems.main]
+url = "http://csms.example"
+
+[central_systems.other]
+url = "wss://other.example"
+ca_file = "gateway.toml"
+
+[drivers.sim]
+type = "simulator"
+traffic = "wild"
+colour = "red"
+phases = 2
+
+[drivers.home]
+type = "easee"
+way = "accout"
+password = { env = "NO_SUCH_VARIABLE" }
+url = "ftp://example.com"
+stream_url = "https://user@example.com"
+prefetch = "many"
+
+[drivers.far]
+type = "simulator"
+connect = "10.0.0.1:7001"
+token = 7
+
+[[charge_points]]
+identity = "CP1"
+vendor = "A vendor with a long name"
+"""
+
+
+def test_everything_that_is_wrong_is_told_at_once_also_what_drivers_find(config):
+    done = chargebridge("config", "check", config(EVERYTHING_WRONG))
+    assert done.returncode == 2
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == [
+        "central_systems.main.url",
+        "central_systems.other.ca_file",
+        "drivers.sim.traffic",
+        "drivers.sim.colour",
+        "drivers.sim.phases",
+        "drivers.home.user_name",
+        "drivers.home.way",
+        "drivers.home.password",
+        "drivers.home.url",
+        "drivers.home.stream_url",
+        "drivers.home.prefetch",
+        "drivers.far.connect",
+        "drivers.far.token",
+        "charge_points.1.central_system",
+        "charge_points.1.driver",
+        "charge_points.1.vendor",
+    ]
+    assert "Object missing required field `user_name`" in done.stderr
+    assert "missing required field `password`" not in done.stderr, "that one is only not resolved"
+
+
+class SaysOneThingAtATime:
+    """A driver from outside that stops at the first problem, and has cross-checks without a key."""
+
+    def __init__(self, name, settings, sink, clock, state_dir):
+        for key in ("host", "port", "topic"):
+            if settings.get(key, "right") != "right":
+                raise ValueError(f"{key}: expected the right one")
+        if "user" in settings and "password" not in settings:
+            raise ValueError("expected a password beside the user")
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, []),
+        ({"host": "wrong"}, ["host"]),
+        ({"host": "wrong", "port": 1, "topic": "wrong"}, ["host", "port", "topic"]),
+        ({"user": "me"}, [None]),
+        ({"user": "me", "host": "wrong"}, ["host"]),
+    ],
+)
+def test_a_driver_that_says_one_thing_at_a_time_is_asked_again(config, monkeypatch, settings, found):
+    class Entry:
+        name = "outside"
+
+        @staticmethod
+        def load():
+            return SaysOneThingAtATime
+
+    for module in ("config.loading", "gateway.provisioning"):
+        monkeypatch.setattr(f"chargebridge.{module}.entry_points", lambda group: _Entries([Entry]))
+    lines = "\n".join(f"{key} = {value!r}" for key, value in settings.items())
+    text = GOOD.replace('type = "simulator"', f'type = "outside"\n{lines}')
+    done = CliRunner().invoke(app, ["config", "check", str(config(text))])
+    keys = [line.split(": ")[1] for line in done.stderr.splitlines()]
+    assert keys == [f"drivers.sim.{key}" if key else "drivers.sim" for key in found]
+
+
+class _Entries(list):
+    @property
+    def names(self):
+        return {entry.name for entry in self}
+
+
 def test_a_file_that_is_not_there(tmp_path):
     done = chargebridge("run", "--config", tmp_path / "none.toml")
     assert done.returncode == 2

@@ -15,6 +15,7 @@ class RecordingOwner:
 
     def __init__(self) -> None:
         self.told: list[tuple[str | int | bytes, ...]] = []
+        self.failures: list[str] = []
         self._news = asyncio.Event()
 
     def _note(self, *what: str | int | bytes) -> None:
@@ -30,6 +31,9 @@ class RecordingOwner:
 
     def link_closed(self, epoch: int, reason: str) -> None:
         self._note("closed", epoch, reason)
+
+    def link_failed(self, reason: str) -> None:
+        self.failures.append(reason)
 
     def count(self, kind: str) -> int:
         return sum(what[0] == kind for what in self.told)

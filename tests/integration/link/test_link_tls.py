@@ -352,3 +352,27 @@ def test_a_bad_file_is_named_with_the_remedy(authority, tmp_path, files, error):
     with pytest.raises(ValueError) as raised:
         client_ssl_context(**{name: tmp_path / file for name, file in files.items()})
     assert str(raised.value).replace(f"{tmp_path}/", "") == error
+
+
+def test_se_3_of_several_urls_each_has_to_show_a_certificate_that_is_trusted(
+    run_fleet, owner_type, quick_endpoint, authority, server_files, tmp_path
+):
+    stranger = Authority(tmp_path, "stranger").issue(
+        "server", x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    )
+
+    async def scenario(fleet):
+        owner = owner_type()
+        async with tls_server(stranger) as wrong, tls_server(server_files) as right:
+            context = client_ssl_context(ca_file=authority.file)
+            endpoints = tuple(quick_endpoint(url_of(running), ssl=context) for running in (wrong, right))
+            link = fleet.link(endpoints, "CP1", owner, password="a password of the central system")
+            link.up()
+            await owner.has("opened")
+            assert link.endpoint is endpoints[1]
+            assert len(owner.failures) == 3
+            assert owner.failures[0].startswith("TLS: the certificate of the central system is not valid")
+            link.down("enough")
+            await owner.has("closed")
+
+    run_fleet(scenario)

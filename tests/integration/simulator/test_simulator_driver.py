@@ -58,6 +58,8 @@ class Sink:
     def __init__(self) -> None:
         self.infos: list[ChargerInfo] = []
         self.events: list[ChargerEvent] = []
+        self.connections: list[str | None] = []
+        """Why there is none; None: there is."""
         self.receipts: list[object] = []
         self.outcomes: list[CommandOutcome] = []
         self._news = asyncio.Event()
@@ -73,6 +75,14 @@ class Sink:
 
     def charger_known(self, info: ChargerInfo) -> None:
         self.infos.append(info)
+        self._news.set()
+
+    def cloud_disconnected(self, reason: str) -> None:
+        self.connections.append(reason)
+        self._news.set()
+
+    def cloud_connected(self) -> None:
+        self.connections.append(None)
         self._news.set()
 
     async def until(self, condition: Callable[[], object]) -> None:
@@ -348,6 +358,9 @@ class TestBehindASocket:
             async with a_cloud(World(tmp_path / "world.sqlite"), port):
                 await sink.until(lambda: len(sink.events) == 5)
                 assert sink.events[3:] == GREETING
+                assert (sink.connections[0], sink.connections[-1]) == (None, None)
+                reasons = [reason for reason in sink.connections if reason is not None]
+                assert reasons[0] == "the simulated cloud closed the connection"
                 await driver_context.__aexit__(None, None, None)
 
         asyncio.run(scenario())

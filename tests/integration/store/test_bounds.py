@@ -8,6 +8,8 @@ from chargebridge.chargepoint.records import (
     MessageKind,
     PutTransaction,
     QueuedMessage,
+    Settle,
+    Settlement,
     Transaction,
 )
 from chargebridge.store.bounds import DEAD_METER_VALUES_KEPT, SET_ASIDE_KEPT
@@ -51,3 +53,17 @@ def test_of_inputs_set_aside_the_newest_are_kept(written):
         written.commit(SetAside(number, "input", "ValueError"), charge_point=1 + number % 2)
     entries = [row.entry.at_ms for row in written.reader.set_aside(limit=5000)]
     assert entries == list(range(SET_ASIDE_KEPT + 2, 2, -1))
+
+
+def test_of_dead_meter_values_those_that_were_settled_are_kept_beside_the_newest(written):
+    written.commit(PutTransaction(Transaction(1, 1, 1, "TAG", 1, 0)))
+    written.commit(*given_up(1, MessageKind.METER_VALUES), *given_up(2, MessageKind.METER_VALUES))
+    written.commit(Settle(1, 2, 70, Settlement("Jana Kovar", "they are of no use")))
+    for first in range(3, DEAD_METER_VALUES_KEPT + 13, 10):
+        sequences = range(first, first + 10)
+        written.commit(
+            *(one for sequence in sequences for one in given_up(sequence, MessageKind.METER_VALUES))
+        )
+    assert left(written, "CP1")["meter_values"] == list(range(13, DEAD_METER_VALUES_KEPT + 13))
+    settled = written.reader.dead_letters(limit=99, settled=True)
+    assert [row.message.sequence for row in settled] == [2, 1]

@@ -27,10 +27,13 @@ from chargebridge.chargepoint.records import (
     SendState,
     SessionQuery,
     SessionsFound,
+    Settle,
+    Settlement,
     StoredProfile,
     Transaction,
 )
 from chargebridge.store.journal import SqliteStore
+from chargebridge.store.rows import Settled
 
 pytestmark = pytest.mark.integration
 
@@ -212,6 +215,45 @@ def test_another_charge_points_letters_stay_dead(written):
     written.commit(Redeliver(1, 99, 6), charge_point=2)
     assert queued(written) == queued(written, 2) == []
     assert len(dead(written)) == 5
+
+
+WHO = Settlement("Jana Kovar", "entered by hand")
+WHO_VALUES = (WHO.by, WHO.reason)
+
+
+def settled(written):
+    rows = written.reader.dead_letters(limit=99, settled=True)
+    return [(row.message.transaction, row.message.kind.value, row.settled) for row in reversed(rows)]
+
+
+def test_what_is_settled_stays_and_is_not_queued_again(written):
+    bury_a_whole_transaction(written)
+    written.commit(Settle(1, 2, 70, WHO))
+    kept = [(1, "start", Settled(70, *WHO_VALUES)), (1, "meter_values", Settled(70, *WHO_VALUES))]
+    assert settled(written) == kept
+    assert written.reader.counts().dead_letters == 3
+    written.commit(Redeliver(1, 99, 6))
+    assert queued(written) == [(6, 1, *WHOLE[2][2:]), (7, 1, *WHOLE[3][2:])]
+    assert settled(written) == kept
+    assert dead(written) == [(2, "start", 5)]
+
+
+def test_settled_once_it_keeps_its_first_word(written):
+    bury_a_whole_transaction(written)
+    written.commit(Settle(1, 99, 70, WHO), Settle(1, 99, 80, Settlement("X", "Y")))
+    assert {one for _, _, one in settled(written)} == {Settled(70, *WHO_VALUES)}
+
+
+def test_given_up_and_settled_in_one_commit(written):
+    written.commit(PutTransaction(opened(1)))
+    written.commit(
+        enqueue(1, MessageKind.START),
+        DeadLetter(1, 1, "refused"),
+        Settle(1, 99, 70, WHO),
+        Redeliver(1, 99, 2),
+    )
+    assert [one[:2] for one in settled(written)] == [(1, "start")]
+    assert queued(written) == []
 
 
 def test_what_is_given_up_again_is_a_dead_letter_again_with_another_id(written):

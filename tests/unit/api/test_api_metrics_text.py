@@ -35,6 +35,8 @@ FIGURES = Figures(
         NoticeKind.TRANSACTION_REBUILT: 20,
     },
     link_states={"open": 7, "waiting": 3},
+    links_failing={"main": 22, "other": 0},
+    drivers_failing={"easee": True, "sim": False},
 )
 
 
@@ -60,6 +62,10 @@ def test_every_figure_is_there():
         "links/connecting": 0,
         "links/open": 7,
         "links/closing": 0,
+        "links_failing/main": 22,
+        "links_failing/other": 0,
+        "driver_failing/easee": 1,
+        "driver_failing/sim": 0,
         "charge_points_accepted": 6,
         "chargers_reachable": 9,
         "running_transactions": 3,

@@ -35,6 +35,7 @@ from chargebridge.chargepoint.records import (
     SessionQuery,
     SessionsFound,
     SetConfiguration,
+    Settle,
     StoredChargePoint,
     TokenQuery,
     TokensFound,
@@ -130,6 +131,8 @@ class MemoryStore:
                     self.numbers.append(self.letters)
                 case Redeliver(transaction, through, first_sequence):
                     self.unbury(transaction, through, first_sequence)
+                case Settle(transaction, through):
+                    self.settle(transaction, through)
                 case Requeue(sequence, new_sequence):
                     self.queue_again(self.queue.pop(sequence), new_sequence)
                 case PutSamples(transaction, document):
@@ -153,6 +156,11 @@ class MemoryStore:
         self.next_sequence += 1
         fresh = structs.replace(message, sequence=sequence, attempts=0, not_before_ms=None)
         self.queue[sequence] = fresh
+
+    def settle(self, transaction, through):
+        letters = zip(self.numbers, self.dead, strict=True)
+        left = [one for one in letters if one[0] > through or one[1][0].transaction != transaction]
+        self.numbers, self.dead = [number for number, _ in left], [letter for _, letter in left]
 
     def unbury(self, transaction, through, first_sequence):
         letters = list(zip(self.numbers, self.dead, strict=True))

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from chargebridge.chargepoint.records import Attempt
+from chargebridge.chargepoint.records import Attempt, Settlement
 from chargebridge.chargepoint.turn import Notice, NoticeKind, Operation, OperatorAnswered, OperatorAsked
 from chargebridge.chargers.model import SessionEnd
 from chargebridge.clock import format_utc
@@ -545,3 +545,51 @@ def test_whatever_was_refused_is_told_once_with_its_own_edges(new_bench, seed):
         assert len(set(registers)) == len(registers)
         assert all(start_wh <= register <= life.stops[id][1] for register in registers)
     assert (bench.cp.queue, bench.cp.transactions) == ([], {})
+
+
+class TestSettling:
+    """An operator has dealt with them by hand (`Q-4`)."""
+
+    WHO = Settlement("Jana Kovar", "entered by hand")
+
+    def settle(self, bench, transaction=None, ask=1):
+        bench.turn(OperatorAsked(ask, Operation.SETTLE, transaction, self.WHO))
+        return answer_of(bench)
+
+    @pytest.fixture
+    def given_up(self, new_bench):
+        bench = new_bench(configuration={"TransactionMessageAttempts": "1"}).ready()
+        for session, start in ((1, 1000), (2, 2000)):
+            bench.begin(session, register_wh=start)
+            serve_refusing(bench, "StartTransaction", "StopTransaction")
+            bench.end(start + 500, SessionEnd.EV_DISCONNECTED)
+            serve_refusing(bench, "StartTransaction", "StopTransaction")
+        assert len(bench.store.dead) == 4
+        return bench
+
+    def test_q_4_settled_letters_are_counted_noted_and_not_sent_again(self, given_up):
+        bench = given_up
+        assert self.settle(bench, 1) == (True, "settled: 2 messages of 1 transaction")
+        assert {letter.transaction for letter, _ in bench.store.dead} == {2}
+        assert send_again(bench, 1) == NOTHING
+        assert self.settle(bench, 1) == NOTHING
+        assert self.settle(bench) == (True, "settled: 2 messages of 1 transaction")
+        assert send_again(bench) == NOTHING
+        bench.wait(3600)
+        assert "StartTransaction" not in [call[0] for call in bench.said()]
+
+    def test_the_notice_says_who_and_why(self, given_up):
+        given_up.turn(OperatorAsked(1, Operation.SETTLE, 2, self.WHO))
+        (notice,) = [
+            output
+            for output in given_up.outputs
+            if isinstance(output, Notice) and output.kind is NoticeKind.SETTLED
+        ]
+        assert (notice.detail, notice.times) == (
+            "2 messages of transaction 2, by Jana Kovar: entered by hand",
+            2,
+        )
+
+    def test_it_needs_neither_the_link_nor_the_charger(self, given_up):
+        given_up.restart()
+        assert self.settle(given_up) == (True, "settled: 4 messages of 2 transactions")

@@ -30,7 +30,6 @@ def keys(section: str) -> set[str]:
 @pytest.mark.parametrize(
     ("section", "model"),
     [
-        ("[central_systems.NAME]", CentralSystemSettings),
         ("[[charge_points]]", ChargePointTable),
         ("[api]", ApiSettings),
         ("[state]", StateSettings),
@@ -43,12 +42,16 @@ def test_every_key_and_no_other_is_described(section: str, model: type[Table]) -
     assert keys(section) == set(model.model_fields)
 
 
+def test_a_central_system_has_its_keys_and_may_be_the_default_one() -> None:
+    assert keys("[central_systems.NAME]") == {*CentralSystemSettings.model_fields, "default"}
+
+
 def test_a_fleet_adds_its_numbers_to_the_keys_of_a_charge_point() -> None:
     assert keys("[[fleets]]") == FleetTable.model_fields.keys() - ChargePointTable.model_fields.keys()
 
 
 def test_a_driver_has_a_type() -> None:
-    assert keys("[drivers.NAME]") == {"type"}
+    assert keys("[drivers.NAME]") == {"type", "default"}
 
 
 def test_every_preset_of_behaviour_is_named_and_no_other() -> None:

@@ -16,6 +16,7 @@ from chargebridge.config import (
     KeyFormat,
     LogLevel,
     Problem,
+    difference,
     example,
     load,
 )
@@ -43,6 +44,16 @@ url = "ws://a.example"
 [central_systems.b]
 url = "ws://b.example"
 [drivers.sim]
+type = "simulator"
+"""
+FOUR = """
+[central_systems.a]
+url = "ws://a.example"
+[central_systems.b]
+url = "ws://b.example"
+[drivers.a]
+type = "simulator"
+[drivers.b]
 type = "simulator"
 """
 HIDDEN = "hunter2hunter2hunter2"
@@ -103,11 +114,36 @@ class TestWhatIsRead:
         assert tomllib.loads(documented)["link"] == {"connects_per_s": 200, "concurrent_handshakes": 100}
         assert read(documented, CSMS_PASSWORD="x") == read(example(), CSMS_PASSWORD="x")
 
+    def test_one_url_and_several(self, read: Read) -> None:
+        assert read(MINIMAL).central_systems["main"].url == ("wss://csms.example/ocpp",)
+        several = '["wss://a.example/ocpp", "wss://b.example/ocpp"]'
+        text = MINIMAL.replace('"wss://csms.example/ocpp"', several)
+        assert read(text).central_systems["main"].url == ("wss://a.example/ocpp", "wss://b.example/ocpp")
+
     def test_a_charge_point_joins_the_only_central_system_and_driver(self, read: Read) -> None:
         (charge_point,) = read(MINIMAL + '[[charge_points]]\nidentity = "CP1"').charge_points
         assert charge_point == ChargePointSettings(
             identity="CP1", central_system="main", driver="sim", charger="CP1", behaviour=behaviour("easee")
         )
+
+    def test_a_second_central_system_or_driver_breaks_nothing_beside_a_default(self, read: Read) -> None:
+        text = FOUR.replace("[central_systems.b]\n", "[central_systems.b]\ndefault = true\n")
+        text = text.replace("[drivers.a]\n", "[drivers.a]\ndefault = true\n")
+        text += '[[charge_points]]\nidentity = "CP1"\n[[fleets]]\nidentity = "F{n}"\ncount = 2\n'
+        text += '[[charge_points]]\nidentity = "CP2"\ncentral_system = "a"\ndriver = "b"'
+        configuration = read(text)
+        joined = [(one.identity, one.central_system, one.driver) for one in configuration.charge_points]
+        assert joined == [("CP1", "b", "a"), ("CP2", "a", "b"), ("F1", "b", "a"), ("F2", "b", "a")]
+        assert (configuration.default_central_system, configuration.default_driver) == ("b", "a")
+        assert "default" not in configuration.drivers["a"].settings
+
+    def test_to_name_a_default_changes_no_central_system_and_no_driver(self, read: Read) -> None:
+        before = read(MINIMAL + '[[charge_points]]\nidentity = "CP1"')
+        text = MINIMAL.replace("[drivers.sim]\n", "default = true\n[drivers.sim]\ndefault = true\n")
+        text += "[central_systems.other]\nurl = 'ws://other.example'\n[drivers.new]\ntype = 'simulator'\n"
+        change = difference(before, read(text + '[[charge_points]]\nidentity = "CP1"'))
+        assert (change.central_systems.changed, change.drivers.changed) == (frozenset(), frozenset())
+        assert [one.identity for one in change.kept] == ["CP1"]
 
     def test_everything_of_a_charge_point(self, read: Read) -> None:
         text = """
@@ -270,9 +306,51 @@ port = 70000
         assert texts["api.port"].expected == "less than or equal to 65535"
         assert texts["stat"].expected == "`state`, perhaps"
 
+    def test_a_wrong_key_hides_no_ocpp_key_and_no_override_of_its_table(self, problems: Problems) -> None:
+        text = """
+[[charge_points]]
+identity = "CP1"
+vendor = "A vendor with a long name"
+overrides = { heartbeat_intervall_s = 1 }
+configuration = { ConectionTimeOut = "60", HeartbeatInterval = "soon" }
+"""
+        assert [problem.key for problem in problems(MINIMAL + text)] == [
+            "charge_points.1.vendor",
+            "charge_points.1.overrides.heartbeat_intervall_s",
+            "charge_points.1.configuration.ConectionTimeOut",
+            "charge_points.1.configuration.HeartbeatInterval",
+        ]
+
     def test_a_problem_reads_as_one_line(self) -> None:
         problem = Problem(Path("/etc/c.toml"), "api.port", "70000", "a port", 3)
         assert str(problem) == "/etc/c.toml:3: api.port: found 70000; expected a port"
+
+    @pytest.mark.parametrize(
+        ("urls", "found", "expected"),
+        [
+            ("[]", "an array of 0", "a URL, or an array of 1 to 8 URLs"),
+            (str([f"wss://{n}.example" for n in range(9)]), "an array of 9", "1 to 8 URLs"),
+            ("7", "an integer", "a URL, or an array of URLs"),
+            ('["wss://a.example", 7]', "an integer", "a URL, or an array of URLs"),
+            ('["wss://a.example", "ws://b.example"]', "ws:// and wss:// URLs", "only wss:// ones"),
+            ('["wss://a.example", "wss://a.example"]', "a URL twice", "each URL once"),
+            ('["wss://a.example", "https://b.example"]', "'https://b.example'", "begins with wss://"),
+            (f'["wss://a.example", "wss://u:{HIDDEN}@b.example"]', "'wss://…@b.example'", "no credentials"),
+        ],
+    )
+    def test_several_urls(self, problems: Problems, urls: str, found: str, expected: str) -> None:
+        (problem,) = problems(MINIMAL.replace('"wss://csms.example/ocpp"', urls))
+        assert (problem.key, problem.line, problem.found) == ("central_systems.main.url", 3, found)
+        assert expected in problem.expected
+
+    def test_files_for_tls_need_wss_at_several_urls_too(self, problems: Problems, tmp_path: Path) -> None:
+        (tmp_path / "ca.pem").write_text("x")
+        urls = '["ws://a.example", "ws://b.example"]\nca_file = "ca.pem"'
+        (problem,) = problems(MINIMAL.replace('"wss://csms.example/ocpp"', urls))
+        assert (problem.key, problem.expected) == (
+            "central_systems.main.ca_file",
+            "a wss:// URL, or no such file",
+        )
 
     def test_an_empty_file_lacks_central_system_and_driver(self, problems: Problems) -> None:
         assert [problem.key for problem in problems("")] == ["central_systems", "drivers"]
@@ -463,7 +541,28 @@ port = 70000
     def test_the_central_system_must_be_named_if_there_are_several(self, problems: Problems) -> None:
         (problem,) = problems(TWO + '[[charge_points]]\nidentity = "a"')
         assert problem.key == "charge_points.1.central_system"
-        assert problem.expected == "one of the central_systems: a, b"
+        assert problem.expected == (
+            "one of the central_systems: a, b, or `default = true` in one of their tables"
+        )
+
+    @pytest.mark.parametrize("section", ["central_systems", "drivers"])
+    @pytest.mark.parametrize(
+        ("values", "key", "found", "expected"),
+        [
+            (("true", "true"), "b", "true, which a has too", "one default of"),
+            (("1", "false"), "a", "an integer", "true or false"),
+            (('"yes"', "true"), "a", "a string", "true or false"),
+        ],
+    )
+    def test_there_is_one_default(
+        self, problems: Problems, section: str, values: tuple[str, str], key: str, found: str, expected: str
+    ) -> None:
+        text = FOUR
+        for name, value in zip("ab", values, strict=True):
+            text = text.replace(f"[{section}.{name}]\n", f"[{section}.{name}]\ndefault = {value}\n")
+        (problem,) = problems(text)
+        assert (problem.key, problem.found) == (f"{section}.{key}.default", found)
+        assert problem.expected.startswith(expected)
 
     @pytest.mark.parametrize(
         ("lines", "key"),

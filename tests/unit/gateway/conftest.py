@@ -37,7 +37,7 @@ from chargebridge.clock import Instant
 from chargebridge.gateway.turns.binding import Binding, Receipt
 from chargebridge.gateway.turns.runtime import Runtime
 from chargebridge.gateway.turns.traces import Traces
-from chargebridge.link import LinkState
+from chargebridge.link import Endpoint, LinkState
 from chargebridge.store.errors import EarlierTurnFailedError, StoreUnavailableError
 
 T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
@@ -269,7 +269,12 @@ class MemoryLink:
     def __init__(self):
         self.state, self.epoch = LinkState.DOWN, 0
         self.said, self.closed, self.pauses, self.ping_s = [], [], [], None
+        self.endpoints = (Endpoint("ws://csms.example/ocpp"),)
         self.owner = None
+
+    @property
+    def endpoint(self):
+        return self.endpoints[0]
 
     def open(self):
         self.epoch += 1
@@ -391,7 +396,15 @@ class Bench:
             identity=f"CP{key}", vendor="V", model="M", capabilities=capabilities, software="0"
         )
         charge_point = self.runtime.new_charge_point(settings, self.journal.load(key))
-        binding = Binding(key, "main", charge_point, f"EH{key}", self.driver, self.runtime.turn)
+        binding = Binding(
+            key,
+            "main",
+            charge_point,
+            f"EH{key}",
+            self.driver,
+            self.runtime.turn,
+            self.runtime.outage_log,
+        )
         binding.link = MemoryLink()
         binding.link.owner = binding
         self.runtime.resume(binding)

@@ -104,7 +104,7 @@ class Site(Bench):
         super().__init__()
         self.keeping = KeepingDriver()
         self.sink = self.keeping.sink = Sink(
-            self.runtime, lambda binding, info: self.runtime.turn(binding, ChargerDescribed(info))
+            "vendor", self.runtime, lambda binding, info: self.runtime.turn(binding, ChargerDescribed(info))
         )
         self.sink.driver = self.binding.driver = self.keeping
         self.sink.bindings["EH1"] = self.binding

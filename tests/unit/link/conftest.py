@@ -161,6 +161,7 @@ class VirtualOwner:
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
         self.told: list[tuple[object, ...]] = []
+        self.failures: list[str] = []
         self.opened_at: list[float] = []
 
     def link_opened(self, epoch: int) -> None:
@@ -172,6 +173,9 @@ class VirtualOwner:
 
     def link_closed(self, epoch: int, reason: str) -> None:
         self.told.append(("closed", epoch, reason))
+
+    def link_failed(self, reason: str) -> None:
+        self.failures.append(reason)
 
 
 @pytest.fixture

@@ -314,3 +314,203 @@ def test_no_secret_is_in_what_a_link_shows(fleet, new_system, new_owner):
             authorization_key_format="hex",
         )
     assert "top-secret" not in str(raised.value)
+
+
+# --- what operators see ---------------------------------------------------------------------------
+
+
+def test_the_state_says_since_when_and_when_the_next_attempt_is(loop, fleet, new_system, new_owner):
+    system, owner = new_system(), new_owner()
+    system.mode = "refuse"
+    link = fleet.link(Endpoint(system.url, backoff=Backoff(min_s=40, max_s=300, jitter=0)), "CP1", owner)
+    assert (link.state_since, link.failures, link.next_attempt_at, link.last_error_at) == (
+        1000,
+        0,
+        None,
+        None,
+    )
+    link.up()
+    loop.pass_time(10)
+    failed_at = system.attempts[0]
+    assert (link.state, link.failures) == (LinkState.WAITING, 1)
+    assert (link.state_since, link.last_error_at, link.next_attempt_at) == (
+        failed_at,
+        failed_at,
+        failed_at + 40,
+    )
+    assert owner.failures == ["Connection refused"]
+    loop.pass_time(40)
+    assert (link.failures, len(owner.failures)) == (2, 2)
+    system.mode = "open"
+    loop.pass_time(80)
+    assert link.state is LinkState.OPEN
+    assert (link.state_since, link.next_attempt_at) == (owner.opened_at[0], None)
+    assert link.failures == 2, "it has not lasted yet"
+    assert link.last_error_at == system.attempts[1], "kept while the link is open"
+    link.down("by hand")
+    loop.pass_time(1)
+    assert (link.state, link.next_attempt_at) == (LinkState.DOWN, None)
+    assert len(owner.failures) == 2, "nobody's failure"
+
+
+def test_waiting_in_line_is_no_failure_and_the_time_of_the_attempt_is_past(
+    loop, fleet, new_system, new_owner
+):
+    system, owner = new_system(), new_owner()
+    endpoint = Endpoint(system.url)
+    links = [fleet.link(endpoint, f"CP{n}", owner) for n in range(300)]
+    for link in links:
+        link.up()
+    loop.pass_time(1)
+    waiting = [link for link in links if link.state is LinkState.WAITING]
+    assert len(waiting) > 200
+    assert {link.next_attempt_at for link in waiting} == {1000}
+    assert {(link.failures, link.last_error_at) for link in links} == {(0, None)}
+    assert owner.failures == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [("hang", "not open within 30 s"), ("busy", "HTTP 503: Service Unavailable")],
+)
+def test_each_failed_attempt_is_reported(loop, fleet, new_system, new_owner, mode, reason):
+    system, owner = new_system(), new_owner()
+    system.mode = mode
+    fleet.link(Endpoint(system.url, open_timeout_s=30), "CP1", owner).up()
+    loop.pass_time(31)
+    assert set(owner.failures) == {reason}
+
+
+def test_a_connection_is_lost_or_deaf_and_that_is_reported_but_not_what_this_side_closes(
+    loop, fleet, new_system, new_owner
+):
+    system, owner = new_system(), new_owner()
+    system.lasts_s = 60
+    link = fleet.link(Endpoint(system.url, ping_interval_s=0), "CP1", owner)
+    link.up()
+    loop.pass_time(61)
+    assert owner.failures == ["closed without a close frame"]
+    loop.pass_time(5)
+    link.close(link.epoch, "reset")
+    loop.pass_time(5)
+    assert owner.failures == ["closed without a close frame"]
+    assert link.epoch == 3
+
+
+# --- several URLs -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(loop, new_system):
+    return new_system(), new_system()
+
+
+def linked(fleet, owner, *systems, **settings):
+    settings = {"backoff": Backoff(min_s=2, max_s=300, jitter=0), **settings}
+    link = fleet.link(tuple(Endpoint(system.url, **settings) for system in systems), "CP1", owner)
+    link.up()
+    return link
+
+
+def test_the_first_url_is_used_while_it_works(loop, fleet, two, new_owner):
+    blue, green = two
+    link = linked(fleet, new_owner(), blue, green)
+    loop.pass_time(3600)
+    assert (link.state, link.endpoint.url) == (LinkState.OPEN, blue.url)
+    assert green.attempts == []
+
+
+def test_after_three_failures_in_a_row_the_next_url_is_tried_and_kept(loop, fleet, two, new_owner):
+    blue, green = two
+    blue.mode = "refuse"
+    link = linked(fleet, new_owner(), blue, green)
+    loop.pass_time(60)
+    assert (len(blue.attempts), len(green.attempts)) == (3, 1)
+    assert (link.state, link.endpoint.url) == (LinkState.OPEN, green.url)
+    blue.mode = "open"
+    loop.pass_time(3600)
+    green.connections[-1].lose()
+    loop.pass_time(10)
+    assert (link.state, link.endpoint.url) == (LinkState.OPEN, green.url), "it stays with the one that works"
+    assert len(blue.attempts) == 3
+
+
+def test_once_it_looks_for_another_each_attempt_goes_to_the_next(loop, fleet, new_system, new_owner):
+    systems = [new_system() for _ in range(3)]
+    for system in systems:
+        system.mode = "refuse"
+    link = linked(fleet, new_owner(), *systems)
+    loop.pass_time(4000)
+    counts = [len(system.attempts) for system in systems]
+    assert counts[0] - 2 - counts[1] in {0, 1}
+    assert counts[1] - counts[2] in {0, 1}
+    everything = sorted(at for system in systems for at in system.attempts)
+    waits = [round(later - earlier) for earlier, later in pairwise(everything)]
+    assert waits[:8] == [2, 4, 8, 16, 32, 64, 128, 256], "no more attempts than at one URL"
+    systems[2].mode = "open"
+    loop.pass_time(3 * 300 + 1)
+    assert (link.state, link.endpoint.url) == (LinkState.OPEN, systems[2].url)
+
+
+@pytest.mark.parametrize("pongs", [True, False])
+def test_a_node_that_accepts_and_then_hangs_is_left(loop, fleet, two, new_owner, pongs):
+    """The owner closes what answers nothing; without pongs the link does it itself."""
+    blue, green = two
+    blue.pongs = pongs
+    link = linked(fleet, new_owner(), blue, green)
+    for _ in range(3):
+        loop.pass_time(150)
+        if pongs:
+            link.close(link.epoch, "the central system answers nothing")
+    loop.pass_time(150)
+    assert (link.state, link.endpoint.url) == (LinkState.OPEN, green.url)
+
+
+def test_a_node_that_accepts_and_closes_at_once_is_left(loop, fleet, two, new_owner):
+    blue, green = two
+    blue.lasts_s = 1
+    link = linked(fleet, new_owner(), blue, green)
+    loop.pass_time(120)
+    assert (link.state, link.endpoint.url) == (LinkState.OPEN, green.url)
+    assert len(blue.attempts) == 3
+
+
+def test_connections_that_worked_do_not_add_up(loop, fleet, two, new_owner):
+    blue, green = two
+    blue.lasts_s = 90
+    link = linked(fleet, new_owner(), blue, green, ping_interval_s=60)
+    loop.pass_time(3600)
+    assert green.attempts == []
+    blue.lasts_s = None
+    loop.pass_time(100)
+    for _ in range(4):  # resets: short, but answered
+        blue.connections[-1].say(b"[3]")
+        link.close(link.epoch, "reset")
+        loop.pass_time(20)
+    assert green.attempts == []
+
+
+def test_a_fleet_moves_on_within_its_pacing(loop, fleet, two, new_owner):
+    blue, green = two
+    blue.mode = "refuse"
+    endpoints = Endpoint(blue.url), Endpoint(green.url)
+    links = [fleet.link(endpoints, f"CP{n}", new_owner()) for n in range(300)]
+    for link in links:
+        link.up()
+    loop.pass_time(60)
+    assert {(link.state, link.endpoint.url) for link in links} == {(LinkState.OPEN, green.url)}
+    assert (len(blue.attempts), len(green.attempts)) == (900, 300)
+    everything = sorted(blue.attempts + green.attempts)
+    assert all(later - earlier >= 0.9 for earlier, later in zip(everything, everything[55:], strict=False))
+
+
+def test_an_operator_who_takes_it_down_and_up_stays_with_the_url(loop, fleet, two, new_owner):
+    blue, green = two
+    blue.mode = "refuse"
+    link = linked(fleet, new_owner(), blue, green)
+    loop.pass_time(60)
+    link.down("by hand")
+    loop.pass_time(10)
+    link.up()
+    loop.pass_time(10)
+    assert (link.state, link.endpoint.url) == (LinkState.OPEN, green.url)

@@ -153,7 +153,8 @@ class Site:
                 async with entered(self._new_client()) as client:
                     self._client = client
                     await client.subscribe([(topic, 1) for topic in self._routes])
-                    _log.info("connected with the broker", broker=self._settings.broker)
+                    if self.sink is not None:
+                        self.sink.cloud_connected()
                     wait_s = shortest_s
                     self.connected = True
                     for charger in self._chargers.values():
@@ -161,12 +162,11 @@ class Site:
                     async for message in client.messages:
                         self._take(message)
             except (aiomqtt.MqttError, OSError, ValueError) as error:
-                _log.warning(
-                    "no connection with the broker",
-                    broker=self._settings.broker,
-                    error=str(error),
-                    retry_s=wait_s,
-                )
+                # The gateway logs it, once for each reason.
+                if self.sink is not None:
+                    self.sink.cloud_disconnected(
+                        f"no connection with the broker {self._settings.broker}: {error}"
+                    )
             finally:
                 self._client, self.connected = None, False
                 for charger in self._chargers.values():

@@ -12,6 +12,8 @@ from chargebridge.gateway.views.charge_points import ChargePointView, LinkView
 router = APIRouter(prefix="/charge-points", tags=["charge points"])
 
 UNKNOWN = answers(not_found="There is no charge point of this identity.")
+NEVER_KNOWN = answers(not_found="There is no charge point of this identity, and there never was.")
+"""For lists that also have what belongs to removed charge points."""
 
 
 @dataclass(frozen=True, slots=True)

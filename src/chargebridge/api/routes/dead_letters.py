@@ -1,22 +1,22 @@
-"""Dead letters: listed with their history, and redelivered."""
+"""Dead letters: listed with their history, redelivered, or settled by hand."""
 
 import asyncio
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from chargebridge.api.parameters import Identity, TheGateway
+from chargebridge.api.parameters import Identity, OnlyOf, TheGateway
 from chargebridge.api.problems import answers
+from chargebridge.api.routes.charge_points import NEVER_KNOWN
 from chargebridge.api.routes.operations import Accepted, accepted_or_refused
+from chargebridge.api.settling import LARGEST_ID, SettledView, SettleRequest, settled_view
 from chargebridge.chargepoint.turn import Operation
 from chargebridge.clock import format_utc
 from chargebridge.gateway.views.charge_points import AttemptView, history_view
 from chargebridge.store.rows import DeadLetterRow
 
 router = APIRouter(tags=["dead letters"])
-
-_LARGEST_ID: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class DeadLetterView:
     """Why the last attempt failed."""
     history: list[AttemptView]
     """Failed attempts, the first and the newest of many; also those before a redelivery."""
+    settled: SettledView | None
+    """By whom, when and why; null if it needs attention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +51,24 @@ class DeadLetterPage:
     """The `before` of the next page; null if this is the last one."""
 
 
-@router.get("/dead-letters", summary="List dead letters")
+@router.get("/dead-letters", summary="List dead letters", responses=NEVER_KNOWN)
 async def list_dead_letters(
     gateway: TheGateway,
+    charge_point: OnlyOf,
+    settled: Annotated[bool, Query(description="Those that were settled, instead of the others.")] = False,
     limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of items.")] = 100,
     before: Annotated[
-        int | None, Query(ge=1, le=_LARGEST_ID, description="`next` of the previous page.")
+        int | None, Query(ge=1, le=LARGEST_ID, description="`next` of the previous page.")
     ] = None,
 ) -> DeadLetterPage:
     """List dead letters: messages that failed at all their attempts. The latest comes first.
 
     The central system failed to process them as often as `TransactionMessageAttempts` allows. They and
-    their transactions are kept until they are redelivered.
+    their transactions are kept until they are redelivered; those that were settled for good.
     """
-    letters = await asyncio.to_thread(gateway.store.dead_letters, limit=limit, before=before)
+    letters = await asyncio.to_thread(
+        gateway.store.dead_letters, limit=limit, before=before, identity=charge_point, settled=settled
+    )
     return DeadLetterPage(
         items=[_view(letter) for letter in letters],
         next=letters[-1].id if len(letters) == limit else None,
@@ -81,6 +87,7 @@ def _view(letter: DeadLetterRow) -> DeadLetterView:
         dead_since=format_utc(letter.at_ms),
         reason=letter.reason,
         history=history_view(message.history),
+        settled=settled_view(letter.settled),
     )
 
 
@@ -89,11 +96,11 @@ def _view(letter: DeadLetterRow) -> DeadLetterView:
     summary="Redeliver a dead letter",
     responses=answers(
         not_found="There is no dead letter of this id, perhaps because it was redelivered.",
-        conflict="Its charge point is not configured, or has refused; `error` says why.",
+        conflict="It was settled, or its charge point is not configured, or has refused; `error` says why.",
     ),
 )
 async def redeliver_dead_letter(
-    gateway: TheGateway, id: Annotated[int, Path(ge=1, le=_LARGEST_ID, description="Id of the dead letter.")]
+    gateway: TheGateway, id: Annotated[int, Path(ge=1, le=LARGEST_ID, description="Id of the dead letter.")]
 ) -> Accepted:
     """Queue all dead letters of its transaction, behind the queued messages, with attempts from zero.
 
@@ -115,3 +122,37 @@ async def redeliver_dead_letter(
 async def redeliver_dead_letters(gateway: TheGateway, identity: Identity) -> Accepted:
     """Queue all dead letters of a charge point, transaction by transaction, the oldest first."""
     return accepted_or_refused(await gateway.perform(identity, Operation.REDELIVER))
+
+
+@router.post(
+    "/dead-letters/{id}/settle",
+    summary="Settle a dead letter",
+    responses=answers(
+        not_found="There is no dead letter of this id, perhaps because it was redelivered.",
+        conflict="It was settled already, or its charge point has refused; `error` says why.",
+    ),
+)
+async def settle_dead_letter(
+    gateway: TheGateway,
+    id: Annotated[int, Path(ge=1, le=LARGEST_ID, description="Id of the dead letter.")],
+    request: SettleRequest,
+) -> Accepted:
+    """Note that all dead letters of its transaction were dealt with by hand: they are not redelivered.
+
+    They are kept with who, when and why, and no longer counted in `chargebridge_dead_letters`. The charge
+    point need not be configured any more.
+    """
+    return accepted_or_refused(await gateway.settle(id, request.settlement))
+
+
+@router.post(
+    "/charge-points/{identity}/dead-letters/settle",
+    summary="Settle all dead letters of a charge point",
+    responses=answers(
+        not_found="There is no charge point of this identity.",
+        conflict="There are none, or the charge point has refused; `error` says why.",
+    ),
+)
+async def settle_dead_letters(gateway: TheGateway, identity: Identity, request: SettleRequest) -> Accepted:
+    """Note that all dead letters of a charge point were dealt with by hand."""
+    return accepted_or_refused(await gateway.settle_all(identity, request.settlement))

@@ -73,6 +73,22 @@ class GatewayCollector(Collector):
         for state in _LINK_STATES:
             links.add_metric([state], figures.link_states.get(state, 0))
         yield links
+        failing = GaugeMetricFamily(
+            "chargebridge_links_failing",
+            "Links whose last attempt or connection has failed, by central system.",
+            labels=["central_system"],
+        )
+        for central_system, count in figures.links_failing.items():
+            failing.add_metric([central_system], count)
+        yield failing
+        drivers = GaugeMetricFamily(
+            "chargebridge_driver_failing",
+            "1 if the driver has no connection to the cloud of its chargers; otherwise 0.",
+            labels=["driver"],
+        )
+        for driver, fails in figures.drivers_failing.items():
+            drivers.add_metric([driver], fails)
+        yield drivers
         yield _gauge(
             "charge_points_accepted",
             "Charge points whose BootNotification was accepted.",
@@ -168,10 +184,14 @@ class GatewayCollector(Collector):
         )
         yield _gauge(
             "dead_letters",
-            "Dead letters: transaction-related messages that failed at all their attempts.",
+            "Dead letters: messages of transactions that failed at all their attempts, without settled ones.",
             stored.dead_letters,
         )
-        yield _gauge("inputs_set_aside_stored", "Inputs set aside that are in the store.", stored.set_aside)
+        yield _gauge(
+            "inputs_set_aside_stored",
+            "Inputs set aside that are in the store, and are not settled.",
+            stored.set_aside,
+        )
 
 
 def _gauge(name: str, description: str, value: float) -> Metric:

@@ -13,8 +13,8 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
-from chargebridge.api.parameters import Identity, TheGateway
-from chargebridge.api.routes.charge_points import UNKNOWN
+from chargebridge.api.parameters import Identity, OnlyOf, TheGateway
+from chargebridge.api.routes.charge_points import NEVER_KNOWN, UNKNOWN
 from chargebridge.gateway.gateway import Gateway
 from chargebridge.gateway.views.charge_points import TransactionView, transaction_view
 from chargebridge.store.rows import Cursor, TransactionRow
@@ -109,14 +109,14 @@ _AS_CSV: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.get("/transactions", summary="List transactions", response_model=TransactionPage, responses=_AS_CSV)
+@router.get(
+    "/transactions",
+    summary="List transactions",
+    response_model=TransactionPage,
+    responses={**_AS_CSV, **NEVER_KNOWN},
+)
 async def list_transactions(
-    gateway: TheGateway,
-    selection: Selection,
-    charge_point: Annotated[
-        str | None,
-        Query(max_length=200, description="Only those of this charge point, also of a removed one."),
-    ] = None,
+    gateway: TheGateway, selection: Selection, charge_point: OnlyOf
 ) -> TransactionPage | StreamingResponse:
     """List transactions, the latest start first, in pages as JSON or in one go as CSV.
 

@@ -1,9 +1,12 @@
-"""Redelivery of dead letters, on request of an operator or of the central system (`Q-4`).
+"""Redelivery of dead letters, on request of an operator or of the central system, and settling them (`Q-4`).
 
 The unit is the transaction: without its Start the central system has no id for it, so what followed
 under -1 means nothing (`TX-6`). Start, samples and Stop are queued once more as they were, in
 this order and behind what waits, with their attempts from zero. The store moves them, so that no turn
 carries more than their number.
+
+An operator settles transactions, too, having dealt with them by hand. Their dead letters are kept for audit,
+and never redelivered.
 """
 
 from typing import Final
@@ -19,6 +22,8 @@ from chargebridge.chargepoint.records import (
     MessageKind,
     PutSamples,
     SendState,
+    Settle,
+    Settlement,
 )
 from chargebridge.chargepoint.transactions import ledger, queue
 from chargebridge.chargepoint.turn import NoticeKind, OperatorAnswered, OperatorAsked, ReadStore
@@ -28,25 +33,32 @@ PAGE: Final = 100
 
 
 def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
-    """Redeliver what an operator names; the answer comes once that is durable."""
+    """Redeliver or settle what an operator names; the answer comes once that is durable."""
     if charge_point.redelivery is not None:
-        refusal = "dead letters are being redelivered; try again when that is done"
+        done = "redelivered" if charge_point.redelivery.settlement is None else "settled"
+        refusal = f"dead letters are being {done}; try again when that is done"
         charge_point.emit(OperatorAnswered(asked.ask, accepted=False, detail=refusal))
         return
     wanted = None if asked.transaction is None else (asked.transaction,)
-    begin(charge_point, wanted, asked.ask)
+    begin(charge_point, wanted, asked.ask, asked.settlement)
 
 
-def begin(charge_point: ChargePoint, wanted: tuple[int, ...] | None, ask: int | None) -> None:
-    """Request dead letters from the store, to redeliver them.
+def begin(
+    charge_point: ChargePoint,
+    wanted: tuple[int, ...] | None,
+    ask: int | None,
+    settlement: Settlement | None = None,
+) -> None:
+    """Request dead letters from the store, to redeliver or settle them.
 
     Args:
         charge_point: whose they are; it must not be redelivering any.
         wanted: numbers of their transactions; None: all there are.
         ask: of the operator who is to be answered; None: a DataTransfer waits for them.
+        settlement: to settle them: who, and why.
     """
     query = DeadLettersQuery(0, PAGE, wanted)
-    charge_point.redelivery = Redelivery(query, ask)
+    charge_point.redelivery = Redelivery(query, ask, settlement=settlement)
     charge_point.emit(ReadStore(query))
 
 
@@ -68,7 +80,10 @@ def read(
         charge_point.emit(ReadStore(query))
         return None
     for letters in found.transactions:
-        messages = _redeliver(charge_point, letters)
+        if redelivery.settlement is None:
+            messages = _redeliver(charge_point, letters)
+        else:
+            messages = _settle(charge_point, letters, redelivery.settlement)
         number = letters.transaction.number
         redelivery = redelivery._replace(
             transactions=redelivery.transactions | {number}, messages=redelivery.messages + messages
@@ -113,11 +128,21 @@ def _redeliver(charge_point: ChargePoint, letters: DeadTransaction) -> int:
     return messages
 
 
+def _settle(charge_point: ChargePoint, letters: DeadTransaction, settlement: Settlement) -> int:
+    """Settle the dead letters of a transaction; returns how many they are."""
+    number, messages = letters.transaction.number, letters.messages
+    charge_point.record(Settle(number, letters.through, charge_point.now.utc_ms, settlement))
+    detail = f"{_count(messages, 'message')} of transaction {number}, by {settlement.by}: {settlement.reason}"
+    charge_point.notice(NoticeKind.SETTLED, detail, messages)
+    return messages
+
+
 def _answer(redelivery: Redelivery, ask: int) -> OperatorAnswered:
     if not redelivery.transactions:
         return OperatorAnswered(ask, accepted=False, detail="there are no dead letters")
     transactions = _count(len(redelivery.transactions), "transaction")
-    detail = f"queued again: {_count(redelivery.messages, 'message')} of {transactions}"
+    done = "queued again" if redelivery.settlement is None else "settled"
+    detail = f"{done}: {_count(redelivery.messages, 'message')} of {transactions}"
     return OperatorAnswered(ask, accepted=True, detail=detail)
 
 

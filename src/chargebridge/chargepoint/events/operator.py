@@ -11,7 +11,7 @@ from chargebridge.ocpp16.enums import Reason, ResetType
 def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
     """Carry out what an operator requests, with the same care as for the central system."""
     accepted, detail = True, "passed on to the charger"
-    if asked.operation is Operation.REDELIVER:
+    if asked.operation in {Operation.REDELIVER, Operation.SETTLE}:
         dead_letters.operator_asked(charge_point, asked)
         return  # answered when the store has read them
     if asked.operation is Operation.BOOT:

@@ -7,7 +7,13 @@ import msgspec
 from msgspec import Struct
 
 from chargebridge.chargepoint.model.state import Origin
-from chargebridge.chargepoint.records import DeadLettersQuery, SessionQuery, SessionsFound, TokenQuery
+from chargebridge.chargepoint.records import (
+    DeadLettersQuery,
+    SessionQuery,
+    SessionsFound,
+    Settlement,
+    TokenQuery,
+)
 from chargebridge.chargepoint.rules.tokens import Known
 from chargebridge.chargers.model import Measured, Quantity, Reading
 from chargebridge.ocpp16.enums import AuthorizationStatus, MessageTrigger, ReadingContext
@@ -134,7 +140,7 @@ class HeldTransfer(NamedTuple):
 
 
 class Redelivery(NamedTuple):
-    """Dead letters that are being redelivered, as the store returns them."""
+    """Dead letters that are being redelivered, or settled, as the store returns them."""
 
     query: DeadLettersQuery
     ask: int | None
@@ -144,3 +150,5 @@ class Redelivery(NamedTuple):
     messages: int = 0
     outdated: bool = False
     """There are newer dead letters than when the store was read."""
+    settlement: Settlement | None = None
+    """They are settled, instead of being redelivered."""

@@ -180,6 +180,7 @@ class Fleet:
     def connection_opened(self) -> None:
         """Take note that the connection is open: the backlog of the queue or the subscriptions follow."""
         self._open = True
+        self._sink.cloud_connected()
         now = self._clock.now()
         mono, self._opened_ms = now.mono, now.utc_ms
         if self._cloud is not None and not self._cloud.replays:
@@ -192,13 +193,17 @@ class Fleet:
     def connection_lost(self, reason: str) -> None:
         """Take note that the connection is lost: the state of every charger is unknown now."""
         if self._open:
-            _log.warning("connection to Easee's cloud lost, chargers unreachable", reason=reason)
+            _log.debug("connection to Easee's cloud lost, chargers unreachable", reason=reason)
         self._open = False
         self._queue.closed()
         self._subscribed.clear()
         self._active.clear()
         self.replaying.clear()
         self._report_all_reachable()
+
+    def connection_failed(self, reason: str) -> None:
+        """Report to the gateway that there is no connection, and why."""
+        self._sink.cloud_disconnected(reason)
 
     def subscribed(self, serial: str) -> None:
         """Take note that a charger's replay follows; its changes are reported when it is complete."""

@@ -1,12 +1,12 @@
 """The settings of the driver `easee`: the keys of its table in the configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-import msgspec
 from msgspec import Meta, Struct
 
+from chargebridge.chargers.driver_settings import convert_settings
 from chargebridge.chargers.easee.twin.vocabulary import REMOTE_START_STATUS, RoutingKey
 
 
@@ -60,31 +60,33 @@ def read_settings(settings: Mapping[str, object]) -> Settings:
     """Check the table of the driver.
 
     Raises:
-        ValueError: names the key and what is expected there; the text never contains the password.
+        ValueError: a line for each problem, with the key and what is expected there; the text never
+            contains the password.
     """
-    try:
-        read = msgspec.convert(settings, Settings)
-    except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
-    for key, url in (("url", read.url), ("stream_url", read.stream_url)):
-        _check_url(key, url)
+    return convert_settings(settings, Settings, _problems(settings))
+
+
+def _problems(settings: Mapping[str, object]) -> Iterator[str]:
+    for key in ("url", "stream_url"):
+        url = settings.get(key)
+        if isinstance(url, str) and (expected := _expected_url(url)) is not None:
+            yield f"expected {expected} - at `$.{key}`"
     for key, parts in _PARTS.items():
-        missing = [part for part in parts if part not in getattr(read, key)]
-        if missing:
-            raise ValueError(f"expected a routing key with {' and '.join(missing)} in it - at `$.{key}`")
-    return read
+        pattern = settings.get(key)
+        if isinstance(pattern, str) and (missing := [part for part in parts if part not in pattern]):
+            yield f"expected a routing key with {' and '.join(missing)} in it - at `$.{key}`"
 
 
-def _check_url(key: str, url: str) -> None:
+def _expected_url(url: str) -> str | None:
+    """Return what is expected instead of a URL that cannot be used."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise ValueError(f"expected a URL like https://HOST/PATH - at `$.{key}`") from None
+        return "a URL like https://HOST/PATH"
     local = parts.hostname in {"127.0.0.1", "::1", "localhost"}
     if parts.hostname is None or parts.username or parts.query or parts.fragment:
-        raise ValueError(f"expected https://HOST/PATH without credentials, ? and # - at `$.{key}`")
+        return "https://HOST/PATH without credentials, ? and #"
     if parts.scheme != "https" and not (local and parts.scheme == "http"):
-        raise ValueError(
-            f"expected a URL that begins with https:// (http:// on this machine only) - at `$.{key}`"
-        )
+        return "a URL that begins with https:// (http:// on this machine only)"
+    return None

@@ -38,6 +38,19 @@ class EventSink(Protocol):
     def charger_known(self, info: ChargerInfo) -> None:
         """Learn (again) what a charger is and can do."""
 
+    def cloud_disconnected(self, reason: str) -> None:
+        """Learn that the driver has no connection to the cloud of its chargers, for the operator's log.
+
+        Not every driver has one. It may be called for each attempt that fails; the log has a line when it
+        begins and one for another reason. What it means for a charger is told by `Reachable`.
+
+        Args:
+            reason: what is wrong, and what to do if that is known; no secrets.
+        """
+
+    def cloud_connected(self) -> None:
+        """Learn that the driver has that connection (again)."""
+
 
 class Driver(Protocol):
     """One way to a set of chargers: a vendor account, a broker, a simulation.
@@ -45,7 +58,8 @@ class Driver(Protocol):
     A driver is registered by the entry point group `chargebridge.drivers`. The gateway calls the class as
     `(name, settings, sink, clock, state_dir)`: its name in the configuration, its table there (plain
     values), where to deliver, the time, and a folder for what it must remember (None: nowhere). The class
-    raises ValueError naming the key and what was expected if the settings are wrong. It opens nothing yet.
+    raises ValueError naming the key and what was expected if the settings are wrong: a line for each problem,
+    or one problem at a time (it is made again without that key, to find the next). It opens nothing yet.
     All methods are called from one event loop.
     """
 

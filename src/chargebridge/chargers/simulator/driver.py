@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-import msgspec
 from msgspec import Meta, Struct
 
+from chargebridge.chargers.driver_settings import convert_settings
 from chargebridge.chargers.model import (
     ChargerCommand,
     ChargerEvent,
@@ -58,14 +58,11 @@ def read_settings(settings: Mapping[str, object]) -> LocalSettings | RemoteSetti
     """Check the configuration table of a driver.
 
     Raises:
-        ValueError: names the key and what is expected there.
+        ValueError: a line for each problem, with the key and what is expected there.
     """
-    try:
-        if "connect" not in settings:
-            return msgspec.convert(settings, LocalSettings)
-        remote = msgspec.convert(settings, RemoteSettings)
-    except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
+    if "connect" not in settings:
+        return convert_settings(settings, LocalSettings)
+    remote = convert_settings(settings, RemoteSettings)
     _read_address(remote.connect)
     if bool(remote.token) == bool(remote.token_file):
         raise ValueError("expected either `token` or `token_file` beside `connect`")
@@ -123,7 +120,9 @@ class SimulatorDriver:
             checked = read_settings(settings)
             if isinstance(checked, RemoteSettings):
                 host, port = _read_address(checked.connect)
-                self._chargers = CloudClient(host, port, _read_token(checked), subscriber, clock)
+                self._chargers = CloudClient(
+                    host, port, _read_token(checked), subscriber, clock, subscriber.connection_changed
+                )
             else:
                 path = state_dir / f"{name}.sqlite" if state_dir else None
                 self._chargers = _LocalChargers(checked, path, subscriber, clock)
@@ -189,6 +188,12 @@ class _SinkSubscriber:
 
     def command_ended(self, serial: str, outcome: CommandOutcome) -> None:
         self._sink.command_outcome(serial, outcome)
+
+    def connection_changed(self, reason: str | None) -> None:
+        if reason is None:
+            self._sink.cloud_connected()
+        else:
+            self._sink.cloud_disconnected(reason)
 
 
 class _LocalChargers:

@@ -16,6 +16,7 @@ from chargebridge.chargepoint.turn import (
     Output,
 )
 from chargebridge.chargers.model import Driver, Reachable
+from chargebridge.gateway.turns.outage_log import OutageLog, Topic
 from chargebridge.gateway.turns.wheel import NEVER
 from chargebridge.link.link import Link
 
@@ -111,11 +112,15 @@ class Binding:
         serial: of the charger; empty for a charge point that only delivers what is left.
         driver: of the charger; None likewise.
         turn: runs a turn.
+        outage_log: logs failures of the link.
     """
 
     __slots__ = (
+        "_is_deaf",
+        "_outage_log",
         "_turn",
         "backlog",
+        "boot_refused",
         "central_system",
         "charge_point",
         "driver",
@@ -137,6 +142,7 @@ class Binding:
         serial: str,
         driver: Driver | None,
         turn: Callable[["Binding", Input], None],
+        outage_log: OutageLog,
     ) -> None:
         self.key = key
         self.central_system = central_system
@@ -150,17 +156,54 @@ class Binding:
         self.skipped: SkippedEvents | None = None
         """From a deferred event until the charger is watched again, otherwise None. All events in between are
         deferred as well: a later one must not come before an earlier one."""
+        self.boot_refused = False
+        """The last answer to a BootNotification was of no use; the log has it."""
         self.slot = NEVER
         self._turn = turn
+        self._outage_log = outage_log
+        self._is_deaf = False
+        """The central system has not answered: only a message shows that the link works again."""
+
+    @property
+    def identity(self) -> str:
+        """Of the charge point."""
+        return self.charge_point.settings.identity
 
     def link_opened(self, epoch: int) -> None:
         """Report to the charge point that its link is open."""
+        if not self._is_deaf:
+            self._outage_log.recovered(Topic.LINKS, self.central_system, self.identity)
         self._turn(self, LinkOpened(epoch))
 
     def frame_received(self, epoch: int, data: bytes) -> None:
         """Give the charge point a message of its central system."""
+        if self._is_deaf:
+            self._is_deaf = False
+            self._outage_log.recovered(Topic.LINKS, self.central_system, self.identity)
         self._turn(self, FrameReceived(epoch, data))
 
     def link_closed(self, epoch: int, reason: str) -> None:  # noqa: ARG002 - the link keeps the reason
         """Report to the charge point that its link is gone."""
         self._turn(self, LinkClosed(epoch))
+
+    def link_failed(self, reason: str) -> None:
+        """Log that the central system cannot be reached, or has ended the connection."""
+        link = self.link
+        if len(link.endpoints) > 1:
+            reason = f"{link.endpoint.url}: {reason}"
+        self._outage_log.failed(Topic.LINKS, self.central_system, self.identity, reason)
+
+    def link_deaf(self, reason: str) -> None:
+        """Log that the central system has not answered on an open connection."""
+        self._is_deaf = True
+        self._outage_log.failed(Topic.LINKS, self.central_system, self.identity, reason)
+
+    def forget_link(self) -> None:
+        """Log no failure of this link any more: it is not to be open."""
+        self._is_deaf = False
+        self._outage_log.forget(Topic.LINKS, self.central_system, self.identity)
+
+    def forget(self) -> None:
+        """Log nothing about this charge point any more."""
+        self.forget_link()
+        self._outage_log.forget(Topic.REGISTRATIONS, self.central_system, self.identity)

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from chargebridge.chargepoint.model.open_call import CallKind
 from chargebridge.chargepoint.turn import (
     CloseLink,
     CommandCharger,
@@ -20,6 +21,7 @@ from chargebridge.chargepoint.turn import (
 from chargebridge.chargers.model import ChargerCommand
 from chargebridge.clock import Clock
 from chargebridge.gateway.turns.binding import Binding, Receipt
+from chargebridge.gateway.turns.outage_log import OutageLog, Topic
 from chargebridge.gateway.turns.ports import Journal
 from chargebridge.gateway.turns.traces import Direction, Frame, Traces
 
@@ -27,8 +29,8 @@ _LOGGED: Final = frozenset(
     {
         NoticeKind.DEAD_LETTER,
         NoticeKind.REDELIVERED,
+        NoticeKind.SETTLED,
         NoticeKind.COMMAND_FAILED,
-        NoticeKind.BOOT_NOT_ACCEPTED,
         NoticeKind.END_ASSUMED,
         NoticeKind.TRANSACTION_REBUILT,
         NoticeKind.WRITE_BUDGET_EXCEEDED,
@@ -36,6 +38,10 @@ _LOGGED: Final = frozenset(
         NoticeKind.QUEUE_NEAR_LIMIT,
     }
 )
+_BOOTS: Final = frozenset(kind for kind in NoticeKind if kind.value.startswith("boot"))
+"""Answers to a BootNotification that are of no use: logged once for each charge point until they change."""
+_BOOT_FAILED: Final = f"{CallKind.BOOT.name.lower()}: "
+"""The beginning of a `CALL_FAILED` that is about a BootNotification, which was answered with an error."""
 # Needed for each frame; reaching a member through its class takes longer.
 _SENT: Final = Direction.SENT
 
@@ -49,12 +55,14 @@ class Emitter:
         clock: the time.
         journal: answers questions of charge points.
         traces: keeps the newest frames.
+        outage_log: logs registrations that fail.
     """
 
-    def __init__(self, clock: Clock, journal: Journal, traces: Traces) -> None:
+    def __init__(self, clock: Clock, journal: Journal, traces: Traces, outage_log: OutageLog) -> None:
         self._clock = clock
         self._journal = journal
         self._traces = traces
+        self._outage_log = outage_log
         self._operators: dict[int, Callable[[bool, str], None]] = {}
         self._next_operator = 1
         self.notices: Counter[NoticeKind] = Counter()
@@ -62,6 +70,9 @@ class Emitter:
 
     def emit(self, binding: Binding, outputs: Sequence[Output], receipt: Receipt | None) -> None:
         """Emit the outputs of a turn in their order, and acknowledge its event."""
+        if binding.boot_refused and binding.charge_point.accepted:
+            binding.boot_refused = False
+            self._outage_log.recovered(Topic.REGISTRATIONS, binding.central_system, binding.identity)
         for output in outputs:
             if isinstance(output, SendFrame):
                 self.send_frame(binding, output.epoch, output.data)
@@ -92,8 +103,16 @@ class Emitter:
 
     def _notice(self, binding: Binding, notice: Notice) -> None:
         self.notices[notice.kind] += notice.times
+        if notice.kind in _BOOTS or (
+            notice.kind is NoticeKind.CALL_FAILED and notice.detail.startswith(_BOOT_FAILED)
+        ):
+            binding.boot_refused = True
+            reason = f"{notice.kind.value}: {notice.detail}"
+            self._outage_log.failed(Topic.REGISTRATIONS, binding.central_system, binding.identity, reason)
+        elif notice.kind is NoticeKind.DEAF_LINK:
+            binding.link_deaf(notice.detail)
         log = _log.warning if notice.kind in _LOGGED else _log.debug
-        log(notice.kind.value, charge_point=binding.charge_point.settings.identity, detail=notice.detail)
+        log(notice.kind.value, charge_point=binding.identity, detail=notice.detail)
 
     # Drivers come from outside: one that raises must not harm other outputs.
 

@@ -31,6 +31,7 @@ from chargebridge.clock import Clock
 from chargebridge.gateway.turns.backpressure import MOST_UNCOMMITTED, Backpressure
 from chargebridge.gateway.turns.binding import Binding, PendingTurn, RebuildBacklog, Receipt, RetriedInput
 from chargebridge.gateway.turns.emitting import Emitter
+from chargebridge.gateway.turns.outage_log import OutageLog
 from chargebridge.gateway.turns.ports import Journal
 from chargebridge.gateway.turns.store_outage import LONGEST_PAUSE_S, StoreOutage
 from chargebridge.gateway.turns.traces import Direction, Frame, Traces
@@ -79,7 +80,8 @@ class Runtime:
         self._journal = journal
         self._call_later = call_later
         self._traces = traces
-        self.emitter = Emitter(clock, journal, traces)
+        self.outage_log = OutageLog(clock, call_later)
+        self.emitter = Emitter(clock, journal, traces, self.outage_log)
         self.new_charge_point = new_charge_point
         self._wheel: TimerWheel[Binding] = TimerWheel(clock, call_later, self._wake)
         self.outage: StoreOutage[Binding] = StoreOutage(call_later, self._rebuild)
@@ -344,3 +346,4 @@ class Runtime:
         self._stopped = True
         self._wheel.stop()
         self.outage.stop()
+        self.outage_log.stop()

@@ -9,9 +9,10 @@ from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.records import Attempt, Transaction
 from chargebridge.chargepoint.transactions import latest_values, thinning
 from chargebridge.chargers.model import Capability, Quantity
-from chargebridge.clock import format_utc
+from chargebridge.clock import Clock, format_utc
 from chargebridge.gateway.turns.binding import Binding
 from chargebridge.gateway.views.charging import ChargingView, charging_view
+from chargebridge.link import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,17 @@ class LinkView:
 
     state: str
     """down, waiting, connecting, open or closing."""
+    state_since: str
+    url: str
+    """The URL of the central system that is used, or tried next."""
+    attempts: int
+    """Attempts to connect that failed in a row. A connection that did not last counts as one."""
+    next_attempt_at: str | None
+    """While it waits: when it tries again; in the past: it waits in line for its turn."""
     last_error: str
-    """Why it is not open, or why it was closed last."""
+    """Why it is not open, or why it was closed last; empty while it is open."""
+    last_error_at: str | None
+    """When an attempt or a connection failed last, even if it is open by now; null: not since the start."""
     reconnects: int
     sent: int
     """Messages since the program started."""
@@ -152,9 +162,32 @@ def transaction_view(transaction: Transaction) -> TransactionView:
     )
 
 
-def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
+def link_view(link: Link, clock: Clock) -> LinkView:
+    """Show a link; its times are those of the loop's clock."""
+    now, mono = clock.now(), link.now
+
+    def at(seconds: float | None) -> str | None:
+        if seconds is None or mono is None:
+            return None
+        return format_utc(now.utc_ms + round((seconds - mono) * 1000 * clock.speed))
+
+    return LinkView(
+        state=link.state.value,
+        state_since=at(link.state_since) or format_utc(now.utc_ms),
+        url=link.endpoint.url,
+        attempts=link.failures,
+        next_attempt_at=at(link.next_attempt_at),
+        last_error=link.last_error,
+        last_error_at=at(link.last_error_at),
+        reconnects=link.reconnects,
+        sent=link.sent,
+        received=link.received,
+    )
+
+
+def charge_point_view(binding: Binding, driver: str | None, clock: Clock) -> ChargePointView:
     """Show a charge point."""
-    charge_point, link = binding.charge_point, binding.link
+    charge_point = binding.charge_point
     state, running = charge_point.state, charge_point.running
     outlet = status.current(charge_point, 1)
     power_w = latest_values.newest(charge_point, Quantity.POWER_W)
@@ -163,7 +196,7 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
         central_system=binding.central_system,
         driver=driver,
         charger=binding.serial,
-        link=LinkView(link.state.value, link.last_error, link.reconnects, link.sent, link.received),
+        link=link_view(binding.link, clock),
         registration=charge_point.registration.value if charge_point.registration else None,
         charger_reachable=charge_point.reachable,
         charger_state=state.charger.value if state.charger else None,

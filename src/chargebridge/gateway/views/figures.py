@@ -8,6 +8,7 @@ from chargebridge.chargepoint.configuration.profile_writes import BUDGET, remain
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import Counts
 from chargebridge.gateway.roster import Roster
+from chargebridge.gateway.turns.outage_log import Topic
 from chargebridge.gateway.turns.runtime import Runtime
 from chargebridge.gateway.views.charge_points import queued_messages
 from chargebridge.link import LinkState
@@ -40,6 +41,10 @@ class Figures:
     """Counters of the drivers' own, by their names in the configuration."""
     notices: Mapping[NoticeKind, int]
     link_states: Mapping[str, int]
+    links_failing: Mapping[str, int]
+    """Charge points whose link fails, by central system."""
+    drivers_failing: Mapping[str, bool]
+    """Whether the driver has no connection to its cloud, by its name in the configuration."""
 
 
 def count(roster: Roster, runtime: Runtime, *, pending_turns: int, store_failing: str | None) -> Figures:
@@ -53,6 +58,7 @@ def count(roster: Roster, runtime: Runtime, *, pending_turns: int, store_failing
     """
     bindings = list(roster.all())
     charge_points = [binding.charge_point for binding in bindings]
+    failing = runtime.outage_log.count(Topic.DRIVER)
     states = Counter(binding.link.state.value for binding in bindings)
     return Figures(
         charge_points=len(bindings),
@@ -80,4 +86,6 @@ def count(roster: Roster, runtime: Runtime, *, pending_turns: int, store_failing
         },
         notices=dict(runtime.emitter.notices),
         link_states=dict(states),
+        links_failing=dict.fromkeys(roster.endpoints, 0) | runtime.outage_log.count(Topic.LINKS),
+        drivers_failing={name: bool(failing.get(name)) for name in roster.sinks},
     )

@@ -39,6 +39,8 @@ class Recorder:
 
     def __init__(self, patience_s: float, *, acknowledges: bool = False) -> None:
         self.deliveries: list[Delivery] = []
+        self.connections: list[str | None] = []
+        """What the driver has said of its connection with the cloud: why there is none; None: there is."""
         self.acknowledges = acknowledges
         self.driver: Driver | None = None
         self._patience_s = patience_s
@@ -57,6 +59,16 @@ class Recorder:
     def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:
         """Record an outcome."""
         self._record(Delivery(serial, outcome))
+
+    def cloud_disconnected(self, reason: str) -> None:
+        """Record why there is no connection with the cloud."""
+        self.connections.append(reason)
+        self._came.set()
+
+    def cloud_connected(self) -> None:
+        """Record that there is one."""
+        self.connections.append(None)
+        self._came.set()
 
     def _record(self, delivery: Delivery) -> None:
         self.deliveries.append(delivery)

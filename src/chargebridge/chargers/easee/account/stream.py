@@ -40,6 +40,9 @@ class Listener(Protocol):
     def connection_lost(self, reason: str) -> None:
         """The connection is lost."""
 
+    def connection_failed(self, reason: str) -> None:
+        """There is no connection: it was lost, or an attempt has failed."""
+
     def subscribed(self, serial: str) -> None:
         """A charger is being subscribed; its replay follows, then its live observations."""
 
@@ -143,12 +146,14 @@ class Stream:
         """Hold one connection until its end."""
         reason, not_before_s = await self._run_connection()
         if self.disconnect_reason != reason:
-            _log.info("stream disconnected, reconnecting", reason=reason)
+            _log.debug("stream disconnected, reconnecting", reason=reason)
         opened_at, self._opened_at, self.disconnect_reason = self._opened_at, None, reason
         self._subscribed.clear()
         self._due.clear()
         if opened_at is not None and self._task is not None:
             self._listener.connection_lost(reason)
+        if self._task is not None:
+            self._listener.connection_failed(reason)
         self._renew_token = True
         return ConnectionEnd(reason, opened_at, not_before_s)
 
@@ -203,7 +208,7 @@ class Stream:
     def _opened(self) -> None:
         if self._task is None:
             return
-        _log.info("stream connected", chargers=len(self._wanted))
+        _log.debug("stream connected", chargers=len(self._wanted))
         self._opened_at, self.disconnect_reason = asyncio.get_running_loop().time(), ""
         self._listener.connection_opened()
         self._due.update(self._wanted)

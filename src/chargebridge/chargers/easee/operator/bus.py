@@ -43,6 +43,9 @@ class Listener(Protocol):
     def connection_lost(self, reason: str) -> None:
         """The connection is lost."""
 
+    def connection_failed(self, reason: str) -> None:
+        """There is no connection: it was lost, or an attempt has failed."""
+
     def observation_received(self, update: Update) -> None:
         """A charger has sent an observation; to be acknowledged with its `delivery`."""
 
@@ -148,10 +151,12 @@ class Bus:
         """Hold one connection until its end."""
         reason, not_before_s = await self._run_connection()
         if self.disconnect_reason != reason:
-            _log.info("broker disconnected, reconnecting", reason=reason)
+            _log.debug("broker disconnected, reconnecting", reason=reason)
         opened_at, self._opened_at, self.disconnect_reason = self._opened_at, None, reason
         if opened_at is not None and self._task is not None:
             self._listener.connection_lost(reason)
+        if self._task is not None:
+            self._listener.connection_failed(reason)
         return ConnectionEnd(reason, opened_at, not_before_s)
 
     async def _run_connection(self) -> tuple[str, float]:
@@ -197,7 +202,7 @@ class Bus:
     def _opened(self) -> None:
         if self._task is None:
             return
-        _log.info("broker connected")
+        _log.debug("broker connected")
         self._opened_at, self.disconnect_reason = asyncio.get_running_loop().time(), ""
         self._listener.connection_opened()
 

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -34,9 +34,19 @@ class CloudClient:
         subscriber: receives the events. When the connection is lost, every subscribed charger is
             reported as unreachable.
         clock: the clock of these reports.
+        report_connection: is called with the reason why there is no connection, and with None when there is.
     """
 
-    def __init__(self, host: str, port: int, token: str, subscriber: Subscriber, clock: Clock) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        token: str,
+        subscriber: Subscriber,
+        clock: Clock,
+        report_connection: Callable[[str | None], None],
+    ) -> None:
+        self._report_connection = report_connection
         self._host = host
         self._port = port
         self._token = token
@@ -125,13 +135,15 @@ class CloudClient:
                 )
                 if await self._converse(reader):
                     backoff_s = SHORTEST_BACKOFF_S
+                    reason = "the simulated cloud closed the connection"
                 else:
-                    _log.warning("simulated cloud closed the connection at once; is the token right?")
+                    reason = "the simulated cloud closed the connection at once; is the token right?"
             except (OSError, ValueError, msgspec.MsgspecError) as error:
-                _log.info("simulated cloud disconnected, reconnecting", error=str(error))
+                reason = f"the simulated cloud is not connected: {error}"
             finally:
                 self._disconnect()
             self._report_loss()
+            self._report_connection(reason)
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
 
@@ -143,7 +155,9 @@ class CloudClient:
         received = False
         while text := await reader.readline():
             self._take(wire.from_cloud.decode(text))
-            received = True
+            if not received:
+                received = True
+                self._report_connection(None)
         return received
 
     def _disconnect(self) -> None:
