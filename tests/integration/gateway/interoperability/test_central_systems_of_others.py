@@ -1,11 +1,9 @@
 """Days of chargers under central systems that nobody here wrote; docs/interoperability.md tells of them."""
 
 import asyncio
-import contextlib
 
 import pytest
 
-from tests.integration.gateway.interoperability.conftest import ProgramError
 from tests.integration.gateway.interoperability.libraries import LIBRARIES
 
 pytestmark = pytest.mark.integration
@@ -154,8 +152,7 @@ class Day:
         assert self.pair.program.said(self.identity, "BootNotification") == []
 
     async def is_reset(self):
-        with contextlib.suppress(*([ProgramError] if self.library.misses_reset else [])):
-            assert await self.call("Reset", type="Soft") == ACCEPTED
+        assert await self.call("Reset", type="Soft") == ACCEPTED
         await self.hears("BootNotification")
         await self.hears("StatusNotification", connectorId=1, status="Available")
 
