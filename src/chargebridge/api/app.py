@@ -6,8 +6,6 @@ from fastapi import Depends, FastAPI
 
 from chargebridge import __version__
 from chargebridge.api import problems
-from chargebridge.api.access import Access, authorize
-from chargebridge.api.middleware import EncodedSlashes, SmallBodies
 from chargebridge.api.problems import Problem
 from chargebridge.api.routes import (
     backup,
@@ -22,6 +20,8 @@ from chargebridge.api.routes import (
 )
 from chargebridge.api.watching import Watchers
 from chargebridge.gateway.gateway import Gateway
+from chargebridge.rest.access import Access, authorize
+from chargebridge.rest.middleware import EncodedSlashes, SmallBodies
 
 _DESCRIPTION: Final = """\
 Charge points, their transactions and frames, and a few operations on them.

@@ -1,11 +1,13 @@
 """Parameters of many operations: the gateway, and the identity of a charge point."""
 
 from typing import Annotated
-from urllib.parse import unquote
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Request
 
 from chargebridge.gateway.gateway import Gateway
+from chargebridge.rest.parameters import Identity
+
+__all__ = ["Identity", "TheGateway"]
 
 
 async def _gateway(request: Request) -> Gateway:
@@ -14,16 +16,3 @@ async def _gateway(request: Request) -> Gateway:
 
 
 TheGateway = Annotated[Gateway, Depends(_gateway)]
-
-
-async def _identity(
-    identity: Annotated[
-        str,
-        Path(description="Of the charge point, percent-encoded.", examples=["CP-1"], max_length=200),
-    ],
-) -> str:
-    # `EncodedSlashes` has left it encoded.
-    return unquote(identity)
-
-
-Identity = Annotated[str, Depends(_identity)]
