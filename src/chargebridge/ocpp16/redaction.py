@@ -6,6 +6,9 @@ from typing import Final
 from msgspec import DecodeError
 from msgspec.json import decode, encode
 
+LONGEST_SHOWN: Final = 16_384
+"""Characters of a frame that people see."""
+
 SECRET_KEYS: Final = frozenset({"authorizationkey"})
 """Written by a ChangeConfiguration; a GetConfiguration never returns it (CF-9)."""
 _MASK: Final = "***"
@@ -16,6 +19,15 @@ _SECRET_VALUE: Final = re.compile(
     r'|("value"\s*:\s*")(?:[^"\\]|\\.)*("[^{}]*?"key"\s*:\s*"AuthorizationKey")',
     re.IGNORECASE,
 )
+
+
+def shown(frame: bytes) -> str:
+    """Return a frame as people may see it: secrets are masked, and a long one is cut off."""
+    text = frame.decode(errors="replace")
+    if len(text) > LONGEST_SHOWN:
+        # First as JSON: the pattern below takes too long for a long frame that is hostile.
+        text = redact_json(text)[:LONGEST_SHOWN]
+    return redact(text)[:LONGEST_SHOWN]
 
 
 def redact(text: str) -> str:

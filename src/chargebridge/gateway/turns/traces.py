@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from chargebridge.clock import format_utc
-from chargebridge.ocpp16.redaction import redact, redact_json
+from chargebridge.ocpp16.redaction import LONGEST_SHOWN, redact_json, shown
 
 
 class Direction(StrEnum):
@@ -42,8 +42,6 @@ class ShownFrame:
     text: str
 
 
-LONGEST_SHOWN: Final = 16_384
-"""Characters of a frame that are shown, and bytes of it that are kept."""
 BYTES_EACH: Final = 2048
 """Of all frames that are kept, on average; most have a few hundred."""
 
@@ -60,8 +58,7 @@ def _cut(frame: Frame) -> Frame:
 
 def show(frame: Frame) -> ShownFrame:
     """Return a frame with its secrets masked."""
-    text = redact(frame.data.decode(errors="replace"))
-    return ShownFrame(format_utc(frame.utc_ms), frame.direction, text[:LONGEST_SHOWN])
+    return ShownFrame(format_utc(frame.utc_ms), frame.direction, shown(frame.data))
 
 
 class Traces:
