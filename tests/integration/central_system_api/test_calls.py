@@ -272,6 +272,58 @@ def test_any_text_is_sent_as_it_is_and_its_answer_breaks_no_rule(at_site):
     at_site(scenario)
 
 
+DEEP = "[" * 101 + "]" * 101
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [(DEEP, "it is nested more than 100 deep"), ('{"a": 1e999}', "it holds a number that is too large")],
+)
+def test_what_no_response_can_hold_is_not_taken_from_a_client(at_site, payload, why):
+    async def scenario(site):
+        async with site.booted():
+            for method, path, body, field in (
+                ("POST", CALLS, f'{{"action": "A", "payload": {payload}}}', "payload"),
+                ("PUT", "/answers/Authorize", f'{{"answer": "result", "payload": {payload}}}', "payload"),
+                (
+                    "PUT",
+                    "/answers/Authorize",
+                    f'{{"answer": "error", "code": "A", "details": {{"a": {payload}}}}}',
+                    "details",
+                ),
+            ):
+                answer = await site.client.request(
+                    method, path, content=body, headers={"Content-Type": "application/json"}
+                )
+                assert (answer.status_code, answer.json()["error"]) == (422, f"body.{field}: {why}")
+            assert await site.get("/answers") == []
+
+    at_site(scenario)
+
+
+@pytest.mark.parametrize(
+    ("rest", "why"),
+    [
+        ((3, DEEP), "it is nested more than 100 deep"),
+        ((3, '{"a": 1e999}'), "Number out of range - at `$[...]`"),
+        ((4, f'"GenericError", "", {{"a": {DEEP}}}'), "it is nested more than 100 deep"),
+    ],
+)
+def test_what_no_response_can_hold_is_502_from_a_charge_point(at_site, rest, why):
+    async def scenario(site):
+        async with site.booted() as charge_point:
+
+            async def say():
+                frame = await charge_point.receive()
+                await charge_point.websocket.send(f'[{rest[0]},"{frame[1]}",{rest[1]}]')
+
+            problem, _ = await asyncio.gather(site.post(f"{CALLS}/ClearCache", None, 502), say())
+            assert problem["error"] == f"the answer cannot be shown: {why}"
+            assert (await charge_point.call("Heartbeat", {}))[0] == 3
+
+    at_site(scenario)
+
+
 def test_half_of_a_surrogate_pair_is_refused_everywhere(at_site):
     async def scenario(site):
         async with site.booted():

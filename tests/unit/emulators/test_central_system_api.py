@@ -33,7 +33,9 @@ def test_fields_are_those_of_the_official_schema(name: str) -> None:
         assert ours.get("maxLength") == theirs.get("maxLength"), where
         if "items" in theirs:
             compare(ours["items"], theirs["items"], f"{where}[]")
-        properties = {key: value for key, value in theirs.get("properties", {}).items() if key != "customData"}
+        properties = {
+            key: value for key, value in theirs.get("properties", {}).items() if key != "customData"
+        }
         assert set(ours.get("properties", ())) == set(properties), where
         assert set(ours.get("required", ())) == set(theirs.get("required", ())), where
         for key, value in properties.items():

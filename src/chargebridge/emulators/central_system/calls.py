@@ -118,9 +118,10 @@ class OutgoingCalls:
             pending.answer.set_result(taken)
 
     def _refusal(self, session: Session, error: CallError, data: bytes) -> CallRefused:
-        details: object = msgspec.json.decode(error.details)
-        if not isinstance(details, dict):
-            self._report(session, Finding(Rule.FRAME, "errorDetails is not an object"), data)
+        try:
+            details = msgspec.json.decode(error.details, type=dict[str, object])
+        except msgspec.DecodeError:
+            self._report(session, Finding(Rule.FRAME, "errorDetails is no object that can be read"), data)
             details = {}
         return CallRefused(error.code, error.description, details)
 

@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from chargebridge.emulators.central_system.api.routes.calls import encoded, encoded_text
+from chargebridge.emulators.central_system.api.any_json import encoded, encoded_text
 from chargebridge.emulators.central_system.central_system import CentralSystem
 from chargebridge.emulators.central_system.scripting import (
     AS_USUAL,
@@ -194,7 +194,8 @@ def _content(action: str, script: AnyScript) -> PromptAnswer:
         case ResultAnswer():
             return _result(action, encoded(script.payload))
         case ErrorAnswer():
-            encoded([script.code, script.description, script.details])
+            encoded([script.code, script.description], "code")
+            encoded(script.details, "details")
             return CallRefused(script.code, script.description, script.details)
         case TextAnswer():
             return Raw(encoded_text(script.text))

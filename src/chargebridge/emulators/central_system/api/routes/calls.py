@@ -7,6 +7,12 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from chargebridge.emulators.central_system.api.any_json import (
+    decoded,
+    encoded,
+    encoded_text,
+    showable,
+)
 from chargebridge.emulators.central_system.api.parameters import UNKNOWN, KnownIdentity, TheCentralSystem
 from chargebridge.emulators.central_system.api.schemas import ACTIONS_TO_SEND, reference
 from chargebridge.emulators.central_system.central_system import CentralSystem
@@ -131,11 +137,12 @@ def _not_connected(central_system: CentralSystem, identity: str) -> RefusedError
 def _shown(action: str, answer: Answer) -> CallAnswer:
     if isinstance(answer.outcome, CallRefused):
         refusal = answer.outcome
+        showable(refusal.details)
         error = CallErrorView(code=refusal.code, description=refusal.description, details=refusal.details)
         return CallAnswer(id=answer.id, action=action, kind="CALLERROR", error=error)
     assert answer.kind is Kind.RESULT
     invalid = str(answer.outcome) if isinstance(answer.outcome, PayloadError) else None
-    payload = msgspec.json.decode(answer.payload)
+    payload = decoded(answer.payload)
     return CallAnswer(id=answer.id, action=action, kind="CALLRESULT", payload=payload, invalid=invalid)
 
 
@@ -216,27 +223,3 @@ async def send_any_text(central_system: TheCentralSystem, identity: KnownIdentit
     _require_connected(central_system, identity)
     central_system.send_raw(identity, encoded_text(body.text))
     return Sent(index=central_system.exchanges(identity)[-1].index)
-
-
-def encoded(payload: object) -> bytes:
-    """Return JSON text.
-
-    Raises:
-        RefusedError: 422; it holds half of a surrogate pair, which no UTF-8 can say.
-    """
-    try:
-        return msgspec.json.encode(payload)
-    except (UnicodeEncodeError, RecursionError, OverflowError) as error:
-        raise RefusedError(422, f"body.payload: cannot be written as JSON: {error}") from error
-
-
-def encoded_text(text: str) -> bytes:
-    """Return text as UTF-8.
-
-    Raises:
-        RefusedError: 422; it holds half of a surrogate pair.
-    """
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise RefusedError(422, f"body.text: cannot be written as UTF-8: {error.reason}") from error

@@ -1,5 +1,6 @@
 """Charge points: what the central system knows of them."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -14,6 +15,7 @@ from chargebridge.emulators.central_system.api.parameters import (
     TheCentralSystem,
 )
 from chargebridge.emulators.central_system.central_system import CentralSystem
+from chargebridge.emulators.central_system.ledger import Connector
 from chargebridge.emulators.central_system.transcript import Direction, Exchange, Kind
 from chargebridge.ocpp16.errors import FrameError, PayloadError
 from chargebridge.ocpp16.frames import Call, decode_frame, decode_request
@@ -97,7 +99,8 @@ async def list_charge_points(
         for identity in sorted(central_system.identities)
         if connected is None or central_system.connected(identity) is connected
     ]
-    items = [_view(central_system, one) for one in found[offset : offset + limit]]
+    connectors = central_system.ledger.connectors()
+    items = [_view(central_system, one, connectors) for one in found[offset : offset + limit]]
     return ChargePointList(total=len(found), offset=offset, items=items)
 
 
@@ -107,16 +110,18 @@ async def show_charge_point(central_system: TheCentralSystem, identity: KnownIde
     ledger = central_system.ledger
     opened = [one.id for one in ledger.transactions() if one.identity == identity and one.is_open]
     return ChargePointDetail(
-        **dict(_view(central_system, identity)),
+        **dict(_view(central_system, identity, ledger.connectors())),
         meter_values=_latest_meter_values(central_system.exchanges(identity)),
         calls=ledger.event_counts(identity),
         open_transactions=opened,
     )
 
 
-def _view(central_system: CentralSystem, identity: str) -> ChargePointView:
+def _view(
+    central_system: CentralSystem, identity: str, connectors: Mapping[str, list[Connector]]
+) -> ChargePointView:
     known = central_system.ledger.charge_point(identity)
-    connectors = [
+    statuses = [
         ConnectorView(
             connector_id=one.connector_id,
             status=one.status,
@@ -124,7 +129,7 @@ def _view(central_system: CentralSystem, identity: str) -> ChargePointView:
             info=one.info,
             at=format_utc(one.at_ms),
         )
-        for one in central_system.ledger.connectors(identity)
+        for one in connectors.get(identity, ())
     ]
     return ChargePointView(
         identity=identity,
@@ -136,7 +141,7 @@ def _view(central_system: CentralSystem, identity: str) -> ChargePointView:
         serial_number=known.serial_number,
         firmware_version=known.firmware_version,
         booted_at=None if known.booted_at_ms is None else format_utc(known.booted_at_ms),
-        connectors=connectors,
+        connectors=statuses,
     )
 
 
