@@ -145,6 +145,13 @@ def test_unknown_parameters_and_fields_are_refused_by_name(at_site):
                     "body.id_tags.A.expires_at",
                     None,
                 ),
+                (
+                    "PATCH",
+                    "/policy",
+                    {"unknown_id_tag": {"expires_at": "9999-12-31T23:59:60Z"}},
+                    "body.unknown_id_tag.expires_at: Value error, expected a year from 1000 to 9999",
+                    None,
+                ),
                 ("PUT", "/silence", {"silent": 1}, "body.silent: Input should be a valid boolean", None),
                 ("PUT", "/handshakes", {"refuse_with": 200}, "body.refuse_with: Input should be", None),
                 ("POST", "/charge-points/CP-1/calls", {"action": "A"}, "body.payload: Field required", None),

@@ -242,6 +242,45 @@ class TestScripts:
 
 
 class TestConnections:
+    def test_they_are_shown_as_they_are_treated(self, at_site):
+        async def scenario(site):
+            usual = {
+                "listening": True,
+                "connected": 0,
+                "silent": False,
+                "agree_on_subprotocol": True,
+                "refuse_with": None,
+                "refused": {},
+            }
+            assert await site.get("/connections") == usual
+            async with site.booted():
+                await site.put("/silence", {"silent": True})
+                await site.put("/subprotocol", {"agree": False})
+                await site.put("/handshakes", {"refuse_with": 503})
+                await site.put("/charge-points/CP%2F1/handshakes", {"refuse_with": 404})
+                assert await site.get("/connections") == usual | {
+                    "connected": 1,
+                    "silent": True,
+                    "agree_on_subprotocol": False,
+                    "refuse_with": 503,
+                    "refused": {"CP/1": 404},
+                }
+            await site.post("/listener/down")
+            assert (await site.get("/connections"))["listening"] is False
+
+        at_site(scenario)
+
+    def test_refusals_have_a_bound(self, at_site):
+        async def scenario(site):
+            for number in range(1000):
+                await site.put(f"/charge-points/{number}/handshakes", {"refuse_with": 503})
+            problem = await site.put("/charge-points/X/handshakes", {"refuse_with": 503}, 409)
+            assert problem["error"] == "1000 charge points are refused"
+            await site.put("/charge-points/1/handshakes", {"refuse_with": None})
+            await site.put("/charge-points/X/handshakes", {"refuse_with": 503})
+
+        at_site(scenario)
+
     @pytest.mark.parametrize(
         ("body", "code", "reason"),
         [(None, 1000, ""), ({"code": 1011, "reason": "out of order"}, 1011, "out of order")],

@@ -43,6 +43,7 @@ OPERATIONS = {
     "POST /charge-points/{identity}/cut",
     "PUT /charge-points/{identity}/handshakes",
     "PUT /handshakes",
+    "GET /connections",
     "PUT /subprotocol",
     "PUT /silence",
     "POST /listener/down",

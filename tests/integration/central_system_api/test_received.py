@@ -140,6 +140,33 @@ def test_transactions_are_the_books(at_site):
     at_site(scenario)
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999Z"),
+        ("0001-01-01T00:00:00+14:00", "1000-01-01T00:00:00.000Z"),
+    ],
+)
+def test_times_that_cannot_be_written_are_shown_as_the_nearest(at_site, sent, shown):
+    async def scenario(site):
+        async with site.booted() as charge_point:
+            await charge_point.call("StatusNotification", STATUS | {"timestamp": sent})
+            await charge_point.call("StartTransaction", START | {"timestamp": sent})
+            power = meter_values(1, {"value": "1100"}, timestamp=sent)
+            await charge_point.call("MeterValues", power | {"transactionId": 1})
+            await charge_point.call("StopTransaction", STOP | {"timestamp": sent})
+            (one,) = (await site.get("/charge-points"))["items"]
+            assert one["connectors"][0]["at"] == shown
+            assert (await site.get("/charge-points/CP-1"))["meter_values"][0]["at"] == sent
+            (one,) = (await site.get("/transactions"))["items"]
+            assert (one["started_at"], one["stopped_at"], one["register_at"]) == (shown, shown, shown)
+            change = {"id_tags": {"A": {"expires_at": sent}}}
+            problem = await site.request("PATCH", "/policy", change, 422)
+            assert problem["error"].endswith("expected a year from 1000 to 9999")
+
+    at_site(scenario)
+
+
 def test_broken_rules_are_listed_with_their_frames(at_site):
     async def scenario(site):
         async with site.booted() as charge_point, site.booted("CP-2"):

@@ -14,6 +14,7 @@ import structlog
 
 from chargebridge.clock import Clock
 from chargebridge.emulators.central_system.calls import OutgoingCalls
+from chargebridge.emulators.central_system.interference import Interference
 from chargebridge.emulators.central_system.ledger import Ledger
 from chargebridge.emulators.central_system.outbox import Outbox, Outgoing
 from chargebridge.emulators.central_system.policy import Policy
@@ -106,8 +107,8 @@ class CentralSystem:
         self._call_timeout_s = call_timeout_s
         self._history = history
         self._sessions: dict[str, Session] = {}
-        self._refusals: dict[str | None, HTTPStatus] = {}
-        self._silent = False
+        self.interference = Interference()
+        """How it breaks connections at present."""
         self._violations: deque[Violation] = deque(maxlen=VIOLATIONS_KEPT)
 
     def __repr__(self) -> str:
@@ -265,25 +266,20 @@ class CentralSystem:
     def refuse_handshakes(self, status: HTTPStatus | None, *, identity: str | None = None) -> None:
         """Refuse handshakes of one charge point, or of all, with this status; None accepts them again."""
         if status is None:
-            self._refusals.pop(identity, None)
+            self.interference.refusals.pop(identity, None)
         else:
-            self._refusals[identity] = status
-
-    @property
-    def refused(self) -> frozenset[str]:
-        """The charge points whose handshakes are refused one by one."""
-        return frozenset(identity for identity in self._refusals if identity is not None)
+            self.interference.refusals[identity] = status
 
     def agree_on_subprotocol(self, agree: bool) -> None:
         """Answer handshakes with the subprotocol, or without it, like a server of another version."""
-        self._server.agrees_on_subprotocol = agree
+        self._server.agrees_on_subprotocol = self.interference.agrees_on_subprotocol = agree
 
     def fall_silent(self, silent: bool) -> None:
         """Accept connections but ignore all messages, as a hung program does; False ends that.
 
         Pings are still answered. CALLs are in the transcript, but not in the ledger.
         """
-        self._silent = silent
+        self.interference.silent = silent
 
     def close(self, identity: str, code: int = 1000, reason: str = "") -> None:
         """Start the closing handshake with a charge point.
@@ -360,7 +356,8 @@ class CentralSystem:
 
     def refusal(self, identity: str, authorization: str | None) -> HTTPStatus | None:
         """Return the HTTP status to refuse a handshake with, or None."""
-        scripted = self._refusals.get(identity) or self._refusals.get(None)
+        refusals = self.interference.refusals
+        scripted = refusals.get(identity) or refusals.get(None)
         return scripted or self._admission.refusal(identity, authorization)
 
     def opened(self, connection: Connection) -> None:
@@ -397,7 +394,7 @@ class CentralSystem:
             return
         if isinstance(frame, Call):
             self._take_call(session, connection, frame, data)
-        elif not self._silent:
+        elif not self.interference.silent:
             self._calls.take_answer(session, frame, data)
 
     def _take_call(self, session: Session, connection: Connection, call: Call, data: bytes) -> None:
@@ -408,7 +405,7 @@ class CentralSystem:
         loop = asyncio.get_running_loop()
         for finding in session.discipline.receive(call.id, loop.time()):
             report(finding)
-        if self._silent:
+        if self.interference.silent:
             session.discipline.withhold(call.id)
             session.lost_starts |= call.action == "StartTransaction"
             return

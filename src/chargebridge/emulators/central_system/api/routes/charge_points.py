@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from chargebridge.clock import format_utc
 from chargebridge.emulators.central_system.api.parameters import (
     UNKNOWN,
     KnownIdentity,
@@ -14,6 +13,7 @@ from chargebridge.emulators.central_system.api.parameters import (
     Offset,
     TheCentralSystem,
 )
+from chargebridge.emulators.central_system.api.times import shown_time, shown_time_or_none
 from chargebridge.emulators.central_system.central_system import CentralSystem
 from chargebridge.emulators.central_system.ledger import Connector
 from chargebridge.emulators.central_system.transcript import Direction, Exchange, Kind
@@ -127,7 +127,7 @@ def _view(
             status=one.status,
             error_code=one.error_code,
             info=one.info,
-            at=format_utc(one.at_ms),
+            at=shown_time(one.at_ms),
         )
         for one in connectors.get(identity, ())
     ]
@@ -140,7 +140,7 @@ def _view(
         model=known.model,
         serial_number=known.serial_number,
         firmware_version=known.firmware_version,
-        booted_at=None if known.booted_at_ms is None else format_utc(known.booted_at_ms),
+        booted_at=shown_time_or_none(known.booted_at_ms),
         connectors=statuses,
     )
 

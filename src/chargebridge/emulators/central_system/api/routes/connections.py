@@ -62,6 +62,33 @@ class Going(_Arguments):
     )
 
 
+class ConnectionsView(BaseModel):
+    """How connections are treated at present."""
+
+    listening: bool
+    connected: int = Field(description="Number of connected charge points.")
+    silent: bool
+    agree_on_subprotocol: bool
+    refuse_with: int | None = Field(description="The HTTP status with which all handshakes are refused.")
+    refused: dict[str, int] = Field(description="Those of single charge points, by identity.")
+
+
+@router.get("/connections", summary="Show how connections are treated")
+async def show_connections(central_system: TheCentralSystem) -> ConnectionsView:
+    """Show whether it listens, is silent, and refuses handshakes."""
+    interference = central_system.interference
+    refusals = dict(interference.refusals)
+    refuse_all = refusals.pop(None, None)
+    return ConnectionsView(
+        listening=central_system.listening,
+        connected=central_system.connections,
+        silent=interference.silent,
+        agree_on_subprotocol=interference.agrees_on_subprotocol,
+        refuse_with=refuse_all,
+        refused={identity: status for identity, status in refusals.items() if identity is not None},
+    )
+
+
 def _connected(central_system: CentralSystem, identity: str) -> str:
     if not central_system.connected(identity):
         raise RefusedError(409, f"{identity!r} is not connected")
@@ -112,7 +139,7 @@ async def refuse_all(central_system: TheCentralSystem, handshakes: Handshakes) -
 
 def _refuse(central_system: CentralSystem, handshakes: Handshakes, identity: str | None) -> None:
     status = handshakes.refuse_with
-    if status is not None and len(central_system.refused) >= MOST_REFUSED:
+    if status is not None and len(central_system.interference.refusals) >= MOST_REFUSED:
         raise RefusedError(
             409, f"{MOST_REFUSED} charge points are refused", "accept some again, or refuse all of them"
         )

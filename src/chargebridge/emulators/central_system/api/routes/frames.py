@@ -5,13 +5,13 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from chargebridge.clock import format_utc
 from chargebridge.emulators.central_system.api.parameters import (
     UNKNOWN,
     KnownIdentity,
     Limit,
     TheCentralSystem,
 )
+from chargebridge.emulators.central_system.api.times import shown_time
 from chargebridge.emulators.central_system.transcript import Direction, Exchange, Kind
 from chargebridge.ocpp16.redaction import shown
 
@@ -67,7 +67,7 @@ async def show_frames(
 def _view(exchange: Exchange) -> FrameView:
     return FrameView(
         index=exchange.index,
-        at=format_utc(exchange.at_ms),
+        at=shown_time(exchange.at_ms),
         direction="received" if exchange.direction is Direction.FROM_CHARGE_POINT else "sent",
         kind=exchange.kind,
         action=exchange.action,

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from chargebridge.clock import format_utc
 from chargebridge.emulators.central_system.api.parameters import TheCentralSystem
+from chargebridge.emulators.central_system.api.times import EARLIEST_MS, LATEST_MS, shown_time_or_none
 from chargebridge.emulators.central_system.central_system import CentralSystem
 from chargebridge.emulators.central_system.policy import IdTag
 from chargebridge.ocpp16.enums import AuthorizationStatus, RegistrationStatus
@@ -23,7 +23,8 @@ MOST_ENTRIES: Final = 10_000
 
 
 def _read(timestamp: str) -> str:
-    parse_timestamp(timestamp)
+    if not EARLIEST_MS <= parse_timestamp(timestamp) <= LATEST_MS:
+        raise ValueError("expected a year from 1000 to 9999")
     return timestamp
 
 
@@ -148,5 +149,5 @@ def _view(central_system: CentralSystem) -> PolicyView:
 
 
 def _id_tag_view(one: IdTag) -> IdTagPolicy:
-    expires_at = None if one.expires_at_ms is None else format_utc(one.expires_at_ms)
+    expires_at = shown_time_or_none(one.expires_at_ms)
     return IdTagPolicy(status=one.status, parent=one.parent, expires_at=expires_at)

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from chargebridge.clock import format_utc
 from chargebridge.emulators.central_system.api.parameters import (
     UNKNOWN,
     Limit,
@@ -13,6 +12,7 @@ from chargebridge.emulators.central_system.api.parameters import (
     SelectedIdentity,
     TheCentralSystem,
 )
+from chargebridge.emulators.central_system.api.times import shown_time, shown_time_or_none
 from chargebridge.emulators.central_system.ledger import Transaction
 from chargebridge.ocpp16.redaction import shown
 
@@ -92,7 +92,7 @@ async def list_violations(
     found = [one for one in central_system.violations if charge_point is None or one.identity == charge_point]
     items = [
         ViolationView(
-            at=format_utc(one.at_ms),
+            at=shown_time(one.at_ms),
             charge_point=one.identity,
             rule=one.rule,
             text=one.text,
@@ -110,9 +110,9 @@ def _transaction(one: Transaction) -> TransactionView:
         connector_id=one.connector_id,
         id_tag=one.id_tag,
         meter_start_wh=one.meter_start_wh,
-        started_at=format_utc(one.started_at_ms),
+        started_at=shown_time(one.started_at_ms),
         meter_stop_wh=one.meter_stop_wh,
-        stopped_at=None if one.stopped_at_ms is None else format_utc(one.stopped_at_ms),
+        stopped_at=shown_time_or_none(one.stopped_at_ms),
         energy_wh=one.energy_wh,
         reason=one.reason,
         stop_id_tag=one.stop_id_tag,
@@ -120,5 +120,5 @@ def _transaction(one: Transaction) -> TransactionView:
         stop_repeats=one.stop_repeats,
         meter_values=one.meter_values,
         register_wh=one.register_wh,
-        register_at=None if one.register_at_ms is None else format_utc(one.register_at_ms),
+        register_at=shown_time_or_none(one.register_at_ms),
     )
