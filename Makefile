@@ -19,7 +19,13 @@ SUM := $(shell cat $(LOCKS) pyproject.toml $(EXAMPLES:%=%/pyproject.toml) | cksu
 PROGRAM := $(VENV)/.program-$(SUM)
 TOOLS := $(VENV)/.tools-$(SUM)
 
-.PHONY: help install develop run test examples unit nightly simulate check docs wheel bench lock clean
+# Central systems of others, which some tests run: libraries from npm, in a folder of their own.
+INTEROPERABILITY := tests/integration/gateway/interoperability
+NODE := .node
+NODE_LOCKS := $(addprefix $(INTEROPERABILITY)/,package.json package-lock.json .npmrc)
+NODE_PACKAGES := $(NODE)/.packages-$(shell cat $(NODE_LOCKS) | cksum | cut -d' ' -f1)
+
+.PHONY: help install develop node run test unit simulation integration interop examples nightly simulate check docs wheel bench lock clean
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -57,18 +63,36 @@ install: $(PROGRAM)  ## set up .venv with what the program needs
 
 develop: $(TOOLS)  ## set up .venv with the tools for working on it, too
 
+$(NODE_PACKAGES):
+	@command -v npm >/dev/null || { echo "npm is not installed: it comes with Node.js, on Debian as the packages nodejs and npm"; false; }
+	@echo "installing libraries of central systems that tests run into $(NODE) (once)"
+	@rm -rf $(NODE) && mkdir $(NODE) && cp $(NODE_LOCKS) $(NODE)
+	@cd $(NODE) && npm ci --loglevel=error
+	@touch $@
+
+node: $(NODE_PACKAGES)  ## set up .node with the central systems of others, for their tests (needs npm)
+
 run: $(PROGRAM)  ## chargers, charge points and a central system, live in this terminal
 	@$(BIN)/chargebridge demo --charge-points 8 --speed 30 --cloud $(CLOUD) --state state/demo$(filter-out -simulator,-$(CLOUD))
 
-test: $(TOOLS)  ## every test
-	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
-	$(call in_examples,python -m pytest)
-
-examples: $(TOOLS)  ## the tests of the examples alone
-	$(call in_examples,python -m pytest)
+test: unit simulation integration examples  ## every test
 
 unit: $(TOOLS)  ## the inner loop: pure tests only
 	@$(BIN)/python -m pytest -n auto -m "unit and not simulation" $(PYTEST_ARGS) tests/unit
+
+simulation: $(TOOLS)  ## the long pure tests: whole days, many random lives, whole installations
+	@$(BIN)/python -m pytest -n auto -m simulation $(PYTEST_ARGS)
+
+# These wait for most of their time: two of them share a core.
+WAITING := $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')
+integration: $(TOOLS)  ## the tests with real sockets, files and processes
+	@$(BIN)/python -m pytest -n $(WAITING) --dist worksteal -m "not unit and not simulation" $(PYTEST_ARGS)
+
+interop: $(TOOLS) $(NODE_PACKAGES)  ## days under central systems that nobody here wrote
+	@$(BIN)/python -m pytest -n $(WAITING) $(PYTEST_ARGS) $(INTEROPERABILITY)
+
+examples: $(TOOLS)  ## the tests of the examples
+	$(call in_examples,python -m pytest)
 
 nightly: $(TOOLS)  ## 200 kills of the gateway in a row
 	@CHARGEBRIDGE_KILLS=200 $(BIN)/python -m pytest -n 0 -s tests/integration/kills/test_gateway_killed_in_a_loop.py
@@ -93,10 +117,11 @@ bench: $(TOOLS)  ## benchmarks, as ratios against named baselines
 
 # The lock files name no index host. The first holds everything; what the others hold is the same in them.
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
-lock:  ## renew the lock files (needs uv)
+lock:  ## renew the lock files (needs uv and npm)
 	$(COMPILE) pyproject.toml --group dev --upgrade -o requirements-dev.lock
 	$(COMPILE) pyproject.toml -c requirements-dev.lock --upgrade -o requirements.lock
 	$(COMPILE) --group build -c requirements-dev.lock --upgrade -o requirements-build.lock
+	cd $(INTEROPERABILITY) && npm update --package-lock-only
 
-clean:  ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove the virtual environment, the libraries from npm, and caches
+	rm -rf $(VENV) $(NODE) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -185,7 +185,8 @@ def _show_chargers(found: "Sequence[FoundCharger]", shown: Mapping[str, str]) ->
     for heading in ("site", "circuit", "charger", "name", "model", "charge point"):
         table.add_column(heading, overflow="fold")
     for one in found:
-        row = (one.site, one.circuit, one.serial, one.name, one.model, shown.get(one.serial, "-"))
+        model = f"{one.vendor} {one.model}".strip()
+        row = (one.site, one.circuit, one.serial, one.name, model, shown.get(one.serial, "-"))
         table.add_row(*(escape(cell) for cell in row))
     console.print(table)
 

@@ -15,6 +15,7 @@ from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.model.state import dump
 from chargebridge.chargepoint.records import DeadLetter, PutTransaction, SendState
 from chargebridge.chargepoint.turn import Notice, NoticeKind, SendFrame
+from chargebridge.chargers.model import CommandOutcome, Outcome, Reachable, Restarted
 from chargebridge.emulators.central_system import conformance
 from chargebridge.emulators.central_system.violations import Rule
 from chargebridge.ocpp16.enums import ChargePointStatus
@@ -31,8 +32,11 @@ REGISTER = "meter readings never run backwards"
 LIMIT = "the current never exceeds the plan in force for longer than its delay"
 DRAINS = "after the last fault everything comes to rest"
 WIRE = "what is said is OCPP"
+RESET = "a reset closes the link a moment after its answer, and boots when the charger is back"
 
 CALL_TIMEOUT_S = 30.0
+RETURN_S = 110.0
+"""How long a charger that restarts is waited for at least, less what a slow disk takes."""
 LIMIT_DELAY_S = 300.0
 """How long a charger may go on offering more than is in force while nothing disturbs: two attempts at a
 command that nobody answered (60 s each), and what the vendor's cloud takes."""
@@ -65,6 +69,10 @@ class _Speaker:
         """A spoilt frame has arrived on this connection: it may have had any id."""
         self.statuses = {}
         self.triggered = False
+        self.reset_answered_ms = None
+        """When a Reset was accepted on this connection."""
+        self.resets_ms = None
+        """Since when the charger restarts for a Reset, and nothing has been heard of its return."""
 
 
 class Watch:
@@ -161,6 +169,7 @@ class Watch:
                 KEPT, identity, "" in differences, f"what is stored is not what was: {differences[-1]}"
             )
         self._visible[key] = loaded
+        self._speakers[identity].resets_ms = None  # its host's clock may have been set meanwhile
         for name, value in self.promised[identity].items():
             self._check_promise(charge_point, name, value)
         self._speakers[identity].registration = None
@@ -192,6 +201,24 @@ class Watch:
         speaker.garbled = False
         speaker.statuses.clear()
         speaker.triggered = False
+        speaker.reset_answered_ms = None
+
+    def closed(self, identity, reason):
+        """The gateway closes a connection."""
+        speaker, now_ms = self._speakers[identity], self._world.timeline.now_ms
+        if reason != "reset":
+            return
+        if speaker.reset_answered_ms is not None:
+            after_s = (now_ms - speaker.reset_answered_ms) / 1000
+            self.require(RESET, identity, after_s >= 0.9, f"closed {after_s:.1f} s after the answer")
+        speaker.resets_ms = now_ms
+
+    def reported(self, identity, word):
+        """Something comes from a charger: it may say that the charger is back, or has never been away."""
+        returns = isinstance(word, Restarted) or (isinstance(word, Reachable) and word.reachable)
+        fails = isinstance(word, CommandOutcome) and word.outcome is not Outcome.DONE
+        if returns or fails:
+            self._speakers[identity].resets_ms = None
 
     def said(self, identity, data):
         """A frame leaves the gateway."""
@@ -206,6 +233,7 @@ class Watch:
                 f"an answer to {frame[1]!r}, which nobody asked",
             )
             self._note_promise(identity, frame)
+            self._note_reset(speaker, frame, decided_ms)
             return
         _, id, action, payload = frame
         now_ms = decided_ms if decided_ms is not None else self._world.timeline.now_ms
@@ -220,6 +248,7 @@ class Watch:
         speaker.open_call = (id, action, now_ms)
         if action == "BootNotification":
             speaker.boot_ids.add(id)
+            self._check_return(identity, speaker, now_ms)
         else:
             allowed = speaker.registration == "Accepted" or (
                 speaker.registration == "Pending" and speaker.triggered
@@ -230,6 +259,19 @@ class Watch:
             for finding in conformance.status_findings(connector, speaker.statuses.get(connector), now):
                 raise Broken(WIRE, identity, finding.text)
             speaker.statuses[connector] = now
+
+    def _note_reset(self, speaker, frame, decided_ms):
+        asked = self._world.central.asked(frame[1])
+        if asked is not None and asked[1] == "Reset" and frame[0] == 3 and frame[2]["status"] == "Accepted":
+            now_ms = self._world.timeline.now_ms
+            speaker.reset_answered_ms = decided_ms if decided_ms is not None else now_ms
+
+    def _check_return(self, identity, speaker, now_ms):
+        resets_ms, speaker.resets_ms = speaker.resets_ms, None
+        if resets_ms is not None and self._world.host_clock.offset_ms == 0:
+            after_s = (now_ms - resets_ms) / 1000
+            text = f"it boots {after_s:.0f} s after the reset, and the charger is not back"
+            self.require(RESET, identity, after_s >= RETURN_S, text)
 
     def heard(self, identity, data):
         """A frame reaches the gateway."""
@@ -248,6 +290,8 @@ class Watch:
             case [3, str(id), payload]:
                 if id in speaker.boot_ids and isinstance(payload, dict):
                     said = payload.get("status")
+                    if said == "Accepted":
+                        self._doubt_interval(identity)
                     if said in {"Accepted", "Pending", "Rejected"}:
                         speaker.statuses.clear()  # a boot begins anew
                         speaker.registration = said
@@ -263,6 +307,12 @@ class Watch:
     def _answered(speaker, id):
         if speaker.open_call is not None and speaker.open_call[0] == id:
             speaker.open_call = None
+
+    def _doubt_interval(self, identity):
+        """The interval of a boot answer overwrites what was written, unless it is a fixed one."""
+        behaviour = self._world.process.bindings[identity].charge_point.settings.behaviour
+        if behaviour.heartbeat_interval_s is None:
+            self.promised[identity].pop("key HeartbeatInterval", None)
 
     def _doubt_promises(self, identity, action, payload):
         """Another change is asked for: until it is answered, the old and the new may be true."""

@@ -19,13 +19,22 @@ class SimulatedLink:
         self._process = process
         self._connection = None
         self._failures = 0
+        self._pause_s = 0.0
+        self._attempt = 0
+        """Counts the attempts that are due: only the latest one is made."""
 
     def up(self):
         if self.state is LinkState.DOWN:
             self.state = LinkState.WAITING
-            self._process.later(self._process.world.faults.random.random(), self._connect)
+            self._connect_later(self._process.world.faults.random.random())
+
+    def _connect_later(self, seconds):
+        self._attempt += 1
+        number = self._attempt
+        self._process.later(seconds, lambda: number == self._attempt and self._connect())
 
     def _connect(self):
+        self._pause_s = 0.0
         self.state = LinkState.CONNECTING
         self._process.world.central.connect(self, self._process)
 
@@ -33,9 +42,8 @@ class SimulatedLink:
         """The attempt has failed: wait longer each time."""
         self._failures += 1
         self.state = LinkState.WAITING
-        self._process.later(
-            _BACKOFF.delay_s(self._failures, self._process.world.faults.random), self._connect
-        )
+        backoff_s = _BACKOFF.delay_s(self._failures, self._process.world.faults.random)
+        self._connect_later(max(backoff_s, self._pause_s))
 
     def opened(self, connection):
         self.state = LinkState.OPEN
@@ -69,12 +77,21 @@ class SimulatedLink:
         self._connection.to_central(data)
         return True
 
-    def close(self, epoch, reason):
+    def close(self, epoch, reason, pause_s=0.0):
         if epoch == self.epoch and self.state is LinkState.OPEN:
             self._process.step(Kind.CRASH_AT_OUTPUT)
             self._process.world.trace.add(self.identity, "--", f"link closed by us: {reason}")
             self.state = LinkState.CLOSING
+            self._pause_s = pause_s
+            self._process.watch.closed(self.identity, reason)
             self._connection.close_by_charge_point()
+
+    def reopen(self):
+        """End a pause: connect now."""
+        if self._pause_s:
+            self._pause_s = 0.0
+            if self.state is LinkState.WAITING:
+                self._connect_later(0.01)
 
     def set_ping_interval(self, seconds):
         """Pings are the real link's; here a dead connection is noticed after a while."""

@@ -121,11 +121,13 @@ class Process:
     def heard(self, serial, kept):
         """An event of the vendor's stream has arrived."""
         self.world.trace.add(self.world.identity_of(serial), "::", kept.event)
+        self.watch.reported(self.world.identity_of(serial), kept.event)
         self.sink.charger_event(serial, kept.event, (serial, kept.number) if kept.number else None)
 
     def heard_nothing(self, serial, event):
         """The driver itself has something to say."""
         self.world.trace.add(self.world.identity_of(serial), "::", event)
+        self.watch.reported(self.world.identity_of(serial), event)
         self.sink.charger_event(serial, event, None)
 
     def die(self):

@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 from msgspec import Raw, structs
 
-from chargebridge.chargepoint.central_system import calls, registration
+from chargebridge.chargepoint.central_system import boot_wait, calls, registration, resets
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.charger import commands, limits, reported_sessions
 from chargebridge.chargepoint.model.open_call import CallKind
@@ -226,6 +226,17 @@ def the_queue_ends_with_the_page(patch):
     patch.setattr(queue, "load_more", lambda charge_point: None)
 
 
+def resets_close_at_once(patch):
+    """The link is closed in the turn that answers a Reset."""
+    patch.setattr(resets, "CLOSE_AFTER_S", 0.0)
+
+
+def nobody_waits_for_the_charger(patch):
+    """The charge point boots while the charger that was reset still restarts."""
+    patch.setattr(boot_wait, "for_return", lambda charge_point: None)
+    patch.setattr(boot_wait, "RETURN_WAIT_S", 0.0)
+
+
 MUTATIONS = {
     stop_tells_the_start: {invariants.ENERGY, invariants.REGISTER},
     every_eighth_stop_is_forgotten: {invariants.ENERGY, invariants.ORDER},
@@ -245,6 +256,8 @@ MUTATIONS = {
     limits_end_too_early: {invariants.LIMIT},
     nothing_is_tried_again: {invariants.DRAINS, invariants.ENERGY},
     the_queue_ends_with_the_page: {invariants.DRAINS, invariants.ENERGY},
+    resets_close_at_once: {invariants.RESET},
+    nobody_waits_for_the_charger: {invariants.RESET},
 }
 EVERY_INVARIANT = {
     invariants.DURABLE,
@@ -257,6 +270,7 @@ EVERY_INVARIANT = {
     invariants.LIMIT,
     invariants.DRAINS,
     invariants.WIRE,
+    invariants.RESET,
 }
 
 

@@ -272,7 +272,12 @@ class Vendor:
             self._end(process, outlet.serial, unknown, 30)
 
     def _end(self, process, serial, outcome, seconds):
-        self._timeline.after(seconds, lambda: process.alive and process.sink.command_outcome(serial, outcome))
+        def ended():
+            if process.alive:
+                process.watch.reported(self._world.identity_of(serial), outcome)
+                process.sink.command_outcome(serial, outcome)
+
+        self._timeline.after(seconds, ended)
 
     # --- coming to rest
 

@@ -1,5 +1,6 @@
 """The lock files agree with each other, and name no host."""
 
+import json
 import re
 
 import pytest
@@ -30,3 +31,12 @@ def test_no_host_is_named(name: str) -> None:
     text = (ROOT / name).read_text()
     assert "://" not in text
     assert "index" not in text.replace("sphinxcontrib-", "")
+
+
+def test_that_of_npm_names_no_host_either_and_has_the_hash_of_each_package() -> None:
+    path = ROOT / "tests/integration/gateway/interoperability/package-lock.json"
+    packages = json.loads(path.read_text(encoding="utf-8"))["packages"]
+    fetched = {name: package for name, package in packages.items() if name}
+    assert fetched
+    assert [name for name, package in fetched.items() if "resolved" in package] == []
+    assert [name for name, package in fetched.items() if not package["integrity"].startswith("sha512-")] == []

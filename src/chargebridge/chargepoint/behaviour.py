@@ -18,8 +18,9 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The behaviour of a charge point; every field says what the standard asks and what is done instead."""
 
     heartbeat_interval_s: int | None = None
-    """Standard (None): the interval of the boot answer (`BOOT-3`). A number: this many seconds, about,
-    whatever the boot answer says; a written HeartbeatInterval is honoured either way."""
+    """Standard (None): the interval of the boot answer (`BOOT-3`), or the HeartbeatInterval that was written
+    since. A number: this many seconds, about, whatever the boot answer says, or HeartbeatInterval if that was
+    ever written."""
 
     available_after_boot_s: float = 0.0
     """Standard (0): an inoperative charge point reports Unavailable right after its boot. Above 0: after a

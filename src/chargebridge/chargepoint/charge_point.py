@@ -11,6 +11,7 @@ from typing import Final
 
 from chargebridge.chargepoint.authorization import authorization, local_list
 from chargebridge.chargepoint.central_system import (
+    boot_wait,
     calls,
     data_transfer,
     dead_letters,
@@ -201,12 +202,15 @@ class VirtualChargePoint(ChargePoint):
 _TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
     Timer.CALL: calls.timed_out,
     Timer.BOOT: registration.interval_over,
+    Timer.CHARGER: boot_wait.over,
     Timer.HEARTBEAT: registration.heartbeat_interval_over,
     Timer.RETRY: queue.retry_interval_over,
     Timer.CONNECTION: authorization.connection_timed_out,
     Timer.HELD_ANSWER: unlocking.held_answer_overdue,
     Timer.SETTLE: availability.settled,
+    Timer.REASON: status.reason_settled,
     Timer.RESET: resets.reset_overdue,
+    Timer.RESET_CLOSE: resets.answer_sent,
     Timer.REBOOT: resets.reboot_again,
     Timer.COMMAND: command_outcomes.try_again,
     Timer.LIMIT: limits.refresh,

@@ -1,7 +1,7 @@
 """The inputs of a turn of a charge point, and its outputs."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -86,8 +86,14 @@ class Operation(StrEnum):
     STOP_TRANSACTION = "stop_transaction"
     RESET = "reset"
     UNLOCK = "unlock"
+    BOOT = "boot"
+    """Send a BootNotification at once, whatever interval the central system has named when it refused one."""
     REDELIVER = "redeliver"
     """Queue dead letters once more."""
+
+
+UNANSWERED: Final = 0
+"""The number of a request whose answer nobody awaits."""
 
 
 class OperatorAsked(Struct, frozen=True):
@@ -128,6 +134,14 @@ class CloseLink(NamedTuple):
     """Close that connection once what was sent before is written; the link reconnects by itself."""
 
     epoch: int
+    reason: str
+    pause_s: float = 0.0
+    """It does so after this pause at the earliest, or when a `ReopenLink` ends that."""
+
+
+class ReopenLink(NamedTuple):
+    """Connect now, if only such a pause holds the link back."""
+
     reason: str
 
 
@@ -197,7 +211,7 @@ class Notice(NamedTuple):
     """How often it has happened."""
 
 
-Output = SendFrame | CloseLink | SetPing | CommandCharger | ReadStore | OperatorAnswered | Notice
+Output = SendFrame | CloseLink | ReopenLink | SetPing | CommandCharger | ReadStore | OperatorAnswered | Notice
 
 
 class Effects(NamedTuple):

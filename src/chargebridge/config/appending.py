@@ -7,14 +7,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chargebridge.chargers.model import FoundCharger
+from chargebridge.config.charge_points import LONGEST_NAME
 from chargebridge.config.configuration import Configuration
 from chargebridge.config.loading import load
+from chargebridge.ocpp16.text import fit_ascii
 
 
 def charge_point_tables(
     chargers: Iterable[FoundCharger], *, driver: str | None = None, central_system: str | None = None
 ) -> str:
     """Return tables of a configuration file: a charge point for each charger, with its site in a comment.
+
+    Vendor and model are written if the driver knows them.
 
     Args:
         chargers: the chargers to show; their serial numbers become the identities.
@@ -25,7 +29,7 @@ def charge_point_tables(
 
 
 def _table(charger: FoundCharger, driver: str | None, central_system: str | None) -> str:
-    where = ", ".join(part for part in (charger.name, charger.model, charger.site, charger.circuit) if part)
+    where = ", ".join(part for part in (charger.name, charger.site, charger.circuit) if part)
     lines = ["", "[[charge_points]]"]
     # The name of a charger is not our text: it may hold anything.
     comment = "".join(sign for sign in where if sign.isprintable())[:100]
@@ -35,6 +39,10 @@ def _table(charger: FoundCharger, driver: str | None, central_system: str | None
         lines.append(f"central_system = {json.dumps(central_system)}")
     if driver is not None:
         lines.append(f"driver = {json.dumps(driver)}")
+    # So that even a first boot before the driver's word says what the charger is.
+    for key, value in (("vendor", charger.vendor), ("model", charger.model)):
+        if text := fit_ascii(value, LONGEST_NAME):
+            lines.append(f"{key} = {json.dumps(text)}")
     return "\n".join(lines) + "\n"
 
 

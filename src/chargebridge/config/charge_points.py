@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from chargebridge.chargepoint.behaviour import COMPATIBILITY, PRESETS, Behaviour, behaviour
+from chargebridge.chargepoint.model.state import SerialIn
 from chargebridge.config.problems import UnexpectedError
 from chargebridge.config.references import Secret, Surroundings, surroundings
 from chargebridge.config.sections import Table, check_hex
@@ -25,6 +26,8 @@ DEFAULT_PRESET: Final = "easee"
 LONGEST_IDENTITY: Final = 48
 LONGEST_CHARGER: Final = 64
 LONGEST_SERIAL: Final = 25
+LONGEST_NAME: Final = 20
+"""Of a vendor or a model."""
 LARGEST_FLEET: Final = 100_000
 
 _NUMBER: Final = re.compile(r"\{n(:0[1-9])?\}")
@@ -50,6 +53,10 @@ class ChargePointSettings(Struct, frozen=True, kw_only=True):
     """For the BootNotification, as `model` and `serial`; None: as the driver describes the charger."""
     model: str | None = None
     serial: str | None = None
+    serial_in: SerialIn = SerialIn.CHARGE_POINT
+    """The field of the BootNotification that has the serial number."""
+    firmware: str | None = None
+    """For the BootNotification; None: as the driver reports it, with our own version."""
     tag_for_untagged: str = "NOTAG"
     """The idTag of a session that the charger started without one."""
     password: SecretStr | None = None
@@ -153,9 +160,11 @@ class _Joined(Table):
     configuration: dict[Annotated[str, Field(max_length=50)], Annotated[str, Field(max_length=500)]] = Field(
         default_factory=dict
     )
-    vendor: Annotated[str, _ascii(20)] | None = None
-    model: Annotated[str, _ascii(20)] | None = None
+    vendor: Annotated[str, _ascii(LONGEST_NAME)] | None = None
+    model: Annotated[str, _ascii(LONGEST_NAME)] | None = None
     serial: str | None = None
+    serial_in: Annotated[SerialIn, Field(strict=False)] = SerialIn.CHARGE_POINT
+    firmware: Annotated[str, _ascii(50)] | None = None
     tag_for_untagged: Annotated[str, _ascii(20)] = "NOTAG"
     password: Annotated[Secret | None, Field(validate_default=True)] = None
 
@@ -198,6 +207,8 @@ class _Joined(Table):
             vendor=self.vendor,
             model=self.model,
             serial=serial,
+            serial_in=self.serial_in,
+            firmware=self.firmware,
             tag_for_untagged=self.tag_for_untagged,
             password=self.password,
         )

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import structlog
 
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
-from chargebridge.chargepoint.turn import Operation, OperatorAsked
+from chargebridge.chargepoint.turn import UNANSWERED, Operation, OperatorAsked
 from chargebridge.config.configuration import Configuration, Difference
 from chargebridge.gateway.errors import (
     NotSimulatedError,
@@ -33,7 +33,7 @@ from chargebridge.gateway.turns.traces import ShownFrame, Traces
 from chargebridge.gateway.turns.wheel import Cancellable
 from chargebridge.gateway.views.charge_points import ChargePointView, charge_point_view
 from chargebridge.gateway.views.figures import Figures, count
-from chargebridge.link import Fleet
+from chargebridge.link import Fleet, LinkState
 from chargebridge.store.errors import StoreError, StoreUnavailableError
 from chargebridge.store.journal import SqliteStore
 from chargebridge.store.state_dir import StateDirectory
@@ -294,12 +294,16 @@ class Gateway:
         self._binding(identity).link.down("taken down by the operator")
 
     def link_up(self, identity: str) -> None:
-        """Let the link of one charge point connect again.
+        """Let the link of one charge point connect again; it boots at once if it is not registered.
 
         Raises:
             UnknownChargePointError: there is no charge point of this identity.
         """
-        self._binding(identity).link.up()
+        binding = self._binding(identity)
+        if binding.link.state is not LinkState.OPEN:
+            # Whoever has registered it there does not wait for the interval that was named before.
+            self.runtime.turn(binding, OperatorAsked(UNANSWERED, Operation.BOOT))
+        binding.link.up()
 
     async def act(self, identity: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
         """Act on a simulated charger: a car, a token, a fault.

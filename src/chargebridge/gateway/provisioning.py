@@ -236,6 +236,8 @@ class SettingsFactory:
             vendor=charge_point.vendor or "",
             model=charge_point.model or "",
             serial=charge_point.serial or charge_point.charger,
+            serial_in=charge_point.serial_in,
+            firmware=charge_point.firmware or "",
             behaviour=charge_point.behaviour,
             configuration=self._keys.setdefault(keys, dict(keys)),
             # A time-out of sockets: real seconds, however fast the clock runs.

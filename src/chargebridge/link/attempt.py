@@ -1,17 +1,17 @@
 """One attempt to open a link: host name, TCP, TLS and the opening handshake of RFC 6455."""
 
 import asyncio
-import http
 import logging
 import socket
 import ssl
+import time
 from typing import Final, Protocol, cast
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHeader, InvalidStatus, NegotiationError
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from chargebridge.link import refusals
 from chargebridge.link.endpoint import Endpoint
 from chargebridge.link.resolver import Resolver
 
@@ -20,12 +20,6 @@ WIRE_LOG: Final = logging.getLogger("chargebridge.link.wire")
 WIRE_LOG.disabled = True
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
-_REMEDIES: Final = {
-    401: "the central system does not accept identity and password",
-    403: "the central system does not admit this charge point",
-    404: "the central system does not know this identity at this URL",
-    426: "the URL is not that of a WebSocket server",
-}
 
 
 class AttemptOwner(Protocol):
@@ -95,7 +89,8 @@ class Attempt(asyncio.Protocol):
             first = turn % len(addresses)
             await self._connect_any(loop, addresses[first:] + addresses[:first])
         except OSError as error:
-            self._fail(describe(error), answered=not isinstance(error, TimeoutError))
+            hint = refusals.tls_hint(error) if endpoint.ssl is not None else ""
+            self._fail(describe(error) + hint, answered=not isinstance(error, TimeoutError))
 
     async def _connect_any(self, loop: asyncio.AbstractEventLoop, addresses: list[str]) -> None:
         endpoint = self._endpoint
@@ -123,6 +118,9 @@ class Attempt(asyncio.Protocol):
         """Read the answer as far as it goes."""
         if self._owner is None:
             return
+        if not self._tail and self._endpoint.ssl is None and refusals.expects_tls(data):
+            self._fail(refusals.TLS_THERE, answered=True)
+            return
         # Frames may follow in the same segment. They are not for this protocol object, which is
         # dropped with all its headers once the connection is open.
         seen = self._tail + data
@@ -147,10 +145,10 @@ class Attempt(asyncio.Protocol):
 
     def _check(self, rest: bytes) -> None:
         protocol = self._protocol
-        if protocol.handshake_exc is not None:
-            self._fail(
-                _refusal(protocol.handshake_exc), _retry_after_s(protocol.handshake_exc), answered=True
-            )
+        error = protocol.handshake_exc
+        if error is not None:
+            reason = refusals.refusal(error, tls=self._endpoint.ssl is not None)
+            self._fail(reason, refusals.retry_after_s(error, time.time()), answered=True)
         elif protocol.state is State.OPEN and protocol.subprotocol is None:
             offered = " or ".join(self._endpoint.subprotocols)
             self._fail(f"the central system did not agree to the subprotocol {offered}", answered=True)
@@ -164,39 +162,6 @@ class Attempt(asyncio.Protocol):
             self._transport.abort()
         if owner is not None:
             owner.attempt_failed(reason, retry_after_s, answered=answered)
-
-
-def _refusal(error: Exception) -> str:
-    match error:
-        case InvalidStatus(response=response):
-            return _refused_status(response.status_code)
-        case InvalidHeader(name=name):
-            return f"the answer to the handshake has no valid {name} header"
-        case NegotiationError():
-            return f"the answer to the handshake was not asked for: {str(error)[:100]!r}"
-        case _ if isinstance(error.__cause__, EOFError):
-            return "connection closed before a complete answer to the handshake"
-        case _:
-            return "what answered the handshake is not a WebSocket server"
-
-
-def _refused_status(status: int) -> str:
-    if 300 <= status < 400:
-        return f"HTTP {status}: a redirect, which is not followed; configure the final URL"
-    try:
-        meaning = _REMEDIES.get(status) or http.HTTPStatus(status).phrase
-    except ValueError:
-        meaning = "refused"
-    return f"HTTP {status}: {meaning}"
-
-
-def _retry_after_s(error: Exception) -> float:
-    if not isinstance(error, InvalidStatus):
-        return 0.0
-    for value in error.response.headers.get_all("Retry-After"):
-        if value.isascii() and value.isdigit() and len(value) <= 9:
-            return float(value)
-    return 0.0
 
 
 def describe(error: Exception) -> str:

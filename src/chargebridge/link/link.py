@@ -69,6 +69,7 @@ class Link:
         "_failures",
         "_key_format",
         "_owner",
+        "_paused_until",
         "_ping_interval_s",
         "_session",
         "_wanted",
@@ -118,6 +119,7 @@ class Link:
         self._session: Session | None = None
         self._wanted = False
         self._failures = 0
+        self._paused_until = 0.0
         self._ping_interval_s = endpoint.ping_interval_s
         self._awaits_pong = False
         self.set_password(password)
@@ -165,10 +167,24 @@ class Link:
         self.sent += 1
         return True
 
-    def close(self, epoch: int, reason: str) -> None:
-        """Close this connection, behind all that was sent; the link then opens another one."""
-        if epoch == self.epoch:
+    def close(self, epoch: int, reason: str, pause_s: float = 0.0) -> None:
+        """Close this connection, behind all that was sent; the link then opens another one.
+
+        Args:
+            epoch: the connection.
+            reason: for the central system.
+            pause_s: seconds from now on in which it opens none, unless `reopen` is called.
+        """
+        if epoch == self.epoch and self.state is LinkState.OPEN:
             self._close(CloseCode.NORMAL_CLOSURE, reason)
+            self._paused_until = self._dispatcher.loop.time() + pause_s if pause_s else 0.0
+
+    def reopen(self) -> None:
+        """End a pause: open a connection now. A back-off after a failure is not shortened."""
+        if self._paused_until:
+            self._paused_until = 0.0
+            if self.state is LinkState.WAITING:
+                self._dispatcher.queue(self)
 
     def set_ping_interval(self, seconds: float) -> None:
         """Set the time between pings, from now on (`WS-9`).
@@ -200,6 +216,7 @@ class Link:
 
     def connect(self) -> None:
         """Start an attempt: it is this link's turn."""
+        self._paused_until = 0.0
         self.state = LinkState.CONNECTING
         dispatcher = self._dispatcher
         self._attempt = Attempt(self, self.endpoint, self.identity, self._authorization)
@@ -317,7 +334,8 @@ class Link:
         self._failures = 0 if healthy else self._failures + 1
         backoff = self.endpoint.backoff
         wait = backoff.delay_s(self._failures, dispatcher.random)
-        dispatcher.wake_at(self, dispatcher.loop.time() + max(wait, min(at_least_s, backoff.max_s)))
+        next_at = dispatcher.loop.time() + max(wait, min(at_least_s, backoff.max_s))
+        dispatcher.wake_at(self, max(next_at, self._paused_until))
 
     def _schedule_first_ping(self, now: float) -> None:
         # Somewhere in the second half of the interval, so that a fleet that opened together does

@@ -72,6 +72,7 @@ class CallError(Struct, frozen=True, array_like=True, tag=4, forbid_unknown_fiel
 Frame = Call | CallResult | CallError
 
 _decoder: Final[Decoder[Frame]] = Decoder(Frame)
+_read_text: Final = Decoder(str).decode
 _encode: Final = ENCODER.encode
 _NULL: Final = Raw(b"null")
 _EMPTY_OBJECT: Final = Raw(b"{}")
@@ -104,7 +105,7 @@ def decode_frame(data: bytes | bytearray | memoryview) -> Frame:
 
 
 _TYPE_NUMBER = re.compile(rb"[ \t\r\n]*\[[ \t\r\n]*(-?[0-9]+)[ \t\r\n]*[,\]]")
-_CALL_ID = re.compile(rb'[ \t\r\n]*\[[ \t\r\n]*2[ \t\r\n]*,[ \t\r\n]*"([^"\\\x00-\x1f]*)"')
+_CALL_ID = re.compile(rb'[ \t\r\n]*\[[ \t\r\n]*2[ \t\r\n]*,[ \t\r\n]*("(?:[^"\\\x00-\x1f]|\\.)*+")')
 
 
 def _refusal(data: bytes, error: DecodeError | UnicodeDecodeError | RecursionError) -> FrameError:
@@ -116,11 +117,16 @@ def _refusal(data: bytes, error: DecodeError | UnicodeDecodeError | RecursionErr
     described = "nested too deeply" if isinstance(error, RecursionError) else str(error)
     if isinstance(error, ValidationError):
         described = f"not a frame of OCPP-J: {described}"
+    return FrameError(fit(described, DESCRIPTION_LIMIT), _call_id(data))
+
+
+def _call_id(data: bytes) -> str | None:
+    """Return the id of a broken CALL, by which its sender knows the answer, however long; None: no text."""
     found = _CALL_ID.match(data)
-    message_id = found[1].decode() if found is not None else None
-    if message_id is not None and len(message_id) > ID_LIMIT:
-        message_id = None
-    return FrameError(fit(described, DESCRIPTION_LIMIT), message_id)
+    try:
+        return None if found is None else _read_text(found[1])
+    except (DecodeError, UnicodeDecodeError):
+        return None  # an escape that is none
 
 
 def decode_request(call: Call, *, tolerant: bool = False) -> Request:

@@ -54,6 +54,7 @@ def test_charge_points_are_listed_page_by_page(at_site):
         ("POST", "/link/down"),
         ("POST", "/link/up"),
         ("POST", "/reset"),
+        ("POST", "/boot"),
         ("POST", "/unlock"),
         ("POST", "/stop-transaction"),
         ("POST", "/charger/unplug"),

@@ -14,6 +14,7 @@ OPERATIONS = {
     "POST /charge-points/{identity}/link/up",
     "POST /charge-points/{identity}/stop-transaction",
     "POST /charge-points/{identity}/reset",
+    "POST /charge-points/{identity}/boot",
     "POST /charge-points/{identity}/unlock",
     "GET /charge-points/{identity}/transactions",
     "GET /transactions",

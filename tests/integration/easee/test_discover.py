@@ -74,9 +74,19 @@ async def test_charge_points_are_written_for_those_that_have_none_once(stage, tm
         assert file.read_text().startswith(before)
         assert file.stat().st_mode & 0o777 == 0o600
         assert [one.charger for one in load(file).charge_points] == ["EH000002", "EH000001", "EH000003"]
+        assert [(one.vendor, one.model) for one in load(file).charge_points[1:]] == [("Easee", "Home")] * 2
         written = file.read_text()
         assert (await discover(file, "--write"))[0] == 0
         assert file.read_text() == written
+
+
+async def test_a_product_that_is_not_known_is_left_to_the_driver(stage, tmp_path):
+    async with stage(chargers=1, product_code=999) as site:
+        file = configuration(site, tmp_path)
+        code, output = await discover(file, "--write")
+        assert code == 0, output
+        (_, one) = load(file).charge_points
+        assert (one.vendor, one.model) == ("Easee", None)
 
 
 async def test_a_wrong_password_is_one_clear_error_without_it(stage, tmp_path):

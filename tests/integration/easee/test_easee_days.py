@@ -16,7 +16,7 @@ import pytest
 from tests.integration.easee.private_broker import PrivateBroker, program
 from tests.services import missing
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 ENVIRONMENT = {**os.environ, "COLUMNS": "110", "PYTHONUNBUFFERED": "1"}
 LONGEST_S = 420
@@ -88,7 +88,7 @@ def test_a_day_of_50_chargers_by_a_message_queue_reconciles_with_the_broker_rest
     assert "rebuilt" not in output  # the queue keeps all
 
 
-SOME_HOURS = ("--charge-points", "20", "--duration", "25", "--speed", "360", "--misbehave", "1")
+SOME_HOURS = ("--charge-points", "20", "--duration", "10", "--speed", "960", "--misbehave", "1")
 TROUBLE = ("--kill-gateway", "2", "--cut-cloud", "1", "--stop-central-system", "1")
 
 

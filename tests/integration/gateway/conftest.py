@@ -279,7 +279,11 @@ class PypiSession(PypiChargePoint):
         self.hear("BootNotification", payload)
         answers = self.central_system.boot_answers
         status = answers.pop(0) if answers else RegistrationStatus.accepted
-        interval = self.central_system.interval_s if status is RegistrationStatus.accepted else 10
+        interval = (
+            self.central_system.interval_s
+            if status is RegistrationStatus.accepted
+            else self.central_system.refused_interval_s
+        )
         return call_result.BootNotification(current_time=_NOW, interval=interval, status=status)
 
     @on("StatusNotification")
@@ -332,6 +336,7 @@ class PypiCentralSystem:
 
     def __init__(self):
         self.heard, self.boot_answers, self.interval_s, self.last_transaction = [], [], 300, 40
+        self.refused_interval_s = 10
         self.id_tags = {}
         """What is said of a token; of any other, that it is Accepted."""
         self.failing = set()

@@ -442,7 +442,29 @@ async def test_either_reset_restarts_charger_and_charge_point(pypi, preset, kind
         await pair.hears("StopTransaction", transaction_id=transaction, reason=reason)
         await pair.hears("BootNotification")
         assert pair.cs.session is not connection
-        await pair.sees(reachable=True, session=None)
+        assert (await pair.act("view"))["reachable"]
+        await pair.hears("StatusNotification", connector_id=0, status="Available", error_code="NoError")
+        start = call.RemoteStartTransaction(id_tag="APP", connector_id=1)
+        assert (await pair.call(start)).status == "Accepted"
+        await pair.sees(reachable=True)
+
+
+@every_preset
+async def test_re_1_an_answered_reset_leaves_the_link_open_for_a_moment_and_is_back_with_its_charger(
+    pypi, site, preset
+):
+    site.speed = 10.0  # a second is long enough for a CALL even on a busy machine
+    async with pypi(preset) as pair:
+        await pair.ready()
+        before_ms = pair.now_ms
+        assert (await pair.call(call.Reset(type="Hard"))).status == "Accepted"
+        # Another CALL finds the connection as it was: no library takes the reset for a broken one.
+        assert (await pair.call(call.GetConfiguration(key=["NumberOfConnectors"]))).configuration_key
+        await pair.hears("BootNotification")
+        assert 20_000 <= pair.now_ms - before_ms < 120_000
+        await pair.hears("StatusNotification", connector_id=0)
+        await pair.hears("StatusNotification", connector_id=1)
+        assert not pair.cs.said("StatusNotification", error_code="OtherError")
 
 
 async def test_a_charger_that_cannot_be_reached_cannot_be_reset(pypi, wait_until):

@@ -8,7 +8,7 @@ import pytest
 from ocpp.v16 import call
 from ocpp.v16.enums import RegistrationStatus
 
-from chargebridge.chargepoint.turn import NoticeKind
+from chargebridge.chargepoint.turn import NoticeKind, Operation
 
 pytestmark = pytest.mark.integration
 
@@ -376,3 +376,32 @@ async def test_free_charging_is_no_key_of_the_standard(pypi):
         await pair.ready()
         answer = await pair.call(call.ChangeConfiguration(key="freecharging", value="true"))
         assert answer.status == "NotSupported"
+
+
+# --- a charge point that is registered late -----------------------------------------------------------
+
+
+async def _boot_by_its_operator(pair):
+    assert await pair.gateway.perform("CP1", Operation.BOOT) == (True, "it boots now")
+
+
+async def _link_down_and_up(pair):
+    pair.gateway.link_down("CP1")
+    pair.gateway.link_up("CP1")
+
+
+@pytest.mark.parametrize("cut_short", [_boot_by_its_operator, _link_down_and_up])
+@pytest.mark.parametrize("status", [RegistrationStatus.rejected, RegistrationStatus.pending])
+async def test_boot_5_one_that_was_refused_for_a_day_boots_when_its_operator_says_so(
+    pypi, wait_until, status, cut_short
+):
+    central_system = {"boot_answers": [status], "refused_interval_s": 86_400 * 30}
+    async with pypi("ocpp16", central_system=central_system) as pair:
+        await pair.hears("BootNotification")
+        await wait_until(lambda: pair.gateway.charge_point("CP1").registration == status.value)
+        await cut_short(pair)
+        await pair.ready()
+        assert await pair.gateway.perform("CP1", Operation.BOOT) == (
+            False,
+            "the central system has registered this charge point already",
+        )

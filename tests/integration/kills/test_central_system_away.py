@@ -7,7 +7,7 @@ import pytest
 from chargebridge.demo.faults import CentralSystemOutage, CloudOutage, Kill, Moment, Outage
 from chargebridge.emulators.central_system import Rule
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 A_MOMENT = 0.5
 LONG = 4.0
@@ -103,7 +103,8 @@ async def test_a_gateway_that_starts_without_cloud_and_central_system_finds_both
 async def test_a_night_of_silence_costs_no_attempt(scenario_of):
     """Each message has one attempt, and the gateway gives up silent connections again and again."""
     only_one = {"TransactionMessageAttempts": "1"}
-    async with scenario_of(call_timeout_s=1.0, configuration=only_one) as scenario:
+    # Longer than the second after which the central system allows another CALL: the way takes time, too.
+    async with scenario_of(call_timeout_s=1.25, configuration=only_one) as scenario:
         await scenario.sessions_run()
         scenario.central_system.fall_silent(True)
         await scenario.until(

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 KILLS = int(os.environ.get("CHARGEBRIDGE_KILLS", "10"))
 SEED = os.environ.get("CHARGEBRIDGE_SEED", "5")

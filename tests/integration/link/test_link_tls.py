@@ -206,7 +206,7 @@ def test_se_3_tls_1_1_is_refused(run_fleet, owner_type, quick_endpoint, authorit
         context = client_ssl_context(ca_file=authority.file)
         async with tls_server(server_files, settings=only_tls_1_1) as running:
             error = await failure(quick_endpoint(url_of(running), ssl=context))
-        assert error.startswith("TLS: ") or error == "the central system closed the connection"
+        assert error.startswith(("TLS: ", "the central system closed the connection"))
 
     run_fleet(scenario)
 
@@ -231,17 +231,61 @@ def test_a_server_that_wants_a_client_certificate_gets_it(
     run_fleet(scenario)
 
 
-def test_a_plain_server_is_not_taken_for_tls(run_fleet, owner_type, quick_endpoint, authority):
+@pytest.mark.parametrize(
+    ("greeting", "error"),
+    [
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            ": the port does not speak TLS; configure a URL with ws://, or the port that does",
+        ),
+        (b"", "; if the port does not speak TLS, configure a URL with ws://"),
+    ],
+    ids=["that answers", "that hangs up"],
+)
+def test_a_plain_server_is_not_taken_for_tls(
+    run_fleet, owner_type, quick_endpoint, authority, greeting, error
+):
     async def scenario(fleet):
         async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            await reader.read()
+            await reader.read(1)
+            writer.write(greeting)
+            if greeting:
+                await reader.read()
             writer.close()
 
         async with await asyncio.start_server(greet, "127.0.0.1", 0) as running:
             context = client_ssl_context(ca_file=authority.file)
-            error = await failure(quick_endpoint(url_of(running), ssl=context))
-        assert error == "TLS: wrong version number"
+            reason = await failure(quick_endpoint(url_of(running), ssl=context))
+        assert reason.endswith(error)
+
+    run_fleet(scenario)
+
+
+def test_a_plain_websocket_server_is_not_taken_for_tls(run_fleet, owner_type, quick_endpoint, authority):
+    async def scenario(fleet):
+        async with serve(lambda connection: connection.wait_closed(), "127.0.0.1", 0) as running:
+            context = client_ssl_context(ca_file=authority.file)
+            reason = await failure(quick_endpoint(url_of(running), ssl=context))
+        assert "the port does not speak TLS" in reason
+
+    run_fleet(scenario)
+
+
+def test_a_server_with_tls_is_not_taken_for_a_plain_one(run_fleet, owner_type, quick_endpoint, server_files):
+    async def scenario(fleet):
+        async with tls_server(server_files) as running:
+            reason = await failure(quick_endpoint(url_of(running).replace("wss:", "ws:")))
+        assert "the port expects TLS" in reason
+
+    run_fleet(scenario)
+
+
+def test_a_port_where_nobody_listens_is_no_matter_of_tls(run_fleet, owner_type, quick_endpoint, authority):
+    async def scenario(fleet):
+        async with await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0) as running:
+            url = url_of(running)
+        reason = await failure(quick_endpoint(url, ssl=client_ssl_context(ca_file=authority.file)))
+        assert "TLS" not in reason
 
     run_fleet(scenario)
 

@@ -14,6 +14,9 @@ from chargebridge.link import Backoff, LinkState
 pytestmark = pytest.mark.integration
 
 
+PERHAPS_TLS = "; if the port expects TLS, configure a URL with wss://"
+
+
 class Peer:
     """One accepted connection, byte by byte."""
 
@@ -126,9 +129,33 @@ def test_a_server_that_closes_at_any_byte_is_survived(run_fleet, owner_type, qui
             "the answer to the handshake has no valid Sec-WebSocket-Accept header",
         ),
         (b"HTTP/1.1 101 x\r\nX: " + b"y" * 20000, "what answered the handshake is not a WebSocket server"),
-        (b"", "connection closed before a complete answer to the handshake"),
+        (
+            b"",
+            f"connection closed before a complete answer to the handshake{PERHAPS_TLS}",
+        ),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "the port expects TLS; configure a URL with wss://"),
+        (
+            b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+            "the port expects TLS; configure a URL with wss://",
+        ),
+        (
+            b"HTTP/1.1 400 Bad Request\r\nContent-Length: 30\r\n\r\n<h1>request to HTTPS port</h1>",
+            "HTTP 400: the port expects TLS; configure a URL with wss://",
+        ),
+        (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno", "HTTP 400: Bad Request"),
     ],
-    ids=["garbage", "not a websocket", "unknown status", "wrong accept key", "endless header", "nothing"],
+    ids=[
+        "garbage",
+        "not a websocket",
+        "unknown status",
+        "wrong accept key",
+        "endless header",
+        "nothing",
+        "a TLS alert",
+        "Go at its TLS port",
+        "nginx at its TLS port",
+        "another 400",
+    ],
 )
 def test_a_wrong_answer_is_a_failure_that_says_what_is_wrong(
     run_fleet, owner_type, quick_endpoint, answer, error

@@ -1,5 +1,6 @@
 """Links against the server of the `websockets` package."""
 
+import asyncio
 import base64
 
 import pytest
@@ -7,7 +8,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from chargebridge.link import LinkState
+from chargebridge.link import Backoff, LinkState
 
 pytestmark = pytest.mark.integration
 
@@ -224,6 +225,68 @@ def test_what_was_sent_is_flushed_before_a_close(run_fleet, owner_type, quick_en
             await owner.has("closed")
             await owner.has("opened", 2)
         assert seen[:2] == ["x" * 3_000_000, (1000, "Reset " + "ü" * 58)]
+
+    run_fleet(scenario)
+
+
+def test_a_pause_after_a_close_holds_the_link_back_until_it_ends(run_fleet, owner_type, quick_endpoint):
+    async def scenario(fleet):
+        loop, owner = asyncio.get_running_loop(), owner_type()
+        async with server() as running:
+            link = fleet.link(quick_endpoint(url_of(running)), "CP1", owner)
+            link.up()
+            await owner.has("opened")
+            began = loop.time()
+            link.close(1, "reset", 0.8)
+            await owner.has("closed")
+            assert link.state is LinkState.WAITING
+            await owner.has("opened", 2)
+            assert loop.time() - began >= 0.75
+            link.close(2, "no pause")
+            began = loop.time()
+            await owner.has("opened", 3)
+            assert loop.time() - began < 0.6
+
+    run_fleet(scenario)
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "closing"])
+def test_a_pause_is_ended_by_reopen(run_fleet, owner_type, quick_endpoint, closed):
+    async def scenario(fleet):
+        owner = owner_type()
+        async with server() as running:
+            link = fleet.link(quick_endpoint(url_of(running)), "CP1", owner)
+            link.up()
+            await owner.has("opened")
+            link.close(1, "reset", 3600)
+            if closed:
+                await owner.has("closed")
+            link.reopen()
+            await owner.has("opened", 2)
+
+    run_fleet(scenario)
+
+
+def test_reopen_connects_no_link_that_is_down_and_shortens_no_back_off(run_fleet, owner_type, quick_endpoint):
+    async def scenario(fleet):
+        owner = owner_type()
+        async with server() as running:
+            backoff = Backoff(min_s=3600, max_s=3600, healthy_after_s=60)
+            link = fleet.link(quick_endpoint(url_of(running), backoff=backoff), "CP1", owner)
+            link.up()
+            await owner.has("opened")
+            link.close(1, "no pause")
+            await owner.has("closed")
+            link.reopen()
+            assert link.state is LinkState.WAITING
+            link.down("taken down")
+            link.up()
+            await owner.has("opened", 2)
+            link.close(2, "reset", 3600)
+            link.down("taken down")
+            await owner.has("closed", 2)
+            link.reopen()
+            assert link.state is LinkState.DOWN
 
     run_fleet(scenario)
 

@@ -48,6 +48,7 @@ from chargebridge.chargepoint.turn import (
     LinkClosed,
     LinkOpened,
     ReadStore,
+    ReopenLink,
     SendFrame,
     StoreRead,
     TimerFired,
@@ -247,15 +248,23 @@ class Bench:
 
     def __init__(self, preset="ocpp16", overrides=None, capabilities=frozenset(Capability), **settings):
         self.settings = Settings(
-            charger="sim/SIM1",
             behaviour=behaviour(preset, overrides),
             capabilities=capabilities,
-            **{"identity": "CP1", "serial": "EH1", "vendor": "Maker", "model": "Home", **settings},
+            **{
+                "charger": "sim/SIM1",
+                "identity": "CP1",
+                "serial": "EH1",
+                "vendor": "Maker",
+                "model": "Home",
+                **settings,
+            },
         )
         self.utc_ms, self.mono = T0_MS, 1000.0
         self.store = MemoryStore()
         self.epoch = 0
         self.linked = False
+        self.pause_s = 0.0
+        """For how long the link was to stay closed; 0 if that is over."""
         self.hold_pages = False
         self.pages = []
         self.calls, self.commands, self.outputs, self.answers, self.turns = [], [], [], {}, []
@@ -299,9 +308,12 @@ class Bench:
                     assert self.linked
                     assert epoch == self.epoch
                     self._sent(json.loads(data))
-                case CloseLink(epoch, _):
+                case CloseLink(epoch, _, pause_s):
                     assert epoch == self.epoch
                     self.linked, self.open_call = False, None
+                    self.pause_s = pause_s
+                case ReopenLink():
+                    self.pause_s = 0.0
                 case CommandCharger(command):
                     self.commands.append(command)
                 case ReadStore(query):
@@ -352,7 +364,7 @@ class Bench:
 
     def link_up(self):
         self.epoch += 1
-        self.linked, self.open_call = True, None
+        self.linked, self.open_call, self.pause_s = True, None, 0.0
         self.turn(LinkOpened(self.epoch))
 
     def link_down(self):
@@ -451,6 +463,16 @@ class Bench:
 
     def done(self, command, outcome=Outcome.DONE):
         self.turn(CommandEnded(CommandOutcome(command.number, outcome)))
+
+    def comes_back(self, firmware=""):
+        """The charger restarts, as it was commanded to; the link opens again."""
+        self.reachable(False)
+        self.wait(20)
+        self.reachable()
+        self.charger_restarts(firmware)
+        if not self.linked:
+            assert self.pause_s == 0
+            self.link_up()
 
     def obey(self):
         """The charger does all that it was asked to; return what that was."""

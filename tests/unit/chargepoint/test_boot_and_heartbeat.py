@@ -2,6 +2,7 @@
 
 import pytest
 
+from chargebridge.chargepoint.model.state import SerialIn
 from chargebridge.chargers.model import Authorize, ChargerState, Unlock
 
 pytestmark = pytest.mark.unit
@@ -35,6 +36,35 @@ class TestRegistration:
             )
         ]
 
+    @pytest.mark.parametrize(
+        ("serial_in", "fields"),
+        [
+            ("chargePointSerialNumber", {"chargePointSerialNumber"}),
+            ("chargeBoxSerialNumber", {"chargeBoxSerialNumber"}),
+            ("both", {"chargePointSerialNumber", "chargeBoxSerialNumber"}),
+        ],
+    )
+    def test_boot_1_the_serial_number_is_where_it_is_configured(self, new_bench, serial_in, fields):
+        bench = new_bench(serial_in=SerialIn(serial_in))
+        bench.link_up()
+        ((_, payload),) = bench.said()
+        assert {name: value for name, value in payload.items() if "Serial" in name} == dict.fromkeys(
+            fields, "EH1"
+        )
+
+    def test_boot_1_without_a_serial_number_neither_field_is_there(self, new_bench):
+        bench = new_bench(serial="", serial_in=SerialIn.BOTH)
+        bench.link_up()
+        ((_, payload),) = bench.said()
+        assert not [name for name in payload if "Serial" in name]
+
+    def test_boot_1_a_configured_firmware_is_the_whole_of_it(self, new_bench):
+        bench = new_bench(software="0.1", firmware="7.7")
+        bench.charger_restarts(firmware="v42")
+        bench.link_up()
+        ((_, payload),) = bench.said()
+        assert payload["firmwareVersion"] == "7.7"
+
     def test_boot_1_cuts_what_is_too_long_and_spells_it_in_ascii(self, new_bench):
         bench = new_bench(software="x" * 80)
         bench.link_up()
@@ -53,6 +83,34 @@ class TestRegistration:
     def test_boot_3_the_interval_becomes_the_heartbeat_interval(self, ready):
         key = {"key": "HeartbeatInterval", "readonly": False, "value": "300"}
         assert ready.ask("GetConfiguration", {"key": ["HeartbeatInterval"]}) == {"configurationKey": [key]}
+
+    @pytest.mark.parametrize(("interval", "value"), [(300, "300"), (0, "77"), (-1, "77"), (10**9, "86400")])
+    def test_boot_3_the_interval_overwrites_a_written_key(self, ready, interval, value):
+        ready.ask("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "77"})
+        ready.charger_restarts()
+        ready.answer(accepted(interval))
+        ready.serve()
+        for _ in range(2):
+            (key,) = ready.ask("GetConfiguration", {"key": ["HeartbeatInterval"]})["configurationKey"]
+            assert key["value"] == value
+            ready.restart()
+            ready.link_up()
+            ready.answer(accepted(0))
+            ready.serve()
+
+    def test_boot_3_one_that_is_written_afterwards_counts(self, ready):
+        ready.ask("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "77"})
+        assert ready.cp.heartbeat_interval_s == 77
+
+    @pytest.mark.parametrize("written", ["77", "0"])
+    def test_boot_3_under_a_fixed_interval_a_written_key_stays(self, new_bench, written):
+        bench = new_bench("easee").ready()
+        bench.ask("ChangeConfiguration", {"key": "HeartbeatInterval", "value": written})
+        bench.charger_restarts()
+        bench.answer(accepted(300))
+        bench.serve()
+        (key,) = bench.ask("GetConfiguration", {"key": ["HeartbeatInterval"]})["configurationKey"]
+        assert key["value"] == written
 
     def test_boot_3_interval_0_keeps_the_own_value(self, bench):
         bench.link_up()
@@ -420,14 +478,8 @@ class TestAvailableAfterBoot:
     def test_that_moment_begins_when_a_charger_that_was_reset_is_back(self, inoperative):
         inoperative.said()
         inoperative.ask("Reset", {"type": "Hard"})
-        inoperative.reachable(False)
-        inoperative.link_up()
-        inoperative.settle()
-        offline = "Unavailable OtherError charger offline"
-        assert inoperative.statuses() == [f"0 {offline}", f"1 {offline}"]
-        inoperative.wait(20)
-        inoperative.reachable()
-        inoperative.charger_restarts()
+        inoperative.wait(1)
+        inoperative.comes_back()
         inoperative.settle()
         assert inoperative.statuses() == ["0 Available", "1 Available"]
         inoperative.wait(2)

@@ -386,6 +386,11 @@ class TestWhatMakesNoSense:
 
         assert_as_if_nothing_was(bench, untouched)
 
+    @pytest.mark.parametrize("tag", ["", " ", " " * 20, "\u00a0"])
+    def test_rs_1_a_tag_of_nobody_is_rejected(self, ready, tag):
+        assert ready.ask("RemoteStartTransaction", {"idTag": tag}) == REJECTED
+        assert ready.obey() == []
+
     @pytest.mark.parametrize("tag", ["\x00", "A\nB", "\x7f", "A" * 19 + "\t"])
     def test_rs_1_a_tag_that_no_start_could_repeat_is_rejected(self, ready, tag):
         assert ready.ask("RemoteStartTransaction", {"idTag": tag}) == REJECTED

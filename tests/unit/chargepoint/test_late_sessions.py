@@ -591,7 +591,7 @@ class TestReasons:
     def ends(self, bench, reason):
         bench.end(reason=reason)
         if not bench.linked:
-            bench.link_up()
+            bench.comes_back()
         bench.settle()
         return account(bench)[-1][5]
 

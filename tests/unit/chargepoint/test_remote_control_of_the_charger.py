@@ -3,6 +3,7 @@
 import pytest
 
 from chargebridge.chargepoint.turn import (
+    ChargerReleased,
     CloseLink,
     CommandCharger,
     Notice,
@@ -139,8 +140,52 @@ class TestReset:
     def test_re_1_the_answer_then_the_command_then_the_close(self, ready, kind):
         ready.outputs.clear()
         assert ready.ask("Reset", {"type": kind}) == {"status": "Accepted"}
+        assert [type(output) for output in ready.outputs] == [SendFrame]
+        ready.wait(1)
         assert [type(output) for output in ready.outputs] == [SendFrame, CommandCharger, CloseLink]
         assert kinds(ready) == [Reboot]
+
+    @pytest.mark.parametrize("kind", ["Soft", "Hard"])
+    def test_re_1_the_link_stays_open_for_a_second_after_the_answer(self, ready, kind):
+        ready.ask("Reset", {"type": kind})
+        ready.wait(0.99)
+        assert ready.linked
+        ready.wait(0.01)
+        assert not ready.linked
+
+    def test_re_1_each_answer_to_a_reset_has_its_second(self, ready):
+        for _ in range(3):
+            assert ready.ask("Reset", {"type": "Soft"}) == {"status": "Accepted"}
+            ready.wait(0.6)
+            assert ready.linked
+        ready.wait(0.4)
+        assert not ready.linked
+
+    def test_re_1_resets_without_end_hold_nothing_for_longer_than_the_wait(self, ready):
+        for _ in range(62):
+            ready.ask("Reset", {"type": "Soft"})
+            ready.wait(0.5)
+            if not ready.linked:
+                break
+        assert not ready.linked
+        assert kinds(ready) == [Reboot]
+
+    def test_re_1_meanwhile_calls_of_the_central_system_are_answered(self, ready):
+        ready.ask("Reset", {"type": "Soft"})
+        key = {"key": "ConnectionTimeOut", "value": "30"}
+        assert ready.ask("ChangeConfiguration", key) == {"status": "Accepted"}
+        assert ready.ask("RemoteStartTransaction", {"idTag": "TAG1"}) == {"status": "Rejected"}
+        ready.wait(1)
+        assert not ready.linked
+
+    def test_re_1_meanwhile_own_calls_are_sent_and_their_answers_waited_for(self, ready):
+        ready.ask("Reset", {"type": "Soft"})
+        ready.state(ChargerState.AWAITING_TOKEN)
+        assert ready.open_call[1] == "StatusNotification"
+        ready.wait(20)
+        assert ready.linked
+        ready.answer()
+        assert not ready.linked
 
     @pytest.mark.parametrize(("kind", "reason"), [("Soft", "SoftReset"), ("Hard", "HardReset")])
     def test_re_1_re_2_a_transaction_is_stopped_and_its_stop_answered_first(self, charging, kind, reason):
@@ -152,6 +197,8 @@ class TestReset:
         (stop,) = [payload for action, payload in charging.said() if action == "StopTransaction"]
         assert stop["reason"] == reason
         assert charging.linked
+        charging.wait(1)
+        assert charging.linked
         charging.answer()
         assert not charging.linked
         assert kinds(charging) == [Reboot]
@@ -161,19 +208,23 @@ class TestReset:
         charging.end()
         charging.wait(30)
         assert not charging.linked
-        assert charging.boot()[-1][0] == "StopTransaction"
+        charging.comes_back()
+        assert charging.serve()[-1][0] == "StopTransaction"
 
     def test_a_session_that_does_not_end_does_not_hold_the_reset(self, charging):
         charging.ask("Reset", {"type": "Hard"})
         charging.wait(30, answering=True)
         assert not charging.linked
         charging.end(reason=SessionEnd.REBOOT)
-        assert charging.boot()[-1][1]["reason"] == "HardReset"
+        charging.comes_back()
+        assert charging.serve()[-1][1]["reason"] == "HardReset"
 
     def test_re_3_a_new_connection_boots_and_tells_statuses(self, ready):
         ready.ask("Reset", {"type": "Soft"})
+        ready.wait(1)
         ready.said()
-        assert [action for action, _ in ready.boot()] == [
+        ready.comes_back()
+        assert [action for action, _ in ready.serve()] == [
             "BootNotification",
             "StatusNotification",
             "StatusNotification",
@@ -181,10 +232,9 @@ class TestReset:
 
     def test_the_restart_that_the_reset_caused_is_no_second_boot(self, ready):
         ready.ask("Reset", {"type": "Soft"})
-        ready.boot()
-        ready.wait(20)
-        ready.charger_restarts()
-        assert ready.said() == []
+        ready.wait(1)
+        ready.comes_back()
+        assert [action for action, _ in ready.serve()].count("BootNotification") == 1
         ready.wait(1)
         ready.charger_restarts()
         assert ready.said()[0][0] == "BootNotification"
@@ -193,6 +243,7 @@ class TestReset:
         charging.ask("Reset", {"type": "Soft"})
         assert charging.ask("Reset", {"type": "Hard"}) == {"status": "Accepted"}
         charging.end()
+        charging.wait(1)
         said = charging.serve()
         assert [payload["reason"] for action, payload in said if action == "StopTransaction"] == ["SoftReset"]
         assert kinds(charging) == [EndSession, Reboot]
@@ -207,12 +258,14 @@ class TestReset:
         ready.ask("RemoteStartTransaction", {"idTag": "TAG1"})
         ready.settle()
         ready.ask("Reset", {"type": "Soft"})
+        ready.wait(1, answering=True)
         assert kinds(ready) == [Authorize, Withdraw, Reboot]
 
     def test_the_link_is_not_closed_while_the_central_system_answers_a_call(self, ready):
         ready.ask("ChangeAvailability", {"connectorId": 1, "type": "Inoperative"})
         assert ready.open_call[1] == "StatusNotification"
         assert ready.ask("Reset", {"type": "Soft"}) == {"status": "Accepted"}
+        ready.wait(1)
         assert ready.linked
         ready.answer()
         assert not ready.linked
@@ -233,7 +286,8 @@ class TestReset:
 
     def test_a_reboot_is_not_repeated_after_a_restart_of_the_gateway(self, ready):
         ready.ask("Reset", {"type": "Soft"})
-        ready.asked()
+        ready.wait(1)
+        assert kinds(ready) == [Reboot]
         ready.restart()
         assert ready.asked() == []
 
@@ -249,11 +303,14 @@ class TestReset:
     @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.EXPIRED])
     def test_re_4_a_charger_that_did_not_restart_is_told(self, ready, outcome):
         ready.ask("Reset", {"type": "Soft"})
-        ready.boot()
+        ready.wait(1)
         (command,) = ready.asked()
         ready.done(command, outcome)
-        ready.settle()
+        assert ready.pause_s == 0
+        ready.boot()
+        ready.ask("TriggerMessage", {"requestedMessage": "StatusNotification", "connectorId": 0})
         assert ready.statuses() == ["0 Available ResetFailure"]
+        ready.settle()
         ready.wait(1)
         ready.charger_restarts()
         ready.settle()
@@ -262,6 +319,7 @@ class TestReset:
     def test_re_4_a_reset_is_tried_again_as_often_as_reset_retries_says(self, ready):
         ready.ask("ChangeConfiguration", {"key": "ResetRetries", "value": "1"})
         ready.ask("Reset", {"type": "Soft"})
+        ready.wait(1)
         (first,) = ready.asked(Reboot)
         ready.done(first, Outcome.REFUSED)
         ready.boot()
@@ -278,10 +336,172 @@ class TestReset:
 
     def test_re_4_nobody_knows_is_no_failure(self, ready):
         ready.ask("Reset", {"type": "Soft"})
-        ready.boot()
+        ready.wait(1)
         (command,) = ready.asked()
         ready.done(command, Outcome.UNKNOWN)
-        assert ready.statuses() == []
+        ready.wait(120)
+        ready.link_up()
+        ready.settle()
+        assert ready.statuses() == ["0 Available", "1 Available"]
+
+
+class TestReturnFromAReset:
+    """The charge point is back when its charger is, and reports no error of a restart that was asked for."""
+
+    @pytest.fixture
+    def resetting(self, ready):
+        ready.ask("Reset", {"type": "Hard"})
+        ready.wait(1)
+        ready.obey()
+        ready.said()
+        return ready
+
+    def test_re_3_the_link_stays_closed_until_the_charger_is_back(self, resetting):
+        assert (resetting.linked, resetting.pause_s) == (False, 120)
+        resetting.reachable(False)
+        resetting.wait(20)
+        assert resetting.pause_s == 120
+        resetting.reachable()
+        assert resetting.pause_s == 120
+        resetting.charger_restarts(firmware="v43")
+        assert resetting.pause_s == 0
+        resetting.link_up()
+        said = resetting.serve()
+        assert said[0][1]["firmwareVersion"] == "v43"
+        assert [payload["errorCode"] for _, payload in said[1:]] == ["NoError", "NoError"]
+
+    def test_re_3_a_connection_before_that_says_nothing(self, resetting):
+        resetting.reachable(False)
+        resetting.link_up()
+        resetting.wait(20)
+        assert resetting.said() == []
+        assert resetting.ask("RemoteStartTransaction", {"idTag": "TAG1"}) == {"status": "Rejected"}
+        resetting.reachable()
+        resetting.charger_restarts()
+        said = [action for action, _ in resetting.serve()]
+        assert said == ["BootNotification", "StatusNotification", "StatusNotification"]
+
+    def test_re_3_a_restart_that_is_reported_first_waits_for_the_charger(self, resetting):
+        resetting.reachable(False)
+        resetting.charger_restarts()
+        assert resetting.pause_s == 120
+        resetting.reachable()
+        assert resetting.pause_s == 0
+
+    def test_re_3_a_charger_that_is_back_and_reports_no_restart_is_waited_for_a_moment_longer(
+        self, resetting
+    ):
+        resetting.reachable(False)
+        resetting.wait(20)
+        resetting.reachable()
+        resetting.wait(4)
+        assert resetting.pause_s == 120
+        resetting.wait(1)
+        assert resetting.pause_s == 0
+
+    def test_re_3_a_charger_that_does_not_come_back_is_not_waited_for_for_ever(self, resetting):
+        resetting.reachable(False)
+        resetting.wait(119)
+        assert resetting.pause_s == 120
+        resetting.wait(1)
+        assert resetting.pause_s == 0
+        resetting.link_up()
+        resetting.settle()
+        offline = "Available OtherError charger offline"
+        assert resetting.statuses() == [f"0 {offline}", f"1 {offline}"]
+
+    @pytest.mark.parametrize("seconds", [0, 60])
+    def test_re_3_a_restart_of_the_gateway_goes_on_waiting_to_the_same_end(self, resetting, seconds):
+        resetting.reachable(False)
+        resetting.wait(seconds)
+        resetting.start()
+        resetting.link_up()
+        resetting.wait(119 - seconds)
+        assert resetting.said() == []
+        resetting.wait(1)
+        assert [action for action, _ in resetting.said()] == ["BootNotification"]
+
+    def test_re_3_a_host_whose_clock_was_set_back_waits_no_longer_than_that(self, resetting):
+        resetting.utc_ms -= 10**9
+        resetting.start()
+        resetting.link_up()
+        resetting.wait(120)
+        assert [action for action, _ in resetting.said()] == ["BootNotification"]
+
+    def test_re_3_a_charger_that_is_taken_away_meanwhile_is_not_waited_for(self, resetting):
+        resetting.turn(ChargerReleased())
+        assert resetting.pause_s == 0
+        resetting.link_up()
+        assert [action for action, _ in resetting.said()] == ["BootNotification"]
+
+    def test_a_restart_that_nobody_asked_for_closes_nothing_and_boots_at_once(self, ready):
+        ready.said()
+        ready.charger_restarts()
+        assert ready.linked
+        assert [action for action, _ in ready.said()] == ["BootNotification"]
+
+    def test_an_operators_reset_needs_no_second(self, ready):
+        ready.turn(OperatorAsked(5, Operation.RESET))
+        assert (ready.linked, ready.pause_s) == (False, 120)
+
+
+class TestOperatorBoots:
+    """`BOOT-5`: the interval is the charge point's to keep, and its operator's to cut short."""
+
+    @pytest.fixture(params=["Rejected", "Pending"])
+    def refused(self, request, bench):
+        bench.link_up()
+        bench.answer({"status": request.param, "currentTime": "2026-01-02T10:00:00Z", "interval": 86400})
+        bench.said()
+        bench.outputs.clear()
+        return bench
+
+    @staticmethod
+    def boot(bench):
+        bench.turn(OperatorAsked(5, Operation.BOOT))
+        (answer,) = [output for output in bench.outputs if isinstance(output, OperatorAnswered)]
+        return answer.accepted, answer.detail
+
+    def test_boot_5_at_once(self, refused):
+        assert self.boot(refused) == (True, "it boots now")
+        assert [action for action, _ in refused.said()] == ["BootNotification"]
+        refused.serve()
+        assert refused.cp.accepted
+
+    def test_boot_5_with_the_next_connection(self, refused):
+        refused.link_down()
+        assert self.boot(refused) == (True, "it boots with its next connection")
+        refused.link_up()
+        assert [action for action, _ in refused.said()] == ["BootNotification"]
+
+    def test_boot_5_a_refused_one_waits_for_the_new_interval(self, refused):
+        self.boot(refused)
+        refused.answer({"status": "Rejected", "currentTime": "2026-01-02T10:00:00Z", "interval": 600})
+        refused.said()
+        refused.wait(599)
+        assert refused.said() == []
+        refused.wait(1)
+        assert [action for action, _ in refused.said()] == ["BootNotification"]
+
+    def test_boot_5_one_under_way_is_not_doubled(self, refused):
+        self.boot(refused)
+        refused.outputs.clear()
+        self.boot(refused)
+        refused.serve()
+        assert [action for action, _ in refused.said()].count("BootNotification") <= 1
+
+    def test_boot_5_it_ends_the_wait_for_the_charger(self, ready):
+        ready.ask("Reset", {"type": "Soft"})
+        ready.wait(1)
+        ready.outputs.clear()
+        assert self.boot(ready) == (True, "it boots with its next connection")
+        assert ready.pause_s == 0
+
+    def test_boot_5_one_that_is_registered_does_not_boot(self, ready):
+        ready.outputs.clear()
+        ready.said()
+        assert self.boot(ready) == (False, "the central system has registered this charge point already")
+        assert ready.said() == []
 
 
 class TestOperator:
@@ -335,7 +555,7 @@ class TestOperator:
         bench = new_bench(capabilities=frozenset()).ready()
         assert self.ask(bench, operation) == [OperatorAnswered(5, False, detail)]
 
-    @pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.REDELIVER}))
+    @pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.REDELIVER, Operation.BOOT}))
     def test_a_charger_that_cannot_be_reached(self, charging, operation):
         charging.reachable(False)
         assert self.ask(charging, operation) == [OperatorAnswered(5, False, "the charger cannot be reached")]

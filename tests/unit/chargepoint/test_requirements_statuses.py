@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chargebridge.chargers.model import Authorize, ChargerState, SetLimit, StateChanged
+from chargebridge.chargers.model import Authorize, ChargerState, Fault, SetLimit, StateChanged
 from chargebridge.chargers.simulator.hardware.car import Car
 from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
 from chargebridge.chargers.simulator.hardware.record import ChargerSettings
@@ -123,3 +123,62 @@ class TestUnavailable:
         bench.link_up()
         bench.settle()
         assert bench.statuses() == ["0 Unavailable", "1 Unavailable"]
+
+
+class TestReasons:
+    """`ST-4`: the reason of a pause goes as vendorErrorCode; one that changes alone has to settle."""
+
+    @pytest.fixture
+    def paused(self, charging):
+        charging.state(ChargerState.AWAITING_START, "Plan")
+        charging.settle()
+        assert charging.statuses() == ["1 SuspendedEVSE Plan"]
+        return charging
+
+    @pytest.mark.parametrize("reasons", [("Limit", "Plan"), ("Limit", "", "Plan"), ("Limit", "Plan") * 20])
+    def test_st_4_a_reason_that_is_the_old_one_again_is_reported_once(self, paused, reasons):
+        for reason in reasons:
+            paused.wait(0.01, answering=True)
+            paused.state(ChargerState.AWAITING_START, reason)
+            paused.settle()
+        paused.live(60)
+        assert paused.statuses() == []
+
+    def test_st_4_another_reason_is_reported_when_it_has_settled(self, paused):
+        paused.wait(1)
+        paused.state(ChargerState.AWAITING_START, "Limit")
+        paused.wait(4.9)
+        assert paused.statuses() == []
+        paused.wait(0.1, answering=True)
+        assert paused.statuses() == ["1 SuspendedEVSE Limit"]
+        paused.live(60)
+        assert paused.statuses() == []
+
+    def test_st_4_reasons_that_never_settle_are_reported_all_the_same(self, paused):
+        for number in range(100):
+            paused.wait(0.1, answering=True)
+            paused.state(ChargerState.AWAITING_START, f"Reason {number}")
+        assert len(paused.statuses()) == 1
+
+    @pytest.mark.parametrize("state", [ChargerState.CHARGING, ChargerState.READY])
+    def test_st_4_another_status_waits_for_nothing(self, paused, state):
+        paused.wait(1)
+        paused.state(ChargerState.AWAITING_START, "Limit")
+        paused.wait(1)
+        paused.state(state)
+        (report,) = paused.statuses()
+        assert report in {"1 Charging", "1 SuspendedEV"}
+        paused.settle()
+        paused.live(60)
+        assert paused.statuses() == []
+
+    def test_st_4_a_fault_waits_for_nothing(self, paused):
+        paused.wait(1)
+        paused.state(ChargerState.AWAITING_START, "Limit", fault=Fault.WEAK_SIGNAL)
+        assert paused.statuses() == ["1 SuspendedEVSE WeakSignal Limit"]
+
+    def test_st_4_a_triggered_status_has_the_reason_of_now(self, paused):
+        paused.wait(1)
+        paused.state(ChargerState.AWAITING_START, "Limit")
+        paused.ask("TriggerMessage", {"requestedMessage": "StatusNotification", "connectorId": 1})
+        assert paused.statuses() == ["1 SuspendedEVSE Limit"]

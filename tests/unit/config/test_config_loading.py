@@ -97,9 +97,8 @@ class TestWhatIsRead:
                 assert f"{key} = " in example(), key
 
     def test_every_key_of_the_example_that_is_commented_out_shows_its_default(self, read: Read) -> None:
-        without_default = (
-            "ca_file|certificate|key|password|token|last|vendor|model|serial|speed|real_|simulated_"
-        )
+        of_a_charger = "vendor|model|serial =|firmware"
+        without_default = f"ca_file|certificate|key|password|token|last|{of_a_charger}|speed|real_|simulated_"
         documented = re.sub(rf"(?m)^# (?!{without_default})(\w+ = )", r"\1", example())
         assert tomllib.loads(documented)["link"] == {"connects_per_s": 200, "concurrent_handshakes": 100}
         assert read(documented, CSMS_PASSWORD="x") == read(example(), CSMS_PASSWORD="x")
@@ -124,6 +123,8 @@ class TestWhatIsRead:
         vendor = "V"
         model = "M"
         serial = "S"
+        serial_in = "both"
+        firmware = "F"
         tag_for_untagged = "FREE"
         password = "abc"
         """
@@ -136,6 +137,7 @@ class TestWhatIsRead:
         assert charge_point.configuration == (("ConnectionTimeOut", "60"), ("LocalPreAuthorize", "true"))
         assert (charge_point.central_system, charge_point.charger) == ("b", "EH1")
         assert (charge_point.vendor, charge_point.model, charge_point.serial) == ("V", "M", "S")
+        assert (charge_point.serial_in, charge_point.firmware) == ("both", "F")
         assert hash(charge_point) == hash(read(TWO + text).charge_points[0])
 
     def test_a_fleet_is_three_lines(self, read: Read) -> None:
@@ -373,6 +375,9 @@ port = 70000
             (f'identity = "a"\nvendor = "{"x" * 21}"', "vendor"),
             (f'identity = "a"\nmodel = "{"x" * 21}"', "model"),
             (f'identity = "a"\nserial = "{"x" * 26}"', "serial"),
+            ('identity = "a"\nserial_in = "chargeBox"', "serial_in"),
+            (f'identity = "a"\nfirmware = "{"x" * 51}"', "firmware"),
+            ('identity = "a"\nfirmware = "é"', "firmware"),
             ('identity = "a"\nvendor = "Ä"', "vendor"),
             ('identity = "a"\nconfiguration = { HeartbeatInterval = 60 }', "configuration.HeartbeatInterval"),
             (

@@ -268,7 +268,7 @@ class MemoryLink:
 
     def __init__(self):
         self.state, self.epoch = LinkState.DOWN, 0
-        self.said, self.closed, self.ping_s = [], [], None
+        self.said, self.closed, self.pauses, self.ping_s = [], [], [], None
         self.owner = None
 
     def open(self):
@@ -289,10 +289,14 @@ class MemoryLink:
         self.said.append(json.loads(data))
         return True
 
-    def close(self, epoch, reason):
+    def close(self, epoch, reason, pause_s=0.0):
         if epoch == self.epoch and self.state is LinkState.OPEN:
             self.state = LinkState.CLOSING
             self.closed.append(reason)
+            self.pauses.append(pause_s)
+
+    def reopen(self):
+        self.pauses.append("over")
 
     def set_ping_interval(self, seconds):
         self.ping_s = seconds

@@ -9,6 +9,7 @@ from chargebridge.chargepoint.turn import (
     NoticeKind,
     Operation,
     OperatorAsked,
+    TimerFired,
 )
 from chargebridge.chargers.model import (
     Authorize,
@@ -19,6 +20,8 @@ from chargebridge.chargers.model import (
     Quantity,
     Reachable,
     Reading,
+    Reboot,
+    Restarted,
     SessionStarted,
     StateChanged,
     TokenPresented,
@@ -218,3 +221,45 @@ def test_telemetry_outside_transactions_makes_no_records(bench):
     ready(bench)
     bench.tell(POWER)
     assert bench.journal.entries == []
+
+
+@pytest.mark.parametrize(("speed", "pause_s"), [(1.0, 120.0), (60.0, 2.0)])
+def test_a_reset_closes_the_link_behind_its_answer_and_pauses_it_until_the_charger_is_back(
+    bench, speed, pause_s
+):
+    ready(bench)
+    bench.link.receive(2, "r1", "Reset", {"type": "Hard"})
+    bench.settle()
+    assert bench.link.said == [[3, "r1", {"status": "Accepted"}]]
+    assert bench.link.closed == []
+    bench.clock.speed = speed
+    bench.clock.advance(1.1)
+    bench.settle()
+    assert (bench.link.closed, bench.link.pauses) == (["reset"], [pause_s])
+    bench.link.lose()
+    bench.tell(ChargerReported(Restarted(at_ms=T0_MS + 20_000)))
+    assert bench.link.pauses == [pause_s]
+    bench.settle()
+    assert bench.link.pauses == [pause_s, "over"]
+    bench.boot()
+    assert bench.all_said[-3][2] == "BootNotification"
+
+
+def test_a_reset_whose_turn_is_undone_closes_nothing(bench):
+    ready(bench)
+    bench.link.receive(2, "r1", "Reset", {"type": "Hard"})
+    bench.settle()
+    bench.break_turns(1, lambda an_input: isinstance(an_input, TimerFired))
+    bench.clock.advance(1.1)
+    bench.settle()
+    assert bench.link.closed == ["internal failure"]
+    bench.link.lose()
+    bench.clock.advance(1)
+    bench.settle()
+    assert [type(command) for _, command in bench.driver.commands] == [Reboot]
+    bench.link.open()
+    bench.settle()
+    assert "BootNotification" not in bench.link.calls
+    bench.tell(ChargerReported(Restarted(at_ms=T0_MS + 20_000)))
+    bench.settle()
+    assert "BootNotification" in bench.link.calls

@@ -9,7 +9,6 @@ from msgspec import Raw
 
 from chargebridge.ocpp16.frames import (
     Call,
-    CallError,
     CallResult,
     FrameError,
     PayloadError,
@@ -150,8 +149,8 @@ def read_response(result: CallResult) -> None:
 
 def assert_answerable(error: FrameError) -> None:
     assert_telling(error.description)
-    answer = decode_frame(encode_error(error.id or "", error.code, error.description))
-    assert isinstance(answer, CallError)
+    answer = json.loads(encode_error(error.id or "", error.code, error.description))
+    assert answer == [4, error.id or "", error.code, error.description, {}]
 
 
 def assert_telling(description: str) -> None:

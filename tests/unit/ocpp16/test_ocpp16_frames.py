@@ -126,8 +126,25 @@ class TestReading:
     def test_rpc_3_any_text_of_36_characters_is_an_id(self, message_id: str) -> None:
         assert decode_frame(f'[3,"{message_id}",{{}}]'.encode()) == CallResult(message_id, Raw(b"{}"))
 
-    @pytest.mark.parametrize("message_id", [b'"' + b"x" * 37 + b'"', b"1", b"null"])
-    def test_rpc_3_a_long_id_or_none_at_all_cannot_be_answered(self, message_id: bytes) -> None:
+    @pytest.mark.parametrize(
+        ("written", "message_id"),
+        [
+            (b'"' + b"x" * 37 + b'"', "x" * 37),
+            (b'"' + b"0123456789abcdef" * 16 + b'"', "0123456789abcdef" * 16),
+            (b'"' + b"\\u00e9" * 37 + b'"', "é" * 37),
+            (b'"' + b'a\\"b\\\\' * 10 + b'"', 'a"b\\' * 10),
+        ],
+        ids=["37", "256", "escapes", "quotes"],
+    )
+    def test_rpc_3_a_call_with_a_long_id_is_refused_by_that_id(self, written: bytes, message_id: str) -> None:
+        with pytest.raises(FrameError) as caught:
+            decode_frame(b"[2," + written + b',"Heartbeat",{}]')
+        assert caught.value.id == message_id
+        error = encode_error(message_id, caught.value.code, caught.value.description)
+        assert json.loads(error)[:3] == [4, message_id, "FormationViolation"]
+
+    @pytest.mark.parametrize("message_id", [b"1", b"null", b'"\\ud800"', b'"\\q"'])
+    def test_rpc_3_no_text_at_all_cannot_be_answered(self, message_id: bytes) -> None:
         with pytest.raises(FrameError) as caught:
             decode_frame(b"[2," + message_id + b',"Heartbeat",{}]')
         assert caught.value.id is None

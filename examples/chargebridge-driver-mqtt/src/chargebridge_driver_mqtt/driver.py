@@ -93,6 +93,6 @@ class MqttDriver:
     async def find_chargers(self) -> list[FoundCharger]:
         """Return the chargers of the configuration; a broker has no list of them."""
         return [
-            FoundCharger(serial=serial, name=charger.name, model=charger.model)
+            FoundCharger(serial=serial, name=charger.name, vendor=charger.vendor, model=charger.model)
             for serial, charger in self._settings.chargers.items()
         ]

@@ -55,6 +55,12 @@ async def reset(gateway: TheGateway, identity: Identity) -> Accepted:
     return await _perform(gateway, identity, Operation.RESET)
 
 
+@router.post("/boot", summary="Boot", responses=_RESPONSES)
+async def boot(gateway: TheGateway, identity: Identity) -> Accepted:
+    """Send a BootNotification at once: a charge point that was Rejected or Pending waits no longer."""
+    return await _perform(gateway, identity, Operation.BOOT)
+
+
 @router.post("/unlock", summary="Unlock the cable", responses=_RESPONSES)
 async def unlock(gateway: TheGateway, identity: Identity) -> Accepted:
     """Release the cable at the charger; answered when the charger has reported the outcome."""

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Raw
 
 from chargebridge.chargepoint.authorization import authorization, local_list
-from chargebridge.chargepoint.central_system import data_transfer, registration, unlocking
+from chargebridge.chargepoint.central_system import boot_wait, data_transfer, registration, unlocking
 from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.open_call import CallKind, OpenCall
@@ -28,6 +28,7 @@ def link_opened(charge_point: ChargePoint, epoch: int) -> None:
         link_lost(charge_point)
     charge_point.epoch = epoch
     charge_point.call_number = 0
+    boot_wait.first_contact(charge_point)
     # Unique over restarts too, for central systems that remember ids for longer than a connection.
     charge_point.call_prefix = f"{charge_point.now.utc_ms:x}-{epoch:x}-"
     if charge_point.accepted:
@@ -58,10 +59,16 @@ def silence(charge_point: ChargePoint) -> None:
     charge_point.telemetry = None
 
 
-def drop_link(charge_point: ChargePoint, reason: str) -> None:
-    """Close the connection once what was said before is written, and forget what was under way."""
+def drop_link(charge_point: ChargePoint, reason: str, pause_s: float = 0.0) -> None:
+    """Close the connection once what was said before is written, and forget what was under way.
+
+    Args:
+        charge_point: whose connection.
+        reason: for the central system.
+        pause_s: seconds before the link connects again, unless a `ReopenLink` comes earlier.
+    """
     if charge_point.epoch:
-        charge_point.emit(CloseLink(charge_point.epoch, reason))
+        charge_point.emit(CloseLink(charge_point.epoch, reason, pause_s))
         link_lost(charge_point)
 
 
@@ -99,7 +106,7 @@ def advance(charge_point: ChargePoint) -> None:
 
 
 def _advance_unregistered(charge_point: ChargePoint) -> None:
-    if charge_point.boot_due:
+    if charge_point.boot_due and not boot_wait.waits(charge_point):
         send(charge_point, CallKind.BOOT, registration.take_due(charge_point))
     elif charge_point.registration is RegistrationStatus.PENDING and charge_point.triggered:
         _send_triggered(charge_point)

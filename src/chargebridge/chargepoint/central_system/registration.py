@@ -5,9 +5,12 @@ from math import floor
 from msgspec import Raw
 
 from chargebridge.chargepoint.authorization import authorization
+from chargebridge.chargepoint.central_system import boot_wait
+from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.connector import availability, status
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.open_call import CallKind
+from chargebridge.chargepoint.model.state import SerialIn
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.ocpp16.enums import RegistrationStatus
@@ -25,15 +28,28 @@ COARSE_HEARTBEAT_S = 20
 
 
 def request(charge_point: ChargePoint) -> BootNotification:
-    """Write the BootNotification; its firmware is the charger's, then our own."""
+    """Write the BootNotification; its firmware is the configured one, or the charger's, then our own."""
     settings = charge_point.settings
-    firmware = "/".join(part for part in (charge_point.state.firmware, settings.software) if part)
+    charge_point.booted_as = _identity(charge_point)
+    software = "/".join(part for part in (charge_point.state.firmware, settings.software) if part)
+    serial = fit_ascii(settings.serial, 25) or None
     return BootNotification(
         charge_point_vendor=fit_ascii(settings.vendor, 20) or VENDOR,
         charge_point_model=fit_ascii(settings.model, 20) or MODEL,
-        charge_point_serial_number=fit_ascii(settings.serial, 25) or None,
-        firmware_version=fit_ascii(firmware, 50) or None,
+        charge_point_serial_number=None if settings.serial_in is SerialIn.CHARGE_BOX else serial,
+        charge_box_serial_number=None if settings.serial_in is SerialIn.CHARGE_POINT else serial,
+        firmware_version=fit_ascii(settings.firmware or software, 50) or None,
     )
+
+
+def _identity(charge_point: ChargePoint) -> tuple[str, str, str]:
+    settings = charge_point.settings
+    return settings.vendor, settings.model, settings.serial
+
+
+def outdated(charge_point: ChargePoint) -> bool:
+    """Return whether the last BootNotification has said something else of what the charger is (`BOOT-1`)."""
+    return charge_point.booted_as not in {None, _identity(charge_point)}
 
 
 def take_due(charge_point: ChargePoint) -> BootNotification:
@@ -45,9 +61,14 @@ def take_due(charge_point: ChargePoint) -> BootNotification:
 
 def restart(charge_point: ChargePoint) -> None:
     """Register again, as after a reset or a restart of the charger."""
+    charge_point.restarted = True
+    begin_anew(charge_point)
+
+
+def begin_anew(charge_point: ChargePoint) -> None:
+    """Register again: nothing else is sent before the next BootNotification is answered."""
     charge_point.registration = None
     charge_point.boot_due = True
-    charge_point.restarted = True
     charge_point.cancel_timer(Timer.BOOT)
     charge_point.cancel_timer(Timer.HEARTBEAT)
     _registered_no_more(charge_point)
@@ -63,16 +84,16 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
         return
     assert isinstance(response, BootNotificationResponse)
     charge_point.boot_timeouts = 0
-    if charge_point.boot_due and charge_point.restarted and charge_point.registration is None:
-        return  # restarted since that was sent: the next one says what the charger is now
+    is_newer_due = charge_point.boot_due and (charge_point.restarted or outdated(charge_point))
+    if is_newer_due and charge_point.registration is None:
+        return  # restarted or described since that was sent: the next one says what the charger is now
     charge_point.boot_due = False
     charge_point.late_call = None
     was_accepted = charge_point.accepted
     charge_point.registration = response.status
     charge_point.cancel_timer(Timer.BOOT)
     if response.status is RegistrationStatus.ACCEPTED:
-        if response.interval > 0:
-            charge_point.boot_interval_s = min(response.interval, LONGEST_INTERVAL_S)
+        _take_interval(charge_point, response.interval)
         schedule_heartbeat(charge_point)
         if not was_accepted:
             availability.begin_settling(charge_point)
@@ -82,6 +103,16 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
     charge_point.notice(NoticeKind.BOOT_NOT_ACCEPTED, response.status.value)
     interval = float(min(response.interval, LONGEST_INTERVAL_S))
     charge_point.set_timer(Timer.BOOT, interval if interval > 0 else charge_point.settings.boot_retry_s)
+
+
+def _take_interval(charge_point: ChargePoint, interval_s: int) -> None:
+    """Take the heartbeat interval of a boot answer, also where another one was written before (`BOOT-3`)."""
+    if interval_s <= 0:
+        return
+    charge_point.boot_interval_s = min(interval_s, LONGEST_INTERVAL_S)
+    written = "HeartbeatInterval" in charge_point.configuration
+    if written and charge_point.settings.behaviour.heartbeat_interval_s is None:
+        configuration.write(charge_point, "HeartbeatInterval", str(charge_point.boot_interval_s))
 
 
 def unanswered(charge_point: ChargePoint) -> None:
@@ -113,6 +144,16 @@ def _registered_no_more(charge_point: ChargePoint) -> None:
     """Decide offline about a token at the reader: its owner does not wait for the next registration."""
     if charge_point.call is None or charge_point.call.kind is not CallKind.AUTHORIZE:
         authorization.unanswered(charge_point)
+
+
+def boot_now(charge_point: ChargePoint) -> bool:
+    """Boot without waiting any longer, on request; return False if the charge point is registered."""
+    if charge_point.accepted:
+        return False
+    charge_point.cancel_timer(Timer.BOOT)
+    boot_wait.over(charge_point)
+    charge_point.boot_due = True
+    return True
 
 
 def interval_over(charge_point: ChargePoint) -> None:

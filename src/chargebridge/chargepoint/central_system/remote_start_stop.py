@@ -23,6 +23,7 @@ def remote_start(
     """Answer RemoteStartTransaction: Accepted only if it will be tried (`RS-1`)."""
     possible = (
         request.connector_id in {None, 1}
+        and bool(request.id_tag.strip())  # nobody's
         and fit(request.id_tag, ID_TAG_LIMIT) == request.id_tag  # else its Start names another
         and charge_point.accepted  # BOOT-8
         and authorization.may_start(charge_point)

@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import structs
 
 from chargebridge.chargepoint.authorization import authorization
-from chargebridge.chargepoint.central_system import calls, registration
+from chargebridge.chargepoint.central_system import boot_wait, calls, registration
 from chargebridge.chargepoint.charger import clock, commands, limits, restarts, stopping
 from chargebridge.chargepoint.charger.commands import RETRY_S
 from chargebridge.chargepoint.charger.restarts import REASONS, RESTART_EXPECTED_S
@@ -22,11 +22,16 @@ from chargebridge.ocpp16.messages import Reset, ResetResponse
 
 RESET_WAIT_S: Final = 30.0
 """A reset waits this long for the session to end and its Stop to be answered."""
+CLOSE_AFTER_S: Final = 1.0
+"""The link stays open for so long after the answer to a Reset: libraries of central systems that see it
+close at once take that for a broken connection, and the reset for one that failed."""
 
 
 def reset(charge_point: ChargePoint, request: Reset) -> ResetResponse:
     """Answer Reset: the charger and the virtual charge point restart, either kind (`RE-1`, `RE-2`)."""
     accepted = begin(charge_point, request.type)
+    if Timer.RESET in charge_point.timers:
+        charge_point.set_timer(Timer.RESET_CLOSE, CLOSE_AFTER_S)
     return ResetResponse(status=ResetStatus.ACCEPTED if accepted else ResetStatus.REJECTED)
 
 
@@ -49,7 +54,12 @@ def begin(charge_point: ChargePoint, kind: ResetType) -> bool:
 
 
 def proceed(charge_point: ChargePoint) -> None:
-    """Restart as soon as the session has ended and what was said is answered, or the wait is over."""
+    """Restart as soon as the session has ended and what was said is answered, or the wait is over.
+
+    Not within a moment after the answer to the Reset: meanwhile all goes on as before, in both directions.
+    """
+    if Timer.RESET_CLOSE in charge_point.timers:
+        return
     stop_waits = charge_point.online and any(
         message.kind is MessageKind.STOP for message in charge_point.queue
     )
@@ -68,7 +78,12 @@ def proceed(charge_point: ChargePoint) -> None:
     charge_point.cancel_timer(Timer.RESET)
     commands.reboot(charge_point)
     _restart(charge_point)
-    calls.drop_link(charge_point, "reset")
+    boot_wait.for_return(charge_point)
+    calls.drop_link(charge_point, "reset", boot_wait.RETURN_WAIT_S)
+
+
+def answer_sent(charge_point: ChargePoint) -> None:
+    """The answer to a Reset was sent a moment ago; the reset goes on at the end of this turn."""
 
 
 def reset_overdue(charge_point: ChargePoint) -> None:
@@ -78,9 +93,10 @@ def reset_overdue(charge_point: ChargePoint) -> None:
 def reboot_failed(charge_point: ChargePoint) -> None:
     """Command the restart again, at last report that the reset has failed (`RE-4`).
 
-    The virtual charge point has restarted all the same.
+    The virtual charge point has restarted all the same, and boots now.
     """
     state = charge_point.state
+    boot_wait.over(charge_point)
     if state.reset_retries < configuration.integer(charge_point, "ResetRetries"):
         state.reset_retries += 1
         state.reboot_again_ms = charge_point.now.utc_ms + round(RETRY_S * 1000)
@@ -116,6 +132,7 @@ def charger_restarted(charge_point: ChargePoint, event: Restarted) -> None:
         _restart(charge_point)
     elif state.last_reset is not None:
         state.last_reset = structs.replace(state.last_reset, restarted_ms=event.at_ms)
+        boot_wait.returned(charge_point)
 
 
 def _restart(charge_point: ChargePoint) -> None:
@@ -130,6 +147,7 @@ def resume(charge_point: ChargePoint) -> None:
         charge_point.set_timer_until(Timer.RESET, charge_point.state.reset_until_ms, RESET_WAIT_S)
     if charge_point.state.reboot_again_ms is not None:
         charge_point.set_timer_until(Timer.REBOOT, charge_point.state.reboot_again_ms, RETRY_S)
+    boot_wait.resume(charge_point)
     if charge_point.state.restart_expected_ms:
         until_ms = charge_point.state.restart_expected_ms
         charge_point.set_timer_until(Timer.RESTART, until_ms, RESTART_EXPECTED_S)

@@ -16,11 +16,14 @@ from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.rules import plans, schedules
 from chargebridge.chargepoint.rules.schedules import EvaluationContext, Installed
 from chargebridge.chargers.model import Capability, Plan, SetLimit
-from chargebridge.chargers.plan_limits import next_plan_change_ms, plan_limit_ma
+from chargebridge.chargers.plan_limits import next_plan_change_ms, plan_limit_ma, same_limits
 from chargebridge.ocpp16.enums import AuthorizationStatus, ChargingProfileKindType, ChargingProfilePurposeType
 
 GRACE_MS = 60_000
 """A volatile limit is sent with an end this much later than needed: it lasts until the next one is there."""
+PLANS_DIFFER_MS = 60_000
+"""A plan that differs from the stored one for no longer than this is not written: central systems send the
+same limit with a new start again and again, by clocks that may be ahead. The volatile limit bridges it."""
 LONGEST_TIMER_S = 900.0
 """The limit is looked at this often at least: the host's clock may be set meanwhile."""
 LOOK_AHEAD = 8
@@ -163,7 +166,8 @@ def _refresh_plan(charge_point: ChargePoint) -> None:
     if commands.outstanding(charge_point, Purpose.PLAN) is not None:
         return  # one at a time: what comes after it is seen when it has ended
     wanted = _wanted_plan(charge_point)
-    if wanted == charge_point.state.plan and not charge_point.state.plan_unknown:
+    from_ms = charge_point.now.utc_ms + PLANS_DIFFER_MS
+    if same_limits(wanted, charge_point.state.plan, from_ms) and not charge_point.state.plan_unknown:
         profile_writes.rearm_warning(charge_point)
     elif profile_writes.remaining(charge_point):
         commands.store_plan(charge_point, wanted)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from chargebridge.chargepoint.model.charge_point import ChargePoint
+from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.model.volatile import StatusReport
 from chargebridge.chargers.model import ChargerState, Fault
 from chargebridge.clock import format_utc
@@ -18,6 +19,9 @@ from chargebridge.ocpp16.text import fit_ascii
 
 CHARGER_OFFLINE: Final = "charger offline"
 EV_SIDE_DISCONNECTED: Final = "EV side disconnected"
+REASON_SETTLES_S: Final = 5.0
+"""A reason (vendorErrorCode) that changes alone is reported after so long, if it is another one then: one
+limit reaches a charger by several commands, and each changes the reason."""
 MOST_UNSENT: Final = 16
 """Changes that wait to be sent; above that detours are left out, oldest first."""
 
@@ -125,20 +129,39 @@ def _status(charge_point: ChargePoint) -> Status:
     return Status.FINISHING if state.finished and state.intent is None else Status.PREPARING
 
 
-def refresh(charge_point: ChargePoint) -> None:
-    """Queue the statuses that have changed; while offline only the newest counts (`ST-7`)."""
+def refresh(charge_point: ChargePoint, *, settled: bool = False) -> None:
+    """Queue the statuses that have changed; while offline only the newest counts (`ST-7`).
+
+    Args:
+        charge_point: whose statuses.
+        settled: queue a status whose reason alone has changed, too, which otherwise waits (`ST-4`).
+    """
     if not charge_point.reachable:
         return  # nothing unprompted while the charger is unknown
+    settles = False
     for number in (0, 1):
         report, last = _known(charge_point, number), charge_point.reported_statuses[number]
-        if report == last and not charge_point.status_failed:
-            continue
+        if not charge_point.status_failed:
+            if report == last:
+                continue
+            if not settled and last is not None and report._replace(vendor_error=last.vendor_error) == last:
+                settles = True
+                continue
         if charge_point.online and last is not None:
             detour = _DETOURS.get((last.status, report.status))
             if detour is not None:
                 _queue(charge_point, StatusReport(number, detour))
         _queue(charge_point, report)
     charge_point.status_failed = False
+    if not settles:
+        charge_point.cancel_timer(Timer.REASON)
+    elif Timer.REASON not in charge_point.timers:
+        charge_point.set_timer(Timer.REASON, REASON_SETTLES_S)
+
+
+def reason_settled(charge_point: ChargePoint) -> None:
+    """Report the reason that holds now, if it is another one than was reported."""
+    refresh(charge_point, settled=True)
 
 
 def not_delivered(charge_point: ChargePoint) -> None:

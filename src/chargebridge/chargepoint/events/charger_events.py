@@ -5,7 +5,7 @@ from functools import lru_cache
 from msgspec import structs
 
 from chargebridge.chargepoint.authorization import authorization
-from chargebridge.chargepoint.central_system import calls, registration, resets, unlocking
+from chargebridge.chargepoint.central_system import boot_wait, calls, registration, resets, unlocking
 from chargebridge.chargepoint.charger import clock, commands, limits, list_copy, reported_sessions
 from chargebridge.chargepoint.configuration import configuration, profile_writes
 from chargebridge.chargepoint.connector import availability, status
@@ -82,6 +82,7 @@ def _reachable(charge_point: ChargePoint, event: Reachable) -> None:
     # Its time does not matter: a driver that comes back says since when, which may be long before it left.
     charge_point.reachable = event.reachable
     if event.reachable:
+        boot_wait.returned(charge_point)
         availability.begin_settling(charge_point)
         status.refresh(charge_point)
         command_outcomes.reconcile(charge_point)
@@ -110,6 +111,10 @@ def described(charge_point: ChargePoint, info: ChargerInfo) -> None:
         if Capability.LIMIT in info.capabilities:
             commands.set_limit(charge_point, None, None)
     charge_point.mark_dirty()
+    boot_wait.described(charge_point)
+    if registration.outdated(charge_point):
+        calls.silence(charge_point)
+        registration.begin_anew(charge_point)
     if charge_point.reachable:
         command_outcomes.reconcile(charge_point)
 
@@ -135,11 +140,13 @@ def released(charge_point: ChargePoint) -> None:
     meter_values.forget(charge_point)
     calls.disown_authorize(charge_point)
     registration.charger_left(charge_point)
+    boot_wait.over(charge_point)
     list_copy.forget(charge_point)
     for timer in (
         Timer.CONNECTION,
         Timer.COMMAND,
         Timer.RESET,
+        Timer.RESET_CLOSE,
         Timer.REBOOT,
         Timer.LIMIT,
         Timer.SESSION_END,

@@ -1,6 +1,6 @@
 """Operations that an operator requests by way of the API."""
 
-from chargebridge.chargepoint.central_system import dead_letters, resets, unlocking
+from chargebridge.chargepoint.central_system import dead_letters, registration, resets, unlocking
 from chargebridge.chargepoint.charger import stopping
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.turn import Operation, OperatorAnswered, OperatorAsked
@@ -14,7 +14,9 @@ def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
     if asked.operation is Operation.REDELIVER:
         dead_letters.operator_asked(charge_point, asked)
         return  # answered when the store has read them
-    if not charge_point.reachable:
+    if asked.operation is Operation.BOOT:
+        accepted, detail = _boot(charge_point)
+    elif not charge_point.reachable:
         accepted, detail = False, "the charger cannot be reached"
     elif asked.operation is Operation.STOP_TRANSACTION:
         if charge_point.running is None:
@@ -31,3 +33,11 @@ def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
     else:
         accepted, detail = False, "an unlock is under way"
     charge_point.emit(OperatorAnswered(asked.ask, accepted, detail))
+
+
+def _boot(charge_point: ChargePoint) -> tuple[bool, str]:
+    if not registration.boot_now(charge_point):
+        return False, "the central system has registered this charge point already"
+    if not charge_point.epoch:
+        return True, "it boots with its next connection"
+    return True, "it boots now"

@@ -66,12 +66,14 @@ class ChargePoint:
         "boot_due",
         "boot_interval_s",
         "boot_timeouts",
+        "booted_as",
         "call",
         "call_number",
         "call_prefix",
         "clock_due_ms",
         "configuration",
         "configured",
+        "contacted",
         "epoch",
         "heartbeat_due",
         "held_list",
@@ -148,6 +150,10 @@ class ChargePoint:
         self.boot_due = True
         self.boot_timeouts = 0
         self.boot_interval_s = 0
+        self.booted_as: tuple[str, str, str] | None = None
+        """The vendor, model and serial number of the last BootNotification; None: there was none."""
+        self.contacted = False
+        """There was a connection to the central system, in this process."""
         self.heartbeat_due = False
         self.restarted = False
         """The boot under way is one of a reset or a restart of the charger."""

@@ -26,6 +26,14 @@ from chargebridge.chargers.model import (
 from chargebridge.ocpp16.enums import Reason, ResetType
 
 
+class SerialIn(StrEnum):
+    """The field of a BootNotification that has the serial number; the second one is older, and deprecated."""
+
+    CHARGE_POINT = "chargePointSerialNumber"
+    CHARGE_BOX = "chargeBoxSerialNumber"
+    BOTH = "both"
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """The settings of one charge point by configuration; shared and never changed by it."""
 
@@ -34,6 +42,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """For the BootNotification, as `model` and `serial`; empty: what the driver says."""
     model: str = ""
     serial: str = ""
+    serial_in: SerialIn = SerialIn.CHARGE_POINT
+    firmware: str = ""
+    """For the BootNotification; empty: the charger's, then our own."""
     behaviour: Behaviour = Behaviour()
     capabilities: frozenset[Capability] = frozenset()
     """The abilities of its charger, as the driver says; a charge point offers nothing else."""
@@ -200,6 +211,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     reset: ResetType | None = None
     reset_until_ms: int = 0
     """UTC; when a reset goes on although the session has not ended or its messages are not answered."""
+    return_until_ms: int = 0
+    """UTC; until then the boot waits for a charger that restarts for a Reset; 0: it does not wait."""
     restart_expected_ms: int = 0
     """UTC; until then a restart of the charger is taken for the one of our own reset."""
     reset_failed: bool = False

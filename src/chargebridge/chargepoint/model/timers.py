@@ -10,6 +10,8 @@ class Timer(IntEnum):
     """Our CALL counts as unanswered."""
     BOOT = auto()
     """The next BootNotification may be sent."""
+    CHARGER = auto()
+    """A BootNotification waits no longer for the charger: to be described, or to be back from a reset."""
     HEARTBEAT = auto()
     RETRY = auto()
     """The head of the queue may be sent again."""
@@ -19,8 +21,12 @@ class Timer(IntEnum):
     """The central system has waited long enough for a held answer."""
     SETTLE = auto()
     """The Available after a boot is over."""
+    REASON = auto()
+    """The reason of a status has settled."""
     RESET = auto()
     """A reset waits no longer for the session to end."""
+    RESET_CLOSE = auto()
+    """The answer to a Reset was sent a moment ago: the link may be closed."""
     REBOOT = auto()
     """A charger that refused to restart gets the command once more."""
     COMMAND = auto()

@@ -8,7 +8,7 @@ from msgspec import Struct
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import NotFound
-from chargebridge.chargers.easee.twin.vocabulary import model_name
+from chargebridge.chargers.easee.twin.vocabulary import VENDOR, known_model_name
 from chargebridge.chargers.model import FoundCharger
 
 WAIT_S: Final = 8.0
@@ -63,7 +63,8 @@ def _found(charger: _Charger, site: str, circuit: str) -> FoundCharger:
     return FoundCharger(
         serial=charger.id,
         name=charger.name or "",
-        model=f"Easee {model_name(charger.product_code)}",
+        vendor=VENDOR,
+        model=known_model_name(charger.product_code),
         site=site,
         circuit=circuit,
     )

@@ -1,7 +1,7 @@
 """All chargers of the driver: passes observations to their twins, and the twins' events to the sink."""
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -11,8 +11,8 @@ import structlog
 from chargebridge.chargers.easee.charger import Charger, PendingObservation
 from chargebridge.chargers.easee.limit_keeping import LimitKeeper
 from chargebridge.chargers.easee.ports import Cloud
-from chargebridge.chargers.easee.queue_health import QUIET_S, QueueHealth
 from chargebridge.chargers.easee.settings import Settings
+from chargebridge.chargers.easee.silence import QUIET_S, LastContacts, QueueHealth
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import TwinRecord
 from chargebridge.chargers.easee.twin.twin import DOCUMENTED, INFO, Twin
@@ -82,11 +82,11 @@ class Fleet:
         """Serials with at least one observation since they were subscribed."""
         self._opened_ms = 0
         """When the connection was opened, by our clock."""
-        self._last_contact: OrderedDict[str, float] = OrderedDict()
-        """When each charger last sent anything, in monotonic seconds; the longest silent one first."""
         self._timers: set[asyncio.TimerHandle] = set()
+        silent_after_s = settings.silent_after_s
+        self._contacts = LastContacts(silent_after_s, clock.speed)
         self._queue = QueueHealth(
-            self._report_all_reachable, self._later, settings.silent_after_s, quiet_s=quiet_s
+            self._report_all_reachable, self._later, silent_after_s, clock.speed, quiet_s=quiet_s
         )
         self._limits = LimitKeeper(self._submit, self._later, clock)
 
@@ -158,8 +158,8 @@ class Fleet:
         charger.drop_pending()
         charger.earlier_record = None
         self._cloud.unsubscribe(charger)
-        for table in (self._subscribed, self._last_contact):
-            table.pop(charger.serial, None)
+        self._subscribed.pop(charger.serial, None)
+        self._contacts.forget(charger.serial)
         # Sessions until the charger is watched again belong to another owner.
         self.records[charger.serial] = self._new_record()
         charger.twin = self._twin(charger.serial)
@@ -185,7 +185,8 @@ class Fleet:
         if self._cloud is not None and not self._cloud.replays:
             self._queue.opened(mono)
         for serial, charger in self.chargers.items():
-            self._last_contact[serial], charger.silent = mono, False
+            self._contacts.note(serial, mono)
+            charger.silent = False
             self._report_reachable(charger)
 
     def connection_lost(self, reason: str) -> None:
@@ -316,7 +317,7 @@ class Fleet:
             return
         charger.announced = True
         now = self._clock.now()
-        self._last_contact.setdefault(charger.serial, now.mono)
+        self._contacts.expect(charger.serial, now.mono)
         self._sink.charger_known(charger.twin.info)
         charger.reachable = self._is_reachable(charger)
         reachable = Reachable(at_ms=now.utc_ms, reachable=charger.reachable)
@@ -384,8 +385,7 @@ class Fleet:
     # --- silent chargers and missed sessions --------------------------------------------------------
 
     def _note_contact(self, charger: Charger, mono: float) -> None:
-        self._last_contact[charger.serial] = mono
-        self._last_contact.move_to_end(charger.serial)
+        self._contacts.note(charger.serial, mono)
         if charger.silent:
             charger.silent = False
             self._report_reachable(charger)
@@ -398,10 +398,7 @@ class Fleet:
         now = self._clock.now()
         if not self._cloud.replays:
             self._queue.check_stalled(now.mono, sum(one.announced for one in self.chargers.values()))
-        for serial, mono in list(self._last_contact.items()):
-            if mono > now.mono - self._settings.silent_after_s:
-                break
-            del self._last_contact[serial]
+        for serial in self._contacts.take_silent(now.mono):
             charger = self.chargers.get(serial)
             if charger is not None:
                 charger.silent = True

@@ -107,6 +107,8 @@ class FoundCharger(Struct, frozen=True):
     serial: str
     name: str = ""
     """The owner's name for it."""
+    vendor: str = ""
+    """As `model`, what `ChargerInfo` will say of it; empty: not known yet."""
     model: str = ""
     site: str = ""
     circuit: str = ""

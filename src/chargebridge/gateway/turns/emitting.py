@@ -13,6 +13,7 @@ from chargebridge.chargepoint.turn import (
     NoticeKind,
     Output,
     ReadStore,
+    ReopenLink,
     SendFrame,
     SetPing,
 )
@@ -71,7 +72,10 @@ class Emitter:
             elif isinstance(output, ReadStore):
                 self._journal.read(binding.key, output.query, binding)
             elif isinstance(output, CloseLink):
-                binding.link.close(output.epoch, output.reason)
+                # A pause is one of charge points and chargers, whose clock may run faster than the link's.
+                binding.link.close(output.epoch, output.reason, output.pause_s / self._clock.speed)
+            elif isinstance(output, ReopenLink):
+                binding.link.reopen()
             elif isinstance(output, SetPing):
                 binding.link.set_ping_interval(output.interval_s)
             else:

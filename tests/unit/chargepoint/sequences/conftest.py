@@ -97,6 +97,7 @@ class World:
         """Let time pass, with everything that happens in it at its own moment."""
         until_ms = self.now_ms + round(seconds * 1000)
         self.settle()
+        resetting = self.bench.pause_s > 0
         while self.now_ms < until_ms:
             to_wake_ms = (self.bench.cp.wake_at - self.bench.mono) * 1000
             to_charger_ms = self.charger.next_ms - self.now_ms
@@ -107,6 +108,9 @@ class World:
             if self.bench.cp.wake_at <= self.bench.mono:
                 self.bench.turn(TimerFired())
                 self.settle()
+            if resetting and not self.bench.pause_s and not self.bench.linked:
+                self.boot()
+            resetting = self.bench.pause_s > 0
 
     def settle(self):
         """Let everybody hear and answer what was said, until nothing is left to say."""
@@ -154,7 +158,12 @@ class World:
         return None
 
     def ask(self, action, payload=None, **fields):
-        """Send a CALL; return the answer's payload, or a CALLERROR's code. What follows from it happens."""
+        """Send a CALL; return the answer's payload, or a CALLERROR's code. What follows from it happens.
+
+        A link that a reset has closed is open again, as that of a gateway that has restarted meanwhile.
+        """
+        if not self.bench.linked:
+            self.boot()
         answer = self.bench.ask(action, fields if payload is None else payload)
         if self.strict and not isinstance(answer, str):
             require_valid(f"{action}Response", answer)

@@ -408,3 +408,16 @@ def test_below_6_ampere_charging_pauses_and_goes_on_later(new_world, preset, amp
     world.wait(5)
     assert (world.offered_a, world.status) == (6, "Charging")
     assert world.told("StopTransaction") == []
+
+
+@pytest.mark.parametrize("preset", ["easee", "easee-1.8", "ocpp16"])
+@pytest.mark.parametrize("compatibility", [(), ("evcc",)], ids=["", "evcc"])
+def test_st_4_a_limit_of_nothing_is_one_suspended_evse(new_world, preset, compatibility):
+    world = new_world(preset, compatibility).charging()
+    world.wait(30)
+    assert world.status == "Charging"
+    before = len(world.told("StatusNotification"))
+    limited(world, 0)
+    world.wait(300)
+    (told,) = world.told("StatusNotification")[before:]
+    assert told["status"] == "SuspendedEVSE"

@@ -17,7 +17,7 @@ from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, stat
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Authorized, Seen, TwinRecord
 from chargebridge.chargers.easee.twin.ticks import uwh_of_kwh, wh_of_uwh
-from chargebridge.chargers.easee.twin.vocabulary import REASON_NAMES, OpMode, model_name
+from chargebridge.chargers.easee.twin.vocabulary import REASON_NAMES, VENDOR, OpMode, model_name
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     Capability,
@@ -143,7 +143,7 @@ class Twin:
         firmware = self.record.seen.get(_O.SOFTWARE_RELEASE)
         return ChargerInfo(
             serial=self.serial,
-            vendor="Easee",
+            vendor=VENDOR,
             model=model_name(self.record.product),
             firmware="" if firmware is None else firmware.value,
             phases=1 if grid in ONE_PHASE else 3,

@@ -139,6 +139,7 @@ REMOTE_START_STATUS: Final = 42
 AUTH_REASON_USER: Final = 6
 """The AuthReason of a session whose Auth is a user of Easee's, not a token."""
 
+VENDOR: Final = "Easee"
 _PRODUCTS: Final = {
     1: "Home",
     2: "Charge Lite",
@@ -151,9 +152,14 @@ _PRODUCTS: Final = {
 }
 
 
+def known_model_name(product_code: int | None) -> str:
+    """Return the name of a product, at most 20 characters; empty for an unknown one."""
+    return _PRODUCTS.get(product_code or 0, "")
+
+
 def model_name(product_code: int | None) -> str:
     """Return the name of a product, at most 20 characters; `Charger` for an unknown one."""
-    return _PRODUCTS.get(product_code or 0, "Charger")
+    return known_model_name(product_code) or "Charger"
 
 
 class RoutingKey(StrEnum):

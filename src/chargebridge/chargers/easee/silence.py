@@ -1,6 +1,7 @@
-"""Whether the operator's queue is up to date: caught up after it was opened, and not stalled since."""
+"""Silence: of one charger, and of the operator's queue, which may be behind or stalled."""
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
@@ -16,8 +17,47 @@ RECENT_MS: Final = 120_000
 OBSERVATION_INTERVAL_S: Final = 900.0
 """Seconds within which even an idle charger sends an observation."""
 SHORTEST_STALL_S: Final = 120.0
+"""The shortest time without any message before a queue counts as stalled."""
+SHORTEST_SILENCE_S: Final = 5.0
+"""The shortest silence in real seconds that counts, however fast the clock runs: networks get no faster."""
 
 _log = structlog.get_logger(__name__)
+
+
+class LastContacts:
+    """When each charger last sent anything.
+
+    Args:
+        silent_after_s: the longest silence of a charger, in seconds of the clock.
+        speed: seconds of the clock in a real one.
+    """
+
+    def __init__(self, silent_after_s: float, speed: float) -> None:
+        self._silent_after_s = max(silent_after_s, SHORTEST_SILENCE_S * speed)
+        self._last: OrderedDict[str, float] = OrderedDict()
+        """In the clock's monotonic seconds; the longest silent one first."""
+
+    def note(self, serial: str, mono: float) -> None:
+        """Take note that a charger has sent something."""
+        self._last[serial] = mono
+        self._last.move_to_end(serial)
+
+    def expect(self, serial: str, mono: float) -> None:
+        """Expect a first contact from now on, unless there was one."""
+        self._last.setdefault(serial, mono)
+
+    def forget(self, serial: str) -> None:
+        """Expect nothing of a charger any more."""
+        self._last.pop(serial, None)
+
+    def take_silent(self, mono: float) -> Iterator[str]:
+        """Yield the serials of those that are silent for too long, once until they send something again."""
+        while self._last:
+            serial, last = next(iter(self._last.items()))
+            if last > mono - self._silent_after_s:
+                return
+            del self._last[serial]
+            yield serial
 
 
 class QueueHealth:
@@ -27,6 +67,7 @@ class QueueHealth:
         changed: is called when `current` may have changed.
         later: calls a function after so many real seconds.
         silent_after_s: the longest time without any message before the queue counts as stalled.
+        speed: seconds of the clock in a real one.
         quiet_s: see `QUIET_S`.
     """
 
@@ -35,12 +76,15 @@ class QueueHealth:
         changed: Callable[[], None],
         later: Callable[[float, Callable[[], None]], None],
         silent_after_s: float,
+        speed: float,
         *,
         quiet_s: float = QUIET_S,
     ) -> None:
         self._changed = changed
         self._later = later
-        self._silent_after_s = silent_after_s
+        shortest_s = SHORTEST_SILENCE_S * speed
+        self._silent_after_s = max(silent_after_s, shortest_s)
+        self._shortest_stall_s = max(SHORTEST_STALL_S, shortest_s)
         self._quiet_s = quiet_s
         self._catching_up = False
         """The backlog is still arriving: the known states of chargers are old."""
@@ -84,7 +128,7 @@ class QueueHealth:
             chargers: the number of chargers that send observations.
         """
         expected_s = OBSERVATION_INTERVAL_S / max(chargers, 1)
-        timeout_s = min(max(10 * expected_s, SHORTEST_STALL_S), self._silent_after_s)
+        timeout_s = min(max(10 * expected_s, self._shortest_stall_s), self._silent_after_s)
         if not self._stalled and mono - self._last_message_s > timeout_s:
             self._stalled = True
             _log.warning("message queue stalled: no message from any charger", timeout_s=timeout_s)
