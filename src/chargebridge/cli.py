@@ -203,8 +203,20 @@ def emulate_central_system(
     client_ca: Annotated[
         Path | None, typer.Option(help="Ask for client certificates of these authorities (PEM).")
     ] = None,
+    api_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of its REST API; 0 takes any free one.")
+    ] = 8181,
+    api_host: Annotated[
+        str, typer.Option(help="Address of its REST API; beyond loopback it needs a token.")
+    ] = "127.0.0.1",
+    api_token_file: Annotated[
+        Path | None, typer.Option(help="File with the token that clients of the REST API present.")
+    ] = None,
 ) -> None:
-    """Run the bundled central system: small and strict, to try a gateway against."""
+    """Run the bundled central system: small and strict, to try charge points against.
+
+    Its REST API sends any CALL, shows what came, and decides how it answers: http://127.0.0.1:8181/docs
+    """
     import uvloop
 
     from chargebridge import logs
@@ -226,6 +238,9 @@ def emulate_central_system(
         certificate_file=certificate,
         key_file=key,
         client_ca_file=client_ca,
+        api_port=api_port,
+        api_host=api_host,
+        api_token_file=api_token_file,
     )
     try:
         uvloop.run(serve(settings))

@@ -26,7 +26,10 @@ import typer.main
 
 from chargebridge.api import create_app
 from chargebridge.cli import app
+from chargebridge.clock import SystemClock
 from chargebridge.config import ConfigurationError, load
+from chargebridge.emulators.central_system import CentralSystem
+from chargebridge.emulators.central_system.api import app as central_system_api
 from chargebridge.gateway.gateway import Gateway
 from tests import pages
 from tests.documents import ROOT
@@ -49,6 +52,10 @@ WHOLE, PART, OF_A_CHARGE_POINT, OTHER = (
     "not a configuration",
 )
 METHODS = "GET|POST|PUT|PATCH|DELETE"
+GATEWAY_PORT, CENTRAL_SYSTEM_PORT = 8100, 8181
+"""Where the pages let the APIs listen: of the gateway, and of the bundled central system."""
+OF_THE_CENTRAL_SYSTEM = "docs/central-system-emulator.md"
+"""The page whose paths are those of the bundled central system."""
 OF_EASEE = ("/api/", "/emulator/")
 """What the paths of the Easee Cloud and its emulator begin with."""
 
@@ -294,20 +301,28 @@ def _refused_by_chargebridge(arguments: list[str], *, whole: bool) -> str | None
 
 
 @pytest.fixture(scope="module")
-def operations(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
-    """What the REST API answers: methods and paths with parameters in braces."""
+def operations(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[tuple[str, str]]]:
+    """What the REST APIs answer, by port: methods and paths with parameters in braces."""
     folder = tmp_path_factory.mktemp("gateway")
     (folder / "chargebridge.toml").write_text(CENTRAL_SYSTEM + DRIVER)
     gateway = Gateway(load(folder / "chargebridge.toml", {}))
     gateway.store.close()
-    return [
-        (method.upper(), path)
-        for path, methods in create_app(gateway, "token").openapi()["paths"].items()
-        for method in methods
-    ]
+    central_system = CentralSystem(SystemClock())
+    apps = {
+        GATEWAY_PORT: create_app(gateway, "token"),
+        CENTRAL_SYSTEM_PORT: central_system_api.create_app(central_system, "127.0.0.1"),
+    }
+    return {
+        port: [
+            (method.upper(), path)
+            for path, methods in (one.openapi()["paths"] | {"/openapi.json": {"get": None}}).items()
+            for method in methods
+        ]
+        for port, one in apps.items()
+    }
 
 
-def test_rest_paths_exist(page: Page, operations: list[tuple[str, str]]) -> None:
+def test_rest_paths_exist(page: Page, operations: dict[int, list[tuple[str, str]]]) -> None:
     requests = [
         (line, *request)
         for line, words in commands(page)
@@ -316,11 +331,12 @@ def test_rest_paths_exist(page: Page, operations: list[tuple[str, str]]) -> None
     for span in page.spans:
         found = re.fullmatch(rf"({METHODS}) (/[^?\s]*)(\?\S*)?", span.code)
         if found and not found[2].startswith(OF_EASEE):
-            requests.append((span.line, found[1], found[2]))
+            port = CENTRAL_SYSTEM_PORT if page.name == OF_THE_CENTRAL_SYSTEM else GATEWAY_PORT
+            requests.append((span.line, port, found[1], found[2]))
     nothing_in(
         f"{page.at(line)}: the API has no {method} {path}"
-        for line, method, path in requests
-        if not any(method == one and is_at(path, described) for one, described in operations)
+        for line, port, method, path in requests
+        if not any(method == one and is_at(path, described) for one, described in operations[port])
     )
 
 
@@ -332,15 +348,17 @@ def is_at(path: str, described: str) -> bool:
     )
 
 
-def requested(words: list[str]) -> tuple[str, str] | None:
-    """Return method and path of a call of `curl` to the REST API; None if it goes elsewhere."""
+def requested(words: list[str]) -> tuple[int, str, str] | None:
+    """Return port, method and path of a call of `curl` to a REST API of ours; None if it goes elsewhere."""
     method, url = "", ""
     rest = iter(words)
     for word in rest:
-        if word in {"-X", "-H", "-d", "-o"}:
+        if word in {"-X", "-H", "-d", "-o", "--json"}:
             value = next(rest)
-            method = value if word == "-X" else method or ("POST" if word == "-d" else "")
+            method = value if word == "-X" else method or ("POST" if word in {"-d", "--json"} else "")
         elif not word.startswith("-"):
             url = word
     parts = urlsplit(url if "://" in url else f"http://{url}")
-    return (method or "GET", parts.path) if parts.port == 8100 else None
+    if parts.port not in {GATEWAY_PORT, CENTRAL_SYSTEM_PORT}:
+        return None
+    return parts.port, method or "GET", parts.path

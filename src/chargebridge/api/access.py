@@ -1,49 +1,18 @@
-"""Access to the API: clients present the token."""
+"""The token of the API in the state directory."""
 
 import os
 import secrets
 from pathlib import Path
-from typing import Annotated, Final
-
-from fastapi import Depends, HTTPException, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from typing import Final
 
 TOKEN_FILE: Final = "api-token"  # noqa: S105 - the name of a file
 """In the state directory."""
 SHORTEST_TOKEN: Final = 16
 """Characters; a file with fewer is incomplete."""
 
-_bearer = HTTPBearer(auto_error=False, description="The token of the configuration or the state directory.")
-
 
 class TokenFileError(OSError):
     """The token file cannot be used; the text says why, and what to do."""
-
-
-class Access:
-    """Compares what clients present with the token, in constant time."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token.encode()
-
-    def allows(self, presented: str) -> bool:
-        """Tell whether this is the token; `presented` is the value of the header."""
-        # Header values are bytes that the server has decoded as Latin-1.
-        return secrets.compare_digest(presented.encode("latin-1", errors="replace"), self._token)
-
-
-async def authorize(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> None:
-    """Refuse a request without the token."""
-    access: Access = request.app.state.access
-    if credentials is None or not access.allows(credentials.credentials):
-        raise HTTPException(
-            401,
-            "the token is missing or wrong",
-            # RFC 6750 §3
-            {"WWW-Authenticate": "Bearer" if credentials is None else 'Bearer error="invalid_token"'},
-        )
 
 
 def own_token(state_dir: Path) -> str:

@@ -6,9 +6,6 @@ from fastapi import Depends, FastAPI
 
 from chargebridge import __version__
 from chargebridge.api import problems
-from chargebridge.api.access import Access, authorize
-from chargebridge.api.middleware import EncodedSlashes, SmallBodies
-from chargebridge.api.parameters import refuse_unknown_parameters
 from chargebridge.api.problems import Problem
 from chargebridge.api.routes import (
     backup,
@@ -24,6 +21,9 @@ from chargebridge.api.routes import (
 )
 from chargebridge.api.watching import Watchers
 from chargebridge.gateway.gateway import Gateway
+from chargebridge.rest.access import Access, authorize
+from chargebridge.rest.middleware import EncodedSlashes, SmallBodies
+from chargebridge.rest.parameters import refuse_unknown_parameters
 
 _DESCRIPTION: Final = """\
 Charge points, their transactions and frames, and a few operations on them.

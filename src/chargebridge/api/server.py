@@ -1,22 +1,17 @@
 """The HTTP server of the API, in the event loop of the gateway."""
 
-import asyncio
 import socket
 from pathlib import Path
-from typing import Final
 
 import structlog
-import uvicorn
 
 from chargebridge.api.access import TOKEN_FILE, own_token
 from chargebridge.api.app import create_app
-from chargebridge.api.connections import MOST_SERVED, REQUEST_S, bounded_connection
 from chargebridge.api.watching import Watchers
 from chargebridge.config.sections import ApiSettings
 from chargebridge.gateway.gateway import Gateway
-
-STOP_S: Final = 3
-"""Real seconds that requests under way may take when the server stops."""
+from chargebridge.rest.connections import REQUEST_S
+from chargebridge.rest.server import HttpServer, listen, url_of
 
 _log = structlog.get_logger()
 
@@ -42,7 +37,7 @@ class ApiServer:
         self._settings = settings
         self._state_dir = state_dir
         self._request_s = request_s
-        self._server: uvicorn.Server | None = None
+        self._server: HttpServer | None = None
         self._watchers: Watchers | None = None
         self.port = settings.port
         """The port in use, known after `start`."""
@@ -50,8 +45,7 @@ class ApiServer:
     @property
     def url(self) -> str:
         """The URL of the API."""
-        host = self._settings.host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return url_of(self._settings.host, self.port)
 
     async def start(self) -> None:
         """Listen.
@@ -66,26 +60,8 @@ class ApiServer:
         self.port = listener.getsockname()[1]
         app = create_app(self._gateway, token)
         self._watchers = app.state.watchers
-        config = uvicorn.Config(
-            app,
-            access_log=False,
-            date_header=False,
-            http=bounded_connection(self._request_s),
-            lifespan="off",
-            limit_concurrency=MOST_SERVED,
-            log_config=None,
-            log_level="warning",
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=STOP_S,
-            ws="none",
-        )
-        config.load()
-        # Its start and its end without `serve`: that would take the signals of the program, and
-        # wake up ten times a second.
-        self._server = uvicorn.Server(config)
-        self._server.lifespan = config.lifespan_class(config)
-        await self._server.startup(sockets=[listener])
+        self._server = HttpServer(app, request_s=self._request_s)
+        await self._server.start(listener)
         if configured is None:
             _log.info("API token read from file", path=str(self._state_dir / TOKEN_FILE))
 
@@ -95,25 +71,14 @@ class ApiServer:
         if server is None or self._watchers is None:
             return
         self._watchers.end()
-        await server.shutdown()
+        await server.stop()
 
 
 async def _listen(host: str, port: int) -> socket.socket:
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, kind, protocol, _, address = found[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-        except BaseException:
-            listener.close()
-            raise
+        return await listen(host, port)
     except OSError as error:
         raise CannotListenError(
             f"the API cannot listen on {host} port {port} ({error.strerror});"
             " stop what uses it, or set api.host and api.port"
         ) from error
-    return listener

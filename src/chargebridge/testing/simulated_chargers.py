@@ -24,6 +24,10 @@ class SimulatedChargers:
         phases: 1 or 3.
         rated_current_a: the current that each charger can offer per phase.
         measure_every_s: seconds between measurements while a session runs.
+        more: other settings of the driver `simulator`, such as `reboot_s` and `fixed_cable`.
+
+    Raises:
+        ValueError: a setting is wrong.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class SimulatedChargers:
         phases: int = 3,
         rated_current_a: int = 32,
         measure_every_s: int = 60,
+        **more: object,
     ) -> None:
         self.clock = clock or ManualClock()
         settings = {
@@ -42,6 +47,7 @@ class SimulatedChargers:
             "phases": phases,
             "rated_current_a": rated_current_a,
             "measure_every_s": measure_every_s,
+            **more,
         }
         self._driver = SimulatorDriver("simulated", settings, sink, self.clock, state_dir)
 

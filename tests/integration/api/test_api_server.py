@@ -11,7 +11,7 @@ import pytest
 import uvloop
 from pydantic import SecretStr
 
-from chargebridge.api import ApiServer, CannotListenError, connections
+from chargebridge.api import ApiServer, CannotListenError
 from chargebridge.api.access import TokenFileError
 from chargebridge.config import (
     ApiSettings,
@@ -21,6 +21,7 @@ from chargebridge.config import (
     StateSettings,
 )
 from chargebridge.gateway.gateway import Gateway
+from chargebridge.rest import connections
 
 pytestmark = pytest.mark.integration
 

@@ -520,6 +520,23 @@ class TestSettings:
             ({"traffic": "wild"}, "driver 'fleet': Invalid enum value 'wild' - at `$.traffic`"),
             ({"phases": 2}, "driver 'fleet': Invalid enum value 2 - at `$.phases`"),
             ({"rated_current_a": 5}, "driver 'fleet': Expected `int` >= 6 - at `$.rated_current_a`"),
+            ({"reboot_s": 0}, "driver 'fleet': Expected `float` >= 0.1 - at `$.reboot_s`"),
+            ({"reboot_s": 3601}, "driver 'fleet': Expected `float` <= 3600.0 - at `$.reboot_s`"),
+            ({"power_cut_s": "10"}, "driver 'fleet': Expected `float`, got `str` - at `$.power_cut_s`"),
+            ({"fixed_cable": 1}, "driver 'fleet': Expected `bool`, got `int` - at `$.fixed_cable`"),
+            (
+                {"cached_tokens": ["A", "B" * 21]},
+                "driver 'fleet': Expected `str` of length <= 20 - at `$.cached_tokens[1]`",
+            ),
+            (
+                {"cached_tokens": ["A"] * 51},
+                "driver 'fleet': Expected `array` of length <= 50 - at `$.cached_tokens`",
+            ),
+            (
+                {"phases": 1, "measures": ["power_w", "current_a.L2"]},
+                "driver 'fleet': expected one of energy_wh, power_w, current_a, current_offered_a, ",
+            ),
+            ({"measures": "power_w"}, "driver 'fleet': Expected `array`, got `str` - at `$.measures`"),
             ({"speed": 5}, "driver 'fleet': Object contains unknown field `speed`"),
             ({"connect": "127.0.0.1:7001"}, "driver 'fleet': expected either `token` or `token_file`"),
             ({"connect": "192.0.2.1:7001", "token": "x"}, "driver 'fleet': expected a loopback address"),

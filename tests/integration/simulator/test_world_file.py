@@ -356,3 +356,26 @@ def test_a_damaged_charger_is_named_by_its_file(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(ValueError, match="a charger in it cannot be read: Object missing required field"):
         World(tmp_path / "world.sqlite")
+
+
+def test_settings_survive_and_a_charger_is_not_rebuilt_by_the_same_ones(tmp_path: Path) -> None:
+    settings = ChargerSettings(
+        serial=SERIAL,
+        measures=("power_w",),
+        reboot_s=0.5,
+        power_cut_s=600,
+        fixed_cable=True,
+        cached_tokens=("TAG00001",),
+    )
+    first = World(tmp_path / "world.sqlite")
+    first.add(settings, T0)
+    first.commit()
+    first.close()
+    again = World(tmp_path / "world.sqlite")
+    again.add(settings, T0 + 1)
+    assert not again.staged
+    again.act(SERIAL, "power_cycle", {}, T0 + 1)
+    again.advance(T0 + 600_500)
+    assert again.act(SERIAL, "view", {}, T0 + 600_500)["reachable"] is False
+    assert again.act(SERIAL, "view", {}, T0 + 600_501)["reachable"] is True
+    again.close()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.api.middleware import matched_path
+from chargebridge.rest.middleware import matched_path
 
 pytestmark = pytest.mark.unit
 

@@ -80,7 +80,7 @@ class TestCable:
     @pytest.fixture
     def outlet(self, charging):
         """The same session at a simulated charger that locks its cable."""
-        charger = SimulatedCharger.installed(ChargerSettings(serial="SIM1", cable_lock=True), charging.utc_ms)
+        charger = SimulatedCharger.installed(ChargerSettings(serial="SIM1"), charging.utc_ms)
         charger.plug_in(Car(battery_wh=50_000, charged_uj=0, max_current_a=16, phases=3), charging.utc_ms)
         expires_ms = charging.utc_ms + 60_000
         charger.carry_out(
@@ -191,7 +191,7 @@ class TestUnpluggedAtTheCar:
         for value in ("true", written):
             charging.ask("ChangeConfiguration", {"key": "UnlockConnectorOnEVSideDisconnect", "value": value})
         rules = charging.asked(Configure)[-1]
-        outlet = SimulatedCharger.installed(ChargerSettings(serial="SIM1", cable_lock=True), charging.utc_ms)
+        outlet = SimulatedCharger.installed(ChargerSettings(serial="SIM1"), charging.utc_ms)
         outlet.carry_out(rules, charging.utc_ms)
         outlet.plug_in(Car(battery_wh=50_000, charged_uj=0, max_current_a=16, phases=3), charging.utc_ms)
         outlet.let_charge("TAG1", charging.utc_ms)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from chargebridge.chargepoint.behaviour import COMPATIBILITY, PRESETS
+from chargebridge.chargers.simulator.driver import LocalSettings
 from chargebridge.config.charge_points import ChargePointTable, FleetTable
 from chargebridge.config.sections import (
     ApiSettings,
@@ -52,6 +53,13 @@ def test_a_fleet_adds_its_numbers_to_the_keys_of_a_charge_point() -> None:
 
 def test_a_driver_has_a_type() -> None:
     assert keys("[drivers.NAME]") == {"type", "default"}
+
+
+def test_every_setting_of_the_simulator_is_described_in_the_guide() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "guide.md").read_text()
+    (section,) = re.findall(r"^## Simulated chargers$(.*?)(?=^## )", guide, re.MULTILINE | re.DOTALL)
+    described = set(re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$", section, re.MULTILINE))
+    assert described == set(LocalSettings.__struct_fields__)
 
 
 def test_every_preset_of_behaviour_is_named_and_no_other() -> None:

@@ -179,7 +179,7 @@ def test_the_energy_register_is_found_among_samples(sample, register_wh):
     assert energy_register_wh(sample) == register_wh
 
 
-@pytest.mark.parametrize("value", ["", "12,5", "NaN", "Infinity", "12 Wh"])
+@pytest.mark.parametrize("value", ["", "12,5", "NaN", "sNaN", "Infinity", "1e400", "1e999999", "12 Wh"])
 def test_a_register_that_is_no_number_is_refused(value):
     with pytest.raises(ValueError, match="is not a decimal number"):
         energy_register_wh(SampledValue(value=value))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from chargebridge.gateway.turns.traces import LONGEST_SHOWN, Direction, Frame, Traces, redact
+from chargebridge.gateway.turns.traces import Direction, Frame, Traces
+from chargebridge.ocpp16.redaction import LONGEST_SHOWN, redact
 
 pytestmark = pytest.mark.unit
 

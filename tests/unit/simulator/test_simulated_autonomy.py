@@ -1,6 +1,7 @@
 """What a simulated charger decides by itself: free charging, tokens without its cloud, the lock."""
 
 import pytest
+from msgspec import structs
 
 from chargebridge.chargers.model import (
     Authorize,
@@ -206,6 +207,20 @@ class TestTokensWithoutTheCloud:
         self.offline(charger).present_token("tag00001", T0 + 1)
         assert charger.state is ChargerState.CHARGING
 
+    def test_a_token_in_the_cache_of_a_new_charger_starts_a_session(self) -> None:
+        settings = ChargerSettings(serial="SIM00001", cached_tokens=("TAG00001", "TAG00002"))
+        charger = SimulatedCharger.installed(settings, T0)
+        self.offline(charger).present_token("tag00002", T0 + 1)
+        assert running_tag(charger) == "tag00002"
+
+    def test_the_first_tokens_of_a_cache_do_not_come_back(self) -> None:
+        settings = ChargerSettings(serial="SIM00001", cached_tokens=("TAG00001",))
+        charger = SimulatedCharger.installed(settings, T0)
+        charger.carry_out(ClearCache(number=1, expires_ms=LATER), T0)
+        charger.rebuild(structs.replace(settings, phases=1), T0)
+        with pytest.raises(NotPossibleError, match="it does not know the token"):
+            self.offline(charger).present_token("TAG00001", T0 + 1)
+
     @pytest.mark.parametrize("forgetting", ["refused later", "cache cleared", "pushed out"])
     def test_a_token_that_is_no_longer_in_the_cache_does_not(self, forgetting: str) -> None:
         charger = a_charger()
@@ -344,7 +359,7 @@ def test_the_view_shows_the_settings_it_charges_by() -> None:
 
 
 def test_a_charger_can_do_everything_but_unlock_without_a_lock() -> None:
-    info = ChargerSettings(serial="SIM00001", rated_current_a=16, cable_lock=False).info
+    info = ChargerSettings(serial="SIM00001", rated_current_a=16, fixed_cable=True).info
     assert sorted(info.capabilities) == [
         "availability",
         "cache",

@@ -1,11 +1,13 @@
 """What a simulated charger does when hands, commands and bad luck come to it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from chargebridge.chargers.model import (
     Authorize,
+    Capability,
     ChargerCommand,
     ChargerEvent,
     ChargerState,
@@ -42,10 +44,8 @@ def a_car(charged_kwh: int = 20, *, paused: bool = False) -> Car:
     return Car(battery_wh=60_000, charged_uj=charged_kwh * 1000 * UJ_PER_WH, max_current_a=16, paused=paused)
 
 
-def a_charger(*, cable_lock: bool = True, phases: int = 3) -> SimulatedCharger:
-    charger = SimulatedCharger.installed(
-        ChargerSettings(serial="SIM00001", phases=phases, cable_lock=cable_lock), T0
-    )
+def a_charger(**settings: Any) -> SimulatedCharger:
+    charger = SimulatedCharger.installed(ChargerSettings(serial="SIM00001", **settings), T0)
     charger.take_events()
     return charger
 
@@ -58,8 +58,8 @@ def end_session(number: int = 2, session: int = 1) -> EndSession:
     return EndSession(number=number, expires_ms=T0 + 10**9, session=session)
 
 
-def a_charging_charger() -> SimulatedCharger:
-    charger = a_charger()
+def a_charging_charger(**settings: Any) -> SimulatedCharger:
+    charger = a_charger(**settings)
     charger.plug_in(a_car(), T0)
     charger.carry_out(authorize(), T0)
     charger.take_events()
@@ -243,10 +243,19 @@ class TestHands:
         assert (charger.record.locked, charger.state) == (False, ChargerState.CHARGING)
         charger.unplug(T0 + 1, at_charger=True)
 
-    def test_unlock_is_refused_without_a_lock(self) -> None:
-        charger = a_charger(cable_lock=False)
+    def test_a_fixed_cable_is_never_locked_and_unlock_is_refused(self) -> None:
+        charger = a_charging_charger(fixed_cable=True)
+        assert charger.record.locked is False
         outcome = charger.carry_out(Unlock(number=2, expires_ms=T0 + 9), T0)
-        assert (outcome.outcome, outcome.detail) == (Outcome.REFUSED, "the charger has no cable lock")
+        assert outcome.outcome is Outcome.REFUSED
+        assert outcome.detail == "the cable is fixed to the charger, which has no lock"
+
+    def test_a_fixed_cable_comes_off_at_the_car_only(self) -> None:
+        charger = a_charging_charger(fixed_cable=True)
+        with pytest.raises(NotPossibleError, match="fixed to the charger; unplug it at the car"):
+            charger.unplug(T0 + 1, at_charger=True)
+        charger.unplug(T0 + 1)
+        assert charger.state is ChargerState.DISCONNECTED
 
 
 class TestPower:
@@ -281,6 +290,34 @@ class TestPower:
             Reachable(at_ms=T0 + 20 * SECOND, reachable=True),
             Restarted(at_ms=T0 + 20 * SECOND, firmware="1.0.0"),
             state(T0 + 20 * SECOND, ChargerState.AWAITING_TOKEN),
+        ]
+
+    @pytest.mark.parametrize(
+        ("settings", "act", "back_ms"),
+        [
+            ({}, "reboot", 20_000),
+            ({}, "power_cycle", 30_000),
+            ({"reboot_s": 0.5}, "reboot", 500),
+            ({"reboot_s": 3600}, "reboot", 3_600_000),
+            ({"power_cut_s": 600.0}, "reboot", 20_000),
+            ({"reboot_s": 0.5}, "power_cycle", 10_500),
+            ({"power_cut_s": 600.0, "reboot_s": 1.0}, "power_cycle", 601_000),
+        ],
+    )
+    def test_it_is_back_after_the_configured_seconds(
+        self, settings: dict[str, float], act: str, back_ms: int
+    ) -> None:
+        charger = a_charger(**settings)
+        if act == "reboot":
+            charger.carry_out(Reboot(number=2, expires_ms=T0 + 9), T0)
+        else:
+            charger.power_cycle(T0)
+        charger.advance(T0 + back_ms - 1)
+        assert charger.take_events() == [Reachable(at_ms=T0, reachable=False)]
+        charger.advance(T0 + back_ms)
+        assert charger.take_events()[:2] == [
+            Reachable(at_ms=T0 + back_ms, reachable=True),
+            Restarted(at_ms=T0 + back_ms, firmware="1.0.0"),
         ]
 
     def test_the_reader_is_dead_without_power(self) -> None:
@@ -431,6 +468,33 @@ class TestMeasurements:
             (Quantity.CURRENT_OFFERED_A, 0),
             (Quantity.TEMPERATURE_C, 0),
         ]
+
+    @pytest.mark.parametrize(
+        ("measures", "reported"),
+        [
+            ((), [(Quantity.ENERGY_WH, 0)]),
+            (("energy_wh",), [(Quantity.ENERGY_WH, 0)]),
+            (("temperature_c", "power_w"), [("energy_wh", 0), ("power_w", 0), ("temperature_c", 0)]),
+            (("current_a",), [("energy_wh", 0), ("current_a", 1), ("current_a", 2), ("current_a", 3)]),
+            (("current_a.L1",), [("energy_wh", 0), ("current_a", 1)]),
+            (
+                ("voltage_v.L3", "current_a.L2", "current_offered_a"),
+                [("energy_wh", 0), ("current_a", 2), ("voltage_v", 3), ("current_offered_a", 0)],
+            ),
+        ],
+    )
+    def test_it_reports_the_register_and_what_else_it_measures(
+        self, measures: tuple[str, ...], reported: list[tuple[str, int]]
+    ) -> None:
+        charger = a_charging_charger(measures=measures)
+        charger.advance(T0 + MINUTE)
+        (event,) = charger.take_events()
+        assert isinstance(event, Measured)
+        assert [(reading.quantity, reading.phase) for reading in event.readings] == reported
+
+    def test_it_says_whether_it_measures_its_temperature(self) -> None:
+        assert Capability.TEMPERATURE in a_charger().settings.info.capabilities
+        assert Capability.TEMPERATURE not in a_charger(measures=("power_w",)).settings.info.capabilities
 
     def test_without_a_session_it_measures_every_quarter_of_an_hour(self) -> None:
         charger = a_charger(phases=1)

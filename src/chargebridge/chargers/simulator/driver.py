@@ -18,13 +18,17 @@ from chargebridge.chargers.model import (
 )
 from chargebridge.chargers.simulator.actions import ActionError
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
-from chargebridge.chargers.simulator.hardware.record import ChargerSettings
+from chargebridge.chargers.simulator.hardware.record import MEASURABLE, PER_PHASE, ChargerSettings
+from chargebridge.chargers.simulator.hardware.tokens import CACHED
 from chargebridge.chargers.simulator.remote.client import CloudClient
 from chargebridge.chargers.simulator.traffic import PACES, Traffic
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import Clock
 
 __all__ = ["ActionError", "LocalSettings", "Receipt", "RemoteSettings", "SimulatorDriver", "read_settings"]
+
+
+IdTag = Annotated[str, Meta(min_length=1, max_length=20)]
 
 
 class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +40,30 @@ class LocalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     rated_current_a: Annotated[int, Meta(ge=6, le=80)] = 32
     measure_every_s: Annotated[int, Meta(ge=1, le=3600)] = 60
     """Simulated seconds between measurements while a session runs."""
+    measures: tuple[str, ...] = MEASURABLE
+    """What they report beside the energy register: quantities, or `current_a.L1` for one phase of one."""
+    reboot_s: Annotated[float, Meta(ge=0.1, le=3600)] = 20.0
+    """Simulated seconds from the begin of a boot until their cloud can reach them."""
+    power_cut_s: Annotated[float, Meta(ge=0.1, le=3600)] = 10.0
+    """Simulated seconds without power in a power cycle; the boot follows."""
+    fixed_cable: bool = False
+    """The cable cannot be unplugged from the charger, which so has no lock."""
+    cached_tokens: Annotated[tuple[IdTag, ...], Meta(max_length=CACHED)] = ()
+    """Tokens in their caches when they are installed."""
+
+    def charger(self, serial: str) -> ChargerSettings:
+        """Return the settings of a charger."""
+        return ChargerSettings(
+            serial=serial,
+            phases=self.phases,
+            rated_current_a=self.rated_current_a,
+            measure_every_s=self.measure_every_s,
+            measures=self.measures,
+            reboot_s=self.reboot_s,
+            power_cut_s=self.power_cut_s,
+            fixed_cable=self.fixed_cable,
+            cached_tokens=self.cached_tokens,
+        )
 
 
 class RemoteSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,12 +89,22 @@ def read_settings(settings: Mapping[str, object]) -> LocalSettings | RemoteSetti
         ValueError: a line for each problem, with the key and what is expected there.
     """
     if "connect" not in settings:
-        return convert_settings(settings, LocalSettings)
+        local = convert_settings(settings, LocalSettings)
+        _check_measures(local)
+        return local
     remote = convert_settings(settings, RemoteSettings)
     _read_address(remote.connect)
     if bool(remote.token) == bool(remote.token_file):
         raise ValueError("expected either `token` or `token_file` beside `connect`")
     return remote
+
+
+def _check_measures(settings: LocalSettings) -> None:
+    phases = [f"L{phase}" for phase in range(1, settings.phases + 1)]
+    known = [*MEASURABLE, *(f"{quantity}.{phase}" for quantity in PER_PHASE for phase in phases)]
+    for place, name in enumerate(settings.measures):
+        if name not in known:
+            raise ValueError(f"expected one of {', '.join(known)}, not {name!r} - at `$.measures[{place}]`")
 
 
 def _read_address(text: str) -> tuple[str, int]:
@@ -254,13 +292,5 @@ class _LocalChargers:
             raise ActionError(f"{self._path} could not be written: {error}; free disk space") from error
 
     def _listen(self, cloud: SimulatedCloud, serial: str) -> None:
-        settings = self._settings
-        cloud.add(
-            ChargerSettings(
-                serial=serial,
-                phases=settings.phases,
-                rated_current_a=settings.rated_current_a,
-                measure_every_s=settings.measure_every_s,
-            )
-        )
+        cloud.add(self._settings.charger(serial))
         cloud.subscribe(serial, self._listener)

@@ -12,7 +12,7 @@ Start it in a test, let charge points connect, and check what they send:
 - `Policy`, `IdTag` and `Admission` decide which charge points and idTags it accepts.
 - `Ledger` holds what it has received: charge points, statuses, counts, and a `Transaction` for each one.
 - A handler for `CentralSystem.answer` returns a response, or one of `AS_USUAL`, `NOTHING`, `Delayed`, `Lost`,
-  `Raw` and `Repeated`, or raises `CallRefused`.
+  `Raw`, `Repeated` and `Unchecked`, or raises `CallRefused`.
 - `Violation` is a broken `Rule` of OCPP, with the frame that broke it.
 - `serve` runs it as a program, with `Settings`.
 """
@@ -28,8 +28,10 @@ from chargebridge.emulators.central_system.scripting import (
     Lost,
     Raw,
     Repeated,
+    Unchecked,
 )
 from chargebridge.emulators.central_system.service import Settings, SettingsError, serve
+from chargebridge.emulators.central_system.session import Answer
 from chargebridge.emulators.central_system.transcript import Direction, Exchange, Kind, NotSeenError
 from chargebridge.emulators.central_system.transport.admission import Admission
 from chargebridge.emulators.central_system.violations import Rule, Violation
@@ -38,6 +40,7 @@ __all__ = [
     "AS_USUAL",
     "NOTHING",
     "Admission",
+    "Answer",
     "CallRefused",
     "CentralSystem",
     "Delayed",
@@ -56,6 +59,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Transaction",
+    "Unchecked",
     "Violation",
     "serve",
 ]

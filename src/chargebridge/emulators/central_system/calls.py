@@ -10,15 +10,17 @@ import msgspec
 
 from chargebridge.emulators.central_system.ledger import Ledger
 from chargebridge.emulators.central_system.scripting import CallRefused
-from chargebridge.emulators.central_system.session import PendingCall, Session
+from chargebridge.emulators.central_system.session import Answer, PendingCall, Session
 from chargebridge.emulators.central_system.transcript import Direction, Kind
 from chargebridge.emulators.central_system.validation import require_valid, schema_error
 from chargebridge.emulators.central_system.violations import Finding, Rule
-from chargebridge.ocpp16.actions import ACTION_NAMES
+from chargebridge.ocpp16.actions import ACTION_NAMES, ACTIONS
+from chargebridge.ocpp16.codec import ENCODER
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.errors import CallErrorCode, PayloadError
-from chargebridge.ocpp16.frames import CallError, CallResult, decode_response, encode_call
+from chargebridge.ocpp16.frames import CallError, CallResult, decode_response, encode_call_raw
 from chargebridge.ocpp16.messages import ExtendedTriggerMessage, Request, Response, TriggerMessage
+from chargebridge.ocpp16.payloads import decode_request_payload
 from chargebridge.ocpp16.profiles.security import ExtendedMessageTrigger
 
 _EXTENDED_TRIGGERS: Final = {
@@ -56,17 +58,25 @@ class OutgoingCalls:
     async def call(self, session: Session, request: Request, timeout_s: float) -> Response:
         """Send a CALL and return its answer; see `CentralSystem.call`."""
         action = ACTION_NAMES[type(request)]
+        if self._validate:
+            require_valid(action, request)
+        answer = await self.exchange(session, action, ENCODER.encode(request), timeout_s)
+        if isinstance(answer.outcome, Exception):
+            raise answer.outcome
+        assert answer.outcome is not None  # the action is known
+        return answer.outcome
+
+    async def exchange(
+        self, session: Session, action: str, payload: bytes, timeout_s: float, message_id: str | None = None
+    ) -> Answer:
+        """Send a CALL of any action and payload, unchecked; see `CentralSystem.exchange`."""
         async with session.turn:
-            message_id = str(UUID(int=self._random.getrandbits(128), version=4))
-            frame = encode_call(message_id, request)
-            if self._validate:
-                require_valid(action, request)
+            message_id = message_id or str(UUID(int=self._random.getrandbits(128), version=4))
+            frame = encode_call_raw(message_id, action, payload)
             connection = session.require_connection()
-            if isinstance(request, TriggerMessage):
-                session.triggered.add(request.requested_message)
-            elif isinstance(request, ExtendedTriggerMessage):
-                trigger = request.requested_message
-                session.triggered.add(_EXTENDED_TRIGGERS.get(trigger, trigger))
+            triggered = _triggered(action, payload)
+            if triggered is not None:
+                session.triggered.add(triggered)
             pending = PendingCall(action, asyncio.get_running_loop().create_future())
             session.pending[message_id] = pending
             connection.send(frame)
@@ -75,7 +85,7 @@ class OutgoingCalls:
                 async with asyncio.timeout(timeout_s):
                     return await pending.answer
             except TimeoutError:
-                session.timed_out.add(message_id)
+                session.await_no_answer(message_id)
                 raise
             finally:
                 session.pending.pop(message_id, None)
@@ -93,27 +103,32 @@ class OutgoingCalls:
         action = "" if pending is None else pending.action
         self._record(session, Direction.FROM_CHARGE_POINT, kind, action, data)
         if pending is None:
-            if answer.id not in session.timed_out:
+            if answer.id not in session.unawaited:
                 self._report(session, Finding(Rule.UNKNOWN_ANSWER, f"no CALL has the id {answer.id!r}"), data)
             return
         registration = self._ledger.charge_point(session.identity).registration
         if registration == RegistrationStatus.REJECTED:
             self._report(session, Finding(Rule.REJECTED_SILENCE, f"answered {action} while Rejected"), data)
         if isinstance(answer, CallError):
-            details: dict[str, object] = msgspec.json.decode(answer.details, type=dict[str, object])
-            outcome: Response | Exception = CallRefused(answer.code, answer.description, details)
+            taken = Answer(answer.id, kind, b"", self._refusal(session, answer, data))
         else:
-            outcome = self._decode_answer(session, action, answer, data)
-        if pending.answer.done():
-            return
-        if isinstance(outcome, Response):
-            pending.answer.set_result(outcome)
-        else:
-            pending.answer.set_exception(outcome)
+            outcome = self._decode_answer(session, action, answer, data) if action in ACTIONS else None
+            taken = Answer(answer.id, kind, bytes(answer.payload), outcome)
+        if not pending.answer.done():
+            pending.answer.set_result(taken)
+
+    def _refusal(self, session: Session, error: CallError, data: bytes) -> CallRefused:
+        try:
+            details = msgspec.json.decode(error.details, type=dict[str, object])
+        except msgspec.DecodeError:
+            self._report(session, Finding(Rule.FRAME, "errorDetails is no object that can be read"), data)
+            details = {}
+        return CallRefused(error.code, error.description, details)
 
     def _decode_answer(
         self, session: Session, action: str, result: CallResult, data: bytes
     ) -> Response | PayloadError:
+        """Return the response, or why it is none, which is reported."""
         name = f"{action}Response"
         try:
             response = decode_response(action, result.payload)
@@ -125,3 +140,17 @@ class OutgoingCalls:
             self._report(session, Finding(Rule.SCHEMA, f"{name}: {invalid.message}"), data)
             return PayloadError(CallErrorCode.FORMATION_VIOLATION, invalid.message)
         return response
+
+
+def _triggered(action: str, payload: bytes) -> str | None:
+    """Return the action that a CALL asks the charge point to send."""
+    if action not in {"TriggerMessage", "ExtendedTriggerMessage"}:
+        return None
+    try:
+        request = decode_request_payload(action, msgspec.Raw(payload))
+    except PayloadError:
+        return None
+    if isinstance(request, TriggerMessage):
+        return request.requested_message
+    assert isinstance(request, ExtendedTriggerMessage)
+    return _EXTENDED_TRIGGERS.get(request.requested_message, request.requested_message)

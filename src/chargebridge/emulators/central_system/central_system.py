@@ -3,6 +3,8 @@
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from random import Random
 from types import TracebackType
@@ -12,13 +14,14 @@ import structlog
 
 from chargebridge.clock import Clock
 from chargebridge.emulators.central_system.calls import OutgoingCalls
+from chargebridge.emulators.central_system.interference import Interference
 from chargebridge.emulators.central_system.ledger import Ledger
 from chargebridge.emulators.central_system.outbox import Outbox, Outgoing
 from chargebridge.emulators.central_system.policy import Policy
 from chargebridge.emulators.central_system.reception import Reception
 from chargebridge.emulators.central_system.responder import Responder
 from chargebridge.emulators.central_system.scripting import CallRefused, Handler, encode_refusal
-from chargebridge.emulators.central_system.session import Session
+from chargebridge.emulators.central_system.session import Answer, Session
 from chargebridge.emulators.central_system.transcript import (
     Direction,
     Exchange,
@@ -85,8 +88,11 @@ class CentralSystem:
         self.port = port
         """The port to listen on; the chosen one after `start`."""
         self._clock = clock
-        responder = Responder(self.ledger, policy or Policy(), heartbeat_interval_s)
-        self._reception = Reception(responder, clock, validate=validate)
+        self.responder = Responder(self.ledger, policy or Policy(), heartbeat_interval_s)
+        """Answers by a policy and a heartbeat interval; both can be replaced at any time."""
+        self.validate = validate
+        """Whether messages are checked against the official schemas."""
+        self._reception = Reception(self.responder, clock, validate=validate)
         self._outbox = Outbox(self.ledger, self._answered)
         self._calls = OutgoingCalls(
             self.ledger,
@@ -101,8 +107,8 @@ class CentralSystem:
         self._call_timeout_s = call_timeout_s
         self._history = history
         self._sessions: dict[str, Session] = {}
-        self._refusals: dict[str | None, HTTPStatus] = {}
-        self._silent = False
+        self.interference = Interference()
+        """How it breaks connections at present."""
         self._violations: deque[Violation] = deque(maxlen=VIOLATIONS_KEPT)
 
     def __repr__(self) -> str:
@@ -130,6 +136,11 @@ class CentralSystem:
         """
         self.port = await self._server.start(self.host, self.port)
 
+    @property
+    def listening(self) -> bool:
+        """Whether it listens for charge points."""
+        return self._server.listening
+
     async def stop(self, *, abort: bool = False) -> None:
         """Stop listening and close all connections; `abort` cuts them, and unsent answers are lost."""
         if abort:
@@ -143,6 +154,12 @@ class CentralSystem:
     def violations(self) -> list[Violation]:
         """The rules that charge points have broken so far, oldest first (the last 10,000)."""
         return list(self._violations)
+
+    @property
+    def identities(self) -> set[str]:
+        """The charge points that have ever connected or are in the ledger."""
+        connected = {one.identity for one in self._sessions.values() if one.connected_before}
+        return connected | {one.identity for one in self.ledger.charge_points()}
 
     @property
     def connections(self) -> int:
@@ -183,6 +200,19 @@ class CentralSystem:
     def exchanges(self, identity: str) -> list[Exchange]:
         """Return the messages from and to a charge point, oldest first."""
         return self._session(identity).transcript.exchanges()
+
+    async def exchanges_since(
+        self, identity: str, index: int, matches: Callable[[Exchange], bool], wait_s: float = 0.0
+    ) -> list[Exchange]:
+        """Return the messages from an index on that match; without one, wait for the first.
+
+        Args:
+            identity: the charge point.
+            index: of the first message to look at.
+            matches: the messages that count.
+            wait_s: how long to wait, in real seconds.
+        """
+        return await self._session(identity).transcript.since(index, matches, wait_s)
 
     def skip(self, identity: str) -> None:
         """Make the next `expect` ignore the messages up to now."""
@@ -236,20 +266,20 @@ class CentralSystem:
     def refuse_handshakes(self, status: HTTPStatus | None, *, identity: str | None = None) -> None:
         """Refuse handshakes of one charge point, or of all, with this status; None accepts them again."""
         if status is None:
-            self._refusals.pop(identity, None)
+            self.interference.refusals.pop(identity, None)
         else:
-            self._refusals[identity] = status
+            self.interference.refusals[identity] = status
 
     def agree_on_subprotocol(self, agree: bool) -> None:
         """Answer handshakes with the subprotocol, or without it, like a server of another version."""
-        self._server.agrees_on_subprotocol = agree
+        self._server.agrees_on_subprotocol = self.interference.agrees_on_subprotocol = agree
 
     def fall_silent(self, silent: bool) -> None:
         """Accept connections but ignore all messages, as a hung program does; False ends that.
 
         Pings are still answered. CALLs are in the transcript, but not in the ledger.
         """
-        self._silent = silent
+        self.interference.silent = silent
 
     def close(self, identity: str, code: int = 1000, reason: str = "") -> None:
         """Start the closing handshake with a charge point.
@@ -268,13 +298,17 @@ class CentralSystem:
         self._connection(identity).abort()
 
     def send_raw(self, identity: str, data: bytes) -> None:
-        """Send any bytes as a text message.
+        """Send any bytes as a text message. If they are a CALL, its answer is in `exchanges`.
 
         Raises:
             ConnectionError: the charge point is not connected.
         """
-        self._connection(identity).send(data)
-        self._record(self._session(identity), Direction.TO_CHARGE_POINT, Kind.RAW, "", data)
+        session = self._session(identity)
+        session.require_connection().send(data)
+        with suppress(FrameError):
+            if isinstance(frame := decode_frame(data), Call):
+                session.await_no_answer(frame.id)
+        self._record(session, Direction.TO_CHARGE_POINT, Kind.RAW, "", data)
 
     async def call(self, identity: str, request: Request, timeout_s: float = 10.0) -> Response:
         """Send a CALL and return its answer. A second CALL to the same charge point waits for the first.
@@ -293,11 +327,37 @@ class CentralSystem:
         """
         return await self._calls.call(self._session(identity), request, timeout_s)
 
+    async def exchange(
+        self,
+        identity: str,
+        action: str,
+        payload: bytes,
+        timeout_s: float = 10.0,
+        *,
+        message_id: str | None = None,
+    ) -> Answer:
+        """Send a CALL of any action with any JSON as its payload, unchecked, and return its answer.
+
+        Args:
+            identity: the charge point.
+            action: the action, also one that OCPP does not have.
+            payload: JSON text.
+            timeout_s: how long to wait for the answer, in real seconds.
+            message_id: the id, at most 36 characters; None for a new one.
+
+        Raises:
+            ConnectionError: the charge point is not connected, or disconnects before it answers.
+            TimeoutError: it does not answer in time.
+        """
+        session = self._session(identity)
+        return await self._calls.exchange(session, action, payload, timeout_s, message_id)
+
     # --- from the server (`transport.server.Listener`) ------------------------------------------------
 
     def refusal(self, identity: str, authorization: str | None) -> HTTPStatus | None:
         """Return the HTTP status to refuse a handshake with, or None."""
-        scripted = self._refusals.get(identity) or self._refusals.get(None)
+        refusals = self.interference.refusals
+        scripted = refusals.get(identity) or refusals.get(None)
         return scripted or self._admission.refusal(identity, authorization)
 
     def opened(self, connection: Connection) -> None:
@@ -334,7 +394,7 @@ class CentralSystem:
             return
         if isinstance(frame, Call):
             self._take_call(session, connection, frame, data)
-        elif not self._silent:
+        elif not self.interference.silent:
             self._calls.take_answer(session, frame, data)
 
     def _take_call(self, session: Session, connection: Connection, call: Call, data: bytes) -> None:
@@ -345,7 +405,7 @@ class CentralSystem:
         loop = asyncio.get_running_loop()
         for finding in session.discipline.receive(call.id, loop.time()):
             report(finding)
-        if self._silent:
+        if self.interference.silent:
             session.discipline.withhold(call.id)
             session.lost_starts |= call.action == "StartTransaction"
             return

@@ -1,8 +1,9 @@
 """Checks messages against the rules of `violations.Rule`, and returns findings. No I/O, no clock."""
 
+import math
 import re
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 from chargebridge.emulators.central_system.ledger import Transaction
@@ -144,8 +145,9 @@ def energy_register_wh(sample: SampledValue) -> float | None:
         return None
     try:
         value = Decimal(sample.value)
-    except InvalidOperation:
-        raise ValueError(f"{sample.value!r} is not a decimal number") from None
-    if not value.is_finite():
+        number = float(value * 1000 if sample.unit is UnitOfMeasure.KWH else value)
+    except (ArithmeticError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
         raise ValueError(f"{sample.value!r} is not a decimal number")
-    return float(value * 1000 if sample.unit is UnitOfMeasure.KWH else value)
+    return number

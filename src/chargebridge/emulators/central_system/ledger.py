@@ -151,6 +151,13 @@ class Ledger:
         """Return the last status of a connector; None if there was none."""
         return self._connectors.get((identity, connector_id))
 
+    def connectors(self) -> dict[str, list[Connector]]:
+        """Return the last status of every connector, by charge point and number."""
+        found: dict[str, list[Connector]] = {}
+        for _, connector in sorted(self._connectors.items()):
+            found.setdefault(connector.identity, []).append(connector)
+        return found
+
     def transactions(self) -> list[Transaction]:
         """Return every transaction, by id."""
         return list(self._transactions.values())

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import msgspec
+
 from chargebridge.clock import Clock
 from chargebridge.emulators.central_system.conformance import timestamp_findings
 from chargebridge.emulators.central_system.responder import Report, Responder
@@ -16,14 +18,16 @@ from chargebridge.emulators.central_system.scripting import (
     PromptAnswer,
     Raw,
     Repeated,
+    Unchecked,
     encode_refusal,
 )
 from chargebridge.emulators.central_system.session import Session
 from chargebridge.emulators.central_system.transcript import Kind
 from chargebridge.emulators.central_system.validation import require_valid, schema_error
 from chargebridge.emulators.central_system.violations import Finding, Rule
+from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.errors import CallErrorCode, PayloadError
-from chargebridge.ocpp16.frames import Call, decode_request, encode_result
+from chargebridge.ocpp16.frames import Call, decode_request, encode_result, encode_result_raw
 from chargebridge.ocpp16.messages import BootNotification, BootNotificationResponse, Request, Response
 
 
@@ -32,6 +36,12 @@ class Reply(NamedTuple):
 
     kind: Kind
     frame: bytes
+
+
+class _Registration(msgspec.Struct):
+    """The part of an answer to BootNotification that registers a charge point."""
+
+    status: RegistrationStatus
 
 
 class CallOutcome(NamedTuple):
@@ -123,6 +133,10 @@ class Reception:
                 return [self._result(call, answer)]
             case CallRefused():
                 return [Reply(Kind.ERROR, encode_refusal(call.id, answer))]
+            case Unchecked(payload):
+                if isinstance(request, BootNotification):
+                    self._register_unchecked(session, request, payload)
+                return [Reply(Kind.RESULT, encode_result_raw(call.id, payload))]
             case Raw(data):
                 return [Reply(Kind.RAW, data)]
             case Repeated(times, repeated):
@@ -132,6 +146,15 @@ class Reception:
                 return []
             case Marker.NOTHING:
                 return []
+
+    def _register_unchecked(self, session: Session, request: BootNotification, payload: bytes) -> None:
+        """Record the registration status of an answer that may break its schema."""
+        try:
+            said = msgspec.json.decode(payload, type=_Registration)
+        except msgspec.MsgspecError:
+            return
+        answer = BootNotificationResponse(status=said.status, current_time="", interval=0)
+        self._responder.register(session, request, answer, self._clock.now())
 
     def _result(self, call: Call, response: Response) -> Reply:
         if self._validate:

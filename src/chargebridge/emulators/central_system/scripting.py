@@ -11,6 +11,7 @@
 | `Lost(answer)` | none | as for `answer` |
 | `Delayed(seconds, answer)` | `answer`, later | as for `answer`, at once |
 | `Repeated(times, answer)` | `answer`, several times | as for `answer`, once |
+| `Unchecked(payload)` | a CALLRESULT with this JSON, whatever it is | only a boot's registration status |
 | `Raw(data)` | these bytes as a text message | unchanged |
 
 The count of CALLs in the ledger includes every CALL with a valid payload.
@@ -71,6 +72,13 @@ class Repeated:
 
 
 @dataclass(frozen=True)
+class Unchecked:
+    """Send a CALLRESULT whose payload is any JSON text, also one that breaks its schema."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True)
 class Raw:
     """Send any bytes as a text message."""
 
@@ -85,7 +93,7 @@ class Delayed:
     answer: "PromptAnswer" = AS_USUAL
 
 
-PromptAnswer = Response | CallRefused | Marker | Lost | Repeated | Raw
+PromptAnswer = Response | CallRefused | Marker | Lost | Repeated | Unchecked | Raw
 Answer = PromptAnswer | Delayed
 Handler = Callable[[str, Any], Answer]
 """Takes the identity of the charge point and its request, a struct of the action's type."""

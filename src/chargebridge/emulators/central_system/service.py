@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -12,6 +13,12 @@ from chargebridge.clock import Clock, SystemClock
 from chargebridge.emulators.central_system.central_system import CentralSystem
 from chargebridge.emulators.central_system.ledger import Ledger
 from chargebridge.emulators.central_system.transport.admission import Admission
+
+if TYPE_CHECKING:
+    from chargebridge.emulators.central_system.api.server import ApiSettings
+
+SHORTEST_TOKEN: Final = 16
+"""Characters of a token of the API."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("central_system")
 
@@ -35,6 +42,10 @@ class Settings:
         certificate_file: PEM chain of the server, for `wss`.
         key_file: PEM key of that certificate, if it is not in the same file.
         client_ca_file: PEM of the authorities whose client certificates are required.
+        api_port: the port of the REST API, 0 for any free one; None: there is no API.
+        api_host: the address of the REST API.
+        api_token_file: a file with the token that its clients have to present; None: they need none, which is
+            for loopback only.
     """
 
     host: str = "127.0.0.1"
@@ -46,6 +57,9 @@ class Settings:
     certificate_file: Path | None = None
     key_file: Path | None = None
     client_ca_file: Path | None = None
+    api_port: int | None = None
+    api_host: str = "127.0.0.1"
+    api_token_file: Path | None = None
 
 
 async def serve(settings: Settings, clock: Clock | None = None) -> None:
@@ -58,8 +72,9 @@ async def serve(settings: Settings, clock: Clock | None = None) -> None:
     Raises:
         SettingsError: a file cannot be used.
         LedgerError: the state file is not a ledger.
-        OSError: the address cannot be bound.
+        OSError: an address cannot be bound.
     """
+    api_settings = _api_settings(settings)
     passwords = None if settings.password_file is None else read_passwords(settings.password_file)
     tls = _tls(settings)
     ledger = Ledger(settings.state_path)
@@ -76,10 +91,50 @@ async def serve(settings: Settings, clock: Clock | None = None) -> None:
     try:
         async with central_system:
             log.info("listening", url=central_system.url, state=str(settings.state_path or "in memory"))
-            await asyncio.get_running_loop().create_future()
+            if api_settings is None:
+                await asyncio.get_running_loop().create_future()
+            else:
+                await _serve_api(central_system, api_settings)
     finally:
         ledger.close()
         log.info("stopped", violations=len(central_system.violations))
+
+
+def _api_settings(settings: Settings) -> "ApiSettings | None":
+    if settings.api_port is None:
+        return None
+    # Importing FastAPI takes long, so only a central system with an API does it.
+    from chargebridge.emulators.central_system.api.server import ApiSettings, ApiSettingsError  # noqa: PLC0415
+
+    token = None if settings.api_token_file is None else _read_token(settings.api_token_file)
+    try:
+        return ApiSettings(host=settings.api_host, port=settings.api_port, token=token)
+    except ApiSettingsError as error:
+        raise SettingsError(str(error)) from error
+
+
+async def _serve_api(central_system: CentralSystem, settings: "ApiSettings") -> None:
+    from chargebridge.emulators.central_system.api.server import ApiServer  # noqa: PLC0415
+
+    api = ApiServer(central_system, settings)
+    try:
+        await api.start()
+        log.info("API ready", url=f"{api.url}/docs")
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await api.stop()
+
+
+def _read_token(file: Path) -> str:
+    try:
+        token = file.read_text(encoding="ascii", errors="replace").strip()
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}") from error
+    if len(token) < SHORTEST_TOKEN or not token.isascii():
+        raise SettingsError(
+            f"{file}: holds no token; write one of at least {SHORTEST_TOKEN} ASCII characters into it"
+        )
+    return token
 
 
 def read_passwords(file: Path) -> Mapping[str, bytes]:

@@ -2,12 +2,28 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from chargebridge.emulators.central_system.conformance import CallDiscipline
-from chargebridge.emulators.central_system.transcript import Transcript
+from chargebridge.emulators.central_system.conformance import REMEMBERED_MESSAGE_IDS, CallDiscipline
+from chargebridge.emulators.central_system.scripting import CallRefused
+from chargebridge.emulators.central_system.transcript import Kind, Transcript
 from chargebridge.emulators.central_system.transport.server import Connection
 from chargebridge.ocpp16.enums import ChargePointStatus
+from chargebridge.ocpp16.errors import PayloadError
 from chargebridge.ocpp16.messages import Response
+
+
+class Answer(NamedTuple):
+    """The answer to a CALL of the central system."""
+
+    id: str
+    kind: Kind
+    """CALLRESULT or CALLERROR."""
+    payload: bytes
+    """The JSON text of a CALLRESULT's payload; empty for a CALLERROR."""
+    outcome: Response | CallRefused | PayloadError | None
+    """The decoded payload, the CALLERROR, or why the payload cannot be decoded; None if OCPP has no such
+    action."""
 
 
 @dataclass
@@ -15,7 +31,7 @@ class PendingCall:
     """A CALL of the central system without an answer yet."""
 
     action: str
-    answer: asyncio.Future[Response]
+    answer: asyncio.Future[Answer]
 
 
 @dataclass
@@ -27,6 +43,8 @@ class Session:
     call_timeout_s: float
     """The shortest CALL timeout of the charge point, in real seconds."""
     connection: Connection | None = None
+    connected_before: bool = False
+    """Whether it has ever connected."""
     discipline: CallDiscipline = field(init=False)
     statuses: dict[int, ChargePointStatus] = field(default_factory=dict)
     """The last status by connector since the last connect or boot: earlier ones need not be sent (`ST-7`)."""
@@ -37,8 +55,9 @@ class Session:
     lost_starts: bool = False
     """Whether a StartTransaction got no CALLRESULT, so that its transactionId may be -1 (`TX-6`)."""
     pending: dict[str, PendingCall] = field(default_factory=dict)
-    timed_out: set[str] = field(default_factory=set)
-    """Ids of CALLs that timed out on this connection: their answers are late, not unknown (`RPC-7`)."""
+    unawaited: dict[str, None] = field(default_factory=dict)
+    """Ids of CALLs on this connection that timed out or were sent as raw text: their answers are not unknown
+    (`RPC-7`)."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a CALL of the central system is unanswered: one at a time (`RPC-5`)."""
     connected: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,12 +80,19 @@ class Session:
     def open(self, connection: Connection) -> None:
         """Start a connection."""
         self.connection = connection
+        self.connected_before = True
         self.discipline = CallDiscipline(self.call_timeout_s)
         self.statuses.clear()
-        self.timed_out.clear()
+        self.unawaited.clear()
         self.boot_not_before = 0.0
         self.disconnected.clear()
         self.connected.set()
+
+    def await_no_answer(self, message_id: str) -> None:
+        """Remember that nobody waits for the answer to this CALL any more."""
+        self.unawaited[message_id] = None
+        if len(self.unawaited) > REMEMBERED_MESSAGE_IDS:
+            del self.unawaited[next(iter(self.unawaited))]
 
     def close(self) -> None:
         """End the connection; CALLs without an answer fail."""

@@ -98,6 +98,24 @@ class Transcript:
             for wake in tuple(self._waiting):
                 wake(exchange)
 
+    async def since(
+        self, index: int, matches: Callable[[Exchange], bool], wait_s: float = 0.0
+    ) -> list[Exchange]:
+        """Return the kept messages from an index on that match; without one, wait for the first.
+
+        Args:
+            index: of the first message to look at.
+            matches: the messages that count.
+            wait_s: how long to wait, in real seconds.
+        """
+        found = list(filter(matches, self._since(index)))
+        if not found and wait_s:
+            awaited = await self._wait_for(
+                lambda exchange: exchange.index >= index and matches(exchange), wait_s
+            )
+            found = [] if awaited is None else [awaited]
+        return found
+
     def skip(self) -> None:
         """Make the next `expect` start after the last message."""
         self._cursor = self._next_index

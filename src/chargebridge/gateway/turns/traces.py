@@ -4,17 +4,16 @@ They are in memory within one bound for all, so that they cost the same however 
 are masked when frames are read, before they leave this module.
 """
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from msgspec import DecodeError, Struct, structs
-from msgspec.json import decode, encode
+from msgspec import Struct, structs
 
 from chargebridge.clock import format_utc
+from chargebridge.ocpp16.redaction import LONGEST_SHOWN, redact_json, shown
 
 
 class Direction(StrEnum):
@@ -43,36 +42,8 @@ class ShownFrame:
     text: str
 
 
-LONGEST_SHOWN: Final = 16_384
-"""Characters of a frame that are shown, and bytes of it that are kept."""
 BYTES_EACH: Final = 2048
 """Of all frames that are kept, on average; most have a few hundred."""
-
-SECRET_KEYS: Final = frozenset({"authorizationkey"})
-"""Written by a ChangeConfiguration; a GetConfiguration never returns it (CF-9)."""
-_MASK: Final = "***"
-# As it is nearly always written, so that the frame is shown as it was but for the secret; and where a
-# frame was cut off, so that it is no JSON.
-_SECRET_VALUE: Final = re.compile(
-    r'("key"\s*:\s*"AuthorizationKey"[^{}]*?"value"\s*:\s*")(?:[^"\\]|\\.)*'
-    r'|("value"\s*:\s*")(?:[^"\\]|\\.)*("[^{}]*?"key"\s*:\s*"AuthorizationKey")',
-    re.IGNORECASE,
-)
-
-
-def redact(text: str) -> str:
-    """Mask the values of secret configuration keys in a frame, however they are written."""
-    return _redact_json(
-        _SECRET_VALUE.sub(lambda found: f"{found[1] or found[2]}{_MASK}{found[3] or ''}", text)
-    )
-
-
-def _redact_json(text: str) -> str:
-    try:
-        frame = decode(text)
-        return encode(frame).decode() if _mask(frame) else text
-    except (DecodeError, RecursionError):
-        return text
 
 
 def _cut(frame: Frame) -> Frame:
@@ -81,28 +52,13 @@ def _cut(frame: Frame) -> Frame:
     The search for secrets as they are nearly always written is left to the showing of what is left:
     in a long hostile frame it would never end.
     """
-    text = _redact_json(frame.data.decode(errors="replace"))
+    text = redact_json(frame.data.decode(errors="replace"))
     return structs.replace(frame, data=text.encode()[:LONGEST_SHOWN])
-
-
-def _mask(value: object) -> int:
-    """Mask the secrets in decoded JSON; returns how many there were."""
-    if isinstance(value, list):
-        return sum(map(_mask, value))
-    if not isinstance(value, dict):
-        return 0
-    masked = sum(map(_mask, value.values()))
-    key = value.get("key")
-    if isinstance(key, str) and key.lower() in SECRET_KEYS and value.get("value", _MASK) != _MASK:
-        value["value"] = _MASK
-        masked += 1
-    return masked
 
 
 def show(frame: Frame) -> ShownFrame:
     """Return a frame with its secrets masked."""
-    text = redact(frame.data.decode(errors="replace"))
-    return ShownFrame(format_utc(frame.utc_ms), frame.direction, text[:LONGEST_SHOWN])
+    return ShownFrame(format_utc(frame.utc_ms), frame.direction, shown(frame.data))
 
 
 class Traces:

@@ -4,8 +4,6 @@ Every method takes the time at which it happens. The state can be saved at any t
 and a charger continues from there.
 """
 
-from typing import Final
-
 from chargebridge.chargers.model import (
     ChargerCommand,
     CommandOutcome,
@@ -22,8 +20,6 @@ from chargebridge.chargers.simulator.hardware.record import (
     ChargerSettings,
 )
 
-OUTAGE_MS: Final = 10_000
-
 
 class NotPossibleError(Exception):
     """The charger or car is not in a state in which this can be done to it; the text says why."""
@@ -36,7 +32,10 @@ class SimulatedCharger(ChargerMechanics):
     def installed(cls, settings: ChargerSettings, now_ms: int) -> "SimulatedCharger":
         """Return a newly installed charger that reports its first state."""
         outlet = Outlet(at_ms=now_ms, rated_ca=settings.rated_current_a * 100)
-        charger = cls(settings, ChargerRecord(outlet=outlet, measure_ms=now_ms + IDLE_MEASURE_MS))
+        record = ChargerRecord(
+            outlet=outlet, measure_ms=now_ms + IDLE_MEASURE_MS, cache=list(settings.cached_tokens)
+        )
+        charger = cls(settings, record)
         charger.reporter.report(Reachable(at_ms=now_ms, reachable=True))
         charger.take_effect(now_ms)
         return charger
@@ -69,11 +68,13 @@ class SimulatedCharger(ChargerMechanics):
             at_charger: pull the cable at the charger, where a lock can hold it, not at the car.
 
         Raises:
-            NotPossibleError: no car is plugged in, or the charger has locked the cable.
+            NotPossibleError: no car is plugged in, the charger has locked the cable, or the cable is fixed.
         """
         self.advance(now_ms)
         if self.record.car is None:
             raise NotPossibleError("no car is plugged in")
+        if at_charger and self.settings.fixed_cable:
+            raise NotPossibleError("the cable is fixed to the charger; unplug it at the car")
         if at_charger and self.record.locked:
             raise NotPossibleError("the charger has locked the cable")
         locked = self.record.locked and not self.record.rules.unlock_when_unplugged
@@ -140,7 +141,7 @@ class SimulatedCharger(ChargerMechanics):
     def power_cycle(self, now_ms: int) -> None:
         """Cut its mains for a short time; it boots afterwards."""
         self.advance(now_ms)
-        self.go_down(SessionEnd.POWER_LOSS, now_ms, OUTAGE_MS + commands.BOOT_MS)
+        self.go_down(SessionEnd.POWER_LOSS, now_ms, self.settings.power_cut_ms + self.settings.reboot_ms)
 
     def lose_cloud(self, now_ms: int) -> None:
         """Cut its connection to its cloud; it continues to charge and buffers its events."""
@@ -164,7 +165,7 @@ class SimulatedCharger(ChargerMechanics):
         self.advance(now_ms)
         self.settings = settings
         self.record.outlet.rated_ca = settings.rated_current_a * 100
-        self.record.locked = self.record.locked and settings.cable_lock
+        self.record.locked = self.record.locked and not settings.fixed_cable
         self.take_effect(now_ms)
 
     # --- commands --------------------------------------------------------------------------------

@@ -23,7 +23,6 @@ from chargebridge.chargers.model import (
 from chargebridge.chargers.simulator.hardware.mechanics import ChargerMechanics
 from chargebridge.chargers.simulator.hardware.tokens import LocalList, remember
 
-BOOT_MS: Final = 20_000
 OUTCOMES_REMEMBERED: Final = 16
 
 
@@ -67,10 +66,10 @@ def _obey(charger: ChargerMechanics, command: ChargerCommand, now_ms: int) -> st
             if not available:
                 record.authorization = None
         case Reboot():
-            charger.go_down(SessionEnd.REBOOT, now_ms, BOOT_MS)
+            charger.go_down(SessionEnd.REBOOT, now_ms, charger.settings.reboot_ms)
         case Unlock():
-            if not charger.settings.cable_lock:
-                return "the charger has no cable lock"
+            if charger.settings.fixed_cable:
+                return "the cable is fixed to the charger, which has no lock"
             record.locked = False
         case StorePlan(plan=plan):
             record.limits.store(plan)

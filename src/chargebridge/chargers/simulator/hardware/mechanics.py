@@ -127,9 +127,11 @@ class ChargerMechanics:
     def _measure(self, now_ms: int) -> None:
         session = self.record.session
         if session is not None or self.reachable:
-            readings = self.record.outlet.readings(in_session=session is not None)
+            readings = filter(
+                self.settings.measured, self.record.outlet.readings(in_session=session is not None)
+            )
             number = session.number if session is not None else None
-            self.reporter.report(Measured(at_ms=now_ms, readings=readings, session=number))
+            self.reporter.report(Measured(at_ms=now_ms, readings=tuple(readings), session=number))
 
     def take_effect(self, now_ms: int, *, measures: bool = False) -> None:
         """Apply a change at a time to which the charger was advanced before.
@@ -222,7 +224,7 @@ class ChargerMechanics:
         record.last_session += 1
         register_wh = record.outlet.register_wh
         record.session = Session(record.last_session, id_tag, now_ms, register_wh)
-        record.locked = self.settings.cable_lock
+        record.locked = not self.settings.fixed_cable
         record.measure_ms = now_ms + self.settings.measure_every_s * 1000
         # The offered current at the start does not count as a change to measure.
         self._reconnect()

@@ -11,6 +11,8 @@ from chargebridge.chargers.model import (
     Fault,
     Measured,
     Outcome,
+    Quantity,
+    Reading,
     Restarted,
     SessionEnd,
     SessionEnded,
@@ -26,11 +28,16 @@ FIRMWARE: Final = "1.0.0"
 WARNINGS: Final = frozenset({Fault.WEAK_SIGNAL, Fault.READER})
 """Faults with which a charger goes on charging; all others end the session."""
 
+MEASURABLE: Final = tuple(quantity.value for quantity in Quantity)
+"""All quantities that a simulated charger can measure."""
+PER_PHASE: Final = (Quantity.CURRENT_A, Quantity.VOLTAGE_V)
+"""Those of them that are measured in each phase."""
+
 BufferedEvent = SessionStarted | SessionEnded | Measured | Restarted
 """An event that a charger buffers while its cloud is unreachable."""
 
 
-class ChargerSettings(Struct, frozen=True, kw_only=True):
+class ChargerSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The settings with which a charger is built."""
 
     serial: str
@@ -38,12 +45,45 @@ class ChargerSettings(Struct, frozen=True, kw_only=True):
     rated_current_a: int = 32
     measure_every_s: int = 60
     """Seconds between measurements while a session runs."""
-    cable_lock: bool = True
+    measures: tuple[str, ...] = MEASURABLE
+    """The quantities that it reports, each with all its phases, or with one as in `current_a.L1`; the energy
+    register in any case."""
+    reboot_s: float = 20.0
+    """Seconds from the begin of a boot until its cloud can reach it."""
+    power_cut_s: float = 10.0
+    """Seconds without power in a power cycle; the boot follows."""
+    fixed_cable: bool = False
+    """The cable cannot be unplugged from the charger, which so has no lock."""
+    cached_tokens: tuple[str, ...] = ()
+    """Tokens in its cache when it is installed."""
+
+    @property
+    def reboot_ms(self) -> int:
+        """`reboot_s` in milliseconds."""
+        return round(self.reboot_s * 1000)
+
+    @property
+    def power_cut_ms(self) -> int:
+        """`power_cut_s` in milliseconds."""
+        return round(self.power_cut_s * 1000)
+
+    def measured(self, reading: Reading) -> bool:
+        """Whether it reports this value."""
+        quantity = reading.quantity
+        return (
+            quantity is Quantity.ENERGY_WH
+            or quantity in self.measures
+            or f"{quantity}.L{reading.phase}" in self.measures
+        )
 
     @property
     def info(self) -> ChargerInfo:
         """The description of such a charger."""
-        lacking = set() if self.cable_lock else {Capability.UNLOCK}
+        lacking = set[Capability]()
+        if self.fixed_cable:
+            lacking.add(Capability.UNLOCK)
+        if Quantity.TEMPERATURE_C not in self.measures:
+            lacking.add(Capability.TEMPERATURE)
         return ChargerInfo(
             serial=self.serial,
             vendor="chargebridge",

@@ -56,6 +56,11 @@ class WebSocketServer:
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
 
+    @property
+    def listening(self) -> bool:
+        """Whether it listens."""
+        return self._server is not None
+
     async def start(self, host: str, port: int) -> int:
         """Listen on `host` and `port` (0: any free one) and return the port.
 

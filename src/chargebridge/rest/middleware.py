@@ -7,7 +7,7 @@ from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY: Final = 64 * 1024
-"""Bytes; the longest body that makes sense has a few hundred."""
+"""Bytes, by default; the longest body that makes sense has a few hundred."""
 
 
 class EncodedSlashes:
@@ -37,21 +37,27 @@ def matched_path(raw_path: bytes) -> str:
 
 
 class SmallBodies:
-    """Refuses large bodies: they are read before the token is checked."""
+    """Refuses large bodies: they are read before the token is checked.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: the application behind it.
+        largest: bytes that a body may have.
+    """
+
+    def __init__(self, app: ASGIApp, largest: int = LARGEST_BODY) -> None:
         self._app = app
+        self._largest = largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        left = LARGEST_BODY
+        left = self._largest
 
         async def receive_little() -> Message:
             nonlocal left
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
-                raise HTTPException(413, f"a body of more than {LARGEST_BODY} bytes")
+                raise HTTPException(413, f"a body of more than {self._largest} bytes")
             return message
 
         await self._app(scope, receive_little, send)
