@@ -42,9 +42,7 @@ async def test_boot_1_a_driver_that_is_away_holds_the_boot_for_a_minute_and_a_de
     site.drivers = {"sim": {"type": "simulator", "connect": f"127.0.0.1:{port}", "token": TOKEN}}
     async with pypi_central_system() as cs, site.reach(cs).gateway(chargers_described_s=0.05) as gateway:
         before_ms = gateway.clock.now().utc_ms
-        await cs.hears(
-            "BootNotification", charge_point_vendor="chargebridge", charge_point_model="Virtual"
-        )
+        await cs.hears("BootNotification", charge_point_vendor="chargebridge", charge_point_model="Virtual")
         assert gateway.clock.now().utc_ms - before_ms >= 60_000
         async with chargers(site, port):
             await cs.hears("BootNotification", charge_point_model="Simulated AC 3x32 A")
