@@ -242,7 +242,7 @@ MUTATIONS = {
     every_eighth_stop_is_forgotten: {invariants.ENERGY, invariants.ORDER},
     repeats_begin_sessions: {invariants.ENERGY, invariants.ORDER, invariants.REGISTER},
     retries_say_now: {invariants.ENERGY, invariants.ORDER, invariants.REGISTER},
-    the_newest_goes_first: {invariants.ORDER},
+    the_newest_goes_first: {invariants.ORDER, invariants.ENERGY},  # what was taken for answered is lost
     nobody_waits_for_answers: {invariants.ONE_CALL},
     message_ids_come_again: {invariants.WIRE},
     registered_by_itself: {invariants.BOOT_FIRST},

@@ -74,6 +74,12 @@ class Attempt(asyncio.Protocol):
         """
         self._task = loop.create_task(self._connect(loop, resolver, turn))
 
+    @property
+    def hint(self) -> str:
+        """What to add to the reason if the attempt takes too long; empty: nothing."""
+        in_tls = self._endpoint.ssl is not None and self._transport is None
+        return refusals.PERHAPS_NO_TLS if in_tls else ""
+
     def abandon(self) -> None:
         """End the attempt; nothing is reported to the owner."""
         self._owner = None

@@ -286,8 +286,10 @@ class Link:
             case LinkState.WAITING:
                 self._dispatcher.queue(self)
             case LinkState.CONNECTING:
+                hint = self._attempt.hint if self._attempt is not None else ""
                 self._abandon_attempt(answered=False)
-                self._end(f"not open within {self.endpoint.open_timeout_s:g} s", healthy=False, failed=True)
+                reason = f"not open within {self.endpoint.open_timeout_s:g} s{hint}"
+                self._end(reason, healthy=False, failed=True)
             case LinkState.OPEN if self._awaits_pong:
                 self.session_closing(f"deaf: no pong within {self.endpoint.pong_timeout_s:g} s")
                 self.abort()

@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidHeader, InvalidStatus, NegotiationError
 TLS_THERE: Final = "the port expects TLS; configure a URL with wss://"
 NO_TLS_THERE: Final = "the port does not speak TLS; configure a URL with ws://, or the port that does"
 _PERHAPS_TLS: Final = "; if the port expects TLS, configure a URL with wss://"
-_PERHAPS_NO_TLS: Final = "; if the port does not speak TLS, configure a URL with ws://"
+PERHAPS_NO_TLS: Final = "; if the port does not speak TLS, configure a URL with ws://"
 
 _REMEDIES: Final[Mapping[int, str]] = {
     401: "the central system does not accept identity and password",
@@ -64,7 +64,7 @@ def tls_hint(error: OSError) -> str:
     if isinstance(error, ssl.SSLError) and error.reason in _NOT_TLS:
         return f": {NO_TLS_THERE}"
     # Before TLS is agreed a server that knows of none can only close.
-    return _PERHAPS_NO_TLS if isinstance(error, _CLOSED_IN_TLS) else ""
+    return PERHAPS_NO_TLS if isinstance(error, _CLOSED_IN_TLS) else ""
 
 
 def refusal(error: Exception, *, tls: bool) -> str:

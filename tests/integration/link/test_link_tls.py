@@ -271,6 +271,33 @@ def test_a_plain_websocket_server_is_not_taken_for_tls(run_fleet, owner_type, qu
     run_fleet(scenario)
 
 
+def test_a_plain_server_that_waits_for_more_is_not_taken_for_tls(
+    run_fleet, owner_type, quick_endpoint, authority
+):
+    async def scenario(fleet):
+        errors, transports = asyncio.Queue(), []
+
+        class Waits(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                transports.append(transport)
+                errors.put_nowait(link.last_error)
+
+        async with await asyncio.get_running_loop().create_server(Waits, "127.0.0.1", 0) as running:
+            context = client_ssl_context(ca_file=authority.file)
+            endpoint = quick_endpoint(url_of(running), ssl=context, open_timeout_s=0.2)
+            link = fleet.link(endpoint, "CP1", owner_type())
+            link.up()
+            async with asyncio.timeout(10):
+                found = [await errors.get(), await errors.get()]
+            link.down("enough")
+            for transport in transports:
+                transport.abort()
+        hint = "; if the port does not speak TLS, configure a URL with ws://"
+        assert found == ["", f"not open within 0.2 s{hint}"]
+
+    run_fleet(scenario)
+
+
 def test_a_server_with_tls_is_not_taken_for_a_plain_one(run_fleet, owner_type, quick_endpoint, server_files):
     async def scenario(fleet):
         async with tls_server(server_files) as running:

@@ -1,5 +1,7 @@
 """Frames of the central system, good and hostile (`RPC-*`), and how calls of both sides cross."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +57,22 @@ class TestFrames:
     def test_rpc_4_null_stands_for_an_empty_payload(self, ready):
         ready.frame(b'[2,"x","ClearCache",null]')
         assert ready.answers["x"] == [3, "x", {"status": "Accepted"}]
+
+    @pytest.mark.parametrize("length", [37, 64, 5000])
+    def test_rpc_3_a_call_with_a_long_id_is_answered_by_that_id_and_changes_nothing(self, ready, length):
+        id = "x" * length
+        effects = ready.frame(
+            json.dumps([2, id, "ChangeAvailability", {"connectorId": 1, "type": "Inoperative"}]).encode()
+        )
+        kind, answered, code, description, _ = ready.answers[id]
+        assert (kind, answered, code) == (4, id, "FormationViolation")
+        assert "36" in description
+        assert effects.records == []
+
+    def test_rpc_3_an_answer_with_a_long_id_is_ignored(self, ready):
+        ready.state(ChargerState.AWAITING_TOKEN)
+        ready.frame(json.dumps([3, "x" * 37, {}]).encode())
+        assert (ready.answers, ready.open_call[1]) == ({}, "StatusNotification")
 
     def test_rpc_5_calls_of_both_sides_cross(self, ready):
         ready.state(ChargerState.AWAITING_TOKEN)

@@ -151,6 +151,16 @@ class TestFirstContact:
         bench.link_up()
         assert len(self.boots(bench)) == 1
 
+    def test_boot_1_one_that_has_lost_its_charger_waits_for_nothing(self, undescribed):
+        undescribed.turn(ChargerReleased())
+        undescribed.link_up()
+        assert len(self.boots(undescribed)) == 1
+
+    def test_boot_1_one_that_loses_its_charger_waits_no_longer(self, undescribed):
+        undescribed.link_up()
+        undescribed.turn(ChargerReleased())
+        assert len(self.boots(undescribed)) == 1
+
     def test_boot_1_a_described_charger_boots_at_once_after_a_restart(self, undescribed):
         undescribed.turn(ChargerDescribed(INFO))
         undescribed.restart()
