@@ -10,6 +10,7 @@ from chargebridge.emulators.central_system.responder import Responder
 from chargebridge.emulators.central_system.scripting import (
     AS_USUAL,
     NOTHING,
+    Altered,
     CallRefused,
     Delayed,
     Lost,
@@ -32,6 +33,43 @@ _ACTIONS = (
     "StatusNotification",
     "StopTransaction",
 )
+
+
+def _token(**odd):
+    """Change the idTagInfo of an answer, if it has one."""
+    return lambda usual: {
+        **usual,
+        **({"idTagInfo": {**usual["idTagInfo"], **odd}} if "idTagInfo" in usual else {}),
+    }
+
+
+_ODD_TOKENS = (
+    _token(expiryDate=""),
+    _token(expiryDate="2030-01-01 00:00:00"),
+    _token(status="accepted"),
+    _token(parentIdTag=7),
+    _token(more={}),
+)
+_ODD = {
+    "Authorize": _ODD_TOKENS,
+    "BootNotification": (
+        lambda usual: {"status": usual["status"]},
+        lambda usual: {**usual, "status": usual["status"].upper(), "interval": "300"},
+        lambda usual: {**usual, "currentTime": "today", "interval": None},
+    ),
+    "StartTransaction": (
+        *_ODD_TOKENS,
+        lambda usual: {"transactionId": usual["transactionId"]},
+        lambda usual: {"transactionId": usual["transactionId"], "idTagInfo": {}},
+        lambda usual: {**usual, "transactionId": f"{usual['transactionId']} "},
+        lambda usual: {**usual, "transactionId": float(usual["transactionId"])},
+    ),
+    "StopTransaction": (*_ODD_TOKENS, lambda usual: [], lambda usual: {"idTagInfo": "Accepted"}),
+    "MeterValues": (lambda usual: {"status": "Accepted"}, lambda usual: None),
+    "Heartbeat": (lambda usual: {}, lambda usual: {"currentTime": 0}),
+    "StatusNotification": (lambda usual: {"status": "Accepted"},),
+}
+"""By action: what a central system may answer that no schema allows, and that can be used all the same."""
 
 
 class _Admitting(Responder):
@@ -175,6 +213,9 @@ class CentralSystem:
                     return Raw(self._nonsense())
                 self._session(identity).connection.to_charge_point(self._nonsense())
                 return Lost()
+            if action in _ODD and faults.strikes(Kind.ANSWER_ODD):
+                change = faults.random.choice(_ODD[action])
+                return Altered(change)
             return AS_USUAL
 
         return handler

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     MESSAGE_IGNORED = "message ignored by the central system"
     ANSWER_LATE = "answer late"
     ANSWER_WRONG = "answer wrong"
+    ANSWER_ODD = "answer with odd fields"
     ANSWER_ERROR = "answer is a CALLERROR"
     REFUSES_ALL = "central system answers errors for a while"
     BOOT_PENDING = "boot answered Pending"
@@ -60,6 +61,7 @@ RATES = {
     Kind.MESSAGE_IGNORED: 0.004,
     Kind.ANSWER_LATE: 0.004,
     Kind.ANSWER_WRONG: 0.003,
+    Kind.ANSWER_ODD: 0.02,
     Kind.ANSWER_ERROR: 0.01,
     Kind.EVENT_LATE: 0.01,
     Kind.EVENT_DOUBLED: 0.02,

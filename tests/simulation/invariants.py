@@ -13,7 +13,7 @@ from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.model.state import dump
-from chargebridge.chargepoint.records import DeadLetter, PutTransaction, SendState
+from chargebridge.chargepoint.records import DeadLetter, PutTransaction, Redeliver, Requeue, SendState
 from chargebridge.chargepoint.turn import Notice, NoticeKind, SendFrame
 from chargebridge.emulators.central_system import conformance
 from chargebridge.emulators.central_system.violations import Rule
@@ -31,6 +31,7 @@ REGISTER = "meter readings never run backwards"
 LIMIT = "the current never exceeds the plan in force for longer than its delay"
 DRAINS = "after the last fault everything comes to rest"
 WIRE = "what is said is OCPP"
+ANSWERED = "what was answered is not sent again"
 
 CALL_TIMEOUT_S = 30.0
 LIMIT_DELAY_S = 300.0
@@ -46,6 +47,7 @@ _SEVERITY = {
     Rule.BOOT_FIRST: BOOT_FIRST,
     Rule.REJECTED_SILENCE: BOOT_FIRST,
 }
+_QUEUED = frozenset({"StartTransaction", "MeterValues", "StopTransaction"})
 _WATCHED_HERE = frozenset({Rule.STATUS, Rule.BOOT_INTERVAL, Rule.BOOT_FIRST, Rule.MESSAGE_ID})
 
 
@@ -65,6 +67,8 @@ class _Speaker:
         """A spoilt frame has arrived on this connection: it may have had any id."""
         self.statuses = {}
         self.triggered = False
+        self.attempts = {}
+        """By id: the messages of transactions that were sent on this connection and are not answered."""
 
 
 class Watch:
@@ -91,6 +95,8 @@ class Watch:
         """By frame that waits for the disk: when it was decided to send it."""
         self.promised = defaultdict(dict)
         """By charge point: what its central system was told `Accepted`, by name."""
+        self._answered = defaultdict(set)
+        """By charge point: messages of transactions of which an answer has reached it in this life."""
         self.checks = Counter()
 
     def require(self, invariant, identity, holds, text):
@@ -105,6 +111,8 @@ class Watch:
         """A turn is on its way to the disk."""
         identity = token.binding.charge_point.settings.identity
         for record in records:
+            if isinstance(record, DeadLetter | Redeliver | Requeue):
+                self._speakers[identity].attempts.clear()
             if isinstance(record, DeadLetter):
                 self._ever_given_up[identity].add("message")
             elif isinstance(record, PutTransaction):
@@ -161,6 +169,7 @@ class Watch:
                 KEPT, identity, "" in differences, f"what is stored is not what was: {differences[-1]}"
             )
         self._visible[key] = loaded
+        self.connection_closes(identity)
         for name, value in self.promised[identity].items():
             self._check_promise(charge_point, name, value)
         self._speakers[identity].registration = None
@@ -183,8 +192,14 @@ class Watch:
 
     # --- what is said ---------------------------------------------------------------------------------
 
+    def connection_closes(self, identity):
+        """From here on answers may be lost that have arrived: they are not durable, or not listened to."""
+        self._speakers[identity].attempts.clear()
+        self._answered[identity].clear()
+
     def link_opened(self, identity):
         speaker = self._speakers[identity]
+        speaker.attempts.clear()
         speaker.open_call = None
         speaker.used.clear()
         speaker.boot_ids.clear()
@@ -218,6 +233,11 @@ class Watch:
         self.require(WIRE, identity, id not in speaker.used, f"the id {id} is used twice (RPC-3)")
         speaker.used.add(id)
         speaker.open_call = (id, action, now_ms)
+        speaker.attempts.clear()
+        if action in _QUEUED and b'"Trigger"' not in data:
+            message = f"{action} {json.dumps(payload)}"
+            self.require(ANSWERED, identity, message not in self._answered[identity], f"again: {message}")
+            speaker.attempts[id] = message
         if action == "BootNotification":
             speaker.boot_ids.add(id)
         else:
@@ -247,20 +267,24 @@ class Watch:
                 self._doubt_promises(identity, action, payload)
             case [3, str(id), payload]:
                 if id in speaker.boot_ids and isinstance(payload, dict):
-                    said = payload.get("status")
+                    said = str(payload.get("status")).capitalize()  # in any letter case
                     if said in {"Accepted", "Pending", "Rejected"}:
                         speaker.statuses.clear()  # a boot begins anew
                         speaker.registration = said
-                self._answered(speaker, id)
+                self._note_answered(speaker, id)
+                message = speaker.attempts.get(id, "")
+                if message and not speaker.garbled and _settles(message, payload):
+                    self._answered[identity].add(message)
             case [4, str(id), *_]:
-                self._answered(speaker, id)
+                self._note_answered(speaker, id)
+                speaker.attempts.pop(id, None)
 
     def garbled(self, identity):
         """A spoilt frame is on its way to a charge point."""
         self._speakers[identity].garbled = True
 
     @staticmethod
-    def _answered(speaker, id):
+    def _note_answered(speaker, id):
         if speaker.open_call is not None and speaker.open_call[0] == id:
             speaker.open_call = None
 
@@ -437,6 +461,13 @@ class Watch:
             previous_wh = one.register_wh
         register_wh = outlet.charger.record.outlet.register_wh
         self.require(ENERGY, identity, register_wh == previous_wh, "energy after the last session")
+
+
+def _settles(message, payload):
+    """Whether an answer is one that a message can be settled by: of a Start, one with an id."""
+    if not message.startswith("StartTransaction"):
+        return True
+    return isinstance(payload, dict) and re.fullmatch(r"\d+(\.0)?", str(payload.get("transactionId")).strip())
 
 
 def start_edges(data):

@@ -73,6 +73,7 @@ class SimulatedLink:
         if epoch == self.epoch and self.state is LinkState.OPEN:
             self._process.step(Kind.CRASH_AT_OUTPUT)
             self._process.world.trace.add(self.identity, "--", f"link closed by us: {reason}")
+            self._process.watch.connection_closes(self.identity)
             self.state = LinkState.CLOSING
             self._connection.close_by_charge_point()
 

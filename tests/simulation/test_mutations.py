@@ -17,6 +17,8 @@ from chargebridge.chargepoint.records import Enqueue, MessageKind, SaveState, Se
 from chargebridge.chargepoint.rules import schedules
 from chargebridge.chargepoint.transactions import latest_values, ledger, queue
 from chargebridge.gateway.turns.runtime import Runtime
+from chargebridge.ocpp16.answers import StartAnswer
+from chargebridge.ocpp16.frames import PayloadError, decode_response
 from chargebridge.ocpp16.messages import Heartbeat
 from chargebridge.store import committing
 from chargebridge.store.batch import Batch
@@ -226,7 +228,26 @@ def the_queue_ends_with_the_page(patch):
     patch.setattr(queue, "load_more", lambda charge_point: None)
 
 
+def odd_answers_are_thrown_away(patch):
+    """An answer to a Start that is not all as it should be has no id."""
+    original = queue.read_start
+
+    def read_start(payload):
+        answer = original(payload)
+        return answer if decodes(payload) else answer._replace(message=StartAnswer())
+
+    def decodes(payload):
+        try:
+            decode_response("StartTransaction", payload)
+        except PayloadError:
+            return False
+        return True
+
+    patch.setattr(queue, "read_start", read_start)
+
+
 MUTATIONS = {
+    odd_answers_are_thrown_away: {invariants.ANSWERED},
     stop_tells_the_start: {invariants.ENERGY, invariants.REGISTER},
     every_eighth_stop_is_forgotten: {invariants.ENERGY, invariants.ORDER},
     repeats_begin_sessions: {invariants.ENERGY, invariants.ORDER, invariants.REGISTER},
@@ -257,6 +278,7 @@ EVERY_INVARIANT = {
     invariants.LIMIT,
     invariants.DRAINS,
     invariants.WIRE,
+    invariants.ANSWERED,
 }
 
 

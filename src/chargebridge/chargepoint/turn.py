@@ -163,6 +163,8 @@ class NoticeKind(StrEnum):
     FRAME_REFUSED = "frame_refused"
     CALL_FAILED = "call_failed"
     CALL_TIMED_OUT = "call_timed_out"
+    ANSWER_PARTLY_UNUSABLE = "answer_partly_unusable"
+    """An answer of the central system has fields that cannot be used; they are as if absent."""
     DEAF_LINK = "deaf_link"
     BOOT_NOT_ACCEPTED = "boot_not_accepted"
     DEAD_LETTER = "dead_letter"

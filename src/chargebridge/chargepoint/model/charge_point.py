@@ -257,6 +257,11 @@ class ChargePoint:
         """Notify the operator; never with secrets, and with no more than fits into a line of a log."""
         self._outputs.append(Notice(kind, fit(detail, LONGEST_DETAIL), times))
 
+    def notice_unusable(self, action: str, fields: tuple[str, ...]) -> None:
+        """Notify the operator of fields of an answer that cannot be used; never of their values."""
+        if fields:
+            self.notice(NoticeKind.ANSWER_PARTLY_UNUSABLE, f"{action}: {', '.join(fields)}")
+
     def mark_dirty(self) -> None:
         """Have the durable state saved at the end of the turn, since it has changed."""
         self._dirty = True

@@ -32,10 +32,8 @@ from chargebridge.chargepoint.records import (
 )
 from chargebridge.chargepoint.transactions import ledger
 from chargebridge.chargepoint.turn import NoticeKind, ReadStore
+from chargebridge.ocpp16.answers import TokenInfo, id_tag_info, read_start, read_stop
 from chargebridge.ocpp16.codec import ENCODER
-from chargebridge.ocpp16.datatypes import IdTagInfo
-from chargebridge.ocpp16.frames import PayloadError, decode_response
-from chargebridge.ocpp16.messages import StartTransactionResponse, StopTransactionResponse
 
 PAGE: Final = 16
 """Messages of a queue that are in memory at most."""
@@ -122,19 +120,18 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
 
 
 def _start_answered(charge_point: ChargePoint, message: QueuedMessage, payload: Raw) -> None:
-    try:
-        response = decode_response("StartTransaction", payload, tolerant=True)
-    except PayloadError as error:
-        failed(charge_point, error.description)
+    answer, unusable = read_start(payload)
+    charge_point.notice_unusable("StartTransaction", unusable)
+    if answer.transaction_id is None:
+        failed(charge_point, "an answer without a transactionId that is an integer")
         return
-    assert isinstance(response, StartTransactionResponse)
-    info = response.id_tag_info
+    info = answer.id_tag_info or TokenInfo()
     transaction = charge_point.transactions[message.transaction]
     transaction = structs.replace(
         transaction,
         start=SendState.ANSWERED,
-        transaction_id=response.transaction_id,
-        id_tag_status=info.status.value,
+        transaction_id=answer.transaction_id,
+        id_tag_status=None if info.status is None else info.status.value,
         parent_id_tag=info.parent_id_tag or transaction.parent_id_tag,  # AZ-3
     )
     ledger.put(charge_point, transaction)
@@ -144,20 +141,17 @@ def _start_answered(charge_point: ChargePoint, message: QueuedMessage, payload: 
 
 
 def _learn_of_stop_tag(charge_point: ChargePoint, id_tag: str, payload: Raw) -> None:
-    try:
-        response = decode_response("StopTransaction", payload, tolerant=True)
-    except PayloadError as error:
-        charge_point.notice(NoticeKind.CALL_FAILED, f"stop answered: {error.description}")
-        return
-    assert isinstance(response, StopTransactionResponse)
-    if response.id_tag_info is not None:
-        _learn(charge_point, id_tag, response.id_tag_info)
+    answer, unusable = read_stop(payload)
+    charge_point.notice_unusable("StopTransaction", unusable)
+    _learn(charge_point, id_tag, answer.id_tag_info)
 
 
-def _learn(charge_point: ChargePoint, id_tag: str, info: IdTagInfo) -> None:
+def _learn(charge_point: ChargePoint, id_tag: str, said: TokenInfo | None) -> None:
     """Remember the central system's status of a token (`TX-5`), and check it against the local list."""
-    known_tokens.remember(charge_point, id_tag, info)
-    local_list.check_conflict_later(charge_point, id_tag, info.status)
+    info = id_tag_info(said)
+    if info is not None:
+        known_tokens.remember(charge_point, id_tag, info)
+        local_list.check_conflict_later(charge_point, id_tag, info.status)
 
 
 def failed(charge_point: ChargePoint, reason: str) -> None:

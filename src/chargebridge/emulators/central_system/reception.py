@@ -2,15 +2,19 @@
 
 from typing import NamedTuple
 
+import msgspec
+
 from chargebridge.clock import Clock
 from chargebridge.emulators.central_system.conformance import timestamp_findings
 from chargebridge.emulators.central_system.responder import Report, Responder
 from chargebridge.emulators.central_system.scripting import (
     AS_USUAL,
+    Altered,
     Answer,
     CallRefused,
     Delayed,
     Handler,
+    HangUp,
     Lost,
     Marker,
     PromptAnswer,
@@ -40,6 +44,8 @@ class CallOutcome(NamedTuple):
     replies: list[Reply]
     delay_s: float
     """How long to hold back the replies, in real seconds."""
+    hang_up: HangUp | None = None
+    """How to close the connection, which then gets no reply."""
 
     @property
     def is_prompt(self) -> bool:
@@ -75,7 +81,11 @@ class Reception:
             delay_s = 0.0
             if isinstance(answer, Delayed):
                 delay_s, answer = answer.seconds, answer.answer
-            outcome = CallOutcome(self._replies(session, call, request, answer, report), delay_s)
+            if isinstance(answer, HangUp):
+                self._replies(session, call, request, answer.answer, report)
+                outcome = CallOutcome([], 0.0, answer)
+            else:
+                outcome = CallOutcome(self._replies(session, call, request, answer, report), delay_s)
         except CallRefused as refusal:
             outcome = CallOutcome([Reply(Kind.ERROR, encode_refusal(call.id, refusal))], 0.0)
         if call.action == "StartTransaction" and not any(
@@ -123,6 +133,10 @@ class Reception:
                 return [self._result(call, answer)]
             case CallRefused():
                 return [Reply(Kind.ERROR, encode_refusal(call.id, answer))]
+            case Altered(change):
+                usual = self._responder.respond(session, request, self._clock.now(), report)
+                payload = change(msgspec.json.decode(msgspec.json.encode(usual)))
+                return [Reply(Kind.RESULT, msgspec.json.encode([3, call.id, payload]))]
             case Raw(data):
                 return [Reply(Kind.RAW, data)]
             case Repeated(times, repeated):
