@@ -100,7 +100,7 @@ class CentralSystem:
         self._world = world
         self._faults = world.faults
         self.ledger = Ledger()
-        self.away = self.deaf = self.refuses_all = False
+        self.away = self.deaf = self.refuses_all = self.slow = False
         self.boot_says = RegistrationStatus.ACCEPTED
         self.answers = {}
         """What was answered to calls of the central system, by their ids."""
@@ -199,6 +199,9 @@ class CentralSystem:
             if self.refuses_all and transactional:
                 faults.note(Kind.REFUSES_ALL)
                 return CallRefused("InternalError", "the database is away")
+            if self.slow and transactional:
+                faults.note(Kind.CENTRAL_SLOW)
+                return Delayed(faults.seconds(31, 150))
             if faults.strikes(Kind.ANSWER_MISSING):
                 return Lost()
             if faults.strikes(Kind.MESSAGE_IGNORED):

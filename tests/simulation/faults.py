@@ -19,6 +19,7 @@ class Kind(StrEnum):
     ANSWER_WRONG = "answer wrong"
     ANSWER_ODD = "answer with odd fields"
     ANSWER_ERROR = "answer is a CALLERROR"
+    CENTRAL_SLOW = "central system answers after the time-out for a while"
     REFUSES_ALL = "central system answers errors for a while"
     BOOT_PENDING = "boot answered Pending"
     BOOT_REJECTED = "boot answered Rejected"
@@ -83,6 +84,7 @@ RATES = {
 """Of things that can go wrong each time they happen: how probable that is."""
 
 MEAN_HOURS = {
+    Kind.CENTRAL_SLOW: 16.0,
     Kind.REFUSES_ALL: 16.0,
     Kind.CENTRAL_AWAY: 5.0,
     Kind.CENTRAL_AWAY_LONG: 60.0,

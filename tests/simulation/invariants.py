@@ -233,8 +233,9 @@ class Watch:
         self.require(WIRE, identity, id not in speaker.used, f"the id {id} is used twice (RPC-3)")
         speaker.used.add(id)
         speaker.open_call = (id, action, now_ms)
-        speaker.attempts.clear()
-        if action in _QUEUED and b'"Trigger"' not in data:
+        # Triggered values are of no queue, and what was told under -1 is told again when its Start is.
+        of_queue = action in _QUEUED and b'"Trigger"' not in data
+        if of_queue and payload.get("transactionId") != -1:
             message = f"{action} {json.dumps(payload)}"
             self.require(ANSWERED, identity, message not in self._answered[identity], f"again: {message}")
             speaker.attempts[id] = message

@@ -15,7 +15,7 @@ from chargebridge.chargepoint.charger import commands, limits, reported_sessions
 from chargebridge.chargepoint.model.open_call import CallKind
 from chargebridge.chargepoint.records import Enqueue, MessageKind, SaveState, SetConfiguration
 from chargebridge.chargepoint.rules import schedules
-from chargebridge.chargepoint.transactions import latest_values, ledger, queue
+from chargebridge.chargepoint.transactions import delivery, latest_values, ledger, queue
 from chargebridge.gateway.turns.runtime import Runtime
 from chargebridge.ocpp16.answers import StartAnswer
 from chargebridge.ocpp16.frames import PayloadError, decode_response
@@ -212,15 +212,15 @@ def limits_end_too_early(patch):
 
 def nothing_is_tried_again(patch):
     """A message that failed waits for ever."""
-    original = queue.failed
+    original = delivery.failed
 
-    def failed(charge_point, reason):
-        original(charge_point, reason)
+    def failed(charge_point, reason, **named):
+        original(charge_point, reason, **named)
         for timer in list(charge_point.timers):
             if timer.name == "RETRY":
                 charge_point.timers[timer] = charge_point.now.mono + 10**9
 
-    patch.setattr(queue, "failed", failed)
+    patch.setattr(delivery, "failed", failed)
 
 
 def the_queue_ends_with_the_page(patch):
@@ -230,7 +230,7 @@ def the_queue_ends_with_the_page(patch):
 
 def odd_answers_are_thrown_away(patch):
     """An answer to a Start that is not all as it should be has no id."""
-    original = queue.read_start
+    original = delivery.read_start
 
     def read_start(payload):
         answer = original(payload)
@@ -243,16 +243,27 @@ def odd_answers_are_thrown_away(patch):
             return False
         return True
 
-    patch.setattr(queue, "read_start", read_start)
+    patch.setattr(delivery, "read_start", read_start)
+
+
+def late_answers_are_dropped(patch):
+    """The answer to an attempt that has counted as failed is one to an unknown id."""
+    patch.setattr(calls, "_attempt_answered", lambda charge_point, answer: None)
 
 
 MUTATIONS = {
+    late_answers_are_dropped: {invariants.ANSWERED},
     odd_answers_are_thrown_away: {invariants.ANSWERED},
     stop_tells_the_start: {invariants.ENERGY, invariants.REGISTER},
     every_eighth_stop_is_forgotten: {invariants.ENERGY, invariants.ORDER},
-    repeats_begin_sessions: {invariants.ENERGY, invariants.ORDER, invariants.REGISTER},
+    repeats_begin_sessions: {
+        invariants.ENERGY,
+        invariants.ORDER,
+        invariants.REGISTER,
+        invariants.ANSWERED,
+    },
     retries_say_now: {invariants.ENERGY, invariants.ORDER, invariants.REGISTER},
-    the_newest_goes_first: {invariants.ORDER},
+    the_newest_goes_first: {invariants.ORDER, invariants.ANSWERED},
     nobody_waits_for_answers: {invariants.ONE_CALL},
     message_ids_come_again: {invariants.WIRE},
     registered_by_itself: {invariants.BOOT_FIRST},

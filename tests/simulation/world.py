@@ -224,6 +224,9 @@ class World:
                 faults.note(kind)
                 self.central.deaf = True
                 after(faults.seconds(20, 7200), lambda: setattr(self.central, "deaf", False))
+            case Kind.CENTRAL_SLOW:
+                self.central.slow = True
+                after(faults.seconds(20, 7200), lambda: setattr(self.central, "slow", False))
             case Kind.REFUSES_ALL:
                 self.central.refuses_all = True
                 after(faults.seconds(20, 7200), lambda: setattr(self.central, "refuses_all", False))
@@ -279,7 +282,7 @@ class World:
         self._accept_again()
         self._make_room()
         self._set_clock_right()
-        self.central.deaf = self.central.refuses_all = False
+        self.central.deaf = self.central.refuses_all = self.central.slow = False
         for outlet in self.vendor.outlets.values():
             self.vendor.act(outlet.serial, "regain_cloud")
             self.vendor.act(outlet.serial, "clear_fault")

@@ -38,7 +38,7 @@ from chargebridge.chargepoint.records import (
     TokenQuery,
     TokensFound,
 )
-from chargebridge.chargepoint.transactions import queue, sampling, sessions
+from chargebridge.chargepoint.transactions import delivery, queue, sampling, sessions
 from chargebridge.chargepoint.turn import (
     ChargerAssigned,
     ChargerDescribed,
@@ -202,7 +202,7 @@ _TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
     Timer.CALL: calls.timed_out,
     Timer.BOOT: registration.interval_over,
     Timer.HEARTBEAT: registration.heartbeat_interval_over,
-    Timer.RETRY: queue.retry_interval_over,
+    Timer.RETRY: delivery.retry_interval_over,
     Timer.CONNECTION: authorization.connection_timed_out,
     Timer.HELD_ANSWER: unlocking.held_answer_overdue,
     Timer.SETTLE: availability.settled,

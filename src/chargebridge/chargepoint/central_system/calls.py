@@ -11,7 +11,7 @@ from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.open_call import CallKind, OpenCall
 from chargebridge.chargepoint.model.timers import Timer
-from chargebridge.chargepoint.transactions import meter_values, queue
+from chargebridge.chargepoint.transactions import delivery, meter_values, queue
 from chargebridge.chargepoint.turn import CloseLink, NoticeKind, SendFrame
 from chargebridge.ocpp16.enums import DiagnosticsStatus, FirmwareStatus, MessageTrigger, RegistrationStatus
 from chargebridge.ocpp16.fields import Request
@@ -42,6 +42,7 @@ def link_lost(charge_point: ChargePoint) -> None:
     """Forget what was under way; a message of the queue keeps its place, and this was no attempt (`Q-3`)."""
     charge_point.epoch = 0
     charge_point.call = charge_point.late_call = None
+    queue.forget_attempts(charge_point)
     silence(charge_point)
     charge_point.cancel_timer(Timer.CALL)
     authorization.link_lost(charge_point)
@@ -89,7 +90,7 @@ def advance(charge_point: ChargePoint) -> None:
         _send_triggered(charge_point)
     elif queue.ready(charge_point):
         action, payload = queue.head(charge_point)
-        send_raw(charge_point, CallKind.QUEUE, action, payload)
+        queue.attempt_sent(charge_point, send_raw(charge_point, CallKind.QUEUE, action, payload))
     elif charge_point.heartbeat_due:
         charge_point.heartbeat_due = False
         send(charge_point, CallKind.HEARTBEAT, Heartbeat())
@@ -129,10 +130,11 @@ def send(charge_point: ChargePoint, kind: CallKind, request: Request) -> None:
     _open(charge_point, id, kind, encode_call(id, request))
 
 
-def send_raw(charge_point: ChargePoint, kind: CallKind, action: str, payload: bytes) -> None:
-    """Send a CALL whose payload is encoded already."""
+def send_raw(charge_point: ChargePoint, kind: CallKind, action: str, payload: bytes) -> str:
+    """Send a CALL whose payload is encoded already; return its id."""
     id = _next_id(charge_point)
     _open(charge_point, id, kind, encode_call_raw(id, action, payload))
+    return id
 
 
 def _next_id(charge_point: ChargePoint) -> str:
@@ -151,14 +153,12 @@ def _open(charge_point: ChargePoint, id: str, kind: CallKind, frame: bytes) -> N
 
 def disown_authorize(charge_point: ChargePoint) -> None:
     """Ignore the answer to an Authorize under way: its charger is gone."""
-    charge_point.call = _disowned(charge_point.call)
-    charge_point.late_call = _disowned(charge_point.late_call)
+    charge_point.call = _replaced(charge_point.call, CallKind.AUTHORIZE, CallKind.IDLE)
+    charge_point.late_call = _replaced(charge_point.late_call, CallKind.AUTHORIZE, CallKind.IDLE)
 
 
-def _disowned(call: OpenCall | None) -> OpenCall | None:
-    if call is None or call.kind is not CallKind.AUTHORIZE:
-        return call
-    return call._replace(kind=CallKind.IDLE)
+def _replaced(call: OpenCall | None, kind: CallKind, by: CallKind) -> OpenCall | None:
+    return call if call is None or call.kind is not kind else call._replace(kind=by)
 
 
 def answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
@@ -170,6 +170,9 @@ def answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
     elif charge_point.late_call is not None and answer.id == charge_point.late_call.id:
         # Late, but the very answer: taken, and the time-out forgotten.
         call, charge_point.late_call = charge_point.late_call, None
+    elif answer.id in charge_point.attempts:
+        _attempt_answered(charge_point, answer)
+        return
     else:
         return
     charge_point.answered_mono = charge_point.now.mono
@@ -180,6 +183,18 @@ def answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
     else:
         # It goes into logs and dead letters, where it must not break the line.
         fail(charge_point, call, fit(f"{answer.code}: {answer.description}", 200))
+
+
+def _attempt_answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
+    """Take the answer to an earlier attempt of the head: it settles that, and what was sent since repeats it.
+
+    A CALLERROR changes nothing: the attempt was counted when its time was over.
+    """
+    charge_point.answered_mono = charge_point.now.mono
+    if isinstance(answer, CallResult) and delivery.answered_late(charge_point, answer.payload):
+        # The CALL that is open stays so: there may be no other beside it (RPC-5).
+        charge_point.call = _replaced(charge_point.call, CallKind.QUEUE, CallKind.REPEAT)
+        charge_point.late_call = _replaced(charge_point.late_call, CallKind.QUEUE, CallKind.REPEAT)
 
 
 def timed_out(charge_point: ChargePoint) -> None:
@@ -205,14 +220,21 @@ def timed_out(charge_point: ChargePoint) -> None:
 def _not_deaf(charge_point: ChargePoint) -> None:
     late, charge_point.late_call = charge_point.late_call, None
     if late is not None:
-        fail(charge_point, late, "no answer in time")
+        fail(charge_point, late, "no answer in time", unanswered=True)
 
 
-def fail(charge_point: ChargePoint, call: OpenCall, reason: str) -> None:
-    """Take note that the central system failed to process a CALL of ours (`RPC-8`)."""
+def fail(charge_point: ChargePoint, call: OpenCall, reason: str, *, unanswered: bool = False) -> None:
+    """Take note that the central system failed to process a CALL of ours (`RPC-8`).
+
+    Args:
+        charge_point: who sent it.
+        call: the CALL.
+        reason: why it failed.
+        unanswered: it has no answer yet.
+    """
     charge_point.notice(NoticeKind.CALL_FAILED, f"{call.kind.name.lower()}: {reason}")
     if call.kind is CallKind.QUEUE:
-        queue.failed(charge_point, reason)
+        delivery.failed(charge_point, reason, unanswered=unanswered)
     elif call.kind is CallKind.AUTHORIZE:
         authorization.unanswered(charge_point)
     elif call.kind is CallKind.BOOT:
@@ -228,7 +250,8 @@ def _nothing_to_do(charge_point: ChargePoint, payload: Raw) -> None:
 _ANSWERED: Final[Mapping[CallKind, Callable[[ChargePoint, Raw], None]]] = {
     CallKind.BOOT: registration.answered,
     CallKind.AUTHORIZE: authorization.answered,
-    CallKind.QUEUE: queue.answered,
+    CallKind.QUEUE: delivery.answered,
+    CallKind.REPEAT: _nothing_to_do,
     CallKind.STATUS: _nothing_to_do,
     CallKind.HEARTBEAT: _nothing_to_do,
     CallKind.IDLE: _nothing_to_do,

@@ -62,6 +62,7 @@ class ChargePoint:
         "_records",
         "abandoned",
         "answered_mono",
+        "attempts",
         "authorizing",
         "boot_due",
         "boot_interval_s",
@@ -202,6 +203,8 @@ class ChargePoint:
             self.queue[-1].sequence if self.queue and stored.queue.more else stored.next_sequence - 1
         )
         self.reading_queue = False
+        self.attempts: tuple[str, ...] = ()
+        """Message ids of the attempts of the head on this connection, as far as they have no answer."""
         self.near_limit_through = 0
         """The end of the queue when a sample was last dropped for its length."""
         self.redelivery: Redelivery | None = None

@@ -12,6 +12,8 @@ class CallKind(IntEnum):
     AUTHORIZE = auto()
     QUEUE = auto()
     """The head of the queue of transaction-related messages."""
+    REPEAT = auto()
+    """An attempt of a message that the answer to an earlier one has settled meanwhile (`RPC-6`)."""
     HEARTBEAT = auto()
     PROBE = auto()
     """A Heartbeat after a time-out: is the link deaf, or did the message fail?"""
