@@ -1,6 +1,7 @@
 """The central system of the simulation: the bundled one's business, with all that can be wrong with it."""
 
 import json
+from random import Random
 
 from chargebridge.clock import Instant, format_utc
 from chargebridge.emulators.central_system.ledger import Ledger
@@ -72,6 +73,21 @@ _ODD = {
 """By action: what a central system may answer that no schema allows, and that can be used all the same."""
 
 
+ERRORS = (
+    "FormationViolation",
+    "PropertyConstraintViolation",
+    "OccurenceConstraintViolation",
+    "TypeConstraintViolation",
+    "NotSupported",
+    "NotImplemented",
+    "ProtocolError",
+    "InternalError",
+    "GenericError",
+    "SecurityError",
+    "Nonsense",
+)
+
+
 class _Admitting(Responder):
     """Who may say what is watched where it is said: here frames may have been lost before."""
 
@@ -100,6 +116,13 @@ class CentralSystem:
         self._world = world
         self._faults = world.faults
         self.ledger = Ledger()
+        self.measurements_get = ""
+        """The error that MeterValues and Stops with transactionData get; empty: none."""
+        # Of the whole world, also when all faults are over.
+        self._data_gets = ""
+        if Kind.REFUSES_DATA not in self._faults.spared and self._faults.wild:
+            nature = Random(f"{world.seed}/central")
+            self._data_gets = nature.choice(("", nature.choice(ERRORS)))
         self.away = self.deaf = self.refuses_all = self.slow = False
         self.boot_says = RegistrationStatus.ACCEPTED
         self.answers = {}
@@ -196,6 +219,13 @@ class CentralSystem:
                     interval=120,
                 )
             transactional = action in {"StartTransaction", "MeterValues", "StopTransaction"}
+            with_data = action == "StopTransaction" and request.transaction_data is not None
+            if with_data and self._data_gets:
+                faults.note(Kind.REFUSES_DATA)
+                return CallRefused(self._data_gets, "no data")
+            if (with_data or action == "MeterValues") and self.measurements_get:
+                faults.note(Kind.REFUSES_MEASUREMENTS)
+                return CallRefused(self.measurements_get, "no measurements")
             if self.refuses_all and transactional:
                 faults.note(Kind.REFUSES_ALL)
                 return CallRefused("InternalError", "the database is away")
@@ -209,7 +239,7 @@ class CentralSystem:
             if faults.strikes(Kind.ANSWER_LATE):
                 return Delayed(faults.seconds(2, 200))
             if faults.strikes(Kind.ANSWER_ERROR):
-                return CallRefused(faults.random.choice(("GenericError", "InternalError", "Nonsense")))
+                return CallRefused(faults.random.choice(ERRORS))
             if faults.strikes(Kind.ANSWER_WRONG):
                 # A StartTransaction answered like that has not been understood; all else has been taken.
                 if action == "StartTransaction":

@@ -19,6 +19,8 @@ class Kind(StrEnum):
     ANSWER_WRONG = "answer wrong"
     ANSWER_ODD = "answer with odd fields"
     ANSWER_ERROR = "answer is a CALLERROR"
+    REFUSES_MEASUREMENTS = "central system refuses measurements for a while"
+    REFUSES_DATA = "central system never takes a transactionData"
     CENTRAL_SLOW = "central system answers after the time-out for a while"
     REFUSES_ALL = "central system answers errors for a while"
     BOOT_PENDING = "boot answered Pending"
@@ -84,6 +86,7 @@ RATES = {
 """Of things that can go wrong each time they happen: how probable that is."""
 
 MEAN_HOURS = {
+    Kind.REFUSES_MEASUREMENTS: 8.0,
     Kind.CENTRAL_SLOW: 16.0,
     Kind.REFUSES_ALL: 16.0,
     Kind.CENTRAL_AWAY: 5.0,

@@ -13,7 +13,16 @@ from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.model.state import dump
-from chargebridge.chargepoint.records import DeadLetter, PutTransaction, Redeliver, Requeue, SendState
+from chargebridge.chargepoint.model.timers import Timer
+from chargebridge.chargepoint.records import (
+    Attempted,
+    DeadLetter,
+    MessageKind,
+    PutTransaction,
+    Redeliver,
+    Requeue,
+    SendState,
+)
 from chargebridge.chargepoint.turn import Notice, NoticeKind, SendFrame
 from chargebridge.emulators.central_system import conformance
 from chargebridge.emulators.central_system.violations import Rule
@@ -32,6 +41,7 @@ LIMIT = "the current never exceeds the plan in force for longer than its delay"
 DRAINS = "after the last fault everything comes to rest"
 WIRE = "what is said is OCPP"
 ANSWERED = "what was answered is not sent again"
+BOOKS = "refused measurements delay a Start or Stop by one retry interval at most"
 
 CALL_TIMEOUT_S = 30.0
 LIMIT_DELAY_S = 300.0
@@ -97,6 +107,8 @@ class Watch:
         """By charge point: what its central system was told `Accepted`, by name."""
         self._answered = defaultdict(set)
         """By charge point: messages of transactions of which an answer has reached it in this life."""
+        self._paused_s = defaultdict(float)
+        """By charge point: how long refused measurements have waited with a Start or Stop behind them."""
         self.checks = Counter()
 
     def require(self, invariant, identity, holds, text):
@@ -122,6 +134,7 @@ class Watch:
                     self._ever_given_up[identity] |= {"start", edges}
                 if one.stop is SendState.DEAD:
                     self._ever_given_up[identity].add(edges)
+        self._look_at_pauses(identity, token.binding.charge_point, records)
         self._turns[key].append((token, snapshot(token.binding.charge_point)))
         for output in token.outputs:
             if isinstance(output, Notice) and output.kind is NoticeKind.END_ASSUMED:
@@ -129,6 +142,21 @@ class Watch:
             if isinstance(output, SendFrame):
                 # A time-out runs from the turn; the frame leaves when the disk has taken it.
                 self._decided_ms[output.data] = self._world.timeline.now_ms
+
+    def _look_at_pauses(self, identity, charge_point, records):
+        """Add up the pauses of MeterValues, from the first one behind which a Start or Stop waits."""
+        edges = [message for message in charge_point.queue if message.kind is not MessageKind.METER_VALUES]
+        if not edges:
+            self._paused_s[identity] = 0.0
+            return
+        head = charge_point.queue[0]
+        for record in records:
+            attempted = isinstance(record, Attempted) and record.sequence == head.sequence
+            if attempted and head.kind is MessageKind.METER_VALUES and record.not_before_ms is not None:
+                self._paused_s[identity] += charge_point.timers.get(Timer.RETRY, 0) - charge_point.now.mono
+                pauses_s = self._paused_s[identity]
+                interval_s = configuration.integer(charge_point, "TransactionMessageRetryInterval")
+                self.require(BOOKS, identity, pauses_s <= interval_s, f"{pauses_s:.0f} s of pauses")
 
     def about_to_show(self, identity):
         """Something leaves the gateway for a charge point: what that has become was submitted before."""
@@ -170,6 +198,7 @@ class Watch:
             )
         self._visible[key] = loaded
         self.connection_closes(identity)
+        self._paused_s[identity] = 0.0
         for name, value in self.promised[identity].items():
             self._check_promise(charge_point, name, value)
         self._speakers[identity].registration = None
@@ -236,7 +265,9 @@ class Watch:
         # Triggered values are of no queue, and what was told under -1 is told again when its Start is.
         of_queue = action in _QUEUED and b'"Trigger"' not in data
         if of_queue and payload.get("transactionId") != -1:
-            message = f"{action} {json.dumps(payload)}"
+            # An event of the charger that came twice may be two messages, with the same content.
+            head = self._world.process.bindings[identity].charge_point.queue[:1]
+            message = f"{action} {[one.sequence for one in head]} {json.dumps(payload)}"
             self.require(ANSWERED, identity, message not in self._answered[identity], f"again: {message}")
             speaker.attempts[id] = message
         if action == "BootNotification":

@@ -15,7 +15,7 @@ from chargebridge.chargepoint.charger import commands, limits, reported_sessions
 from chargebridge.chargepoint.model.open_call import CallKind
 from chargebridge.chargepoint.records import Enqueue, MessageKind, SaveState, SetConfiguration
 from chargebridge.chargepoint.rules import schedules
-from chargebridge.chargepoint.transactions import delivery, latest_values, ledger, queue
+from chargebridge.chargepoint.transactions import delivery, latest_values, ledger, queue, retries
 from chargebridge.gateway.turns.runtime import Runtime
 from chargebridge.ocpp16.answers import StartAnswer
 from chargebridge.ocpp16.frames import PayloadError, decode_response
@@ -214,8 +214,8 @@ def nothing_is_tried_again(patch):
     """A message that failed waits for ever."""
     original = delivery.failed
 
-    def failed(charge_point, reason, **named):
-        original(charge_point, reason, **named)
+    def failed(charge_point, failure):
+        original(charge_point, failure)
         for timer in list(charge_point.timers):
             if timer.name == "RETRY":
                 charge_point.timers[timer] = charge_point.now.mono + 10**9
@@ -251,7 +251,23 @@ def late_answers_are_dropped(patch):
     patch.setattr(calls, "_attempt_answered", lambda charge_point, answer: None)
 
 
+def measurements_are_retried_like_the_books(patch):
+    """Refused MeterValues wait as long as a Start or Stop does."""
+
+    def pause(charge_point, message, failure, wait_s):
+        return None if message.attempts >= retries.attempts_in_all(charge_point) else wait_s
+
+    patch.setattr(retries, "_pause_of_measurements_s", pause)
+
+
+def a_stop_goes_with_its_data_or_not_at_all(patch):
+    """A StopTransaction whose transactionData is refused is given up."""
+    patch.setattr(retries, "has_data", lambda message: False)
+
+
 MUTATIONS = {
+    measurements_are_retried_like_the_books: {invariants.BOOKS},
+    a_stop_goes_with_its_data_or_not_at_all: {invariants.ENERGY},
     late_answers_are_dropped: {invariants.ANSWERED},
     odd_answers_are_thrown_away: {invariants.ANSWERED},
     stop_tells_the_start: {invariants.ENERGY, invariants.REGISTER},
@@ -275,7 +291,7 @@ MUTATIONS = {
     registers_run_backwards: {invariants.REGISTER},
     limits_are_not_given: {invariants.LIMIT, invariants.DRAINS},
     limits_end_too_early: {invariants.LIMIT},
-    nothing_is_tried_again: {invariants.DRAINS, invariants.ENERGY},
+    nothing_is_tried_again: {invariants.DRAINS, invariants.ENERGY, invariants.BOOKS},
     the_queue_ends_with_the_page: {invariants.DRAINS, invariants.ENERGY},
 }
 EVERY_INVARIANT = {
@@ -290,6 +306,7 @@ EVERY_INVARIANT = {
     invariants.DRAINS,
     invariants.WIRE,
     invariants.ANSWERED,
+    invariants.BOOKS,
 }
 
 

@@ -45,7 +45,7 @@ _SAMPLES = (
 _OWNED = "FROM {table} AS t JOIN charge_points AS c ON c.id = t.charge_point"
 _DEAD_LETTERS = (
     f"SELECT at_ms, reason, t.id, identity, central_system, {MESSAGE}"
-    f" {_OWNED.format(table='(SELECT *, NULL AS not_before_ms FROM dead_letters)')}"
+    f" {_OWNED.format(table='(SELECT *, NULL AS not_before_ms, 0 AS without_data FROM dead_letters)')}"
 )
 # The first messages of every queue, up to and with the one that as many as `?` precede.
 _HEADS = (

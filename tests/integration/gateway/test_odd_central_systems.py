@@ -1,8 +1,8 @@
-"""Central systems that answer oddly or late, on the wire (`RPC-6`, `RPC-14`)."""
+"""Central systems that answer oddly or late, refuse, or hang up, on the wire."""
 
 import pytest
 
-from chargebridge.emulators.central_system import Altered, Delayed
+from chargebridge.emulators.central_system import AS_USUAL, Altered, CallRefused, Delayed
 from chargebridge.ocpp16.messages import RemoteStopTransaction
 
 pytestmark = pytest.mark.integration
@@ -62,3 +62,39 @@ async def test_rpc_6_what_is_answered_after_the_time_out_is_sent_once(site, visi
         await someone.act("unplug")
         (told,) = await someone.reconcile()
         assert (told.start_repeats, told.stop_repeats) == (0, 0)
+
+
+class FirstEdition:
+    """Knows the spelling of the first schemas only, and refuses all else by its schema."""
+
+    def __call__(self, identity, request):
+        values = getattr(request, "meter_value", None) or getattr(request, "transaction_data", None) or ()
+        units = {sample.unit for value in values for sample in value.sampled_value}
+        return CallRefused("PropertyConstraintViolation", "unit") if "Celsius" in units else AS_USUAL
+
+
+MEASURED = "Energy.Active.Import.Register,Temperature"
+
+
+@pytest.mark.parametrize("misspelt", [False, True])
+async def test_q_10_q_11_one_of_the_first_schemas_gets_its_stops_in_time(site, visitor, misspelt):
+    keys = {
+        "MeterValuesSampledData": MEASURED,
+        "StopTxnSampledData": MEASURED,
+        "MeterValueSampleInterval": "10",
+    }
+    compatibility = ["first-edition"] if misspelt else []
+    site.charge_points = [{"identity": "CP1", "configuration": keys, "compatibility": compatibility}]
+    async with site.central_system() as cs, site.reach(cs).gateway() as gateway:
+        someone = visitor(gateway, cs)
+        for action in ("MeterValues", "StopTransaction"):
+            cs.answer(action, FirstEdition())
+        await someone.ready()
+        await someone.begin_session()
+        await someone.expect("MeterValues", lambda payload: "Temperature" in str(payload))
+        stop = await someone.end_session()
+        assert "transactionData" in stop
+        if not misspelt:
+            assert "transactionData" not in await someone.expect("StopTransaction")
+        (told,) = await someone.reconcile()
+        assert told.stop_repeats == 0

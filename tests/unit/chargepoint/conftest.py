@@ -117,9 +117,13 @@ class MemoryStore:
                             sampled_ms=sampled_ms,
                             register_wh=register_wh,
                         )
-                case Attempted(sequence, attempts, not_before_ms, history):
+                case Attempted(sequence, attempts, not_before_ms, history, without_data):
                     self.queue[sequence] = structs.replace(
-                        self.queue[sequence], attempts=attempts, not_before_ms=not_before_ms, history=history
+                        self.queue[sequence],
+                        attempts=attempts,
+                        not_before_ms=not_before_ms,
+                        history=history,
+                        without_data=without_data,
                     )
                 case Dequeue(sequence):
                     del self.queue[sequence]
@@ -150,7 +154,9 @@ class MemoryStore:
     def queue_again(self, message, sequence):
         assert sequence == self.next_sequence
         self.next_sequence += 1
-        fresh = structs.replace(message, sequence=sequence, attempts=0, not_before_ms=None)
+        fresh = structs.replace(
+            message, sequence=sequence, attempts=0, not_before_ms=None, without_data=False
+        )
         self.queue[sequence] = fresh
 
     def unbury(self, transaction, through, first_sequence):

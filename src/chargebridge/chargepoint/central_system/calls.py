@@ -9,7 +9,7 @@ from chargebridge.chargepoint.authorization import authorization, local_list
 from chargebridge.chargepoint.central_system import data_transfer, registration, unlocking
 from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.model.charge_point import ChargePoint
-from chargebridge.chargepoint.model.open_call import CallKind, OpenCall
+from chargebridge.chargepoint.model.open_call import CallKind, Failure, OpenCall
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.transactions import delivery, meter_values, queue
 from chargebridge.chargepoint.turn import CloseLink, NoticeKind, SendFrame
@@ -96,7 +96,7 @@ def advance(charge_point: ChargePoint) -> None:
         send(charge_point, CallKind.HEARTBEAT, Heartbeat())
     elif charge_point.telemetry is not None:
         body, charge_point.telemetry = charge_point.telemetry, None
-        send_raw(charge_point, CallKind.TELEMETRY, "MeterValues", body)
+        send_raw(charge_point, CallKind.TELEMETRY, "MeterValues", queue.spelt(charge_point, body))
 
 
 def _advance_unregistered(charge_point: ChargePoint) -> None:
@@ -120,7 +120,7 @@ def _send_triggered(charge_point: ChargePoint) -> None:
         report = status.current(charge_point, connector)
         send(charge_point, CallKind.STATUS, status.notification(charge_point, report))
     else:
-        body = meter_values.triggered(charge_point, connector)
+        body = queue.spelt(charge_point, meter_values.triggered(charge_point, connector))
         send_raw(charge_point, CallKind.TELEMETRY, "MeterValues", body)
 
 
@@ -182,7 +182,8 @@ def answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
         _ANSWERED[call.kind](charge_point, answer.payload)
     else:
         # It goes into logs and dead letters, where it must not break the line.
-        fail(charge_point, call, fit(f"{answer.code}: {answer.description}", 200))
+        reason = fit(f"{answer.code}: {answer.description}", 200)
+        fail(charge_point, call, Failure(reason, fit(answer.code, 50)))
 
 
 def _attempt_answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
@@ -220,27 +221,22 @@ def timed_out(charge_point: ChargePoint) -> None:
 def _not_deaf(charge_point: ChargePoint) -> None:
     late, charge_point.late_call = charge_point.late_call, None
     if late is not None:
-        fail(charge_point, late, "no answer in time", unanswered=True)
+        fail(charge_point, late, Failure("no answer in time", unanswered=True))
 
 
-def fail(charge_point: ChargePoint, call: OpenCall, reason: str, *, unanswered: bool = False) -> None:
-    """Take note that the central system failed to process a CALL of ours (`RPC-8`).
-
-    Args:
-        charge_point: who sent it.
-        call: the CALL.
-        reason: why it failed.
-        unanswered: it has no answer yet.
-    """
-    charge_point.notice(NoticeKind.CALL_FAILED, f"{call.kind.name.lower()}: {reason}")
+def fail(charge_point: ChargePoint, call: OpenCall, failure: Failure) -> None:
+    """Take note that the central system failed to process a CALL of ours (`RPC-8`)."""
+    charge_point.notice(NoticeKind.CALL_FAILED, f"{call.kind.name.lower()}: {failure.reason}")
     if call.kind is CallKind.QUEUE:
-        delivery.failed(charge_point, reason, unanswered=unanswered)
+        delivery.failed(charge_point, failure)
     elif call.kind is CallKind.AUTHORIZE:
         authorization.unanswered(charge_point)
     elif call.kind is CallKind.BOOT:
         registration.unanswered(charge_point)
     elif call.kind is CallKind.STATUS:
         status.not_delivered(charge_point)
+    elif call.kind is CallKind.TELEMETRY and delivery.measures_temperature(charge_point):
+        delivery.advise_spelling(charge_point, failure)
 
 
 def _nothing_to_do(charge_point: ChargePoint, payload: Raw) -> None:

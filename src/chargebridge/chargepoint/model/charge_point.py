@@ -61,6 +61,7 @@ class ChargePoint:
         "_outputs",
         "_records",
         "abandoned",
+        "advised",
         "answered_mono",
         "attempts",
         "authorizing",
@@ -203,6 +204,8 @@ class ChargePoint:
             self.queue[-1].sequence if self.queue and stored.queue.more else stored.next_sequence - 1
         )
         self.reading_queue = False
+        self.advised = False
+        """The operator knows of the compatibility that spells a temperature's unit differently."""
         self.attempts: tuple[str, ...] = ()
         """Message ids of the attempts of the head on this connection, as far as they have no answer."""
         self.near_limit_through = 0

@@ -23,6 +23,19 @@ class CallKind(IntEnum):
     """MeterValues that belong to no transaction, or were triggered."""
 
 
+class Failure(NamedTuple):
+    """Why the central system failed to process a CALL."""
+
+    reason: str
+    """For whoever reads it in a log or at a dead letter."""
+    code: str = ""
+    """The errorCode, if it was a CALLERROR."""
+    unanswered: bool = False
+    """There is no answer; it may still come."""
+    too_long: bool = False
+    """The connection was closed for the length of the message."""
+
+
 class OpenCall(NamedTuple):
     """A CALL that waits for its answer."""
 

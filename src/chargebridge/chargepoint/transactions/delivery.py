@@ -12,6 +12,7 @@ from chargebridge.chargepoint.authorization import known_tokens, local_list
 from chargebridge.chargepoint.charger import stopping
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.model.charge_point import ChargePoint
+from chargebridge.chargepoint.model.open_call import Failure
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import (
     Attempt,
@@ -22,7 +23,7 @@ from chargebridge.chargepoint.records import (
     QueuedMessage,
     SendState,
 )
-from chargebridge.chargepoint.transactions import ledger, queue
+from chargebridge.chargepoint.transactions import ledger, queue, retries
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.ocpp16.answers import TokenInfo, id_tag_info, read_start, read_stop
 
@@ -37,6 +38,8 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
     if queue.precedes_its_start(charge_point, message):
         queue.requeue(charge_point, message)
     elif message.kind is MessageKind.METER_VALUES:
+        if charge_point.state.measurements_refused:
+            retries.measurements_accepted(charge_point)
         queue.drop_head(charge_point)
     elif message.kind is MessageKind.START:
         _start_answered(charge_point, message, payload)
@@ -56,7 +59,7 @@ def _start_answered(charge_point: ChargePoint, message: QueuedMessage, payload: 
     answer, unusable = read_start(payload)
     charge_point.notice_unusable("StartTransaction", unusable)
     if answer.transaction_id is None:
-        failed(charge_point, "an answer without a transactionId that is an integer")
+        failed(charge_point, Failure("an answer without a transactionId that is an integer"))
         return
     info = answer.id_tag_info or TokenInfo()
     transaction = charge_point.transactions[message.transaction]
@@ -98,44 +101,76 @@ def answered_late(charge_point: ChargePoint, payload: Raw) -> bool:
     return True
 
 
-def failed(charge_point: ChargePoint, reason: str, *, unanswered: bool = False) -> None:
-    """Retry the message later, or make it a dead letter: it could not be processed (`Q-4`).
-
-    Args:
-        charge_point: whose message it is, at the head of its queue.
-        reason: why, for whoever reads the dead letter.
-        unanswered: the answer may still come. A Start or Stop waits for it as long as for another attempt,
-            also after the last one.
-    """
+def failed(charge_point: ChargePoint, failure: Failure) -> None:
+    """Retry the message later, or make it a dead letter: it could not be processed (`Q-4`, `Q-10`)."""
     message = charge_point.queue[0]
     if queue.precedes_its_start(charge_point, message):
         queue.requeue(charge_point, message)
         return
-    attempts = message.attempts + 1
-    history = _remember(message, Attempt(attempts, charge_point.now.utc_ms, reason))
-    may_be_answered = unanswered and message.kind is not MessageKind.METER_VALUES
-    if attempts >= _attempts_in_all(charge_point) and not may_be_answered:
-        # The last attempt counts too, for whoever reads the dead letter.
-        charge_point.record(Attempted(message.sequence, attempts, charge_point.now.utc_ms, history))
-        _give_up(charge_point, message, attempts, reason)
-        return
-    wait_s = queue.retry_interval_s(charge_point) * attempts
-    not_before_ms = charge_point.now.utc_ms + wait_s * 1000
-    charge_point.record(Attempted(message.sequence, attempts, not_before_ms, history))
-    waiting = structs.replace(message, attempts=attempts, not_before_ms=not_before_ms, history=history)
-    queue.put_head(charge_point, waiting)
-    charge_point.set_timer(Timer.RETRY, wait_s)
+    if message.kind is not MessageKind.START and b'"Temperature"' in message.payload:
+        advise_spelling(charge_point, failure)
+    now_ms, attempts = charge_point.now.utc_ms, message.attempts + 1
+    history = _remember(message, Attempt(attempts, now_ms, failure.reason))
+    message = structs.replace(message, attempts=attempts, history=history, not_before_ms=now_ms)
+    pause_s = retries.pause_s(charge_point, message, failure)
+    if pause_s is not None:
+        _put_off(charge_point, structs.replace(message, not_before_ms=now_ms + pause_s * 1000))
+        charge_point.set_timer(Timer.RETRY, pause_s)
+    elif retries.has_data(message):
+        _leave_data_out(charge_point, message)
+    else:
+        _put_off(charge_point, message)  # the last attempt counts too, for whoever reads the dead letter
+        _give_up(charge_point, message)
 
 
 def retry_interval_over(charge_point: ChargePoint) -> None:
     """Let the head be sent again, as the next CALL; give it up if that was its last attempt."""
-    if charge_point.queue and charge_point.queue[0].attempts >= _attempts_in_all(charge_point):
-        message = charge_point.queue[0]
-        _give_up(charge_point, message, message.attempts, message.history[-1].reason)
+    message = charge_point.queue[0] if charge_point.queue else None
+    if message is None or message.attempts < retries.attempts_in_all(charge_point):
+        return
+    if retries.has_data(message):
+        _leave_data_out(charge_point, message)
+    else:
+        _give_up(charge_point, message)
 
 
-def _attempts_in_all(charge_point: ChargePoint) -> int:
-    return max(configuration.integer(charge_point, "TransactionMessageAttempts"), 1)
+def _put_off(charge_point: ChargePoint, message: QueuedMessage) -> None:
+    """Keep the head as it is now, in memory and on record."""
+    charge_point.record(
+        Attempted(
+            message.sequence, message.attempts, message.not_before_ms, message.history, message.without_data
+        )
+    )
+    queue.put_head(charge_point, message)
+
+
+def _leave_data_out(charge_point: ChargePoint, message: QueuedMessage) -> None:
+    """Send a StopTransaction once more without its transactionData, before it is given up (`Q-11`)."""
+    _put_off(charge_point, structs.replace(message, without_data=True, not_before_ms=None))
+    values = message.payload.count(b'"timestamp"')
+    detail = (
+        f"StopTransaction of transaction {message.transaction} is sent without its transactionData"
+        f" ({values} samples, {len(message.payload)} bytes): {message.history[-1].reason}"
+    )
+    charge_point.notice(NoticeKind.TRANSACTION_DATA_LEFT_OUT, detail)
+
+
+def measures_temperature(charge_point: ChargePoint) -> bool:
+    """Whether MeterValues outside the queue may have a temperature."""
+    keys = ("MeterValuesSampledData", "MeterValuesAlignedData")
+    return any("Temperature" in configuration.text(charge_point, key) for key in keys)
+
+
+def advise_spelling(charge_point: ChargePoint, failure: Failure) -> None:
+    """Name the compatibility that may help, once: a message with a temperature was refused (`VAL-7`)."""
+    misspelt = charge_point.settings.behaviour.misspelt_celsius
+    if not charge_point.advised and not misspelt and retries.is_violation(failure):
+        charge_point.advised = True
+        detail = (
+            f"a message with a temperature was refused ({failure.code}): if this central system is one of the"
+            ' first schemas, which spell its unit "Celcius", set compatibility = ["first-edition"]'
+        )
+        charge_point.notice(NoticeKind.COMPATIBILITY_ADVISED, detail)
 
 
 def _remember(message: QueuedMessage, attempt: Attempt) -> tuple[Attempt, ...]:
@@ -145,14 +180,17 @@ def _remember(message: QueuedMessage, attempt: Attempt) -> tuple[Attempt, ...]:
     return history[:_FIRST_KEPT] + history[-_NEWEST_KEPT:]
 
 
-def _give_up(charge_point: ChargePoint, message: QueuedMessage, attempts: int, reason: str) -> None:
-    transaction = charge_point.transactions[message.transaction]
+def _give_up(charge_point: ChargePoint, message: QueuedMessage) -> None:
+    """Make the head a dead letter, for the reason of its last attempt."""
+    transaction, reason = charge_point.transactions[message.transaction], message.history[-1].reason
     if message.kind is MessageKind.START:
         ledger.put(charge_point, structs.replace(transaction, start=SendState.DEAD))
     elif message.kind is MessageKind.STOP:
         ledger.put(charge_point, structs.replace(transaction, stop=SendState.DEAD))
+    else:
+        retries.measurements_given_up(charge_point)
     charge_point.record(DeadLetter(message.sequence, charge_point.now.utc_ms, reason))
-    detail = f"{message.kind} of transaction {transaction.number}, at attempt {attempts}: {reason}"
+    detail = f"{message.kind} of transaction {transaction.number}, at attempt {message.attempts}: {reason}"
     charge_point.notice(NoticeKind.DEAD_LETTER, detail)
     if charge_point.redelivery is not None:
         charge_point.redelivery = charge_point.redelivery._replace(outdated=True)

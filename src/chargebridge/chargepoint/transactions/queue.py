@@ -6,11 +6,13 @@ message at the head is in `delivery`.
 
 from typing import Final
 
-from chargebridge.chargepoint.configuration import configuration
+from msgspec import structs
+
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.open_call import CallKind
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import (
+    Attempted,
     DeadTransaction,
     Dequeue,
     Enqueue,
@@ -23,7 +25,7 @@ from chargebridge.chargepoint.records import (
     SendState,
     Transaction,
 )
-from chargebridge.chargepoint.transactions import ledger
+from chargebridge.chargepoint.transactions import ledger, retries
 from chargebridge.chargepoint.turn import ReadStore
 from chargebridge.ocpp16.codec import ENCODER
 
@@ -42,6 +44,8 @@ def enqueue(
     register_wh: int = 0,
 ) -> None:
     """Append a message; it waits behind all that came before it (`Q-2`)."""
+    if kind is not MessageKind.METER_VALUES:
+        _bound_pause_of_measurements(charge_point)
     sequence = charge_point.next_sequence
     charge_point.next_sequence = sequence + 1
     message = QueuedMessage(sequence, kind, transaction.number, payload)
@@ -52,12 +56,26 @@ def enqueue(
         charge_point.loaded_through = sequence
 
 
+def _bound_pause_of_measurements(charge_point: ChargePoint) -> None:
+    """Shorten the pause of refused MeterValues at the head: a Start or Stop comes behind them (`Q-10`)."""
+    head = charge_point.queue[0] if charge_point.queue else None
+    remaining_s = 0.0
+    if head is not None and head.kind is MessageKind.METER_VALUES and Timer.RETRY in charge_point.timers:
+        remaining_s = max(charge_point.timers[Timer.RETRY] - charge_point.now.mono, 0.0)
+    pause_s = retries.bound_pause_s(charge_point, remaining_s)
+    if head is not None and pause_s < remaining_s:
+        not_before_ms = charge_point.now.utc_ms + round(pause_s * 1000)
+        charge_point.record(Attempted(head.sequence, head.attempts, not_before_ms, head.history))
+        put_head(charge_point, structs.replace(head, not_before_ms=not_before_ms))
+        charge_point.set_timer(Timer.RETRY, pause_s)
+
+
 def resume(charge_point: ChargePoint) -> None:
     """Set the deadline of a retry again, after a restart."""
     if charge_point.queue and charge_point.queue[0].not_before_ms is not None:
         head = charge_point.queue[0]
         assert head.not_before_ms is not None
-        longest = retry_interval_s(charge_point) * max(head.attempts, 1)
+        longest = retries.interval_s(charge_point) * max(head.attempts, 1)
         charge_point.set_timer_until(Timer.RETRY, head.not_before_ms, longest)
 
 
@@ -79,14 +97,21 @@ def head(charge_point: ChargePoint) -> tuple[str, bytes]:
         return "MeterValues", b'{"connectorId":%d,"transactionId":%d,"meterValue":%b}' % (
             transaction.connector,
             ledger.transaction_id(transaction),
-            message.payload,
+            spelt(charge_point, message.payload),
         )
     if message.kind is MessageKind.START:
         return "StartTransaction", ENCODER.encode(ledger.start_request(transaction))
     stop = ENCODER.encode(ledger.stop_request(transaction))
-    if message.payload:
-        stop = b'%b,"transactionData":%b}' % (stop[:-1], message.payload)
+    if message.payload and not message.without_data:
+        stop = b'%b,"transactionData":%b}' % (stop[:-1], spelt(charge_point, message.payload))
     return "StopTransaction", stop
+
+
+def spelt(charge_point: ChargePoint, samples: bytes) -> bytes:
+    """Return samples as they are sent, as JSON: the unit of a temperature has two spellings (`VAL-7`)."""
+    if charge_point.settings.behaviour.misspelt_celsius:
+        return samples.replace(b'"unit":"Celsius"', b'"unit":"Celcius"')
+    return samples
 
 
 # --- the attempts of the head -----------------------------------------------------------------------
@@ -121,11 +146,6 @@ def take_head(charge_point: ChargePoint) -> None:
     if not charge_point.queue:
         load_more(charge_point)
     forget_delivered(charge_point)
-
-
-def retry_interval_s(charge_point: ChargePoint) -> int:
-    """Return TransactionMessageRetryInterval, in seconds."""
-    return configuration.integer(charge_point, "TransactionMessageRetryInterval")
 
 
 # --- redelivery -------------------------------------------------------------------------------------

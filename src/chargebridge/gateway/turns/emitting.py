@@ -25,6 +25,7 @@ from chargebridge.gateway.turns.traces import Direction, Frame, Traces
 _LOGGED: Final = frozenset(
     {
         NoticeKind.DEAD_LETTER,
+        NoticeKind.TRANSACTION_DATA_LEFT_OUT,
         NoticeKind.REDELIVERED,
         NoticeKind.COMMAND_FAILED,
         NoticeKind.BOOT_NOT_ACCEPTED,
@@ -56,6 +57,8 @@ class Emitter:
         self._traces = traces
         self._operators: dict[int, Callable[[bool, str], None]] = {}
         self._next_operator = 1
+        self._advised: set[str] = set()
+        """Central systems about which a compatibility was advised."""
         self.notices: Counter[NoticeKind] = Counter()
         """How often there was a notice of each kind."""
 
@@ -88,8 +91,15 @@ class Emitter:
 
     def _notice(self, binding: Binding, notice: Notice) -> None:
         self.notices[notice.kind] += notice.times
-        log = _log.warning if notice.kind in _LOGGED else _log.debug
+        log = _log.warning if notice.kind in _LOGGED or self._is_first_advice(binding, notice) else _log.debug
         log(notice.kind.value, charge_point=binding.charge_point.settings.identity, detail=notice.detail)
+
+    def _is_first_advice(self, binding: Binding, notice: Notice) -> bool:
+        """Whether this is the first advice about a central system, whose charge points all get the same."""
+        if notice.kind is not NoticeKind.COMPATIBILITY_ADVISED or binding.central_system in self._advised:
+            return False
+        self._advised.add(binding.central_system)
+        return True
 
     # Drivers come from outside: one that raises must not harm other outputs.
 
