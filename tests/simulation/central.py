@@ -2,6 +2,7 @@
 
 import json
 from random import Random
+from zlib import crc32
 
 from chargebridge.clock import Instant, format_utc
 from chargebridge.emulators.central_system.ledger import Ledger
@@ -34,6 +35,13 @@ _ACTIONS = (
     "StatusNotification",
     "StopTransaction",
 )
+
+
+def _every_sixth(data):
+    """Whether a message is one of six by what it says, however often and under whichever id it is sent."""
+    payload = json.loads(data)[3]
+    moments = [payload.get("timestamp"), *(value["timestamp"] for value in payload.get("meterValue", ()))]
+    return crc32(json.dumps(moments).encode()) % 6 == 0
 
 
 def _token(**odd):
@@ -123,7 +131,12 @@ class CentralSystem:
         if Kind.REFUSES_DATA not in self._faults.spared and self._faults.wild:
             nature = Random(f"{world.seed}/central")
             self._data_gets = nature.choice(("", nature.choice(ERRORS)))
-        self.away = self.deaf = self.refuses_all = self.slow = False
+        self.hangs_up_at = ""
+        """The action at some messages of which it hangs up, the same ones each time; empty: none."""
+        if Kind.HANGS_UP not in self._faults.spared and self._faults.wild:
+            nature = Random(f"{world.seed}/hang-ups")
+            self.hangs_up_at = nature.choice(("", "StartTransaction", "MeterValues", "StopTransaction"))
+        self.away = self.deaf = self.refuses_all = self.slow = self.closes_all = False
         self.boot_says = RegistrationStatus.ACCEPTED
         self.answers = {}
         """What was answered to calls of the central system, by their ids."""
@@ -187,10 +200,19 @@ class CentralSystem:
         session = self._session(connection.identity)
         if session.connection is not connection or self.deaf:
             return
+        if self.closes_all:
+            self._faults.note(Kind.CLOSES_ALL)
+            connection.hang_up()
+            return
         frame = decode_frame(data)
         if not isinstance(frame, Call):
             if not again:
                 self.answers.setdefault(frame.id, []).append(json.loads(data))
+            return
+
+        if frame.action == self.hangs_up_at and _every_sixth(data):
+            self._faults.note(Kind.HANGS_UP)
+            connection.hang_up()
             return
 
         def report(finding):

@@ -21,6 +21,8 @@ class Kind(StrEnum):
     ANSWER_ERROR = "answer is a CALLERROR"
     REFUSES_MEASUREMENTS = "central system refuses measurements for a while"
     REFUSES_DATA = "central system never takes a transactionData"
+    HANGS_UP = "central system hangs up at some messages"
+    CLOSES_ALL = "central system closes every connection at its first message"
     CENTRAL_SLOW = "central system answers after the time-out for a while"
     REFUSES_ALL = "central system answers errors for a while"
     BOOT_PENDING = "boot answered Pending"
@@ -86,8 +88,6 @@ RATES = {
 """Of things that can go wrong each time they happen: how probable that is."""
 
 MEAN_HOURS = {
-    Kind.REFUSES_MEASUREMENTS: 8.0,
-    Kind.CENTRAL_SLOW: 16.0,
     Kind.REFUSES_ALL: 16.0,
     Kind.CENTRAL_AWAY: 5.0,
     Kind.CENTRAL_AWAY_LONG: 60.0,
@@ -99,6 +99,9 @@ MEAN_HOURS = {
     Kind.CLOCK_BACK: 18.0,
     Kind.CLOCK_FORWARD: 18.0,
     Kind.DOWN_LONG: 30.0,
+    Kind.REFUSES_MEASUREMENTS: 8.0,
+    Kind.CLOSES_ALL: 12.0,
+    Kind.CENTRAL_SLOW: 16.0,
 }
 """Of troubles of the whole installation: how many hours lie between two of a kind, on average."""
 

@@ -12,6 +12,7 @@ import msgspec
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.connector import status
+from chargebridge.chargepoint.model.open_call import CallKind
 from chargebridge.chargepoint.model.state import dump
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import (
@@ -41,6 +42,7 @@ LIMIT = "the current never exceeds the plan in force for longer than its delay"
 DRAINS = "after the last fault everything comes to rest"
 WIRE = "what is said is OCPP"
 ANSWERED = "what was answered is not sent again"
+NIGHTS = "a connection that breaks is no attempt, but at the same message the fourth time in a row"
 BOOKS = "refused measurements delay a Start or Stop by one retry interval at most"
 
 CALL_TIMEOUT_S = 30.0
@@ -77,6 +79,8 @@ class _Speaker:
         """A spoilt frame has arrived on this connection: it may have had any id."""
         self.statuses = {}
         self.triggered = False
+        self.was_answered = False
+        """Whether any CALL was answered on this connection."""
         self.attempts = {}
         """By id: the messages of transactions that were sent on this connection and are not answered."""
 
@@ -107,6 +111,8 @@ class Watch:
         """By charge point: what its central system was told `Accepted`, by name."""
         self._answered = defaultdict(set)
         """By charge point: messages of transactions of which an answer has reached it in this life."""
+        self._breaks = defaultdict(lambda: (0, 0))
+        """By charge point: the message at which its connection broke, and how often in a row."""
         self._paused_s = defaultdict(float)
         """By charge point: how long refused measurements have waited with a Start or Stop behind them."""
         self.checks = Counter()
@@ -134,6 +140,7 @@ class Watch:
                     self._ever_given_up[identity] |= {"start", edges}
                 if one.stop is SendState.DEAD:
                     self._ever_given_up[identity].add(edges)
+        self._look_at_breaks(identity, records)
         self._look_at_pauses(identity, token.binding.charge_point, records)
         self._turns[key].append((token, snapshot(token.binding.charge_point)))
         for output in token.outputs:
@@ -157,6 +164,28 @@ class Watch:
                 pauses_s = self._paused_s[identity]
                 interval_s = configuration.integer(charge_point, "TransactionMessageRetryInterval")
                 self.require(BOOKS, identity, pauses_s <= interval_s, f"{pauses_s:.0f} s of pauses")
+
+    def connection_lost(self, identity):
+        """A connection has broken, and the charge point is about to learn of it."""
+        charge_point = self._world.process.bindings[identity].charge_point
+        unanswered = [call.kind for call in (charge_point.call, charge_point.late_call) if call is not None]
+        if CallKind.QUEUE in unanswered and self._speakers[identity].was_answered:
+            sequence = charge_point.queue[0].sequence
+            before, times = self._breaks[identity]
+            self._breaks[identity] = sequence, times + 1 if before == sequence else 1
+
+    def _look_at_breaks(self, identity, records):
+        for record in records:
+            if isinstance(record, Attempted) and record.history[-1].reason.startswith("the connection ended"):
+                sequence, times = self._breaks[identity]
+                at_it = sequence == record.sequence
+                known = self._measurements_refused(identity)
+                text = f"message {record.sequence}, after {times} breaks at {sequence}"
+                self.require(NIGHTS, identity, at_it and (times > 3 or known), text)
+
+    def _measurements_refused(self, identity):
+        state = self._world.process.bindings[identity].charge_point.state
+        return state.measurements_refused
 
     def about_to_show(self, identity):
         """Something leaves the gateway for a charge point: what that has become was submitted before."""
@@ -198,7 +227,7 @@ class Watch:
             )
         self._visible[key] = loaded
         self.connection_closes(identity)
-        self._paused_s[identity] = 0.0
+        self._breaks.pop(identity, None)
         for name, value in self.promised[identity].items():
             self._check_promise(charge_point, name, value)
         self._speakers[identity].registration = None
@@ -225,10 +254,12 @@ class Watch:
         """From here on answers may be lost that have arrived: they are not durable, or not listened to."""
         self._speakers[identity].attempts.clear()
         self._answered[identity].clear()
+        self._paused_s[identity] = 0.0
 
     def link_opened(self, identity):
         speaker = self._speakers[identity]
         speaker.attempts.clear()
+        speaker.was_answered = False
         speaker.open_call = None
         speaker.used.clear()
         speaker.boot_ids.clear()
@@ -304,11 +335,13 @@ class Watch:
                         speaker.statuses.clear()  # a boot begins anew
                         speaker.registration = said
                 self._note_answered(speaker, id)
+                speaker.was_answered |= id in speaker.used
                 message = speaker.attempts.get(id, "")
                 if message and not speaker.garbled and _settles(message, payload):
                     self._answered[identity].add(message)
             case [4, str(id), *_]:
                 self._note_answered(speaker, id)
+                speaker.was_answered |= id in speaker.used
                 speaker.attempts.pop(id, None)
 
     def garbled(self, identity):

@@ -57,7 +57,8 @@ class SimulatedLink:
         self._failures = 0
         self._connection = None
         self.refused()
-        self.owner.link_closed(self.epoch, "lost")
+        self._process.watch.connection_lost(self.identity)
+        self.owner.link_closed(self.epoch, "lost", 1006)
 
     def send(self, epoch, data):
         if epoch != self.epoch or self.state is not LinkState.OPEN:
@@ -141,6 +142,15 @@ class Connection:
         faults, timeline = self._world.faults, self._world.timeline
         timeline.after(faults.seconds(0.01, 60), lambda: self._world.central.lost(self))
         timeline.after(faults.seconds(0.01, 60), self._tell_charge_point)
+
+    def hang_up(self):
+        """The central system closes; what it said before still arrives."""
+        self._world.central.lost(self)
+        self._later(False, 0.05, self._broken)
+
+    def _broken(self):
+        self.alive = False
+        self._tell_charge_point()
 
     def close_by_charge_point(self):
         """What was sent before still arrives."""

@@ -265,7 +265,19 @@ def a_stop_goes_with_its_data_or_not_at_all(patch):
     patch.setattr(retries, "has_data", lambda message: False)
 
 
+def hang_ups_never_count(patch):
+    """A message at which the central system hangs up is sent again for ever."""
+    patch.setattr(queue, "note_hang_up", lambda charge_point: 0)
+
+
+def every_break_is_an_attempt(patch):
+    """A connection that breaks while a message is unanswered is an attempt of that."""
+    patch.setattr(delivery, "_FREE_HANG_UPS", 0)
+
+
 MUTATIONS = {
+    hang_ups_never_count: {invariants.DRAINS},
+    every_break_is_an_attempt: {invariants.NIGHTS},
     measurements_are_retried_like_the_books: {invariants.BOOKS},
     a_stop_goes_with_its_data_or_not_at_all: {invariants.ENERGY},
     late_answers_are_dropped: {invariants.ANSWERED},
@@ -273,6 +285,7 @@ MUTATIONS = {
     stop_tells_the_start: {invariants.ENERGY, invariants.REGISTER},
     every_eighth_stop_is_forgotten: {invariants.ENERGY, invariants.ORDER},
     repeats_begin_sessions: {
+        invariants.DRAINS,
         invariants.ENERGY,
         invariants.ORDER,
         invariants.REGISTER,
@@ -307,6 +320,7 @@ EVERY_INVARIANT = {
     invariants.WIRE,
     invariants.ANSWERED,
     invariants.BOOKS,
+    invariants.NIGHTS,
 }
 
 

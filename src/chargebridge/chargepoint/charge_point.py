@@ -130,7 +130,7 @@ class VirtualChargePoint(ChargePoint):
                 calls.link_opened(self, an_input.epoch)
             case LinkClosed():
                 if an_input.epoch == self.epoch:
-                    calls.link_lost(self)
+                    calls.link_closed(self, an_input)
             case ChargerDescribed():
                 charger_events.described(self, an_input.info)
             case ChargerReleased():

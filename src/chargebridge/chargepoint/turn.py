@@ -21,6 +21,10 @@ class LinkClosed(Struct, frozen=True):
     """That connection is gone, and with it whatever was under way on it."""
 
     epoch: int
+    reason: str = ""
+    """For people."""
+    code: int | None = None
+    """By which the central system ended it (RFC 6455 §7.4.1), 1006 if it just broke; None: we did."""
 
 
 class FrameReceived(Struct, frozen=True, gc=False):
@@ -167,6 +171,8 @@ class NoticeKind(StrEnum):
     """An answer of the central system has fields that cannot be used; they are as if absent."""
     DEAF_LINK = "deaf_link"
     BOOT_NOT_ACCEPTED = "boot_not_accepted"
+    HANG_UP = "hang_up"
+    """The connection ends at the same message again and again, while others are answered."""
     DEAD_LETTER = "dead_letter"
     TRANSACTION_DATA_LEFT_OUT = "transaction_data_left_out"
     """A StopTransaction is sent without its transactionData, with which it was not processed."""

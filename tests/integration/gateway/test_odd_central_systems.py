@@ -2,7 +2,8 @@
 
 import pytest
 
-from chargebridge.emulators.central_system import AS_USUAL, Altered, CallRefused, Delayed
+from chargebridge.chargepoint.turn import Operation
+from chargebridge.emulators.central_system import AS_USUAL, Altered, CallRefused, Delayed, HangUp
 from chargebridge.ocpp16.messages import RemoteStopTransaction
 
 pytestmark = pytest.mark.integration
@@ -98,3 +99,56 @@ async def test_q_10_q_11_one_of_the_first_schemas_gets_its_stops_in_time(site, v
             assert "transactionData" not in await someone.expect("StopTransaction")
         (told,) = await someone.reconcile()
         assert told.stop_repeats == 0
+
+
+@pytest.mark.parametrize("code", [1011, None], ids=["closed", "cut"])
+@pytest.mark.parametrize("action", ["StartTransaction", "StopTransaction"])
+async def test_q_12_one_that_hangs_up_hears_of_all_else(site, visitor, wait_until, action, code):
+    first = []
+    # While the link is down, tokens are decided about here.
+    keys = {"AllowOfflineTxForUnknownId": "true"}
+    site.charge_points = [{"identity": "CP1", "configuration": keys}]
+
+    def hang_up_at_the_first(identity, request):
+        first[:] = first or [request.timestamp]
+        return HangUp(code) if request.timestamp == first[0] else AS_USUAL
+
+    async with site.central_system() as cs, site.reach(cs).gateway() as gateway:
+        someone = visitor(gateway, cs)
+        cs.answer(action, hang_up_at_the_first)
+        await someone.ready()
+        await someone.act("plug_in")
+        await someone.act("present_token", id_tag="ONE")
+        await someone.expect("StartTransaction", {"idTag": "ONE"})
+        await someone.act("unplug")
+        await someone.expect("StatusNotification", {"connectorId": 1, "status": "Available"})
+        await someone.act("plug_in")
+        await someone.act("present_token", id_tag="TWO")
+        await wait_until(lambda: any(one.id_tag == "TWO" for one in cs.ledger.transactions()))
+        await someone.act("unplug")
+        await someone.settled()
+        assert [one.is_open for one in cs.ledger.transactions() if one.id_tag == "TWO"] == [False]
+        # The central system is mended, and the operator has the dead letter told again.
+        cs.answer_as_usual(action)
+        accepted, _ = await gateway.perform("CP1", Operation.REDELIVER)
+        assert accepted
+        await someone.settled()
+        told = cs.ledger.transactions()
+        assert sorted(one.id_tag for one in told) == ["ONE", "TWO"]
+        assert all(not one.is_open for one in told)
+        assert sum(one.energy_wh for one in told) == (await someone.act("view"))["register_wh"]
+
+
+async def test_q_11_a_stop_that_is_too_long_for_it_is_told_without_its_data(site, visitor):
+    """It closes with 1009, as `websockets` and many others do above their limit."""
+    keys = {"StopTxnSampledData": "Energy.Active.Import.Register", "MeterValueSampleInterval": "1"}
+    site.charge_points = [{"identity": "CP1", "configuration": keys}]
+    async with site.central_system(max_message_bytes=1200) as cs, site.reach(cs).gateway() as gateway:
+        someone = visitor(gateway, cs)
+        await someone.ready()
+        await someone.begin_session()
+        for _ in range(20):
+            await someone.expect("MeterValues")
+        await someone.act("unplug")
+        assert "transactionData" not in await someone.expect("StopTransaction")
+        await someone.reconcile()

@@ -365,6 +365,11 @@ class Bench:
         self.linked, self.open_call = False, None
         self.turn(LinkClosed(self.epoch))
 
+    def hang_up(self, code=1011, reason="closed by the central system: 1011"):
+        """The central system closes the connection, or cuts it."""
+        self.linked, self.open_call = False, None
+        self.turn(LinkClosed(self.epoch, reason, code))
+
     def frame(self, data):
         return self.turn(FrameReceived(self.epoch, data))
 

@@ -281,7 +281,7 @@ class MemoryLink:
 
     def lose(self):
         self.state = LinkState.WAITING
-        self.owner.link_closed(self.epoch, "lost")
+        self.owner.link_closed(self.epoch, "lost", 1006)
 
     def receive(self, *frame):
         self.owner.frame_received(self.epoch, json.dumps(frame).encode())

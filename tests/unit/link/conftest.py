@@ -170,7 +170,7 @@ class VirtualOwner:
     def frame_received(self, epoch: int, data: bytes) -> None:
         self.told.append(("frame", epoch, data))
 
-    def link_closed(self, epoch: int, reason: str) -> None:
+    def link_closed(self, epoch: int, reason: str, code: int | None) -> None:
         self.told.append(("closed", epoch, reason))
 
 

@@ -12,7 +12,7 @@ from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.open_call import CallKind, Failure, OpenCall
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.transactions import delivery, meter_values, queue
-from chargebridge.chargepoint.turn import CloseLink, NoticeKind, SendFrame
+from chargebridge.chargepoint.turn import CloseLink, LinkClosed, NoticeKind, SendFrame
 from chargebridge.ocpp16.enums import DiagnosticsStatus, FirmwareStatus, MessageTrigger, RegistrationStatus
 from chargebridge.ocpp16.fields import Request
 from chargebridge.ocpp16.frames import CallError, CallResult, encode_call, encode_call_raw
@@ -27,6 +27,7 @@ def link_opened(charge_point: ChargePoint, epoch: int) -> None:
     if charge_point.epoch:
         link_lost(charge_point)
     charge_point.epoch = epoch
+    charge_point.answered_here = False
     charge_point.call_number = 0
     # Unique over restarts too, for central systems that remember ids for longer than a connection.
     charge_point.call_prefix = f"{charge_point.now.utc_ms:x}-{epoch:x}-"
@@ -36,6 +37,26 @@ def link_opened(charge_point: ChargePoint, epoch: int) -> None:
     elif charge_point.registration is None or Timer.BOOT not in charge_point.timers:
         # Not sent yet, or its answer was lost with the last connection.
         registration.interval_over(charge_point)
+
+
+def link_closed(charge_point: ChargePoint, closed: LinkClosed) -> None:
+    """Take the end of a connection, which the central system may have ended at a message (`Q-12`)."""
+    if closed.code is not None:
+        if _head_is_under_way(charge_point):
+            delivery.hung_up(charge_point, closed.reason, closed.code)
+        elif charge_point.answered_here:
+            queue.forget_hang_ups(charge_point)  # it ends at other things, too
+    link_lost(charge_point)
+
+
+def _head_is_under_way(charge_point: ChargePoint) -> bool:
+    """Whether the head of the queue is unanswered, and other messages were answered on this connection.
+
+    Where nothing is answered the central system is away, and the message at hand has no part in it.
+    """
+    calls = charge_point.call, charge_point.late_call
+    under_way = any(call is not None and call.kind is CallKind.QUEUE for call in calls)
+    return under_way and charge_point.answered_here
 
 
 def link_lost(charge_point: ChargePoint) -> None:
@@ -68,6 +89,8 @@ def drop_link(charge_point: ChargePoint, reason: str) -> None:
 
 def _drop_deaf_link(charge_point: ChargePoint, reason: str) -> None:
     charge_point.notice(NoticeKind.DEAF_LINK, reason)
+    if _head_is_under_way(charge_point):
+        delivery.deaf(charge_point, reason)
     drop_link(charge_point, reason)
 
 
@@ -176,6 +199,7 @@ def answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
     else:
         return
     charge_point.answered_mono = charge_point.now.mono
+    charge_point.answered_here = True
     if call.kind is CallKind.PROBE:
         _not_deaf(charge_point)
     elif isinstance(answer, CallResult):

@@ -62,6 +62,7 @@ class ChargePoint:
         "_records",
         "abandoned",
         "advised",
+        "answered_here",
         "answered_mono",
         "attempts",
         "authorizing",
@@ -75,6 +76,7 @@ class ChargePoint:
         "configuration",
         "configured",
         "epoch",
+        "hang_ups",
         "heartbeat_due",
         "held_list",
         "held_transfer",
@@ -142,6 +144,8 @@ class ChargePoint:
         self.probe_due = False
         self.call_number = 0
         self.call_prefix = ""
+        self.answered_here = False
+        """Whether the central system has answered anything on this connection."""
         self.answered_mono = 0.0
         """When the central system last answered."""
 
@@ -204,6 +208,8 @@ class ChargePoint:
             self.queue[-1].sequence if self.queue and stored.queue.more else stored.next_sequence - 1
         )
         self.reading_queue = False
+        self.hang_ups = 0
+        """How often in a row the connection has ended at the head, while others were answered."""
         self.advised = False
         """The operator knows of the compatibility that spells a temperature's unit differently."""
         self.attempts: tuple[str, ...] = ()

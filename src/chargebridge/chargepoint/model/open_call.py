@@ -32,8 +32,10 @@ class Failure(NamedTuple):
     """The errorCode, if it was a CALLERROR."""
     unanswered: bool = False
     """There is no answer; it may still come."""
+    hung_up: bool = False
+    """The connection has ended at the message."""
     too_long: bool = False
-    """The connection was closed for the length of the message."""
+    """The connection has ended at a long message: perhaps for its length."""
 
 
 class OpenCall(NamedTuple):

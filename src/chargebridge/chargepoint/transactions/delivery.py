@@ -27,6 +27,12 @@ from chargebridge.chargepoint.transactions import ledger, queue, retries
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.ocpp16.answers import TokenInfo, id_tag_info, read_start, read_stop
 
+_FREE_HANG_UPS: Final = 3
+"""Ends of the connection at the same message in a row that are no attempts."""
+_LONG: Final = 1000
+"""Bytes of samples at whose length a central system, or a proxy, may close the connection."""
+_MESSAGE_TOO_BIG: Final = 1009
+"""The close code that says so (RFC 6455 §7.4.1)."""
 _FIRST_KEPT: Final = 2
 _NEWEST_KEPT: Final = 8
 """Of the attempts of a message; there may be as many as TransactionMessageAttempts says."""
@@ -120,7 +126,51 @@ def failed(charge_point: ChargePoint, failure: Failure) -> None:
         _leave_data_out(charge_point, message)
     else:
         _put_off(charge_point, message)  # the last attempt counts too, for whoever reads the dead letter
-        _give_up(charge_point, message)
+        _give_up(charge_point, message, failure.reason)
+        if failure.hung_up and message.kind is MessageKind.METER_VALUES:
+            _give_up_measurements_before_an_edge(charge_point)
+
+
+def hung_up(charge_point: ChargePoint, reason: str, code: int) -> None:
+    """Take an end of the connection by the central system, which answers other messages on it (`Q-12`).
+
+    The first few in a row at the same message may be chance. Each further one is an attempt.
+
+    Args:
+        charge_point: whose head is under way.
+        reason: why the connection has ended, for people.
+        code: of the close frame, 1006 without one.
+    """
+    message = charge_point.queue[0]
+    too_big = code == _MESSAGE_TOO_BIG and _is_long(message)
+    hung_up_before = message.kind is MessageKind.METER_VALUES and charge_point.state.measurements_refused
+    _count_hang_up(charge_point, reason, 0 if too_big or hung_up_before else _FREE_HANG_UPS)
+
+
+def deaf(charge_point: ChargePoint, reason: str) -> None:
+    """Take a connection on which nothing is answered any more since the head was sent.
+
+    A central system that hangs does that, too, so it is no attempt. But a StopTransaction that gets stuck on
+    its way for its length would do so for ever.
+    """
+    message = charge_point.queue[0]
+    if retries.has_data(message) and _is_long(message):
+        _count_hang_up(charge_point, reason, _FREE_HANG_UPS)
+
+
+def _is_long(message: QueuedMessage) -> bool:
+    return len(message.payload) >= _LONG and not message.without_data
+
+
+def _count_hang_up(charge_point: ChargePoint, reason: str, free: int) -> None:
+    message, times = charge_point.queue[0], queue.note_hang_up(charge_point)
+    reason = f"the connection ended at it, {times} in a row: {reason}"
+    if times == free:
+        detail = f"{message.kind} of transaction {message.transaction}: {reason}"
+        charge_point.notice(NoticeKind.HANG_UP, detail)
+    elif times > free:
+        charge_point.notice(NoticeKind.CALL_FAILED, f"queue: {reason}")
+        failed(charge_point, Failure(reason, hung_up=True, too_long=_is_long(message)))
 
 
 def retry_interval_over(charge_point: ChargePoint) -> None:
@@ -131,7 +181,7 @@ def retry_interval_over(charge_point: ChargePoint) -> None:
     if retries.has_data(message):
         _leave_data_out(charge_point, message)
     else:
-        _give_up(charge_point, message)
+        _give_up(charge_point, message, message.history[-1].reason)
 
 
 def _put_off(charge_point: ChargePoint, message: QueuedMessage) -> None:
@@ -180,9 +230,20 @@ def _remember(message: QueuedMessage, attempt: Attempt) -> tuple[Attempt, ...]:
     return history[:_FIRST_KEPT] + history[-_NEWEST_KEPT:]
 
 
-def _give_up(charge_point: ChargePoint, message: QueuedMessage) -> None:
-    """Make the head a dead letter, for the reason of its last attempt."""
-    transaction, reason = charge_point.transactions[message.transaction], message.history[-1].reason
+def _give_up_measurements_before_an_edge(charge_point: ChargePoint) -> None:
+    """Give up MeterValues unsent that a Start or Stop waits behind: each would cost a connection (`Q-10`)."""
+    while (
+        charge_point.state.measurements_refused
+        and charge_point.queue
+        and charge_point.queue[0].kind is MessageKind.METER_VALUES
+        and retries.edge_waits(charge_point)
+    ):
+        _give_up(charge_point, charge_point.queue[0], "not sent: the connection ends at MeterValues")
+
+
+def _give_up(charge_point: ChargePoint, message: QueuedMessage, reason: str) -> None:
+    """Make the head a dead letter."""
+    transaction = charge_point.transactions[message.transaction]
     if message.kind is MessageKind.START:
         ledger.put(charge_point, structs.replace(transaction, start=SendState.DEAD))
     elif message.kind is MessageKind.STOP:

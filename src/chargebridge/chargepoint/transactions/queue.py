@@ -127,6 +127,17 @@ def forget_attempts(charge_point: ChargePoint) -> None:
     charge_point.attempts = ()
 
 
+def note_hang_up(charge_point: ChargePoint) -> int:
+    """Count an end of the connection at the head; return how many there were in a row."""
+    charge_point.hang_ups += 1
+    return charge_point.hang_ups
+
+
+def forget_hang_ups(charge_point: ChargePoint) -> None:
+    """Count anew: the head is another one, or the connection has ended at something else."""
+    charge_point.hang_ups = 0
+
+
 def put_head(charge_point: ChargePoint, message: QueuedMessage) -> None:
     """Put the head as it is now in the place of what it was."""
     charge_point.queue = [message, *charge_point.queue[1:]]
@@ -143,6 +154,7 @@ def take_head(charge_point: ChargePoint) -> None:
     charge_point.queue = charge_point.queue[1:]
     charge_point.cancel_timer(Timer.RETRY)
     forget_attempts(charge_point)
+    forget_hang_ups(charge_point)
     if not charge_point.queue:
         load_more(charge_point)
     forget_delivered(charge_point)
@@ -190,6 +202,7 @@ def requeue(charge_point: ChargePoint, message: QueuedMessage) -> None:
     if message is charge_point.queue[0]:
         charge_point.cancel_timer(Timer.RETRY)
         forget_attempts(charge_point)
+        forget_hang_ups(charge_point)
     charge_point.queue = [other for other in charge_point.queue if other is not message]
     if not charge_point.queue:
         load_more(charge_point)

@@ -80,7 +80,7 @@ def _pause_of_measurements_s(
     last = message.attempts >= attempts_in_all(charge_point)
     if last or is_final(failure) or state.measurements_refused:
         return None
-    if not _edge_waits(charge_point) or wait_s == 0:
+    if not edge_waits(charge_point) or wait_s == 0:
         return wait_s
     left_s = interval_s(charge_point) - state.measurements_paused_s
     if left_s <= 0:
@@ -99,13 +99,13 @@ def bound_pause_s(charge_point: ChargePoint, remaining_s: float) -> float:
     """
     allowed_s = min(remaining_s, float(interval_s(charge_point)))
     paused_s = ceil(allowed_s)
-    if _edge_waits(charge_point):
+    if edge_waits(charge_point):
         paused_s = max(paused_s, charge_point.state.measurements_paused_s)
     _note_paused(charge_point, paused_s)
     return allowed_s
 
 
-def _edge_waits(charge_point: ChargePoint) -> bool:
+def edge_waits(charge_point: ChargePoint) -> bool:
     """Whether a Start or Stop is in the queue; of what is not in memory, that is assumed."""
     return charge_point.loaded_through < charge_point.next_sequence - 1 or any(
         message.kind is not MessageKind.METER_VALUES for message in charge_point.queue

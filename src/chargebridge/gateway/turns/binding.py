@@ -161,6 +161,6 @@ class Binding:
         """Give the charge point a message of its central system."""
         self._turn(self, FrameReceived(epoch, data))
 
-    def link_closed(self, epoch: int, reason: str) -> None:  # noqa: ARG002 - the link keeps the reason
+    def link_closed(self, epoch: int, reason: str, code: int | None) -> None:
         """Report to the charge point that its link is gone."""
-        self._turn(self, LinkClosed(epoch))
+        self._turn(self, LinkClosed(epoch, reason, code))

@@ -24,6 +24,7 @@ from chargebridge.gateway.turns.traces import Direction, Frame, Traces
 
 _LOGGED: Final = frozenset(
     {
+        NoticeKind.HANG_UP,
         NoticeKind.DEAD_LETTER,
         NoticeKind.TRANSACTION_DATA_LEFT_OUT,
         NoticeKind.REDELIVERED,
