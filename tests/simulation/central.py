@@ -1,6 +1,8 @@
 """The central system of the simulation: the bundled one's business, with all that can be wrong with it."""
 
 import json
+from random import Random
+from zlib import crc32
 
 from chargebridge.clock import Instant, format_utc
 from chargebridge.emulators.central_system.ledger import Ledger
@@ -10,6 +12,7 @@ from chargebridge.emulators.central_system.responder import Responder
 from chargebridge.emulators.central_system.scripting import (
     AS_USUAL,
     NOTHING,
+    Altered,
     CallRefused,
     Delayed,
     Lost,
@@ -31,6 +34,65 @@ _ACTIONS = (
     "StartTransaction",
     "StatusNotification",
     "StopTransaction",
+)
+
+
+def _every_sixth(data):
+    """Whether a message is one of six by what it says, however often and under whichever id it is sent."""
+    payload = json.loads(data)[3]
+    moments = [payload.get("timestamp"), *(value["timestamp"] for value in payload.get("meterValue", ()))]
+    return crc32(json.dumps(moments).encode()) % 6 == 0
+
+
+def _token(**odd):
+    """Change the idTagInfo of an answer, if it has one."""
+    return lambda usual: {
+        **usual,
+        **({"idTagInfo": {**usual["idTagInfo"], **odd}} if "idTagInfo" in usual else {}),
+    }
+
+
+_ODD_TOKENS = (
+    _token(expiryDate=""),
+    _token(expiryDate="2030-01-01 00:00:00"),
+    _token(status="accepted"),
+    _token(parentIdTag=7),
+    _token(more={}),
+)
+_ODD = {
+    "Authorize": _ODD_TOKENS,
+    "BootNotification": (
+        lambda usual: {"status": usual["status"]},
+        lambda usual: {**usual, "status": usual["status"].upper(), "interval": "300"},
+        lambda usual: {**usual, "currentTime": "today", "interval": None},
+    ),
+    "StartTransaction": (
+        *_ODD_TOKENS,
+        lambda usual: {"transactionId": usual["transactionId"]},
+        lambda usual: {"transactionId": usual["transactionId"], "idTagInfo": {}},
+        lambda usual: {**usual, "transactionId": f"{usual['transactionId']} "},
+        lambda usual: {**usual, "transactionId": float(usual["transactionId"])},
+    ),
+    "StopTransaction": (*_ODD_TOKENS, lambda usual: [], lambda usual: {"idTagInfo": "Accepted"}),
+    "MeterValues": (lambda usual: {"status": "Accepted"}, lambda usual: None),
+    "Heartbeat": (lambda usual: {}, lambda usual: {"currentTime": 0}),
+    "StatusNotification": (lambda usual: {"status": "Accepted"},),
+}
+"""By action: what a central system may answer that no schema allows, and that can be used all the same."""
+
+
+ERRORS = (
+    "FormationViolation",
+    "PropertyConstraintViolation",
+    "OccurenceConstraintViolation",
+    "TypeConstraintViolation",
+    "NotSupported",
+    "NotImplemented",
+    "ProtocolError",
+    "InternalError",
+    "GenericError",
+    "SecurityError",
+    "Nonsense",
 )
 
 
@@ -62,7 +124,19 @@ class CentralSystem:
         self._world = world
         self._faults = world.faults
         self.ledger = Ledger()
-        self.away = self.deaf = self.refuses_all = False
+        self.measurements_get = ""
+        """The error that MeterValues and Stops with transactionData get; empty: none."""
+        # Of the whole world, also when all faults are over.
+        self._data_gets = ""
+        if Kind.REFUSES_DATA not in self._faults.spared and self._faults.wild:
+            nature = Random(f"{world.seed}/central")
+            self._data_gets = nature.choice(("", nature.choice(ERRORS)))
+        self.hangs_up_at = ""
+        """The action at some messages of which it hangs up, the same ones each time; empty: none."""
+        if Kind.HANGS_UP not in self._faults.spared and self._faults.wild:
+            nature = Random(f"{world.seed}/hang-ups")
+            self.hangs_up_at = nature.choice(("", "StartTransaction", "MeterValues", "StopTransaction"))
+        self.away = self.deaf = self.refuses_all = self.slow = self.closes_all = False
         self.boot_says = RegistrationStatus.ACCEPTED
         self.answers = {}
         """What was answered to calls of the central system, by their ids."""
@@ -126,10 +200,19 @@ class CentralSystem:
         session = self._session(connection.identity)
         if session.connection is not connection or self.deaf:
             return
+        if self.closes_all:
+            self._faults.note(Kind.CLOSES_ALL)
+            connection.hang_up()
+            return
         frame = decode_frame(data)
         if not isinstance(frame, Call):
             if not again:
                 self.answers.setdefault(frame.id, []).append(json.loads(data))
+            return
+
+        if frame.action == self.hangs_up_at and _every_sixth(data):
+            self._faults.note(Kind.HANGS_UP)
+            connection.hang_up()
             return
 
         def report(finding):
@@ -158,9 +241,19 @@ class CentralSystem:
                     interval=120,
                 )
             transactional = action in {"StartTransaction", "MeterValues", "StopTransaction"}
+            with_data = action == "StopTransaction" and request.transaction_data is not None
+            if with_data and self._data_gets:
+                faults.note(Kind.REFUSES_DATA)
+                return CallRefused(self._data_gets, "no data")
+            if (with_data or action == "MeterValues") and self.measurements_get:
+                faults.note(Kind.REFUSES_MEASUREMENTS)
+                return CallRefused(self.measurements_get, "no measurements")
             if self.refuses_all and transactional:
                 faults.note(Kind.REFUSES_ALL)
                 return CallRefused("InternalError", "the database is away")
+            if self.slow and transactional:
+                faults.note(Kind.CENTRAL_SLOW)
+                return Delayed(faults.seconds(31, 150))
             if faults.strikes(Kind.ANSWER_MISSING):
                 return Lost()
             if faults.strikes(Kind.MESSAGE_IGNORED):
@@ -168,13 +261,16 @@ class CentralSystem:
             if faults.strikes(Kind.ANSWER_LATE):
                 return Delayed(faults.seconds(2, 200))
             if faults.strikes(Kind.ANSWER_ERROR):
-                return CallRefused(faults.random.choice(("GenericError", "InternalError", "Nonsense")))
+                return CallRefused(faults.random.choice(ERRORS))
             if faults.strikes(Kind.ANSWER_WRONG):
                 # A StartTransaction answered like that has not been understood; all else has been taken.
                 if action == "StartTransaction":
                     return Raw(self._nonsense())
                 self._session(identity).connection.to_charge_point(self._nonsense())
                 return Lost()
+            if action in _ODD and faults.strikes(Kind.ANSWER_ODD):
+                change = faults.random.choice(_ODD[action])
+                return Altered(change)
             return AS_USUAL
 
         return handler

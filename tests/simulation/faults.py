@@ -17,7 +17,13 @@ class Kind(StrEnum):
     MESSAGE_IGNORED = "message ignored by the central system"
     ANSWER_LATE = "answer late"
     ANSWER_WRONG = "answer wrong"
+    ANSWER_ODD = "answer with odd fields"
     ANSWER_ERROR = "answer is a CALLERROR"
+    REFUSES_MEASUREMENTS = "central system refuses measurements for a while"
+    REFUSES_DATA = "central system never takes a transactionData"
+    HANGS_UP = "central system hangs up at some messages"
+    CLOSES_ALL = "central system closes every connection at its first message"
+    CENTRAL_SLOW = "central system answers after the time-out for a while"
     REFUSES_ALL = "central system answers errors for a while"
     BOOT_PENDING = "boot answered Pending"
     BOOT_REJECTED = "boot answered Rejected"
@@ -60,6 +66,7 @@ RATES = {
     Kind.MESSAGE_IGNORED: 0.004,
     Kind.ANSWER_LATE: 0.004,
     Kind.ANSWER_WRONG: 0.003,
+    Kind.ANSWER_ODD: 0.02,
     Kind.ANSWER_ERROR: 0.01,
     Kind.EVENT_LATE: 0.01,
     Kind.EVENT_DOUBLED: 0.02,
@@ -92,6 +99,9 @@ MEAN_HOURS = {
     Kind.CLOCK_BACK: 18.0,
     Kind.CLOCK_FORWARD: 18.0,
     Kind.DOWN_LONG: 30.0,
+    Kind.REFUSES_MEASUREMENTS: 8.0,
+    Kind.CLOSES_ALL: 12.0,
+    Kind.CENTRAL_SLOW: 16.0,
 }
 """Of troubles of the whole installation: how many hours lie between two of a kind, on average."""
 

@@ -12,8 +12,18 @@ import msgspec
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.connector import status
+from chargebridge.chargepoint.model.open_call import CallKind
 from chargebridge.chargepoint.model.state import dump
-from chargebridge.chargepoint.records import DeadLetter, PutTransaction, SendState
+from chargebridge.chargepoint.model.timers import Timer
+from chargebridge.chargepoint.records import (
+    Attempted,
+    DeadLetter,
+    MessageKind,
+    PutTransaction,
+    Redeliver,
+    Requeue,
+    SendState,
+)
 from chargebridge.chargepoint.turn import Notice, NoticeKind, SendFrame
 from chargebridge.chargers.model import CommandOutcome, Outcome, Reachable, Restarted
 from chargebridge.emulators.central_system import conformance
@@ -33,6 +43,9 @@ LIMIT = "the current never exceeds the plan in force for longer than its delay"
 DRAINS = "after the last fault everything comes to rest"
 WIRE = "what is said is OCPP"
 RESET = "a reset closes the link a moment after its answer, and boots when the charger is back"
+ANSWERED = "what was answered is not sent again"
+NIGHTS = "a connection that breaks is no attempt, but at the same message the fourth time in a row"
+BOOKS = "refused measurements delay a Start or Stop by one retry interval at most"
 
 CALL_TIMEOUT_S = 30.0
 RETURN_S = 110.0
@@ -50,6 +63,7 @@ _SEVERITY = {
     Rule.BOOT_FIRST: BOOT_FIRST,
     Rule.REJECTED_SILENCE: BOOT_FIRST,
 }
+_QUEUED = frozenset({"StartTransaction", "MeterValues", "StopTransaction"})
 _WATCHED_HERE = frozenset({Rule.STATUS, Rule.BOOT_INTERVAL, Rule.BOOT_FIRST, Rule.MESSAGE_ID})
 
 
@@ -73,6 +87,10 @@ class _Speaker:
         """When a Reset was accepted on this connection."""
         self.resets_ms = None
         """Since when the charger restarts for a Reset, and nothing has been heard of its return."""
+        self.was_answered = False
+        """Whether any CALL was answered on this connection."""
+        self.attempts = {}
+        """By id: the messages of transactions that were sent on this connection and are not answered."""
 
 
 class Watch:
@@ -99,6 +117,12 @@ class Watch:
         """By frame that waits for the disk: when it was decided to send it."""
         self.promised = defaultdict(dict)
         """By charge point: what its central system was told `Accepted`, by name."""
+        self._answered = defaultdict(set)
+        """By charge point: messages of transactions of which an answer has reached it in this life."""
+        self._breaks = defaultdict(lambda: (0, 0))
+        """By charge point: the message at which its connection broke, and how often in a row."""
+        self._paused_s = defaultdict(float)
+        """By charge point: how long refused measurements have waited with a Start or Stop behind them."""
         self.checks = Counter()
 
     def require(self, invariant, identity, holds, text):
@@ -113,6 +137,8 @@ class Watch:
         """A turn is on its way to the disk."""
         identity = token.binding.charge_point.settings.identity
         for record in records:
+            if isinstance(record, DeadLetter | Redeliver | Requeue):
+                self._speakers[identity].attempts.clear()
             if isinstance(record, DeadLetter):
                 self._ever_given_up[identity].add("message")
             elif isinstance(record, PutTransaction):
@@ -122,6 +148,8 @@ class Watch:
                     self._ever_given_up[identity] |= {"start", edges}
                 if one.stop is SendState.DEAD:
                     self._ever_given_up[identity].add(edges)
+        self._look_at_breaks(identity, records)
+        self._look_at_pauses(identity, token.binding.charge_point, records)
         self._turns[key].append((token, snapshot(token.binding.charge_point)))
         for output in token.outputs:
             if isinstance(output, Notice) and output.kind is NoticeKind.END_ASSUMED:
@@ -129,6 +157,43 @@ class Watch:
             if isinstance(output, SendFrame):
                 # A time-out runs from the turn; the frame leaves when the disk has taken it.
                 self._decided_ms[output.data] = self._world.timeline.now_ms
+
+    def _look_at_pauses(self, identity, charge_point, records):
+        """Add up the pauses of MeterValues, from the first one behind which a Start or Stop waits."""
+        edges = [message for message in charge_point.queue if message.kind is not MessageKind.METER_VALUES]
+        if not edges:
+            self._paused_s[identity] = 0.0
+            return
+        head = charge_point.queue[0]
+        for record in records:
+            attempted = isinstance(record, Attempted) and record.sequence == head.sequence
+            if attempted and head.kind is MessageKind.METER_VALUES and record.not_before_ms is not None:
+                self._paused_s[identity] += charge_point.timers.get(Timer.RETRY, 0) - charge_point.now.mono
+                pauses_s = self._paused_s[identity]
+                interval_s = configuration.integer(charge_point, "TransactionMessageRetryInterval")
+                self.require(BOOKS, identity, pauses_s <= interval_s, f"{pauses_s:.0f} s of pauses")
+
+    def connection_lost(self, identity):
+        """A connection has broken, and the charge point is about to learn of it."""
+        charge_point = self._world.process.bindings[identity].charge_point
+        unanswered = [call.kind for call in (charge_point.call, charge_point.late_call) if call is not None]
+        if CallKind.QUEUE in unanswered and self._speakers[identity].was_answered:
+            sequence = charge_point.queue[0].sequence
+            before, times = self._breaks[identity]
+            self._breaks[identity] = sequence, times + 1 if before == sequence else 1
+
+    def _look_at_breaks(self, identity, records):
+        for record in records:
+            if isinstance(record, Attempted) and record.history[-1].reason.startswith("the connection ended"):
+                sequence, times = self._breaks[identity]
+                at_it = sequence == record.sequence
+                known = self._measurements_refused(identity)
+                text = f"message {record.sequence}, after {times} breaks at {sequence}"
+                self.require(NIGHTS, identity, at_it and (times > 3 or known), text)
+
+    def _measurements_refused(self, identity):
+        state = self._world.process.bindings[identity].charge_point.state
+        return state.measurements_refused
 
     def about_to_show(self, identity):
         """Something leaves the gateway for a charge point: what that has become was submitted before."""
@@ -170,6 +235,8 @@ class Watch:
             )
         self._visible[key] = loaded
         self._speakers[identity].resets_ms = None  # its host's clock may have been set meanwhile
+        self.connection_closes(identity)
+        self._breaks.pop(identity, None)
         for name, value in self.promised[identity].items():
             self._check_promise(charge_point, name, value)
         self._speakers[identity].registration = None
@@ -192,8 +259,16 @@ class Watch:
 
     # --- what is said ---------------------------------------------------------------------------------
 
+    def connection_closes(self, identity):
+        """From here on answers may be lost that have arrived: they are not durable, or not listened to."""
+        self._speakers[identity].attempts.clear()
+        self._answered[identity].clear()
+        self._paused_s[identity] = 0.0
+
     def link_opened(self, identity):
         speaker = self._speakers[identity]
+        speaker.attempts.clear()
+        speaker.was_answered = False
         speaker.open_call = None
         speaker.used.clear()
         speaker.boot_ids.clear()
@@ -246,6 +321,14 @@ class Watch:
         self.require(WIRE, identity, id not in speaker.used, f"the id {id} is used twice (RPC-3)")
         speaker.used.add(id)
         speaker.open_call = (id, action, now_ms)
+        # Triggered values are of no queue, and what was told under -1 is told again when its Start is.
+        of_queue = action in _QUEUED and b'"Trigger"' not in data
+        if of_queue and payload.get("transactionId") != -1:
+            # An event of the charger that came twice may be two messages, with the same content.
+            head = self._world.process.bindings[identity].charge_point.queue[:1]
+            message = f"{action} {[one.sequence for one in head]} {json.dumps(payload)}"
+            self.require(ANSWERED, identity, message not in self._answered[identity], f"again: {message}")
+            speaker.attempts[id] = message
         if action == "BootNotification":
             speaker.boot_ids.add(id)
             self._check_return(identity, speaker, now_ms)
@@ -289,22 +372,28 @@ class Watch:
                 self._doubt_promises(identity, action, payload)
             case [3, str(id), payload]:
                 if id in speaker.boot_ids and isinstance(payload, dict):
-                    said = payload.get("status")
+                    said = str(payload.get("status")).capitalize()  # in any letter case
                     if said == "Accepted":
                         self._doubt_interval(identity)
                     if said in {"Accepted", "Pending", "Rejected"}:
                         speaker.statuses.clear()  # a boot begins anew
                         speaker.registration = said
-                self._answered(speaker, id)
+                self._note_answered(speaker, id)
+                speaker.was_answered |= id in speaker.used
+                message = speaker.attempts.get(id, "")
+                if message and not speaker.garbled and _settles(message, payload):
+                    self._answered[identity].add(message)
             case [4, str(id), *_]:
-                self._answered(speaker, id)
+                self._note_answered(speaker, id)
+                speaker.was_answered |= id in speaker.used
+                speaker.attempts.pop(id, None)
 
     def garbled(self, identity):
         """A spoilt frame is on its way to a charge point."""
         self._speakers[identity].garbled = True
 
     @staticmethod
-    def _answered(speaker, id):
+    def _note_answered(speaker, id):
         if speaker.open_call is not None and speaker.open_call[0] == id:
             speaker.open_call = None
 
@@ -487,6 +576,13 @@ class Watch:
             previous_wh = one.register_wh
         register_wh = outlet.charger.record.outlet.register_wh
         self.require(ENERGY, identity, register_wh == previous_wh, "energy after the last session")
+
+
+def _settles(message, payload):
+    """Whether an answer is one that a message can be settled by: of a Start, one with an id."""
+    if not message.startswith("StartTransaction"):
+        return True
+    return isinstance(payload, dict) and re.fullmatch(r"\d+(\.0)?", str(payload.get("transactionId")).strip())
 
 
 def start_edges(data):

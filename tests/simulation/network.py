@@ -65,7 +65,8 @@ class SimulatedLink:
         self._failures = 0
         self._connection = None
         self.refused()
-        self.owner.link_closed(self.epoch, "lost")
+        self._process.watch.connection_lost(self.identity)
+        self.owner.link_closed(self.epoch, "lost", 1006)
 
     def send(self, epoch, data):
         if epoch != self.epoch or self.state is not LinkState.OPEN:
@@ -81,6 +82,7 @@ class SimulatedLink:
         if epoch == self.epoch and self.state is LinkState.OPEN:
             self._process.step(Kind.CRASH_AT_OUTPUT)
             self._process.world.trace.add(self.identity, "--", f"link closed by us: {reason}")
+            self._process.watch.connection_closes(self.identity)
             self.state = LinkState.CLOSING
             self._pause_s = pause_s
             self._process.watch.closed(self.identity, reason)
@@ -157,6 +159,15 @@ class Connection:
         faults, timeline = self._world.faults, self._world.timeline
         timeline.after(faults.seconds(0.01, 60), lambda: self._world.central.lost(self))
         timeline.after(faults.seconds(0.01, 60), self._tell_charge_point)
+
+    def hang_up(self):
+        """The central system closes; what it said before still arrives."""
+        self._world.central.lost(self)
+        self._later(False, 0.05, self._broken)
+
+    def _broken(self):
+        self.alive = False
+        self._tell_charge_point()
 
     def close_by_charge_point(self):
         """What was sent before still arrives."""

@@ -15,8 +15,10 @@ from chargebridge.chargepoint.charger import commands, limits, reported_sessions
 from chargebridge.chargepoint.model.open_call import CallKind
 from chargebridge.chargepoint.records import Enqueue, MessageKind, SaveState, SetConfiguration
 from chargebridge.chargepoint.rules import schedules
-from chargebridge.chargepoint.transactions import latest_values, ledger, queue
+from chargebridge.chargepoint.transactions import delivery, latest_values, ledger, queue, retries
 from chargebridge.gateway.turns.runtime import Runtime
+from chargebridge.ocpp16.answers import StartAnswer
+from chargebridge.ocpp16.frames import PayloadError, decode_response
 from chargebridge.ocpp16.messages import Heartbeat
 from chargebridge.store import committing
 from chargebridge.store.batch import Batch
@@ -210,15 +212,15 @@ def limits_end_too_early(patch):
 
 def nothing_is_tried_again(patch):
     """A message that failed waits for ever."""
-    original = queue.failed
+    original = delivery.failed
 
-    def failed(charge_point, reason):
-        original(charge_point, reason)
+    def failed(charge_point, failure):
+        original(charge_point, failure)
         for timer in list(charge_point.timers):
             if timer.name == "RETRY":
                 charge_point.timers[timer] = charge_point.now.mono + 10**9
 
-    patch.setattr(queue, "failed", failed)
+    patch.setattr(delivery, "failed", failed)
 
 
 def the_queue_ends_with_the_page(patch):
@@ -237,12 +239,72 @@ def nobody_waits_for_the_charger(patch):
     patch.setattr(boot_wait, "RETURN_WAIT_S", 0.0)
 
 
+def odd_answers_are_thrown_away(patch):
+    """An answer to a Start that is not all as it should be has no id."""
+    original = delivery.read_start
+
+    def read_start(payload):
+        answer = original(payload)
+        return answer if decodes(payload) else answer._replace(message=StartAnswer())
+
+    def decodes(payload):
+        try:
+            decode_response("StartTransaction", payload)
+        except PayloadError:
+            return False
+        return True
+
+    patch.setattr(delivery, "read_start", read_start)
+
+
+def late_answers_are_dropped(patch):
+    """The answer to an attempt that has counted as failed is one to an unknown id."""
+    patch.setattr(calls, "_attempt_answered", lambda charge_point, answer: None)
+
+
+def measurements_are_retried_like_the_books(patch):
+    """Refused MeterValues wait as long as a Start or Stop does."""
+
+    def pause(charge_point, message, failure, wait_s):
+        return None if message.attempts >= retries.attempts_in_all(charge_point) else wait_s
+
+    patch.setattr(retries, "_pause_of_measurements_s", pause)
+
+
+def a_stop_goes_with_its_data_or_not_at_all(patch):
+    """A StopTransaction whose transactionData is refused is given up."""
+    patch.setattr(retries, "has_data", lambda message: False)
+
+
+def hang_ups_never_count(patch):
+    """A message at which the central system hangs up is sent again for ever."""
+    patch.setattr(queue, "note_hang_up", lambda charge_point: 0)
+
+
+def every_break_is_an_attempt(patch):
+    """A connection that breaks while a message is unanswered is an attempt of that."""
+    patch.setattr(delivery, "_FREE_HANG_UPS", 0)
+
+
 MUTATIONS = {
+    hang_ups_never_count: {invariants.DRAINS},
+    every_break_is_an_attempt: {invariants.NIGHTS},
+    measurements_are_retried_like_the_books: {invariants.BOOKS},
+    a_stop_goes_with_its_data_or_not_at_all: {invariants.ENERGY},
+    late_answers_are_dropped: {invariants.ANSWERED},
+    odd_answers_are_thrown_away: {invariants.ANSWERED},
     stop_tells_the_start: {invariants.ENERGY, invariants.REGISTER},
     every_eighth_stop_is_forgotten: {invariants.ENERGY, invariants.ORDER},
-    repeats_begin_sessions: {invariants.ENERGY, invariants.ORDER, invariants.REGISTER},
+    repeats_begin_sessions: {
+        invariants.DRAINS,
+        invariants.ENERGY,
+        invariants.ORDER,
+        invariants.REGISTER,
+        invariants.ANSWERED,
+    },
     retries_say_now: {invariants.ENERGY, invariants.ORDER, invariants.REGISTER},
-    the_newest_goes_first: {invariants.ORDER, invariants.ENERGY},  # what was taken for answered is lost
+    # What was taken for answered is lost.
+    the_newest_goes_first: {invariants.ORDER, invariants.ENERGY, invariants.ANSWERED},
     nobody_waits_for_answers: {invariants.ONE_CALL},
     message_ids_come_again: {invariants.WIRE},
     registered_by_itself: {invariants.BOOT_FIRST},
@@ -254,7 +316,7 @@ MUTATIONS = {
     registers_run_backwards: {invariants.REGISTER},
     limits_are_not_given: {invariants.LIMIT, invariants.DRAINS},
     limits_end_too_early: {invariants.LIMIT},
-    nothing_is_tried_again: {invariants.DRAINS, invariants.ENERGY},
+    nothing_is_tried_again: {invariants.DRAINS, invariants.ENERGY, invariants.BOOKS},
     the_queue_ends_with_the_page: {invariants.DRAINS, invariants.ENERGY},
     resets_close_at_once: {invariants.RESET},
     nobody_waits_for_the_charger: {invariants.RESET},
@@ -271,6 +333,9 @@ EVERY_INVARIANT = {
     invariants.DRAINS,
     invariants.WIRE,
     invariants.RESET,
+    invariants.ANSWERED,
+    invariants.BOOKS,
+    invariants.NIGHTS,
 }
 
 

@@ -8,10 +8,10 @@ from chargebridge.chargepoint.turn import Operation, OperatorAsked
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.timestamps import parse_timestamp
 from tests.simulation.acts import Acts
-from tests.simulation.central import CentralSystem
+from tests.simulation.central import ERRORS, CentralSystem
 from tests.simulation.disk import Disk
 from tests.simulation.faults import MEAN_HOURS, MEAN_HOURS_EACH, OUR_OWN, Faults, Kind
-from tests.simulation.invariants import ENERGY, Watch
+from tests.simulation.invariants import DRAINS, ENERGY, Watch
 from tests.simulation.process import Process
 from tests.simulation.timeline import HOUR_MS, HostClock, PowerCut, Timeline
 from tests.simulation.trace import Trace
@@ -71,7 +71,11 @@ class World:
                 identity=identity,
                 charger=f"sim/{self.serial_of(identity)}",
                 behaviour=behaviour(presets[key % len(presets)]),
-                configuration={"AllowOfflineTxForUnknownId": "true", **(configuration or {})},
+                configuration={
+                    "AllowOfflineTxForUnknownId": "true",
+                    "StopTxnSampledData": "Energy.Active.Import.Register" if key % 2 else "",
+                    **(configuration or {}),
+                },
                 tag_for_untagged="NOTAG",
                 software="simulated",
                 queue_limit=queue_limit,
@@ -224,6 +228,15 @@ class World:
                 faults.note(kind)
                 self.central.deaf = True
                 after(faults.seconds(20, 7200), lambda: setattr(self.central, "deaf", False))
+            case Kind.REFUSES_MEASUREMENTS:
+                self.central.measurements_get = faults.random.choice(ERRORS)
+                after(faults.seconds(60, 14_400), self._take_measurements)
+            case Kind.CLOSES_ALL:
+                self.central.closes_all = True
+                after(faults.seconds(60, 1800), lambda: setattr(self.central, "closes_all", False))
+            case Kind.CENTRAL_SLOW:
+                self.central.slow = True
+                after(faults.seconds(20, 7200), lambda: setattr(self.central, "slow", False))
             case Kind.REFUSES_ALL:
                 self.central.refuses_all = True
                 after(faults.seconds(20, 7200), lambda: setattr(self.central, "refuses_all", False))
@@ -255,6 +268,9 @@ class World:
     def _central_back(self):
         self.central.away = False
 
+    def _take_measurements(self):
+        self.central.measurements_get = ""
+
     def _accept_again(self):
         self.central.boot_says = RegistrationStatus.ACCEPTED
 
@@ -279,7 +295,9 @@ class World:
         self._accept_again()
         self._make_room()
         self._set_clock_right()
-        self.central.deaf = self.central.refuses_all = False
+        self._take_measurements()
+        self.central.deaf = self.central.refuses_all = self.central.slow = False
+        self.central.closes_all = False
         for outlet in self.vendor.outlets.values():
             self.vendor.act(outlet.serial, "regain_cloud")
             self.vendor.act(outlet.serial, "clear_fault")
@@ -290,6 +308,11 @@ class World:
         self.vendor.break_stream()
         self.vendor.restore_stream()
         self.run(hours / 2)
+        # Whatever the central system hangs up at, the queues have gone on.
+        for identity, binding in self.process.bindings.items():
+            waiting = list(binding.charge_point.queue)
+            self.watch.require(DRAINS, identity, not waiting, f"it still waits: {waiting}")
+        self.central.hangs_up_at = ""
         # The operator has everything sent again that was given up.
         for binding in self.process.bindings.values():
             self.process.runtime.turn(binding, OperatorAsked(0, Operation.REDELIVER))

@@ -88,6 +88,10 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Standard (False): UnlockConnector changes no configuration. True: it turns
     UnlockConnectorOnEVSideDisconnect to true."""
 
+    misspelt_celsius: bool = False
+    """Standard (False): the unit of a temperature is sent as `Celsius` (`VAL-7`). True: as `Celcius`, as the
+    first JSON schemas spell it."""
+
     tolerate_extra_fields: bool = False
     """Standard (False): a CALL with fields the schema does not know is refused (`RPC-12`). True: they are
     ignored."""
@@ -133,9 +137,11 @@ COMPATIBILITY: Final[Mapping[str, Mapping[str, object]]] = {
     "home-assistant": {"relative_profiles": True},
     "evcc": {"plans_in_memory": False},
     "extra-fields": {"tolerate_extra_fields": True},
+    "first-edition": {"misspelt_celsius": True},
 }
 """Overrides for central systems known to differ: `home-assistant` sends Relative profiles only, `evcc`
-rewrites its TxDefaultProfile every few seconds, and with `extra-fields` unknown JSON fields are ignored."""
+rewrites its TxDefaultProfile every few seconds, with `extra-fields` unknown JSON fields are ignored, and
+`first-edition` is for those that know the first JSON schemas only."""
 
 
 def behaviour(

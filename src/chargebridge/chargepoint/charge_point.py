@@ -39,7 +39,7 @@ from chargebridge.chargepoint.records import (
     TokenQuery,
     TokensFound,
 )
-from chargebridge.chargepoint.transactions import queue, sampling, sessions
+from chargebridge.chargepoint.transactions import delivery, queue, sampling, sessions
 from chargebridge.chargepoint.turn import (
     ChargerAssigned,
     ChargerDescribed,
@@ -131,7 +131,7 @@ class VirtualChargePoint(ChargePoint):
                 calls.link_opened(self, an_input.epoch)
             case LinkClosed():
                 if an_input.epoch == self.epoch:
-                    calls.link_lost(self)
+                    calls.link_closed(self, an_input)
             case ChargerDescribed():
                 charger_events.described(self, an_input.info)
             case ChargerReleased():
@@ -204,7 +204,7 @@ _TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
     Timer.BOOT: registration.interval_over,
     Timer.CHARGER: boot_wait.over,
     Timer.HEARTBEAT: registration.heartbeat_interval_over,
-    Timer.RETRY: queue.retry_interval_over,
+    Timer.RETRY: delivery.retry_interval_over,
     Timer.CONNECTION: authorization.connection_timed_out,
     Timer.HELD_ANSWER: unlocking.held_answer_overdue,
     Timer.SETTLE: availability.settled,

@@ -106,6 +106,8 @@ class QueuedMessage(Struct, frozen=True):
     """UTC; a retry waits until then."""
     history: tuple[Attempt, ...] = ()
     """Why it was not processed so far: the first attempts and the newest."""
+    without_data: bool = False
+    """A STOP is sent without its samples: the central system does not take it with them."""
 
 
 class StoredProfile(Struct, frozen=True):
@@ -167,13 +169,17 @@ class Enqueue(Struct, frozen=True, gc=False):
 
 
 class Attempted(Struct, frozen=True):
-    """The central system failed to process a message; it waits for its next attempt."""
+    """The central system failed to process a message; it waits for its next attempt.
+
+    Its fields are those of the message from now on.
+    """
 
     sequence: int
     attempts: int
-    not_before_ms: int
+    not_before_ms: int | None
     history: tuple[Attempt, ...] = ()
     """Of the message, this attempt included."""
+    without_data: bool = False
 
 
 class Dequeue(Struct, frozen=True, gc=False):
@@ -223,7 +229,10 @@ class Settle(Struct, frozen=True):
 
 
 class Requeue(Struct, frozen=True):
-    """Move a waiting message behind all others; its attempts count from zero, its history stays."""
+    """Move a waiting message behind all others; its attempts count from zero, its history stays.
+
+    A STOP is sent with its samples again.
+    """
 
     sequence: int
     new_sequence: int

@@ -21,6 +21,10 @@ class LinkClosed(Struct, frozen=True):
     """That connection is gone, and with it whatever was under way on it."""
 
     epoch: int
+    reason: str = ""
+    """For people."""
+    code: int | None = None
+    """By which the central system ended it (RFC 6455 §7.4.1), 1006 if it just broke; None: we did."""
 
 
 class FrameReceived(Struct, frozen=True, gc=False):
@@ -181,9 +185,17 @@ class NoticeKind(StrEnum):
     FRAME_REFUSED = "frame_refused"
     CALL_FAILED = "call_failed"
     CALL_TIMED_OUT = "call_timed_out"
+    ANSWER_PARTLY_UNUSABLE = "answer_partly_unusable"
+    """An answer of the central system has fields that cannot be used; they are as if absent."""
     DEAF_LINK = "deaf_link"
     BOOT_NOT_ACCEPTED = "boot_not_accepted"
+    HANG_UP = "hang_up"
+    """The connection ends at the same message again and again, while others are answered."""
     DEAD_LETTER = "dead_letter"
+    TRANSACTION_DATA_LEFT_OUT = "transaction_data_left_out"
+    """A StopTransaction is sent without its transactionData, with which it was not processed."""
+    COMPATIBILITY_ADVISED = "compatibility_advised"
+    """The central system refuses what a compatibility of the configuration would change."""
     REDELIVERED = "redelivered"
     """Dead letters are queued once more, on request."""
     SETTLED = "settled"

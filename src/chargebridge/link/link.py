@@ -54,8 +54,14 @@ class LinkOwner(Protocol):
     def frame_received(self, epoch: int, data: bytes) -> None:
         """One complete text message has arrived, UTF-8 as RFC 6455 wants it."""
 
-    def link_closed(self, epoch: int, reason: str) -> None:
-        """The connection is gone. Exactly once for every `link_opened`."""
+    def link_closed(self, epoch: int, reason: str, code: int | None) -> None:
+        """The connection is gone. Exactly once for every `link_opened`.
+
+        Args:
+            epoch: the connection.
+            reason: why, for people.
+            code: by which the central system ended it, 1006 without a close frame; None: we have ended it.
+        """
 
     def link_failed(self, reason: str) -> None:
         """An attempt has failed, or a connection has ended that nobody on this side had closed.
@@ -75,6 +81,7 @@ class Link:
         "_attempt",
         "_authorization",
         "_awaits_pong",
+        "_close_code",
         "_closed_here",
         "_dispatcher",
         "_heard_before",
@@ -156,6 +163,7 @@ class Link:
         """`received` when this connection opened."""
         self._closed_here = False
         """This side has closed the connection."""
+        self._close_code: int | None = None
         self.set_password(password)
 
     def __repr__(self) -> str:
@@ -344,16 +352,18 @@ class Link:
             self._awaits_pong = False
             self._schedule_ping(self._dispatcher.loop.time())
 
-    def session_closing(self, reason: str) -> None:
+    def session_closing(self, reason: str, code: int | None = None) -> None:
         """Send no more, and give the central system a while to end the connection."""
+        self._close_code = code
         self.state = LinkState.CLOSING
         self.last_error = reason
         self._dispatcher.wake_at(self, self._dispatcher.loop.time() + CLOSE_TIMEOUT_S)
 
     def session_lost(self, reason: str) -> None:
         """Report the loss to the owner, and wait for the next attempt if the link is to be up."""
+        code: int | None = CloseCode.ABNORMAL_CLOSURE
         if self.state is LinkState.CLOSING:
-            reason = self.last_error
+            reason, code = self.last_error, self._close_code
         since = self.connected_since
         lasted = self._dispatcher.loop.time() - since if since is not None else 0.0
         self._session = None
@@ -364,7 +374,7 @@ class Link:
         # One that hangs behind its load balancer still answers pings: its owner closes, having heard nothing.
         worked = heard if self._closed_here else healthy and (heard or self._ponged)
         self._end(reason, healthy=healthy, worked=worked, failed=not self._closed_here)
-        self._notify(self._owner.link_closed, self.epoch, reason)
+        self._notify(self._owner.link_closed, self.epoch, reason, code)
 
     def _take_down(self, code: CloseCode, reason: str) -> None:
         self._wanted = False

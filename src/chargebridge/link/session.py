@@ -36,8 +36,13 @@ class SessionOwner(Protocol):
     def pong_received(self) -> None:
         """The central system is there."""
 
-    def session_closing(self, reason: str) -> None:
-        """The central system, or a violation of the protocol, ends the session: send no more."""
+    def session_closing(self, reason: str, code: int | None = None) -> None:
+        """The central system, or a violation of the protocol, ends the session: send no more.
+
+        Args:
+            reason: why, for people.
+            code: by which the central system ends it, 1006 without a close frame; None: we end it.
+        """
 
     def session_lost(self, reason: str) -> None:
         """The connection is gone. Exactly once, and never from within a call of the owner."""
@@ -133,7 +138,9 @@ class Session(asyncio.Protocol):
             case Opcode.PONG:
                 self._owner.pong_received()
             case Opcode.CLOSE:
-                self._closing(f"closed by the central system: {_described(self._websocket.close_rcvd)}")
+                close = self._websocket.close_rcvd
+                code = None if close is None else int(close.code)
+                self._closing(f"closed by the central system: {_described(close)}", code)
             case Opcode.BINARY:
                 self._fail(CloseCode.UNSUPPORTED_DATA, "a binary message")
 
@@ -151,21 +158,22 @@ class Session(asyncio.Protocol):
     def _check(self) -> None:
         error = self._websocket.parser_exc
         if self._open and error is not None:
+            code = None
             match error:
                 case EOFError():
-                    reason = "closed without a close frame"
+                    reason, code = "closed without a close frame", int(CloseCode.ABNORMAL_CLOSURE)
                 case PayloadTooBig():
                     reason = "the central system sent a message that is too long"
                 case UnicodeDecodeError():
                     reason = "the central system sent a close frame that is not UTF-8"
                 case _:
                     reason = f"the central system broke the WebSocket protocol: {error}"
-            self._closing(reason)
+            self._closing(reason, code)
 
-    def _closing(self, reason: str) -> None:
+    def _closing(self, reason: str, code: int | None = None) -> None:
         self._open = False
         self._message = None
-        self._owner.session_closing(reason)
+        self._owner.session_closing(reason, code)
 
     def _flush(self) -> None:
         data = self._websocket.data_to_send()

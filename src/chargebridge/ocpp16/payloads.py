@@ -38,28 +38,31 @@ def decode_request_payload(action: str, payload: Raw, *, tolerant: bool = False)
     known = ACTIONS.get(action)
     if known is None:
         raise PayloadError(CallErrorCode.NOT_IMPLEMENTED, "there is no such action in OCPP 1.6")
-    return _decode(payload, known.request_decoder, known.request, tolerant)
+    return _decode(payload, known.request_decoder, known.request, tolerant=tolerant)
 
 
-def decode_response(action: str, payload: Raw, *, tolerant: bool = False) -> Response:
-    """Decode the payload of the CALLRESULT that answers a CALL of this action.
+def decode_response(action: str, payload: Raw) -> Response:
+    """Decode the payload of the CALLRESULT that answers a CALL of this action, as strictly as its schema.
 
-    Args and errors are those of `decode_request_payload`, but for an unknown action: only known
-    ones can have been called.
+    For who checks the other side. A charge point reads `answers`, which take what can be used.
+
+    Args:
+        action: one that was called.
+        payload: the payload as it arrived; `null` stands for `{}` (RPC-4).
 
     Raises:
         PayloadError: with a code as described at the top of the module.
         KeyError: if there is no such action.
     """
     known = ACTIONS[action]
-    return _decode(payload, known.response_decoder, known.response, tolerant)
+    return _decode(payload, known.response_decoder, known.response, tolerant=False)
 
 
 _NULL: Final = Raw(b"null")
 _EMPTY_OBJECT: Final = Raw(b"{}")
 
 
-def _decode(payload: Raw, decoder: Decoder[_M], message: type[_M], tolerant: bool) -> _M:
+def _decode(payload: Raw, decoder: Decoder[_M], message: type[_M], *, tolerant: bool) -> _M:
     if payload == _NULL:
         payload = _EMPTY_OBJECT
     try:

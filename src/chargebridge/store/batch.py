@@ -80,9 +80,10 @@ _ENQUEUE = Bulk(
     "(?, ?, ?, ?, ?, ?, ?, ?)",
 )
 _ATTEMPTED = Bulk(
-    "UPDATE queue SET attempts = column3, not_before_ms = column4, history = column5 FROM (VALUES {rows})"
+    "UPDATE queue SET attempts = column3, not_before_ms = column4, history = column5, without_data = column6"
+    " FROM (VALUES {rows})"
     " WHERE charge_point = column1 AND sequence = column2",
-    "(?, ?, ?, ?, CAST(? AS TEXT))",
+    "(?, ?, ?, ?, CAST(? AS TEXT), ?)",
 )
 _DEAD_LETTER = Bulk(
     "INSERT INTO dead_letters (charge_point, sequence, kind, transaction_number, payload, attempts,"
@@ -109,7 +110,7 @@ _SETTLE = (
     " WHERE charge_point = ? AND transaction_number = ? AND id <= ? AND settled_ms IS NULL"
 )
 _REQUEUE = """
-    UPDATE queue SET sequence = ?, attempts = 0, not_before_ms = NULL
+    UPDATE queue SET sequence = ?, attempts = 0, not_before_ms = NULL, without_data = 0
     WHERE charge_point = ? AND sequence = ?"""
 _DEQUEUE = deletion("queue", "charge_point", "sequence")
 _PUT_SAMPLES = Bulk(
@@ -184,7 +185,7 @@ class _Part:
         self._samples: dict[tuple[int, int], tuple[int, int]] = {}
         self._last_transactions: dict[int, int] = {}
         self._enqueued: list[Value] = []
-        self._attempted: dict[tuple[int, int], tuple[int, int, bytes]] = {}
+        self._attempted: dict[tuple[int, int], tuple[Value, ...]] = {}
         self._dead: dict[tuple[int, int], tuple[int, str]] = {}
         self.dequeued: list[Value] = []
         self._stop_samples: dict[tuple[int, int], tuple[Value, ...] | None] = {}
@@ -225,6 +226,7 @@ class _Part:
                     record.attempts,
                     record.not_before_ms,
                     _write_history(record.history),
+                    record.without_data,
                 )
             case DeadLetter():
                 self._dead.setdefault((charge_point, record.sequence), (record.at_ms, record.reason))

@@ -30,7 +30,7 @@ from chargebridge.chargepoint.records import (
 from chargebridge.store.batch import TRANSACTION_COLUMNS
 from chargebridge.store.tokens import find_tokens, read_list
 
-MESSAGE = "sequence, kind, transaction_number, payload, attempts, not_before_ms, history"
+MESSAGE = "sequence, kind, transaction_number, payload, attempts, not_before_ms, history, without_data"
 """The columns that `message_of` takes."""
 TRANSACTION = ", ".join(f"t.{column}" for column in TRANSACTION_COLUMNS)
 """The columns that `transaction_of` takes; `t` is the table."""
@@ -108,9 +108,17 @@ def _read_dead_letters(
 
 def message_of(row: Sequence[Any]) -> QueuedMessage:
     """Make a message of a row of `MESSAGE`."""
-    sequence, kind, number, payload, attempts, not_before_ms, history = row
-    attempted = () if history is None else _read_history(history)
-    return QueuedMessage(sequence, MessageKind(kind), number, payload, attempts, not_before_ms, attempted)
+    sequence, kind, number, payload, attempts, not_before_ms, history, without_data = row
+    return QueuedMessage(
+        sequence,
+        MessageKind(kind),
+        number,
+        payload,
+        attempts,
+        not_before_ms,
+        () if history is None else _read_history(history),
+        bool(without_data),
+    )
 
 
 def transaction_of(row: Sequence[Any]) -> Transaction:

@@ -51,7 +51,7 @@ _PAGE = (
 _DEAD_LETTERS = (
     f"SELECT at_ms, reason, settled_ms, settled_by, settled_reason,"
     f" t.id, t.charge_point, identity, central_system, {MESSAGE}"
-    f" {_OWNED.format(table='(SELECT *, NULL AS not_before_ms FROM dead_letters)')}"
+    f" {_OWNED.format(table='(SELECT *, NULL AS not_before_ms, 0 AS without_data FROM dead_letters)')}"
 )
 _SET_ASIDE = (
     "SELECT t.id, identity, central_system, at_ms, input, error, settled_ms, settled_by, settled_reason"

@@ -91,6 +91,7 @@ _VERSION_1 = (
         not_before_ms INTEGER,
         sampled_ms INTEGER NOT NULL,
         history TEXT,
+        without_data INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (charge_point, sequence),
         FOREIGN KEY (charge_point, transaction_number) REFERENCES transactions (charge_point, number)
     ) WITHOUT ROWID""",
@@ -186,7 +187,7 @@ _VERSION_1 = (
     f"""CREATE VIEW readable_queue AS
         SELECT identity, central_system, sequence, kind, transaction_number, CAST(payload AS TEXT) AS payload,
             attempts, {_iso("not_before_ms")} AS not_before, {_iso("nullif(sampled_ms, 0)")} AS sampled,
-            {_ATTEMPTS} AS history
+            {_ATTEMPTS} AS history, without_data
         FROM queue JOIN charge_points ON charge_points.id = charge_point""",
     f"""CREATE VIEW readable_dead_letters AS
         SELECT dead_letters.id, identity, central_system, kind, transaction_number,

@@ -18,10 +18,12 @@ from chargebridge.emulators.central_system import (
     AS_USUAL,
     NOTHING,
     Admission,
+    Altered,
     CallRefused,
     CentralSystem,
     Delayed,
     Direction,
+    HangUp,
     IdTag,
     Kind,
     Ledger,
@@ -660,6 +662,40 @@ class TestScripting:
             cs.send_raw("CP-1", b"more of it")
             assert await peer.websocket.recv() == "more of it"
             assert cs.violations == []
+
+    @on_loopback
+    async def test_an_answer_is_recorded_and_altered(self):
+        async with booted() as (cs, peer):
+            cs.answer(
+                "StartTransaction", lambda *_: Altered(lambda usual: {"transactionId": "1", "was": usual})
+            )
+            assert await peer.call("StartTransaction", START) == [
+                {
+                    "transactionId": "1",
+                    "was": {"idTagInfo": {"status": "Accepted"}, "transactionId": 1},
+                }
+            ]
+            assert len(cs.ledger.transactions()) == 1
+            assert cs.violations == []
+
+    @on_loopback
+    @pytest.mark.parametrize(("code", "seen"), [(1011, 1011), (1009, 1009), (None, 1006)])
+    async def test_it_hangs_up_at_a_message(self, code, seen):
+        async with booted() as (cs, peer):
+            cs.answer("StartTransaction", lambda *_: HangUp(code))
+            await peer.send("StartTransaction", START)
+            with pytest.raises(ConnectionClosed) as closed:
+                await peer.receive()
+            assert (closed.value.rcvd.code if closed.value.rcvd else 1006) == seen
+            assert cs.ledger.transactions() == []
+
+    @on_loopback
+    async def test_a_message_that_is_too_long_closes_the_connection(self):
+        async with booted(max_message_bytes=300) as (_, peer):
+            await peer.send("DataTransfer", {"vendorId": "x", "data": "x" * 300})
+            with pytest.raises(ConnectionClosed) as closed:
+                await peer.receive()
+            assert closed.value.rcvd.code == 1009
 
 
 class TestTranscript:

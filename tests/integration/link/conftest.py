@@ -16,6 +16,8 @@ class RecordingOwner:
     def __init__(self) -> None:
         self.told: list[tuple[str | int | bytes, ...]] = []
         self.failures: list[str] = []
+        self.codes: list[int | None] = []
+        """Of the ends of connections."""
         self._news = asyncio.Event()
 
     def _note(self, *what: str | int | bytes) -> None:
@@ -29,7 +31,8 @@ class RecordingOwner:
         assert type(data) is bytes
         self._note("frame", epoch, data)
 
-    def link_closed(self, epoch: int, reason: str) -> None:
+    def link_closed(self, epoch: int, reason: str, code: int | None) -> None:
+        self.codes.append(code)
         self._note("closed", epoch, reason)
 
     def link_failed(self, reason: str) -> None:

@@ -48,6 +48,47 @@ def test_messages_go_both_ways_and_are_counted(run_fleet, owner_type, quick_endp
     run_fleet(scenario)
 
 
+@pytest.mark.parametrize(("code", "told"), [(1000, 1000), (1009, 1009), (1011, 1011), (None, 1006)])
+def test_the_owner_learns_by_which_code_the_central_system_ended_it(
+    run_fleet, owner_type, quick_endpoint, code, told
+):
+    async def hang_up(connection: ServerConnection) -> None:
+        await connection.recv()
+        if code is None:
+            connection.transport.abort()
+        else:
+            await connection.close(code)
+
+    async def scenario(fleet):
+        owner = owner_type()
+        async with server(hang_up) as running:
+            link = fleet.link(quick_endpoint(url_of(running)), "CP1", owner)
+            link.up()
+            await owner.has("opened")
+            link.send(1, b"[]")
+            await owner.has("closed")
+            assert owner.codes == [told]
+
+    run_fleet(scenario)
+
+
+def test_and_by_none_that_we_did(run_fleet, owner_type, quick_endpoint):
+    async def scenario(fleet):
+        owner = owner_type()
+        async with server() as running:
+            link = fleet.link(quick_endpoint(url_of(running)), "CP1", owner)
+            link.up()
+            await owner.has("opened")
+            link.close(1, "reset")
+            await owner.has("closed")
+            await owner.has("opened", times=2)
+            link.down("maintenance")
+            await owner.has("closed", times=2)
+            assert owner.codes == [None, None]
+
+    run_fleet(scenario)
+
+
 def test_ws_1_and_ws_2_identity_is_percent_encoded_and_the_version_offered(
     run_fleet, owner_type, quick_endpoint
 ):

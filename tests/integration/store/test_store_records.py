@@ -308,6 +308,19 @@ def test_a_message_keeps_its_history_wherever_it_goes(written):
     assert again == QueuedMessage(2, MessageKind.START, 1, b"", 0, None, (first, second))
 
 
+def test_a_stop_without_its_samples_stays_so_until_it_is_queued_anew(written):
+    written.commit(PutTransaction(opened(1)), enqueue(1, MessageKind.STOP, payload=b"[1]"))
+    written.commit(Attempted(1, 1, None, without_data=True))
+    (waiting,) = both_loads(written).queue.messages
+    assert waiting == QueuedMessage(1, MessageKind.STOP, 1, b"[1]", 1, without_data=True)
+    written.commit(Requeue(1, 2))
+    assert both_loads(written).queue.messages == (QueuedMessage(2, MessageKind.STOP, 1, b"[1]"),)
+    written.commit(Attempted(2, 1, None, without_data=True), DeadLetter(2, 7, "no"))
+    (letter,) = written.reader.dead_letters(limit=9)
+    written.commit(Redeliver(1, letter.id, 3))
+    assert both_loads(written).queue.messages == (QueuedMessage(3, MessageKind.STOP, 1, b"[1]"),)
+
+
 # --- asking for dead letters ----------------------------------------------------------------------
 
 

@@ -119,9 +119,13 @@ class MemoryStore:
                             sampled_ms=sampled_ms,
                             register_wh=register_wh,
                         )
-                case Attempted(sequence, attempts, not_before_ms, history):
+                case Attempted(sequence, attempts, not_before_ms, history, without_data):
                     self.queue[sequence] = structs.replace(
-                        self.queue[sequence], attempts=attempts, not_before_ms=not_before_ms, history=history
+                        self.queue[sequence],
+                        attempts=attempts,
+                        not_before_ms=not_before_ms,
+                        history=history,
+                        without_data=without_data,
                     )
                 case Dequeue(sequence):
                     del self.queue[sequence]
@@ -154,7 +158,9 @@ class MemoryStore:
     def queue_again(self, message, sequence):
         assert sequence == self.next_sequence
         self.next_sequence += 1
-        fresh = structs.replace(message, sequence=sequence, attempts=0, not_before_ms=None)
+        fresh = structs.replace(
+            message, sequence=sequence, attempts=0, not_before_ms=None, without_data=False
+        )
         self.queue[sequence] = fresh
 
     def settle(self, transaction, through):
@@ -378,6 +384,11 @@ class Bench:
     def link_down(self):
         self.linked, self.open_call = False, None
         self.turn(LinkClosed(self.epoch))
+
+    def hang_up(self, code=1011, reason="closed by the central system: 1011"):
+        """The central system closes the connection, or cuts it."""
+        self.linked, self.open_call = False, None
+        self.turn(LinkClosed(self.epoch, reason, code))
 
     def frame(self, data):
         return self.turn(FrameReceived(self.epoch, data))

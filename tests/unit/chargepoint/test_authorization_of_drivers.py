@@ -559,15 +559,13 @@ class TestOffline:
         ready.token()
         assert verdicts(ready) == [verdict]
 
-    @pytest.mark.parametrize("how", ["error", "garbage", "silence", "link lost", "reconnect", "restart"])
+    @pytest.mark.parametrize("how", ["error", "silence", "link lost", "reconnect", "restart"])
     def test_so_is_one_whose_authorize_is_not_answered(self, ready, how):
         change(ready, "AllowOfflineTxForUnknownId", "true")
         ready.token()
         match how:
             case "error":
                 ready.refuse()
-            case "garbage":
-                ready.answer({"idTagInfo": {"status": "Maybe"}})
             case "silence":
                 ready.wait(30)
                 ready.answer({"currentTime": "2026-01-02T10:00:00Z"})

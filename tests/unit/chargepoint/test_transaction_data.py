@@ -285,8 +285,16 @@ class TestDelivery:
         bench.end()
         while bench.open_call[1] != "StopTransaction":
             bench.answer()
+        (_, first) = bench.calls[-1]
         bench.refuse()
-        first = stop_of(bench)
+        assert "transactionData" in first
+        assert bench.calls[-1] == (
+            "StopTransaction",
+            {name: value for name, value in first.items() if name != "transactionData"},
+        )
+        bench.refuse()
+        assert len(bench.store.dead) == 1
+        bench.said()
         day = "start:'2026-01-02T00:00:00Z', stop:'2026-01-03T00:00:00Z'"
         bench.ask("DataTransfer", {"vendorId": "no.easee", "messageId": "ImportEaseeSessions", "data": day})
         assert stop_of(bench) == first

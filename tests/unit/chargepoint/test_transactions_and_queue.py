@@ -544,16 +544,6 @@ class TestDeafOrFailing:
         assert ready.store.transactions[1].transaction_id == 5
         assert ready.store.queue == {}
 
-    def test_a_later_answer_is_dropped(self, ready):
-        ready.begin()
-        until(ready, "StartTransaction")
-        late = ready.open_call
-        ready.wait(30)
-        ready.answer(PROBED)
-        ready.open_call = late
-        ready.answer(started(5))
-        assert ready.store.transactions[1].transaction_id is None
-
     def test_an_answer_twice_counts_once(self, charging):
         charging.wait(1)
         charging.energy(1100)

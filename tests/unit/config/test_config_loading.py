@@ -483,7 +483,9 @@ configuration = { ConectionTimeOut = "60", HeartbeatInterval = "soon" }
             (9, f"{section}.1.compatibility.1", "'ev-cc'"),
             (9, f"{section}.1.compatibility.3", "'homeassistant'"),
         ]
-        assert {problem.expected for problem in found} == {"any of home-assistant, evcc, extra-fields"}
+        assert {problem.expected for problem in found} == {
+            "any of home-assistant, evcc, extra-fields, first-edition"
+        }
 
     def test_one_name_is_no_list_of_compatibilities(self, problems: Problems) -> None:
         (problem,) = problems(f'{MINIMAL}[[charge_points]]\nidentity = "a"\ncompatibility = "evcc"')

@@ -199,9 +199,12 @@ class Stored:
                 assert message.sequence == self.next_sequence
                 self.next_sequence += 1
                 self.queue[message.sequence] = message
-            case Attempted(sequence, attempts, not_before_ms):
+            case Attempted(sequence, attempts, not_before_ms, _, without_data):
                 self.queue[sequence] = structs.replace(
-                    self.queue[sequence], attempts=attempts, not_before_ms=not_before_ms
+                    self.queue[sequence],
+                    attempts=attempts,
+                    not_before_ms=not_before_ms,
+                    without_data=without_data,
                 )
             case Dequeue(sequence) | DeadLetter(sequence):
                 del self.queue[sequence]
@@ -283,7 +286,7 @@ class MemoryLink:
 
     def lose(self):
         self.state = LinkState.WAITING
-        self.owner.link_closed(self.epoch, "lost")
+        self.owner.link_closed(self.epoch, "lost", 1006)
 
     def receive(self, *frame):
         self.owner.frame_received(self.epoch, json.dumps(frame).encode())

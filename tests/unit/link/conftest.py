@@ -171,7 +171,7 @@ class VirtualOwner:
     def frame_received(self, epoch: int, data: bytes) -> None:
         self.told.append(("frame", epoch, data))
 
-    def link_closed(self, epoch: int, reason: str) -> None:
+    def link_closed(self, epoch: int, reason: str, code: int | None) -> None:
         self.told.append(("closed", epoch, reason))
 
     def link_failed(self, reason: str) -> None:

@@ -101,11 +101,11 @@ def resolve(schema: Schema, root: Schema) -> Schema:
     return schema
 
 
-def decode(name: str, payload: bytes, *, tolerant: bool = False) -> Request | Response:
+def decode(name: str, payload: bytes) -> Request | Response:
     if name in ACTIONS:
         call = decode_frame(encode_call_raw("1", name, payload))
-        return decode_request(call, tolerant=tolerant)
-    return decode_response(name.removesuffix("Response"), Raw(payload), tolerant=tolerant)
+        return decode_request(call)
+    return decode_response(name.removesuffix("Response"), Raw(payload))
 
 
 def frame_payload(message: Request | Response) -> object:

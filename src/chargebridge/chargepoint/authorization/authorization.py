@@ -14,9 +14,9 @@ from chargebridge.chargepoint.records import TokenQuery, TokensFound
 from chargebridge.chargepoint.rules.tokens import ID_TAG_LIMIT, Known
 from chargebridge.chargepoint.turn import NoticeKind, ReadStore
 from chargebridge.chargers.model import ChargerState, SessionStarted, TokenPresented
+from chargebridge.ocpp16.answers import id_tag_info, read_authorize
 from chargebridge.ocpp16.enums import AuthorizationStatus, Reason
-from chargebridge.ocpp16.frames import PayloadError, decode_response
-from chargebridge.ocpp16.messages import Authorize, AuthorizeResponse
+from chargebridge.ocpp16.messages import Authorize
 from chargebridge.ocpp16.text import fit, same_token
 
 _NO_START = frozenset({None, ChargerState.FAULTED, ChargerState.DISABLED})
@@ -167,21 +167,18 @@ def request(charge_point: ChargePoint) -> Authorize:
 
 
 def answered(charge_point: ChargePoint, payload: Raw) -> None:
-    """Decide by the central system's answer."""
+    """Decide by the central system's answer; one that does not accept the token refuses it (`AZ-4`)."""
     authorizing = charge_point.authorizing
     if authorizing is None or authorizing.known is None:
         return
     charge_point.authorizing = None
-    try:
-        response = decode_response("Authorize", payload, tolerant=True)
-    except PayloadError as error:
-        charge_point.notice(NoticeKind.CALL_FAILED, f"authorize: {error.description}")
-        _decide_offline(charge_point, authorizing, authorizing.known)
-        return
-    assert isinstance(response, AuthorizeResponse)
-    info, known = response.id_tag_info, authorizing.known
+    answer, unusable = read_authorize(payload)
+    charge_point.notice_unusable("Authorize", unusable)
+    said, known = answer.id_tag_info, authorizing.known
+    info = id_tag_info(said, without_status=AuthorizationStatus.INVALID)
     known_tokens.remember(charge_point, authorizing.id_tag, info)
-    local_list.check_conflict(charge_point, authorizing.id_tag, info.status, known.listed)
+    if said is not None and said.status is not None:
+        local_list.check_conflict(charge_point, authorizing.id_tag, info.status, known.listed)
     if info.status is AuthorizationStatus.ACCEPTED:
         _permit(charge_point, authorizing, info.parent_id_tag or known.parent_id_tag)
     else:
@@ -189,7 +186,7 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
 
 
 def unanswered(charge_point: ChargePoint) -> None:
-    """Decide offline: the central system does not answer."""
+    """Decide offline: there is no answer, or a CALLERROR, which says nothing of the token."""
     authorizing = charge_point.authorizing
     if authorizing is not None and authorizing.known is not None:
         charge_point.authorizing = None

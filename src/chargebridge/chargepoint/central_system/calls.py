@@ -9,10 +9,10 @@ from chargebridge.chargepoint.authorization import authorization, local_list
 from chargebridge.chargepoint.central_system import boot_wait, data_transfer, registration, unlocking
 from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.model.charge_point import ChargePoint
-from chargebridge.chargepoint.model.open_call import CallKind, OpenCall
+from chargebridge.chargepoint.model.open_call import CallKind, Failure, OpenCall
 from chargebridge.chargepoint.model.timers import Timer
-from chargebridge.chargepoint.transactions import meter_values, queue
-from chargebridge.chargepoint.turn import CloseLink, NoticeKind, SendFrame
+from chargebridge.chargepoint.transactions import delivery, meter_values, queue
+from chargebridge.chargepoint.turn import CloseLink, LinkClosed, NoticeKind, SendFrame
 from chargebridge.ocpp16.enums import DiagnosticsStatus, FirmwareStatus, MessageTrigger, RegistrationStatus
 from chargebridge.ocpp16.fields import Request
 from chargebridge.ocpp16.frames import CallError, CallResult, encode_call, encode_call_raw
@@ -27,6 +27,7 @@ def link_opened(charge_point: ChargePoint, epoch: int) -> None:
     if charge_point.epoch:
         link_lost(charge_point)
     charge_point.epoch = epoch
+    charge_point.answered_here = False
     charge_point.call_number = 0
     boot_wait.first_contact(charge_point)
     # Unique over restarts too, for central systems that remember ids for longer than a connection.
@@ -39,10 +40,31 @@ def link_opened(charge_point: ChargePoint, epoch: int) -> None:
         registration.interval_over(charge_point)
 
 
+def link_closed(charge_point: ChargePoint, closed: LinkClosed) -> None:
+    """Take the end of a connection, which the central system may have ended at a message (`Q-12`)."""
+    if closed.code is not None:
+        if _head_is_under_way(charge_point):
+            delivery.hung_up(charge_point, closed.reason, closed.code)
+        elif charge_point.answered_here:
+            queue.forget_hang_ups(charge_point)  # it ends at other things, too
+    link_lost(charge_point)
+
+
+def _head_is_under_way(charge_point: ChargePoint) -> bool:
+    """Whether the head of the queue is unanswered, and other messages were answered on this connection.
+
+    Where nothing is answered the central system is away, and the message at hand has no part in it.
+    """
+    calls = charge_point.call, charge_point.late_call
+    under_way = any(call is not None and call.kind is CallKind.QUEUE for call in calls)
+    return under_way and charge_point.answered_here
+
+
 def link_lost(charge_point: ChargePoint) -> None:
     """Forget what was under way; a message of the queue keeps its place, and this was no attempt (`Q-3`)."""
     charge_point.epoch = 0
     charge_point.call = charge_point.late_call = None
+    queue.forget_attempts(charge_point)
     silence(charge_point)
     charge_point.cancel_timer(Timer.CALL)
     authorization.link_lost(charge_point)
@@ -74,6 +96,8 @@ def drop_link(charge_point: ChargePoint, reason: str, pause_s: float = 0.0) -> N
 
 def _drop_deaf_link(charge_point: ChargePoint, reason: str) -> None:
     charge_point.notice(NoticeKind.DEAF_LINK, reason)
+    if _head_is_under_way(charge_point):
+        delivery.deaf(charge_point, reason)
     drop_link(charge_point, reason)
 
 
@@ -96,13 +120,13 @@ def advance(charge_point: ChargePoint) -> None:
         _send_triggered(charge_point)
     elif queue.ready(charge_point):
         action, payload = queue.head(charge_point)
-        send_raw(charge_point, CallKind.QUEUE, action, payload)
+        queue.attempt_sent(charge_point, send_raw(charge_point, CallKind.QUEUE, action, payload))
     elif charge_point.heartbeat_due:
         charge_point.heartbeat_due = False
         send(charge_point, CallKind.HEARTBEAT, Heartbeat())
     elif charge_point.telemetry is not None:
         body, charge_point.telemetry = charge_point.telemetry, None
-        send_raw(charge_point, CallKind.TELEMETRY, "MeterValues", body)
+        send_raw(charge_point, CallKind.TELEMETRY, "MeterValues", queue.spelt(charge_point, body))
 
 
 def _advance_unregistered(charge_point: ChargePoint) -> None:
@@ -126,7 +150,7 @@ def _send_triggered(charge_point: ChargePoint) -> None:
         report = status.current(charge_point, connector)
         send(charge_point, CallKind.STATUS, status.notification(charge_point, report))
     else:
-        body = meter_values.triggered(charge_point, connector)
+        body = queue.spelt(charge_point, meter_values.triggered(charge_point, connector))
         send_raw(charge_point, CallKind.TELEMETRY, "MeterValues", body)
 
 
@@ -136,10 +160,11 @@ def send(charge_point: ChargePoint, kind: CallKind, request: Request) -> None:
     _open(charge_point, id, kind, encode_call(id, request))
 
 
-def send_raw(charge_point: ChargePoint, kind: CallKind, action: str, payload: bytes) -> None:
-    """Send a CALL whose payload is encoded already."""
+def send_raw(charge_point: ChargePoint, kind: CallKind, action: str, payload: bytes) -> str:
+    """Send a CALL whose payload is encoded already; return its id."""
     id = _next_id(charge_point)
     _open(charge_point, id, kind, encode_call_raw(id, action, payload))
+    return id
 
 
 def _next_id(charge_point: ChargePoint) -> str:
@@ -158,14 +183,12 @@ def _open(charge_point: ChargePoint, id: str, kind: CallKind, frame: bytes) -> N
 
 def disown_authorize(charge_point: ChargePoint) -> None:
     """Ignore the answer to an Authorize under way: its charger is gone."""
-    charge_point.call = _disowned(charge_point.call)
-    charge_point.late_call = _disowned(charge_point.late_call)
+    charge_point.call = _replaced(charge_point.call, CallKind.AUTHORIZE, CallKind.IDLE)
+    charge_point.late_call = _replaced(charge_point.late_call, CallKind.AUTHORIZE, CallKind.IDLE)
 
 
-def _disowned(call: OpenCall | None) -> OpenCall | None:
-    if call is None or call.kind is not CallKind.AUTHORIZE:
-        return call
-    return call._replace(kind=CallKind.IDLE)
+def _replaced(call: OpenCall | None, kind: CallKind, by: CallKind) -> OpenCall | None:
+    return call if call is None or call.kind is not kind else call._replace(kind=by)
 
 
 def answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
@@ -177,16 +200,33 @@ def answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
     elif charge_point.late_call is not None and answer.id == charge_point.late_call.id:
         # Late, but the very answer: taken, and the time-out forgotten.
         call, charge_point.late_call = charge_point.late_call, None
+    elif answer.id in charge_point.attempts:
+        _attempt_answered(charge_point, answer)
+        return
     else:
         return
     charge_point.answered_mono = charge_point.now.mono
+    charge_point.answered_here = True
     if call.kind is CallKind.PROBE:
         _not_deaf(charge_point)
     elif isinstance(answer, CallResult):
         _ANSWERED[call.kind](charge_point, answer.payload)
     else:
         # It goes into logs and dead letters, where it must not break the line.
-        fail(charge_point, call, fit(f"{answer.code}: {answer.description}", 200))
+        reason = fit(f"{answer.code}: {answer.description}", 200)
+        fail(charge_point, call, Failure(reason, fit(answer.code, 50)))
+
+
+def _attempt_answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
+    """Take the answer to an earlier attempt of the head: it settles that, and what was sent since repeats it.
+
+    A CALLERROR changes nothing: the attempt was counted when its time was over.
+    """
+    charge_point.answered_mono = charge_point.now.mono
+    if isinstance(answer, CallResult) and delivery.answered_late(charge_point, answer.payload):
+        # The CALL that is open stays so: there may be no other beside it (RPC-5).
+        charge_point.call = _replaced(charge_point.call, CallKind.QUEUE, CallKind.REPEAT)
+        charge_point.late_call = _replaced(charge_point.late_call, CallKind.QUEUE, CallKind.REPEAT)
 
 
 def timed_out(charge_point: ChargePoint) -> None:
@@ -212,20 +252,22 @@ def timed_out(charge_point: ChargePoint) -> None:
 def _not_deaf(charge_point: ChargePoint) -> None:
     late, charge_point.late_call = charge_point.late_call, None
     if late is not None:
-        fail(charge_point, late, "no answer in time")
+        fail(charge_point, late, Failure("no answer in time", unanswered=True))
 
 
-def fail(charge_point: ChargePoint, call: OpenCall, reason: str) -> None:
+def fail(charge_point: ChargePoint, call: OpenCall, failure: Failure) -> None:
     """Take note that the central system failed to process a CALL of ours (`RPC-8`)."""
-    charge_point.notice(NoticeKind.CALL_FAILED, f"{call.kind.name.lower()}: {reason}")
+    charge_point.notice(NoticeKind.CALL_FAILED, f"{call.kind.name.lower()}: {failure.reason}")
     if call.kind is CallKind.QUEUE:
-        queue.failed(charge_point, reason)
+        delivery.failed(charge_point, failure)
     elif call.kind is CallKind.AUTHORIZE:
         authorization.unanswered(charge_point)
     elif call.kind is CallKind.BOOT:
         registration.unanswered(charge_point)
     elif call.kind is CallKind.STATUS:
         status.not_delivered(charge_point)
+    elif call.kind is CallKind.TELEMETRY and delivery.measures_temperature(charge_point):
+        delivery.advise_spelling(charge_point, failure)
 
 
 def _nothing_to_do(charge_point: ChargePoint, payload: Raw) -> None:
@@ -235,7 +277,8 @@ def _nothing_to_do(charge_point: ChargePoint, payload: Raw) -> None:
 _ANSWERED: Final[Mapping[CallKind, Callable[[ChargePoint, Raw], None]]] = {
     CallKind.BOOT: registration.answered,
     CallKind.AUTHORIZE: authorization.answered,
-    CallKind.QUEUE: queue.answered,
+    CallKind.QUEUE: delivery.answered,
+    CallKind.REPEAT: _nothing_to_do,
     CallKind.STATUS: _nothing_to_do,
     CallKind.HEARTBEAT: _nothing_to_do,
     CallKind.IDLE: _nothing_to_do,

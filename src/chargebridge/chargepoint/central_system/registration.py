@@ -13,9 +13,9 @@ from chargebridge.chargepoint.model.open_call import CallKind
 from chargebridge.chargepoint.model.state import SerialIn
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.turn import NoticeKind
+from chargebridge.ocpp16.answers import read_boot
 from chargebridge.ocpp16.enums import RegistrationStatus
-from chargebridge.ocpp16.frames import PayloadError, decode_response
-from chargebridge.ocpp16.messages import BootNotification, BootNotificationResponse
+from chargebridge.ocpp16.messages import BootNotification
 from chargebridge.ocpp16.text import fit_ascii
 
 LONGEST_INTERVAL_S = 86_400
@@ -23,6 +23,8 @@ LONGEST_INTERVAL_S = 86_400
 VENDOR = "chargebridge"
 MODEL = "Virtual"
 """While neither configuration nor driver has said what the charger is."""
+DEFAULT_INTERVAL_S = 300
+"""Between heartbeats, where an answer that accepts a BootNotification names no interval."""
 COARSE_HEARTBEAT_S = 20
 """Heartbeats this far ahead are sent to the second."""
 
@@ -76,13 +78,12 @@ def begin_anew(charge_point: ChargePoint) -> None:
 
 def answered(charge_point: ChargePoint, payload: Raw) -> None:
     """Take the answer to a BootNotification; the newest one counts (`BOOT-12`)."""
-    try:
-        response = decode_response("BootNotification", payload, tolerant=True)
-    except PayloadError as error:
-        charge_point.notice(NoticeKind.CALL_FAILED, f"boot: {error.description}")
+    answer, unusable = read_boot(payload)
+    charge_point.notice_unusable("BootNotification", unusable)
+    if answer.status is None:
+        charge_point.notice(NoticeKind.BOOT_NOT_ACCEPTED, "an answer without a status that OCPP knows")
         unanswered(charge_point)
         return
-    assert isinstance(response, BootNotificationResponse)
     charge_point.boot_timeouts = 0
     is_newer_due = charge_point.boot_due and (charge_point.restarted or outdated(charge_point))
     if is_newer_due and charge_point.registration is None:
@@ -90,23 +91,26 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
     charge_point.boot_due = False
     charge_point.late_call = None
     was_accepted = charge_point.accepted
-    charge_point.registration = response.status
+    charge_point.registration = answer.status
     charge_point.cancel_timer(Timer.BOOT)
-    if response.status is RegistrationStatus.ACCEPTED:
-        _take_interval(charge_point, response.interval)
+    if answer.status is RegistrationStatus.ACCEPTED:
+        _take_interval(charge_point, answer.interval)
         schedule_heartbeat(charge_point)
         if not was_accepted:
             availability.begin_settling(charge_point)
             status.announce(charge_point)
         return
     _registered_no_more(charge_point)
-    charge_point.notice(NoticeKind.BOOT_NOT_ACCEPTED, response.status.value)
-    interval = float(min(response.interval, LONGEST_INTERVAL_S))
+    charge_point.notice(NoticeKind.BOOT_NOT_ACCEPTED, answer.status.value)
+    interval = float(min(answer.interval or 0, LONGEST_INTERVAL_S))
     charge_point.set_timer(Timer.BOOT, interval if interval > 0 else charge_point.settings.boot_retry_s)
 
 
-def _take_interval(charge_point: ChargePoint, interval_s: int) -> None:
+def _take_interval(charge_point: ChargePoint, interval_s: int | None) -> None:
     """Take the heartbeat interval of a boot answer, also where another one was written before (`BOOT-3`)."""
+    if interval_s is None:
+        charge_point.boot_interval_s = charge_point.boot_interval_s or DEFAULT_INTERVAL_S
+        return
     if interval_s <= 0:
         return
     charge_point.boot_interval_s = min(interval_s, LONGEST_INTERVAL_S)

@@ -61,7 +61,10 @@ class ChargePoint:
         "_outputs",
         "_records",
         "abandoned",
+        "advised",
+        "answered_here",
         "answered_mono",
+        "attempts",
         "authorizing",
         "boot_due",
         "boot_interval_s",
@@ -75,6 +78,7 @@ class ChargePoint:
         "configured",
         "contacted",
         "epoch",
+        "hang_ups",
         "heartbeat_due",
         "held_list",
         "held_transfer",
@@ -142,6 +146,8 @@ class ChargePoint:
         self.probe_due = False
         self.call_number = 0
         self.call_prefix = ""
+        self.answered_here = False
+        """Whether the central system has answered anything on this connection."""
         self.answered_mono = 0.0
         """When the central system last answered."""
 
@@ -208,6 +214,12 @@ class ChargePoint:
             self.queue[-1].sequence if self.queue and stored.queue.more else stored.next_sequence - 1
         )
         self.reading_queue = False
+        self.hang_ups = 0
+        """How often in a row the connection has ended at the head, while others were answered."""
+        self.advised = False
+        """The operator knows of the compatibility that spells a temperature's unit differently."""
+        self.attempts: tuple[str, ...] = ()
+        """Message ids of the attempts of the head on this connection, as far as they have no answer."""
         self.near_limit_through = 0
         """The end of the queue when a sample was last dropped for its length."""
         self.redelivery: Redelivery | None = None
@@ -262,6 +274,11 @@ class ChargePoint:
     def notice(self, kind: NoticeKind, detail: str, times: int = 1) -> None:
         """Notify the operator; never with secrets, and with no more than fits into a line of a log."""
         self._outputs.append(Notice(kind, fit(detail, LONGEST_DETAIL), times))
+
+    def notice_unusable(self, action: str, fields: tuple[str, ...]) -> None:
+        """Notify the operator of fields of an answer that cannot be used; never of their values."""
+        if fields:
+            self.notice(NoticeKind.ANSWER_PARTLY_UNUSABLE, f"{action}: {', '.join(fields)}")
 
     def mark_dirty(self) -> None:
         """Have the durable state saved at the end of the turn, since it has changed."""

@@ -256,6 +256,10 @@ class State(Struct, kw_only=True, omit_defaults=True):
     write_budget_exceeded: bool = False
     """The operator has been warned that profiles come too often for the charger's memory."""
     locked: LockedCable | None = None
+    measurements_refused: bool = False
+    """MeterValues were given up, and none were accepted since."""
+    measurements_paused_s: int = 0
+    """How long refused MeterValues have waited while a Start or Stop was behind them (`Q-10`)."""
 
 
 # Sets in one order: the same inputs lead to the same records, byte for byte.

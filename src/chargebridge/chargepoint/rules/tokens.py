@@ -47,4 +47,5 @@ def listed_as_valid(token: Token, now_ms: int) -> bool:
 def entry(id_tag: str, info: IdTagInfo) -> Token:
     """Return a list or cache entry of what the central system says of a token."""
     expires_ms = None if info.expiry_date is None else parse_timestamp(info.expiry_date)
-    return Token(id_tag, info.status.value, expires_ms, info.parent_id_tag)
+    # Two tokens of parent "" would be of one group: it is none.
+    return Token(id_tag, info.status.value, expires_ms, info.parent_id_tag or None)

@@ -1,27 +1,22 @@
-"""Delivering transaction-related messages: in order, each until it is answered (`Q-*`, OCPP 1.6 §3.7).
+"""The queue of transaction-related messages (`Q-*`, OCPP 1.6 §3.7).
 
-The queue lies in the store; its head is in memory, and more of it is read when that is answered.
+It lies in the store; its head is in memory, and more of it is read when that is answered. What becomes of the
+message at the head is in `delivery`.
 """
 
 from typing import Final
 
-from msgspec import Raw, structs
+from msgspec import structs
 
-from chargebridge.chargepoint.authorization import known_tokens, local_list
-from chargebridge.chargepoint.charger import stopping
-from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.open_call import CallKind
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import (
-    Attempt,
     Attempted,
-    DeadLetter,
     DeadTransaction,
     Dequeue,
     Enqueue,
     MessageKind,
-    PutSamples,
     QueuedMessage,
     QueuePage,
     QueueQuery,
@@ -30,18 +25,14 @@ from chargebridge.chargepoint.records import (
     SendState,
     Transaction,
 )
-from chargebridge.chargepoint.transactions import ledger
-from chargebridge.chargepoint.turn import NoticeKind, ReadStore
+from chargebridge.chargepoint.transactions import ledger, retries
+from chargebridge.chargepoint.turn import ReadStore
 from chargebridge.ocpp16.codec import ENCODER
-from chargebridge.ocpp16.datatypes import IdTagInfo
-from chargebridge.ocpp16.frames import PayloadError, decode_response
-from chargebridge.ocpp16.messages import StartTransactionResponse, StopTransactionResponse
 
 PAGE: Final = 16
 """Messages of a queue that are in memory at most."""
-_FIRST_KEPT: Final = 2
-_NEWEST_KEPT: Final = 8
-"""Of the attempts of a message; there may be as many as TransactionMessageAttempts says."""
+_ATTEMPTS_KEPT: Final = 16
+"""Message ids of the newest attempts of the head, to know their answers by."""
 
 
 def enqueue(
@@ -53,6 +44,8 @@ def enqueue(
     register_wh: int = 0,
 ) -> None:
     """Append a message; it waits behind all that came before it (`Q-2`)."""
+    if kind is not MessageKind.METER_VALUES:
+        _bound_pause_of_measurements(charge_point)
     sequence = charge_point.next_sequence
     charge_point.next_sequence = sequence + 1
     message = QueuedMessage(sequence, kind, transaction.number, payload)
@@ -63,12 +56,26 @@ def enqueue(
         charge_point.loaded_through = sequence
 
 
+def _bound_pause_of_measurements(charge_point: ChargePoint) -> None:
+    """Shorten the pause of refused MeterValues at the head: a Start or Stop comes behind them (`Q-10`)."""
+    head = charge_point.queue[0] if charge_point.queue else None
+    remaining_s = 0.0
+    if head is not None and head.kind is MessageKind.METER_VALUES and Timer.RETRY in charge_point.timers:
+        remaining_s = max(charge_point.timers[Timer.RETRY] - charge_point.now.mono, 0.0)
+    pause_s = retries.bound_pause_s(charge_point, remaining_s)
+    if head is not None and pause_s < remaining_s:
+        not_before_ms = charge_point.now.utc_ms + round(pause_s * 1000)
+        charge_point.record(Attempted(head.sequence, head.attempts, not_before_ms, head.history))
+        put_head(charge_point, structs.replace(head, not_before_ms=not_before_ms))
+        charge_point.set_timer(Timer.RETRY, pause_s)
+
+
 def resume(charge_point: ChargePoint) -> None:
     """Set the deadline of a retry again, after a restart."""
     if charge_point.queue and charge_point.queue[0].not_before_ms is not None:
         head = charge_point.queue[0]
         assert head.not_before_ms is not None
-        longest = _retry_interval_s(charge_point) * max(head.attempts, 1)
+        longest = retries.interval_s(charge_point) * max(head.attempts, 1)
         charge_point.set_timer_until(Timer.RETRY, head.not_before_ms, longest)
 
 
@@ -77,8 +84,8 @@ def ready(charge_point: ChargePoint) -> bool:
 
     What was queued before its own Start, since that is redelivered, goes behind it first.
     """
-    while charge_point.queue and _precedes_its_start(charge_point, charge_point.queue[0]):
-        _requeue(charge_point, charge_point.queue[0])
+    while charge_point.queue and precedes_its_start(charge_point, charge_point.queue[0]):
+        requeue(charge_point, charge_point.queue[0])
     return bool(charge_point.queue) and Timer.RETRY not in charge_point.timers
 
 
@@ -90,130 +97,64 @@ def head(charge_point: ChargePoint) -> tuple[str, bytes]:
         return "MeterValues", b'{"connectorId":%d,"transactionId":%d,"meterValue":%b}' % (
             transaction.connector,
             ledger.transaction_id(transaction),
-            message.payload,
+            spelt(charge_point, message.payload),
         )
     if message.kind is MessageKind.START:
         return "StartTransaction", ENCODER.encode(ledger.start_request(transaction))
     stop = ENCODER.encode(ledger.stop_request(transaction))
-    if message.payload:
-        stop = b'%b,"transactionData":%b}' % (stop[:-1], message.payload)
+    if message.payload and not message.without_data:
+        stop = b'%b,"transactionData":%b}' % (stop[:-1], spelt(charge_point, message.payload))
     return "StopTransaction", stop
 
 
-def answered(charge_point: ChargePoint, payload: Raw) -> None:
+def spelt(charge_point: ChargePoint, samples: bytes) -> bytes:
+    """Return samples as they are sent, as JSON: the unit of a temperature has two spellings (`VAL-7`)."""
+    if charge_point.settings.behaviour.misspelt_celsius:
+        return samples.replace(b'"unit":"Celsius"', b'"unit":"Celcius"')
+    return samples
+
+
+# --- the attempts of the head -----------------------------------------------------------------------
+
+
+def attempt_sent(charge_point: ChargePoint, id: str) -> None:
+    """Remember the message id of an attempt of the head: its answer counts whenever it comes (`RPC-6`)."""
+    charge_point.attempts = (*charge_point.attempts[-_ATTEMPTS_KEPT + 1 :], id)
+
+
+def forget_attempts(charge_point: ChargePoint) -> None:
+    """Forget all attempts: the head is another one, or no answer of before can come any more."""
+    charge_point.attempts = ()
+
+
+def note_hang_up(charge_point: ChargePoint) -> int:
+    """Count an end of the connection at the head; return how many there were in a row."""
+    charge_point.hang_ups += 1
+    return charge_point.hang_ups
+
+
+def forget_hang_ups(charge_point: ChargePoint) -> None:
+    """Count anew: the head is another one, or the connection has ended at something else."""
+    charge_point.hang_ups = 0
+
+
+def put_head(charge_point: ChargePoint, message: QueuedMessage) -> None:
+    """Put the head as it is now in the place of what it was."""
+    charge_point.queue = [message, *charge_point.queue[1:]]
+
+
+def drop_head(charge_point: ChargePoint) -> None:
     """Go on with the next message: the central system has this one."""
-    message = charge_point.queue[0]
-    if _precedes_its_start(charge_point, message):
-        _requeue(charge_point, message)
-    elif message.kind is MessageKind.METER_VALUES:
-        _drop_head(charge_point)
-    elif message.kind is MessageKind.START:
-        _start_answered(charge_point, message, payload)
-    else:
-        # It cannot be refused (TX-11), whatever the answer says.
-        transaction = charge_point.transactions[message.transaction]
-        if transaction.stop_tag is not None:
-            _learn_of_stop_tag(charge_point, transaction.stop_tag, payload)
-        if transaction.start is SendState.DEAD:
-            # It meant nothing without its Start, and is redelivered with it: as it was.
-            charge_point.record(PutSamples(transaction.number, message.payload))
-        ledger.put(charge_point, structs.replace(transaction, stop=SendState.ANSWERED))
-        _drop_head(charge_point)
-
-
-def _start_answered(charge_point: ChargePoint, message: QueuedMessage, payload: Raw) -> None:
-    try:
-        response = decode_response("StartTransaction", payload, tolerant=True)
-    except PayloadError as error:
-        failed(charge_point, error.description)
-        return
-    assert isinstance(response, StartTransactionResponse)
-    info = response.id_tag_info
-    transaction = charge_point.transactions[message.transaction]
-    transaction = structs.replace(
-        transaction,
-        start=SendState.ANSWERED,
-        transaction_id=response.transaction_id,
-        id_tag_status=info.status.value,
-        parent_id_tag=info.parent_id_tag or transaction.parent_id_tag,  # AZ-3
-    )
-    ledger.put(charge_point, transaction)
-    _learn(charge_point, transaction.id_tag, info)
-    _drop_head(charge_point)
-    stopping.apply_stop_on_invalid_id(charge_point)
-
-
-def _learn_of_stop_tag(charge_point: ChargePoint, id_tag: str, payload: Raw) -> None:
-    try:
-        response = decode_response("StopTransaction", payload, tolerant=True)
-    except PayloadError as error:
-        charge_point.notice(NoticeKind.CALL_FAILED, f"stop answered: {error.description}")
-        return
-    assert isinstance(response, StopTransactionResponse)
-    if response.id_tag_info is not None:
-        _learn(charge_point, id_tag, response.id_tag_info)
-
-
-def _learn(charge_point: ChargePoint, id_tag: str, info: IdTagInfo) -> None:
-    """Remember the central system's status of a token (`TX-5`), and check it against the local list."""
-    known_tokens.remember(charge_point, id_tag, info)
-    local_list.check_conflict_later(charge_point, id_tag, info.status)
-
-
-def failed(charge_point: ChargePoint, reason: str) -> None:
-    """Retry the message later, or make it a dead letter: it could not be processed (`Q-4`)."""
-    message = charge_point.queue[0]
-    if _precedes_its_start(charge_point, message):
-        _requeue(charge_point, message)
-        return
-    attempts = message.attempts + 1
-    history = _remember(message, Attempt(attempts, charge_point.now.utc_ms, reason))
-    if attempts >= max(configuration.integer(charge_point, "TransactionMessageAttempts"), 1):
-        # The last attempt counts too, for whoever reads the dead letter.
-        charge_point.record(Attempted(message.sequence, attempts, charge_point.now.utc_ms, history))
-        _give_up(charge_point, message, attempts, reason)
-        return
-    wait_s = _retry_interval_s(charge_point) * attempts
-    not_before_ms = charge_point.now.utc_ms + wait_s * 1000
-    charge_point.record(Attempted(message.sequence, attempts, not_before_ms, history))
-    waiting = structs.replace(message, attempts=attempts, not_before_ms=not_before_ms, history=history)
-    charge_point.queue = [waiting, *charge_point.queue[1:]]
-    charge_point.set_timer(Timer.RETRY, wait_s)
-
-
-def _remember(message: QueuedMessage, attempt: Attempt) -> tuple[Attempt, ...]:
-    history = (*message.history, attempt)
-    if len(history) <= _FIRST_KEPT + _NEWEST_KEPT:
-        return history
-    return history[:_FIRST_KEPT] + history[-_NEWEST_KEPT:]
-
-
-def _retry_interval_s(charge_point: ChargePoint) -> int:
-    return configuration.integer(charge_point, "TransactionMessageRetryInterval")
-
-
-def _give_up(charge_point: ChargePoint, message: QueuedMessage, attempts: int, reason: str) -> None:
-    transaction = charge_point.transactions[message.transaction]
-    if message.kind is MessageKind.START:
-        ledger.put(charge_point, structs.replace(transaction, start=SendState.DEAD))
-    elif message.kind is MessageKind.STOP:
-        ledger.put(charge_point, structs.replace(transaction, stop=SendState.DEAD))
-    charge_point.record(DeadLetter(message.sequence, charge_point.now.utc_ms, reason))
-    detail = f"{message.kind} of transaction {transaction.number}, at attempt {attempts}: {reason}"
-    charge_point.notice(NoticeKind.DEAD_LETTER, detail)
-    if charge_point.redelivery is not None:
-        charge_point.redelivery = charge_point.redelivery._replace(outdated=True)
-    _take_head(charge_point)
-
-
-def _drop_head(charge_point: ChargePoint) -> None:
     charge_point.record(Dequeue(charge_point.queue[0].sequence))
-    _take_head(charge_point)
+    take_head(charge_point)
 
 
-def _take_head(charge_point: ChargePoint) -> None:
+def take_head(charge_point: ChargePoint) -> None:
+    """Go on with the next message; what became of this one is on record."""
     charge_point.queue = charge_point.queue[1:]
     charge_point.cancel_timer(Timer.RETRY)
+    forget_attempts(charge_point)
+    forget_hang_ups(charge_point)
     if not charge_point.queue:
         load_more(charge_point)
     forget_delivered(charge_point)
@@ -234,7 +175,7 @@ def redeliver(charge_point: ChargePoint, dead: DeadTransaction) -> None:
     for message in charge_point.queue[_under_way(charge_point) :]:
         is_last_stop = message.kind is MessageKind.STOP and message.sequence == last
         if message.transaction == number and (dead.start or is_last_stop):
-            _requeue(charge_point, message)
+            requeue(charge_point, message)
     if not charge_point.queue:
         load_more(charge_point)
 
@@ -245,7 +186,7 @@ def _under_way(charge_point: ChargePoint) -> int:
     return int(any(call is not None and call.kind is CallKind.QUEUE for call in calls))
 
 
-def _precedes_its_start(charge_point: ChargePoint, message: QueuedMessage) -> bool:
+def precedes_its_start(charge_point: ChargePoint, message: QueuedMessage) -> bool:
     """Whether the Start of a message is behind it: that was a dead letter and is redelivered.
 
     Such a message has no id to carry but -1 (`TX-6`), so whatever became of it, it meant nothing.
@@ -254,12 +195,14 @@ def _precedes_its_start(charge_point: ChargePoint, message: QueuedMessage) -> bo
     return start is SendState.QUEUED and message.kind is not MessageKind.START
 
 
-def _requeue(charge_point: ChargePoint, message: QueuedMessage) -> None:
+def requeue(charge_point: ChargePoint, message: QueuedMessage) -> None:
     """Move a message that is in memory behind all others."""
     charge_point.record(Requeue(message.sequence, charge_point.next_sequence))
     charge_point.next_sequence += 1
     if message is charge_point.queue[0]:
         charge_point.cancel_timer(Timer.RETRY)
+        forget_attempts(charge_point)
+        forget_hang_ups(charge_point)
     charge_point.queue = [other for other in charge_point.queue if other is not message]
     if not charge_point.queue:
         load_more(charge_point)
@@ -304,7 +247,3 @@ def page_read(charge_point: ChargePoint, page: QueuePage) -> None:
     charge_point.queue = [*charge_point.queue, *fresh]
     charge_point.loaded_through = fresh[-1].sequence
     forget_delivered(charge_point)
-
-
-def retry_interval_over(charge_point: ChargePoint) -> None:
-    """Do nothing: the head may be sent again, and is, as the next CALL."""

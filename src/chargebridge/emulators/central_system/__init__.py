@@ -11,8 +11,8 @@ Start it in a test, let charge points connect, and check what they send:
 - `CentralSystem` has the calls, the expectations, and the ways to interfere.
 - `Policy`, `IdTag` and `Admission` decide which charge points and idTags it accepts.
 - `Ledger` holds what it has received: charge points, statuses, counts, and a `Transaction` for each one.
-- A handler for `CentralSystem.answer` returns a response, or one of `AS_USUAL`, `NOTHING`, `Delayed`, `Lost`,
-  `Raw`, `Repeated` and `Unchecked`, or raises `CallRefused`.
+- A handler for `CentralSystem.answer` returns a response, or one of `AS_USUAL`, `NOTHING`, `Altered`,
+  `Delayed`, `HangUp`, `Lost`, `Raw`, `Repeated` and `Unchecked`, or raises `CallRefused`.
 - `Violation` is a broken `Rule` of OCPP, with the frame that broke it.
 - `serve` runs it as a program, with `Settings`.
 """
@@ -23,8 +23,10 @@ from chargebridge.emulators.central_system.policy import IdTag, Policy
 from chargebridge.emulators.central_system.scripting import (
     AS_USUAL,
     NOTHING,
+    Altered,
     CallRefused,
     Delayed,
+    HangUp,
     Lost,
     Raw,
     Repeated,
@@ -40,12 +42,14 @@ __all__ = [
     "AS_USUAL",
     "NOTHING",
     "Admission",
+    "Altered",
     "Answer",
     "CallRefused",
     "CentralSystem",
     "Delayed",
     "Direction",
     "Exchange",
+    "HangUp",
     "IdTag",
     "Kind",
     "Ledger",

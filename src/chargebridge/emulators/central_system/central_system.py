@@ -63,6 +63,7 @@ class CentralSystem:
         call_timeout_s: the shortest CALL timeout of the charge points, in real seconds: a new CALL sooner
             after an unanswered one is a violation (`RPC-5`).
         history: how many messages of each charge point are kept for `exchanges` and `expect`.
+        max_message_bytes: a longer message closes its connection (1009).
         random: the source of message ids.
     """
 
@@ -80,6 +81,7 @@ class CentralSystem:
         heartbeat_interval_s: int = 300,
         call_timeout_s: float = 1.0,
         history: int = 1000,
+        max_message_bytes: int = 2**20,
         random: Random | None = None,
     ) -> None:
         self.ledger = ledger or Ledger()
@@ -102,7 +104,7 @@ class CentralSystem:
             random=random or Random(),  # noqa: S311 - message ids are no secrets
         )
         self._admission = admission or Admission()
-        self._server = WebSocketServer(self, tls)
+        self._server = WebSocketServer(self, tls, max_message_bytes)
         self._scheme = "ws" if tls is None else "wss"
         self._call_timeout_s = call_timeout_s
         self._history = history
@@ -418,6 +420,11 @@ class CentralSystem:
                 loop.call_later(outcome.delay_s, self._outbox.post, outgoing)
             else:
                 self._outbox.post(outgoing)
+        if outcome.hang_up is not None:
+            if outcome.hang_up.code is None:
+                connection.abort()
+            else:
+                connection.close(outcome.hang_up.code, outcome.hang_up.reason)
         # The message is committed even if its answer is lost or late.
         self._outbox.open_slot()
 

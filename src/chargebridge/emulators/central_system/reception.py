@@ -9,10 +9,12 @@ from chargebridge.emulators.central_system.conformance import timestamp_findings
 from chargebridge.emulators.central_system.responder import Report, Responder
 from chargebridge.emulators.central_system.scripting import (
     AS_USUAL,
+    Altered,
     Answer,
     CallRefused,
     Delayed,
     Handler,
+    HangUp,
     Lost,
     Marker,
     PromptAnswer,
@@ -50,6 +52,8 @@ class CallOutcome(NamedTuple):
     replies: list[Reply]
     delay_s: float
     """How long to hold back the replies, in real seconds."""
+    hang_up: HangUp | None = None
+    """How to close the connection, which then gets no reply."""
 
     @property
     def is_prompt(self) -> bool:
@@ -85,7 +89,11 @@ class Reception:
             delay_s = 0.0
             if isinstance(answer, Delayed):
                 delay_s, answer = answer.seconds, answer.answer
-            outcome = CallOutcome(self._replies(session, call, request, answer, report), delay_s)
+            if isinstance(answer, HangUp):
+                self._replies(session, call, request, answer.answer, report)
+                outcome = CallOutcome([], 0.0, answer)
+            else:
+                outcome = CallOutcome(self._replies(session, call, request, answer, report), delay_s)
         except CallRefused as refusal:
             outcome = CallOutcome([Reply(Kind.ERROR, encode_refusal(call.id, refusal))], 0.0)
         if call.action == "StartTransaction" and not any(
@@ -137,6 +145,10 @@ class Reception:
                 if isinstance(request, BootNotification):
                     self._register_unchecked(session, request, payload)
                 return [Reply(Kind.RESULT, encode_result_raw(call.id, payload))]
+            case Altered(change):
+                usual = self._responder.respond(session, request, self._clock.now(), report)
+                altered = change(msgspec.json.decode(msgspec.json.encode(usual)))
+                return [Reply(Kind.RESULT, msgspec.json.encode([3, call.id, altered]))]
             case Raw(data):
                 return [Reply(Kind.RAW, data)]
             case Repeated(times, repeated):

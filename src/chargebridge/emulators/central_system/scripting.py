@@ -12,6 +12,8 @@
 | `Delayed(seconds, answer)` | `answer`, later | as for `answer`, at once |
 | `Repeated(times, answer)` | `answer`, several times | as for `answer`, once |
 | `Unchecked(payload)` | a CALLRESULT with this JSON, whatever it is | only a boot's registration status |
+| `Altered(change)` | the usual answer with another payload | as without a handler |
+| `HangUp(code, answer=answer)` | none; the connection is closed | as for `answer` |
 | `Raw(data)` | these bytes as a text message | unchanged |
 
 The count of CALLs in the ledger includes every CALL with a valid payload.
@@ -93,8 +95,25 @@ class Delayed:
     answer: "PromptAnswer" = AS_USUAL
 
 
-PromptAnswer = Response | CallRefused | Marker | Lost | Repeated | Unchecked | Raw
-Answer = PromptAnswer | Delayed
+@dataclass(frozen=True)
+class Altered:
+    """Record the message, and answer with what `change` makes of the usual payload: any JSON."""
+
+    change: Callable[[dict[str, Any]], object]
+
+
+@dataclass(frozen=True)
+class HangUp:
+    """Close the connection instead of an answer: with this code, or without a close frame if it is None."""
+
+    code: int | None = 1011
+    reason: str = ""
+    answer: "PromptAnswer" = Marker.NOTHING
+    """Which is recorded, but not sent."""
+
+
+PromptAnswer = Response | CallRefused | Marker | Lost | Repeated | Unchecked | Raw | Altered
+Answer = PromptAnswer | Delayed | HangUp
 Handler = Callable[[str, Any], Answer]
 """Takes the identity of the charge point and its request, a struct of the action's type."""
 

@@ -182,9 +182,9 @@ class Binding:
             self._outage_log.recovered(Topic.LINKS, self.central_system, self.identity)
         self._turn(self, FrameReceived(epoch, data))
 
-    def link_closed(self, epoch: int, reason: str) -> None:  # noqa: ARG002 - the link keeps the reason
+    def link_closed(self, epoch: int, reason: str, code: int | None) -> None:
         """Report to the charge point that its link is gone."""
-        self._turn(self, LinkClosed(epoch))
+        self._turn(self, LinkClosed(epoch, reason, code))
 
     def link_failed(self, reason: str) -> None:
         """Log that the central system cannot be reached, or has ended the connection."""

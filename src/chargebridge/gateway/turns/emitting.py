@@ -27,7 +27,9 @@ from chargebridge.gateway.turns.traces import Direction, Frame, Traces
 
 _LOGGED: Final = frozenset(
     {
+        NoticeKind.HANG_UP,
         NoticeKind.DEAD_LETTER,
+        NoticeKind.TRANSACTION_DATA_LEFT_OUT,
         NoticeKind.REDELIVERED,
         NoticeKind.SETTLED,
         NoticeKind.COMMAND_FAILED,
@@ -65,6 +67,8 @@ class Emitter:
         self._outage_log = outage_log
         self._operators: dict[int, Callable[[bool, str], None]] = {}
         self._next_operator = 1
+        self._advised: set[str] = set()
+        """Central systems about which a compatibility was advised."""
         self.notices: Counter[NoticeKind] = Counter()
         """How often there was a notice of each kind."""
 
@@ -111,8 +115,15 @@ class Emitter:
             self._outage_log.failed(Topic.REGISTRATIONS, binding.central_system, binding.identity, reason)
         elif notice.kind is NoticeKind.DEAF_LINK:
             binding.link_deaf(notice.detail)
-        log = _log.warning if notice.kind in _LOGGED else _log.debug
+        log = _log.warning if notice.kind in _LOGGED or self._is_first_advice(binding, notice) else _log.debug
         log(notice.kind.value, charge_point=binding.identity, detail=notice.detail)
+
+    def _is_first_advice(self, binding: Binding, notice: Notice) -> bool:
+        """Whether this is the first advice about a central system, whose charge points all get the same."""
+        if notice.kind is not NoticeKind.COMPATIBILITY_ADVISED or binding.central_system in self._advised:
+            return False
+        self._advised.add(binding.central_system)
+        return True
 
     # Drivers come from outside: one that raises must not harm other outputs.
 

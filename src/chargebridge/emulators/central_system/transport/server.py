@@ -46,10 +46,14 @@ class WebSocketServer:
     Args:
         listener: receives connections and messages.
         tls: a server-side context for `wss`, or None for `ws`.
+        max_message_bytes: a longer message closes its connection (1009).
     """
 
-    def __init__(self, listener: Listener, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, listener: Listener, tls: ssl.SSLContext | None = None, max_message_bytes: int = 2**20
+    ) -> None:
         self.listener = listener
+        self.max_message_bytes = max_message_bytes
         self.agrees_on_subprotocol = True
         """Whether handshakes are answered with the subprotocol; else the connection is closed at once."""
         self._tls = tls
@@ -109,7 +113,7 @@ class Connection(asyncio.Protocol):
         """Done when the TCP connection has ended."""
         self._server = server
         select = _select_subprotocol if server.agrees_on_subprotocol else _select_none
-        self._protocol = ServerProtocol(select_subprotocol=select, max_size=2**20)
+        self._protocol = ServerProtocol(select_subprotocol=select, max_size=server.max_message_bytes)
         self._transport: asyncio.Transport
         self._fragments: list[bytes] = []
         self._opened = False
