@@ -214,7 +214,7 @@ class Link:
             False, and nothing is sent, if that connection is not open any more.
         """
         session = self._session
-        if epoch != self.epoch or self.state is not LinkState.OPEN or session is None:
+        if epoch != self.epoch or self._state is not LinkState.OPEN or session is None:
             return False
         if not session.send(data):
             return False
@@ -402,7 +402,11 @@ class Link:
         self.failures = 0 if healthy else self.failures + 1
         self._misses = 0 if worked else self._misses + 1
         backoff = self.endpoint.backoff
-        wait = max(backoff.delay_s(self.failures, dispatcher.random), min(at_least_s, backoff.max_s))
+        wait = backoff.delay_s(self.failures, dispatcher.random)
+        if at_least_s <= wait or len(self.endpoints) == 1:
+            wait = max(wait, min(at_least_s, backoff.max_s))
+        else:
+            self._misses = max(self._misses, FAILURES_PER_URL)  # it says itself that it is of no use now
         self.next_attempt_at = now + wait
         dispatcher.wake_at(self, self.next_attempt_at)
         if failed:

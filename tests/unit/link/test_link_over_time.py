@@ -475,6 +475,15 @@ def test_a_node_that_accepts_and_closes_at_once_is_left(loop, fleet, two, new_ow
     assert len(blue.attempts) == 3
 
 
+def test_a_node_that_asks_to_wait_is_left_at_once(loop, fleet, two, new_owner):
+    blue, green = two
+    blue.mode, blue.retry_after = "busy", "250"
+    link = linked(fleet, new_owner(), blue, green)
+    loop.pass_time(5)
+    assert (len(blue.attempts), len(green.attempts)) == (1, 1)
+    assert (link.state, link.endpoint.url) == (LinkState.OPEN, green.url)
+
+
 def test_connections_that_worked_do_not_add_up(loop, fleet, two, new_owner):
     blue, green = two
     blue.lasts_s = 90
