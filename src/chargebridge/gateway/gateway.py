@@ -83,6 +83,7 @@ class Gateway:
         self._fleet = Fleet(
             connects_per_s=link.connects_per_s,
             concurrent_handshakes=link.concurrent_handshakes,
+            clock=self.clock,
             random=make_random(),
         )
         with ExitStack() as undo:
@@ -229,7 +230,7 @@ class Gateway:
     def _view(self, binding: Binding) -> ChargePointView:
         settings = self.roster.settings.get((binding.central_system, binding.identity))
         driver = settings.driver if settings is not None else None
-        return charge_point_view(binding, driver, self.clock)
+        return charge_point_view(binding, driver)
 
     def newest_frames(self) -> dict[str, ShownFrame]:
         """Return the newest frame of each charge point, by identity."""

@@ -5,6 +5,7 @@ import math
 from random import Random
 from typing import Final, Protocol
 
+from chargebridge.clock import Clock
 from chargebridge.link.endpoint import Endpoint
 from chargebridge.link.pacing import Pacer
 from chargebridge.link.resolver import Resolver
@@ -40,10 +41,12 @@ class Dispatcher:
     Args:
         pacer: decides which link may connect next.
         random: the source of jitter for back-offs and pings.
+        clock: by which links note, for operators, when something happened.
     """
 
-    def __init__(self, pacer: Pacer[str, Dispatched], random: Random) -> None:
+    def __init__(self, pacer: Pacer[str, Dispatched], random: Random, clock: Clock) -> None:
         self.random = random
+        self.clock = clock
         self.awake: set[Dispatched] = set()
         """The links that are not down."""
         self._pacer = pacer
@@ -64,11 +67,6 @@ class Dispatcher:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The running loop; links read it only while there is one."""
         return self._started()[0]
-
-    @property
-    def now(self) -> float | None:
-        """The time of that loop, in seconds; None while there is none."""
-        return None if self._runtime is None else self._runtime[0].time()
 
     @property
     def resolver(self) -> Resolver:

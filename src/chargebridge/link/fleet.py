@@ -4,6 +4,7 @@ import asyncio
 from random import Random
 from typing import Final
 
+from chargebridge.clock import Clock, SystemClock
 from chargebridge.link.dispatcher import Dispatched, Dispatcher
 from chargebridge.link.endpoint import AuthorizationKeyFormat, Endpoint
 from chargebridge.link.link import Link, LinkOwner
@@ -22,6 +23,7 @@ class Fleet:
         connects_per_s: attempts that may start in a second, over all links.
         concurrent_handshakes: attempts that may be under way at once, over all links. One central
             system gets half of them at most, so that a silent one does not hold up the others.
+        clock: by which links note, for operators, when something happened; None: the host's.
         loop: runs the links; None is the loop that runs when `start` is called.
         random: the source of jitter and of the order of attempts; hand in a seeded one to repeat a run.
 
@@ -34,6 +36,7 @@ class Fleet:
         *,
         connects_per_s: float = 200.0,
         concurrent_handshakes: int = 100,
+        clock: Clock | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         random: Random | None = None,
     ) -> None:
@@ -41,7 +44,7 @@ class Fleet:
         pacer: Pacer[str, Dispatched] = Pacer(
             connects_per_s=connects_per_s, concurrent_handshakes=concurrent_handshakes, random=random
         )
-        self._dispatcher = Dispatcher(pacer, random)
+        self._dispatcher = Dispatcher(pacer, random, clock or SystemClock())
         self._loop = loop
 
     def link(

@@ -101,13 +101,13 @@ class Link:
         "failures",
         "identity",
         "last_error",
-        "last_error_at",
-        "next_attempt_at",
+        "last_error_at_ms",
+        "next_attempt_at_ms",
         "received",
         "reconnects",
         "sent",
         "slot",
-        "state_since",
+        "state_since_ms",
     )
 
     def __init__(
@@ -129,17 +129,17 @@ class Link:
         self.identity = identity
         self._dispatcher = dispatcher
         self._state = LinkState.DOWN
-        self.state_since = dispatcher.now
-        """When the present state began, in seconds of the loop's clock; None: before there was a loop."""
+        self.state_since_ms = dispatcher.clock.now().utc_ms
+        """When the present state began (UTC), by the clock of the fleet; likewise the next ones."""
         self.epoch = 0
         """Rises with every connection that opens; 0 before the first."""
         self.last_error = ""
         """Why the link is not open, or was last closed; for operators."""
-        self.last_error_at: float | None = None
+        self.last_error_at_ms: int | None = None
         """When an attempt or a connection failed last, even if the link is open by now; None: never."""
         self.failures = 0
         """Attempts that failed in a row; a connection that did not last counts as one."""
-        self.next_attempt_at: float | None = None
+        self.next_attempt_at_ms: int | None = None
         """While the link waits: when its back-off ends; in the past, it waits in line for its turn."""
         self.connected_since: float | None = None
         """When the open connection opened, in seconds of the loop's clock."""
@@ -178,17 +178,12 @@ class Link:
     def state(self, state: LinkState) -> None:
         if state is not self._state:
             self._state = state
-            self.state_since = self._dispatcher.now
+            self.state_since_ms = self._dispatcher.clock.now().utc_ms
 
     @property
     def endpoint(self) -> Endpoint:
         """The URL that is used, or tried next."""
         return self.endpoints[self._at]
-
-    @property
-    def now(self) -> float | None:
-        """The time of the loop's clock, in seconds; None: there is no loop."""
-        return self._dispatcher.now
 
     def up(self) -> None:
         """Connect, and stay connected until `down`."""
@@ -196,7 +191,7 @@ class Link:
         if self.state is LinkState.DOWN:
             self.state = LinkState.WAITING
             self.failures = self._misses = 0
-            self.next_attempt_at = self._dispatcher.now
+            self.next_attempt_at_ms = self.state_since_ms
             self._dispatcher.awake.add(self)
             self._dispatcher.queue(self)
 
@@ -224,7 +219,7 @@ class Link:
             False, and nothing is sent, if that connection is not open any more.
         """
         session = self._session
-        if epoch != self.epoch or self.state is not LinkState.OPEN or session is None:
+        if epoch != self.epoch or self._state is not LinkState.OPEN or session is None:
             return False
         if not session.send(data):
             return False
@@ -282,7 +277,7 @@ class Link:
         """Start an attempt: it is this link's turn."""
         self._paused_until = 0.0
         self.state = LinkState.CONNECTING
-        self.next_attempt_at = None
+        self.next_attempt_at_ms = None
         dispatcher = self._dispatcher
         self._attempt = Attempt(self, self.endpoint, self.identity, self._authorization)
         self._attempt.start(dispatcher.loop, dispatcher.resolver, turn=self.failures)
@@ -422,20 +417,25 @@ class Link:
         self.last_error = reason
         if not self._wanted:
             self.state = LinkState.DOWN
-            self.next_attempt_at = None
+            self.next_attempt_at_ms = None
             dispatcher.wake_at(self, NEVER)
             dispatcher.link_down(self)
             return
-        now = dispatcher.loop.time()
         self.state = LinkState.WAITING
         self.failures = 0 if healthy else self.failures + 1
         self._misses = 0 if worked else self._misses + 1
         backoff = self.endpoint.backoff
-        wait = max(backoff.delay_s(self.failures, dispatcher.random), min(at_least_s, backoff.max_s))
-        self.next_attempt_at = max(now + wait, self._paused_until)
-        dispatcher.wake_at(self, self.next_attempt_at)
+        wait = backoff.delay_s(self.failures, dispatcher.random)
+        if at_least_s <= wait or len(self.endpoints) == 1:
+            wait = max(wait, min(at_least_s, backoff.max_s))
+        else:
+            self._misses = max(self._misses, FAILURES_PER_URL)  # it says itself that it is of no use now
+        now = dispatcher.loop.time()
+        wait = max(wait, self._paused_until - now)
+        self.next_attempt_at_ms = self.state_since_ms + round(wait * 1000 * dispatcher.clock.speed)
+        dispatcher.wake_at(self, now + wait)
         if failed:
-            self.last_error_at = now
+            self.last_error_at_ms = self.state_since_ms
             self._notify(self._owner.link_failed, reason)
         if self._misses >= FAILURES_PER_URL:
             # Not queued now, so the pacer loses no link that waits for another host.

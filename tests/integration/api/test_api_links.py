@@ -68,3 +68,20 @@ def test_unknown_charge_point_is_not_found(at_site, method, path):
         )
 
     at_site(scenario)
+
+
+def test_a_link_says_the_same_however_often_it_is_asked(at_site):
+    async def scenario(site):
+        first = (await site.get("/charge-points/CP-1"))["link"]
+        assert (first["state"], first["attempts"], first["next_attempt_at"], first["last_error_at"]) == (
+            "open",
+            0,
+            None,
+            None,
+        )
+        assert first["url"] == site.central_system.url
+        for _ in range(20):
+            link = (await site.get("/charge-points/CP-1"))["link"]
+            assert (link["state_since"], link["url"]) == (first["state_since"], first["url"])
+
+    at_site(scenario)

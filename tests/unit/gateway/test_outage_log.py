@@ -1,9 +1,12 @@
 """The log of outages: one line when something fails, one for another reason, one when it is back."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from chargebridge.gateway.turns.outage_log import OutageLog, Topic
+from tests.unit.gateway.conftest import HandClock
 
 pytestmark = pytest.mark.unit
 
@@ -254,3 +257,42 @@ def test_at_the_end_nothing_is_left(watched):
     watched.log.stop()
     assert watched.after(60) == []
     assert watched.clock.pending == []
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["fail", "recover", "forget", "wait"]),
+            st.integers(0, 14),
+            st.integers(0, 11),
+            st.sampled_from([0.1, 1.0, 3.0, 30.0, 700.0, 2000.0]),
+        ),
+        max_size=80,
+    )
+)
+def test_whatever_happens_it_counts_right_and_comes_to_rest(steps):
+    clock = HandClock()
+    log = OutageLog(clock, clock.call_later)
+    failing = {}
+    with capture_logs() as lines:
+        for what, who, reason, seconds in steps:
+            if what == "fail":
+                log.failed(Topic.LINKS, "main", f"CP{who}", f"reason {reason}")
+                failing[who] = reason
+            elif what == "recover":
+                log.recovered(Topic.LINKS, "main", f"CP{who}")
+                failing.pop(who, None)
+            elif what == "forget":
+                log.forget(Topic.LINKS, "main", f"CP{who}")
+                failing.pop(who, None)
+            else:
+                clock.advance(seconds)
+            assert log.count(Topic.LINKS).get("main", 0) == len(failing)
+        for who in failing:
+            log.recovered(Topic.LINKS, "main", f"CP{who}")
+        clock.advance(10_000)
+    assert clock.pending == []
+    assert all(line["charge_points"] > 0 for line in lines)
+    if lines and failing:
+        assert lines[-1]["event"] == "links to central system back"
+        assert "still_failing" not in lines[-1]

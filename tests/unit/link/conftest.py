@@ -9,6 +9,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from chargebridge.clock import Instant
 from chargebridge.link import Fleet
 
 
@@ -55,6 +56,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if host in self.dead_addresses:
             await self.create_future()
         return await self.systems[port].accept(self, factory())
+
+
+class VirtualClock:
+    """The time of the loop, as the clock of operators."""
+
+    speed = 1.0
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+
+    def now(self) -> Instant:
+        return Instant(round(self._loop.time() * 1000), self._loop.time())
 
 
 class VirtualSystem:
@@ -206,6 +219,8 @@ def new_owner(loop):
 
 @pytest.fixture
 def fleet(loop):
-    fleet = Fleet(connects_per_s=50, concurrent_handshakes=20, loop=loop, random=Random(7))
+    fleet = Fleet(
+        connects_per_s=50, concurrent_handshakes=20, clock=VirtualClock(loop), loop=loop, random=Random(7)
+    )
     fleet.start()
     return fleet

@@ -323,20 +323,20 @@ def test_the_state_says_since_when_and_when_the_next_attempt_is(loop, fleet, new
     system, owner = new_system(), new_owner()
     system.mode = "refuse"
     link = fleet.link(Endpoint(system.url, backoff=Backoff(min_s=40, max_s=300, jitter=0)), "CP1", owner)
-    assert (link.state_since, link.failures, link.next_attempt_at, link.last_error_at) == (
-        1000,
+    assert (link.state_since_ms, link.failures, link.next_attempt_at_ms, link.last_error_at_ms) == (
+        1_000_000,
         0,
         None,
         None,
     )
     link.up()
     loop.pass_time(10)
-    failed_at = system.attempts[0]
+    failed_at = round(system.attempts[0] * 1000)
     assert (link.state, link.failures) == (LinkState.WAITING, 1)
-    assert (link.state_since, link.last_error_at, link.next_attempt_at) == (
+    assert (link.state_since_ms, link.last_error_at_ms, link.next_attempt_at_ms) == (
         failed_at,
         failed_at,
-        failed_at + 40,
+        failed_at + 40_000,
     )
     assert owner.failures == ["Connection refused"]
     loop.pass_time(40)
@@ -344,12 +344,12 @@ def test_the_state_says_since_when_and_when_the_next_attempt_is(loop, fleet, new
     system.mode = "open"
     loop.pass_time(80)
     assert link.state is LinkState.OPEN
-    assert (link.state_since, link.next_attempt_at) == (owner.opened_at[0], None)
+    assert (link.state_since_ms, link.next_attempt_at_ms) == (owner.opened_at[0] * 1000, None)
     assert link.failures == 2, "it has not lasted yet"
-    assert link.last_error_at == system.attempts[1], "kept while the link is open"
+    assert link.last_error_at_ms == system.attempts[1] * 1000, "kept while the link is open"
     link.down("by hand")
     loop.pass_time(1)
-    assert (link.state, link.next_attempt_at) == (LinkState.DOWN, None)
+    assert (link.state, link.next_attempt_at_ms) == (LinkState.DOWN, None)
     assert len(owner.failures) == 2, "nobody's failure"
 
 
@@ -364,8 +364,8 @@ def test_waiting_in_line_is_no_failure_and_the_time_of_the_attempt_is_past(
     loop.pass_time(1)
     waiting = [link for link in links if link.state is LinkState.WAITING]
     assert len(waiting) > 200
-    assert {link.next_attempt_at for link in waiting} == {1000}
-    assert {(link.failures, link.last_error_at) for link in links} == {(0, None)}
+    assert {link.next_attempt_at_ms for link in waiting} == {1_000_000}
+    assert {(link.failures, link.last_error_at_ms) for link in links} == {(0, None)}
     assert owner.failures == []
 
 
@@ -473,6 +473,15 @@ def test_a_node_that_accepts_and_closes_at_once_is_left(loop, fleet, two, new_ow
     loop.pass_time(120)
     assert (link.state, link.endpoint.url) == (LinkState.OPEN, green.url)
     assert len(blue.attempts) == 3
+
+
+def test_a_node_that_asks_to_wait_is_left_at_once(loop, fleet, two, new_owner):
+    blue, green = two
+    blue.mode, blue.retry_after = "busy", "250"
+    link = linked(fleet, new_owner(), blue, green)
+    loop.pass_time(5)
+    assert (len(blue.attempts), len(green.attempts)) == (1, 1)
+    assert (link.state, link.endpoint.url) == (LinkState.OPEN, green.url)
 
 
 def test_connections_that_worked_do_not_add_up(loop, fleet, two, new_owner):

@@ -9,7 +9,7 @@ from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.records import Attempt, Transaction
 from chargebridge.chargepoint.transactions import latest_values, thinning
 from chargebridge.chargers.model import Capability, Quantity
-from chargebridge.clock import Clock, format_utc
+from chargebridge.clock import format_utc
 from chargebridge.gateway.turns.binding import Binding
 from chargebridge.gateway.views.charging import ChargingView, charging_view
 from chargebridge.link import Link
@@ -162,30 +162,27 @@ def transaction_view(transaction: Transaction) -> TransactionView:
     )
 
 
-def link_view(link: Link, clock: Clock) -> LinkView:
-    """Show a link; its times are those of the loop's clock."""
-    now, mono = clock.now(), link.now
+def link_view(link: Link) -> LinkView:
+    """Show a link."""
 
-    def at(seconds: float | None) -> str | None:
-        if seconds is None or mono is None:
-            return None
-        return format_utc(now.utc_ms + round((seconds - mono) * 1000 * clock.speed))
+    def at(utc_ms: int | None) -> str | None:
+        return None if utc_ms is None else format_utc(utc_ms)
 
     return LinkView(
         state=link.state.value,
-        state_since=at(link.state_since) or format_utc(now.utc_ms),
+        state_since=format_utc(link.state_since_ms),
         url=link.endpoint.url,
         attempts=link.failures,
-        next_attempt_at=at(link.next_attempt_at),
+        next_attempt_at=at(link.next_attempt_at_ms),
         last_error=link.last_error,
-        last_error_at=at(link.last_error_at),
+        last_error_at=at(link.last_error_at_ms),
         reconnects=link.reconnects,
         sent=link.sent,
         received=link.received,
     )
 
 
-def charge_point_view(binding: Binding, driver: str | None, clock: Clock) -> ChargePointView:
+def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
     """Show a charge point."""
     charge_point = binding.charge_point
     state, running = charge_point.state, charge_point.running
@@ -196,7 +193,7 @@ def charge_point_view(binding: Binding, driver: str | None, clock: Clock) -> Cha
         central_system=binding.central_system,
         driver=driver,
         charger=binding.serial,
-        link=link_view(binding.link, clock),
+        link=link_view(binding.link),
         registration=charge_point.registration.value if charge_point.registration else None,
         charger_reachable=charge_point.reachable,
         charger_state=state.charger.value if state.charger else None,
