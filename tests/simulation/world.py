@@ -28,6 +28,18 @@ _STEPS = {
 }
 
 
+_REGISTER = "Energy.Active.Import.Register"
+_KEYS = {
+    "AllowOfflineTxForUnknownId": "true",
+    # Samples of every kind, where the behaviour has them.
+    "MeterValueSampleInterval": "240",
+    "ClockAlignedDataInterval": "900",
+    "MeterValuesAlignedData": f"{_REGISTER},Power.Active.Import",
+    "StopTxnSampledData": _REGISTER,
+    "StopTxnAlignedData": _REGISTER,
+}
+
+
 class World:
     """Everything, from one seed.
 
@@ -71,7 +83,7 @@ class World:
                 identity=identity,
                 charger=f"sim/{self.serial_of(identity)}",
                 behaviour=behaviour(presets[key % len(presets)]),
-                configuration={"AllowOfflineTxForUnknownId": "true", **(configuration or {})},
+                configuration=_KEYS | (configuration or {}),
                 tag_for_untagged="NOTAG",
                 software="simulated",
                 queue_limit=queue_limit,

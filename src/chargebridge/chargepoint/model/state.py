@@ -191,6 +191,9 @@ class State(Struct, kw_only=True, omit_defaults=True):
     reported_since_ms: int | None = None
     """UTC; of the older ones that ended later than that, only those in `reported_sessions` are repeats."""
     register_wh: int | None = None
+    """Where the newest transaction began or ended, by the register."""
+    register_ms: int = 0
+    """When that was."""
     operative: bool = True
     connector_operative: bool = True
     scheduled: tuple[tuple[int, bool], ...] = ()
