@@ -244,7 +244,7 @@ class Vendor:
         if not self.stream_up:
             return
         outlet.arrives_ms = self._timeline.now_ms
-        for kept in outlet.bay.greeting():
+        for kept in outlet.bay.greeting() + outlet.bay.idle_values():
             self._deliver_later(outlet, process, kept, 0.0)
         process.sink.charger_known(outlet.charger.settings.info)
 

@@ -157,6 +157,15 @@ class Twin:
         return self._reported_state or self._state(0)
 
     @property
+    def idle_register(self) -> Measured | None:
+        """The newest register reading of an idle charger, with its time; None in a session, or if unknown."""
+        record = self.record
+        if record.running is not None or not record.register_ms:
+            return None
+        reading = Reading(Quantity.ENERGY_WH, record.register_wh)
+        return Measured(at_ms=record.register_ms, readings=(reading,))
+
+    @property
     def dynamic_current_a(self) -> Decimal | None:
         """The volatile limit that the charger reports."""
         return self._decimal(_O.DYNAMIC_CHARGER_CURRENT)
@@ -330,6 +339,9 @@ class Twin:
             register_wh - record.register_wh, update.at_ms - record.register_ms
         ):
             return []  # a meter does not jump
+        if not live and running is None and register_wh > record.register_wh:
+            # Told as what is known of an idle charger, not as news.
+            record.register_wh, record.register_ms = register_wh, max(update.at_ms, record.register_ms)
         # An equal value may be a stale repeat, and changes nothing in any case.
         if not live or register_wh <= record.register_wh or record.pending_end is not None:
             return []
