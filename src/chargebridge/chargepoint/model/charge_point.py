@@ -32,6 +32,7 @@ from chargebridge.chargepoint.records import QueuedMessage, Record, StoredCharge
 from chargebridge.chargepoint.rules import keys, schedules
 from chargebridge.chargepoint.rules.schedules import Installed
 from chargebridge.chargepoint.turn import Notice, NoticeKind, Output, SendFrame
+from chargebridge.chargers.model import Capability
 from chargebridge.clock import Instant
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.fields import Response
@@ -83,6 +84,7 @@ class ChargePoint:
         "latest",
         "list_transfer",
         "loaded_through",
+        "measurable",
         "measured_ms",
         "near_limit_through",
         "next_sequence",
@@ -244,9 +246,17 @@ class ChargePoint:
                 capabilities=info.capabilities,
                 phases=info.phases,
                 max_current_a=info.max_current_a,
+                measures=info.measures,
+                measures_by_phase=info.measures_by_phase,
             )
         self.settings = settings
         self.offer = keys.offer(settings.behaviour, settings.capabilities)
+        self.measurable = keys.measurable(
+            settings.phases,
+            settings.measures,
+            settings.measures_by_phase,
+            temperature=info is None or Capability.TEMPERATURE in settings.capabilities,
+        )
 
     # --- the verbs of a turn ----------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from chargebridge.chargers.model import (
     Fault,
     Outcome,
     Plan,
+    Quantity,
     SessionEnded,
     SessionStarted,
     SetLimit,
@@ -54,6 +55,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     phases: int = 3
     """Of its charger, as `max_current_a` in A per phase."""
     max_current_a: int = 32
+    measures: frozenset[Quantity] | None = None
+    """Of its charger, as `ChargerInfo` has it."""
+    measures_by_phase: frozenset[Quantity] | None = None
     queue_limit: int = 5000
     """Messages in the queue that no MeterValues crosses; Start and Stop are queued always (`Q-7`)."""
 

@@ -12,7 +12,14 @@ from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import LockedCable, Run, StopRequest
 from chargebridge.chargepoint.records import MessageKind, ReportedSession, SendState, Transaction
-from chargebridge.chargepoint.transactions import latest_values, ledger, queue, sampling, transaction_data
+from chargebridge.chargepoint.transactions import (
+    edge_values,
+    latest_values,
+    ledger,
+    queue,
+    sampling,
+    transaction_data,
+)
 from chargebridge.chargepoint.transactions.ledger import CONNECTOR
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
@@ -82,6 +89,7 @@ def _begin(
     charge_point.next_transaction += 1
     ledger.put(charge_point, transaction)
     queue.enqueue(charge_point, MessageKind.START, transaction)
+    edge_values.began(charge_point, transaction)
     is_newest = session >= reported_sessions.newest(charge_point)
     _note_register(charge_point, at_ms, register_wh, whatever_it_was=is_newest)
     _note_edge(charge_point, at_ms)
@@ -216,6 +224,7 @@ def stop(
         rebuilt=rebuilt,
     )
     ledger.put(charge_point, stopped)
+    edge_values.ended(charge_point, stopped)
     queue.enqueue(charge_point, MessageKind.STOP, stopped, transaction_data.end(charge_point, stopped))
     state = charge_point.state
     session = transaction.session

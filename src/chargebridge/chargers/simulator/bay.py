@@ -151,7 +151,7 @@ class Bay:
         return present + [Kept(number, event) for number, event in self.kept.items()]
 
     def idle_values(self) -> list[Kept]:
-        """Return what the charger measures without a session, for a new subscriber; in one it measures soon."""
+        """Return what an idle charger measures, for a new subscriber; in a session it measures soon."""
         charger = self.charger
         if charger.record.session is not None or not charger.reachable:
             return []

@@ -12,7 +12,15 @@ from typing import Final
 import msgspec
 
 from chargebridge.chargers.easee.twin import charging_sessions
-from chargebridge.chargers.easee.twin.measurements import MEASURED, ONE_PHASE, is_true, number_of, reading
+from chargebridge.chargers.easee.twin.measurements import (
+    MEASURED,
+    MEASURES,
+    MEASURES_BY_PHASE,
+    ONE_PHASE,
+    is_true,
+    number_of,
+    reading,
+)
 from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, state_of
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Authorized, Seen, TwinRecord
@@ -149,6 +157,8 @@ class Twin:
             phases=1 if grid in ONE_PHASE else 3,
             max_current_a=current_a,
             capabilities=CAPABILITIES,
+            measures=MEASURES,
+            measures_by_phase=MEASURES_BY_PHASE,
         )
 
     @property

@@ -11,6 +11,7 @@ from chargebridge.chargers.model import (
     Fault,
     Measured,
     Outcome,
+    Quantity,
     Restarted,
     SessionEnd,
     SessionEnded,
@@ -23,6 +24,9 @@ from chargebridge.chargers.simulator.hardware.outlet import Outlet
 from chargebridge.chargers.simulator.hardware.tokens import same_token
 
 FIRMWARE: Final = "1.0.0"
+MEASURES: Final = frozenset(Quantity) - {Quantity.CURRENT_A, Quantity.VOLTAGE_V}
+MEASURES_BY_PHASE: Final = frozenset({Quantity.CURRENT_A, Quantity.VOLTAGE_V})
+"""See `Outlet.readings`."""
 WARNINGS: Final = frozenset({Fault.WEAK_SIGNAL, Fault.READER})
 """Faults with which a charger goes on charging; all others end the session."""
 
@@ -52,6 +56,8 @@ class ChargerSettings(Struct, frozen=True, kw_only=True):
             phases=self.phases,
             max_current_a=self.rated_current_a,
             capabilities=frozenset(Capability) - lacking,
+            measures=MEASURES,
+            measures_by_phase=MEASURES_BY_PHASE,
         )
 
 
