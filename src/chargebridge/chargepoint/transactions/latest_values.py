@@ -4,9 +4,11 @@ Each keeps the time at which it was measured, and is told with that: an old read
 """
 
 from collections.abc import Iterable, Mapping, Set
+from functools import lru_cache
 from math import isfinite
 from typing import Final, NamedTuple
 
+from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargers.model import Measured, Quantity, Reading
 from chargebridge.clock import format_utc
@@ -52,6 +54,12 @@ _RENDERED: Final[Mapping[ReadingContext, Mapping[Kind, str]]] = {
     )
 }
 PERIODIC: Final = _RENDERED[ReadingContext.SAMPLE_PERIODIC]
+
+
+@lru_cache(maxsize=256)
+def periodic_wanted(items: str) -> Mapping[Kind, str]:
+    """Return the kinds that a list of measurands names, each with what follows its value."""
+    return {kind: PERIODIC[kind] for kind in configuration.readings_wanted(items)}
 
 
 # Needed for each reading; reaching a member through its class is ten times slower on Python 3.11.

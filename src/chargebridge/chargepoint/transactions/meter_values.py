@@ -14,7 +14,7 @@ from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.records import MessageKind, SendState, Transaction
 from chargebridge.chargepoint.rules.replays import SKEW_MS
 from chargebridge.chargepoint.transactions import latest_values, ledger, queue, sampling, thinning
-from chargebridge.chargepoint.transactions.latest_values import BITS, ENERGY, PERIODIC, Timed
+from chargebridge.chargepoint.transactions.latest_values import ENERGY, PERIODIC, Timed, bits
 from chargebridge.chargepoint.transactions.ledger import CONNECTOR
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import Measured, Quantity, Reading
@@ -26,8 +26,8 @@ from chargebridge.ocpp16.enums import ReadingContext
 def measured(charge_point: ChargePoint, event: Measured) -> None:
     """Forward what the charger measured, or keep it for when it is wanted."""
     running = charge_point.running
-    forwards = running is not None and charge_point.settings.behaviour.meter_values_as_they_come
-    if forwards and running is not None and event.session == running.session:
+    within = running is not None and event.session == running.session
+    if running is not None and within and charge_point.settings.behaviour.meter_values_as_they_come:
         told_again = _is_told(charge_point, running, event)
         _note(charge_point, event)
         if told_again:
@@ -36,44 +36,50 @@ def measured(charge_point: ChargePoint, event: Measured) -> None:
             _forward(charge_point, running, event)
         return
     new = _note(charge_point, event)
-    if running is not None and event.session == running.session:
-        sampling.measured(charge_point, running, event, new)
+    if running is not None and within:
+        sampling.measured(charge_point, running, event, bits(new))
     elif event.session is None:
-        sampling.measured_outside(charge_point, new)
+        sampling.measured_outside(charge_point, bits(new))
         if charge_point.settings.behaviour.meter_values_outside_transactions:
             _forward_telemetry(charge_point, event)
 
 
-def _note(charge_point: ChargePoint, event: Measured) -> int:
-    """Note the newest value of each kind; return the quantities that this one has as `latest_values.BITS`."""
+def _note(charge_point: ChargePoint, event: Measured) -> list[Quantity]:
+    """Note the newest value of each kind; return the quantities of which this one is the newest."""
     latest, running = charge_point.latest, charge_point.running
     if latest is None:
         latest = charge_point.latest = {}
     at_ms = event.at_ms
     # A charger's clock that was ahead must not silence it until then.
     ahead_ms = charge_point.now.utc_ms + SKEW_MS
-    # What was told before a restart is not new, and not known otherwise.
-    told_ms = -1
-    if running is not None and event.session == running.session and running.sampled_ms > running.started_ms:
-        told_ms = running.sampled_ms
-    new = 0
+    new: list[Quantity] = []
     for reading in event.readings:
         kind = reading.quantity, reading.phase
-        if kind in PERIODIC and isfinite(reading.value):
-            known = latest.get(kind)
-            if known is None:
+        # Thousands of times a second, and looking up a kind is what takes longest.
+        known = latest.get(kind)
+        if known is None:
+            if kind in PERIODIC and isfinite(reading.value):
                 latest[kind] = event
-                if at_ms > told_ms:
-                    new |= BITS[reading.quantity]
-            elif known.at_ms < at_ms or known.at_ms > ahead_ms >= at_ms:
-                latest[kind] = event
-                new |= BITS[reading.quantity]
+                if not _was_told(running, event):
+                    new.append(reading.quantity)
+        elif (known.at_ms < at_ms or known.at_ms > ahead_ms >= at_ms) and isfinite(reading.value):
+            latest[kind] = event
+            new.append(reading.quantity)
     return new
+
+
+def _was_told(running: Transaction | None, event: Measured) -> bool:
+    """Whether this was told before a restart, of the running session: it is known no other way."""
+    if running is None or event.session != running.session or running.sampled_ms <= running.started_ms:
+        return False
+    return event.at_ms <= running.sampled_ms
 
 
 def _is_told(charge_point: ChargePoint, running: Transaction, event: Measured) -> bool:
     """Whether the same or newer values were forwarded before."""
     at_ms, newest_ms = event.at_ms, charge_point.measured_ms
+    if at_ms > newest_ms and at_ms > running.sampled_ms:
+        return False
     # Values ahead of the host's clock are in the order of the charger's own.
     ahead = at_ms > charge_point.now.utc_ms + SKEW_MS
     if at_ms < running.sampled_ms or (ahead and at_ms < newest_ms):
@@ -90,8 +96,10 @@ def _is_told(charge_point: ChargePoint, running: Transaction, event: Measured) -
 
 def _forward(charge_point: ChargePoint, running: Transaction, event: Measured) -> None:
     charge_point.measured_ms = event.at_ms
-    wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
-    register_ms, register_wh = latest_values.register(charge_point) or (0, 0)
+    wanted = latest_values.periodic_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
+    register_ms, register_wh = charge_point.unsampled_ms, charge_point.unsampled_wh
+    if not register_ms:
+        register_ms, register_wh = running.register_ms, running.register_wh
     sampled: list[str] = []
     tells_register = False
     for reading in event.readings:
@@ -102,8 +110,9 @@ def _forward(charge_point: ChargePoint, running: Transaction, event: Measured) -
             if reading.phase or value < register_wh:
                 continue  # one register, which never runs backwards (MV-9)
             register_ms, register_wh, tells_register = event.at_ms, int(value), True
-        if kind in wanted:
-            sampled.append(latest_values.sampled_value(value, PERIODIC[kind]))
+        rest = wanted.get(kind)
+        if rest is not None:
+            sampled.append(latest_values.sampled_value(value, rest))
     if tells_register:
         charge_point.unsampled_ms, charge_point.unsampled_wh = register_ms, register_wh
     if not sampled:
