@@ -15,7 +15,8 @@ from chargebridge.chargepoint.charger import commands, limits, reported_sessions
 from chargebridge.chargepoint.model.open_call import CallKind
 from chargebridge.chargepoint.records import Enqueue, MessageKind, SaveState, SetConfiguration
 from chargebridge.chargepoint.rules import schedules
-from chargebridge.chargepoint.transactions import delivery, latest_values, ledger, queue, retries
+from chargebridge.chargepoint.transactions import delivery, latest_values, ledger, queue, retries, sampling
+from chargebridge.chargepoint.transactions.latest_values import Timed
 from chargebridge.gateway.turns.runtime import Runtime
 from chargebridge.ocpp16.answers import StartAnswer
 from chargebridge.ocpp16.frames import PayloadError, decode_response
@@ -193,6 +194,17 @@ def registers_run_backwards(patch):
     patch.setattr(latest_values, "sampled_value", sampled_value)
 
 
+def old_readings_are_told_as_of_now(patch):
+    """A sample at an interval has the time of the interval, whenever its values were measured."""
+    original = sampling._untold
+
+    def untold(charge_point, quantities):
+        known = original(charge_point, quantities)
+        return [Timed(charge_point.now.utc_ms, reading) for _, reading in known]
+
+    patch.setattr(sampling, "_untold", untold)
+
+
 def limits_are_not_given(patch):
     """A charging profile is accepted, and the charger never hears of it."""
     patch.setattr(commands, "store_plan", lambda charge_point, plan: None)
@@ -313,7 +325,8 @@ MUTATIONS = {
     keys_are_not_stored: {invariants.KEPT},
     states_are_not_stored: {invariants.KEPT},
     queued_messages_are_not_stored: {invariants.KEPT},
-    registers_run_backwards: {invariants.REGISTER},
+    registers_run_backwards: {invariants.REGISTER, invariants.TRUE_READINGS},
+    old_readings_are_told_as_of_now: {invariants.TRUE_READINGS},
     limits_are_not_given: {invariants.LIMIT, invariants.DRAINS},
     limits_end_too_early: {invariants.LIMIT},
     nothing_is_tried_again: {invariants.DRAINS, invariants.ENERGY, invariants.BOOKS},
@@ -329,6 +342,7 @@ EVERY_INVARIANT = {
     invariants.BOOT_FIRST,
     invariants.KEPT,
     invariants.REGISTER,
+    invariants.TRUE_READINGS,
     invariants.LIMIT,
     invariants.DRAINS,
     invariants.WIRE,

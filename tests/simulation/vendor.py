@@ -1,5 +1,7 @@
 """Simulated chargers with cars, the vendor's cloud that keeps their events, and the driver's way to it."""
 
+from bisect import bisect_right
+from functools import cached_property
 from random import Random
 
 from msgspec import structs
@@ -11,6 +13,7 @@ from chargebridge.chargers.model import (
     Reachable,
 )
 from chargebridge.chargers.simulator.bay import Bay
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH
 from chargebridge.chargers.simulator.hardware.charger import NotPossibleError, SimulatedCharger
 from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import PACES, Traffic, Visitor
@@ -19,6 +22,28 @@ from tests.simulation.faults import Kind
 _MEASURE_EVERY_S = 180
 _LATEST_S = 2400
 """How late an event may be while the stream is up; the end of a session is waited for for an hour."""
+
+
+class MeteredCharger(SimulatedCharger):
+    """A charger whose register can be looked up for any time of the past."""
+
+    def _reconnect(self):
+        super()._reconnect()
+        outlet = self.record.outlet
+        self.curve.append((outlet.at_ms, outlet.register_uj, outlet.power_mw))
+
+    @cached_property
+    def curve(self):
+        """(time in ms, register in microjoules, power from there on in milliwatts) wherever power changed."""
+        return []
+
+    def true_register_wh(self, at_ms):
+        """Return what the register showed at a time; None before it was installed."""
+        place = bisect_right(self.curve, at_ms, key=lambda change: change[0])
+        if not place:
+            return None
+        since_ms, register_uj, power_mw = self.curve[place - 1]
+        return (register_uj + power_mw * (at_ms - since_ms)) // UJ_PER_WH
 
 
 class Outlet:
@@ -66,7 +91,7 @@ class Vendor:
         traffic = Traffic(seed, PACES[pace]) if pace else None
         for serial in serials:
             settings = ChargerSettings(serial=serial, measure_every_s=_MEASURE_EVERY_S)
-            charger = SimulatedCharger.installed(settings, self._timeline.now_ms)
+            charger = MeteredCharger.installed(settings, self._timeline.now_ms)
             visitor = Visitor(traffic, charger, None) if traffic else None
             self.outlets[serial] = Outlet(serial, Bay(charger, visitor, {}, 0))
             self.settle(self.outlets[serial])
@@ -219,7 +244,7 @@ class Vendor:
         if not self.stream_up:
             return
         outlet.arrives_ms = self._timeline.now_ms
-        for kept in outlet.bay.greeting():
+        for kept in outlet.bay.greeting() + outlet.bay.idle_values():
             self._deliver_later(outlet, process, kept, 0.0)
         process.sink.charger_known(outlet.charger.settings.info)
 

@@ -28,6 +28,18 @@ _STEPS = {
 }
 
 
+_REGISTER = "Energy.Active.Import.Register"
+_KEYS = {
+    "AllowOfflineTxForUnknownId": "true",
+    # Samples of every kind, where the behaviour has them.
+    "MeterValueSampleInterval": "240",
+    "ClockAlignedDataInterval": "900",
+    "MeterValuesAlignedData": f"{_REGISTER},Power.Active.Import",
+    "StopTxnSampledData": _REGISTER,
+    "StopTxnAlignedData": _REGISTER,
+}
+
+
 class World:
     """Everything, from one seed.
 
@@ -72,8 +84,8 @@ class World:
                 charger=f"sim/{self.serial_of(identity)}",
                 behaviour=behaviour(presets[key % len(presets)]),
                 configuration={
-                    "AllowOfflineTxForUnknownId": "true",
-                    "StopTxnSampledData": "Energy.Active.Import.Register" if key % 2 else "",
+                    **_KEYS,
+                    "StopTxnSampledData": _REGISTER if key % 2 else "",
                     **(configuration or {}),
                 },
                 tag_for_untagged="NOTAG",

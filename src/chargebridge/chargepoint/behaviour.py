@@ -46,6 +46,16 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sampled_data_by_default: str = "Energy.Active.Import.Register"
     """Standard: MeterValuesSampledData begins with the register alone. Else: with this list."""
 
+    edges_as_meter_values: bool = False
+    """Standard (False): what was measured where a transaction began and ended is in its transactionData, if
+    that is configured (`MV-7`). True: it is sent as MeterValues, too, with the measurands of
+    MeterValuesSampledData, for central systems that account by samples."""
+
+    unknown_measurands_left_out: bool = False
+    """Standard (False): a list with a measurand that the charger does not measure is Rejected as a whole
+    (`MV-15`). True: what it measures of the list is stored, and the list is Accepted; one of which it
+    measures nothing is Rejected all the same."""
+
     sample_interval_by_default_s: int = 60
     """Standard: MeterValueSampleInterval begins with a value of the charge point's choice. 0: with none, so
     nothing is sampled before the central system has written one."""
@@ -134,14 +144,14 @@ PRESETS: Final[Mapping[str, Behaviour]] = {
 `ocpp16`: the standard as written."""
 
 COMPATIBILITY: Final[Mapping[str, Mapping[str, object]]] = {
-    "home-assistant": {"relative_profiles": True},
+    "home-assistant": {"relative_profiles": True, "unknown_measurands_left_out": True},
     "evcc": {"plans_in_memory": False},
     "extra-fields": {"tolerate_extra_fields": True},
     "first-edition": {"misspelt_celsius": True},
 }
-"""Overrides for central systems known to differ: `home-assistant` sends Relative profiles only, `evcc`
-rewrites its TxDefaultProfile every few seconds, with `extra-fields` unknown JSON fields are ignored, and
-`first-edition` is for those that know the first JSON schemas only."""
+"""Overrides for central systems known to differ: `home-assistant` sends Relative profiles only, and lists of
+every measurand that there is, `evcc` rewrites its TxDefaultProfile every few seconds, with `extra-fields`
+unknown JSON fields are ignored, and `first-edition` is for those that know the first JSON schemas only."""
 
 
 def behaviour(

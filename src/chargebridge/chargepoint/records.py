@@ -52,9 +52,12 @@ class Transaction(Struct, frozen=True):
     """The status of its idTag in the answer to the Start."""
     parent_id_tag: str | None = None
     sampled_ms: int = 0
-    """When the newest sample was taken, queued or dropped for want of room; older ones are repeats."""
+    """When the newest values in a sample were measured, queued or dropped for want of room; older ones are
+    repeats."""
     register_wh: int = 0
     """The newest register reading known of this transaction."""
+    register_ms: int = 0
+    """When that was measured."""
     stopped_ms: int | None = None
     meter_stop_wh: int | None = None
     stop_reason: str | None = None
@@ -159,13 +162,14 @@ class PutTransaction(Struct, frozen=True):
 class Enqueue(Struct, frozen=True, gc=False):
     """Append a message to the queue, and note the sample it carries in its transaction.
 
-    `sampled_ms` and `register_wh` are 0 for messages that carry no sample; otherwise they become
-    the transaction's.
+    `sampled_ms`, `register_wh` and `register_ms` are 0 for messages that carry no sample; otherwise they
+    become the transaction's.
     """
 
     message: QueuedMessage
     sampled_ms: int = 0
     register_wh: int = 0
+    register_ms: int = 0
 
 
 class Attempted(Struct, frozen=True):

@@ -65,9 +65,9 @@ _PUT_TRANSACTION = Bulk(
     "(" + ", ".join("?" * (1 + len(TRANSACTION_COLUMNS))) + ")",
 )
 _UPDATE_SAMPLE = Bulk(
-    "UPDATE transactions SET sampled_ms = column1, register_wh = column2 FROM (VALUES {rows})"
-    " WHERE charge_point = column3 AND number = column4",
-    "(?, ?, ?, ?)",
+    "UPDATE transactions SET sampled_ms = column1, register_wh = column2, register_ms = column3"
+    " FROM (VALUES {rows}) WHERE charge_point = column4 AND number = column5",
+    "(?, ?, ?, ?, ?)",
 )
 _LAST_TRANSACTION = Bulk(
     "UPDATE charge_points SET last_transaction = max(last_transaction, column2) FROM (VALUES {rows})"
@@ -182,7 +182,7 @@ class _Part:
         self._states: dict[int, bytes] = {}
         self._configuration: dict[tuple[int, str], tuple[Value, ...] | None] = {}
         self._transactions: list[Value] = []
-        self._samples: dict[tuple[int, int], tuple[int, int]] = {}
+        self._samples: dict[tuple[int, int], tuple[int, int, int]] = {}
         self._last_transactions: dict[int, int] = {}
         self._enqueued: list[Value] = []
         self._attempted: dict[tuple[int, int], tuple[Value, ...]] = {}
@@ -209,7 +209,7 @@ class _Part:
             sampled_ms,
         )
         if sampled_ms:
-            self._samples[charge_point, number] = (sampled_ms, record.register_wh)
+            self._samples[charge_point, number] = (sampled_ms, record.register_wh, record.register_ms)
 
     def sort(self, charge_point: int, record: Record | SetAside) -> None:
         """Take any other record that moves no message."""
@@ -303,6 +303,7 @@ def transaction_values(transaction: Transaction) -> tuple[Value, ...]:
         transaction.parent_id_tag,
         transaction.sampled_ms,
         transaction.register_wh,
+        transaction.register_ms,
         transaction.stopped_ms,
         transaction.meter_stop_wh,
         transaction.stop_reason,

@@ -62,6 +62,7 @@ _VERSION_1 = (
         parent_id_tag TEXT,
         sampled_ms INTEGER NOT NULL,
         register_wh INTEGER NOT NULL,
+        register_ms INTEGER NOT NULL,
         stopped_ms INTEGER,
         meter_stop_wh INTEGER,
         stop_reason TEXT,

@@ -441,6 +441,14 @@ class MeasuresBackwards(ToyDriver):
             super().deliver(serial, Measured(at_ms=event.at_ms, readings=readings), None)
 
 
+class MeasuresWhatItDoesNotSay(ToyDriver):
+    def deliver(self, serial: str, event: ChargerEvent, receipt: Receipt | None) -> None:
+        super().deliver(serial, event, receipt)
+        if isinstance(event, SessionEnded):
+            readings = (Reading(Quantity.VOLTAGE_V, 230, 1),)
+            super().deliver(serial, Measured(at_ms=event.at_ms, readings=readings), None)
+
+
 class LosesTheEnergy(ToyDriver):
     def deliver(self, serial: str, event: ChargerEvent, receipt: Receipt | None) -> None:
         if isinstance(event, SessionEnded):
@@ -513,6 +521,7 @@ BROKEN = [
     ("registers_never_run_backwards", MeasuresBackwards, "registers that rise"),
     ("registers_never_run_backwards", MixesSessionsUp, "of its SessionStarted"),
     ("registers_never_run_backwards", LosesTheEnergy, "the energy that was drawn"),
+    ("a_charger_measures_what_it_says", MeasuresWhatItDoesNotSay, "says that it measures"),
     ("a_session_that_ended_unseen_is_reported", MissesWhatHappenedWithoutIt, "the end of the session"),
     ("a_session_that_ended_unseen_is_reported", MixesSessionsUp, "the one that ended"),
     ("a_session_that_ended_unseen_is_reported", LosesTheEnergy, "the energy that was drawn"),

@@ -18,6 +18,7 @@ from chargebridge.drivers import (
     EndSession,
     EventSink,
     Outcome,
+    Quantity,
     Reachable,
     SessionEnd,
     SessionEnded,
@@ -221,7 +222,15 @@ class ToyDriver:
         charger = self.vendor.chargers.get(serial)
         if charger is None:
             return
-        self.sink.charger_known(ChargerInfo(serial=serial, vendor="Toy", model="T"))
+        self.sink.charger_known(
+            ChargerInfo(
+                serial=serial,
+                vendor="Toy",
+                model="T",
+                measures=frozenset({Quantity.ENERGY_WH}),
+                measures_by_phase=frozenset(),
+            )
+        )
         self.deliver(serial, charger.reachable, None)
         self.deliver(serial, charger.state, None)
         for number, event in self.unacknowledged(charger):

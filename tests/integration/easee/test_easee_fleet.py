@@ -14,6 +14,8 @@ from chargebridge.chargers.easee.twin.ticks import format_time
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     Measured,
+    Quantity,
+    Reading,
     SessionEnded,
     SessionStarted,
     SetLimit,
@@ -297,4 +299,15 @@ async def test_a_queue_of_which_nothing_comes_of_any_charger_makes_all_unknown()
     await until(lambda: not place.charger.reachable)
     place.say(150, "20", delivery=2)
     assert place.charger.reachable
+    place.fleet.close()
+
+
+async def test_an_idle_charger_is_introduced_with_the_register_that_its_replay_shows():
+    place = Place()
+    place.fleet.subscribed(SERIAL)
+    place.say(124, "5.25")
+    measured_ms = place.clock.utc_ms
+    await place.replay()
+    registers = [event for _, event in place.sink.told if isinstance(event, Measured)]
+    assert registers == [Measured(at_ms=measured_ms, readings=(Reading(Quantity.ENERGY_WH, 5250),))]
     place.fleet.close()

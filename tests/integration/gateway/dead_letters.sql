@@ -13,13 +13,13 @@ INSERT INTO configuration (charge_point, key, value) VALUES
 -- a sample wait, and one that runs.
 INSERT INTO transactions (charge_point, number, session, charger, connector, id_tag, started_ms,
     meter_start_wh, start, transaction_id, id_tag_status, parent_id_tag, sampled_ms, register_wh,
-    stopped_ms, meter_stop_wh, stop_reason, stop_tag, stop, rebuilt) VALUES
-    (1, 1, 1, 'sim/CP1', 1, 'TAG1', 1767340800000, 1000, 'answered', 11, 'Accepted', NULL, 1767341400000, 2000, 1767342600000, 2000, 'Local', 'TAG1', 'answered', 0),
-    (1, 2, 2, 'sim/CP1', 1, 'TAG2', 1767342600000, 2000, 'dead', NULL, NULL, NULL, 1767343200000, 3000, 1767344400000, 3000, 'EVDisconnected', NULL, 'answered', 0),
-    (1, 3, 3, 'sim/CP1', 1, 'TAG3', 1767344400000, 3000, 'answered', 33, 'Accepted', 'FAMILY', 1767344400000, 3500, 1767346200000, 3500, 'Remote', NULL, 'dead', 0),
-    (1, 4, 4, 'sim/CP1', 1, 'TAG4', 1767346200000, 3500, 'answered', 44, 'Accepted', NULL, 1767346800000, 4000, 1767347000000, 4000, 'EVDisconnected', NULL, 'queued', 0),
-    (1, 5, 5, 'sim/CP1', 1, 'TAG5', 1767347100000, 4000, 'queued', NULL, NULL, NULL, 1767347160000, 4100, NULL, NULL, NULL, NULL, 'none', 0),
-    (3, 1, 1, 'sim/CP9', 1, 'TAG9', 1767340800000, 0, 'dead', NULL, NULL, NULL, 1767340800000, 10, 1767342600000, 10, 'Other', NULL, 'dead', 0);
+    register_ms, stopped_ms, meter_stop_wh, stop_reason, stop_tag, stop, rebuilt) VALUES
+    (1, 1, 1, 'sim/CP1', 1, 'TAG1', 1767340800000, 1000, 'answered', 11, 'Accepted', NULL, 1767341400000, 2000, 1767341400000, 1767342600000, 2000, 'Local', 'TAG1', 'answered', 0),
+    (1, 2, 2, 'sim/CP1', 1, 'TAG2', 1767342600000, 2000, 'dead', NULL, NULL, NULL, 1767343200000, 3000, 1767343200000, 1767344400000, 3000, 'EVDisconnected', NULL, 'answered', 0),
+    (1, 3, 3, 'sim/CP1', 1, 'TAG3', 1767344400000, 3000, 'answered', 33, 'Accepted', 'FAMILY', 1767344400000, 3500, 1767346200000, 1767346200000, 3500, 'Remote', NULL, 'dead', 0),
+    (1, 4, 4, 'sim/CP1', 1, 'TAG4', 1767346200000, 3500, 'answered', 44, 'Accepted', NULL, 1767346800000, 4000, 1767346800000, 1767347000000, 4000, 'EVDisconnected', NULL, 'queued', 0),
+    (1, 5, 5, 'sim/CP1', 1, 'TAG5', 1767347100000, 4000, 'queued', NULL, NULL, NULL, 1767347160000, 4100, 1767347160000, NULL, NULL, NULL, NULL, 'none', 0),
+    (3, 1, 1, 'sim/CP9', 1, 'TAG9', 1767340800000, 0, 'dead', NULL, NULL, NULL, 1767340800000, 10, 1767340800000, 1767342600000, 10, 'Other', NULL, 'dead', 0);
 
 -- The first had been a dead letter before.
 INSERT INTO queue (charge_point, sequence, kind, transaction_number, payload, attempts, not_before_ms,

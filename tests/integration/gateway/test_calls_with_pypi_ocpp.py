@@ -516,6 +516,18 @@ async def test_triggered_meter_values_tell_the_newest_of_the_transaction(pypi, p
         assert sampled[0]["measurand"] == "Energy.Active.Import.Register"
 
 
+@every_preset
+async def test_mv_16_an_idle_charger_tells_its_register_from_the_first_moment_on(pypi, preset):
+    async with pypi(preset) as pair:
+        await pair.ready()
+        trigger = call.TriggerMessage(requested_message="MeterValues", connector_id=1)
+        assert (await pair.call(trigger)).status == "Accepted"
+        values = await pair.hears("MeterValues", connector_id=1)
+        (register, *_) = values["meter_value"][0]["sampled_value"]
+        assert (register["value"], register["context"]) == ("0", "Trigger")
+        assert register["measurand"] == "Energy.Active.Import.Register"
+
+
 async def test_what_cannot_be_triggered(pypi):
     async with pypi(OCPP16) as pair:
         await pair.ready()

@@ -78,7 +78,7 @@ async def test_a_removed_charge_point_ends_its_transaction_and_finishes_deliveri
         await someone.begin_session()
         await someone.expect("MeterValues")
         await someone.settled()
-        register_wh = latest_values.register_wh(gateway._binding("CP1").charge_point)
+        register_wh = latest_values.register(gateway._binding("CP1").charge_point).wh
         three.charge_points = [{"identity": "CP2"}]
         await gateway.reload(three.read())
         stop = await someone.expect("StopTransaction")

@@ -19,8 +19,11 @@ from chargebridge.chargers.model import (
     EndSession,
     KeepList,
     ListedToken,
+    Measured,
     Outcome,
+    Quantity,
     Reachable,
+    Reading,
     SessionEnded,
     SessionStarted,
     StateChanged,
@@ -60,13 +63,17 @@ class Sink:
         self.events: list[ChargerEvent] = []
         self.connections: list[str | None] = []
         """Why there is none; None: there is."""
+        self.idle_values: list[Measured] = []
         self.receipts: list[object] = []
         self.outcomes: list[CommandOutcome] = []
         self._news = asyncio.Event()
 
     def charger_event(self, serial: str, event: ChargerEvent, receipt: object) -> None:
-        self.events.append(event)
-        self.receipts.append(receipt)
+        if isinstance(event, Measured) and event.session is None:
+            self.idle_values.append(event)  # whenever a charger is watched; nothing hangs on them
+        else:
+            self.events.append(event)
+            self.receipts.append(receipt)
         self._news.set()
 
     def command_outcome(self, serial: str, outcome: CommandOutcome) -> None:
@@ -168,6 +175,8 @@ class TestInThisProcess:
             assert [info.serial for info in sink.infos] == [SERIAL]
             assert sink.events == GREETING
             assert sink.receipts == [Receipt(SERIAL, 0)] * 2
+            (measured,) = sink.idle_values
+            assert (measured.at_ms, measured.readings[0]) == (T0, Reading(Quantity.ENERGY_WH, 0))
 
         asyncio.run(scenario())
 

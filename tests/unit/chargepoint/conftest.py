@@ -109,7 +109,7 @@ class MemoryStore:
                     self.configuration[key] = value
                 case PutTransaction(transaction):
                     self.transactions[transaction.number] = transaction
-                case Enqueue(message, sampled_ms, register_wh):
+                case Enqueue(message, sampled_ms, register_wh, register_ms):
                     assert message.sequence == self.next_sequence
                     self.next_sequence += 1
                     self.queue[message.sequence] = message
@@ -118,6 +118,7 @@ class MemoryStore:
                             self.transactions[message.transaction],
                             sampled_ms=sampled_ms,
                             register_wh=register_wh,
+                            register_ms=register_ms,
                         )
                 case Attempted(sequence, attempts, not_before_ms, history, without_data):
                     self.queue[sequence] = structs.replace(
@@ -285,6 +286,7 @@ class Bench:
         self.open_call = None
         self._seen_ids = set()
         self._call_number = 0
+        self._meter_mono, self._meter = inf, None
         self.start()
 
     # --- turns
@@ -357,10 +359,13 @@ class Bench:
     def wait(self, seconds, *, answering=False):
         """Let time pass, waking the charge point whenever it wants to be."""
         until = self.mono + seconds
-        while (at := self.cp.wake_at) <= until:
+        while (at := min(self.cp.wake_at, self._meter_mono)) <= until:
             assert at < inf
             self._pass(max(at - self.mono, 0.0))
-            self.turn(TimerFired())
+            if at == self._meter_mono:
+                self._read_meter()
+            else:
+                self.turn(TimerFired())
             if answering:
                 self.settle()
         self._pass(until - self.mono)
@@ -473,6 +478,17 @@ class Bench:
 
     def measure(self, *readings, session=1):
         self.tell(Measured(at_ms=self.utc_ms, readings=readings, session=session))
+
+    def metering(self, every_s=10, *readings, session=1, before_s=1):
+        """The charger measures this from now on, at such an interval; first so long before it is over."""
+        self._meter = every_s, readings or (Reading(Quantity.ENERGY_WH, 1000),), session
+        self._meter_mono = self.mono + every_s - before_s
+
+    def _read_meter(self):
+        every_s, readings, session = self._meter
+        self._meter_mono += every_s
+        if self.cp.reachable:
+            self.measure(*readings, session=session)
 
     def energy(self, register_wh, session=1):
         self.measure(Reading(Quantity.ENERGY_WH, register_wh), session=session)

@@ -314,16 +314,17 @@ class TestBehaviour:
             behaviour(preset, overrides)
 
     @pytest.mark.parametrize(
-        ("name", "field", "value"),
+        ("name", "fields"),
         [
-            ("home-assistant", "relative_profiles", True),
-            ("evcc", "plans_in_memory", False),
-            ("extra-fields", "tolerate_extra_fields", True),
+            ("home-assistant", {"relative_profiles": True, "unknown_measurands_left_out": True}),
+            ("evcc", {"plans_in_memory": False}),
+            ("extra-fields", {"tolerate_extra_fields": True}),
         ],
     )
-    def test_a_compatibility_changes_one_field_of_any_preset(self, name, field, value):
-        assert getattr(behaviour("easee"), field) is not value
-        assert behaviour("easee", compatibility=[name]) == structs.replace(PRESETS["easee"], **{field: value})
+    def test_a_compatibility_changes_these_fields_of_any_preset(self, name, fields):
+        for field, value in fields.items():
+            assert getattr(behaviour("easee"), field) is not value
+        assert behaviour("easee", compatibility=[name]) == structs.replace(PRESETS["easee"], **fields)
 
     def test_an_override_goes_before_a_compatibility(self):
         assert behaviour("easee", {"plans_in_memory": True}, ["evcc"]).plans_in_memory is True

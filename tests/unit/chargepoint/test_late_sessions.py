@@ -282,6 +282,8 @@ class TestValuesOfOneThatWaits:
         bench.measure(Reading(Quantity.ENERGY_WH, 1200), Reading(Quantity.POWER_W, 2000.0), session=2)
         (sample,) = [payload for action, payload in bench.serve() if action == "MeterValues"]
         assert sample["meterValue"][0]["sampledValue"][0]["value"] == "1200"
+        bench.wait(1)
+        bench.measure(Reading(Quantity.ENERGY_WH, 1201), session=2)
         assert "MeterValues" in [action for action, _ in bench.live(60)]
 
 

@@ -138,7 +138,7 @@ class TestForwarding:
         charging.said()
         charging.ask("TriggerMessage", {"requestedMessage": "MeterValues"})
         (payload,) = meter_values(charging)
-        assert payload["meterValue"][0]["sampledValue"][1]["value"] == "2"
+        assert payload["meterValue"][-1]["sampledValue"][0]["value"] == "2"
 
     @pytest.mark.parametrize(
         "value",
@@ -279,11 +279,14 @@ class TestTriggers:
         assert self.trigger(charging, "MeterValues") == "Accepted"
         (payload,) = meter_values(charging)
         assert payload["transactionId"] == 7
-        (value,) = payload["meterValue"]
-        assert [(s["measurand"], s["value"], s["context"]) for s in value["sampledValue"]] == [
-            ("Energy.Active.Import.Register", "1000", "Trigger"),
-            ("Voltage", "230", "Trigger"),
-            ("Power.Active.Import", "5", "Trigger"),
+        assert [
+            (value["timestamp"][11:19], s["measurand"], s["value"], s["context"])
+            for value in payload["meterValue"]
+            for s in value["sampledValue"]
+        ] == [
+            ("10:00:01", "Energy.Active.Import.Register", "1000", "Trigger"),
+            ("10:00:02", "Power.Active.Import", "5", "Trigger"),
+            ("10:00:03", "Voltage", "230", "Trigger"),
         ]
 
     def test_mv_16_a_register_that_no_sample_has_told(self, charging):

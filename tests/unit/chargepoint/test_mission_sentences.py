@@ -222,9 +222,10 @@ class TestMeterValues:
         standard.charging()
         change(standard, "MeterValueSampleInterval", "60")
         assert self.measure(standard, Reading(Quantity.ENERGY_WH, 1001)) == []
+        standard.metering(10, Reading(Quantity.ENERGY_WH, 1001))
         standard.wait(119, answering=True)
         values = [payload["meterValue"][0]["timestamp"] for payload in meter_values(standard)]
-        assert values == ["2026-01-02T10:01:01.000Z", "2026-01-02T10:02:01.000Z"]
+        assert values == ["2026-01-02T10:00:55.000Z", "2026-01-02T10:01:55.000Z"]
 
     @pytest.mark.parametrize("preset", ["easee", "easee-1.8", "ocpp16"])
     def test_outside_a_transaction_they_are_not_sent_unless_that_is_configured(self, new_bench, preset):

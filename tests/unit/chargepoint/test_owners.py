@@ -35,6 +35,7 @@ SEVERAL_WRITERS = {
     "triggered": {"central_system.calls", "central_system.triggers"},
     # A sample is taken in one of two ways, thousands of times a second: no call lies in between.
     "measured_ms": {"transactions.meter_values", "transactions.sampling"},
+    "unsampled_ms": {"transactions.meter_values", "transactions.sampling"},
     "unsampled_wh": {"transactions.meter_values", "transactions.sampling"},
     "running": {
         "transactions.ledger",

@@ -1,6 +1,7 @@
 """The limit of the queue: meter values thin out, and no Start or Stop is ever left out (`Q-7`)."""
 
 from itertools import pairwise
+from math import ceil
 
 import pytest
 from hypothesis import given
@@ -35,7 +36,9 @@ def gone_offline(bench):
 
 
 def at_intervals(new_bench, queue_limit=20, **keys):
-    return gone_offline(new_bench(queue_limit=queue_limit, configuration=keys))
+    bench = gone_offline(new_bench(queue_limit=queue_limit, configuration=keys))
+    bench.metering(10, before_s=0)
+    return bench
 
 
 def charge(bench, seconds, every_s=1):
@@ -186,33 +189,34 @@ class TestAtIntervals:
     def test_q_7_the_interval_becomes_a_multiple_as_if_it_were_longer(self, new_bench):
         bench = at_intervals(new_bench)
         bench.wait(4 * 3600)
-        assert [at / 60 for at, _ in told(bench)] == [
+        # Each is the newest that was measured before the interval was over.
+        assert [ceil(at / 60) for at, _ in told(bench)] == [
             *range(1, 15),  # an interval is as long as the shortest distance
-            *(16, 20, 24),
-            32,
-            64,
+            *(17, 21, 25),
+            33,
+            65,
         ]
 
     def test_q_7_an_interval_that_is_longer_than_the_distance_stays(self, new_bench):
         bench = at_intervals(new_bench, MeterValueSampleInterval="900")
         bench.wait(10 * 900)
-        assert [at / 900 for at, _ in told(bench)] == list(range(1, 11))
+        assert [ceil(at / 900) for at, _ in told(bench)] == list(range(1, 11))
 
     def test_q_7_late_values_fill_the_longer_intervals(self, new_bench):
         bench = at_intervals(new_bench, MeterValueSampleInterval="10")
-        bench.wait(90)
+        bench.wait(100)
         assert len(waiting(bench)) == 10
         bench.reachable(False)
         bench.wait(600)
         start_ms = bench._session[2]
-        for late_s in range(90, 300, 5):
+        for late_s in range(100, 300, 5):
             readings = (Reading(Q.ENERGY_WH, 1000 + late_s),)
             bench.tell(Measured(at_ms=start_ms + late_s * 1000, readings=readings, session=1))
-        assert told(bench)[9:] == [(120, 1120), (180, 1180), (240, 1240)]
+        assert told(bench)[9:] == [(125, 1125), (185, 1185), (245, 1245)]
 
     def test_q_7_full_detail_returns_at_the_next_interval(self, new_bench):
         bench = at_intervals(new_bench, MeterValueSampleInterval="10")
-        bench.wait(130)
+        bench.wait(140)
         assert [at for at, _ in told(bench)][8:] == [90, 120]
         assert [payload["meterValue"][0]["timestamp"][14:19] for _, payload in bench.live(20)] == [
             "02:21",  # 10:00:01 and 140 s
@@ -227,7 +231,8 @@ class TestAtIntervals:
             MeterValuesAlignedData=REGISTER,
         )
         bench.wait(4 * 3600)
-        assert [at + 1 for at, _ in told(bench)] == [
+        # Each is the first that was measured at or behind its time of the clock.
+        assert [(at + 1) // 30 * 30 for at, _ in told(bench)] == [
             *range(30, 300, 30),
             *range(300, 541, 60),
             *(720, 960, 1200),
@@ -237,7 +242,7 @@ class TestAtIntervals:
 
     def test_mv_7_transaction_data_has_what_was_left_out_of_the_queue(self, new_bench):
         bench = at_intervals(new_bench, MeterValueSampleInterval="10", StopTxnSampledData=REGISTER)
-        bench.wait(200)
+        bench.wait(210)
         bench.end(register_wh=2000)
         _, stop = delivered(bench)[-1]
         assert len(stop["transactionData"]) == 1 + 20 + 1

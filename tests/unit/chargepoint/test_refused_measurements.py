@@ -269,7 +269,7 @@ class TestTransactionData:
         size = len(with_data.store.queue[min(with_data.store.queue)].payload)
         assert detail == (
             "StopTransaction of transaction 1 is sent without its transactionData"
-            f" (2 samples, {size} bytes): PropertyConstraintViolation: no"
+            f" (3 samples, {size} bytes): PropertyConstraintViolation: no"
         )
 
     @pytest.mark.parametrize("code", PASSING)

@@ -145,8 +145,8 @@ class TestWhereTheDocumentsDisagree:
         change(ready, "MeterValuesAlignedData", "Energy.Active.Import.Register")
         change(ready, "MeterValueSampleInterval", "0")
         ready.charging()
-        ready.energy(1234)
-        (told,) = [payload for action, payload in ready.live(900) if action == "MeterValues"]
+        ready.metering(20, Reading(Quantity.ENERGY_WH, 1234))
+        (told,) = [payload for action, payload in ready.live(910) if action == "MeterValues"]
         (moment,) = told["meterValue"]
         (sample,) = moment["sampledValue"]
         assert moment["timestamp"] == "2026-01-02T10:15:00.000Z"

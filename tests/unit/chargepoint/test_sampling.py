@@ -12,7 +12,7 @@ from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import EVERY_MEASURAND, behaviour
 from chargebridge.chargepoint.turn import ChargerReleased
-from chargebridge.chargers.model import Measured, Quantity, Reading
+from chargebridge.chargers.model import Measured, Quantity, Reading, SessionEnd, SessionEnded
 from chargebridge.ocpp16.timestamps import parse_timestamp
 
 pytestmark = pytest.mark.unit
@@ -29,7 +29,7 @@ def charging(new_bench):
 
 
 def charging_with(new_bench, preset="ocpp16", **keys):
-    """A car has charged since 10:00:01; nothing is measured yet but the register at the start, 1000."""
+    """A car charges since 10:00:01; nothing is measured yet but the register at the start, 1000."""
     return (
         new_bench(preset, configuration={name: str(value) for name, value in keys.items()}).ready().charging()
     )
@@ -46,8 +46,7 @@ def told(bench, seconds=0.0):
     moments = []
     for action, payload in bench.said():
         if action == "MeterValues":
-            (moment,) = payload["meterValue"]
-            moments.append(moment_told(moment))
+            moments += [moment_told(moment) for moment in payload["meterValue"]]
     return moments
 
 
@@ -78,17 +77,20 @@ class TestInterval:
         assert charging.store.queue == {}
 
     def test_mv_3_counted_from_the_start_of_the_transaction(self, charging):
-        charging.wait(30)
-        charging.energy(1100)
-        assert told(charging, 150) == [
-            ("10:01:01", "Sample.Periodic", {REGISTER: "1100"}),
-            ("10:02:01", "Sample.Periodic", {REGISTER: "1100"}),
-            ("10:03:01", "Sample.Periodic", {REGISTER: "1100"}),
+        charging.metering(20, Reading(Q.ENERGY_WH, 1100))
+        assert told(charging, 59) == []
+        assert told(charging, 121) == [
+            ("10:01:00", "Sample.Periodic", {REGISTER: "1100"}),
+            ("10:02:00", "Sample.Periodic", {REGISTER: "1100"}),
+            ("10:03:00", "Sample.Periodic", {REGISTER: "1100"}),
         ]
 
     def test_mv_1_mv_5_mv_8_mv_11_a_message_of_the_transaction_that_leaves_nothing_to_guess(self, charging):
-        charging.measure(Reading(Q.POWER_W, 3680.456), Reading(Q.TEMPERATURE_C, 21))
-        charging.wait(60)
+        charging.wait(59)
+        charging.measure(
+            Reading(Q.ENERGY_WH, 1000), Reading(Q.POWER_W, 3680.456), Reading(Q.TEMPERATURE_C, 21)
+        )
+        charging.wait(1)
         ((action, payload),) = charging.serve()
         schema = json.loads(SCHEMAS.joinpath("MeterValues.json").read_text(), parse_float=Decimal)
         Draft4Validator(schema).validate(payload)
@@ -99,7 +101,7 @@ class TestInterval:
                 "transactionId": 7,
                 "meterValue": [
                     {
-                        "timestamp": "2026-01-02T10:01:01.000Z",
+                        "timestamp": "2026-01-02T10:01:00.000Z",
                         "sampledValue": [
                             {
                                 "value": "1000",
@@ -128,14 +130,16 @@ class TestInterval:
     def test_mv_6_mv_12_all_phases_of_a_measurand_and_of_an_item_with_a_phase_that_one(self, new_bench):
         bench = charging_with(new_bench, MeterValuesSampledData="Voltage,Current.Import.L2")
         bench.measure(*(Reading(Q.VOLTAGE_V, 230 + phase, phase) for phase in (1, 2, 3)))
+        bench.wait(1)
         bench.measure(*(Reading(Q.CURRENT_A, phase, phase) for phase in (0, 1, 2, 3)))
-        ((_, _, values),) = told(bench, 60)
-        assert values == {
-            "Voltage.L1-N": "231",
-            "Voltage.L2-N": "232",
-            "Voltage.L3-N": "233",
-            "Current.Import.L2": "2",
-        }
+        assert told(bench, 60) == [
+            (
+                "10:00:01",
+                "Sample.Periodic",
+                {"Voltage.L1-N": "231", "Voltage.L2-N": "232", "Voltage.L3-N": "233"},
+            ),
+            ("10:00:02", "Sample.Periodic", {"Current.Import.L2": "2"}),
+        ]
 
     def test_mv_13_the_six_measurands(self, charging):
         charging.measure(*(Reading(quantity, 2000) for quantity in Quantity))
@@ -145,37 +149,43 @@ class TestInterval:
     def test_mv_9_the_register_is_read_not_rebased_and_never_runs_backwards(self, charging):
         charging.energy(1500)
         charging.energy(1400)
-        assert register_told(charging, 60) == [("10:01:01", 1500)]
+        assert register_told(charging, 60) == [("10:00:01", 1500)]
         charging.energy(1499)
+        assert register_told(charging, 60) == []
+        charging.energy(1500)
         assert register_told(charging, 60) == [("10:02:01", 1500)]
 
     def test_the_register_of_another_session_is_not_this_ones(self, charging):
         charging.energy(9000, session=2)
         charging.energy(9001, session=None)
-        assert register_told(charging, 60) == [("10:01:01", 1000)]
+        assert register_told(charging, 60) == []
+        charging.energy(1001)
+        assert register_told(charging, 60) == [("10:01:01", 1001)]
 
     def test_mv_2_an_interval_of_0_switches_it_off(self, charging):
         change(charging, "MeterValueSampleInterval", 0)
+        charging.metering()
         assert told(charging, 600) == []
         assert charging.store.queue == {}
 
     def test_mv_15_an_empty_list_tells_nothing(self, charging):
         change(charging, "MeterValuesSampledData", "")
+        charging.metering()
         assert told(charging, 600) == []
 
     def test_cf_5_interval_and_list_take_effect_at_once(self, charging):
+        charging.metering(10, Reading(Q.ENERGY_WH, 1000), Reading(Q.POWER_W, 1))
         charging.wait(50)
         change(charging, "MeterValueSampleInterval", 20)
-        assert [at for at, _, _ in told(charging, 40)] == ["10:01:01", "10:01:21"]
-        charging.measure(Reading(Q.POWER_W, 1))
+        assert [at for at, _, _ in told(charging, 40)] == ["10:01:00", "10:01:20"]
         change(charging, "MeterValuesSampledData", "Power.Active.Import")
-        assert told(charging, 20) == [("10:01:41", "Sample.Periodic", {"Power.Active.Import": "1"})]
+        assert told(charging, 20) == [("10:01:40", "Sample.Periodic", {"Power.Active.Import": "1"})]
 
     def test_so_does_a_behaviour_that_the_operator_changes(self, new_bench):
         bench = new_bench("easee").ready().charging()
         bench.cp.adopt(structs.replace(bench.settings, behaviour=behaviour("ocpp16")))
         bench.energy(1100)
-        assert register_told(bench, 60) == [("10:01:01", 1100)]
+        assert register_told(bench, 60) == [("10:00:01", 1100)]
         bench.cp.adopt(bench.settings)
         assert told(bench, 120) == []
         bench.wait(1)
@@ -186,11 +196,13 @@ class TestInterval:
         bench = new_bench().ready()
         assert told(bench, 300) == []
         bench.charging()
+        bench.metering()
         bench.wait(10)
         bench.end()
         assert told(bench, 300) == []
 
     def test_nor_after_the_charger_has_gone_to_another(self, charging):
+        charging.metering()
         charging.turn(ChargerReleased())
         assert told(charging, 300) == []
 
@@ -199,6 +211,7 @@ class TestInterval:
         bench.said()
         bench.link_down()
         bench.begin()
+        bench.metering()
         bench.wait(60)
         bench.link_up()
         bench.settle()
@@ -213,13 +226,14 @@ class TestInterval:
             charging.energy(register)
             charging.wait(30)
         charging.link_up()
-        assert register_told(charging) == [("10:01:01", 1100), ("10:02:01", 1200), ("10:03:01", 1300)]
+        assert register_told(charging) == [("10:00:31", 1100), ("10:01:31", 1200), ("10:02:31", 1300)]
 
     def test_a_start_in_the_future_of_a_clock_that_is_ahead_silences_nothing(self, new_bench):
         bench = new_bench().ready()
         bench.utc_ms += 86_400_000
         bench.begin()
         bench.utc_ms -= 86_400_000
+        bench.metering()
         assert len(told(bench, 180)) == 3
 
 
@@ -228,7 +242,9 @@ class TestAwayCharger:
         charging.reachable(False)
         assert told(charging, 300) == []
         charging.reachable()
-        assert register_told(charging, 60) == [("10:06:01", 1000)]
+        assert register_told(charging, 60) == []
+        charging.energy(1300)
+        assert register_told(charging) == [("10:06:01", 1300)]
 
     def test_q_9_what_it_tells_late_are_the_samples_of_the_missed_intervals(self, charging):
         charging.reachable(False)
@@ -236,18 +252,17 @@ class TestAwayCharger:
         charging.reachable()
         for ago_s, register in ((250, 1100), (245, 1110), (190, 1200), (70, 1300), (40, 1400), (5, 1410)):
             at(charging, register, ago_s)
-        assert register_told(charging) == [
-            ("10:01:21", 1100),
-            ("10:02:21", 1200),
-            ("10:04:21", 1300),
-            ("10:05:26", 1410),
-        ]
+        assert register_told(charging) == [("10:01:21", 1100), ("10:02:21", 1200), ("10:04:21", 1300)]
+        assert register_told(charging, 30) == [("10:05:26", 1410)]
 
     def test_q_9_a_late_sample_says_only_what_was_measured_then(self, charging):
         charging.measure(Reading(Q.POWER_W, 5000), Reading(Q.VOLTAGE_V, 230, 1))
         charging.reachable(False)
-        charging.wait(130)
+        sampled = told(charging, 130)
         charging.reachable()
+        assert sampled == [
+            ("10:00:01", "Sample.Periodic", {"Power.Active.Import": "5000", "Voltage.L1-N": "230"})
+        ]
         at(charging, 1200, 60, Reading(Q.POWER_W, 7000), Reading(Q.TEMPERATURE_C, float("nan")))
         assert told(charging) == [
             ("10:01:11", "Sample.Periodic", {REGISTER: "1200", "Power.Active.Import": "7000"})
@@ -260,7 +275,7 @@ class TestAwayCharger:
         at(charging, 1400, 10)
         at(charging, 1200, 130)
         assert register_told(charging) == [("10:05:21", 1400)]
-        assert register_told(charging, 30) == [("10:06:01", 1400)]
+        assert register_told(charging, 30) == []
 
     def test_q_9_nothing_more_is_told_than_once_an_interval(self, charging):
         charging.reachable(False)
@@ -270,22 +285,31 @@ class TestAwayCharger:
             at(charging, 1100 + second, 25 - second * 0.5)
         charging.wait(25)
         assert register_told(charging) == [("10:01:06", 1100)]
-        assert register_told(charging, 5) == [("10:02:01", 1129)]
+        assert register_told(charging, 5) == [("10:01:20", 1129)]
 
     def test_a_charger_whose_clock_is_ahead_makes_no_sample_early(self, charging):
         charging.wait(30)
         at(charging, 1100, -3600)
-        assert register_told(charging, 60) == [("10:01:01", 1100)]
+        assert register_told(charging, 29) == []
+        assert register_told(charging, 1) == [("11:00:31", 1100)]
+
+    def test_a_clock_that_was_ahead_and_is_set_right_silences_nothing(self, charging):
+        for register in (1100, 1200):
+            charging.wait(30)
+            at(charging, register, -3600)
+        assert register_told(charging) == [("11:00:31", 1100)]
+        charging.metering(30, Reading(Q.ENERGY_WH, 1300))
+        assert register_told(charging, 120) == [("10:02:00", 1300), ("10:03:00", 1300)]
 
 
 class TestRestartOfTheProcess:
     def test_mv_3_the_grid_goes_on_without_doubles(self, charging):
-        charging.energy(1100)
-        assert register_told(charging, 60) == [("10:01:01", 1100)]
+        charging.metering(20, Reading(Q.ENERGY_WH, 1100))
+        assert register_told(charging, 60) == [("10:01:00", 1100)]
         charging.restart()
         charging.boot()
         assert register_told(charging, 59) == []
-        assert register_told(charging, 1) == [("10:02:01", 1100)]
+        assert register_told(charging, 1) == [("10:02:00", 1100)]
 
     def test_while_it_was_down_no_sample_is_invented(self, charging):
         charging.wait(150)
@@ -294,7 +318,7 @@ class TestRestartOfTheProcess:
         charging._pass(100)
         charging.restart()
         charging.boot()
-        assert register_told(charging, 51) == [("10:05:01", 1000)]
+        assert register_told(charging, 600) == []
 
     def test_what_was_never_sampled_may_be_forgotten_but_the_register_does_not_run_backwards(self, charging):
         charging.energy(1100)
@@ -302,7 +326,10 @@ class TestRestartOfTheProcess:
         charging.energy(1150)
         charging.restart()
         charging.boot()
-        assert register_told(charging, 60)[-1] == ("10:02:01", 1100)
+        charging.energy(1099)
+        assert register_told(charging, 60) == []
+        charging.energy(1160)
+        assert register_told(charging, 60) == [("10:02:01", 1160)]
 
     def test_mv_9_nor_behind_what_a_trigger_told(self, charging):
         charging.energy(1100)
@@ -310,14 +337,48 @@ class TestRestartOfTheProcess:
         assert told(charging) == [("10:00:01", "Trigger", {REGISTER: "1100"})]
         charging.restart()
         charging.boot()
-        assert register_told(charging, 60) == [("10:01:01", 1100)]
+        charging.energy(1099)
+        assert register_told(charging, 60) == []
+        charging.energy(1101)
+        assert register_told(charging, 60) == [("10:01:01", 1101)]
+
+    def test_tx_13_killed_in_a_session_that_goes_on_meanwhile(self, charging):
+        """Its first sample tells what the charger tells, not the register of before as of now."""
+        stopped_ms = charging.utc_ms + 40_000
+        charging.restart()
+        charging.boot()
+        charging.wait(59)
+        assert register_told(charging, 60) == []
+        charging.tell(Measured(at_ms=stopped_ms - 10_000, readings=(Reading(Q.ENERGY_WH, 1150),), session=1))
+        charging.tell(
+            SessionEnded(
+                at_ms=stopped_ms,
+                session=1,
+                id_tag="TAG1",
+                started_at_ms=STARTED_MS,
+                start_register_wh=1000,
+                register_wh=1183,
+                reason=SessionEnd.EV_DISCONNECTED,
+            )
+        )
+        charging.settle()
+        said = charging.said()
+        assert [
+            (moment["timestamp"][11:19], moment["sampledValue"][0]["value"])
+            for action, payload in said
+            if action == "MeterValues"
+            for moment in payload["meterValue"]
+        ] == [("10:00:31", "1150")]
+        (stop,) = [payload for action, payload in said if action == "StopTransaction"]
+        assert (stop["timestamp"][11:19], stop["meterStop"]) == ("10:00:41", 1183)
 
     def test_a_clock_that_is_set_back_a_little_makes_no_double(self, charging):
+        charging.metering(60)
         assert len(told(charging, 60)) == 1
         charging.utc_ms -= 2000
         charging.restart()
         charging.boot()
-        assert [at for at, _, _ in told(charging, 70)] == ["10:02:01"]
+        assert [at for at, _, _ in told(charging, 70)] == ["10:01:58"]
 
 
 class TestClock:
@@ -331,42 +392,110 @@ class TestClock:
         )
 
     def test_mv_4_at_multiples_from_midnight_on_with_their_own_list(self, aligned):
-        aligned.measure(Reading(Q.VOLTAGE_V, 230, 2), Reading(Q.POWER_W, 1))
-        assert told(aligned, 1800) == [
-            ("10:15:00", "Sample.Clock", {REGISTER: "1000", "Voltage.L2-N": "230"}),
-            ("10:30:00", "Sample.Clock", {REGISTER: "1000", "Voltage.L2-N": "230"}),
+        aligned.metering(7, Reading(Q.ENERGY_WH, 1100), Reading(Q.VOLTAGE_V, 230, 2), Reading(Q.POWER_W, 1))
+        assert told(aligned, 1810) == [
+            ("10:15:03", "Sample.Clock", {REGISTER: "1100", "Voltage.L2-N": "230"}),
+            ("10:30:06", "Sample.Clock", {REGISTER: "1100", "Voltage.L2-N": "230"}),
+        ]
+
+    def test_mv_4_it_is_the_first_reading_behind_its_time_and_waits_for_that(self, aligned):
+        told(aligned, 800)
+        aligned.energy(1100)
+        told(aligned, 200)
+        aligned.measure(Reading(Q.VOLTAGE_V, 231, 2))
+        assert told(aligned) == []
+        aligned.wait(1)
+        aligned.energy(1200)
+        assert told(aligned) == [
+            ("10:16:41", "Sample.Clock", {"Voltage.L2-N": "231"}),
+            ("10:16:42", "Sample.Clock", {REGISTER: "1200"}),
+        ]
+        aligned.wait(1)
+        aligned.energy(1300)
+        assert told(aligned, 600) == []
+
+    def test_mv_4_it_waits_no_longer_than_300_s_and_then_tells_what_was_measured_before(self, aligned):
+        """So the last reading of a register that stands still is on record before it moves again."""
+        told(aligned, 700)
+        aligned.energy(1100)
+        assert told(aligned, 498) == []
+        assert told(aligned, 3001) == [("10:11:41", "Sample.Clock", {REGISTER: "1100"})]
+        aligned.energy(1150)
+        assert told(aligned) == [("11:10:00", "Sample.Clock", {REGISTER: "1150"})]
+
+    def test_mv_4_nor_longer_than_half_an_interval(self, aligned):
+        change(aligned, "ClockAlignedDataInterval", 60)
+        aligned.wait(50)
+        aligned.energy(1100)
+        assert told(aligned, 38) == []
+        assert told(aligned, 1) == [("10:00:51", "Sample.Clock", {REGISTER: "1100"})]
+
+    def test_mv_4_what_comes_behind_the_wait_is_told_all_the_same(self, aligned):
+        told(aligned, 700)
+        aligned.energy(1100)
+        told(aligned, 700)
+        aligned.energy(1200)
+        assert told(aligned) == [("10:23:21", "Sample.Clock", {REGISTER: "1200"})]
+
+    def test_mv_4_without_the_register_the_first_reading_of_any_measurand(self, aligned):
+        change(aligned, "MeterValuesAlignedData", "Voltage,Temperature")
+        aligned.metering(7, Reading(Q.VOLTAGE_V, 230, 1), Reading(Q.POWER_W, 1))
+        assert told(aligned, 1810) == [
+            ("10:15:03", "Sample.Clock", {"Voltage.L1-N": "230"}),
+            ("10:30:06", "Sample.Clock", {"Voltage.L1-N": "230"}),
+        ]
+
+    def test_mv_4_after_a_restart_no_time_is_told_twice_and_none_is_left_out(self, aligned):
+        aligned.metering(10, Reading(Q.ENERGY_WH, 1100))
+        assert [at for at, *_ in told(aligned, 930)] == ["10:15:00"]
+        aligned.restart()
+        aligned.boot()
+        assert [at for at, *_ in told(aligned, 900)] == ["10:30:00"]
+
+    def test_q_9_what_a_charger_tells_late_fills_the_times_that_were_missed(self, aligned):
+        aligned.reachable(False)
+        assert told(aligned, 4000) == []
+        aligned.reachable()
+        for ago_s, register in ((3200, 1050), (3000, 1100), (1500, 1200), (1499, 1201), (30, 1300)):
+            at(aligned, register, ago_s, Reading(Q.VOLTAGE_V, 229, 1))
+        assert told(aligned) == [
+            ("10:16:41", "Sample.Clock", {REGISTER: "1100", "Voltage.L1-N": "229"}),
+            ("10:41:41", "Sample.Clock", {REGISTER: "1200", "Voltage.L1-N": "229"}),
+            ("11:06:11", "Sample.Clock", {REGISTER: "1300", "Voltage.L1-N": "229"}),
         ]
 
     def test_mv_4_q_1_in_a_transaction_it_is_queued(self, aligned):
         aligned.link_down()
         aligned.said()
+        aligned.metering(20, Reading(Q.ENERGY_WH, 1100))
         aligned.wait(1000)
-        aligned.energy(1100)
         aligned.link_up()
         aligned.settle()
         calls = [payload for action, payload in aligned.said() if action == "MeterValues"]
         assert [payload["transactionId"] for payload in calls] == [7]
-        assert moment_told(calls[0]["meterValue"][0]) == ("10:15:00", "Sample.Clock", {REGISTER: "1000"})
+        assert moment_told(calls[0]["meterValue"][0]) == ("10:15:00", "Sample.Clock", {REGISTER: "1100"})
 
     def test_mv_4_it_is_no_sample_of_the_other_grid(self, aligned):
         change(aligned, "MeterValueSampleInterval", 899)
-        assert [(at, context) for at, context, _ in told(aligned, 900)] == [
+        aligned.metering(10, Reading(Q.ENERGY_WH, 1100))
+        assert [(at, context) for at, context, _ in told(aligned, 910)] == [
+            ("10:14:50", "Sample.Periodic"),
             ("10:15:00", "Sample.Clock"),
-            ("10:15:00", "Sample.Periodic"),
         ]
 
     def test_mv_4_mv_5_outside_transactions_of_connector_1_and_no_transaction(self, new_bench):
         bench = new_bench(
             configuration={"ClockAlignedDataInterval": "900", "MeterValuesAlignedData": "Temperature"}
         ).ready()
+        bench.wait(500, answering=True)
         bench.measure(Reading(Q.TEMPERATURE_C, 21), session=None)
         bench.said()
         bench.turns.clear()
-        bench.wait(900, answering=True)
+        bench.wait(1900, answering=True)
         payloads = [payload for action, payload in bench.said() if action == "MeterValues"]
         assert [(payload["connectorId"], payload.get("transactionId")) for payload in payloads] == [(1, None)]
         assert moment_told(payloads[0]["meterValue"][0]) == (
-            "10:15:00",
+            "10:08:20",
             "Sample.Clock",
             {"Temperature": "21"},
         )
@@ -385,17 +514,21 @@ class TestClock:
     @pytest.mark.parametrize("known", [True, False])
     def test_nothing_is_told_while_nothing_is_known(self, aligned, known):
         aligned.reachable(known)
-        assert len(told(aligned, 900)) == known
+        aligned.metering()
+        assert len(told(aligned, 910)) == known
 
     def test_mv_4_every_day_begins_at_midnight(self, aligned):
         change(aligned, "ClockAlignedDataInterval", 35_000)  # 9:43:20
+        aligned.metering(20)
         assert [at for at, _, _ in told(aligned, 86_400)] == ["19:26:40", "00:00:00", "09:43:20"]
 
     def test_mv_2_an_interval_of_0_switches_it_off(self, aligned):
         change(aligned, "ClockAlignedDataInterval", 0)
+        aligned.metering()
         assert told(aligned, 3600) == []
 
     def test_a_clock_that_is_set_back_makes_no_sample_at_a_wrong_moment(self, aligned):
+        aligned.metering(10)
         told(aligned, 890)
         aligned.utc_ms -= 20_000
         assert [at for at, _, _ in told(aligned, 60)] == ["10:15:00"]
@@ -407,7 +540,9 @@ class TestEasee18:
         bench.measure(Reading(Q.ENERGY_WH, 1100), Reading(Q.POWER_W, 5))
         assert told(bench, 600) == []
         assert change(bench, "MeterValueSampleInterval", 300) == "Accepted"
-        assert told(bench, 300) == [("10:15:01", "Sample.Periodic", {REGISTER: "1100"})]
+        assert told(bench, 290) == []
+        bench.measure(Reading(Q.ENERGY_WH, 1200), Reading(Q.POWER_W, 5))
+        assert told(bench, 10) == [("10:14:51", "Sample.Periodic", {REGISTER: "1200"})]
 
     def test_never_outside_transactions(self, new_bench):
         bench = new_bench("easee-1.8", configuration={"MeterValueSampleInterval": "60"}).ready()
@@ -480,8 +615,15 @@ def test_mv_9_field_12_registers_never_decrease_and_lie_between_start_and_stop(n
     assert at_stop[-1] == stop["meterStop"] == registers[-1][1]
     assert all(1000 <= register <= stop["meterStop"] for register in queued + triggered)
     assert times_of(calls, "Sample.Periodic") == sorted(set(times_of(calls, "Sample.Periodic")))
-    places = [(ms - STARTED_MS) // 60_000 for ms in times_of(calls, "Sample.Periodic")]
-    assert len(places) == len(set(places)), "one an interval"
+    assert len(times_of(calls, "Sample.Periodic")) <= (bench.utc_ms - STARTED_MS) // 60_000, "one an interval"
+    # Each reading has the time at which the register showed it (MV-19).
+    moments = [(moment, int(sample["value"])) for _, moment, sample in samples_of(calls)]
+    moments += [(moment, int(moment["sampledValue"][0]["value"])) for moment in stop["transactionData"]]
+    for moment, register in moments:
+        at_ms = parse_timestamp(moment["timestamp"])
+        before = max(((ms, wh) for ms, wh in registers if ms < at_ms), default=registers[0])
+        # At the very moment at which it flows, either is true.
+        assert register in {before[1], *(wh for ms, wh in registers if ms == at_ms)}
 
 
 def samples_of(calls):

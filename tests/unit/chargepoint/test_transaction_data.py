@@ -82,7 +82,7 @@ class TestBeginAndEnd:
         bench.wait(9, answering=True)
         bench.measure(Reading(Q.POWER_W, 3680.5), Reading(Q.VOLTAGE_V, 231, 1))
         assert stopped(bench) == [
-            ("10:00:01", BEGIN, {"Voltage.L1-N": "230"}),
+            ("10:00:00", BEGIN, {"Voltage.L1-N": "230"}),
             ("10:00:10", END, {"Voltage.L1-N": "231", "Power.Active.Import": "3680.50"}),
         ]
 
@@ -138,6 +138,7 @@ class TestBeginAndEnd:
 
     def test_mv_7_lists_emptied_in_between_leave_none_and_nothing_behind(self, new_bench):
         bench = prepared(new_bench, StopTxnSampledData=REGISTER).charging()
+        bench.metering()
         bench.wait(90, answering=True)
         change(bench, "StopTxnSampledData", "")
         bench.end()
@@ -148,13 +149,14 @@ class TestBeginAndEnd:
 class TestSamplesBetween:
     def test_mv_7_at_each_interval_with_a_list_of_its_own(self, new_bench):
         bench = prepared(new_bench, StopTxnSampledData=f"{REGISTER},Power.Active.Import").charging()
-        bench.measure(Reading(Q.ENERGY_WH, 1100), Reading(Q.POWER_W, 7000))
+        bench.metering(20, Reading(Q.ENERGY_WH, 1100), Reading(Q.POWER_W, 7000))
         bench.wait(130, answering=True)
         assert stopped(bench) == [
             ("10:00:01", BEGIN, {REGISTER: "1000"}),
-            ("10:01:01", PERIODIC, {REGISTER: "1100", "Power.Active.Import": "7000"}),
-            ("10:02:01", PERIODIC, {REGISTER: "1100", "Power.Active.Import": "7000"}),
-            ("10:02:11", END, {REGISTER: "1500", "Power.Active.Import": "7000"}),
+            ("10:01:00", PERIODIC, {REGISTER: "1100", "Power.Active.Import": "7000"}),
+            ("10:02:00", PERIODIC, {REGISTER: "1100", "Power.Active.Import": "7000"}),
+            ("10:02:00", END, {"Power.Active.Import": "7000"}),
+            ("10:02:11", END, {REGISTER: "1500"}),
         ]
 
     def test_mv_7_even_if_meter_values_tell_nothing(self, new_bench):
@@ -167,7 +169,7 @@ class TestSamplesBetween:
         bench.wait(10, answering=True)
         assert [(at, context) for at, context, _ in stopped(bench)] == [
             ("10:00:01", BEGIN),
-            ("10:01:01", PERIODIC),
+            ("10:00:01", PERIODIC),
             ("10:01:11", END),
         ]
 
@@ -179,13 +181,14 @@ class TestSamplesBetween:
             ClockAlignedDataInterval=900,
             MeterValueSampleInterval=600,
         ).charging()
-        bench.measure(Reading(Q.POWER_W, 7000))
+        bench.metering(50, Reading(Q.ENERGY_WH, 1100), Reading(Q.POWER_W, 7000))
         bench.wait(1000, answering=True)
         assert stopped(bench) == [
             ("10:00:01", BEGIN, {REGISTER: "1000"}),
-            ("10:10:01", PERIODIC, {REGISTER: "1000"}),
+            ("10:10:00", PERIODIC, {REGISTER: "1100"}),
             ("10:15:00", CLOCK, {"Power.Active.Import": "7000"}),
-            ("10:16:41", END, {REGISTER: "1500", "Power.Active.Import": "7000"}),
+            ("10:16:40", END, {"Power.Active.Import": "7000"}),
+            ("10:16:41", END, {REGISTER: "1500"}),
         ]
 
     def test_standard_samples_documented_begin_and_end_alone(self, new_bench):
@@ -217,16 +220,19 @@ class TestSamplesBetween:
         bench.restart()
         bench.boot()
         bench.energy(1200)
+        bench.settle()
         bench.wait(60, answering=True)
         assert stopped(bench) == [
-            ("10:00:01", BEGIN, {REGISTER: "1000", "Temperature": "20"}),
-            ("10:01:01", PERIODIC, {REGISTER: "1100", "Temperature": "20"}),
-            ("10:02:01", PERIODIC, {REGISTER: "1200"}),
+            ("10:00:00", BEGIN, {"Temperature": "20"}),
+            ("10:00:01", BEGIN, {REGISTER: "1000"}),
+            ("10:00:01", PERIODIC, {REGISTER: "1100"}),
+            ("10:01:11", PERIODIC, {REGISTER: "1200"}),
             ("10:02:11", END, {REGISTER: "1500"}),
         ]
 
     def test_the_next_transaction_begins_with_nothing(self, new_bench):
         bench = prepared(new_bench, StopTxnSampledData=REGISTER).charging()
+        bench.metering()
         bench.wait(70, answering=True)
         assert len(stopped(bench)) == 3
         bench.begin(session=2, register_wh=1500)
@@ -239,6 +245,7 @@ class TestSamplesBetween:
 class TestLimit:
     def test_200_samples_are_thinned_evenly_to_the_limit(self, new_bench):
         bench = prepared(new_bench, StopTxnSampledData=REGISTER).charging()
+        bench.metering(30)
         bench.wait(30)
         for _ in range(200):
             bench.wait(60, answering=True)
@@ -256,6 +263,7 @@ class TestLimit:
 
     def test_in_memory_and_in_the_store_there_are_never_more(self, new_bench):
         bench = prepared(new_bench, StopTxnSampledData=REGISTER).charging()
+        bench.metering(30)
         for _ in range(100):
             bench.wait(60, answering=True)
             assert len(json.loads(bench.store.samples[1])) == len(bench.cp.samples) <= 48

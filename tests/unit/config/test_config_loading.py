@@ -190,7 +190,11 @@ class TestWhatIsRead:
         )
         for charge_point in read(MINIMAL + fleet).charge_points:
             assert charge_point.behaviour == behaviour(
-                overrides={"relative_profiles": True, "tolerate_extra_fields": True}
+                overrides={
+                    "relative_profiles": True,
+                    "unknown_measurands_left_out": True,
+                    "tolerate_extra_fields": True,
+                }
             )
 
     def test_an_override_goes_before_a_compatibility(self, read: Read) -> None:

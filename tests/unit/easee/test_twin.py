@@ -488,3 +488,29 @@ class TestClocks:
         (event,) = bench.say(124, "105.5", T0 + 61 * MIN)
         assert isinstance(event, Measured)
         assert event.readings[0].value == 105500
+
+
+class TestRegisterOfAnIdleCharger:
+    """What can be told of it before it measures again, with the time at which it was measured."""
+
+    def test_a_replay_has_it_and_makes_no_event_of_it(self) -> None:
+        bench = Bench()
+        assert bench.twin.idle_register is None
+        assert bench.say(124, "1234.56", T0, live=False) == []
+        reading = Reading(Quantity.ENERGY_WH, 1_234_560)
+        assert bench.twin.idle_register == Measured(at_ms=T0, readings=(reading,))
+
+    def test_a_session_ends_with_it_and_has_none_while_it_runs(self) -> None:
+        bench = Bench()
+        bench.start(1, T0, 10.0)
+        assert bench.twin.idle_register is None
+        bench.end(1, (T0, T0 + MIN), (10.0, 10.5))
+        reading = Reading(Quantity.ENERGY_WH, 10_500)
+        assert bench.twin.idle_register == Measured(at_ms=T0 + MIN, readings=(reading,))
+
+    def test_an_older_replay_does_not_take_it_back(self) -> None:
+        bench = Bench()
+        bench.say(124, "1234.56", T0, live=False)
+        bench.say(124, "1234.50", T0 - MIN, live=False)
+        assert bench.twin.idle_register is not None
+        assert bench.twin.idle_register.at_ms == T0

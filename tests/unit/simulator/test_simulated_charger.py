@@ -50,6 +50,15 @@ def a_charger(**settings: Any) -> SimulatedCharger:
     return charger
 
 
+def nothing_flows(charger: SimulatedCharger, at_ms: int) -> Measured:
+    """What it measures once more when a session has ended."""
+    measured = charger.measured(at_ms)
+    flows = {Quantity.POWER_W, Quantity.CURRENT_A, Quantity.CURRENT_OFFERED_A}
+    assert {reading.value for reading in measured.readings if reading.quantity in flows} == {0}
+    assert measured.session is None
+    return measured
+
+
 def authorize(number: int = 1, id_tag: str = "TAG00001", *, accepted: bool = True) -> Authorize:
     return Authorize(number=number, expires_ms=T0 + 10**9, id_tag=id_tag, accepted=accepted)
 
@@ -149,6 +158,7 @@ class TestSessions:
         charger.carry_out(end_session(), T0 + 5)
         assert charger.take_events() == [
             ended(T0 + 5, SessionEnd.DEAUTHORIZED, 0),
+            nothing_flows(charger, T0 + 5),
             state(T0 + 5, ChargerState.AWAITING_TOKEN),
         ]
         assert not charger.record.locked
@@ -175,6 +185,7 @@ class TestSessions:
         charger.unplug(T0 + 5)
         assert charger.take_events() == [
             ended(T0 + 5, SessionEnd.EV_DISCONNECTED, 0),
+            nothing_flows(charger, T0 + 5),
             state(T0 + 5, ChargerState.DISCONNECTED),
         ]
 
@@ -331,9 +342,11 @@ class TestFaults:
     def test_a_fault_ends_the_session(self) -> None:
         charger = a_charging_charger()
         charger.raise_fault(Fault.GROUND, T0)
+        once_more = nothing_flows(charger, T0)
         charger.clear_fault(T0 + 5)
         assert charger.take_events() == [
             ended(T0, SessionEnd.FAULT, 0),
+            once_more,
             state(T0, ChargerState.FAULTED, Fault.GROUND),
             state(T0 + 5, ChargerState.AWAITING_TOKEN),
         ]
@@ -505,7 +518,10 @@ class TestMeasurements:
         assert events[0].session is None
         assert [reading.quantity for reading in events[0].readings] == [
             Quantity.ENERGY_WH,
+            Quantity.POWER_W,
+            Quantity.CURRENT_A,
             Quantity.VOLTAGE_V,
+            Quantity.CURRENT_OFFERED_A,
             Quantity.TEMPERATURE_C,
         ]
 

@@ -14,6 +14,7 @@ from chargebridge.drivers import (
     CommandOutcome,
     EventSink,
     Measured,
+    Quantity,
     Reachable,
     SessionEnded,
     SessionStarted,
@@ -248,6 +249,24 @@ class Charger:
             phases=settings.phases,
             max_current_a=settings.max_current_a,
             capabilities=frozenset(capabilities),
+            measures=frozenset(
+                quantity
+                for quantity, source in (
+                    (Quantity.ENERGY_WH, True),
+                    (Quantity.POWER_W, settings.power),
+                    (Quantity.CURRENT_OFFERED_A, settings.offered),
+                    (Quantity.TEMPERATURE_C, settings.temperature),
+                )
+                if source
+            ),
+            measures_by_phase=frozenset(
+                quantity
+                for quantity, sources in (
+                    (Quantity.CURRENT_A, settings.currents),
+                    (Quantity.VOLTAGE_V, settings.voltages),
+                )
+                if sources
+            ),
         )
 
     # --- what commands need ---------------------------------------------------------------------------

@@ -174,8 +174,11 @@ def change_configuration(
         return ChangeConfigurationResponse(status=ConfigurationStatus.NOT_SUPPORTED)
     if not keys.writable(key, charge_point.settings.behaviour):
         return ChangeConfigurationResponse(status=ConfigurationStatus.REJECTED)
+    asked = request.value
+    if key.lists_measurands and charge_point.settings.behaviour.unknown_measurands_left_out:
+        asked = _measured_part(charge_point, asked) or asked
     try:
-        value = key.normalize(request.value)
+        value = key.normalize(asked)
     except InvalidValueError:
         return ChangeConfigurationResponse(status=ConfigurationStatus.REJECTED)
     if not _possible(charge_point, key, value):
@@ -184,7 +187,16 @@ def change_configuration(
     return ChangeConfigurationResponse(status=ConfigurationStatus.ACCEPTED)
 
 
+def _measured_part(charge_point: ChargePoint, items: str) -> str:
+    """Return what the charger measures of a list of measurands."""
+    possible = charge_point.measurable
+    return ",".join(item for item in keys.list_items(items) if keys.is_measurable(item, possible))
+
+
 def _possible(charge_point: ChargePoint, key: Key, value: str) -> bool:
+    """Whether the charger can make a normalized value true; of a list of measurands, all of it (`MV-15`)."""
+    if key.lists_measurands:
+        return _measured_part(charge_point, value) == value
     needed = key.needs.get(value)
     return needed is None or needed in charge_point.settings.capabilities
 
@@ -210,8 +222,12 @@ def write_initial(charge_point: ChargePoint) -> None:
 
 
 def withdraw_unsupported_values(charge_point: ChargePoint) -> None:
-    """Write the default of each key whose value the newly described charger cannot make true."""
+    """Write the default of each key whose value the newly described charger cannot make true.
+
+    Of a list of measurands what it can measure stays.
+    """
     for name, value in charge_point.configuration.items():
         key = charge_point.offer.keys.get(name.lower())
         if key is not None and not _possible(charge_point, key, value):
-            write(charge_point, name, charge_point.offer.defaults[name])
+            part = _measured_part(charge_point, value) if key.lists_measurands else ""
+            write(charge_point, name, part or charge_point.offer.defaults[name])

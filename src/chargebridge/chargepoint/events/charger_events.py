@@ -1,6 +1,7 @@
 """Events of the charger: each goes to its concern."""
 
 from functools import lru_cache
+from typing import TypeVar
 
 from msgspec import structs
 
@@ -22,6 +23,7 @@ from chargebridge.chargers.model import (
     ChargerInfo,
     ChargerState,
     Measured,
+    Quantity,
     Reachable,
     Restarted,
     SessionEnded,
@@ -97,7 +99,12 @@ def described(charge_point: ChargePoint, info: ChargerInfo) -> None:
     if info == state.info:
         return
     comes_from_elsewhere = state.info is None and state.newest_elsewhere is not None
-    state.info = structs.replace(info, capabilities=_shared(info.capabilities))
+    state.info = structs.replace(
+        info,
+        capabilities=_shared(info.capabilities),
+        measures=_shared(info.measures),
+        measures_by_phase=_shared(info.measures_by_phase),
+    )
     state.firmware = state.firmware or info.firmware
     if Capability.PLAN not in info.capabilities:
         state.plan_unknown = state.plan is not None  # does it still follow what it has?
@@ -119,10 +126,13 @@ def described(charge_point: ChargePoint, info: ChargerInfo) -> None:
         command_outcomes.reconcile(charge_point)
 
 
+_Set = TypeVar("_Set", frozenset[Capability], frozenset[Quantity] | None)
+
+
 @lru_cache(maxsize=64)
-def _shared(capabilities: frozenset[Capability]) -> frozenset[Capability]:
-    """Return one set for all chargers that can do the same."""
-    return capabilities
+def _shared(values: _Set) -> _Set:
+    """Return one set for all chargers that can do or measure the same."""
+    return values
 
 
 def released(charge_point: ChargePoint) -> None:

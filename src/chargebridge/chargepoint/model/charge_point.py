@@ -32,6 +32,7 @@ from chargebridge.chargepoint.records import QueuedMessage, Record, StoredCharge
 from chargebridge.chargepoint.rules import keys, schedules
 from chargebridge.chargepoint.rules.schedules import Installed
 from chargebridge.chargepoint.turn import Notice, NoticeKind, Output, SendFrame
+from chargebridge.chargers.model import Capability
 from chargebridge.clock import Instant
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.fields import Response
@@ -74,6 +75,7 @@ class ChargePoint:
         "call_number",
         "call_prefix",
         "clock_due_ms",
+        "clock_ms",
         "configuration",
         "configured",
         "contacted",
@@ -88,6 +90,7 @@ class ChargePoint:
         "latest",
         "list_transfer",
         "loaded_through",
+        "measurable",
         "measured_ms",
         "near_limit_through",
         "next_sequence",
@@ -116,7 +119,10 @@ class ChargePoint:
         "transaction_over",
         "transactions",
         "triggered",
+        "unsampled_ms",
         "unsampled_wh",
+        "untold",
+        "untold_by_clock",
         "wake_at",
         "written",
     )
@@ -199,13 +205,19 @@ class ChargePoint:
         self.abandoned: Transaction | None = None
         """The newest session, as far as it was reported when its charger was released; it may go on."""
         self.unsampled_wh = 0
-        """The newest register reading of the running one, where no sample contains it yet."""
+        """The newest register reading of the running one that has come since, in a sample or not."""
+        self.unsampled_ms = 0
+        """When that was measured; 0 if none has come."""
         self.measured_ms = 0
-        """The time of the newest values that were forwarded as they came, by the charger's clock."""
+        """The time of the newest values of the running one, by the charger's clock."""
+        self.untold = self.untold_by_clock = 0
+        """The quantities that were measured since they were in a sample at intervals, or by the clock."""
         self.samples = volatile.load_samples(stored.samples)
         """The transactionData of the running one so far (`MV-7`)."""
         self.clock_due_ms = 0
-        """UTC; the time of the next clock-aligned sample."""
+        """UTC; the time of the clock for which the next clock-aligned sample is."""
+        self.clock_ms = 0
+        """When the newest values in a clock-aligned sample were measured."""
         self.queue: list[QueuedMessage] = list(stored.queue.messages) or _EMPTY
         """The head of the queue; more is in the store while `loaded_through < next_sequence - 1`."""
         self.next_sequence = stored.next_sequence
@@ -252,9 +264,17 @@ class ChargePoint:
                 capabilities=info.capabilities,
                 phases=info.phases,
                 max_current_a=info.max_current_a,
+                measures=info.measures,
+                measures_by_phase=info.measures_by_phase,
             )
         self.settings = settings
         self.offer = keys.offer(settings.behaviour, settings.capabilities)
+        self.measurable = keys.measurable(
+            settings.phases,
+            settings.measures,
+            settings.measures_by_phase,
+            temperature=info is None or Capability.TEMPERATURE in settings.capabilities,
+        )
 
     # --- the verbs of a turn ----------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from chargebridge.chargers.model import (
     Fault,
     Outcome,
     Plan,
+    Quantity,
     SessionEnded,
     SessionStarted,
     SetLimit,
@@ -65,6 +66,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     phases: int = 3
     """Of its charger, as `max_current_a` in A per phase."""
     max_current_a: int = 32
+    measures: frozenset[Quantity] | None = None
+    """Of its charger, as `ChargerInfo` has it."""
+    measures_by_phase: frozenset[Quantity] | None = None
     queue_limit: int = 5000
     """Messages in the queue that no MeterValues crosses; Start and Stop are queued always (`Q-7`)."""
 
@@ -202,6 +206,9 @@ class State(Struct, kw_only=True, omit_defaults=True):
     reported_since_ms: int | None = None
     """UTC; of the older ones that ended later than that, only those in `reported_sessions` are repeats."""
     register_wh: int | None = None
+    """Where the newest transaction began or ended, by the register."""
+    register_ms: int = 0
+    """When that was."""
     operative: bool = True
     connector_operative: bool = True
     scheduled: tuple[tuple[int, bool], ...] = ()

@@ -90,13 +90,61 @@ def _phase_rotation(value: str) -> str:
     return ",".join(items)
 
 
+def list_items(value: str) -> list[str]:
+    """Return the items of a list of measurands; an empty one has none."""
+    return [item.strip() for item in value.split(",")] if value.strip() else []
+
+
 def _measurands(value: str) -> str:
-    items = [item.strip() for item in value.split(",")] if value.strip() else []
+    items = list_items(value)
     if len(items) > MAX_MEASURANDS:
         raise InvalidValueError(f"at most {MAX_MEASURANDS} items")
     for item in items:
         split_measurand(item)
     return ",".join(items)
+
+
+Measurable = frozenset[tuple[Quantity, int]]
+"""What a charger can measure: quantities, each with the phase, or 0 for the whole charger."""
+_OF_PHASES: Final = frozenset(
+    {Quantity.POWER_W, Quantity.CURRENT_A, Quantity.CURRENT_OFFERED_A, Quantity.VOLTAGE_V}
+)
+
+
+@lru_cache(maxsize=256)
+def measurable(
+    phases: int,
+    measures: frozenset[Quantity] | None,
+    measures_by_phase: frozenset[Quantity] | None,
+    *,
+    temperature: bool,
+) -> Measurable:
+    """Return what a charger can measure; there is one register, and it has no phases.
+
+    Args:
+        phases: of the charger.
+        measures: as of `ChargerInfo`.
+        measures_by_phase: as of `ChargerInfo`.
+        temperature: whether it may measure a temperature, where it does not say what it measures.
+    """
+    if measures is None:
+        measures = frozenset(Quantity) if temperature else frozenset(Quantity) - {Quantity.TEMPERATURE_C}
+    by_phase = _OF_PHASES if measures_by_phase is None else measures_by_phase & _OF_PHASES
+    return frozenset(
+        {(Quantity.ENERGY_WH, 0)}
+        | {(quantity, 0) for quantity in measures}
+        | {(quantity, phase) for quantity in by_phase for phase in range(1, phases + 1)}
+    )
+
+
+def is_measurable(item: str, possible: Measurable) -> bool:
+    """Whether a charger can measure anything of an item of a list, which may be no measurand at all."""
+    try:
+        measurand, phase = split_measurand(item)
+    except InvalidValueError:
+        return False
+    phases = range(4) if phase is None else (phase,)
+    return any((MEASURANDS[measurand], number) in possible for number in phases)
 
 
 def split_measurand(item: str) -> tuple[Measurand, int | None]:
@@ -174,6 +222,11 @@ class Key(Struct, frozen=True):
     """Optional keys are there only where their feature is (`CF-7`)."""
     needs: Mapping[str, Capability] = {}
     """Values that only a charger with this capability can make true."""
+
+    @property
+    def lists_measurands(self) -> bool:
+        """Whether its value is a list of what the charger measures."""
+        return self.normalize is _measurands
 
 
 def _sampled_data(behaviour: Behaviour, _capabilities: Capabilities) -> str:

@@ -14,10 +14,10 @@ from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.records import MessageKind, SendState, Transaction
 from chargebridge.chargepoint.rules.replays import SKEW_MS
 from chargebridge.chargepoint.transactions import latest_values, ledger, queue, sampling, thinning
-from chargebridge.chargepoint.transactions.latest_values import ENERGY, PERIODIC
+from chargebridge.chargepoint.transactions.latest_values import ENERGY, PERIODIC, Timed, bits
 from chargebridge.chargepoint.transactions.ledger import CONNECTOR
 from chargebridge.chargepoint.turn import NoticeKind
-from chargebridge.chargers.model import Measured, Reading
+from chargebridge.chargers.model import Measured, Quantity, Reading
 from chargebridge.ocpp16.enums import ReadingContext
 
 # --- forwarding -------------------------------------------------------------------------------------
@@ -26,38 +26,80 @@ from chargebridge.ocpp16.enums import ReadingContext
 def measured(charge_point: ChargePoint, event: Measured) -> None:
     """Forward what the charger measured, or keep it for when it is wanted."""
     running = charge_point.running
-    latest = charge_point.latest
+    within = running is not None and event.session == running.session
+    if running is not None and within and charge_point.settings.behaviour.meter_values_as_they_come:
+        told_again = _is_told(charge_point, running, event)
+        _note(charge_point, event)
+        if told_again:
+            charge_point.notice(NoticeKind.EVENT_IGNORED, "measured: older than the last")
+        else:
+            _forward(charge_point, running, event)
+        return
+    new = _note(charge_point, event)
+    if running is not None and within:
+        sampling.measured(charge_point, running, event, bits(new))
+    elif event.session is None:
+        sampling.measured_outside(charge_point, bits(new))
+        if charge_point.settings.behaviour.meter_values_outside_transactions:
+            _forward_telemetry(charge_point, event)
+
+
+def _note(charge_point: ChargePoint, event: Measured) -> list[Quantity]:
+    """Note the newest value of each kind; return the quantities of which this one is the newest."""
+    latest, running = charge_point.latest, charge_point.running
     if latest is None:
         latest = charge_point.latest = {}
+    at_ms = event.at_ms
     # A charger's clock that was ahead must not silence it until then.
-    now_ms = charge_point.now.utc_ms
-    present = event if event.at_ms <= now_ms else structs.replace(event, at_ms=now_ms)
-    measured_ms = present.at_ms
+    ahead_ms = charge_point.now.utc_ms + SKEW_MS
+    new: list[Quantity] = []
     for reading in event.readings:
         kind = reading.quantity, reading.phase
-        if kind in PERIODIC and isfinite(reading.value):
-            known = latest.get(kind)
-            if known is None or known.at_ms <= measured_ms:
-                latest[kind] = present
-    behaviour = charge_point.settings.behaviour
-    if running is None or event.session != running.session:
-        if behaviour.meter_values_outside_transactions and event.session is None:
-            _forward_telemetry(charge_point, event)
-    elif behaviour.meter_values_as_they_come:
-        _forward(charge_point, running, event, measured_ms)
-    else:
-        sampling.measured(charge_point, running, present)
+        # Thousands of times a second, and looking up a kind is what takes longest.
+        known = latest.get(kind)
+        if known is None:
+            if kind in PERIODIC and isfinite(reading.value):
+                latest[kind] = event
+                if not _was_told(running, event):
+                    new.append(reading.quantity)
+        elif (known.at_ms < at_ms or known.at_ms > ahead_ms >= at_ms) and isfinite(reading.value):
+            latest[kind] = event
+            new.append(reading.quantity)
+    return new
 
 
-def _forward(charge_point: ChargePoint, running: Transaction, event: Measured, measured_ms: int) -> None:
+def _was_told(running: Transaction | None, event: Measured) -> bool:
+    """Whether this was told before a restart, of the running session: it is known no other way."""
+    if running is None or event.session != running.session or running.sampled_ms <= running.started_ms:
+        return False
+    return event.at_ms <= running.sampled_ms
+
+
+def _is_told(charge_point: ChargePoint, running: Transaction, event: Measured) -> bool:
+    """Whether the same or newer values were forwarded before."""
+    at_ms, newest_ms = event.at_ms, charge_point.measured_ms
+    if at_ms > newest_ms and at_ms > running.sampled_ms:
+        return False
     # Values ahead of the host's clock are in the order of the charger's own.
-    ahead = event.at_ms > charge_point.now.utc_ms + SKEW_MS
-    if event.at_ms <= running.sampled_ms or (ahead and event.at_ms <= charge_point.measured_ms):
-        charge_point.notice(NoticeKind.EVENT_IGNORED, "measured: older than the last")
-        return
+    ahead = at_ms > charge_point.now.utc_ms + SKEW_MS
+    if at_ms < running.sampled_ms or (ahead and at_ms < newest_ms):
+        return True
+    if at_ms > running.sampled_ms and not (ahead and at_ms == newest_ms):
+        return False
+    # What was measured at one time may come bit by bit: told are those of which that time is known.
+    latest = charge_point.latest or {}
+    return at_ms != newest_ms or any(
+        (known := latest.get((one.quantity, one.phase))) is not None and known.at_ms >= at_ms
+        for one in event.readings
+    )
+
+
+def _forward(charge_point: ChargePoint, running: Transaction, event: Measured) -> None:
     charge_point.measured_ms = event.at_ms
-    wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
-    register_wh = max(running.register_wh, charge_point.unsampled_wh)
+    wanted = latest_values.periodic_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
+    register_ms, register_wh = charge_point.unsampled_ms, charge_point.unsampled_wh
+    if not register_ms:
+        register_ms, register_wh = running.register_ms, running.register_wh
     sampled: list[str] = []
     tells_register = False
     for reading in event.readings:
@@ -67,25 +109,31 @@ def _forward(charge_point: ChargePoint, running: Transaction, event: Measured, m
         if reading.quantity is ENERGY:
             if reading.phase or value < register_wh:
                 continue  # one register, which never runs backwards (MV-9)
-            register_wh, tells_register = int(value), True
-        if kind in wanted:
-            sampled.append(latest_values.sampled_value(value, PERIODIC[kind]))
+            register_ms, register_wh, tells_register = event.at_ms, int(value), True
+        rest = wanted.get(kind)
+        if rest is not None:
+            sampled.append(latest_values.sampled_value(value, rest))
+    if tells_register:
+        charge_point.unsampled_ms, charge_point.unsampled_wh = register_ms, register_wh
     if not sampled:
-        charge_point.unsampled_wh = register_wh
         return
-    measured_ms = max(measured_ms, running.sampled_ms)  # the host's clock may have been set back
+    # A charger's clock that was ahead must not silence it until then, nor a host's that was set back.
+    measured_ms = max(min(event.at_ms, charge_point.now.utc_ms), running.sampled_ms)
     if not tells_register and (ENERGY, 0) in wanted and thinning.is_near_limit(charge_point):
         thinning.sample_dropped(charge_point)  # there is room for few, and those are to contain the energy
         return
     has_room = thinning.leaves_room_for(charge_point, running, measured_ms)
-    running = structs.replace(running, sampled_ms=measured_ms, register_wh=register_wh)
+    running = structs.replace(
+        running, sampled_ms=measured_ms, register_wh=register_wh, register_ms=register_ms
+    )
     if not has_room:
         ledger.put(charge_point, running)
         thinning.sample_dropped(charge_point)
         return
     charge_point.running = charge_point.transactions[running.number] = running
     payload = f"[{latest_values.meter_value_of(sampled, event.at_ms)}]".encode()
-    queue.enqueue(charge_point, MessageKind.METER_VALUES, running, payload, measured_ms, register_wh)
+    noted = measured_ms, register_wh, register_ms
+    queue.enqueue(charge_point, MessageKind.METER_VALUES, running, payload, *noted)
 
 
 def _forward_telemetry(charge_point: ChargePoint, event: Measured) -> None:
@@ -105,23 +153,27 @@ def forget(charge_point: ChargePoint) -> None:
 
 
 def triggered(charge_point: ChargePoint, connector: int) -> bytes:
-    """Return the payload for a TriggerMessage: the latest of every measurand (`MV-16`)."""
-    now_ms = charge_point.now.utc_ms
-    known = latest_values.readings(charge_point, now_ms)
+    """Return the payload for a TriggerMessage: the latest of every measurand, with its time (`MV-16`)."""
+    known = latest_values.readings(charge_point) + latest_values.nothing_flows(charge_point)
     wanted = configuration.readings_wanted(configuration.text(charge_point, "MeterValuesSampledData"))
-    # What was promised is sent, even if nothing that is known is configured.
-    chosen = latest_values.choose(known, wanted) or known or [Reading(ENERGY, 0)]
-    value = latest_values.meter_value(ReadingContext.TRIGGER, now_ms, chosen)
+    moments = (
+        latest_values.moments(known, wanted)
+        # What was promised is sent, even if nothing that is known is configured, or the charger has gone.
+        or latest_values.moments(known)
+        or latest_values.moments([Timed(charge_point.now.utc_ms, Reading(Quantity.POWER_W, 0))])
+    )
+    values = latest_values.meter_values(ReadingContext.TRIGGER, moments)
     running = charge_point.running if connector else None  # MV-5
     if running is None:
-        return latest_values.outside(connector, value)
-    if charge_point.unsampled_wh > running.register_wh:
+        return latest_values.outside(connector, values)
+    newest = latest_values.register(charge_point)
+    if newest is not None and newest.wh > running.register_wh:
         # Once it is sent, no sample may be less, not even after a restart (MV-9).
-        ledger.put(charge_point, structs.replace(running, register_wh=charge_point.unsampled_wh))
+        ledger.put(charge_point, structs.replace(running, register_wh=newest.wh, register_ms=newest.at_ms))
     if running.start is SendState.QUEUED:
-        return latest_values.outside(connector, value)
+        return latest_values.outside(connector, values)
     return b'{"connectorId":%d,"transactionId":%d,"meterValue":[%b]}' % (
         connector,
         ledger.transaction_id(running),
-        value.encode(),
+        values.encode(),
     )

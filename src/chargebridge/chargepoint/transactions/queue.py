@@ -42,6 +42,7 @@ def enqueue(
     payload: bytes = b"",
     sampled_ms: int = 0,
     register_wh: int = 0,
+    register_ms: int = 0,
 ) -> None:
     """Append a message; it waits behind all that came before it (`Q-2`)."""
     if kind is not MessageKind.METER_VALUES:
@@ -49,7 +50,7 @@ def enqueue(
     sequence = charge_point.next_sequence
     charge_point.next_sequence = sequence + 1
     message = QueuedMessage(sequence, kind, transaction.number, payload)
-    charge_point.record(Enqueue(message, sampled_ms, register_wh))
+    charge_point.record(Enqueue(message, sampled_ms, register_wh, register_ms))
     queue = charge_point.queue
     if charge_point.loaded_through == sequence - 1 and len(queue) < PAGE and not charge_point.reading_queue:
         charge_point.queue = [*queue, message]

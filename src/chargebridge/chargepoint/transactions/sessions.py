@@ -149,7 +149,7 @@ def assume_running_ended(charge_point: ChargePoint) -> None:
     if following.session > running.session + 1:
         # Energy of a session in between, unknown yet, must not be reported twice.
         known = transactions.up_to_newest_reading(charge_point) or running
-        at_ms, register_wh = min(at_ms, known.sampled_ms), known.register_wh
+        at_ms, register_wh = min(at_ms, known.register_ms), known.register_wh
     transactions.assume_end(charge_point, running, at_ms, register_wh)
     _take_waiting(charge_point)
     if charge_point.running is None:
@@ -167,7 +167,7 @@ def abandon(charge_point: ChargePoint) -> None:
         assume_running_ended(charge_point)
     known = transactions.up_to_newest_reading(charge_point)
     if known is not None:
-        transactions.stop(charge_point, known, known.sampled_ms, known.register_wh, Reason.OTHER)
+        transactions.stop(charge_point, known, known.register_ms, known.register_wh, Reason.OTHER)
         charge_point.abandoned = known
     elif isinstance(newest, SessionEnded):
         charge_point.abandoned = _record(charge_point, newest)

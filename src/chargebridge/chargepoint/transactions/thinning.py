@@ -34,6 +34,11 @@ def is_near_limit(charge_point: ChargePoint) -> bool:
     return length(charge_point) >= charge_point.settings.queue_limit // 2
 
 
+def has_room(charge_point: ChargePoint) -> bool:
+    """Whether anything but a Start or a Stop can be queued at all."""
+    return length(charge_point) < charge_point.settings.queue_limit
+
+
 def leaves_room_for(charge_point: ChargePoint, transaction: Transaction, at_ms: int) -> bool:
     """Whether a sample of this time is queued, be it taken as it comes or at intervals.
 

@@ -12,7 +12,14 @@ from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import LockedCable, Run, StopRequest
 from chargebridge.chargepoint.records import MessageKind, ReportedSession, SendState, Transaction
-from chargebridge.chargepoint.transactions import latest_values, ledger, queue, sampling, transaction_data
+from chargebridge.chargepoint.transactions import (
+    edge_values,
+    latest_values,
+    ledger,
+    queue,
+    sampling,
+    transaction_data,
+)
 from chargebridge.chargepoint.transactions.ledger import CONNECTOR
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
@@ -77,13 +84,14 @@ def _begin(
         parent_id_tag=parent,
         sampled_ms=min(at_ms, charge_point.now.utc_ms),
         register_wh=register_wh,
+        register_ms=at_ms,
     )
     charge_point.next_transaction += 1
     ledger.put(charge_point, transaction)
     queue.enqueue(charge_point, MessageKind.START, transaction)
-    state = charge_point.state
+    edge_values.began(charge_point, transaction)
     is_newest = session >= reported_sessions.newest(charge_point)
-    state.register_wh = register_wh if is_newest else max(state.register_wh or 0, register_wh)
+    _note_register(charge_point, at_ms, register_wh, whatever_it_was=is_newest)
     _note_edge(charge_point, at_ms)
     charge_point.notice(NoticeKind.TRANSACTION_STARTED, "")
     return transaction
@@ -209,19 +217,21 @@ def stop(
         stopped_ms=max(at_ms, transaction.started_ms),
         meter_stop_wh=meter_stop,
         register_wh=meter_stop,
+        register_ms=at_ms,
         stop_reason=reason.value,
         stop_tag=id_tag,
         stop=SendState.QUEUED,
         rebuilt=rebuilt,
     )
     ledger.put(charge_point, stopped)
+    edge_values.ended(charge_point, stopped)
     queue.enqueue(charge_point, MessageKind.STOP, stopped, transaction_data.end(charge_point, stopped))
     state = charge_point.state
     session = transaction.session
     reported_sessions.mark_reported(
         charge_point, Run(session, session, transaction.meter_start_wh, meter_stop)
     )
-    state.register_wh = max(state.register_wh or 0, meter_stop)
+    _note_register(charge_point, at_ms, meter_stop)
     _note_edge(charge_point, at_ms)
     if charge_point.running is not None and charge_point.running.number == transaction.number:
         charge_point.running = None
@@ -237,6 +247,15 @@ def stop(
         charge_point.notice(NoticeKind.TRANSACTION_REBUILT, f"session {session}: {told_wh} Wh")
 
 
+def _note_register(
+    charge_point: ChargePoint, at_ms: int, register_wh: int, *, whatever_it_was: bool = False
+) -> None:
+    """Note what the register was where a session began or ended, unless more is known."""
+    state = charge_point.state
+    if whatever_it_was or state.register_wh is None or register_wh >= state.register_wh:
+        state.register_wh, state.register_ms = register_wh, at_ms
+
+
 def _note_edge(charge_point: ChargePoint, at_ms: int) -> None:
     """Note the time at which a session began or ended: a token that was presented before it is late."""
     state = charge_point.state
@@ -250,10 +269,14 @@ def up_to_newest_reading(charge_point: ChargePoint) -> Transaction | None:
     running, newest = charge_point.running, (charge_point.latest or {}).get((Quantity.ENERGY_WH, 0))
     if running is None or newest is None or newest.session != running.session:
         return running
+    register_ms, register_wh = latest_values.register(charge_point) or (0, 0)
     # It may have been measured while the session waited for the one before to end.
-    measured_wh = int(latest_values.newest(charge_point, Quantity.ENERGY_WH) or 0)
+    measured = latest_values.newest(charge_point, Quantity.ENERGY_WH)
+    if measured is not None and measured.reading.value > register_wh:
+        register_ms, register_wh = measured.at_ms, int(measured.reading.value)
     return structs.replace(
         running,
         sampled_ms=max(running.sampled_ms, newest.at_ms),
-        register_wh=max(running.register_wh, charge_point.unsampled_wh, measured_wh),
+        register_wh=register_wh,
+        register_ms=register_ms,
     )

@@ -330,6 +330,9 @@ class Fleet:
         self._report_state(charger)
         for number, (event, _) in list(charger.pending.items()):
             self._sink.charger_event(charger.serial, event, Receipt(charger.serial, number))
+        register = charger.twin.idle_register
+        if register is not None:
+            self._sink.charger_event(charger.serial, register, None)
 
     def _replayed(self, serial: str, subscription: int) -> None:
         if self._subscribed.get(serial) != subscription:

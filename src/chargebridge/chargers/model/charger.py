@@ -99,6 +99,12 @@ class ChargerInfo(Struct, frozen=True):
     max_current_a: int = 32
     """The current that the charger can offer per phase, as it is built and fused."""
     capabilities: frozenset[Capability] = frozenset()
+    measures: frozenset[Quantity] | None = None
+    """What it measures as a whole (`Reading.phase` 0), beside the register, which every charger has. None:
+    the driver does not know, so it may be anything, a temperature only with its capability."""
+    measures_by_phase: frozenset[Quantity] | None = None
+    """What it measures of each of its phases. None: the driver does not know, so it may be anything that
+    phases have. Register and temperature have none."""
 
 
 class FoundCharger(Struct, frozen=True):

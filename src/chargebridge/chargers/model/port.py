@@ -20,7 +20,7 @@ class EventSink(Protocol):
         A driver keeps an event that has a receipt until it is acknowledged, and delivers it again whenever
         its charger is watched again: while the disk is slow or full, the gateway does not take events beyond
         a bound. Of measurements it may drop the oldest. A receipt of None means that the driver keeps no
-        such event, since only the present counts (`Reachable`, `StateChanged`).
+        such event, since only the present counts (`Reachable`, `StateChanged`, `Measured` of no session).
 
         After a restart of the driver, too, it delivers such events again, in their order. Only then it may
         leave some out, as a cloud may show only the latest of each kind:
@@ -76,7 +76,10 @@ class Driver(Protocol):
         """Deliver the events of this charger from now on, beginning with what is known of it.
 
         That is: what it is (`EventSink.charger_known`), whether it is reachable, its state, then every
-        event that is not acknowledged, in order. If the cloud is away, that follows when it is back.
+        event that is not acknowledged, in order. What is known of an idle charger's values may follow, as
+        `Measured` with the time at which they were measured: so they can be told before it measures again.
+        If the cloud is away, all that follows when it is back.
+
         It may be called before `start`, and for a serial that does not exist. The gateway calls `unwatch`
         and `watch`, one right after the other, for a charger of which it could not take every event.
         """

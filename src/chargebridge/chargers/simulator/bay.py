@@ -150,6 +150,13 @@ class Bay:
         present = [Kept(0, reachable), Kept(0, charger.current_state)]
         return present + [Kept(number, event) for number, event in self.kept.items()]
 
+    def idle_values(self) -> list[Kept]:
+        """Return what an idle charger measures, for a new subscriber; in a session it measures soon."""
+        charger = self.charger
+        if charger.record.session is not None or not charger.reachable:
+            return []
+        return [Kept(0, charger.measured(charger.record.outlet.at_ms))]
+
     def acknowledge(self, number: int) -> bool:
         """Release a kept event; return False if it was released before."""
         return self.kept.pop(number, None) is not None

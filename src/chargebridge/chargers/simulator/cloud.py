@@ -195,7 +195,7 @@ class SimulatedCloud:
         new_subscribers, self._new_subscribers = self._new_subscribers, {}
         for serial, subscriber in new_subscribers.items():
             self._subscribers[serial] = subscriber
-            greeting: list[Kept] = self.world.greeting(serial)
+            greeting: list[Kept] = self.world.greeting(serial) + self.world.idle_values(serial)
             subscriber.charger_described(self.world.info(serial))
             for item in greeting:
                 subscriber.event_received(serial, item.number, item.event)

@@ -119,6 +119,14 @@ class World:
         """
         return self._bays[serial].greeting()
 
+    def idle_values(self, serial: str) -> list[Kept]:
+        """Return what an idle charger measures, for a new subscriber.
+
+        Raises:
+            KeyError: the charger does not exist.
+        """
+        return self._bays[serial].idle_values()
+
     # --- steps -----------------------------------------------------------------------------------
 
     @property

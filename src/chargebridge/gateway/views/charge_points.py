@@ -187,7 +187,10 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
     charge_point = binding.charge_point
     state, running = charge_point.state, charge_point.running
     outlet = status.current(charge_point, 1)
-    power_w = latest_values.newest(charge_point, Quantity.POWER_W)
+    power, register = (
+        latest_values.newest(charge_point, Quantity.POWER_W),
+        latest_values.register(charge_point),
+    )
     return ChargePointView(
         identity=charge_point.settings.identity,
         central_system=binding.central_system,
@@ -202,8 +205,8 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
         error_code=outlet.error.value,
         operative=state.operative and state.connector_operative,
         transaction=transaction_view(running) if running is not None else None,
-        power_w=float(power_w) if power_w is not None and running is not None else None,
-        energy_wh=latest_values.register_wh(charge_point),
+        power_w=float(power.reading.value) if power is not None and running is not None else None,
+        energy_wh=None if register is None else register.wh,
         queued_messages=queued_messages(binding),
         retrying=retry_view(charge_point),
         charging=charging_view(charge_point),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chargebridge.drivers import Measured, Quantity, SessionEnded, SessionStarted
+from chargebridge.drivers import ChargerInfo, Measured, Quantity, SessionEnded, SessionStarted
 from chargebridge.testing.contract.check import Bench, Check, Run, check
 from chargebridge.testing.contract.rig import Charger
 
@@ -70,6 +70,24 @@ def _registers(run: Run, charger: Charger) -> list[int | float]:
     return [register for _, register in sorted(found, key=lambda one: one[0])]
 
 
+@check("A charger measures nothing but what its description says, if that says what it measures.")
+async def a_charger_measures_what_it_says(bench: Bench) -> None:
+    """Let a session draw energy, and compare what is measured with the description."""
+    charger = bench.charger
+    async with bench.running(charger.serial, acknowledges=True) as run:
+        await run.ready(charger)
+        await run.begin_session(charger)
+        await charger.charge()
+        await run.end_session(charger)
+        info = run.seen.events(ChargerInfo, charger.serial)[-1]
+        whole, by_phase = info.measures, info.measures_by_phase
+        for measured in run.seen.events(Measured, charger.serial):
+            for one in measured.readings:
+                said = whole if one.phase == 0 else by_phase
+                possible = said is None or one.quantity in said or one.quantity is Quantity.ENERGY_WH
+                run.seen.expect(possible, f"a description that says that it measures {one}; it is {info}")
+
+
 @check("A session that ended while the driver was away is reported when it is back.")
 async def a_session_that_ended_unseen_is_reported(bench: Bench) -> None:
     """Stop the driver in a session, let the car leave, and start the driver again."""
@@ -88,5 +106,6 @@ async def a_session_that_ended_unseen_is_reported(bench: Bench) -> None:
 SESSION_CHECKS: Final[tuple[Check, ...]] = (
     session_numbers_rise,
     registers_never_run_backwards,
+    a_charger_measures_what_it_says,
     a_session_that_ended_unseen_is_reported,
 )

@@ -64,6 +64,9 @@ _SINGLE: Final[Mapping[int, tuple[Quantity, int]]] = {
 }
 """The measurements of the whole charger, with the factor to our unit."""
 MEASURED: Final = frozenset({*_SINGLE, *_CURRENTS, *_VOLTAGES})
+MEASURES: Final = frozenset(quantity for quantity, _ in _SINGLE.values()) | {Quantity.ENERGY_WH}
+MEASURES_BY_PHASE: Final = frozenset({Quantity.CURRENT_A, Quantity.VOLTAGE_V})
+"""What these observations measure, as a whole and of each phase."""
 
 
 def reading(observation: int, value: str, grid: int | None) -> Reading | None:

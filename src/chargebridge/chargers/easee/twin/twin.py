@@ -12,7 +12,15 @@ from typing import Final
 import msgspec
 
 from chargebridge.chargers.easee.twin import charging_sessions
-from chargebridge.chargers.easee.twin.measurements import MEASURED, ONE_PHASE, is_true, number_of, reading
+from chargebridge.chargers.easee.twin.measurements import (
+    MEASURED,
+    MEASURES,
+    MEASURES_BY_PHASE,
+    ONE_PHASE,
+    is_true,
+    number_of,
+    reading,
+)
 from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, state_of
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Authorized, Seen, TwinRecord
@@ -149,12 +157,23 @@ class Twin:
             phases=1 if grid in ONE_PHASE else 3,
             max_current_a=current_a,
             capabilities=CAPABILITIES,
+            measures=MEASURES,
+            measures_by_phase=MEASURES_BY_PHASE,
         )
 
     @property
     def state(self) -> StateChanged | None:
         """The last reported or saved state; None if there is none."""
         return self._reported_state or self._state(0)
+
+    @property
+    def idle_register(self) -> Measured | None:
+        """The newest register reading of an idle charger, with its time; None in a session, or if unknown."""
+        record = self.record
+        if record.running is not None or not record.register_ms:
+            return None
+        reading = Reading(Quantity.ENERGY_WH, record.register_wh)
+        return Measured(at_ms=record.register_ms, readings=(reading,))
 
     @property
     def dynamic_current_a(self) -> Decimal | None:
@@ -330,6 +349,9 @@ class Twin:
             register_wh - record.register_wh, update.at_ms - record.register_ms
         ):
             return []  # a meter does not jump
+        if not live and running is None and register_wh > record.register_wh:
+            # Told as what is known of an idle charger, not as news.
+            record.register_wh, record.register_ms = register_wh, max(update.at_ms, record.register_ms)
         # An equal value may be a stale repeat, and changes nothing in any case.
         if not live or register_wh <= record.register_wh or record.pending_end is not None:
             return []

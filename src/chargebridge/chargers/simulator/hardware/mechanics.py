@@ -50,6 +50,8 @@ class ChargerMechanics:
         self.local_list = local_list or LocalList()
         self.reporter = EventReporter(record)
         self._finished: list[SessionEnded] = []
+        self._has_ended = False
+        """A session has ended, and nothing was measured since."""
         self.next_ms = self._due_ms()
         """When it next does something by itself."""
 
@@ -127,16 +129,20 @@ class ChargerMechanics:
     def _measure(self, now_ms: int) -> None:
         session = self.record.session
         if session is not None or self.reachable:
-            readings = filter(
-                self.settings.measured, self.record.outlet.readings(in_session=session is not None)
-            )
-            number = session.number if session is not None else None
-            self.reporter.report(Measured(at_ms=now_ms, readings=tuple(readings), session=number))
+            self.reporter.report(self.measured(now_ms))
+
+    def measured(self, now_ms: int) -> Measured:
+        """Return what it measures now, whether it is reported or not."""
+        session = self.record.session
+        number = session.number if session is not None else None
+        readings = tuple(filter(self.settings.measured, self.record.outlet.readings()))
+        return Measured(at_ms=now_ms, readings=readings, session=number)
 
     def take_effect(self, now_ms: int, *, measures: bool = False) -> None:
         """Apply a change at a time to which the charger was advanced before.
 
-        Currents change first, then they are measured, then the resulting state is reported.
+        Currents change first, then they are measured, then the resulting state is reported. Where a session
+        has ended, it measures once more.
 
         Args:
             now_ms: the time.
@@ -148,7 +154,8 @@ class ChargerMechanics:
             self._start_session(record.rules.free_charging_tag, now_ms)
         offered_ca = record.outlet.offered_ca
         self._reconnect()
-        if measures or (record.session is not None and record.outlet.offered_ca != offered_ca):
+        ended, self._has_ended = self._has_ended, False
+        if measures or ended or (record.session is not None and record.outlet.offered_ca != offered_ca):
             self._measure(now_ms)
         self._report_state(now_ms)
 
@@ -194,6 +201,7 @@ class ChargerMechanics:
             self.reporter.report(Reachable(at_ms=now_ms, reachable=False))
         # Without power it can send nothing: the end of the session is only buffered.
         self.end_session(reason, now_ms)
+        self._has_ended = False
         self._reconnect()
 
     def _boot(self, now_ms: int) -> None:
@@ -239,7 +247,7 @@ class ChargerMechanics:
         if session is None:
             return
         ended = session.ended(now_ms, record.outlet.register_wh, reason)
-        record.session = None
+        record.session, self._has_ended = None, True
         record.limits.overridden = False
         record.locked = False
         record.measure_ms = now_ms + IDLE_MEASURE_MS

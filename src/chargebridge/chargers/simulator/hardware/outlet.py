@@ -84,20 +84,15 @@ class Outlet(Struct, kw_only=True):
         self.offered_ca = offered_ca
         self.power_mw = sum(voltages[:drawing]) * drawn_ca
 
-    def readings(self, *, in_session: bool) -> tuple[Reading, ...]:
-        """Return the readings of the charger; currents and power only while a session runs."""
-        energy = Reading(Quantity.ENERGY_WH, self.register_wh)
-        temperature = Reading(Quantity.TEMPERATURE_C, round(self.temperature_c, 1))
-        voltages = [Reading(Quantity.VOLTAGE_V, dv / 10, n) for n, dv in enumerate(self.voltages_dv, 1)]
-        if not in_session:
-            return (energy, *voltages, temperature)
+    def readings(self) -> tuple[Reading, ...]:
+        """Return the readings of the charger; without a session no current flows, and none is offered."""
         return (
-            energy,
+            Reading(Quantity.ENERGY_WH, self.register_wh),
             Reading(Quantity.POWER_W, self.power_mw / 1000),
             *[Reading(Quantity.CURRENT_A, ca / 100, n) for n, ca in enumerate(self.currents_ca, 1)],
-            *voltages,
+            *[Reading(Quantity.VOLTAGE_V, dv / 10, n) for n, dv in enumerate(self.voltages_dv, 1)],
             Reading(Quantity.CURRENT_OFFERED_A, self.offered_ca / 100),
-            temperature,
+            Reading(Quantity.TEMPERATURE_C, round(self.temperature_c, 1)),
         )
 
 

@@ -92,6 +92,16 @@ class ChargerSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
             phases=self.phases,
             max_current_a=self.rated_current_a,
             capabilities=frozenset(Capability) - lacking,
+            measures=frozenset(
+                quantity
+                for quantity in Quantity
+                if quantity not in PER_PHASE and self.measured(Reading(quantity, 0))
+            ),
+            measures_by_phase=frozenset(
+                quantity
+                for quantity in PER_PHASE
+                if any(self.measured(Reading(quantity, 0, phase)) for phase in range(1, self.phases + 1))
+            ),
         )
 
 
