@@ -510,10 +510,10 @@ async def test_triggered_meter_values_tell_the_newest_of_the_transaction(pypi, p
         assert (await pair.call(trigger)).status == "Accepted"
         while True:
             values = await pair.hears("MeterValues", connector_id=1, transaction_id=transaction)
-            sampled = values["meter_value"][0]["sampled_value"]
+            sampled = [one for moment in values["meter_value"] for one in moment["sampled_value"]]
             if sampled[0]["context"] == "Trigger":
                 break
-        assert sampled[0]["measurand"] == "Energy.Active.Import.Register"
+        assert "Energy.Active.Import.Register" in [one["measurand"] for one in sampled]
 
 
 @every_preset
@@ -523,9 +523,9 @@ async def test_mv_16_an_idle_charger_tells_its_register_from_the_first_moment_on
         trigger = call.TriggerMessage(requested_message="MeterValues", connector_id=1)
         assert (await pair.call(trigger)).status == "Accepted"
         values = await pair.hears("MeterValues", connector_id=1)
-        (register, *_) = values["meter_value"][0]["sampled_value"]
-        assert (register["value"], register["context"]) == ("0", "Trigger")
-        assert register["measurand"] == "Energy.Active.Import.Register"
+        sampled = [one for moment in values["meter_value"] for one in moment["sampled_value"]]
+        assert {"measurand": "Energy.Active.Import.Register", "value": "0"}.items() <= sampled[0].items()
+        assert {one["context"] for one in sampled} == {"Trigger"}
 
 
 async def test_what_cannot_be_triggered(pypi):

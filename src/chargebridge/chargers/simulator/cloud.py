@@ -65,6 +65,8 @@ class SimulatedCloud:
         self._step_at = 0.0
         self._subscribers: dict[str, Subscriber] = {}
         self._new_subscribers: dict[str, Subscriber] = {}
+        self._told_of_values: set[str] = set()
+        """The chargers whose new subscribers want to know what they measure while they are idle."""
         self._commands: list[tuple[str, ChargerCommand, Subscriber]] = []
         self._senders: dict[tuple[str, int], Subscriber] = {}
         self._unsaved = False
@@ -96,11 +98,16 @@ class SimulatedCloud:
         self.world.add(settings, self._clock.now().utc_ms)
         self._wake(STEP_S)
 
-    def subscribe(self, serial: str, subscriber: Subscriber) -> bool:
+    def subscribe(self, serial: str, subscriber: Subscriber, *, idle_values: bool = True) -> bool:
         """Subscribe to a charger, in place of the subscriber before.
 
         The next step sends the charger's description, whether it is reachable, its state, then every
-        unacknowledged event.
+        unacknowledged event, and what it measures if it is idle.
+
+        Args:
+            serial: of the charger.
+            subscriber: who hears of it from now on.
+            idle_values: whether what it measures is wanted before it measures again.
 
         Returns:
             False if there is no such charger.
@@ -109,6 +116,7 @@ class SimulatedCloud:
             return False
         self._subscribers.pop(serial, None)
         self._new_subscribers[serial] = subscriber
+        (self._told_of_values.add if idle_values else self._told_of_values.discard)(serial)
         self._wake(STEP_S)
         return True
 
@@ -195,7 +203,9 @@ class SimulatedCloud:
         new_subscribers, self._new_subscribers = self._new_subscribers, {}
         for serial, subscriber in new_subscribers.items():
             self._subscribers[serial] = subscriber
-            greeting: list[Kept] = self.world.greeting(serial) + self.world.idle_values(serial)
+            greeting: list[Kept] = self.world.greeting(serial)
+            if serial in self._told_of_values:
+                greeting += self.world.idle_values(serial)
             subscriber.charger_described(self.world.info(serial))
             for item in greeting:
                 subscriber.event_received(serial, item.number, item.event)

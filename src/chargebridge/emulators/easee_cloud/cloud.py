@@ -177,7 +177,7 @@ class EaseeCloud:
         if self._bus is not None:
             self._bus.start()
         for serial in self._roster:
-            self._chargers.subscribe(serial, self._charger_commands.subscriber)
+            self._chargers.subscribe(serial, self._charger_commands.subscriber, idle_values=False)
         _log.info("emulated Easee Cloud listening", url=self.url, chargers=len(self._roster))
 
     async def _adopt_all(self) -> None:
@@ -211,7 +211,7 @@ class EaseeCloud:
         if serial not in self._roster:
             self._adoption.adopt(serial)
         if self._runner is not None:
-            self._chargers.subscribe(serial, self._charger_commands.subscriber)
+            self._chargers.subscribe(serial, self._charger_commands.subscriber, idle_values=False)
 
     def disconnect_streams(self) -> None:
         """Cut all streams at once, without a close message."""
@@ -254,7 +254,7 @@ class EaseeCloud:
         assert self._bus is not None
         for serial, ids in self._bus.outbox.take_missed():
             self._publisher.republish(self._roster[serial], ids - _EVENTS)
-            self._chargers.subscribe(serial, self._charger_commands.subscriber)
+            self._chargers.subscribe(serial, self._charger_commands.subscriber, idle_values=False)
 
     def take_outcome(self, serial: str, outcome: CommandOutcome) -> None:
         """Pass on the outcome of a command to a simulated charger."""
