@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from hypothesis import given
+from fastapi import FastAPI
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from websockets.asyncio.client import connect
@@ -18,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from chargebridge.clock import SystemClock
 from chargebridge.emulators.central_system import CentralSystem
 from chargebridge.emulators.central_system.api.app import create_app
+from chargebridge.emulators.central_system.api.routes.answering import Scripts
 from chargebridge.emulators.central_system.api.schemas import ACTIONS_TO_SEND
 from tests.integration.central_system_api.from_schema import Schemas
 
@@ -54,9 +56,14 @@ SHORT = {"timeout_s": 0.05, "wait_s": 0.0}
 
 
 @cache
+def application() -> FastAPI:
+    """The API, made once: that takes longer than a request."""
+    return create_app(CentralSystem(SystemClock()), "127.0.0.1")
+
+
 def description() -> dict[str, Any]:
     """The description of a central system's API."""
-    return create_app(CentralSystem(SystemClock()), "127.0.0.1").openapi()
+    return application().openapi()
 
 
 def operations() -> dict[str, dict[str, Any]]:
@@ -114,7 +121,8 @@ async def _charge_point(url: str) -> None:
 
 async def _answer_to(request: dict[str, Any]) -> httpx.Response:
     async with CentralSystem(SystemClock(), validate=True) as central_system:
-        app = create_app(central_system, "127.0.0.1")
+        app = application()
+        app.state.central_system, app.state.scripts = central_system, Scripts(central_system)
         charge_point = asyncio.create_task(_charge_point(central_system.url))
         await central_system.expect("CP-1", "BootNotification")
         transport = httpx.ASGITransport(app)  # what the application raises, the test raises
@@ -125,6 +133,8 @@ async def _answer_to(request: dict[str, Any]) -> httpx.Response:
         return answer
 
 
+# What fails is shown as it was found: to make it smaller, with real sockets, would take minutes.
+@settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(st.data())
 def test_every_answer_is_one_that_is_described(data: st.DataObject) -> None:
     schemas = Schemas(description())
