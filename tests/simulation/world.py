@@ -73,7 +73,8 @@ class World:
                 behaviour=behaviour(presets[key % len(presets)]),
                 configuration={
                     "AllowOfflineTxForUnknownId": "true",
-                    "StopTxnSampledData": "Energy.Active.Import.Register" if key % 2 else "",
+                    # Where no samples at intervals are among it, which carry the host's time.
+                    "StopTxnSampledData": "" if key % len(presets) else "Energy.Active.Import.Register",
                     **(configuration or {}),
                 },
                 tag_for_untagged="NOTAG",

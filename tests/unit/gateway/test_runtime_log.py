@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReported
+from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReported, Notice, NoticeKind
 from chargebridge.chargers.model import Reachable, SessionEnd, SessionEnded, SessionStarted
 
 T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
@@ -81,3 +81,16 @@ def test_a_session_that_was_rebuilt_is_a_warning_with_its_charge_point_and_energ
     (warning,) = (entry for entry in log if entry["log_level"] == "warning")
     assert (warning["event"], warning["charge_point"]) == ("transaction_rebuilt", "CP1")
     assert warning["detail"] == "session 4: 1250 Wh"
+
+
+@pytest.mark.parametrize(("others", "warnings"), [(["main"] * 3, 1), (["main", "other"], 2)])
+def test_a_compatibility_is_named_once_for_each_central_system(bench, others, warnings):
+    """All charge points of a fleet find the same out, within a minute."""
+    emitter = bench.runtime.emitter
+    notice = Notice(NoticeKind.COMPATIBILITY_ADVISED, 'set compatibility = ["first-edition"]')
+    with capture_logs() as log:
+        for central_system in others:
+            bench.binding.central_system = central_system
+            emitter.emit(bench.binding, [notice], None)
+    assert [entry["log_level"] for entry in log].count("warning") == warnings
+    assert emitter.notices[NoticeKind.COMPATIBILITY_ADVISED] == len(others)
