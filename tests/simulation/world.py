@@ -85,7 +85,7 @@ class World:
                 behaviour=behaviour(presets[key % len(presets)]),
                 configuration={
                     **_KEYS,
-                    "StopTxnSampledData": _REGISTER if key % 2 else "",
+                    "StopTxnSampledData": "" if key % 2 else _REGISTER,
                     **(configuration or {}),
                 },
                 tag_for_untagged="NOTAG",

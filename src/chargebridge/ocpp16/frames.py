@@ -34,6 +34,7 @@ __all__ = [
     "encode_call_raw",
     "encode_error",
     "encode_result",
+    "read_answer",
 ]
 
 ID_LIMIT: Final = 36
@@ -102,6 +103,38 @@ def decode_frame(data: bytes | bytearray | memoryview) -> Frame:
     if type(frame) is Call and frame.payload == _NULL:
         return Call(frame.id, frame.action, _EMPTY_OBJECT)
     return frame
+
+
+_elements: Final[Decoder[list[Raw]]] = Decoder(list[Raw])
+_text: Final[Decoder[str]] = Decoder(str)
+
+
+def read_answer(data: bytes) -> CallResult | CallError | None:
+    """Read an answer that `decode_frame` refuses, as far as it can be used (RPC-14).
+
+    Its type and id are there; other elements may be missing, too many, or of another type.
+
+    Returns:
+        None if it is no answer.
+    """
+    try:
+        kind, id, *rest = _elements.decode(data)
+        message_id = _text.decode(id)
+    except (DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return None
+    if bytes(kind) == b"3":
+        return CallResult(message_id, rest[0] if rest else _EMPTY_OBJECT)
+    if bytes(kind) == b"4":
+        code, description, details = (*rest[:3], *[_NULL] * 3)[:3]
+        return CallError(message_id, _said(code), _said(description), details)
+    return None
+
+
+def _said(element: Raw) -> str:
+    try:
+        return _text.decode(element)
+    except (DecodeError, UnicodeDecodeError):
+        return ""
 
 
 _TYPE_NUMBER = re.compile(rb"[ \t\r\n]*\[[ \t\r\n]*(-?[0-9]+)[ \t\r\n]*[,\]]")

@@ -323,3 +323,59 @@ def test_ca_1_a_token_that_was_refused_by_another_word_is_not_accepted_offline_l
     ready.wait(10)
     ready.token("TAG1")
     assert [one.accepted for one in ready.asked(Authorize)] == [False]
+
+
+class TestFrames:
+    """An answer whose frame has too few elements, too many, or others than OCPP-J has."""
+
+    @pytest.mark.parametrize(
+        "rest",
+        [
+            '"InternalError"',
+            '"InternalError",""',
+            '"InternalError",null,{}',
+            '"InternalError","",null',
+            '"InternalError","",{},1',
+            '"InternalError",5,[]',
+            '500,"",{}',
+            "null",
+        ],
+    )
+    def test_rpc_14_an_error_is_one_at_once(self, ready, rest):
+        ready.begin()
+        until(ready, "StartTransaction")
+        id, _, _ = ready.open_call
+        ready.open_call = None
+        ready.frame(f'[4,"{id}",{rest}]'.encode())
+        assert ready.store.queue[1].attempts == 1
+        assert len(notices(ready)) == (0 if rest == '"InternalError","",null' else 1)
+
+    @pytest.mark.parametrize("rest", [',{"transactionId":56},{}', ',{"transactionId":56},"x",1'])
+    def test_rpc_14_further_elements_are_ignored(self, ready, rest):
+        ready.begin()
+        until(ready, "StartTransaction")
+        id, _, _ = ready.open_call
+        ready.open_call = None
+        ready.frame(f'[3,"{id}"{rest}]'.encode())
+        assert ready.store.transactions[1].transaction_id == 56
+
+    def test_rpc_14_without_a_payload_it_is_an_answer_all_the_same(self, ready):
+        ready.begin()
+        ready.settle()
+        ready.end()
+        until(ready, "StopTransaction")
+        id, _, _ = ready.open_call
+        ready.open_call = None
+        ready.frame(f'[3,"{id}"]'.encode())
+        assert ready.store.queue == {}
+
+    @pytest.mark.parametrize(
+        "frame",
+        [b"[3]", b"[3,5,{}]", b'{"3":"id"}', b'["3","id",{}]', b'[3,"nobody asked",{},{}]', b'[4,"x"]'],
+    )
+    def test_rpc_7_what_answers_nothing_is_ignored(self, ready, frame):
+        ready.begin()
+        until(ready, "StartTransaction")
+        ready.frame(frame)
+        assert ready.store.queue[1].attempts == 0
+        assert ready.open_call[1] == "StartTransaction"

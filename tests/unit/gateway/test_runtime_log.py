@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReported
+from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReported, Notice, NoticeKind
 from chargebridge.chargers.model import Reachable, SessionEnd, SessionEnded, SessionStarted
 from chargebridge.gateway.turns.sink import Sink
 from chargebridge.link import Endpoint
@@ -223,3 +223,16 @@ def test_a_driver_without_its_cloud_is_one_line_and_its_return_another(bench):
         ("driver back", None, 3),
     ]
     assert {entry["driver"] for entry in log} == {"easee"}
+
+
+@pytest.mark.parametrize(("others", "warnings"), [(["main"] * 3, 1), (["main", "other"], 2)])
+def test_a_compatibility_is_named_once_for_each_central_system(bench, others, warnings):
+    """All charge points of a fleet find the same out, within a minute."""
+    emitter = bench.runtime.emitter
+    notice = Notice(NoticeKind.COMPATIBILITY_ADVISED, 'set compatibility = ["first-edition"]')
+    with capture_logs() as log:
+        for central_system in others:
+            bench.binding.central_system = central_system
+            emitter.emit(bench.binding, [notice], None)
+    assert [entry["log_level"] for entry in log].count("warning") == warnings
+    assert emitter.notices[NoticeKind.COMPATIBILITY_ADVISED] == len(others)

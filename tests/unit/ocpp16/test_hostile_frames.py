@@ -19,6 +19,7 @@ from chargebridge.ocpp16.frames import (
     decode_response,
     encode_call,
     encode_error,
+    read_answer,
 )
 
 pytestmark = pytest.mark.unit
@@ -118,6 +119,9 @@ def read(data: bytes) -> None:
         frame = decode_frame(data)
     except FrameError as error:
         assert_answerable(error)
+        answer = read_answer(data)
+        if isinstance(answer, CallResult):
+            read_response(answer)
         return
     if isinstance(frame, Call):
         read_request(frame)

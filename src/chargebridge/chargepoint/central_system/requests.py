@@ -26,6 +26,7 @@ from chargebridge.ocpp16.frames import (
     encode_error,
     encode_result,
     encode_result_raw,
+    read_answer,
 )
 from chargebridge.ocpp16.messages import (
     ChangeAvailability,
@@ -54,6 +55,11 @@ def frame_received(charge_point: ChargePoint, data: bytes) -> None:
         charge_point.notice(NoticeKind.FRAME_REFUSED, "unknown message type")
         return  # RPC-7
     except FrameError as error:
+        answer = read_answer(data)
+        if answer is not None:
+            charge_point.notice_unusable("an answer", ("elements of the frame",))
+            calls.answered(charge_point, answer)
+            return
         charge_point.notice(NoticeKind.FRAME_REFUSED, error.description)
         if error.id is not None and not charge_point.silent:
             _send(charge_point, encode_error(error.id, error.code, error.description))
