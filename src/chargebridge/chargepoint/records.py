@@ -80,7 +80,7 @@ class ReportedSpan(Struct, frozen=True):
 
     start_wh: int
     end: ReportedSession
-    """The last of their ends; up to the newest sample where one has not ended."""
+    """The last of their ends; up to the newest reading where one has not ended."""
 
 
 class Attempt(Struct, frozen=True):

@@ -65,11 +65,11 @@ def assign_charger(runtime: Runtime, binding: Binding, history: History, rest: T
         binding: of the charge point.
         history: of the charger.
         rest: the transaction of the newest session that any charge point reported, if that session runs on:
-            the old charge point has ended its transaction with the newest sample, and there this one begins.
+            the old charge point has ended its transaction at the newest reading, and there this one begins.
     """
     reported = history.sessions[-1].end if history.sessions else ReportedSession(0, 0, 0)
     if rest is not None:
-        edge_ms = rest.sampled_ms if rest.stopped_ms is None else rest.stopped_ms
+        edge_ms = rest.register_ms if rest.stopped_ms is None else rest.stopped_ms
         reported = ReportedSession(rest.session, edge_ms, rest.register_wh)
         if rest.stopped_ms is not None:
             rest = None  # its end had waited until the charger was released
@@ -85,7 +85,7 @@ def assign_charger(runtime: Runtime, binding: Binding, history: History, rest: T
     runtime.turn(binding, assigned)
     if rest is not None:
         begun = SessionStarted(
-            at_ms=rest.sampled_ms,
+            at_ms=rest.register_ms,
             session=rest.session,
             id_tag=rest.id_tag,
             register_wh=rest.register_wh,

@@ -201,8 +201,9 @@ class StoreReader:
         """
         with self._snapshot() as connection:
             rows = connection.execute(
-                "SELECT min(meter_start_wh), session, max(coalesce(stopped_ms, sampled_ms)), max(register_wh)"
-                " FROM transactions WHERE charger = ? GROUP BY session ORDER BY session DESC LIMIT ?",
+                "SELECT min(meter_start_wh), session, max(coalesce(stopped_ms, register_ms)),"
+                " max(register_wh) FROM transactions WHERE charger = ?"
+                " GROUP BY session ORDER BY session DESC LIMIT ?",
                 (charger, limit),
             ).fetchall()
         return [ReportedSpan(start_wh, ReportedSession(*reported)) for start_wh, *reported in reversed(rows)]

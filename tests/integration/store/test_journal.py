@@ -64,7 +64,8 @@ START = Enqueue(QueuedMessage(1, MessageKind.START, 1))
 
 def sample(sequence: int, register_wh: int, payload: bytes = b"[]") -> Enqueue:
     message = QueuedMessage(sequence, MessageKind.METER_VALUES, 1, payload)
-    return Enqueue(message, 1_700_000_000_000 + sequence, register_wh)
+    at_ms = 1_700_000_000_000 + sequence
+    return Enqueue(message, at_ms, register_wh, at_ms - 1)
 
 
 class Recorder:
@@ -153,7 +154,15 @@ def test_a_charge_point_is_rebuilt_from_its_records(tmp_path: Path) -> None:
             configuration={"Key": "v"},
             open_transactions=(
                 Transaction(
-                    1, 77, 1, "TAG", 1_700_000_000_000, 1000, sampled_ms=1_700_000_000_003, register_wh=1600
+                    1,
+                    77,
+                    1,
+                    "TAG",
+                    1_700_000_000_000,
+                    1000,
+                    sampled_ms=1_700_000_000_003,
+                    register_wh=1600,
+                    register_ms=1_700_000_000_002,
                 ),
             ),
             next_transaction=2,
@@ -173,6 +182,7 @@ def test_a_charge_point_is_rebuilt_from_its_records(tmp_path: Path) -> None:
                         1000,
                         sampled_ms=1_700_000_000_003,
                         register_wh=1600,
+                        register_ms=1_700_000_000_002,
                     ),
                 ),
             ),
@@ -387,7 +397,7 @@ def test_operators_see_dead_letters_counts_and_the_oldest_message(tmp_path: Path
 def test_what_is_told_of_a_charger_is_found_at_whichever_charge_point(tmp_path: Path) -> None:
     def part(number: int, session: int, charger: str, start_wh: int, stop_wh: int) -> Transaction:
         begun = Transaction(
-            number, session, 1, "T", number * 10, start_wh, charger, sampled_ms=number * 10 + 1
+            number, session, 1, "T", number * 10, start_wh, charger, register_ms=number * 10 + 1
         )
         if stop_wh < 0:
             return begun

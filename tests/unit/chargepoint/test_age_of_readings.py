@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from chargebridge.chargepoint.turn import ChargerReleased
-from chargebridge.chargers.model import ChargerState, Measured, Quantity, Reading
+from chargebridge.chargepoint.turn import ChargerDescribed, ChargerReleased
+from chargebridge.chargers.model import ChargerInfo, ChargerState, Measured, Quantity, Reading
 from chargebridge.ocpp16.timestamps import parse_timestamp
 
 pytestmark = pytest.mark.unit
@@ -109,6 +109,23 @@ class TestTriggers:
             ("10:02:21", {POWER: "5"}),
             ("10:02:28", {name: value for name, value in NOTHING_FLOWS.items() if name != POWER}),
         ]
+
+    def test_mv_19_from_the_first_moment_on_where_the_driver_says_what_is_measured(self, new_bench):
+        bench = new_bench(configuration=EVERY_MINUTE)
+        measures = {"measures": frozenset({Q.POWER_W}), "measures_by_phase": frozenset({Q.CURRENT_A})}
+        bench.turn(ChargerDescribed(ChargerInfo(serial="SIM1", vendor="M", model="H", phases=2, **measures)))
+        bench.ready()
+        assert triggered(bench) == [
+            ("10:00:00", {POWER: "0", f"{CURRENT}.L1": "0", f"{CURRENT}.L2": "0"}),
+        ]
+        bench.measure(Reading(Q.POWER_W, 4), session=None)
+        bench.wait(5)
+        assert triggered(bench) == [
+            ("10:00:00", {POWER: "4"}),
+            ("10:00:05", {f"{CURRENT}.L1": "0", f"{CURRENT}.L2": "0"}),
+        ]
+        bench.reachable(False)
+        assert triggered(bench) == [("10:00:00", {POWER: "4"})]
 
     def test_mv_19_a_new_session_begins_without_the_flow_of_the_last_one(self, charging):
         gone(charging).wait(100, answering=True)

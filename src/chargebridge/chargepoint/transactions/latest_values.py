@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.model.charge_point import ChargePoint
+from chargebridge.chargepoint.model.volatile import Latest
 from chargebridge.chargers.model import Measured, Quantity, Reading
 from chargebridge.clock import format_utc
 from chargebridge.ocpp16.codec import ENCODER
@@ -141,16 +142,20 @@ def _counts(charge_point: ChargePoint, quantity: Quantity, measured: Measured) -
 
 
 def nothing_flows(charge_point: ChargePoint) -> list[Timed]:
-    """Return 0, as of now, for what has flowed in a session that is over, while the charger is reachable.
+    """Return 0, as of now, for what flows in sessions only, while none runs and the charger is reachable.
 
-    What it measures outside sessions goes before that: it is in `readings`.
+    What it measures outside sessions goes before that: it is in `readings`. Where its driver does not say
+    what it measures, that is what has flowed in a session that is over.
     """
     if charge_point.running is not None or not charge_point.reachable:
         return []
+    latest: Latest = charge_point.latest or {}
+    says = charge_point.settings.measures is not None
+    kinds: Iterable[Kind] = charge_point.measurable if says else latest
     return [
         Timed(charge_point.now.utc_ms, Reading(kind[0], 0, kind[1]))
-        for kind, measured in (charge_point.latest or {}).items()
-        if kind[0] in FLOWS and measured.session is not None
+        for kind in sorted(kind for kind in kinds if kind[0] in FLOWS)
+        if kind not in latest or latest[kind].session is not None
     ]
 
 
