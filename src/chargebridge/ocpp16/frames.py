@@ -28,6 +28,7 @@ __all__ = [
     "PayloadError",
     "UnknownMessageType",
     "decode_frame",
+    "decode_odd_answer",
     "decode_request",
     "decode_response",
     "encode_call",
@@ -73,6 +74,8 @@ Frame = Call | CallResult | CallError
 
 _decoder: Final[Decoder[Frame]] = Decoder(Frame)
 _read_text: Final = Decoder(str).decode
+_read_id: Final = Decoder(MessageId).decode
+_read_elements: Final = Decoder(list[Raw]).decode
 _encode: Final = ENCODER.encode
 _NULL: Final = Raw(b"null")
 _EMPTY_OBJECT: Final = Raw(b"{}")
@@ -102,6 +105,36 @@ def decode_frame(data: bytes | bytearray | memoryview) -> Frame:
     if type(frame) is Call and frame.payload == _NULL:
         return Call(frame.id, frame.action, _EMPTY_OBJECT)
     return frame
+
+
+def decode_odd_answer(data: bytes) -> CallResult | CallError | None:
+    """Decode an answer that `decode_frame` refuses for its elements: too few, too many, of another type.
+
+    Its type and id say what it answers; of the rest, what can be used is used (RPC-14). Central systems
+    leave the details of a CALLERROR out, or send `null` for its description.
+
+    Returns:
+        The answer, with text that is missing or no text as `""`; None: this answers nothing.
+    """
+    try:
+        kind, id, *rest = map(bytes, _read_elements(data))
+        message_id = _read_id(id)
+    except (ValueError, RecursionError):
+        return None  # msgspec's errors and those of UTF-8 are ValueErrors, as is too few to unpack
+    if kind == b"3":
+        return CallResult(message_id, _EMPTY_OBJECT if rest[:1] in ([], [b"null"]) else Raw(rest[0]))
+    if kind == b"4":
+        code, description = [*map(_text_or_empty, rest[:2]), "", ""][:2]
+        return CallError(message_id, code, description, Raw(rest[2]) if len(rest) > 2 else _EMPTY_OBJECT)
+    return None
+
+
+def _text_or_empty(data: bytes) -> str:
+    """Read a JSON text; `""` for anything else."""
+    try:
+        return _read_text(data)
+    except ValueError:
+        return ""
 
 
 _TYPE_NUMBER = re.compile(rb"[ \t\r\n]*\[[ \t\r\n]*(-?[0-9]+)[ \t\r\n]*[,\]]")

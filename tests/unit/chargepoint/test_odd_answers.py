@@ -173,6 +173,31 @@ def test_rpc_14_all_other_messages_need_no_more_than_an_answer(new_bench, payloa
     assert notices(bench, NoticeKind.CALL_FAILED) == []
 
 
+@pytest.mark.parametrize(
+    ("rest", "reason"),
+    [
+        (b'"FormationViolation",null,{}', "FormationViolation: "),
+        (b'"FormationViolation",""', "FormationViolation: "),
+        (b'"FormationViolation"', "FormationViolation: "),
+        (b'"FormationViolation","no",{},{}', "FormationViolation: no"),
+    ],
+)
+def test_rpc_14_a_callerror_counts_at_once_whatever_it_lacks(new_bench, rest, reason):
+    """Were it taken for silence, each refused MeterValues would hold up what follows until its time-out."""
+    bench = new_bench(overrides={"meter_values_as_they_come": True}).ready().charging()
+    bench.wait(1)
+    bench.energy(1100)
+    bench.wait(1)
+    bench.end()
+    until(bench, "MeterValues")
+    id, _, _ = bench.open_call
+    bench.open_call = None
+    bench.frame(b'[4,"%b",%b]' % (id.encode(), rest))
+    until(bench, "StopTransaction")
+    assert notices(bench, NoticeKind.CALL_FAILED) == [f"queue: {reason}"]
+    assert len(notices(bench, NoticeKind.FRAME_REFUSED)) == 1
+
+
 class TestAuthorize:
     @pytest.fixture
     def known(self, ready):

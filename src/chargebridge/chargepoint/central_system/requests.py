@@ -22,6 +22,7 @@ from chargebridge.ocpp16.frames import (
     PayloadError,
     UnknownMessageType,
     decode_frame,
+    decode_odd_answer,
     decode_request,
     encode_error,
     encode_result,
@@ -55,7 +56,10 @@ def frame_received(charge_point: ChargePoint, data: bytes) -> None:
         return  # RPC-7
     except FrameError as error:
         charge_point.notice(NoticeKind.FRAME_REFUSED, error.description)
-        if error.id is not None and not charge_point.silent:
+        answer = decode_odd_answer(data)
+        if answer is not None:
+            calls.answered(charge_point, answer)  # RPC-14
+        elif error.id is not None and not charge_point.silent:
             _send(charge_point, encode_error(error.id, error.code, error.description))
         return
     if not isinstance(frame, Call):
