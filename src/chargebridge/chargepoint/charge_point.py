@@ -58,6 +58,9 @@ from chargebridge.chargepoint.turn import (
 )
 from chargebridge.clock import Instant
 
+CLOCK_SET_MS: Final = 5_000
+"""The host's clock was set if UTC and monotonic time differ by more than this between two turns."""
+
 
 class VirtualChargePoint(ChargePoint):
     """One virtual charge point.
@@ -112,9 +115,12 @@ class VirtualChargePoint(ChargePoint):
             an_input: what happened.
             now: when; `mono` must not run backwards.
         """
+        set_by_ms = now.utc_ms - self.now.utc_ms - (now.mono - self.now.mono) * 1000
         self._begin(now)
         if self.wake_at <= now.mono:
             self._fire()
+        if abs(set_by_ms) > CLOCK_SET_MS:
+            limits.refresh(self)
         match an_input:
             case FrameReceived():
                 if an_input.epoch == self.epoch:

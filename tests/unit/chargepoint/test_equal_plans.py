@@ -140,6 +140,36 @@ class TestWear:
         assert kinds.count(NoticeKind.PROFILE_WRITTEN) == 1
         assert bench.cp.state.limit is None
 
+    def test_what_only_a_wrong_clock_took_for_equal_is_written_once_that_is_set(self, new_bench):
+        """Seed 601 of the simulation: the charger, whose clock was right, went on by the old plan."""
+        bench = new_bench("easee").ready()
+
+        def limited(ampere, start_ms, id):
+            periods = [{"startPeriod": 0, "limit": ampere}, {"startPeriod": 1800, "limit": 13}]
+            profile = {
+                "chargingProfileId": id,
+                "stackLevel": 0,
+                "chargingProfilePurpose": "TxDefaultProfile",
+                "chargingProfileKind": "Absolute",
+                "chargingSchedule": {
+                    "chargingRateUnit": "A",
+                    "startSchedule": format_utc(start_ms),
+                    "chargingSchedulePeriod": periods,
+                },
+            }
+            bench.ask("SetChargingProfile", {"connectorId": 1, "csChargingProfiles": profile})
+            return [command.plan for command in bench.obey() if isinstance(command, StorePlan)]
+
+        start_ms = bench.utc_ms
+        assert len(limited(10, start_ms, 1)) == 1
+        bench.utc_ms += 10_000_000
+        assert limited(8, start_ms + 60_000, 1) == []
+        bench.utc_ms -= 10_000_000
+        bench.live(1)
+        bench.ask("GetConfiguration", {"key": ["HeartbeatInterval"]})
+        (written,) = [command.plan for command in bench.obey() if isinstance(command, StorePlan)]
+        assert written.start_ms == start_ms + 60_000
+
     def test_another_limit_is_written(self, new_bench):
         bench = new_bench("easee").ready()
         self.set_limit(bench, 10)
