@@ -184,8 +184,11 @@ class Watch:
             self._breaks[identity] = sequence, times + 1 if before == sequence else 1
 
     def _look_at_breaks(self, identity, records):
+        now_ms = self._world.process.bindings[identity].charge_point.now.utc_ms
         for record in records:
-            if isinstance(record, Attempted) and record.history[-1].reason.startswith("the connection ended"):
+            if not isinstance(record, Attempted) or record.history[-1].at_ms != now_ms:
+                continue  # of an attempt that was counted before, the pause is another one now
+            if record.history[-1].reason.startswith("the connection ended"):
                 sequence, times = self._breaks[identity]
                 at_it = sequence == record.sequence
                 known = self._measurements_refused(identity)
