@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from chargebridge.chargepoint.behaviour import COMPATIBILITY, PRESETS, Behaviour, BehaviourError, behaviour
 from chargebridge.chargepoint.rules import keys
-from chargebridge.chargepoint.rules.keys import ALIASES, KEYS, Access, InvalidValueError
+from chargebridge.chargepoint.rules.key_values import InvalidValueError
+from chargebridge.chargepoint.rules.keys import ALIASES, KEYS, Access
 from chargebridge.chargers.model import Capability
 from chargebridge.config.charge_points import (
     DEFAULT_PRESET,
