@@ -13,17 +13,8 @@ from typing import Final, TypeVar
 from msgspec import Struct
 from pydantic import ValidationError
 
-from chargebridge.chargepoint.behaviour import COMPATIBILITY, PRESETS, Behaviour, BehaviourError, behaviour
-from chargebridge.chargepoint.rules import keys
-from chargebridge.chargepoint.rules.keys import ALIASES, KEYS, Access, InvalidValueError
-from chargebridge.chargers.model import Capability
-from chargebridge.config.charge_points import (
-    DEFAULT_PRESET,
-    ChargePointSettings,
-    ChargePointTable,
-    FleetTable,
-    is_refused_key,
-)
+from chargebridge.config.behaviour_checks import ocpp_key_faults, override_faults
+from chargebridge.config.charge_points import ChargePointSettings, ChargePointTable, FleetTable
 from chargebridge.config.configuration import Configuration
 from chargebridge.config.explaining import explain, kind, nearest
 from chargebridge.config.lines import Key, key_lines, line_of
@@ -122,12 +113,6 @@ def _bad_toml(file: Path, error: Exception) -> Problem:
     return Problem(
         file, "", f"no valid TOML: {_LINE.sub('', message)}", "TOML", int(place[1]) if place else None
     )
-
-
-def _preset(table: dict[str, object]) -> str:
-    """Return the preset of a charge point's behaviour; of a wrong one, the default."""
-    preset = table.get("behaviour")
-    return preset if isinstance(preset, str) and preset in PRESETS else DEFAULT_PRESET
 
 
 class _Reader:
@@ -344,70 +329,12 @@ class _Reader:
         )
         for section, model in models:
             for key, table in self._listed(section):
-                usable = self._check_overrides(key, table)
-                usable = self._check_ocpp_keys(key, table, usable=usable) and usable
+                overrides = override_faults(table)
+                ocpp_keys = ocpp_key_faults(table, with_overrides=not overrides)
+                for name, fault in overrides.items():
+                    self._refuse((*key, "overrides", name), fault)
+                for name, fault in ocpp_keys.items():
+                    self._refuse((*key, "configuration", name), fault)
                 entry = self._table(model, key, table)
-                if entry is not None and usable:
+                if entry is not None and not overrides and not ocpp_keys:
                     yield key, entry
-
-    def _check_overrides(self, key: Key, table: dict[str, object]) -> bool:
-        """Check each override by itself, so that each wrong one is reported."""
-        preset = _preset(table)
-        overrides = table.get("overrides", {})
-        if not isinstance(overrides, dict):
-            return False
-        usable = True
-        for name, value in overrides.items():
-            try:
-                behaviour(preset, {name: value})
-            except BehaviourError as error:
-                usable = False
-                self._refuse((*key, "overrides", name), self._override(name, value, error))
-        return usable
-
-    def _check_ocpp_keys(self, key: Key, table: dict[str, object], *, usable: bool) -> bool:
-        """Check the OCPP keys that a charge point would begin with, whatever else is wrong with its table."""
-        values, named, overrides = (
-            table.get("configuration"),
-            table.get("compatibility"),
-            table.get("overrides"),
-        )
-        if not isinstance(values, dict):
-            return True
-        compatibility = [name for name in named if name in COMPATIBILITY] if isinstance(named, list) else []
-        own = behaviour(
-            _preset(table), overrides if usable and isinstance(overrides, dict) else None, compatibility
-        )
-        usable = True
-        for name, value in values.items():
-            if not isinstance(value, str) or is_refused_key(name, value):
-                continue  # by the table itself
-            if fault := self._ocpp_key_fault(name, value, own):
-                usable = False
-                self._refuse((*key, "configuration", name), fault)
-        return usable
-
-    @staticmethod
-    def _ocpp_key_fault(name: str, value: str, own: Behaviour) -> UnexpectedError | None:
-        key = KEYS.get(ALIASES.get(name.lower(), name.lower()))
-        if key is None:
-            names = [key.name for key in KEYS.values()]
-            return UnexpectedError("an unknown configuration key", nearest(name, names))
-        if key.access is Access.ALWAYS_READ_ONLY:
-            return UnexpectedError("a key that describes the charge point", "one that can be set")
-        if not key.exists(own, frozenset(Capability)):
-            # It would govern the charger, and no central system could read or change it.
-            expected = "a behaviour with `easee_extensions`, or no such key"
-            return UnexpectedError("a key of Easee's extensions", expected)
-        try:
-            keys.check(name, value)
-        except InvalidValueError as error:
-            return UnexpectedError("a value it cannot take", str(error).partition(": expected ")[2])
-        return None
-
-    @staticmethod
-    def _override(name: str, value: object, error: BehaviourError) -> UnexpectedError:
-        fields = Behaviour.__struct_fields__
-        if name not in fields:
-            return UnexpectedError("an unknown override", nearest(name, fields))
-        return UnexpectedError(kind(value), str(error))

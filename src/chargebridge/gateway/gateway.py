@@ -13,14 +13,11 @@ from chargebridge.chargepoint.records import Settlement
 from chargebridge.chargepoint.turn import UNANSWERED, Operation, OperatorAsked
 from chargebridge.config.configuration import Configuration, Difference
 from chargebridge.gateway.errors import (
-    AlreadySettledError,
     NotSimulatedError,
-    UndeliverableDeadLetterError,
     UnknownChargePointError,
-    UnknownDeadLetterError,
-    UnknownSetAsideError,
 )
 from chargebridge.gateway.limits import allow_links
+from chargebridge.gateway.operations import Operations
 from chargebridge.gateway.provisioning import (
     make_clock,
     make_random,
@@ -39,7 +36,6 @@ from chargebridge.gateway.views.figures import Figures, count
 from chargebridge.link import Fleet, LinkState
 from chargebridge.store.errors import StoreError, StoreUnavailableError
 from chargebridge.store.journal import SqliteStore
-from chargebridge.store.rows import DeadLetterRow
 from chargebridge.store.state_dir import StateDirectory
 
 _log = structlog.get_logger()
@@ -93,6 +89,9 @@ class Gateway:
             self.runtime = Runtime(self.clock, self.store, _call_later, self.traces, new_charge_point)
             self.roster = Roster(configuration, self.clock, self.store, self.runtime, self._fleet, limits)
             undo.pop_all()
+        self._operations = Operations(
+            self.roster, self.runtime, self.store, self.clock, answer_s=limits.operation_s
+        )
 
     @property
     def configuration(self) -> Configuration:
@@ -259,7 +258,7 @@ class Gateway:
         Raises:
             UnknownChargePointError: there is no charge point of this identity.
         """
-        return await self._perform(self._binding(identity), operation)
+        return await self._operations.perform(self._binding(identity), operation)
 
     async def redeliver(self, id: int) -> tuple[bool, str]:
         """Deliver a dead letter again, with all others of its transaction; returns like `perform`.
@@ -273,12 +272,7 @@ class Gateway:
             AlreadySettledError: it was settled.
             StoreError: the store cannot be read.
         """
-        found = await self._dead_letter(id)
-        binding = self.roster.bindings.get((found.central_system, found.identity))
-        if binding is None:
-            present = self.roster.by_identity.get(found.identity)
-            raise UndeliverableDeadLetterError(found, present.central_system if present else None)
-        return await self._perform(binding, Operation.REDELIVER, found.message.transaction)
+        return await self._operations.redeliver(id)
 
     async def settle(self, id: int, settlement: Settlement) -> tuple[bool, str]:
         """Settle a dead letter, with all others of its transaction; returns like `perform`.
@@ -291,26 +285,7 @@ class Gateway:
             UnknownDeadLetterError, AlreadySettledError: there is none of this id that is not settled.
             StoreError: the store fails.
         """
-        found = await self._dead_letter(id)
-        pair = found.central_system, found.identity
-        binding, _ = self.roster.leaving.get(pair, (self.roster.bindings.get(pair), None))
-        transaction = found.message.transaction
-        if binding is not None:
-            return await self._perform(binding, Operation.SETTLE, transaction, settlement)
-        settled = await asyncio.to_thread(
-            self.store.settle_dead_letters,
-            found.charge_point,
-            transaction,
-            self.clock.now().utc_ms,
-            settlement,
-        )
-        _log.warning(
-            "settled",
-            charge_point=found.identity,
-            central_system=found.central_system,
-            detail=f"{settled} of transaction {transaction}, by {settlement.by}: {settlement.reason}",
-        )
-        return True, f"settled: {_messages(settled)} of 1 transaction"
+        return await self._operations.settle(id, settlement)
 
     async def settle_all(self, identity: str, settlement: Settlement) -> tuple[bool, str]:
         """Settle all dead letters of a charge point; returns like `perform`.
@@ -318,15 +293,7 @@ class Gateway:
         Raises:
             UnknownChargePointError: there is no charge point of this identity.
         """
-        return await self._perform(self._binding(identity), Operation.SETTLE, None, settlement)
-
-    async def _dead_letter(self, id: int) -> DeadLetterRow:
-        found = await asyncio.to_thread(self.store.dead_letter, id)
-        if found is None:
-            raise UnknownDeadLetterError(f"there is no dead letter {id}")
-        if found.settled is not None:
-            raise AlreadySettledError(f"dead letter {id}", found.settled)
-        return found
+        return await self._operations.perform(self._binding(identity), Operation.SETTLE, None, settlement)
 
     async def settle_set_aside(self, id: int, settlement: Settlement) -> int:
         """Settle an input that was set aside; returns how many were settled.
@@ -335,13 +302,7 @@ class Gateway:
             UnknownSetAsideError, AlreadySettledError: there is none of this id that is not settled.
             StoreError: the store fails.
         """
-        found = await asyncio.to_thread(self.store.set_aside_input, id)
-        if found is None:
-            raise UnknownSetAsideError(f"no input was set aside under the id {id}")
-        if found.settled is not None:
-            raise AlreadySettledError(f"input {id}", found.settled)
-        now_ms = self.clock.now().utc_ms
-        return await asyncio.to_thread(self.store.settle_set_aside, id, now_ms, settlement)
+        return await self._operations.settle_set_aside(id, settlement)
 
     async def settle_all_set_aside(self, identity: str, settlement: Settlement) -> int:
         """Settle all inputs of a charge point that were set aside; returns how many there were.
@@ -353,29 +314,6 @@ class Gateway:
         self._binding(identity)
         now_ms = self.clock.now().utc_ms
         return await asyncio.to_thread(self.store.settle_all_set_aside, identity, now_ms, settlement)
-
-    async def _perform(
-        self,
-        binding: Binding,
-        operation: Operation,
-        transaction: int | None = None,
-        settlement: Settlement | None = None,
-    ) -> tuple[bool, str]:
-        answer: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
-
-        def answered(accepted: bool, detail: str) -> None:
-            if not answer.done():
-                answer.set_result((accepted, detail))
-
-        number = self.runtime.emitter.await_outcome(answered)
-        self.runtime.turn(binding, OperatorAsked(number, operation, transaction, settlement))
-        try:
-            async with asyncio.timeout(self._limits.operation_s):
-                return await answer
-        except TimeoutError:
-            return False, f"no outcome within {self._limits.operation_s:.0f} s"
-        finally:
-            self.runtime.emitter.forget_outcome(number)
 
     def link_down(self, identity: str) -> None:
         """Take the link of one charge point down until `link_up`.
@@ -424,10 +362,6 @@ class Gateway:
             StoreError: the copy could not be made.
         """
         await asyncio.to_thread(self.store.backup, target)
-
-
-def _messages(number: int) -> str:
-    return f"{number} message" if number == 1 else f"{number} messages"
 
 
 def _call_later(delay_s: float, callback: Callable[[], None]) -> Cancellable:

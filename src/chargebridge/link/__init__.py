@@ -8,7 +8,9 @@ are not supported.
 from chargebridge.link.backoff import Backoff
 from chargebridge.link.endpoint import AuthorizationKeyFormat, Endpoint
 from chargebridge.link.fleet import ABORT_TIMEOUT_S, Fleet
-from chargebridge.link.link import Link, LinkOwner, LinkState
+from chargebridge.link.link import Link
+from chargebridge.link.owner import LinkOwner
+from chargebridge.link.state import LinkState
 from chargebridge.link.tls import client_ssl_context
 
 __all__ = [

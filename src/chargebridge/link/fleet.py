@@ -7,7 +7,8 @@ from typing import Final
 from chargebridge.clock import Clock, SystemClock
 from chargebridge.link.dispatcher import Dispatched, Dispatcher
 from chargebridge.link.endpoint import AuthorizationKeyFormat, Endpoint
-from chargebridge.link.link import Link, LinkOwner
+from chargebridge.link.link import Link
+from chargebridge.link.owner import LinkOwner
 from chargebridge.link.pacing import Pacer
 
 ABORT_TIMEOUT_S: Final = 1.0

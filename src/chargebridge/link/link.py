@@ -1,19 +1,18 @@
 """One charge point's link to its central system."""
 
 import asyncio
-import enum
-import math
-from collections.abc import Callable
-from typing import Final, Protocol, TypeVarTuple
+from typing import Final
 
-import structlog
 from websockets.frames import CloseCode
 
 from chargebridge.link.attempt import Attempt
 from chargebridge.link.dispatcher import Dispatcher
 from chargebridge.link.endpoint import AuthorizationKeyFormat, Endpoint, basic_authorization
+from chargebridge.link.owner import LinkOwner, notify
+from chargebridge.link.pings import check_interval, first_ping_at, next_ping_at
 from chargebridge.link.schedule import NEVER
 from chargebridge.link.session import Session
+from chargebridge.link.state import LinkState
 
 CLOSE_TIMEOUT_S: Final = 5.0
 """A close frame that is not answered for this long, in seconds, ends the connection anyway."""
@@ -22,52 +21,6 @@ FAILURES_PER_URL: Final = 3
 """After so many failures in a row at one URL of a central system, each further attempt goes to the next."""
 
 _OWNER_RAISED: Final = "internal error"
-Arguments = TypeVarTuple("Arguments")
-
-_log = structlog.get_logger()
-
-
-class LinkState(enum.Enum):
-    """The states of a link."""
-
-    DOWN = "down"
-    """Taken down, or never brought up: it stays so until `up`."""
-    WAITING = "waiting"
-    """For the end of its back-off, or for its turn."""
-    CONNECTING = "connecting"
-    """An attempt is under way."""
-    OPEN = "open"
-    """Messages go both ways."""
-    CLOSING = "closing"
-    """A connection is ending; it is reported with `link_closed` when it is gone."""
-
-
-class LinkOwner(Protocol):
-    """The user of a link. Called from the loop, never from within a call of a link's method.
-
-    An owner that raises is logged, and its connection closed.
-    """
-
-    def link_opened(self, epoch: int) -> None:
-        """A connection is open, with the subprotocol agreed."""
-
-    def frame_received(self, epoch: int, data: bytes) -> None:
-        """One complete text message has arrived, UTF-8 as RFC 6455 wants it."""
-
-    def link_closed(self, epoch: int, reason: str, code: int | None) -> None:
-        """The connection is gone. Exactly once for every `link_opened`.
-
-        Args:
-            epoch: the connection.
-            reason: why, for people.
-            code: by which the central system ended it, 1006 without a close frame; None: we have ended it.
-        """
-
-    def link_failed(self, reason: str) -> None:
-        """An attempt has failed, or a connection has ended that nobody on this side had closed.
-
-        For operators. Waiting in line for an attempt is no failure.
-        """
 
 
 class Link:
@@ -254,8 +207,7 @@ class Link:
         Raises:
             ValueError: `seconds` is negative or not finite.
         """
-        if not 0 <= seconds < math.inf:
-            raise ValueError(f"a ping interval must be 0 or more seconds, not {seconds}")
+        check_interval(seconds)
         self._ping_interval_s = seconds
         if self.state is LinkState.OPEN and not self._awaits_pong:
             self._schedule_first_ping(self._dispatcher.loop.time())
@@ -321,7 +273,7 @@ class Link:
         self._heard_before = self.received
         self._session = session = Session(self, transport, self.endpoint)
         self._schedule_first_ping(now)
-        if not self._notify(self._owner.link_opened, self.epoch):
+        if not notify(self.identity, self._owner.link_opened, self.epoch):
             self._close(CloseCode.INTERNAL_ERROR, _OWNER_RAISED)
         if rest:
             session.data_received(rest)
@@ -337,7 +289,7 @@ class Link:
     def message_received(self, data: bytes) -> None:
         """Hand a message to the owner."""
         self.received += 1
-        if not self._notify(self._owner.frame_received, self.epoch, data):
+        if not notify(self.identity, self._owner.frame_received, self.epoch, data):
             self._close(CloseCode.INTERNAL_ERROR, _OWNER_RAISED)
 
     def pong_received(self) -> None:
@@ -345,7 +297,8 @@ class Link:
         self._ponged = True
         if self._awaits_pong:
             self._awaits_pong = False
-            self._schedule_ping(self._dispatcher.loop.time())
+            dispatcher = self._dispatcher
+            dispatcher.wake_at(self, next_ping_at(dispatcher.loop.time(), self._ping_interval_s))
 
     def session_closing(self, reason: str, code: int | None = None) -> None:
         """Send no more, and give the central system a while to end the connection."""
@@ -369,7 +322,7 @@ class Link:
         # One that hangs behind its load balancer still answers pings: its owner closes, having heard nothing.
         worked = heard if self._closed_here else healthy and (heard or self._ponged)
         self._end(reason, healthy=healthy, worked=worked, failed=not self._closed_here)
-        self._notify(self._owner.link_closed, self.epoch, reason, code)
+        notify(self.identity, self._owner.link_closed, self.epoch, reason, code)
 
     def _take_down(self, code: CloseCode, reason: str) -> None:
         self._wanted = False
@@ -436,28 +389,11 @@ class Link:
         dispatcher.wake_at(self, now + wait)
         if failed:
             self.last_error_at_ms = self.state_since_ms
-            self._notify(self._owner.link_failed, reason)
+            notify(self.identity, self._owner.link_failed, reason)
         if self._misses >= FAILURES_PER_URL:
             # Not queued now, so the pacer loses no link that waits for another host.
             self._at = (self._at + 1) % len(self.endpoints)
 
     def _schedule_first_ping(self, now: float) -> None:
-        # Somewhere in the second half of the interval, so that a fleet that opened together does
-        # not ping at the same times for ever.
-        interval = self._ping_interval_s
-        self._schedule_ping(now - interval * self._dispatcher.random.random() / 2)
-
-    def _schedule_ping(self, now: float) -> None:
-        interval = self._ping_interval_s
-        at = now + interval if interval else NEVER
-        # On whole seconds a thousand idle links are a few wake-ups a second, not a thousand.
-        self._dispatcher.wake_at(self, math.floor(at) if interval >= 10 else at)
-
-    def _notify(self, call: Callable[[*Arguments], None], *arguments: *Arguments) -> bool:
-        """Call the owner; returns False if it raised: that must not reach the loop or other links."""
-        try:
-            call(*arguments)
-        except Exception:  # noqa: BLE001 - a defect of the owner, which is logged
-            _log.exception("owner of a link failed", identity=self.identity)
-            return False
-        return True
+        dispatcher = self._dispatcher
+        dispatcher.wake_at(self, first_ping_at(now, self._ping_interval_s, dispatcher.random))

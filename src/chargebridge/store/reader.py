@@ -4,25 +4,15 @@
 # ruff: noqa: S608
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chargebridge.chargepoint.records import (
-    QueuedMessage,
-    QueuePage,
-    QueueQuery,
-    ReportedSession,
-    ReportedSpan,
-    StoredChargePoint,
-    StoredProfile,
-    Transaction,
-)
+from chargebridge.chargepoint.records import ReportedSession, ReportedSpan, StoredChargePoint
 from chargebridge.store.connection import open_reader
 from chargebridge.store.errors import environment_error
-from chargebridge.store.queries import MESSAGE, TRANSACTION, message_of, read_page, transaction_of
+from chargebridge.store.queries import MESSAGE, TRANSACTION, message_of, transaction_of
 from chargebridge.store.rows import (
     ChargePointRow,
     Counts,
@@ -33,16 +23,8 @@ from chargebridge.store.rows import (
     Settled,
     TransactionRow,
 )
+from chargebridge.store.stored_charge_points import read_charge_point, read_charge_points
 
-HEAD = 16
-"""Messages of a queue that `load` and `load_all` bring along."""
-
-_PROFILE = "profile_id, connector, purpose, stack_level, CAST(document AS BLOB), transaction_number"
-# Of the transactions that have not ended.
-_SAMPLES = (
-    "FROM transaction_samples AS s CROSS JOIN transactions AS t"
-    " ON t.charge_point = s.charge_point AND t.number = s.transaction_number AND t.stopped_ms IS NULL"
-)
 _OWNED = "FROM {table} AS t JOIN charge_points AS c ON c.id = t.charge_point"
 _PAGE = (
     "WHERE (:before IS NULL OR t.id < :before) AND (:identity IS NULL OR identity = :identity)"
@@ -56,12 +38,6 @@ _DEAD_LETTERS = (
 _SET_ASIDE = (
     "SELECT t.id, identity, central_system, at_ms, input, error, settled_ms, settled_by, settled_reason"
     f" {_OWNED.format(table='set_aside')}"
-)
-# The first messages of every queue, up to and with the one that as many as `?` precede.
-_HEADS = (
-    "FROM charge_points AS c CROSS JOIN queue AS q ON q.charge_point = c.id AND q.sequence <= coalesce("
-    "(SELECT sequence FROM queue WHERE charge_point = c.id ORDER BY sequence LIMIT 1 OFFSET ?),"
-    f" {2**63 - 1})"
 )
 
 
@@ -84,42 +60,7 @@ class StoreReader:
             StoreError: the store cannot be read.
         """
         with self._snapshot() as connection:
-            row = connection.execute(
-                "SELECT CAST(document AS BLOB), last_transaction,"
-                " (SELECT max(sequence) FROM queue WHERE queue.charge_point = id) FROM charge_points"
-                " LEFT JOIN states ON charge_point = id WHERE id = ?",
-                (charge_point,),
-            ).fetchone()
-            if row is None:
-                raise KeyError(f"no charge point has the number {charge_point}")
-            configuration = connection.execute(
-                "SELECT key, value FROM configuration WHERE charge_point = ?", (charge_point,)
-            ).fetchall()
-            opened = connection.execute(
-                f"SELECT {TRANSACTION} FROM transactions AS t"
-                " WHERE charge_point = ? AND stopped_ms IS NULL ORDER BY number",
-                (charge_point,),
-            ).fetchall()
-            queue = read_page(connection, charge_point, QueueQuery(0, HEAD))
-            profiles = connection.execute(
-                f"SELECT {_PROFILE} FROM charging_profiles WHERE charge_point = ? ORDER BY profile_id",
-                (charge_point,),
-            ).fetchall()
-            samples = connection.execute(
-                f"SELECT CAST(document AS BLOB) {_SAMPLES} WHERE s.charge_point = ? ORDER BY t.number DESC",
-                (charge_point,),
-            ).fetchone()
-        document, last_transaction, last_sequence = row
-        return StoredChargePoint(
-            document=document,
-            configuration=dict(configuration),
-            open_transactions=tuple(map(transaction_of, opened)),
-            next_transaction=last_transaction + 1,
-            next_sequence=(last_sequence or 0) + 1,
-            queue=queue,
-            profiles=tuple(StoredProfile(*row) for row in profiles),
-            samples=samples[0] if samples else None,
-        )
+            return read_charge_point(connection, charge_point)
 
     def load_all(self) -> dict[int, StoredChargePoint]:
         """Return the records from which every charge point is rebuilt, by its number.
@@ -128,48 +69,7 @@ class StoreReader:
             StoreError: the store cannot be read.
         """
         with self._snapshot() as connection:
-            configuration: dict[int, dict[str, str]] = defaultdict(dict)
-            for charge_point, key, value in connection.execute(
-                "SELECT charge_point, key, value FROM configuration"
-            ):
-                configuration[charge_point][key] = value
-            opened: dict[int, tuple[Transaction, ...]] = {}
-            for charge_point, *row in connection.execute(
-                f"SELECT charge_point, {TRANSACTION} FROM transactions AS t"
-                " WHERE stopped_ms IS NULL ORDER BY charge_point, number"
-            ):
-                opened[charge_point] = (*opened.get(charge_point, ()), transaction_of(row))
-            pages = _read_heads(connection)
-            last_sequences: dict[int, int] = dict(
-                connection.execute("SELECT charge_point, max(sequence) FROM queue GROUP BY charge_point")
-            )
-            profiles: dict[int, tuple[StoredProfile, ...]] = {}
-            for charge_point, *row in connection.execute(
-                f"SELECT charge_point, {_PROFILE} FROM charging_profiles ORDER BY charge_point, profile_id"
-            ):
-                profiles[charge_point] = (*profiles.get(charge_point, ()), StoredProfile(*row))
-            samples: dict[int, bytes] = dict(
-                connection.execute(
-                    f"SELECT s.charge_point, CAST(document AS BLOB) {_SAMPLES} ORDER BY t.number"
-                )
-            )
-            nothing, empty = StoredChargePoint(), QueuePage()
-            return {
-                charge_point: StoredChargePoint(
-                    document=document,
-                    configuration=configuration.get(charge_point, nothing.configuration),
-                    open_transactions=opened.get(charge_point, ()),
-                    next_transaction=last_transaction + 1,
-                    next_sequence=last_sequences.get(charge_point, 0) + 1,
-                    queue=pages.get(charge_point, empty),
-                    profiles=profiles.get(charge_point, ()),
-                    samples=samples.get(charge_point),
-                )
-                for charge_point, document, last_transaction in connection.execute(
-                    "SELECT id, CAST(document AS BLOB), last_transaction"
-                    " FROM charge_points LEFT JOIN states ON charge_point = id"
-                )
-            }
+            return read_charge_points(connection)
 
     def charge_points(self) -> list[ChargePointRow]:
         """Return every charge point ever registered, in the order of registration."""
@@ -379,26 +279,3 @@ def _set_aside_of(row: Sequence[Any]) -> SetAsideRow:
     id, identity, central_system, at_ms, an_input, error, settled_ms, by, why = row
     settled = None if settled_ms is None else Settled(settled_ms, by, why)
     return SetAsideRow(id, identity, central_system, SetAside(at_ms, an_input, error), settled)
-
-
-def _read_heads(connection: sqlite3.Connection) -> dict[int, QueuePage]:
-    messages: dict[int, list[QueuedMessage]] = defaultdict(list)
-    # One message more than the head holds tells whether there is more.
-    for charge_point, *row in connection.execute(
-        f"SELECT c.id, {MESSAGE} {_HEADS} ORDER BY c.id, sequence", (HEAD,)
-    ):
-        messages[charge_point].append(message_of(row))
-    transactions: dict[int, list[Transaction]] = defaultdict(list)
-    for charge_point, *row in connection.execute(
-        f"SELECT DISTINCT c.id, {TRANSACTION} {_HEADS}"
-        " JOIN transactions AS t ON t.charge_point = c.id AND t.number = q.transaction_number"
-        " ORDER BY c.id, t.number",
-        (HEAD - 1,),
-    ):
-        transactions[charge_point].append(transaction_of(row))
-    return {
-        charge_point: QueuePage(
-            tuple(queued[:HEAD]), tuple(transactions[charge_point]), more=len(queued) > HEAD
-        )
-        for charge_point, queued in messages.items()
-    }

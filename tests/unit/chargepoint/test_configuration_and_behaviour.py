@@ -4,7 +4,8 @@ import pytest
 from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import PRESETS, Behaviour, BehaviourError, behaviour
-from chargebridge.chargepoint.rules.keys import KEYS, InvalidValueError, check
+from chargebridge.chargepoint.rules.key_values import InvalidValueError
+from chargebridge.chargepoint.rules.keys import KEYS, check
 from chargebridge.chargepoint.turn import SetPing
 from chargebridge.chargers.model import Capability
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chargebridge.chargepoint.behaviour import EVERY_MEASURAND, PRESETS
-from chargebridge.chargepoint.rules.keys import InvalidValueError, check
+from chargebridge.chargepoint.rules.key_values import InvalidValueError
+from chargebridge.chargepoint.rules.keys import check
 from chargebridge.chargepoint.turn import Notice, NoticeKind, SendFrame
 from chargebridge.chargers.model import (
     ChargerState,

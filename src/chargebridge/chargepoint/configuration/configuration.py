@@ -8,14 +8,13 @@ from chargebridge.chargepoint.configuration import dynamic_currents, profile_wri
 from chargebridge.chargepoint.configuration.dynamic_currents import DYNAMIC_CURRENTS
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.records import SetConfiguration
-from chargebridge.chargepoint.rules import keys
+from chargebridge.chargepoint.rules import keys, measurands
+from chargebridge.chargepoint.rules.key_values import InvalidValueError
 from chargebridge.chargepoint.rules.keys import (
     ALIASES,
     EXCLUDES,
     KEYS,
     MAX_KEYS_ASKED,
-    MEASURANDS,
-    InvalidValueError,
     Key,
 )
 from chargebridge.chargers.model import Quantity
@@ -104,9 +103,9 @@ def readings_wanted(items: str) -> frozenset[tuple[Quantity, int]]:
     """
     wanted = set[tuple[Quantity, int]]()
     for item in items.split(",") if items else ():
-        measurand, phase = keys.split_measurand(item)
+        measurand, phase = measurands.split_measurand(item)
         phases = range(4) if phase is None else (phase,)
-        wanted.update((MEASURANDS[measurand], number) for number in phases)
+        wanted.update((measurands.MEASURANDS[measurand], number) for number in phases)
     return frozenset(wanted)
 
 
@@ -190,7 +189,7 @@ def change_configuration(
 def _measured_part(charge_point: ChargePoint, items: str) -> str:
     """Return what the charger measures of a list of measurands."""
     possible = charge_point.measurable
-    return ",".join(item for item in keys.list_items(items) if keys.is_measurable(item, possible))
+    return ",".join(item for item in measurands.list_items(items) if measurands.is_measurable(item, possible))
 
 
 def _possible(charge_point: ChargePoint, key: Key, value: str) -> bool:

@@ -29,7 +29,7 @@ from chargebridge.chargepoint.model.volatile import (
     Triggered,
 )
 from chargebridge.chargepoint.records import QueuedMessage, Record, StoredChargePoint, Transaction
-from chargebridge.chargepoint.rules import keys, schedules
+from chargebridge.chargepoint.rules import keys, measurands, schedules
 from chargebridge.chargepoint.rules.schedules import Installed
 from chargebridge.chargepoint.turn import Notice, NoticeKind, Output, SendFrame
 from chargebridge.chargers.model import Capability
@@ -269,7 +269,7 @@ class ChargePoint:
             )
         self.settings = settings
         self.offer = keys.offer(settings.behaviour, settings.capabilities)
-        self.measurable = keys.measurable(
+        self.measurable = measurands.measurable(
             settings.phases,
             settings.measures,
             settings.measures_by_phase,

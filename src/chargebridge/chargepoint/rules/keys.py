@@ -1,25 +1,23 @@
 """Configuration keys: the values of each, who may write it, and where it exists (OCPP 1.6 §9)."""
 
-import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
 
-from chargebridge.chargepoint.behaviour import EVERY_MEASURAND, Behaviour
-from chargebridge.chargers.model import Capability, Quantity
+from chargebridge.chargepoint.behaviour import Behaviour
+from chargebridge.chargepoint.rules import key_values, measurands
+from chargebridge.chargepoint.rules.key_values import InvalidValueError
+from chargebridge.chargers.model import Capability
 from chargebridge.ocpp16.codec import ENCODER
-from chargebridge.ocpp16.enums import Measurand
 from chargebridge.ocpp16.messages import KeyValue
 
 MAX_KEYS_ASKED: Final = 50
 """GetConfigurationMaxKeys: limits the keys of a request, not an answer to an empty one (`CF-2`)."""
 LONGEST_VALUE: Final = 500
 """Characters of a value in a message (`VAL-6`)."""
-MAX_MEASURANDS: Final = 20
 MAX_LISTED: Final = 10_000
 """LocalAuthListMaxLength."""
 MAX_LISTED_AT_ONCE: Final = 1000
@@ -30,15 +28,6 @@ MAX_PROFILES: Final = 16
 MAX_SAMPLES: Final = 50
 """StopTransactionMaxMeterValues."""
 
-MEASURANDS: Final[Mapping[Measurand, Quantity]] = {
-    Measurand.CURRENT_IMPORT: Quantity.CURRENT_A,
-    Measurand.CURRENT_OFFERED: Quantity.CURRENT_OFFERED_A,
-    Measurand.ENERGY_ACTIVE_IMPORT_REGISTER: Quantity.ENERGY_WH,
-    Measurand.POWER_ACTIVE_IMPORT: Quantity.POWER_W,
-    Measurand.VOLTAGE: Quantity.VOLTAGE_V,
-    Measurand.TEMPERATURE: Quantity.TEMPERATURE_C,
-}
-"""The six measurands there are, and what the charger calls them."""
 Capabilities = frozenset[Capability]
 
 
@@ -48,166 +37,6 @@ class Access(Enum):
     ALWAYS_READ_ONLY = "read-only, by the standard or because there is nothing to switch"
     DOCUMENTED = "writable under every behaviour"
     STANDARD = "writable, unless the behaviour makes other keys read-only"
-
-
-class InvalidValueError(ValueError):
-    """A value that a key cannot take; the text says what is expected."""
-
-
-# --- the form of values -----------------------------------------------------------------------------
-
-
-def _integer(low: int, high: int = 2**31 - 1) -> Callable[[str], str]:
-    def normalize(value: str) -> str:
-        text = value.strip()
-        if not text.removeprefix("-").isascii() or not text.removeprefix("-").isdigit() or len(text) > 11:
-            raise InvalidValueError(f"a whole number from {low} to {high}")
-        if not low <= int(text) <= high:
-            raise InvalidValueError(f"a whole number from {low} to {high}")
-        return str(int(text))
-
-    return normalize
-
-
-def _boolean(value: str) -> str:
-    text = value.strip().lower()
-    if text not in {"true", "false"}:
-        raise InvalidValueError("true or false")
-    return text
-
-
-_ROTATIONS: Final = frozenset(
-    {"NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR"},
-)
-
-
-def _phase_rotation(value: str) -> str:
-    items = [item.strip() for item in value.split(",")] if value.strip() else []
-    for item in items:
-        connector, dot, rotation = item.partition(".")
-        if connector not in {"0", "1"} or not dot or rotation not in _ROTATIONS:
-            raise InvalidValueError("items such as 1.RST for connectors 0 and 1")
-    return ",".join(items)
-
-
-def list_items(value: str) -> list[str]:
-    """Return the items of a list of measurands; an empty one has none."""
-    return [item.strip() for item in value.split(",")] if value.strip() else []
-
-
-def _measurands(value: str) -> str:
-    items = list_items(value)
-    if len(items) > MAX_MEASURANDS:
-        raise InvalidValueError(f"at most {MAX_MEASURANDS} items")
-    for item in items:
-        split_measurand(item)
-    return ",".join(items)
-
-
-Measurable = frozenset[tuple[Quantity, int]]
-"""What a charger can measure: quantities, each with the phase, or 0 for the whole charger."""
-_OF_PHASES: Final = frozenset(
-    {Quantity.POWER_W, Quantity.CURRENT_A, Quantity.CURRENT_OFFERED_A, Quantity.VOLTAGE_V}
-)
-
-
-@lru_cache(maxsize=256)
-def measurable(
-    phases: int,
-    measures: frozenset[Quantity] | None,
-    measures_by_phase: frozenset[Quantity] | None,
-    *,
-    temperature: bool,
-) -> Measurable:
-    """Return what a charger can measure; there is one register, and it has no phases.
-
-    Args:
-        phases: of the charger.
-        measures: as of `ChargerInfo`.
-        measures_by_phase: as of `ChargerInfo`.
-        temperature: whether it may measure a temperature, where it does not say what it measures.
-    """
-    if measures is None:
-        measures = frozenset(Quantity) if temperature else frozenset(Quantity) - {Quantity.TEMPERATURE_C}
-    by_phase = _OF_PHASES if measures_by_phase is None else measures_by_phase & _OF_PHASES
-    return frozenset(
-        {(Quantity.ENERGY_WH, 0)}
-        | {(quantity, 0) for quantity in measures}
-        | {(quantity, phase) for quantity in by_phase for phase in range(1, phases + 1)}
-    )
-
-
-def is_measurable(item: str, possible: Measurable) -> bool:
-    """Whether a charger can measure anything of an item of a list, which may be no measurand at all."""
-    try:
-        measurand, phase = split_measurand(item)
-    except InvalidValueError:
-        return False
-    phases = range(4) if phase is None else (phase,)
-    return any((MEASURANDS[measurand], number) in possible for number in phases)
-
-
-def split_measurand(item: str) -> tuple[Measurand, int | None]:
-    """Tell measurand and phase of a list item apart (`MV-14`): `Voltage.L1-N`, `Power.Active.Import`.
-
-    There are three phases, each measured against neutral; any other is unsupported (`MV-15`).
-
-    Raises:
-        InvalidValueError: there is no such measurand here.
-    """
-    if item in _BY_NAME:
-        return _BY_NAME[item], None
-    name, _, tail = item.rpartition(".")
-    if name in _BY_NAME and tail in _PHASES:
-        return _BY_NAME[name], _PHASES[tail]
-    raise InvalidValueError(f"measurands out of {EVERY_MEASURAND}, each optionally with a phase")
-
-
-_BY_NAME: Final = {measurand.value: measurand for measurand in MEASURANDS}
-_PHASES: Final[Mapping[str, int]] = {"L1": 1, "L2": 2, "L3": 3, "L1-N": 1, "L2-N": 2, "L3-N": 3}
-
-
-def _free_charging_tag(value: str) -> str:
-    text = value.strip()
-    if text and not (5 <= len(text) <= 20 and text.isascii() and text.isprintable()):
-        raise InvalidValueError("5 to 20 ASCII characters, or nothing")
-    return text
-
-
-_MOST_AMPERE: Final = 1000
-_LONGEST_S: Final = 7 * 86_400
-_AMPERE: Final = re.compile(r"[0-9]{1,4}(?:\.[0-9]{0,20})?|\.[0-9]{1,20}")
-"""Plain: `1e-999999` is a number, too, and a million digits long when it is written out."""
-
-_DYNAMIC_CURRENT_EXPECTED: Final = (
-    f"ampere from 0 to {_MOST_AMPERE}, one value or three, then optionally ; and seconds up to {_LONGEST_S},"
-    " such as 16 or 10.5;300 or 10,16,16;600"
-)
-
-
-def _dynamic_current(value: str) -> str:
-    if not value.strip():
-        return ""
-    currents, _, seconds = value.partition(";")
-    texts = [_ampere(text) for text in currents.split(",")]
-    if len(texts) not in {1, 3}:
-        raise InvalidValueError(_DYNAMIC_CURRENT_EXPECTED)
-    if ";" not in value:
-        return ",".join(texts)
-    text = seconds.strip()
-    if not (text.isascii() and text.isdigit() and len(text) < 8 and 0 < int(text) <= _LONGEST_S):
-        raise InvalidValueError(_DYNAMIC_CURRENT_EXPECTED)
-    return f"{','.join(texts)};{int(text)}"
-
-
-def _ampere(text: str) -> str:
-    text = text.strip()
-    if not _AMPERE.fullmatch(text) or Decimal(text) > _MOST_AMPERE:
-        raise InvalidValueError(_DYNAMIC_CURRENT_EXPECTED)
-    return f"{Decimal(text).normalize():f}"
-
-
-# --- the keys ---------------------------------------------------------------------------------------
 
 
 class Key(Struct, frozen=True):
@@ -226,7 +55,7 @@ class Key(Struct, frozen=True):
     @property
     def lists_measurands(self) -> bool:
         """Whether its value is a list of what the charger measures."""
-        return self.normalize is _measurands
+        return self.normalize is measurands.normalize
 
 
 def _sampled_data(behaviour: Behaviour, _capabilities: Capabilities) -> str:
@@ -267,31 +96,31 @@ _FIXED, _DOCUMENTED, _STANDARD = Access.ALWAYS_READ_ONLY, Access.DOCUMENTED, Acc
 KEYS: Final[Mapping[str, Key]] = {
     key.name.lower(): key
     for key in (
-        Key("AllowOfflineTxForUnknownId", _DOCUMENTED, "false", _boolean),
-        Key("AuthorizationCacheEnabled", _STANDARD, "true", _boolean),
+        Key("AllowOfflineTxForUnknownId", _DOCUMENTED, "false", key_values.boolean),
+        Key("AuthorizationCacheEnabled", _STANDARD, "true", key_values.boolean),
         # A remote start is authorized already: the central system has requested it (`RS-2`).
-        Key("AuthorizeRemoteTxRequests", _STANDARD, "false", _boolean),
+        Key("AuthorizeRemoteTxRequests", _STANDARD, "false", key_values.boolean),
         Key("ChargeProfileMaxStackLevel", _FIXED, str(MAX_STACK_LEVEL), exists=_limits),
         Key("ChargingScheduleAllowedChargingRateUnit", _FIXED, _rate_units, exists=_limits),
         Key("ChargingScheduleMaxPeriods", _FIXED, str(MAX_PERIODS), exists=_limits),
-        Key("ClockAlignedDataInterval", _STANDARD, "0", _integer(0, 86_400)),
-        Key("ConnectionTimeOut", _DOCUMENTED, "120", _integer(1)),
-        Key("ConnectorPhaseRotation", _DOCUMENTED, "0.Unknown,1.Unknown", _phase_rotation),
+        Key("ClockAlignedDataInterval", _STANDARD, "0", key_values.integer(0, 86_400)),
+        Key("ConnectionTimeOut", _DOCUMENTED, "120", key_values.integer(1)),
+        Key("ConnectorPhaseRotation", _DOCUMENTED, "0.Unknown,1.Unknown", key_values.phase_rotation),
         Key("GetConfigurationMaxKeys", _FIXED, str(MAX_KEYS_ASKED)),
-        Key("HeartbeatInterval", _DOCUMENTED, None, _integer(0)),
-        Key("LocalAuthListEnabled", _DOCUMENTED, "true", _boolean),
+        Key("HeartbeatInterval", _DOCUMENTED, None, key_values.integer(0)),
+        Key("LocalAuthListEnabled", _DOCUMENTED, "true", key_values.boolean),
         Key("LocalAuthListMaxLength", _FIXED, str(MAX_LISTED)),
-        Key("LocalAuthorizeOffline", _DOCUMENTED, "true", _boolean),
-        Key("LocalPreAuthorize", _DOCUMENTED, "false", _boolean),
+        Key("LocalAuthorizeOffline", _DOCUMENTED, "true", key_values.boolean),
+        Key("LocalPreAuthorize", _DOCUMENTED, "false", key_values.boolean),
         Key("MaxChargingProfilesInstalled", _FIXED, str(MAX_PROFILES), exists=_limits),
         Key("MessageTimeout", _FIXED, None),
-        Key("MeterValuesAlignedData", _STANDARD, "", _measurands),
-        Key("MeterValuesAlignedDataMaxLength", _FIXED, str(MAX_MEASURANDS)),
-        Key("MeterValuesSampledData", _DOCUMENTED, _sampled_data, _measurands),
-        Key("MeterValuesSampledDataMaxLength", _FIXED, str(MAX_MEASURANDS)),
-        Key("MeterValueSampleInterval", _DOCUMENTED, _sample_interval, _integer(0, 86_400)),
+        Key("MeterValuesAlignedData", _STANDARD, "", measurands.normalize),
+        Key("MeterValuesAlignedDataMaxLength", _FIXED, str(measurands.MAX_MEASURANDS)),
+        Key("MeterValuesSampledData", _DOCUMENTED, _sampled_data, measurands.normalize),
+        Key("MeterValuesSampledDataMaxLength", _FIXED, str(measurands.MAX_MEASURANDS)),
+        Key("MeterValueSampleInterval", _DOCUMENTED, _sample_interval, key_values.integer(0, 86_400)),
         Key("NumberOfConnectors", _FIXED, "1"),
-        Key("ResetRetries", _STANDARD, "0", _integer(0, 10)),
+        Key("ResetRetries", _STANDARD, "0", key_values.integer(0, 10)),
         Key("SendLocalListMaxLength", _FIXED, str(MAX_LISTED_AT_ONCE)),
         Key("StopTransactionMaxMeterValues", _FIXED, str(MAX_SAMPLES)),
         Key("StopTransactionOnEVSideDisconnect", _FIXED, "true"),
@@ -299,31 +128,31 @@ KEYS: Final[Mapping[str, Key]] = {
             "StopTransactionOnInvalidId",
             _DOCUMENTED,
             "true",
-            _boolean,
+            key_values.boolean,
             # Going on without energy is a limit of nothing (`TX-4`).
             needs={"false": Capability.LIMIT},
         ),
-        Key("StopTxnAlignedData", _STANDARD, "", _measurands),
-        Key("StopTxnAlignedDataMaxLength", _FIXED, str(MAX_MEASURANDS)),
-        Key("StopTxnSampledData", _DOCUMENTED, "", _measurands),
-        Key("StopTxnSampledDataMaxLength", _FIXED, str(MAX_MEASURANDS)),
+        Key("StopTxnAlignedData", _STANDARD, "", measurands.normalize),
+        Key("StopTxnAlignedDataMaxLength", _FIXED, str(measurands.MAX_MEASURANDS)),
+        Key("StopTxnSampledData", _DOCUMENTED, "", measurands.normalize),
+        Key("StopTxnSampledDataMaxLength", _FIXED, str(measurands.MAX_MEASURANDS)),
         Key("SupportedFeatureProfiles", _FIXED, _profiles),
-        Key("TransactionMessageAttempts", _DOCUMENTED, "3", _integer(0, 1000)),
-        Key("TransactionMessageRetryInterval", _DOCUMENTED, "60", _integer(0, 86_400)),
+        Key("TransactionMessageAttempts", _DOCUMENTED, "3", key_values.integer(0, 1000)),
+        Key("TransactionMessageRetryInterval", _DOCUMENTED, "60", key_values.integer(0, 86_400)),
         Key(
             "UnlockConnectorOnEVSideDisconnect",
             _DOCUMENTED,
             "false",
-            _boolean,
+            key_values.boolean,
             needs={"true": Capability.UNLOCK},  # TX-15: a fixed cable stays
         ),
-        Key("WebSocketPingInterval", _STANDARD, None, _integer(0, 86_400)),
+        Key("WebSocketPingInterval", _STANDARD, None, key_values.integer(0, 86_400)),
         # Easee's extensions.
-        Key("ExternalAuthorizationRequired", _DOCUMENTED, "true", _boolean, exists=_free_charging),
-        Key("freecharging", _DOCUMENTED, "false", _boolean, exists=_free_charging),
-        Key("rfidtagfreecharging", _DOCUMENTED, "", _free_charging_tag, exists=_free_charging),
-        Key("DynamicChargerCurrent", _DOCUMENTED, None, _dynamic_current, exists=_dynamic),
-        Key("DynamicCircuitCurrent", _DOCUMENTED, None, _dynamic_current, exists=_dynamic),
+        Key("ExternalAuthorizationRequired", _DOCUMENTED, "true", key_values.boolean, exists=_free_charging),
+        Key("freecharging", _DOCUMENTED, "false", key_values.boolean, exists=_free_charging),
+        Key("rfidtagfreecharging", _DOCUMENTED, "", key_values.free_charging_tag, exists=_free_charging),
+        Key("DynamicChargerCurrent", _DOCUMENTED, None, key_values.dynamic_current, exists=_dynamic),
+        Key("DynamicCircuitCurrent", _DOCUMENTED, None, key_values.dynamic_current, exists=_dynamic),
         Key("ProfileWritesToday", _FIXED, None, exists=_wears),
         Key("ProfileWritesRemaining", _FIXED, None, exists=_wears),
     )

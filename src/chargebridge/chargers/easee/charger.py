@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -44,6 +44,13 @@ def must_arrive(event: ChargerEvent) -> bool:
     if isinstance(event, Measured):
         return event.session is not None
     return isinstance(event, SessionStarted | SessionEnded | TokenPresented | Restarted)
+
+
+class Receipt(NamedTuple):
+    """The receipt of an event, with which it is acknowledged."""
+
+    serial: str
+    number: int
 
 
 class Charger:

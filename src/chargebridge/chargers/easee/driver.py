@@ -15,11 +15,11 @@ import structlog
 from chargebridge.chargers.easee.account.account import Account, load_nothing, report_nothing, save_nothing
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.account.secret import Tokens
-from chargebridge.chargers.easee.charger import Charger
+from chargebridge.chargers.easee.charger import Charger, Receipt
 from chargebridge.chargers.easee.checkpoints import Checkpointer
 from chargebridge.chargers.easee.discovery import find_chargers
 from chargebridge.chargers.easee.executor import Executor
-from chargebridge.chargers.easee.fleet import Fleet, Receipt
+from chargebridge.chargers.easee.fleet import Fleet
 from chargebridge.chargers.easee.memory import Memory
 from chargebridge.chargers.easee.reading import Reader
 from chargebridge.chargers.easee.settings import Settings, read_settings

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 import structlog
 
-from chargebridge.chargers.easee.charger import Charger, PendingObservation
+from chargebridge.chargers.easee.charger import Charger, PendingObservation, Receipt
 from chargebridge.chargers.easee.limit_keeping import LimitKeeper
 from chargebridge.chargers.easee.ports import Cloud
 from chargebridge.chargers.easee.settings import Settings
-from chargebridge.chargers.easee.silence import QUIET_S, LastContacts, QueueHealth
+from chargebridge.chargers.easee.silence import QUIET_S, SWEEP_S, LastContacts, QueueHealth
+from chargebridge.chargers.easee.subscriptions import Subscriptions
+from chargebridge.chargers.easee.timers import Timers
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import TwinRecord
 from chargebridge.chargers.easee.twin.twin import DOCUMENTED, INFO, Twin
@@ -24,20 +25,11 @@ SETTLE_S: Final = 2.0
 """Seconds that a replay takes, and for which the end of a session waits for its reason."""
 SHORTEST_SETTLE_S: Final = 0.3
 """The shortest such wait in real seconds, however fast the clock runs: networks do not get faster."""
-SWEEP_S: Final = 60.0
-"""Seconds between two checks for silent chargers."""
 FORGET_S: Final = 5.0
 """Real seconds after which an unwatched charger is forgotten."""
 _REACHABILITY: Final = frozenset({Observation.CHARGER_OP_MODE, Observation.CONNECTED_TO_CLOUD})
 
 _log = structlog.get_logger(__name__)
-
-
-class Receipt(NamedTuple):
-    """The receipt of an event, with which it is acknowledged."""
-
-    serial: str
-    number: int
 
 
 class Fleet:
@@ -73,22 +65,22 @@ class Fleet:
         self._cloud: Cloud | None = None
         self._open = False
         """Whether the connection to the cloud is open."""
-        self._subscribed: dict[str, int] = {}
-        """The number of each charger's subscription on this connection."""
-        self._subscriptions = 0
-        self.replaying: set[str] = set()
-        """Serials whose replay is still arriving."""
-        self._active: set[str] = set()
-        """Serials with at least one observation since they were subscribed."""
         self._opened_ms = 0
         """When the connection was opened, by our clock."""
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._timers = Timers()
+        self._later = later = self._timers.later
+        self._subscriptions = Subscriptions(self._replayed, later, self._settle_s)
         silent_after_s = settings.silent_after_s
         self._contacts = LastContacts(silent_after_s, clock.speed)
         self._queue = QueueHealth(
-            self._report_all_reachable, self._later, silent_after_s, clock.speed, quiet_s=quiet_s
+            self._report_all_reachable, later, silent_after_s, clock.speed, quiet_s=quiet_s
         )
-        self._limits = LimitKeeper(self._submit, self._later, clock)
+        self._limits = LimitKeeper(self._submit, later, clock)
+
+    @property
+    def replaying(self) -> set[str]:
+        """Serials whose replay is still arriving."""
+        return self._subscriptions.replaying
 
     def open(self, cloud: Cloud, records: dict[str, TwinRecord]) -> None:
         """Start to take observations from the cloud."""
@@ -101,9 +93,7 @@ class Fleet:
     def close(self) -> None:
         """Stop all timers; no events follow."""
         self._cloud, self._open = None, False
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        self._timers.cancel()
 
     # --- watched chargers ---------------------------------------------------------------------------
 
@@ -149,7 +139,7 @@ class Fleet:
 
     def _subscribe(self, cloud: Cloud, charger: Charger) -> None:
         replay_follows = charger.watched and cloud.subscribe(charger)
-        if charger.watched and not (replay_follows and charger.serial not in self._subscribed):
+        if charger.watched and not (replay_follows and charger.serial not in self._subscriptions):
             asyncio.get_running_loop().call_soon(self._announce, charger)
 
     def _forget(self, charger: Charger) -> None:
@@ -158,7 +148,7 @@ class Fleet:
         charger.drop_pending()
         charger.earlier_record = None
         self._cloud.unsubscribe(charger)
-        self._subscribed.pop(charger.serial, None)
+        self._subscriptions.end(charger.serial)
         self._contacts.forget(charger.serial)
         # Sessions until the charger is watched again belong to another owner.
         self.records[charger.serial] = self._new_record()
@@ -196,9 +186,7 @@ class Fleet:
             _log.debug("connection to Easee's cloud lost, chargers unreachable", reason=reason)
         self._open = False
         self._queue.closed()
-        self._subscribed.clear()
-        self._active.clear()
-        self.replaying.clear()
+        self._subscriptions.clear()
         self._report_all_reachable()
 
     def connection_failed(self, reason: str) -> None:
@@ -207,11 +195,7 @@ class Fleet:
 
     def subscribed(self, serial: str) -> None:
         """Take note that a charger's replay follows; its changes are reported when it is complete."""
-        self._active.discard(serial)
-        self.replaying.add(serial)
-        self._subscriptions += 1
-        self._subscribed[serial] = subscription = self._subscriptions
-        self._later(self._settle_s, lambda: self._replayed(serial, subscription))
+        self._subscriptions.begin(serial)
 
     def observation_received(self, update: Update) -> None:
         """Take an observation of a charger."""
@@ -256,7 +240,7 @@ class Fleet:
         charger.finish(source)
         cloud.checkpoint(charger)
         if cloud.replays:
-            self._active.add(charger.serial)
+            self._subscriptions.active.add(charger.serial)
             if live and not charger.announced:
                 self._announce(charger)  # its replay came too late
         if update.id in INFO and charger.announced:
@@ -298,7 +282,7 @@ class Fleet:
         """
         if not cloud.replays:
             return update.delivery is not None
-        return update.serial in self._subscribed and update.serial not in self.replaying
+        return self._subscriptions.is_live(update.serial)
 
     def _discard(self, cloud: Cloud, charger: Charger, update: Update) -> None:
         """Acknowledge an observation without any event."""
@@ -334,12 +318,9 @@ class Fleet:
         if register is not None:
             self._sink.charger_event(charger.serial, register, None)
 
-    def _replayed(self, serial: str, subscription: int) -> None:
-        if self._subscribed.get(serial) != subscription:
-            return  # a later subscription has replaced it
-        self.replaying.discard(serial)
+    def _replayed(self, serial: str) -> None:
         charger = self.chargers.get(serial)
-        if charger is None or serial not in self._active:
+        if charger is None or serial not in self._subscriptions.active:
             return  # it is announced with its first observation
         if self._cloud is not None:
             self._end_first_contact(self._cloud, charger)
@@ -361,7 +342,7 @@ class Fleet:
             self._cloud is not None
             and self._open
             and self._queue.current
-            and (not self._cloud.replays or charger.serial in self._active)
+            and (not self._cloud.replays or charger.serial in self._subscriptions.active)
             and charger.twin.connected
             and not charger.silent
         )
@@ -418,11 +399,3 @@ class Fleet:
             for gap in charger.twin.record.gaps:
                 if gap.noticed_ms <= due_ms and charger.watched:
                     self._cloud.rebuild(charger, gap)
-
-    def _later(self, delay_s: float, act: Callable[[], None]) -> None:
-        def run() -> None:
-            self._timers.discard(handle)
-            act()
-
-        handle = asyncio.get_running_loop().call_later(delay_s, run)
-        self._timers.add(handle)

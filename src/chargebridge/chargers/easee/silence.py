@@ -16,6 +16,8 @@ RECENT_MS: Final = 120_000
 """A message of this age or younger shows that the backlog before it has arrived."""
 OBSERVATION_INTERVAL_S: Final = 900.0
 """Seconds within which even an idle charger sends an observation."""
+SWEEP_S: Final = 60.0
+"""Seconds between two checks for silent chargers."""
 SHORTEST_STALL_S: Final = 120.0
 """The shortest time without any message before a queue counts as stalled."""
 SHORTEST_SILENCE_S: Final = 5.0

@@ -2,46 +2,38 @@
 
 import asyncio
 import ssl
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from random import Random
 from types import TracebackType
-from typing import Final, Self
-
-import structlog
+from typing import Self
 
 from chargebridge.clock import Clock
 from chargebridge.emulators.central_system.calls import OutgoingCalls
-from chargebridge.emulators.central_system.interference import Interference
+from chargebridge.emulators.central_system.incoming import Incoming
 from chargebridge.emulators.central_system.ledger import Ledger
-from chargebridge.emulators.central_system.outbox import Outbox, Outgoing
 from chargebridge.emulators.central_system.policy import Policy
 from chargebridge.emulators.central_system.reception import Reception
 from chargebridge.emulators.central_system.responder import Responder
-from chargebridge.emulators.central_system.scripting import CallRefused, Handler, encode_refusal
-from chargebridge.emulators.central_system.session import Answer, Session
+from chargebridge.emulators.central_system.scripting import Handler
+from chargebridge.emulators.central_system.session import Answer, Sessions
 from chargebridge.emulators.central_system.transcript import (
     Direction,
     Exchange,
     Kind,
     Matcher,
-    Transcript,
 )
 from chargebridge.emulators.central_system.transport.admission import Admission
+from chargebridge.emulators.central_system.transport.interference import Interference
 from chargebridge.emulators.central_system.transport.server import Connection, WebSocketServer
-from chargebridge.emulators.central_system.violations import Finding, Rule, Violation
+from chargebridge.emulators.central_system.violations import Violation
 from chargebridge.ocpp16.errors import FrameError
 from chargebridge.ocpp16.frames import (
     Call,
     decode_frame,
 )
 from chargebridge.ocpp16.messages import Request, Response
-
-VIOLATIONS_KEPT: Final = 10_000
-
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger("central_system")
 
 
 class CentralSystem:
@@ -89,32 +81,35 @@ class CentralSystem:
         self.host = host
         self.port = port
         """The port to listen on; the chosen one after `start`."""
-        self._clock = clock
         self.responder = Responder(self.ledger, policy or Policy(), heartbeat_interval_s)
         """Answers by a policy and a heartbeat interval; both can be replaced at any time."""
         self.validate = validate
         """Whether messages are checked against the official schemas."""
         self._reception = Reception(self.responder, clock, validate=validate)
-        self._outbox = Outbox(self.ledger, self._answered)
+        self._sessions = Sessions(clock, history=history, call_timeout_s=call_timeout_s)
         self._calls = OutgoingCalls(
             self.ledger,
-            self._record,
-            self._report,
+            self._sessions.record,
+            self._sessions.report,
             validate=validate,
             random=random or Random(),  # noqa: S311 - message ids are no secrets
         )
-        self._admission = admission or Admission()
-        self._server = WebSocketServer(self, tls, max_message_bytes)
-        self._scheme = "ws" if tls is None else "wss"
-        self._call_timeout_s = call_timeout_s
-        self._history = history
-        self._sessions: dict[str, Session] = {}
         self.interference = Interference()
         """How it breaks connections at present."""
-        self._violations: deque[Violation] = deque(maxlen=VIOLATIONS_KEPT)
+        self._incoming = Incoming(
+            self._sessions,
+            admission or Admission(),
+            self.interference,
+            self._reception,
+            self._calls,
+            self.ledger,
+        )
+        self._server = WebSocketServer(self._incoming, tls, max_message_bytes)
+        self._scheme = "ws" if tls is None else "wss"
 
     def __repr__(self) -> str:
-        return f"<CentralSystem {self.url} connected={self.connections} violations={len(self._violations)}>"
+        violations = len(self._sessions.violations)
+        return f"<CentralSystem {self.url} connected={self.connections} violations={violations}>"
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -145,9 +140,7 @@ class CentralSystem:
 
     async def stop(self, *, abort: bool = False) -> None:
         """Stop listening and close all connections; `abort` cuts them, and unsent answers are lost."""
-        if abort:
-            self._outbox.drop()
-        self._outbox.flush()
+        self._incoming.finish(drop_answers=abort)
         await self._server.stop(abort=abort)
 
     # --- observing ------------------------------------------------------------------------------------
@@ -155,31 +148,26 @@ class CentralSystem:
     @property
     def violations(self) -> list[Violation]:
         """The rules that charge points have broken so far, oldest first (the last 10,000)."""
-        return list(self._violations)
+        return list(self._sessions.violations)
 
     @property
     def identities(self) -> set[str]:
         """The charge points that have ever connected or are in the ledger."""
-        connected = {one.identity for one in self._sessions.values() if one.connected_before}
-        return connected | {one.identity for one in self.ledger.charge_points()}
+        return self._sessions.connected_before | {one.identity for one in self.ledger.charge_points()}
 
     @property
     def connections(self) -> int:
         """The number of connected charge points."""
-        return sum(session.connection is not None for session in self._sessions.values())
+        return self._sessions.connections
 
     @property
     def unanswered(self) -> int:
         """The number of CALLs of connected charge points without an answer."""
-        return sum(
-            session.discipline.unanswered
-            for session in self._sessions.values()
-            if session.connection is not None
-        )
+        return self._sessions.unanswered
 
     def connected(self, identity: str) -> bool:
         """Return whether a charge point is connected."""
-        return self._session(identity).connection is not None
+        return self._sessions.session(identity).connection is not None
 
     async def wait_connected(self, identity: str, timeout_s: float = 5.0) -> None:
         """Wait until a charge point is connected, at most `timeout_s` real seconds.
@@ -188,7 +176,7 @@ class CentralSystem:
             TimeoutError: it is not connected by then.
         """
         async with asyncio.timeout(timeout_s):
-            await self._session(identity).connected.wait()
+            await self._sessions.session(identity).connected.wait()
 
     async def wait_disconnected(self, identity: str, timeout_s: float = 5.0) -> None:
         """Wait until a charge point is not connected, at most `timeout_s` real seconds.
@@ -197,11 +185,11 @@ class CentralSystem:
             TimeoutError: it is still connected by then.
         """
         async with asyncio.timeout(timeout_s):
-            await self._session(identity).disconnected.wait()
+            await self._sessions.session(identity).disconnected.wait()
 
     def exchanges(self, identity: str) -> list[Exchange]:
         """Return the messages from and to a charge point, oldest first."""
-        return self._session(identity).transcript.exchanges()
+        return self._sessions.session(identity).transcript.exchanges()
 
     async def exchanges_since(
         self, identity: str, index: int, matches: Callable[[Exchange], bool], wait_s: float = 0.0
@@ -214,11 +202,11 @@ class CentralSystem:
             matches: the messages that count.
             wait_s: how long to wait, in real seconds.
         """
-        return await self._session(identity).transcript.since(index, matches, wait_s)
+        return await self._sessions.session(identity).transcript.since(index, matches, wait_s)
 
     def skip(self, identity: str) -> None:
         """Make the next `expect` ignore the messages up to now."""
-        self._session(identity).transcript.skip()
+        self._sessions.session(identity).transcript.skip()
 
     async def expect(
         self,
@@ -245,7 +233,9 @@ class CentralSystem:
         Raises:
             NotSeenError: no message matched in time; the error lists those that came.
         """
-        return await self._session(identity).transcript.expect(action, where, kind, direction, timeout_s)
+        return await self._sessions.session(identity).transcript.expect(
+            action, where, kind, direction, timeout_s
+        )
 
     # --- interfering ----------------------------------------------------------------------------------
 
@@ -305,12 +295,12 @@ class CentralSystem:
         Raises:
             ConnectionError: the charge point is not connected.
         """
-        session = self._session(identity)
+        session = self._sessions.session(identity)
         session.require_connection().send(data)
         with suppress(FrameError):
             if isinstance(frame := decode_frame(data), Call):
                 session.await_no_answer(frame.id)
-        self._record(session, Direction.TO_CHARGE_POINT, Kind.RAW, "", data)
+        self._sessions.record(session, Direction.TO_CHARGE_POINT, Kind.RAW, "", data)
 
     async def call(self, identity: str, request: Request, timeout_s: float = 10.0) -> Response:
         """Send a CALL and return its answer. A second CALL to the same charge point waits for the first.
@@ -327,7 +317,7 @@ class CentralSystem:
             TimeoutError: it does not answer in time.
             ValueError: the request breaks its schema (only with `validate`).
         """
-        return await self._calls.call(self._session(identity), request, timeout_s)
+        return await self._calls.call(self._sessions.session(identity), request, timeout_s)
 
     async def exchange(
         self,
@@ -351,104 +341,8 @@ class CentralSystem:
             ConnectionError: the charge point is not connected, or disconnects before it answers.
             TimeoutError: it does not answer in time.
         """
-        session = self._session(identity)
+        session = self._sessions.session(identity)
         return await self._calls.exchange(session, action, payload, timeout_s, message_id)
 
-    # --- from the server (`transport.server.Listener`) ------------------------------------------------
-
-    def refusal(self, identity: str, authorization: str | None) -> HTTPStatus | None:
-        """Return the HTTP status to refuse a handshake with, or None."""
-        refusals = self.interference.refusals
-        scripted = refusals.get(identity) or refusals.get(None)
-        return scripted or self._admission.refusal(identity, authorization)
-
-    def opened(self, connection: Connection) -> None:
-        """Take a new connection; an earlier one of the same charge point is cut."""
-        session = self._session(connection.identity)
-        replaced = session.connection
-        if replaced is not None:
-            session.close()
-            replaced.abort()
-        session.open(connection)
-        log.info("connected", identity=session.identity, replaced=replaced is not None)
-
-    def closed(self, connection: Connection) -> None:
-        """Take the end of a connection."""
-        session = self._session(connection.identity)
-        if session.connection is connection:
-            session.close()
-            log.info("disconnected", identity=session.identity)
-
-    def received(self, connection: Connection, data: bytes) -> None:
-        """Take a message."""
-        session = self._session(connection.identity)
-        if session.connection is not connection:
-            return
-        try:
-            frame = decode_frame(data)
-        except FrameError as error:
-            self._record(session, Direction.FROM_CHARGE_POINT, Kind.RAW, "", data)
-            self._report(session, Finding(Rule.FRAME, error.description), data)
-            if error.id is not None:
-                refusal = CallRefused(error.code, error.description)
-                answer = encode_refusal(error.id, refusal)
-                self._outbox.post(Outgoing(session, connection, Kind.ERROR, "", error.id, answer))
-            return
-        if isinstance(frame, Call):
-            self._take_call(session, connection, frame, data)
-        elif not self.interference.silent:
-            self._calls.take_answer(session, frame, data)
-
-    def _take_call(self, session: Session, connection: Connection, call: Call, data: bytes) -> None:
-        def report(finding: Finding) -> None:
-            self._report(session, finding, data)
-
-        self._record(session, Direction.FROM_CHARGE_POINT, Kind.CALL, call.action, data)
-        loop = asyncio.get_running_loop()
-        for finding in session.discipline.receive(call.id, loop.time()):
-            report(finding)
-        if self.interference.silent:
-            session.discipline.withhold(call.id)
-            session.lost_starts |= call.action == "StartTransaction"
-            return
-        outcome = self._reception.take(session, call, report)
-        if not outcome.is_prompt:
-            session.discipline.withhold(call.id)
-        for reply in outcome.replies:
-            outgoing = Outgoing(session, connection, reply.kind, call.action, call.id, reply.frame)
-            if outcome.delay_s:
-                loop.call_later(outcome.delay_s, self._outbox.post, outgoing)
-            else:
-                self._outbox.post(outgoing)
-        if outcome.hang_up is not None:
-            if outcome.hang_up.code is None:
-                connection.abort()
-            else:
-                connection.close(outcome.hang_up.code, outcome.hang_up.reason)
-        # The message is committed even if its answer is lost or late.
-        self._outbox.open_slot()
-
-    def _session(self, identity: str) -> Session:
-        session = self._sessions.get(identity)
-        if session is None:
-            session = Session(identity, Transcript(self._history), self._call_timeout_s)
-            self._sessions[identity] = session
-        return session
-
     def _connection(self, identity: str) -> Connection:
-        return self._session(identity).require_connection()
-
-    def _answered(self, outgoing: Outgoing) -> None:
-        if outgoing.kind is not Kind.RAW:
-            outgoing.session.discipline.answer(outgoing.message_id)
-        self._record(
-            outgoing.session, Direction.TO_CHARGE_POINT, outgoing.kind, outgoing.action, outgoing.frame
-        )
-
-    def _record(self, session: Session, direction: Direction, kind: Kind, action: str, frame: bytes) -> None:
-        session.transcript.add(self._clock.now().utc_ms, direction, kind, action, frame)
-
-    def _report(self, session: Session, finding: Finding, frame: bytes) -> None:
-        violation = Violation(self._clock.now().utc_ms, session.identity, finding.rule, finding.text, frame)
-        self._violations.append(violation)
-        log.warning("violation", identity=session.identity, rule=finding.rule, text=finding.text)
+        return self._sessions.session(identity).require_connection()

@@ -1,16 +1,25 @@
-"""The state of one charge point at the central system, over all of its connections."""
+"""The state of each charge point at the central system, over all of its connections."""
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+import structlog
+
+from chargebridge.clock import Clock
 from chargebridge.emulators.central_system.conformance import REMEMBERED_MESSAGE_IDS, CallDiscipline
 from chargebridge.emulators.central_system.scripting import CallRefused
-from chargebridge.emulators.central_system.transcript import Kind, Transcript
+from chargebridge.emulators.central_system.transcript import Direction, Kind, Transcript
 from chargebridge.emulators.central_system.transport.server import Connection
+from chargebridge.emulators.central_system.violations import Finding, Violation
 from chargebridge.ocpp16.enums import ChargePointStatus
 from chargebridge.ocpp16.errors import PayloadError
 from chargebridge.ocpp16.messages import Response
+
+VIOLATIONS_KEPT: Final = 10_000
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("central_system")
 
 
 class Answer(NamedTuple):
@@ -103,3 +112,58 @@ class Session:
             if not call.answer.done():
                 call.answer.set_exception(ConnectionResetError(f"{self.identity} disconnected"))
         self.pending.clear()
+
+
+class Sessions:
+    """The sessions of all charge points, and the record of their messages and of the rules that they broke.
+
+    Args:
+        clock: the time for what is recorded.
+        history: how many messages of each charge point are kept.
+        call_timeout_s: the shortest CALL timeout of the charge points, in real seconds.
+    """
+
+    def __init__(self, clock: Clock, *, history: int, call_timeout_s: float) -> None:
+        self.violations: deque[Violation] = deque(maxlen=VIOLATIONS_KEPT)
+        """The newest violations, oldest first."""
+        self._clock = clock
+        self._history = history
+        self._call_timeout_s = call_timeout_s
+        self._sessions: dict[str, Session] = {}
+
+    def session(self, identity: str) -> Session:
+        """Return the session of a charge point; create it if it is missing."""
+        session = self._sessions.get(identity)
+        if session is None:
+            session = Session(identity, Transcript(self._history), self._call_timeout_s)
+            self._sessions[identity] = session
+        return session
+
+    @property
+    def connected_before(self) -> set[str]:
+        """The charge points that have ever connected."""
+        return {one.identity for one in self._sessions.values() if one.connected_before}
+
+    @property
+    def connections(self) -> int:
+        """The number of connected charge points."""
+        return sum(session.connection is not None for session in self._sessions.values())
+
+    @property
+    def unanswered(self) -> int:
+        """The number of CALLs of connected charge points without an answer."""
+        return sum(
+            session.discipline.unanswered
+            for session in self._sessions.values()
+            if session.connection is not None
+        )
+
+    def record(self, session: Session, direction: Direction, kind: Kind, action: str, frame: bytes) -> None:
+        """Add a message to the transcript of a charge point."""
+        session.transcript.add(self._clock.now().utc_ms, direction, kind, action, frame)
+
+    def report(self, session: Session, finding: Finding, frame: bytes) -> None:
+        """Record a broken rule, and the frame that broke it."""
+        violation = Violation(self._clock.now().utc_ms, session.identity, finding.rule, finding.text, frame)
+        self.violations.append(violation)
+        log.warning("violation", identity=session.identity, rule=finding.rule, text=finding.text)

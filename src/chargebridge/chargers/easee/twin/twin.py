@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from chargebridge.chargers.easee.twin import charging_sessions
+from chargebridge.chargers.easee.twin import charging_sessions, register
 from chargebridge.chargers.easee.twin.measurements import (
     MEASURED,
     MEASURES,
@@ -24,7 +24,6 @@ from chargebridge.chargers.easee.twin.measurements import (
 from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, state_of
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Authorized, Seen, TwinRecord
-from chargebridge.chargers.easee.twin.ticks import uwh_of_kwh, wh_of_uwh
 from chargebridge.chargers.easee.twin.vocabulary import REASON_NAMES, VENDOR, OpMode, model_name
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
@@ -55,10 +54,6 @@ CAPABILITIES: Final = frozenset(
 )
 """The capabilities with a documented command: not unlocking, a local list or clearing a cache."""
 DEFAULT_CURRENT_A: Final = 32
-_HIGHEST_VOLTAGE_V: Final = 260
-_SLACK_WH: Final = 100
-_SAME_UWH: Final = 50_000_000
-"""The largest difference between a stale repeat of a session's energy and the energy in its end record."""
 _SOON_MS: Final = 5_000
 _FUTURE_MS: Final = 2 * 86_400_000
 """The most by which a charger's clock may be ahead; a later time does not block observations until then."""
@@ -264,7 +259,13 @@ class Twin:
             self._measured_ms[observation] = update.at_ms
             return self._measured(update.at_ms, measured) if live and measured is not None else []
         if observation in {_O.SESSION_ENERGY, _O.LIFETIME_ENERGY}:
-            return self._apply_energy(update, live=live)
+            info = self.info
+            register_wh = register.apply_energy(
+                record, update, live=live, current_a=info.max_current_a * info.phases
+            )
+            if register_wh is None:
+                return []
+            return self._measured(update.at_ms, Reading(Quantity.ENERGY_WH, register_wh))
         _check(observation, update.value)
         before = record.seen.get(observation)
         record.seen[observation] = Seen(update.at_ms, update.value)
@@ -331,46 +332,6 @@ class Twin:
         return StateChanged(at_ms=at_ms, state=state, reason=reason)
 
     # --- measurements -----------------------------------------------------------------------------------
-
-    def _apply_energy(self, update: Update, *, live: bool) -> list[ChargerEvent]:
-        """Derive the register from the session's energy between its hourly values; it never decreases."""
-        record, running = self.record, self.record.running
-        uwh = uwh_of_kwh(number_of(update.value))
-        record.seen[update.id] = Seen(update.at_ms, update.value)
-        if update.id == _O.SESSION_ENERGY:
-            if running is None or update.at_ms < running.started_ms or self._is_of_previous_session(uwh):
-                return []
-            if not self._can_flow(wh_of_uwh(uwh), update.at_ms - running.started_ms):
-                return []
-            record.shown_uwh = uwh
-            uwh += running.start_uwh
-        register_wh = wh_of_uwh(uwh)
-        if record.register_ms and not self._can_flow(
-            register_wh - record.register_wh, update.at_ms - record.register_ms
-        ):
-            return []  # a meter does not jump
-        if not live and running is None and register_wh > record.register_wh:
-            # Told as what is known of an idle charger, not as news.
-            record.register_wh, record.register_ms = register_wh, max(update.at_ms, record.register_ms)
-        # An equal value may be a stale repeat, and changes nothing in any case.
-        if not live or register_wh <= record.register_wh or record.pending_end is not None:
-            return []
-        if running is None and record.ended is not None and update.at_ms < record.ended.at_ms:
-            return []
-        record.register_wh, record.register_ms = register_wh, max(update.at_ms, record.register_ms)
-        return self._measured(update.at_ms, Reading(Quantity.ENERGY_WH, register_wh))
-
-    def _is_of_previous_session(self, uwh: int) -> bool:
-        """Whether a session's energy is a stale repeat of the previous session's."""
-        last = self.record.ended
-        if last is None or uwh == 0:
-            return False
-        return any(one > 0 and abs(uwh - one) <= _SAME_UWH for one in (last.energy_uwh, last.shown_uwh))
-
-    def _can_flow(self, wh: int, elapsed_ms: int) -> bool:
-        """Whether so much energy can flow in this time."""
-        power_w = self.info.max_current_a * self.info.phases * _HIGHEST_VOLTAGE_V
-        return wh <= power_w * max(elapsed_ms, 0) / 3_600_000 + _SLACK_WH
 
     def _measured(self, at_ms: int, reading: Reading) -> list[ChargerEvent]:
         running = self.record.running

@@ -1,1 +1,1 @@
-"""The WebSocket server of the central system, and the rules for who may connect."""
+"""The WebSocket server of the central system, who may connect, and how connections are broken on purpose."""

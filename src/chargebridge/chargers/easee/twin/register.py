@@ -1,0 +1,70 @@
+"""The register of a charger, derived from the energy of sessions between its hourly values: it only rises."""
+
+from typing import Final
+
+from chargebridge.chargers.easee.twin.measurements import number_of
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.records import Seen, TwinRecord
+from chargebridge.chargers.easee.twin.ticks import uwh_of_kwh, wh_of_uwh
+from chargebridge.chargers.easee.twin.wire import Update
+
+_HIGHEST_VOLTAGE_V: Final = 260
+_SLACK_WH: Final = 100
+_SAME_UWH: Final = 50_000_000
+"""The largest difference between a stale repeat of a session's energy and the energy in its end record."""
+
+
+def apply_energy(record: TwinRecord, update: Update, *, live: bool, current_a: int) -> int | None:
+    """Apply an energy of the session or of the charger's life to the record of a twin.
+
+    Args:
+        record: is changed in place.
+        update: an observation of energy, in kWh.
+        live: False if a subscription has replayed it.
+        current_a: the highest current of the charger, that of all phases together.
+
+    Returns:
+        The register in Wh if it is to be reported; None if not.
+
+    Raises:
+        ValueError: the value cannot be read; nothing was changed.
+    """
+    running = record.running
+    uwh = uwh_of_kwh(number_of(update.value))
+    record.seen[update.id] = Seen(update.at_ms, update.value)
+    if update.id == Observation.SESSION_ENERGY:
+        if running is None or update.at_ms < running.started_ms or _is_of_previous_session(record, uwh):
+            return None
+        if not _can_flow(wh_of_uwh(uwh), update.at_ms - running.started_ms, current_a):
+            return None
+        record.shown_uwh = uwh
+        uwh += running.start_uwh
+    register_wh = wh_of_uwh(uwh)
+    if record.register_ms and not _can_flow(
+        register_wh - record.register_wh, update.at_ms - record.register_ms, current_a
+    ):
+        return None  # a meter does not jump
+    if not live and running is None and register_wh > record.register_wh:
+        # Told as what is known of an idle charger, not as news.
+        record.register_wh, record.register_ms = register_wh, max(update.at_ms, record.register_ms)
+    # An equal value may be a stale repeat, and changes nothing in any case.
+    if not live or register_wh <= record.register_wh or record.pending_end is not None:
+        return None
+    if running is None and record.ended is not None and update.at_ms < record.ended.at_ms:
+        return None
+    record.register_wh, record.register_ms = register_wh, max(update.at_ms, record.register_ms)
+    return register_wh
+
+
+def _is_of_previous_session(record: TwinRecord, uwh: int) -> bool:
+    """Whether a session's energy is a stale repeat of the previous session's."""
+    last = record.ended
+    if last is None or uwh == 0:
+        return False
+    return any(one > 0 and abs(uwh - one) <= _SAME_UWH for one in (last.energy_uwh, last.shown_uwh))
+
+
+def _can_flow(wh: int, elapsed_ms: int, current_a: int) -> bool:
+    """Whether so much energy can flow in this time."""
+    power_w = current_a * _HIGHEST_VOLTAGE_V
+    return wh <= power_w * max(elapsed_ms, 0) / 3_600_000 + _SLACK_WH
