@@ -328,3 +328,49 @@ class TestLongStop:
         assert len(message.payload) >= 1000
         bench.hang_up(1009)
         assert [(dead.sequence, dead.attempts) for dead, _ in bench.store.dead] == [(message.sequence, 1)]
+
+
+class TestStatuses:
+    """Statuses come first on each connection, so what ends it at one of them would stop all else."""
+
+    def test_q_12_statuses_do_not_stand_in_the_way_of_transactions(self, bench):
+        bench.link_down()
+        queue_one(bench, "StartTransaction")
+        bench.end(2000)
+        taken = live(bench, "StatusNotification", seconds=60)
+        assert bench.store.queue == {}
+        assert taken[0] == "Heartbeat"
+        assert {"StartTransaction", "StopTransaction"} <= set(taken)
+        (detail,) = notices(bench, NoticeKind.HANG_UP)
+        assert detail == "status: the connection ended at it, 3 in a row"
+
+    def test_q_12_also_where_only_the_last_of_them_ends_it(self, bench):
+        bench.link_down()
+        for _ in range(3):
+            bench.link_up()
+            bench.answer()
+            assert bench.open_call[1] == "StatusNotification"
+            bench.hang_up()
+        bench.link_up()
+        assert bench.open_call[1] == "Heartbeat"
+
+    def test_q_12_statuses_are_reported_with_the_next_heartbeat(self, bench):
+        bench.link_down()
+        hang_up_at(bench, "StatusNotification", times=3)
+        bench.link_up()
+        assert until(bench, "StatusNotification") is None
+        bench.wait(300)
+        assert until(bench, "StatusNotification") is not None
+        bench.settle()
+        bench.link_down()
+        bench.link_up()
+        assert bench.open_call[1] == "StatusNotification"
+
+    def test_q_12_one_that_ends_at_everything_gets_them_first_when_it_is_back(self, bench):
+        bench.link_down()
+        hang_up_at(bench, "StatusNotification", times=3)
+        bench.link_up()
+        assert bench.open_call[1] == "Heartbeat"
+        bench.hang_up()
+        bench.link_up()
+        assert bench.open_call[1] == "StatusNotification"

@@ -33,7 +33,8 @@ def link_opened(charge_point: ChargePoint, epoch: int) -> None:
     # Unique over restarts too, for central systems that remember ids for longer than a connection.
     charge_point.call_prefix = f"{charge_point.now.utc_ms:x}-{epoch:x}-"
     if charge_point.accepted:
-        status.announce(charge_point)
+        # A central system that is away ends the connection at a Heartbeat, too.
+        charge_point.probe_due = not status.connected(charge_point)
         registration.schedule_heartbeat(charge_point)
     elif charge_point.registration is None or Timer.BOOT not in charge_point.timers:
         # Not sent yet, or its answer was lost with the last connection.
@@ -47,6 +48,10 @@ def link_closed(charge_point: ChargePoint, closed: LinkClosed) -> None:
             delivery.hung_up(charge_point, closed.reason, closed.code)
         elif charge_point.answered_here:
             queue.forget_hang_ups(charge_point)  # it ends at other things, too
+        if _is_under_way(charge_point, CallKind.STATUS):
+            status.hung_up(charge_point)
+        elif not charge_point.answered_here:
+            status.forget_hang_ups(charge_point)
     link_lost(charge_point)
 
 
@@ -55,9 +60,12 @@ def _head_is_under_way(charge_point: ChargePoint) -> bool:
 
     Where nothing is answered the central system is away, and the message at hand has no part in it.
     """
+    return _is_under_way(charge_point, CallKind.QUEUE) and charge_point.answered_here
+
+
+def _is_under_way(charge_point: ChargePoint, kind: CallKind) -> bool:
     calls = charge_point.call, charge_point.late_call
-    under_way = any(call is not None and call.kind is CallKind.QUEUE for call in calls)
-    return under_way and charge_point.answered_here
+    return any(call is not None and call.kind is kind for call in calls)
 
 
 def link_lost(charge_point: ChargePoint) -> None:
@@ -207,6 +215,8 @@ def answered(charge_point: ChargePoint, answer: CallResult | CallError) -> None:
         return
     charge_point.answered_mono = charge_point.now.mono
     charge_point.answered_here = True
+    if call.kind is CallKind.STATUS:
+        status.answered(charge_point)
     if call.kind is CallKind.PROBE:
         _not_deaf(charge_point)
     elif isinstance(answer, CallResult):
@@ -250,6 +260,7 @@ def timed_out(charge_point: ChargePoint) -> None:
 
 
 def _not_deaf(charge_point: ChargePoint) -> None:
+    status.heartbeat_answered(charge_point)
     late, charge_point.late_call = charge_point.late_call, None
     if late is not None:
         fail(charge_point, late, Failure("no answer in time", unanswered=True))

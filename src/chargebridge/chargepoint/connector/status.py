@@ -10,6 +10,7 @@ from typing import Final
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.model.volatile import StatusReport
+from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import ChargerState, Fault
 from chargebridge.clock import format_utc
 from chargebridge.ocpp16.enums import ChargePointErrorCode as ErrorCode
@@ -24,6 +25,8 @@ REASON_SETTLES_S: Final = 5.0
 limit reaches a charger by several commands, and each changes the reason."""
 MOST_UNSENT: Final = 16
 """Changes that wait to be sent; above that detours are left out, oldest first."""
+_MOST_HANG_UPS: Final = 3
+"""Ends of the connection at a StatusNotification in a row; behind that, statuses no longer come first."""
 
 _ERRORS: Final[Mapping[Fault, ErrorCode]] = {
     Fault.CONNECTOR_LOCK: ErrorCode.CONNECTOR_LOCK_FAILURE,
@@ -183,6 +186,44 @@ def unplugged(charge_point: ChargePoint) -> None:
     gone = not charge_point.state.finished
     if gone and charge_point.online and charge_point.reachable and last is not None and last.status in ACTIVE:
         _queue(charge_point, StatusReport(1, Status.FINISHING, info=EV_SIDE_DISCONNECTED))
+
+
+def connected(charge_point: ChargePoint) -> bool:
+    """Report the state of now first on a new connection, unless connections end at that again and again.
+
+    Then all else would wait for ever behind it. So it comes with the next heartbeat or change (`Q-12`).
+
+    Returns:
+        Whether it comes first.
+    """
+    if charge_point.status_hang_ups < _MOST_HANG_UPS:
+        announce(charge_point)
+        return True
+    not_delivered(charge_point)
+    return False
+
+
+def hung_up(charge_point: ChargePoint) -> None:
+    """Count an end of the connection at a StatusNotification."""
+    charge_point.status_hang_ups += 1
+
+
+def forget_hang_ups(charge_point: ChargePoint) -> None:
+    """Count anew: the connection ends at everything."""
+    charge_point.status_hang_ups = 0
+
+
+def heartbeat_answered(charge_point: ChargePoint) -> None:
+    """Notify the operator if the connection ends at statuses: the central system is not away."""
+    if charge_point.status_hang_ups == _MOST_HANG_UPS:
+        detail = f"status: the connection ended at it, {_MOST_HANG_UPS} in a row"
+        charge_point.notice(NoticeKind.HANG_UP, detail)
+
+
+def answered(charge_point: ChargePoint) -> None:
+    """Count anew once the central system has answered all statuses that were to be sent."""
+    if not charge_point.statuses:
+        charge_point.status_hang_ups = 0
 
 
 def announce(charge_point: ChargePoint) -> None:

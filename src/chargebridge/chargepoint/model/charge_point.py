@@ -112,6 +112,7 @@ class ChargePoint:
         "settled",
         "state",
         "status_failed",
+        "status_hang_ups",
         "statuses",
         "telemetry",
         "timers",
@@ -177,6 +178,8 @@ class ChargePoint:
         self.reported_statuses: tuple[StatusReport | None, StatusReport | None] = (None, None)
         self.status_failed = False
         """The central system did not take a status: the present ones are sent again."""
+        self.status_hang_ups = 0
+        """How often in a row the connection has ended at a StatusNotification."""
         self.triggered: list[Triggered] = _EMPTY
         self.telemetry: bytes | None = None
         """A MeterValues of no transaction."""
