@@ -11,11 +11,11 @@ from chargebridge.clock import format_utc
 from chargebridge.demo.csms_activity import CsmsActivity
 from chargebridge.demo.durability_check import DurabilityCheck, read_stored_values
 from chargebridge.demo.faults import CentralSystemOutage, CloudOutage, Kill, Moment, Outage
+from chargebridge.demo.odd_answers import odd_answer
 from chargebridge.demo.testbed import DemoError, DemoTestbed
 from chargebridge.emulators.central_system import (
     AS_USUAL,
     NOTHING,
-    CallRefused,
     Delayed,
     Lost,
 )
@@ -85,7 +85,8 @@ class FaultInjector:
         )
         self._holding = False
         self._held = 0
-        self._failing = False
+        self._odd: Outage | None = None
+        """The kind of outage in which messages of transactions get other answers than usual."""
         self._registration: RegistrationStatus | None = None
         for action in _TRANSACTION_MESSAGES:
             testbed.central_system.answer(action, self._take)
@@ -237,8 +238,8 @@ class FaultInjector:
                 self._csms_activity.paused = False
                 self._csms_activity.trigger_boots()
                 self._csms_activity.paused = True
-            case Outage.ERRORS:
-                self._failing = True
+            case Outage.ERRORS | Outage.ODD | Outage.LATE | Outage.NO_MEASUREMENTS | Outage.HANGING_UP:
+                self._odd = outage
 
     async def _end(self, outage: Outage) -> None:
         central_system = self._testbed.central_system
@@ -257,8 +258,8 @@ class FaultInjector:
             case Outage.PENDING | Outage.REJECTED:
                 self._registration = None
                 self._csms_activity.paused = False
-            case Outage.ERRORS:
-                self._failing = False
+            case Outage.ERRORS | Outage.ODD | Outage.LATE | Outage.NO_MEASUREMENTS | Outage.HANGING_UP:
+                self._odd = None
 
     async def _restart(self, *, abort: bool) -> None:
         await self._testbed.central_system.stop(abort=abort)
@@ -272,9 +273,9 @@ class FaultInjector:
                 except OSError:
                     await asyncio.sleep(0.1)  # another process may use the port for a short time
 
-    def _take(self, _identity: str, _request: Any) -> Answer:
-        if self._failing:
-            return CallRefused("InternalError", "the database cannot be reached")
+    def _take(self, _identity: str, request: Any) -> Answer:
+        if self._odd is not None:
+            return odd_answer(self._odd, request, self._dice)
         if not self._holding:
             return AS_USUAL
         self._held += 1

@@ -29,6 +29,10 @@ class Outage(StrEnum):
     PENDING = "answers boots with Pending"
     REJECTED = "answers boots with Rejected"
     ERRORS = "answers transaction messages with errors"
+    ODD = "answers transaction messages with fields that OCPP does not know"
+    LATE = "answers transaction messages late"
+    NO_MEASUREMENTS = "refuses MeterValues"
+    HANGING_UP = "hangs up at transaction messages"
 
 
 class Kill(NamedTuple):

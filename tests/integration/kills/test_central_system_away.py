@@ -138,6 +138,24 @@ async def test_few_attempts_and_errors_leave_dead_letters_and_no_session_unaccou
         assert {violation.rule for violation in scenario.central_system.violations} <= {Rule.OVERLAP}
 
 
+@pytest.mark.parametrize(
+    "outages",
+    [(Outage.ODD, Outage.LATE, Outage.HANGING_UP), (Outage.NO_MEASUREMENTS, Outage.HANGING_UP, Outage.ODD)],
+    ids=["odd, late and hanging up", "refusing measurements, hanging up and odd"],
+)
+async def test_sessions_are_told_to_a_central_system_that_is_slow_odd_refusing_and_closing_by_turns(
+    scenario_of, outages
+):
+    async with scenario_of(call_timeout_s=1.25) as scenario:
+        await scenario.sessions_run()
+        for outage in (*outages, *outages):
+            await scenario.injector.interrupt_central_system(CentralSystemOutage(0.0, LONG, outage))
+        await scenario.all_reported()
+        # Measurements may be given up so that they hold up no Start or Stop (Q-10), and nothing else is.
+        assert {one["kind"] for one in await scenario.dead_letters()} <= {"meter_values"}
+        scenario.reconciles()
+
+
 def account_for_every_session(scenario, listed):
     """Each session is one transaction of the gateway; what was answered of it, the central system knows."""
     sessions = {

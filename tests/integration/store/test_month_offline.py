@@ -42,7 +42,12 @@ class Site:
     def __init__(self, written, queue_limit):
         self.written = written
         self.settings = Settings(
-            identity="CP1", charger="sim/1", behaviour=behaviour("easee"), queue_limit=queue_limit
+            identity="CP1",
+            charger="sim/1",
+            behaviour=behaviour("easee"),
+            queue_limit=queue_limit,
+            vendor="Maker",  # with both of them it waits for no description before it boots
+            model="One",
         )
         self.at_s = 0
         self.register_wh = 0
