@@ -11,7 +11,7 @@ from msgspec import DecodeError, Meta, Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
 from chargebridge.ocpp16.actions import ACTION_NAMES
-from chargebridge.ocpp16.codec import ENCODER
+from chargebridge.ocpp16.codec import ENCODER, repair
 from chargebridge.ocpp16.errors import CallErrorCode, FrameError, PayloadError, UnknownMessageType
 from chargebridge.ocpp16.fields import Request, Response
 from chargebridge.ocpp16.payloads import DESCRIPTION_LIMIT, decode_request_payload, decode_response
@@ -108,16 +108,16 @@ def decode_frame(data: bytes | bytearray | memoryview) -> Frame:
 
 
 def decode_odd_answer(data: bytes) -> CallResult | CallError | None:
-    """Decode an answer that `decode_frame` refuses for its elements: too few, too many, of another type.
+    """Decode an answer that `decode_frame` refuses, for its elements or since it is not quite JSON.
 
     Its type and id say what it answers; of the rest, what can be used is used (RPC-14). Central systems
-    leave the details of a CALLERROR out, or send `null` for its description.
+    leave the details of a CALLERROR out, send `null` for its description, or write `NaN` for a number.
 
     Returns:
         The answer, with text that is missing or no text as `""`; None: this answers nothing.
     """
     try:
-        kind, id, *rest = map(bytes, _read_elements(data))
+        kind, id, *rest = map(bytes, _elements(data))
         message_id = _read_id(id)
     except (ValueError, RecursionError):
         return None  # msgspec's errors and those of UTF-8 are ValueErrors, as is too few to unpack
@@ -127,6 +127,13 @@ def decode_odd_answer(data: bytes) -> CallResult | CallError | None:
         code, description = [*map(_text_or_empty, rest[:2]), "", ""][:2]
         return CallError(message_id, code, description, Raw(rest[2]) if len(rest) > 2 else _EMPTY_OBJECT)
     return None
+
+
+def _elements(data: bytes) -> list[Raw]:
+    try:
+        return _read_elements(data)
+    except DecodeError:
+        return _read_elements(repair(data))
 
 
 def _text_or_empty(data: bytes) -> str:

@@ -409,6 +409,13 @@ class TestOddAnswers:
             (b'[3,"1",null,null]', b"{}"),
             (b'[3,"1",{"a":1},{}]', b'{"a":1}'),
             (b'[3,"1","Heartbeat",{"a":1}]', b'"Heartbeat"'),
+            (b'[3,"1",{"a": 1, "b": NaN}]', b'{"a": 1, "b": null}'),
+            (b'[3,"1",{"a": -Infinity}]', b'{"a": null}'),
+            (b'[3,"1",{"a": NaN, "b": 1e999}]', b'{"a": null, "b": null}'),
+            (b'[3,"1",{"a": NaN, "b": %b}]' % (b"9" * 6000), b'{"a": null, "b": null}'),
+            (b'[3,"1",{"a": "b\tc"}]', rb'{"a": "b\tc"}'),
+            (rb'[3,"1",{"a": "\ud800"}]', b'{"a": "?"}'),
+            (b'\xef\xbb\xbf[3,"1",{"a": 1}]', b'{"a": 1}'),
         ],
     )
     def test_rpc_14_an_answer_is_one_whatever_follows(self, data, payload):
@@ -425,6 +432,9 @@ class TestOddAnswers:
             b"[3,7,{}]",
             b'[3,"%b",{}]' % (b"x" * 37),
             b'[3,"1",{]',
+            b'[3,"1",{"a":1}',
+            b'[2,"1","Reset",{"type":NaN}]',
+            b'[3,"1",{"a":"\xff"}',
             b'[2,"1","Reset",{},{}]',
             b'["3","1",{},{}]',
             b'[5,"1",{},{}]',
