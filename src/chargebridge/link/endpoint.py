@@ -2,7 +2,8 @@
 
 import binascii
 import math
-from base64 import b64encode
+import re
+from base64 import b64decode, b64encode
 from dataclasses import KW_ONLY, dataclass, field
 from ssl import SSLContext
 from typing import Final, Literal
@@ -117,6 +118,26 @@ def basic_authorization(identity: str, password: str | bytes, key_format: Author
         raise ValueError(f"{identity!r}: an identity with a colon cannot be used with HTTP Basic (WS-6)")
     key = password if isinstance(password, bytes) else _key_bytes(password, key_format)
     return "Basic " + b64encode(identity.encode() + b":" + key).decode()
+
+
+_QUOTED: Final = re.compile(r"'.*'|\".*\"", re.DOTALL)
+
+
+def without_credentials(reason: str, authorization: str | None) -> str:
+    """Mask the credentials that a central system repeats in its words, which a reason quotes.
+
+    Args:
+        reason: with the central system's words in quotes.
+        authorization: value of the `Authorization` header that it was sent, or None.
+    """
+    if authorization is None:
+        return reason
+    encoded = authorization.removeprefix("Basic ")
+    key = b64decode(encoded).partition(b":")[2]
+    text = key.decode(errors="replace")
+    secrets = {encoded, encoded.rstrip("="), text, repr(text)[1:-1], key.hex(), key.hex().upper()} - {""}
+    pattern = "|".join(re.escape(secret) for secret in sorted(secrets, key=len, reverse=True))
+    return _QUOTED.sub(lambda quoted: re.sub(pattern, "***", quoted[0]), reason)
 
 
 def _key_bytes(password: str, key_format: AuthorizationKeyFormat) -> bytes:

@@ -7,7 +7,12 @@ from websockets.frames import CloseCode
 
 from chargebridge.link.attempt import Attempt
 from chargebridge.link.dispatcher import Dispatcher
-from chargebridge.link.endpoint import AuthorizationKeyFormat, Endpoint, basic_authorization
+from chargebridge.link.endpoint import (
+    AuthorizationKeyFormat,
+    Endpoint,
+    basic_authorization,
+    without_credentials,
+)
 from chargebridge.link.owner import LinkOwner, notify
 from chargebridge.link.pings import check_interval, first_ping_at, next_ping_at
 from chargebridge.link.schedule import NEVER
@@ -282,6 +287,7 @@ class Link:
         """Wait for the next attempt."""
         self._attempt = None
         self._dispatcher.attempt_over(self, answered=answered)
+        reason = without_credentials(reason, self._authorization)
         self._end(reason, healthy=False, failed=True, at_least_s=retry_after_s)
 
     # Called by the session
@@ -304,7 +310,7 @@ class Link:
         """Send no more, and give the central system a while to end the connection."""
         self._close_code = code
         self.state = LinkState.CLOSING
-        self.last_error = reason
+        self.last_error = without_credentials(reason, self._authorization)
         self._dispatcher.wake_at(self, self._dispatcher.loop.time() + CLOSE_TIMEOUT_S)
 
     def session_lost(self, reason: str) -> None:

@@ -17,7 +17,7 @@ from typing import Final, Generic, NamedTuple, TypeVar, overload
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from chargebridge.ocpp16.codec import decode_untyped, new_decoder
+from chargebridge.ocpp16.codec import decode_untyped, new_decoder, repair
 from chargebridge.ocpp16.datatypes import IdTagInfo
 from chargebridge.ocpp16.enums import AuthorizationStatus, RegistrationStatus
 from chargebridge.ocpp16.fields import CiString20, Integer, JsonObject, Optional, Timestamp
@@ -137,13 +137,20 @@ def _read(payload: Raw, message: type[_T]) -> Answer[_T]:
 
 def _read_by_field(payload: Raw, message: type[_T]) -> Answer[_T]:
     try:
-        value = decode_untyped(payload)
+        value = _decode_any(payload)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         return Answer(message(), (WHOLE,))
     unusable: list[str] = []
     return Answer(_usable(value, message, "", unusable), tuple(unusable))
+
+
+def _decode_any(payload: Raw) -> object:
+    try:
+        return decode_untyped(payload)
+    except ValueError:
+        return decode_untyped(repair(bytes(payload)))  # a number of thousands of digits
 
 
 def _usable(value: Mapping[object, object], message: type[_T], path: str, unusable: list[str]) -> _T:

@@ -1,6 +1,8 @@
 """JSON encoder and decoders, with the one field type that msgspec lacks: a decimal written as a number."""
 
+import json
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Final, TypeVar
 
 import msgspec
@@ -53,3 +55,35 @@ def decode_untyped(data: bytes | msgspec.Raw) -> object:
 def convert(value: object, message: type[_T]) -> _T:
     """Convert the result of `decode_untyped` into a message, as strictly as its decoder would."""
     return msgspec.convert(value, message, dec_hook=_rate)
+
+
+_LONGEST_INTEGER: Final = 20
+
+
+def _finite(text: str) -> float | None:
+    value = float(text)
+    return value if isfinite(value) else None
+
+
+def _short(text: str) -> int | None:
+    return int(text) if len(text) <= _LONGEST_INTEGER else None
+
+
+def repair(data: bytes) -> bytes:
+    """Rewrite what some programs write for JSON as JSON.
+
+    `NaN` and numbers beyond all use become `null`, control characters in texts are spelt in JSON, halves of
+    surrogate pairs become `?`, and a byte order mark goes.
+
+    Raises:
+        ValueError: if it is not even that.
+        RecursionError: if it is nested without end.
+    """
+    value = json.loads(
+        data.decode("utf-8-sig"),
+        strict=False,
+        parse_constant=lambda _: None,
+        parse_float=_finite,
+        parse_int=_short,
+    )
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode(errors="replace")

@@ -11,7 +11,7 @@ from msgspec import DecodeError, Meta, Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
 from chargebridge.ocpp16.actions import ACTION_NAMES
-from chargebridge.ocpp16.codec import ENCODER
+from chargebridge.ocpp16.codec import ENCODER, repair
 from chargebridge.ocpp16.errors import CallErrorCode, FrameError, PayloadError, UnknownMessageType
 from chargebridge.ocpp16.fields import Request, Response
 from chargebridge.ocpp16.payloads import DESCRIPTION_LIMIT, decode_request_payload, decode_response
@@ -28,13 +28,13 @@ __all__ = [
     "PayloadError",
     "UnknownMessageType",
     "decode_frame",
+    "decode_odd_answer",
     "decode_request",
     "decode_response",
     "encode_call",
     "encode_call_raw",
     "encode_error",
     "encode_result",
-    "read_answer",
 ]
 
 ID_LIMIT: Final = 36
@@ -74,6 +74,8 @@ Frame = Call | CallResult | CallError
 
 _decoder: Final[Decoder[Frame]] = Decoder(Frame)
 _read_text: Final = Decoder(str).decode
+_read_id: Final = Decoder(MessageId).decode
+_read_elements: Final = Decoder(list[Raw]).decode
 _encode: Final = ENCODER.encode
 _NULL: Final = Raw(b"null")
 _EMPTY_OBJECT: Final = Raw(b"{}")
@@ -105,35 +107,40 @@ def decode_frame(data: bytes | bytearray | memoryview) -> Frame:
     return frame
 
 
-_elements: Final[Decoder[list[Raw]]] = Decoder(list[Raw])
-_text: Final[Decoder[str]] = Decoder(str)
+def decode_odd_answer(data: bytes) -> CallResult | CallError | None:
+    """Decode an answer that `decode_frame` refuses, for its elements or since it is not quite JSON.
 
-
-def read_answer(data: bytes) -> CallResult | CallError | None:
-    """Read an answer that `decode_frame` refuses, as far as it can be used (RPC-14).
-
-    Its type and id are there; other elements may be missing, too many, or of another type.
+    Its type and id say what it answers; of the rest, what can be used is used (RPC-14). Central systems
+    leave the details of a CALLERROR out, send `null` for its description, or write `NaN` for a number.
 
     Returns:
-        None if it is no answer.
+        The answer, with text that is missing or no text as `""`; None: this answers nothing.
     """
     try:
-        kind, id, *rest = _elements.decode(data)
-        message_id = _text.decode(id)
-    except (DecodeError, UnicodeDecodeError, RecursionError, ValueError):
-        return None
-    if bytes(kind) == b"3":
-        return CallResult(message_id, rest[0] if rest else _EMPTY_OBJECT)
-    if bytes(kind) == b"4":
-        code, description, details = (*rest[:3], *[_NULL] * 3)[:3]
-        return CallError(message_id, _said(code), _said(description), details)
+        kind, id, *rest = map(bytes, _elements(data))
+        message_id = _read_id(id)
+    except (ValueError, RecursionError):
+        return None  # msgspec's errors and those of UTF-8 are ValueErrors, as is too few to unpack
+    if kind == b"3":
+        return CallResult(message_id, _EMPTY_OBJECT if rest[:1] in ([], [b"null"]) else Raw(rest[0]))
+    if kind == b"4":
+        code, description = [*map(_text_or_empty, rest[:2]), "", ""][:2]
+        return CallError(message_id, code, description, Raw(rest[2]) if len(rest) > 2 else _EMPTY_OBJECT)
     return None
 
 
-def _said(element: Raw) -> str:
+def _elements(data: bytes) -> list[Raw]:
     try:
-        return _text.decode(element)
-    except (DecodeError, UnicodeDecodeError):
+        return _read_elements(data)
+    except DecodeError:
+        return _read_elements(repair(data))
+
+
+def _text_or_empty(data: bytes) -> str:
+    """Read a JSON text; `""` for anything else."""
+    try:
+        return _read_text(data)
+    except ValueError:
         return ""
 
 

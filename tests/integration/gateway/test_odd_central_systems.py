@@ -139,6 +139,23 @@ async def test_q_12_one_that_hangs_up_hears_of_all_else(site, visitor, wait_unti
         assert sum(one.energy_wh for one in told) == (await someone.act("view"))["register_wh"]
 
 
+@pytest.mark.parametrize("code", [1011, None], ids=["closed", "cut"])
+async def test_q_12_one_that_hangs_up_at_statuses_hears_of_transactions(site, visitor, code):
+    site.charge_points = [{"identity": "CP1", "configuration": {"AllowOfflineTxForUnknownId": "true"}}]
+    async with site.central_system() as cs, site.reach(cs).gateway() as gateway:
+        someone = visitor(gateway, cs)
+        await someone.ready()
+        cs.answer("StatusNotification", lambda identity, request: HangUp(code))
+        await someone.act("plug_in")
+        await someone.act("present_token", id_tag="TAG")
+        await someone.expect("StartTransaction", {"idTag": "TAG"})
+        await someone.end_session()
+        await someone.reconcile()
+        cs.answer_as_usual("StatusNotification")
+        cs.close("CP1")
+        await someone.expect("StatusNotification", {"connectorId": 1, "status": "Available"})
+
+
 async def test_q_11_a_stop_that_is_too_long_for_it_is_told_without_its_data(site, visitor):
     """It closes with 1009, as `websockets` and many others do above their limit."""
     keys = {"StopTxnSampledData": "Energy.Active.Import.Register", "MeterValueSampleInterval": "1"}

@@ -167,6 +167,23 @@ def test_ws_4_refused_links_try_again(run_fleet, owner_type, quick_endpoint, sta
     run_fleet(scenario)
 
 
+def test_ws_6_credentials_that_a_server_repeats_are_masked(run_fleet, owner_type, quick_endpoint):
+    async def scenario(fleet):
+        async def repeat(connection: ServerConnection) -> None:
+            header = connection.request.headers["Authorization"]
+            await connection.close(1008, f"password top-secret-passw of {header} is wrong")
+
+        owner = owner_type()
+        async with server(repeat) as running:
+            link = fleet.link(quick_endpoint(url_of(running)), "CP1", owner, password="top-secret-passw")
+            link.up()
+            await owner.has("closed")
+            reason = "closed by the central system: 1008 'password *** of Basic *** is wrong'"
+            assert reason in owner.failures
+
+    run_fleet(scenario)
+
+
 def test_ws_3_a_server_without_the_subprotocol_is_a_failure(run_fleet, owner_type, quick_endpoint):
     async def scenario(fleet):
         attempts = []

@@ -27,6 +27,26 @@ def answer_raw(bench, payload):
 
 class TestStart:
     @pytest.mark.parametrize(
+        "rest",
+        [
+            b'"idTagInfo":{"status":"Accepted","expiryDate":NaN}',
+            b'"idTagInfo":{"status":"Accepted","expiryDate":%b}' % (b"9" * 6000),
+            b'"idTagInfo":{"status":"Accepted"},"price":NaN',
+            b'"idTagInfo":{"status":"Accepted"},"message":"a\tb"',
+            rb'"idTagInfo":{"status":"Accepted"},"message":"\ud83d"',
+            b'"idTagInfo":{"status":"Accepted"},"count":%b' % (b"9" * 6000),
+        ],
+    )
+    def test_rpc_14_also_where_something_else_is_no_json(self, ready, rest):
+        ready.begin()
+        until(ready, "StartTransaction")
+        answer_raw(ready, b'{"transactionId":56,%b}' % rest)
+        transaction = ready.store.transactions[1]
+        assert (transaction.start, transaction.transaction_id) == (SendState.ANSWERED, 56)
+        assert transaction.id_tag_status == "Accepted"
+        assert ready.store.queue == {}
+
+    @pytest.mark.parametrize(
         ("payload", "transaction_id", "status"),
         [
             ({"transactionId": 56, "idTagInfo": {"status": "Accepted", "expiryDate": ""}}, 56, "Accepted"),

@@ -3,7 +3,7 @@ import ssl
 import pytest
 
 from chargebridge.link import Endpoint, client_ssl_context
-from chargebridge.link.endpoint import basic_authorization
+from chargebridge.link.endpoint import basic_authorization, without_credentials
 
 pytestmark = pytest.mark.unit
 
@@ -121,6 +121,32 @@ HEX_KEY = "0001020304050607FFFFFFFFFFFFFFFFFFFFFFFF"
 )
 def test_ws_5_the_key_is_bytes_or_text(password, key_format, header):
     assert basic_authorization("AL1000", password, key_format) == header
+
+
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [
+        (HEX_KEY, HEX_KEY),
+        (HEX_KEY, HEX_KEY.lower()),
+        (HEX_KEY, "QUwxMDAwOgABAgMEBQYH////////////////"),
+        ("it's a secret \\", "it's a secret \\"),
+        ("schlüssel", "schlüssel"),
+        ("schlüssel", "QUwxMDAwOnNjaGzDvHNzZWw"),
+    ],
+)
+def test_ws_6_what_a_central_system_repeats_of_credentials_is_masked(password, said):
+    header = basic_authorization("AL1000", password, "auto")
+    reason = f"closed by the central system: 1008 {f'not {said}!'!r}"
+    assert said not in without_credentials(reason, header)
+    assert "not ***!" in without_credentials(reason, header)
+
+
+@pytest.mark.parametrize("header", [None, basic_authorization("AL1000", "the", "text")])
+def test_ws_6_the_rest_of_a_reason_stays(header):
+    """Masked, it would say which of its words is the password."""
+    assert without_credentials("closed by the central system: 1001", header) == (
+        "closed by the central system: 1001"
+    )
 
 
 def test_ws_5_a_long_password_that_is_not_hex_is_text():

@@ -15,11 +15,11 @@ from chargebridge.ocpp16.frames import (
     FrameError,
     PayloadError,
     decode_frame,
+    decode_odd_answer,
     decode_request,
     decode_response,
     encode_call,
     encode_error,
-    read_answer,
 )
 
 pytestmark = pytest.mark.unit
@@ -119,7 +119,7 @@ def read(data: bytes) -> None:
         frame = decode_frame(data)
     except FrameError as error:
         assert_answerable(error)
-        answer = read_answer(data)
+        answer = decode_odd_answer(data)
         if isinstance(answer, CallResult):
             read_response(answer)
         return

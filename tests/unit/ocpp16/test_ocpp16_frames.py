@@ -18,6 +18,7 @@ from chargebridge.ocpp16.frames import (
     PayloadError,
     UnknownMessageType,
     decode_frame,
+    decode_odd_answer,
     decode_request,
     decode_response,
     encode_call,
@@ -378,3 +379,67 @@ class TestPayloads:
         request = decode_request(call)
         assert isinstance(request, MeterValues)
         assert encode_call("1", request) == frame
+
+
+class TestOddAnswers:
+    """Answers whose elements are not those of the documents (RPC-14)."""
+
+    @pytest.mark.parametrize(
+        ("data", "code", "description"),
+        [
+            (b'[4,"1","FormationViolation",null,{}]', "FormationViolation", ""),
+            (b'[4,"1","FormationViolation",""]', "FormationViolation", ""),
+            (b'[4,"1","FormationViolation"]', "FormationViolation", ""),
+            (b'[4,"1","FormationViolation",["a"],{}]', "FormationViolation", ""),
+            (b'[4,"1","FormationViolation","bad",{},1]', "FormationViolation", "bad"),
+            (b'[4,"1",null,"bad",{}]', "", "bad"),
+            (b'[4,"1",500,"bad",{}]', "", "bad"),
+            (b'[4,"1"]', "", ""),
+        ],
+    )
+    def test_rpc_14_a_callerror_is_one_whatever_it_lacks(self, data, code, description):
+        answer = decode_odd_answer(data)
+        assert isinstance(answer, CallError)
+        assert (answer.id, answer.code, answer.description) == ("1", code, description)
+
+    @pytest.mark.parametrize(
+        ("data", "payload"),
+        [
+            (b'[3,"1"]', b"{}"),
+            (b'[3,"1",null,null]', b"{}"),
+            (b'[3,"1",{"a":1},{}]', b'{"a":1}'),
+            (b'[3,"1","Heartbeat",{"a":1}]', b'"Heartbeat"'),
+            (b'[3,"1",{"a": 1, "b": NaN}]', b'{"a": 1, "b": null}'),
+            (b'[3,"1",{"a": -Infinity}]', b'{"a": null}'),
+            (b'[3,"1",{"a": NaN, "b": 1e999}]', b'{"a": null, "b": null}'),
+            (b'[3,"1",{"a": NaN, "b": %b}]' % (b"9" * 6000), b'{"a": null, "b": null}'),
+            (b'[3,"1",{"a": "b\tc"}]', rb'{"a": "b\tc"}'),
+            (rb'[3,"1",{"a": "\ud800"}]', b'{"a": "?"}'),
+            (b'\xef\xbb\xbf[3,"1",{"a": 1}]', b'{"a": 1}'),
+        ],
+    )
+    def test_rpc_14_an_answer_is_one_whatever_follows(self, data, payload):
+        assert decode_odd_answer(data) == CallResult("1", Raw(payload))
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"{}",
+            b"[]",
+            b"[3]",
+            b"[3,null,{}]",
+            b"[3,7,{}]",
+            b'[3,"%b",{}]' % (b"x" * 37),
+            b'[3,"1",{]',
+            b'[3,"1",{"a":1}',
+            b'[2,"1","Reset",{"type":NaN}]',
+            b'[3,"1",{"a":"\xff"}',
+            b'[2,"1","Reset",{},{}]',
+            b'["3","1",{},{}]',
+            b'[5,"1",{},{}]',
+            b"[3," * 100_000,
+        ],
+    )
+    def test_rpc_14_what_answers_nothing_is_no_answer(self, data):
+        assert decode_odd_answer(data) is None

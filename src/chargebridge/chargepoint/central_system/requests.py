@@ -22,11 +22,11 @@ from chargebridge.ocpp16.frames import (
     PayloadError,
     UnknownMessageType,
     decode_frame,
+    decode_odd_answer,
     decode_request,
     encode_error,
     encode_result,
     encode_result_raw,
-    read_answer,
 )
 from chargebridge.ocpp16.messages import (
     ChangeAvailability,
@@ -55,10 +55,10 @@ def frame_received(charge_point: ChargePoint, data: bytes) -> None:
         charge_point.notice(NoticeKind.FRAME_REFUSED, "unknown message type")
         return  # RPC-7
     except FrameError as error:
-        answer = read_answer(data)
+        answer = decode_odd_answer(data)
         if answer is not None:
             charge_point.notice_unusable("an answer", ("elements of the frame",))
-            calls.answered(charge_point, answer)
+            calls.answered(charge_point, answer)  # RPC-14
             return
         charge_point.notice(NoticeKind.FRAME_REFUSED, error.description)
         if error.id is not None and not charge_point.silent:
