@@ -421,6 +421,39 @@ class TestReturnFromAReset:
         resetting.wait(1)
         assert [action for action, _ in resetting.said()] == ["BootNotification"]
 
+    def test_re_3_a_restart_of_the_gateway_before_the_charger_restarts_is_not_its_return(self, ready):
+        ready.ask("Reset", {"type": "Hard"})
+        ready.start()
+        ready.link_up()
+        ready.serve()
+        assert ready.asked(Reboot) == []
+        ready.reachable()
+        ready.serve()
+        ready.obey()
+        assert not ready.linked
+        ready.said()
+        ready.link_up()
+        ready.wait(10)
+        ready.reachable(False)
+        ready.wait(20)
+        assert ready.said() == []
+        ready.reachable()
+        ready.charger_restarts()
+        said = ready.serve()
+        assert [action for action, _ in said] == ["BootNotification"] + ["StatusNotification"] * 2
+        assert [payload["errorCode"] for _, payload in said[1:]] == ["NoError", "NoError"]
+
+    @pytest.mark.parametrize(("seconds", "commanded"), [(29, 0), (30, 1)])
+    def test_re_3_a_charger_that_has_just_gone_away_is_restarted_when_it_is_back(
+        self, ready, seconds, commanded
+    ):
+        ready.ask("Reset", {"type": "Hard"})
+        ready.reachable(False)
+        ready.wait(seconds)
+        assert len(ready.asked(Reboot)) == commanded
+        ready.reachable()
+        assert len(ready.asked(Reboot)) == 1 - commanded
+
     def test_re_3_a_host_whose_clock_was_set_back_waits_no_longer_than_that(self, resetting):
         resetting.utc_ms -= 10**9
         resetting.start()

@@ -66,7 +66,9 @@ def proceed(charge_point: ChargePoint) -> None:
     # Closed while it answers a call of ours, a central system may miss the answer to its Reset.
     talks = charge_point.call is not None
     over = Timer.RESET not in charge_point.timers
-    if not over and (charge_point.running is not None or stop_waits or talks):
+    # Or not heard of yet since the gateway has started; its first report would pass for its return.
+    away = not charge_point.reachable
+    if not over and (charge_point.running is not None or stop_waits or talks or away):
         return
     state, now_ms = charge_point.state, charge_point.now.utc_ms
     assert state.reset is not None
