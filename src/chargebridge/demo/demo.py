@@ -34,7 +34,7 @@ GRACE_S: Final = 180.0
 GRACE: Final = 2.0
 """How many times its length any run may last longer for that: the machine may have other things to do."""
 ATTEMPTS: Final = 1000
-"""TransactionMessageAttempts: so many that an outage of the central system causes no dead letter."""
+"""TransactionMessageAttempts: so many that no outage makes a dead letter of a Start or Stop."""
 _LOOK_S: Final = 0.25
 _LOG_EVERY_S: Final = 5.0
 
