@@ -319,7 +319,11 @@ class World:
         self.run(hours / 8)
         self.vendor.break_stream()
         self.vendor.restore_stream()
-        self.run(hours / 2)
+        for _ in range(4):
+            self.run(hours / 2)
+            # Each StopTransaction whose data is refused takes minutes, and there may be many of them.
+            if not any(binding.charge_point.queue for binding in self.process.bindings.values()):
+                break
         # Whatever the central system hangs up at, the queues have gone on.
         for identity, binding in self.process.bindings.items():
             waiting = list(binding.charge_point.queue)
