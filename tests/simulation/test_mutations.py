@@ -196,13 +196,13 @@ def registers_run_backwards(patch):
 
 def old_readings_are_told_as_of_now(patch):
     """A sample at an interval has the time of the interval, whenever its values were measured."""
-    original = sampling._untold
+    original = sampling._unsampled_readings
 
-    def untold(charge_point, quantities):
+    def unsampled(charge_point, quantities):
         known = original(charge_point, quantities)
         return [Timed(charge_point.now.utc_ms, reading) for _, reading in known]
 
-    patch.setattr(sampling, "_untold", untold)
+    patch.setattr(sampling, "_unsampled_readings", unsampled)
 
 
 def limits_are_not_given(patch):

@@ -42,13 +42,13 @@ class Link:
         "_close_code",
         "_closed_here",
         "_dispatcher",
-        "_heard_before",
         "_key_format",
         "_misses",
         "_owner",
         "_paused_until",
         "_ping_interval_s",
         "_ponged",
+        "_received_before",
         "_session",
         "_state",
         "_wanted",
@@ -117,7 +117,7 @@ class Link:
         self._awaits_pong = False
         self._ponged = False
         """The central system has answered a ping on this connection."""
-        self._heard_before = 0
+        self._received_before = 0
         """`received` when this connection opened."""
         self._closed_here = False
         """This side has closed the connection."""
@@ -275,7 +275,7 @@ class Link:
         if self._misses >= FAILURES_PER_URL:
             self._misses = 0  # one that opens is found; its own failures count from here on
         self._closed_here = self._ponged = False
-        self._heard_before = self.received
+        self._received_before = self.received
         self._session = session = Session(self, transport, self.endpoint)
         self._schedule_first_ping(now)
         if not notify(self.identity, self._owner.link_opened, self.epoch):
@@ -324,9 +324,9 @@ class Link:
         self.connected_since = None
         self._awaits_pong = False
         healthy = lasted >= self.endpoint.backoff.healthy_after_s
-        heard = self.received > self._heard_before
-        # One that hangs behind its load balancer still answers pings: its owner closes, having heard nothing.
-        worked = heard if self._closed_here else healthy and (heard or self._ponged)
+        answered = self.received > self._received_before
+        # One that hangs behind its load balancer answers pings: the owner closes, without a message.
+        worked = answered if self._closed_here else healthy and (answered or self._ponged)
         self._end(reason, healthy=healthy, worked=worked, failed=not self._closed_here)
         notify(self.identity, self._owner.link_closed, self.epoch, reason, code)
 

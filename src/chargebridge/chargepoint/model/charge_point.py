@@ -120,10 +120,10 @@ class ChargePoint:
         "transaction_over",
         "transactions",
         "triggered",
+        "unsampled",
+        "unsampled_by_clock",
         "unsampled_ms",
         "unsampled_wh",
-        "untold",
-        "untold_by_clock",
         "wake_at",
         "written",
     )
@@ -213,7 +213,7 @@ class ChargePoint:
         """When that was measured; 0 if none has come."""
         self.measured_ms = 0
         """The time of the newest values of the running one, by the charger's clock."""
-        self.untold = self.untold_by_clock = 0
+        self.unsampled = self.unsampled_by_clock = 0
         """The quantities that were measured since they were in a sample at intervals, or by the clock."""
         self.samples = volatile.load_samples(stored.samples)
         """The transactionData of the running one so far (`MV-7`)."""

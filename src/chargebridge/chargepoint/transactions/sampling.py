@@ -1,7 +1,7 @@
 """Samples at intervals, as the standard has them (`MV-2` to `MV-6`, `MV-19`, OCPP 1.6 §4.7, §9.1).
 
-A sample tells what the charger has measured, each reading with the time at which it was measured. What was
-measured before is never told as of now: between two readings nobody knows what the meter shows.
+A sample has what the charger has measured, each reading with the time at which it was measured. What was
+measured before is never sent as of now: between two readings nobody knows what the meter shows.
 
 Two grids say when samples are due: every MeterValueSampleInterval seconds from the start of the transaction
 on, and every ClockAlignedDataInterval seconds from midnight UTC on.
@@ -9,10 +9,10 @@ on, and every ClockAlignedDataInterval seconds from midnight UTC on.
 * *At intervals*: at each time of the grid, what was measured since the last sample. If that is nothing, the
   first that comes after it is the sample, at once.
 * *By the clock*: the first reading at or behind each time of the grid, as soon as it comes. If none has come
-  `CLOCK_WAIT_MS` after that time (half an interval at most), what was measured before it is told meanwhile,
-  unless a sample by the clock has told it; so a register that stands still, and is told again only when it
+  `CLOCK_WAIT_MS` after that time (half an interval at most), what was measured before it is sent meanwhile,
+  unless a sample by the clock has it; so a register that stands still, and is reported again only when it
   moves, has its last reading on record. What counts for "first" is the register, where it is wanted.
-* What a charger that was away tells late fills both grids (`Q-9`): the first reading that arrives of an
+* What a charger that was away reports late fills both grids (`Q-9`): the first reading that arrives of an
   interval of either grid is its sample, with only what was measured then. Once an interval has its sample,
   older values make none: samples are sent in order.
 * What was measured becomes durable with its sample. A restart goes on with the last sample's register and
@@ -43,7 +43,7 @@ from chargebridge.ocpp16.enums import ReadingContext
 
 _DAY_MS: Final = 86_400_000
 CLOCK_WAIT_MS: Final = 300_000
-"""A sample by the clock waits no longer for a reading behind its time; then it tells older ones."""
+"""A sample by the clock waits no longer for a reading behind its time; then it has older ones."""
 
 
 class _Occasion(NamedTuple):
@@ -67,7 +67,7 @@ _CLOCK: Final = _Occasion(
 def begin(charge_point: ChargePoint) -> None:
     """Begin to sample a transaction, of which nothing is measured yet."""
     charge_point.unsampled_wh = charge_point.unsampled_ms = charge_point.measured_ms = 0
-    charge_point.untold = charge_point.untold_by_clock = 0
+    charge_point.unsampled = charge_point.unsampled_by_clock = 0
     schedule(charge_point)
 
 
@@ -109,8 +109,8 @@ def measured(charge_point: ChargePoint, running: Transaction, event: Measured, n
         new &= ~latest_values.BITS[ENERGY]
     else:
         charge_point.unsampled_ms, charge_point.unsampled_wh = newest
-    charge_point.untold |= new
-    charge_point.untold_by_clock |= new
+    charge_point.unsampled |= new
+    charge_point.unsampled_by_clock |= new
     if _is_first_behind_the_clock(charge_point, running, readings, event.at_ms, known.at_ms):
         _take_by_the_clock(charge_point, running, readings, event.at_ms)
         running = charge_point.running or running
@@ -122,7 +122,7 @@ def measured(charge_point: ChargePoint, running: Transaction, event: Measured, n
 
 def measured_outside(charge_point: ChargePoint, new: int) -> None:
     """Note what was measured while no transaction runs; `new` as of `measured`."""
-    charge_point.untold_by_clock |= new
+    charge_point.unsampled_by_clock |= new
 
 
 # --- at intervals from the start of the transaction -------------------------------------------------
@@ -141,7 +141,7 @@ def interval_over(charge_point: ChargePoint) -> None:
     """Take the sample of the interval that ends now: what was measured since the last one (`MV-3`)."""
     running = charge_point.running
     if running is not None and _interval_ms(charge_point, _PERIODIC):
-        _take(charge_point, running, _PERIODIC, _untold(charge_point, charge_point.untold))
+        _take(charge_point, running, _PERIODIC, _unsampled_readings(charge_point, charge_point.unsampled))
     _schedule_periodic(charge_point)
 
 
@@ -195,7 +195,7 @@ def clock_due(charge_point: ChargePoint) -> None:
     if running is not None and now_ms < due_ms + wait_ms:
         charge_point.set_timer(Timer.CLOCK, (due_ms + wait_ms - now_ms) / 1000)
         return
-    known = _untold(charge_point, charge_point.untold_by_clock)
+    known = _unsampled_readings(charge_point, charge_point.unsampled_by_clock)
     if running is not None:
         if charge_point.clock_ms < due_ms:
             _take(charge_point, running, _CLOCK, known)
@@ -204,7 +204,7 @@ def clock_due(charge_point: ChargePoint) -> None:
         wanted = _wanted(charge_point, _CLOCK.measurands)
         moments = latest_values.moments(known, wanted)
         if moments:
-            charge_point.untold_by_clock = 0
+            charge_point.unsampled_by_clock = 0
             values = latest_values.meter_values(_CLOCK.context, moments)
             charge_point.telemetry = latest_values.outside(CONNECTOR, values)
     _schedule_clock(charge_point)
@@ -223,8 +223,8 @@ def _is_first_behind_the_clock(
         return False
     wanted = _wanted(charge_point, _CLOCK.measurands) | _wanted(charge_point, _CLOCK.measurands_at_stop)
     by_register = (ENERGY, 0) in wanted
-    told = {(reading.quantity, reading.phase) for _, reading in readings}
-    if (ENERGY, 0) not in told if by_register else not told & wanted:
+    sampled = {(reading.quantity, reading.phase) for _, reading in readings}
+    if (ENERGY, 0) not in sampled if by_register else not sampled & wanted:
         return False
     newest_ms = max(charge_point.measured_ms, running.started_ms, running.sampled_ms)
     last_ms = register_ms if by_register else newest_ms
@@ -234,10 +234,10 @@ def _is_first_behind_the_clock(
 def _take_by_the_clock(
     charge_point: ChargePoint, running: Transaction, readings: list[Timed], at_ms: int
 ) -> None:
-    """Take the sample of a time of the clock; with all that is not told yet, if it is the newest time."""
+    """Take the sample of a time of the clock; with all that is in none yet, if it is the newest time."""
     interval_ms = _interval_ms(charge_point, _CLOCK)
     if _clock_time(at_ms, interval_ms) >= _clock_time(charge_point.now.utc_ms, interval_ms):
-        readings = _untold(charge_point, charge_point.untold_by_clock)
+        readings = _unsampled_readings(charge_point, charge_point.unsampled_by_clock)
     _take(charge_point, running, _CLOCK, readings)
 
 
@@ -252,13 +252,13 @@ def _take(
     kept = latest_values.moments(readings, _wanted(charge_point, occasion.measurands_at_stop))
     if not sent and not kept:
         return
-    now_ms, told = charge_point.now.utc_ms, latest_values.bits(reading.quantity for _, reading in readings)
+    now_ms, sampled = charge_point.now.utc_ms, latest_values.bits(reading.quantity for _, reading in readings)
     at_ms = min(max(moments[-1][0] for moments in (sent, kept) if moments), now_ms)
     if occasion is _PERIODIC:
         has_room = thinning.leaves_room_for(charge_point, running, at_ms)
-        charge_point.untold &= ~told
+        charge_point.unsampled &= ~sampled
     else:
-        charge_point.untold_by_clock &= ~told
+        charge_point.unsampled_by_clock &= ~sampled
         charge_point.clock_ms = max(charge_point.clock_ms, at_ms)
         has_room = thinning.leaves_room_at(
             charge_point, at_ms % _DAY_MS, _interval_ms(charge_point, occasion)
@@ -284,7 +284,7 @@ def _take(
         thinning.sample_dropped(charge_point)
 
 
-def _untold(charge_point: ChargePoint, quantities: int) -> list[Timed]:
+def _unsampled_readings(charge_point: ChargePoint, quantities: int) -> list[Timed]:
     """Return the newest readings of these quantities, all phases; they are of `latest_values.BITS`."""
     if not quantities:
         return []

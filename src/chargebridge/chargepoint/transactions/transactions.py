@@ -243,8 +243,8 @@ def stop(
     queue.forget_delivered(charge_point)
     charge_point.notice(NoticeKind.TRANSACTION_STOPPED, reason.value)
     if rebuilt:
-        told_wh = meter_stop - transaction.meter_start_wh
-        charge_point.notice(NoticeKind.TRANSACTION_REBUILT, f"session {session}: {told_wh} Wh")
+        reported_wh = meter_stop - transaction.meter_start_wh
+        charge_point.notice(NoticeKind.TRANSACTION_REBUILT, f"session {session}: {reported_wh} Wh")
 
 
 def _note_register(
