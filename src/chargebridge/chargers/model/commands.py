@@ -139,6 +139,24 @@ class OverrideSchedule(Command, frozen=True, tag=True, kw_only=True):
     """One-shot: let the running session charge regardless of the stored plan."""
 
 
+class ReportSessions(Command, frozen=True, tag=True, kw_only=True):
+    """Report all that is known of this session and every later one, whether it was acknowledged or not.
+
+    A charge point asks for it when it has reason to believe that it has missed something: its charger says
+    that the running session is over, and no record of it comes, or its own memory was lost. The driver looks
+    as far as its vendor can, then delivers `SessionEnded` of each session that is over, `SessionStarted` of
+    one that the charger still runs, and then the outcome: DONE if it could look, even if it found nothing.
+    Repeats are harmless.
+    """
+
+    first: int
+    """The number of the first session that is wanted."""
+    from_ms: int
+    """UTC milliseconds at which it began or, if it is not known yet, the one before it ended."""
+    from_wh: int
+    """The import register there."""
+
+
 ChargerCommand = (
     Authorize
     | Withdraw
@@ -152,6 +170,7 @@ ChargerCommand = (
     | KeepList
     | ClearCache
     | OverrideSchedule
+    | ReportSessions
 )
 
 

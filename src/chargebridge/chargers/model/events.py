@@ -63,6 +63,9 @@ class SessionStarted(Event, frozen=True, tag=True, kw_only=True):
     """The token that authorized the session; None if it is not known."""
     register_wh: int
     """The import register at its start."""
+    found: bool = False
+    """The driver has no memory of the charger, and has found this at its cloud. It belongs to somebody else's
+    time, unless the charge point remembers the charger."""
 
 
 class SessionEnded(Event, frozen=True, tag=True, kw_only=True):
@@ -79,6 +82,8 @@ class SessionEnded(Event, frozen=True, tag=True, kw_only=True):
     """The driver never received the record, and put one together from the vendor's list of sessions and
     the register. The energy is exact; tag and times need not be, and it may stand for several sessions, or
     for part of one."""
+    found: bool = False
+    """As of `SessionStarted`."""
 
 
 class Measured(Event, frozen=True, tag=True, kw_only=True):

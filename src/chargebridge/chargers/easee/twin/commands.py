@@ -22,6 +22,7 @@ from chargebridge.chargers.model import (
     KeepList,
     OverrideSchedule,
     Reboot,
+    ReportSessions,
     SetAvailable,
     SetLimit,
     StorePlan,
@@ -127,6 +128,8 @@ def steps_for(
             raise NotPossibleError("Easee documents no command that stores a local list")
         case ClearCache():
             raise NotPossibleError("Easee documents no command that clears a charger's cache")
+        case ReportSessions():
+            raise NotPossibleError("records of sessions are reported once")
 
 
 def limit_in_amperes(command: SetLimit, twin: Twin) -> int:

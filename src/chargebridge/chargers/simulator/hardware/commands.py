@@ -13,6 +13,7 @@ from chargebridge.chargers.model import (
     Outcome,
     OverrideSchedule,
     Reboot,
+    ReportSessions,
     SessionEnd,
     SetAvailable,
     SetLimit,
@@ -85,6 +86,8 @@ def _obey(charger: ChargerMechanics, command: ChargerCommand, now_ms: int) -> st
             if record.session is None:
                 return "no session is running"
             record.limits.overridden = True
+        case ReportSessions():
+            return "records are kept until they are acknowledged, and no longer"
     charger.take_effect(now_ms)
     return ""
 
