@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec import structs
 
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.turn import Notice, NoticeKind, Operation, OperatorAnswered, OperatorAsked
@@ -214,6 +215,15 @@ class TestEvidence:
         charging.state(S.CHARGING)
         assert stops(charging.live(AWAITED_S)) == [(1060, "Other")]
 
+    def test_nor_any_state_once_the_car_was_gone(self, charging):
+        charging.live(60)
+        charging.state(S.AWAITING_TOKEN)
+        charging.live(10)
+        charging.state(S.DISCONNECTED)
+        charging.live(10)
+        charging.state(S.CHARGING)
+        assert stops(charging.live(AWAITED_S)) == [(1000, "EVDisconnected")]
+
     def test_another_car_does_not(self, driving_away):
         driving_away.live(10)
         driving_away.state(S.AWAITING_TOKEN)
@@ -286,6 +296,16 @@ class TestTheDriverIsAsked:
         driving_away.state(S.DISCONNECTED)
         assert stops(driving_away.live(10 * AWAITED_S)) == []
         assert driving_away.asked(ReportSessions) == []
+
+    def test_but_not_one_that_a_newer_one_has_followed(self, charging):
+        number, id_tag, began_ms, began_wh = charging._session
+        charging.live(60)
+        charging.begin(session=2, register_wh=1100)
+        charging.live(30)
+        (command,) = charging.asked(ReportSessions)
+        charging.tell(SessionStarted(at_ms=began_ms, session=number, id_tag=id_tag, register_wh=began_wh))
+        charging.done(command)
+        assert stops(charging.live(AWAITED_S - 30)) == [(1100, "Other")]
 
     def test_but_a_repeat_that_nobody_asked_for_says_nothing(self, driving_away):
         number, id_tag, began_ms, began_wh = driving_away._session
@@ -481,6 +501,13 @@ class TestWhoeverWantsToCharge:
         driving_away.state(S.AWAITING_TOKEN)
         driving_away.token("TAG2")
         driving_away.live(0)
+        assert [command.id_tag for command in driving_away.asked(Authorize)] == ["TAG2"]
+
+    def test_az_2_nor_longer_because_the_setting_was_another_one(self, driving_away):
+        driving_away.cp.adopt(structs.replace(driving_away.settings, end_awaited_s=30.0))
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.token("TAG2")
+        driving_away.live(5)
         assert [command.id_tag for command in driving_away.asked(Authorize)] == ["TAG2"]
 
     def test_az_2_the_owner_of_the_last_session_begins_another_one(self, driving_away):
