@@ -15,6 +15,7 @@ from chargebridge.api.routes import (
     health,
     metrics,
     operations,
+    queue,
     set_aside,
     simulated,
     transactions,
@@ -36,6 +37,10 @@ The body of every error is `{"error": …, "remedy": …}`, with a `remedy` wher
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "charge points", "description": "Live state and links."},
     {"name": "transactions", "description": "Transactions and the delivery of their Start and Stop."},
+    {
+        "name": "queues",
+        "description": "Messages that wait for their answer: listed, or set aside by hand.",
+    },
     {
         "name": "dead letters",
         "description": "Messages that failed at all their attempts: redelivered, or settled by hand.",
@@ -73,6 +78,7 @@ def create_app(gateway: Gateway, token: str) -> FastAPI:
         charge_points.router,
         operations.router,
         transactions.router,
+        queue.router,
         dead_letters.router,
         set_aside.router,
         frames.router,

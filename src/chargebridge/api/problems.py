@@ -11,6 +11,7 @@ from chargebridge.gateway.errors import (
     UndeliverableDeadLetterError,
     UnknownChargePointError,
     UnknownDeadLetterError,
+    UnknownMessageError,
     UnknownSetAsideError,
 )
 from chargebridge.rest import problems
@@ -36,6 +37,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(UnknownDeadLetterError)
     async def unknown_dead_letter(_: Request, error: UnknownDeadLetterError) -> JSONResponse:
         return problem(404, str(error), "GET /dead-letters lists them; redelivered ones have left the list")
+
+    @app.exception_handler(UnknownMessageError)
+    async def unknown_message(_: Request, error: UnknownMessageError) -> JSONResponse:
+        return problem(
+            404, str(error), "GET /queue lists them; an id holds until its message is sent or moved"
+        )
 
     @app.exception_handler(UnknownSetAsideError)
     async def unknown_set_aside(_: Request, error: UnknownSetAsideError) -> JSONResponse:

@@ -33,13 +33,14 @@ from chargebridge.chargepoint.records import (
     DeadLettersQuery,
     ListFound,
     QueuePage,
+    QueueQuery,
     SaveState,
     SessionQuery,
     SessionsFound,
     TokenQuery,
     TokensFound,
 )
-from chargebridge.chargepoint.transactions import delivery, queue, sampling, sessions
+from chargebridge.chargepoint.transactions import delivery, queue, sampling, sessions, setting_aside
 from chargebridge.chargepoint.turn import (
     ChargerAssigned,
     ChargerDescribed,
@@ -149,8 +150,9 @@ class VirtualChargePoint(ChargePoint):
         return self._finish()
 
     def _store_read(self, read: StoreRead) -> None:
-        if isinstance(read.found, QueuePage):
-            queue.page_read(self, read.found)
+        if isinstance(read.query, QueueQuery) and isinstance(read.found, QueuePage):
+            if not setting_aside.message_read(self, read.query, read.found):
+                queue.page_read(self, read.found)
         elif isinstance(read.query, SessionQuery) and isinstance(read.found, SessionsFound):
             data_transfer.sessions_read(self, read.query, read.found)
         elif isinstance(read.query, TokenQuery) and isinstance(read.found, TokensFound):
@@ -178,6 +180,8 @@ class VirtualChargePoint(ChargePoint):
             self.written = tuple(rest)
             _EFFECTS.get(name, charger_settings.refresh)(self)
         # What waits for a condition.
+        if self.state.aside is not None:
+            setting_aside.proceed(self)
         if self.state.reset is not None:
             resets.proceed(self)
         # What follows from the state.

@@ -12,6 +12,10 @@ class UnknownDeadLetterError(LookupError):
     """There is no dead letter of this id."""
 
 
+class UnknownMessageError(LookupError):
+    """There is no queued message of this id."""
+
+
 class UnknownSetAsideError(LookupError):
     """No input was set aside under this id."""
 

@@ -17,7 +17,7 @@ from chargebridge.gateway.errors import (
     UnknownChargePointError,
 )
 from chargebridge.gateway.limits import allow_links
-from chargebridge.gateway.operations import Operations
+from chargebridge.gateway.operations import MessageName, Operations, request
 from chargebridge.gateway.provisioning import (
     make_clock,
     make_random,
@@ -258,7 +258,7 @@ class Gateway:
         Raises:
             UnknownChargePointError: there is no charge point of this identity.
         """
-        return await self._operations.perform(self._binding(identity), operation)
+        return await self._operations.perform(self._binding(identity), request(operation))
 
     async def redeliver(self, id: int) -> tuple[bool, str]:
         """Deliver a dead letter again, with all others of its transaction; returns like `perform`.
@@ -293,7 +293,20 @@ class Gateway:
         Raises:
             UnknownChargePointError: there is no charge point of this identity.
         """
-        return await self._operations.perform(self._binding(identity), Operation.SETTLE, None, settlement)
+        asked = request(Operation.SETTLE, settlement=settlement)
+        return await self._operations.perform(self._binding(identity), asked)
+
+    async def set_aside(self, name: MessageName, settlement: Settlement) -> tuple[bool, str]:
+        """Make a queued message a dead letter; returns like `perform`.
+
+        Args:
+            name: of the message; its charge point may be leaving the configuration.
+            settlement: who wants it, and why.
+
+        Raises:
+            UnknownMessageError: no charge point at work can have it.
+        """
+        return await self._operations.set_aside(name, settlement)
 
     async def settle_set_aside(self, id: int, settlement: Settlement) -> int:
         """Settle an input that was set aside; returns how many were settled.

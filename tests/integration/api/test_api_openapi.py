@@ -18,6 +18,8 @@ OPERATIONS = {
     "POST /charge-points/{identity}/unlock",
     "GET /charge-points/{identity}/transactions",
     "GET /transactions",
+    "GET /queue",
+    "POST /queue/{id}/set-aside",
     "GET /dead-letters",
     "POST /dead-letters/{id}/redeliver",
     "POST /charge-points/{identity}/dead-letters/redeliver",

@@ -1,8 +1,9 @@
 """Operations that an operator requests by way of the API."""
 
-from chargebridge.chargepoint.central_system import dead_letters, registration, resets, unlocking
+from chargebridge.chargepoint.central_system import calls, dead_letters, registration, resets, unlocking
 from chargebridge.chargepoint.charger import stopping
 from chargebridge.chargepoint.model.charge_point import ChargePoint
+from chargebridge.chargepoint.transactions import setting_aside
 from chargebridge.chargepoint.turn import Operation, OperatorAnswered, OperatorAsked
 from chargebridge.chargers.model import Capability
 from chargebridge.ocpp16.enums import Reason, ResetType
@@ -14,6 +15,13 @@ def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
     if asked.operation in {Operation.REDELIVER, Operation.SETTLE}:
         dead_letters.operator_asked(charge_point, asked)
         return  # answered when the store has read them
+    if asked.operation is Operation.SET_ASIDE:
+        setting_aside.operator_asked(charge_point, asked)
+        return  # likewise, if it is not in memory
+    if asked.operation is Operation.END:
+        calls.drop_link(charge_point, "an operator has ended this charge point")
+        setting_aside.end_all(charge_point, asked)
+        return
     if asked.operation is Operation.BOOT:
         accepted, detail = _boot(charge_point)
     elif not charge_point.reachable:

@@ -155,6 +155,13 @@ class DynamicCurrent(Struct, frozen=True):
     """UTC; None: until it is written again."""
 
 
+class AsideRequest(Struct, frozen=True):
+    """A message that an operator wants to be a dead letter, and whose CALL is unanswered yet."""
+
+    sequence: int
+    reason: str
+
+
 class LockedCable(Struct, frozen=True):
     """Whose token gets a cable back that was kept when the central system refused its owner (`TX-4`)."""
 
@@ -265,6 +272,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     locked: LockedCable | None = None
     measurements_refused: bool = False
     """MeterValues were given up, and none were accepted since."""
+    aside: AsideRequest | None = None
+    """The head of the queue becomes a dead letter once its CALL is over, unless it is answered."""
     measurements_paused_s: int = 0
     """How long refused MeterValues have waited while a Start or Stop was behind them (`Q-10`)."""
 
