@@ -36,6 +36,7 @@ FIGURES = Figures(
     },
     link_states={"open": 7, "waiting": 3},
     links_failing={"main": 22, "other": 0},
+    links_unstable={"main": 23, "other": 0},
     drivers_failing={"easee": True, "sim": False},
 )
 
@@ -64,6 +65,8 @@ def test_every_figure_is_there():
         "links/closing": 0,
         "links_failing/main": 22,
         "links_failing/other": 0,
+        "links_unstable/main": 23,
+        "links_unstable/other": 0,
         "driver_failing/easee": 1,
         "driver_failing/sim": 0,
         "charge_points_accepted": 6,

@@ -32,6 +32,8 @@ class LinkView:
     """Why it is not open, or why it was closed last; empty while it is open."""
     last_error_at: str | None
     """When an attempt or a connection failed last, even if it is open by now; null: not since the start."""
+    unstable_since: str | None
+    """Since when connections open and break again within 30 s, one after the other; null: they do not."""
     reconnects: int
     sent: int
     """Messages since the program started."""
@@ -172,10 +174,11 @@ def link_view(link: Link) -> LinkView:
         state=link.state.value,
         state_since=format_utc(link.state_since_ms),
         url=link.endpoint.url,
-        attempts=link.failures,
+        attempts=link.record.failures,
         next_attempt_at=at(link.next_attempt_at_ms),
         last_error=link.last_error,
         last_error_at=at(link.last_error_at_ms),
+        unstable_since=at(link.record.unstable_since_ms),
         reconnects=link.reconnects,
         sent=link.sent,
         received=link.received,

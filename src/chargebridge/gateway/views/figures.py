@@ -43,6 +43,8 @@ class Figures:
     link_states: Mapping[str, int]
     links_failing: Mapping[str, int]
     """Charge points whose link fails, by central system."""
+    links_unstable: Mapping[str, int]
+    """Charge points whose link opens and soon breaks, again and again, by central system."""
     drivers_failing: Mapping[str, bool]
     """Whether the driver has no connection to its cloud, by its name in the configuration."""
 
@@ -87,5 +89,6 @@ def count(roster: Roster, runtime: Runtime, *, pending_turns: int, store_failing
         notices=dict(runtime.emitter.notices),
         link_states=dict(states),
         links_failing=dict.fromkeys(roster.endpoints, 0) | runtime.outage_log.count(Topic.LINKS),
+        links_unstable=dict.fromkeys(roster.endpoints, 0) | runtime.outage_log.count(Topic.UNSTABLE_LINKS),
         drivers_failing={name: bool(failing.get(name)) for name in roster.sinks},
     )
