@@ -1,7 +1,7 @@
 """Commands for what an operator has to deal with, through the API of the running gateway."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -20,6 +20,10 @@ _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - of one 
 
 queue_app = typer.Typer(
     no_args_is_help=True, help="Messages of transactions that their central system has not answered."
+)
+leaving_app = typer.Typer(
+    no_args_is_help=True,
+    help="Charge points that are not configured any more, and still have something to deliver.",
 )
 dead_letters_app = typer.Typer(
     no_args_is_help=True, help="Messages that a central system failed to process at all their attempts."
@@ -65,6 +69,13 @@ class _Api(NamedTuple):
             remedy = f"; {said['remedy']}" if said.get("remedy") else ""
             raise fail(f"{said.get('error', f'HTTP {answer.status}')}{remedy}")
         return content
+
+    def all(self, path: str) -> Iterator[dict[str, Any]]:
+        """Return all items of a list whose pages are numbered."""
+        offset = 0
+        while items := self.call("GET", f"{path}?limit=500&offset={offset}")["items"]:
+            yield from items
+            offset += len(items)
 
     def pages(self, path: str, **parameters: str) -> Iterator[dict[str, Any]]:
         """Return all items of a list, whatever the number of its pages."""
@@ -121,7 +132,12 @@ def _list(
     parameters = {"settled": "true"} if settled else {}
     if charge_point is not None:
         parameters["charge_point"] = charge_point
-    items = list(api.pages(path, **parameters))
+    _show(api.pages(path, **parameters), columns, settled=settled, as_json=as_json)
+
+
+def _show(
+    items: Iterable[Mapping[str, Any]], columns: tuple[str, ...], *, settled: bool = False, as_json: bool
+) -> None:
     if as_json:
         for item in items:
             print(json.dumps(item))
@@ -153,6 +169,36 @@ def list_queue(
 def set_aside_message(config: ConfigFile, id: MessageId, by: By, reason: Reason, url: Url = None) -> None:
     """Make a queued message a dead letter, so that those behind it are sent."""
     path = f"/queue/{quote(id, safe='')}/set-aside"
+    print(_api(config, url).call("POST", path, {"by": by, "reason": reason})["detail"])
+
+
+@leaving_app.command("list")
+def list_leaving(config: ConfigFile, as_json: AsJson = False, url: Url = None) -> None:
+    """List charge points that are leaving the configuration."""
+    items = []
+    for item in _api(config, url).all("/leaving-charge-points"):
+        link = item["link"]
+        items.append(
+            item | {"link": f"{link['state']} {link['last_error']}".strip()} if not as_json else item
+        )
+    _show(items, ("identity", "central_system", "since", "queued_messages", "link"), as_json=as_json)
+
+
+@leaving_app.command("end")
+def end_leaving(
+    config: ConfigFile,
+    identity: Annotated[str, typer.Argument(help="Of the charge point.")],
+    by: By,
+    reason: Reason,
+    central_system: Annotated[
+        str | None, typer.Option("--central-system", help="Which it leaves; needed if there are several.")
+    ] = None,
+    url: Url = None,
+) -> None:
+    """Make the whole queue of a leaving charge point dead letters, and close its link."""
+    path = f"/leaving-charge-points/{quote(identity, safe='')}/end"
+    if central_system is not None:
+        path += f"?{urlencode({'central_system': central_system})}"
     print(_api(config, url).call("POST", path, {"by": by, "reason": reason})["detail"])
 
 

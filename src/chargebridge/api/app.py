@@ -13,6 +13,7 @@ from chargebridge.api.routes import (
     dead_letters,
     frames,
     health,
+    leaving,
     metrics,
     operations,
     queue,
@@ -76,6 +77,7 @@ def create_app(gateway: Gateway, token: str) -> FastAPI:
     app.include_router(health.router, dependencies=[Depends(refuse_unknown_parameters)])
     for router in (
         charge_points.router,
+        leaving.router,
         operations.router,
         transactions.router,
         queue.router,

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from chargebridge.gateway.errors import (
     AlreadySettledError,
     NotSimulatedError,
+    SeveralLeavingError,
     UndeliverableDeadLetterError,
     UnknownChargePointError,
     UnknownDeadLetterError,
@@ -33,6 +34,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(UnknownChargePointError)
     async def unknown(_: Request, error: UnknownChargePointError) -> JSONResponse:
         return problem(404, str(error), "GET /charge-points lists them")
+
+    @app.exception_handler(SeveralLeavingError)
+    async def several(_: Request, error: SeveralLeavingError) -> JSONResponse:
+        return problem(409, str(error), error.remedy)
 
     @app.exception_handler(UnknownDeadLetterError)
     async def unknown_dead_letter(_: Request, error: UnknownDeadLetterError) -> JSONResponse:

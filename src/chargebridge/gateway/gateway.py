@@ -16,6 +16,7 @@ from chargebridge.gateway.errors import (
     NotSimulatedError,
     UnknownChargePointError,
 )
+from chargebridge.gateway.leaving import drop_delivered, one_leaving
 from chargebridge.gateway.limits import allow_links
 from chargebridge.gateway.operations import MessageName, Operations, request
 from chargebridge.gateway.provisioning import (
@@ -26,12 +27,18 @@ from chargebridge.gateway.provisioning import (
 )
 from chargebridge.gateway.reload import reload
 from chargebridge.gateway.roster import Roster
+from chargebridge.gateway.starting import restore
 from chargebridge.gateway.time_limits import DEFAULT_TIME_LIMITS, TimeLimits
 from chargebridge.gateway.turns.binding import Binding
 from chargebridge.gateway.turns.runtime import NewChargePoint, Runtime
 from chargebridge.gateway.turns.traces import ShownFrame, Traces
 from chargebridge.gateway.turns.wheel import Cancellable
-from chargebridge.gateway.views.charge_points import ChargePointView, charge_point_view
+from chargebridge.gateway.views.charge_points import (
+    ChargePointView,
+    LeavingView,
+    charge_point_view,
+    leaving_view,
+)
 from chargebridge.gateway.views.figures import Figures, count
 from chargebridge.link import Fleet, LinkState
 from chargebridge.store.errors import StoreError, StoreUnavailableError
@@ -114,7 +121,7 @@ class Gateway:
         """
         try:
             self._fleet.start()
-            self.roster.restore()
+            restore(self.roster)
             for name, sink in self.roster.sinks.items():
                 await start_driver(name, sink.driver)
             for binding in self.roster.all():
@@ -176,7 +183,7 @@ class Gateway:
         prune_at = loop.time()
         while True:
             await asyncio.sleep(self._limits.housekeeping_s)
-            self.roster.drop_delivered()
+            drop_delivered(self.roster)
             if loop.time() >= prune_at:
                 prune_at = loop.time() + self._limits.prune_s
                 await self._prune()
@@ -260,6 +267,36 @@ class Gateway:
         """
         return await self._operations.perform(self._binding(identity), request(operation))
 
+    def leaving(self, identity: str | None = None) -> list[LeavingView]:
+        """Show the charge points that are leaving the configuration.
+
+        Args:
+            identity: only those of this identity.
+        """
+        return [
+            leaving_view(binding)
+            for binding, _ in self.roster.leaving.values()
+            if identity in {None, binding.identity}
+        ]
+
+    async def end(
+        self, identity: str, central_system: str | None, settlement: Settlement
+    ) -> tuple[bool, str]:
+        """End a charge point that is leaving: its queue becomes dead letters; returns like `perform`.
+
+        Args:
+            identity: of the charge point.
+            central_system: which it leaves; None: the only one.
+            settlement: who ends it, and why.
+
+        Raises:
+            UnknownChargePointError, SeveralLeavingError: see `leaving.one_leaving`.
+        """
+        binding = one_leaving(self.roster, identity, central_system)
+        outcome = await self._operations.perform(binding, request(Operation.END, settlement=settlement))
+        drop_delivered(self.roster)
+        return outcome
+
     async def redeliver(self, id: int) -> tuple[bool, str]:
         """Deliver a dead letter again, with all others of its transaction; returns like `perform`.
 
@@ -335,6 +372,7 @@ class Gateway:
             UnknownChargePointError: there is no charge point of this identity.
         """
         binding = self._binding(identity)
+        self.roster.gate.hold_back(binding)
         binding.link.down("taken down by the operator")
         binding.forget_link()
 
@@ -348,7 +386,7 @@ class Gateway:
         if binding.link.state is not LinkState.OPEN:
             # Whoever has registered it there does not wait for the interval that was named before.
             self.runtime.turn(binding, OperatorAsked(UNANSWERED, Operation.BOOT))
-        binding.link.up()
+        self.roster.gate.bring_up(binding)
 
     async def act(self, identity: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
         """Act on a simulated charger: a car, a token, a fault.

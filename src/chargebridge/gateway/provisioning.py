@@ -37,6 +37,9 @@ from chargebridge.link import Backoff, Endpoint, client_ssl_context
 
 DRIVER_GROUP: Final = "chargebridge.drivers"
 
+NOT_CONFIGURED: Final = CentralSystemSettings(url=("ws://not-configured.invalid",))
+"""Of a central system that is not configured any more; nothing ever connects to it."""
+
 _Fault = tuple[tuple[str, ...], str, str]
 """The key, the value found there, and the one expected."""
 
@@ -284,7 +287,7 @@ class SettingsFactory:
 
     def make(self, charge_point: ChargePointSettings) -> Settings:
         """Return the settings of a charge point, before its charger is described."""
-        central_system = self._configuration.central_systems[charge_point.central_system]
+        central_system = self._configuration.central_systems.get(charge_point.central_system, NOT_CONFIGURED)
         keys = charge_point.configuration
         return Settings(
             identity=charge_point.identity,

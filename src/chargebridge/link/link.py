@@ -372,7 +372,7 @@ class Link:
             self._at = (self._at + 1) % len(self.endpoints)
 
     def _check_settled(self, now: float) -> bool:
-        """Take note if an unstable link is stable again: this connection has lasted; returns whether it is."""
+        """Take note if this connection has made an unstable link stable again; returns whether it has."""
         if self.record.unstable_since_ms is None:
             return False
         settled = self.record.has_lasted(now, self.endpoint.backoff.healthy_after_s) and self.record.settled()

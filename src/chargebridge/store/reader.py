@@ -89,6 +89,12 @@ class StoreReader:
             ).fetchall()
         return [ChargePointRow(*row) for row in rows]
 
+    def central_systems(self) -> dict[str, frozenset[str]]:
+        """Return the URLs of every central system that was ever configured, by name."""
+        with self._snapshot() as connection:
+            rows = connection.execute("SELECT name, urls FROM central_systems").fetchall()
+        return {name: frozenset(urls.split()) for name, urls in rows}
+
     def is_registered(self, identity: str) -> bool:
         """Tell whether a charge point of this identity was ever registered, at whichever central system."""
         with self._snapshot() as connection:

@@ -220,7 +220,15 @@ _VERSION_1 = (
 Step = Sequence[str]
 """Statements that lead from one version to the next; they are committed together."""
 
-STEPS: tuple[Step, ...] = (_VERSION_1,)
+# A charge point is recognized by its identity and these when its central system has another name.
+_VERSION_2 = (
+    """CREATE TABLE central_systems (
+        name TEXT PRIMARY KEY,
+        urls TEXT NOT NULL
+    ) WITHOUT ROWID""",
+)
+
+STEPS: tuple[Step, ...] = (_VERSION_1, _VERSION_2)
 """Step n leads to version n + 1. Steps are only ever appended: stores of each version are in use."""
 
 

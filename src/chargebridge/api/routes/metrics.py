@@ -67,6 +67,11 @@ class GatewayCollector(Collector):
             "Charge points, including removed ones that still deliver queued messages.",
             figures.charge_points,
         )
+        yield _gauge(
+            "charge_points_leaving",
+            "Charge points that are not configured any more and still have something to deliver.",
+            figures.leaving,
+        )
         links = GaugeMetricFamily(
             "chargebridge_links", "WebSocket links to central systems, by state.", labels=["state"]
         )

@@ -272,6 +272,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     locked: LockedCable | None = None
     measurements_refused: bool = False
     """MeterValues were given up, and none were accepted since."""
+    released_ms: int = 0
+    """UTC; since when it has no charger: it is leaving the configuration. 0: it has one."""
     aside: AsideRequest | None = None
     """The head of the queue becomes a dead letter once its CALL is over, unless it is answered."""
     measurements_paused_s: int = 0

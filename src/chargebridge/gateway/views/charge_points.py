@@ -141,6 +141,39 @@ class ChargePointView:
     """Commands to the charger that have no outcome yet, such as plan, limit or reboot."""
 
 
+@dataclass(frozen=True, slots=True)
+class LeavingView:
+    """A charge point that is not configured any more, and still has something to deliver."""
+
+    identity: str
+    central_system: str
+    since: str | None
+    """When it was removed, or moved to another central system; null if that is not known."""
+    queued_messages: int
+    """Transaction-related messages that it has to deliver."""
+    transaction: TransactionView | None
+    """The transaction that still runs, if any."""
+    retrying: RetryView | None
+    """The first message, if it has failed before; otherwise null."""
+    link: LinkView
+    """If it is down, `last_error` says why."""
+
+
+def leaving_view(binding: Binding) -> LeavingView:
+    """Show a charge point that is leaving the configuration."""
+    charge_point = binding.charge_point
+    running, since_ms = charge_point.running, charge_point.state.released_ms
+    return LeavingView(
+        identity=binding.identity,
+        central_system=binding.central_system,
+        since=format_utc(since_ms) if since_ms else None,
+        queued_messages=queued_messages(binding),
+        transaction=transaction_view(running) if running is not None else None,
+        retrying=retry_view(charge_point),
+        link=link_view(binding.link),
+    )
+
+
 def transaction_view(transaction: Transaction) -> TransactionView:
     """Show a transaction."""
     stopped_ms = transaction.stopped_ms

@@ -19,6 +19,8 @@ class Figures:
     """Counts of the whole gateway, for metrics and health."""
 
     charge_points: int
+    leaving: int
+    """Of them, those that are not configured any more and still have something to deliver."""
     open_links: int
     accepted: int
     chargers_reachable: int
@@ -64,6 +66,7 @@ def count(roster: Roster, runtime: Runtime, *, pending_turns: int, store_failing
     states = Counter(binding.link.state.value for binding in bindings)
     return Figures(
         charge_points=len(bindings),
+        leaving=len(roster.leaving),
         open_links=states[LinkState.OPEN.value],
         accepted=sum(charge_point.online for charge_point in charge_points),
         chargers_reachable=sum(charge_point.reachable for charge_point in charge_points),
