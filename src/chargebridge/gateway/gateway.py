@@ -16,6 +16,7 @@ from chargebridge.gateway.errors import (
     NotSimulatedError,
     UnknownChargePointError,
 )
+from chargebridge.gateway.housekeeping import housekeep
 from chargebridge.gateway.leaving import drop_delivered, one_leaving
 from chargebridge.gateway.limits import allow_links
 from chargebridge.gateway.operations import MessageName, Operations, request
@@ -41,7 +42,7 @@ from chargebridge.gateway.views.charge_points import (
 )
 from chargebridge.gateway.views.figures import Figures, count
 from chargebridge.link import Fleet, LinkState
-from chargebridge.store.errors import StoreError, StoreUnavailableError
+from chargebridge.store.errors import StoreUnavailableError
 from chargebridge.store.journal import SqliteStore
 from chargebridge.store.state_dir import StateDirectory
 
@@ -128,7 +129,7 @@ class Gateway:
                 self.roster.watch(binding)
             self.roster.bring_links_up_soon()
             self._housekeeping = asyncio.get_running_loop().create_task(
-                self._housekeep(), name="housekeeping"
+                housekeep(self.roster), name="housekeeping"
             )
         except BaseException:
             await self.stop()
@@ -177,27 +178,6 @@ class Gateway:
         changes = await reload(self.roster, configuration)
         self.traces.keep(configuration.state.trace_frames)
         return changes
-
-    async def _housekeep(self) -> None:
-        loop = asyncio.get_running_loop()
-        prune_at = loop.time()
-        while True:
-            await asyncio.sleep(self._limits.housekeeping_s)
-            drop_delivered(self.roster)
-            if loop.time() >= prune_at:
-                prune_at = loop.time() + self._limits.prune_s
-                await self._prune()
-
-    async def _prune(self) -> None:
-        now_ms = self.clock.now().utc_ms
-        keep_ms = self.configuration.state.transactions_keep_days * 86_400_000
-        try:
-            pruned = await asyncio.to_thread(self.store.prune, now_ms - keep_ms, now_ms)
-        except StoreError as error:
-            _log.error("delivered transactions could not be pruned", reason=str(error))
-        else:
-            if pruned:
-                _log.info("delivered transactions pruned", count=pruned)
 
     # --- the public face --------------------------------------------------------------------------
 

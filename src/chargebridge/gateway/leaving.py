@@ -1,7 +1,7 @@
 """Charge points that leave the configuration: they deliver what they have, and are dropped then.
 
-One whose central system is not configured any more, at that, cannot deliver anything. It is at work all the same,
-without a connection, so that it can be listed, and ended by an operator.
+One whose central system is not configured any more, either, cannot deliver anything. It is at work all the
+same, without a connection, so that it can be listed, and ended by an operator.
 """
 
 from collections.abc import Iterable, Mapping

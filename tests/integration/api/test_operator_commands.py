@@ -102,6 +102,24 @@ def test_a_queued_message_is_listed_and_set_aside(at_site, remember, command):
     at_site(scenario)
 
 
+def test_a_leaving_charge_point_is_listed_and_ended(at_site, remember, command):
+    remember("CP-7", waiting(1), central_system="former")
+
+    async def scenario(site):
+        url = ("--url", site.server.url)
+        code, shown, _ = await command("leaving", "list", "--json", *url)
+        (leaving,) = [json.loads(line) for line in shown.splitlines()]
+        assert (code, leaving["identity"], leaving["queued_messages"]) == (0, "CP-7", 3)
+        assert "down" in (await command("leaving", "list", *url))[1]
+        who = ("--by", "Jana Kovar", "--reason", "that company is gone")
+        wrong = await command("leaving", "end", "CP-7", "--central-system", "csms", *who, *url)
+        assert (wrong[0], "no charge point 'CP-7' is leaving" in wrong[2]) == (1, True)
+        ended = await command("leaving", "end", "CP-7", *who, *url)
+        assert ended == (0, "3 queued messages became dead letters", "")
+
+    at_site(scenario)
+
+
 def test_inputs_set_aside_are_listed_and_settled(at_site, remember, command):
     remember("CP-1", [])
 
