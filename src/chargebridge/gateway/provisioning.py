@@ -79,12 +79,16 @@ def _unusable_endpoints(examined: Examined) -> Iterator[_Fault]:
         except ValueError as error:
             yield (*table, "ca_file"), str(error), "PEM file of certificate authorities"
             continue
-        try:
-            make_endpoints(name, settings)
-        except ProvisioningError as error:
-            key = "url" if settings.certificate is None else "certificate"
-            expected = "a usable URL" if settings.certificate is None else "a client certificate with its key"
-            yield (*table, key), str(error.__cause__), expected
+        for url in settings.url:
+            try:
+                make_endpoints(name, settings.model_copy(update={"url": (url,)}))
+            except ProvisioningError as error:
+                key, expected = "url", "a usable URL"
+                if settings.certificate is not None:
+                    key, expected = "certificate", "a client certificate with its key"
+                yield (*table, key), str(error.__cause__), expected
+                if settings.certificate is not None:
+                    break  # the same for each URL
 
 
 def _unusable_drivers(examined: Examined) -> Iterator[_Fault]:
