@@ -87,6 +87,18 @@ class VirtualChargePoint(ChargePoint):
         """
         charger_events.adopt(self, settings)
 
+    def call_delayed(self, now: Instant) -> None:
+        """Let the time-out of the open CALL begin now; to be called between two turns.
+
+        The frame of a CALL leaves when its turn is durable, which may take long.
+
+        Args:
+            now: its frame leaves at this time, or has not left yet.
+        """
+        self.now = now
+        calls.restart_timeout(self)
+        self.wake_at = min(self.timers.values(), default=inf)
+
     # --- a turn -----------------------------------------------------------------------------------
 
     def resume(self, now: Instant) -> Effects:

@@ -99,6 +99,10 @@ class PendingTurn(Struct, frozen=True):
     receipt: Receipt | None
     has_failed: bool = False
     """Its input has failed before, and is taken for the second time."""
+    opens: str = ""
+    """The id of the CALL that it opens, if it does."""
+    submitted_at: float = 0.0
+    """Monotonic, in seconds of the clock."""
     sets_aside: bool = False
     """The input itself is on its way to the disk, set aside; there was no turn."""
 
@@ -126,10 +130,12 @@ class Binding:
         "driver",
         "key",
         "link",
+        "newest_call",
         "serial",
         "skipped",
         "slot",
         "uncommitted",
+        "unsent_call",
     )
 
     link: Link
@@ -151,6 +157,10 @@ class Binding:
         self.driver = driver
         self.uncommitted = 0
         """Turns on their way to the disk."""
+        self.newest_call = ""
+        """The id of the CALL that was opened last."""
+        self.unsent_call = ""
+        """The id of the open CALL while its frame waits for the disk."""
         self.backlog: RebuildBacklog | None = None
         """From a failed turn until the rebuild: inputs that the charge point takes then; otherwise None."""
         self.skipped: SkippedEvents | None = None
