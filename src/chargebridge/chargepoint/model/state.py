@@ -276,6 +276,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """UTC; since when it has no charger: it is leaving the configuration. 0: it has one."""
     aside: AsideRequest | None = None
     """The head of the queue becomes a dead letter once its CALL is over, unless it is answered."""
+    data_refused: bool = False
+    """A StopTransaction was accepted without its transactionData only, and none with it since."""
     measurements_paused_s: int = 0
     """How long refused MeterValues have waited while a Start or Stop was behind them (`Q-10`)."""
 

@@ -59,6 +59,7 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
         if transaction.start is SendState.DEAD:
             # It meant nothing without its Start, and is redelivered with it: as it was.
             charge_point.record(PutSamples(transaction.number, message.payload))
+        retries.stop_accepted(charge_point, message)
         ledger.put(charge_point, structs.replace(transaction, stop=SendState.ANSWERED))
         queue.drop_head(charge_point)
 
