@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 
 from chargebridge.gateway.errors import (
     AlreadySettledError,
+    NotLeavingError,
     NotSimulatedError,
     SeveralLeavingError,
     UndeliverableDeadLetterError,
@@ -34,6 +35,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(UnknownChargePointError)
     async def unknown(_: Request, error: UnknownChargePointError) -> JSONResponse:
         return problem(404, str(error), "GET /charge-points lists them")
+
+    @app.exception_handler(NotLeavingError)
+    async def not_leaving(_: Request, error: NotLeavingError) -> JSONResponse:
+        return problem(404, str(error), "GET /leaving-charge-points lists them")
 
     @app.exception_handler(SeveralLeavingError)
     async def several(_: Request, error: SeveralLeavingError) -> JSONResponse:

@@ -10,6 +10,10 @@ class UnknownChargePointError(LookupError):
     """There is no charge point of this identity."""
 
 
+class NotLeavingError(LookupError):
+    """No charge point of this identity is leaving."""
+
+
 class SeveralLeavingError(LookupError):
     """Several charge points of this identity are leaving.
 

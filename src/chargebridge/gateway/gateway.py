@@ -270,7 +270,7 @@ class Gateway:
             settlement: who ends it, and why.
 
         Raises:
-            UnknownChargePointError, SeveralLeavingError: see `leaving.one_leaving`.
+            NotLeavingError, SeveralLeavingError: see `leaving.one_leaving`.
         """
         binding = one_leaving(self.roster, identity, central_system)
         outcome = await self._operations.perform(binding, request(Operation.END, settlement=settlement))

@@ -16,7 +16,7 @@ from chargebridge.chargepoint.transactions import thinning
 from chargebridge.chargepoint.turn import ChargerReleased
 from chargebridge.config.charge_points import ChargePointSettings
 from chargebridge.config.configuration import Configuration
-from chargebridge.gateway.errors import SeveralLeavingError, UnknownChargePointError
+from chargebridge.gateway.errors import NotLeavingError, SeveralLeavingError
 from chargebridge.gateway.provisioning import SettingsFactory
 from chargebridge.gateway.roster import Roster
 from chargebridge.gateway.turns.binding import Binding
@@ -110,6 +110,7 @@ def remove(roster: Roster, settings: ChargePointSettings) -> Binding:
     roster.leaving[pair] = binding, settings
     if settings.central_system not in roster.configuration.central_systems:
         binding.link.down(NOT_CONFIGURED)
+        roster.gate.replaced(binding.link)
         binding.forget()
         _keep_down(binding)
     return binding
@@ -151,7 +152,7 @@ def one_leaving(roster: Roster, identity: str, central_system: str | None) -> Bi
         central_system: the one that it leaves; None: the only one of this identity.
 
     Raises:
-        UnknownChargePointError: none of this identity is leaving.
+        NotLeavingError: none of this identity is leaving.
         SeveralLeavingError: several are.
     """
     found = [
@@ -160,7 +161,7 @@ def one_leaving(roster: Roster, identity: str, central_system: str | None) -> Bi
         if known == identity and central_system in {None, name}
     ]
     if not found:
-        raise UnknownChargePointError(f"no charge point {identity!r} is leaving")
+        raise NotLeavingError(f"no charge point {identity!r} is leaving")
     if len(found) > 1:
         raise SeveralLeavingError(identity, [binding.central_system for binding in found])
     return found[0]

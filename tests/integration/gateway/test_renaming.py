@@ -7,7 +7,7 @@ import pytest
 
 from chargebridge.chargepoint.records import Settlement
 from chargebridge.emulators.central_system import CallRefused
-from chargebridge.gateway.errors import SeveralLeavingError, UnknownChargePointError
+from chargebridge.gateway.errors import NotLeavingError, SeveralLeavingError
 
 pytestmark = pytest.mark.integration
 
@@ -241,7 +241,7 @@ class TestLeaving:
             letters = gateway.store.dead_letters(limit=9)
             assert [letter.message.kind.value for letter in letters] == ["stop", "start"]
             assert {letter.reason for letter in letters} == {"ended by Jana Kovar: that company is gone"}
-            with pytest.raises(UnknownChargePointError):
+            with pytest.raises(NotLeavingError):
                 await gateway.end("CP1", None, WHO)
             # Configured again, it can send them after all.
             one.charge_points = [{"identity": "CP1", "central_system": "old"}]
@@ -297,3 +297,23 @@ class TestLeaving:
                     await gateway.end("CP1", None, WHO)
                 assert refused.value.remedy == "name the central system, one of 'old', 'second'"
                 assert (await gateway.end("CP1", "second", WHO))[0]
+
+
+async def test_a_name_that_is_gone_lets_go_before_another_with_books_of_its_own_connects(
+    one, visitor, wait_until
+):
+    async with one.central_system() as cs, SlowRelay(cs).running() as relay:
+        async with one.central_system() as elsewhere:
+            one.reach(elsewhere, "new")
+            one.charge_points = [{"identity": "CP1", "central_system": "new"}]
+            async with one.gateway() as gateway:
+                await elsewhere.wait_connected("CP1")
+        one.central_systems.clear()
+        reach(one, relay)
+        one.charge_points = [{"identity": "CP1", "central_system": "old"}]
+        async with one.gateway() as gateway:
+            await visitor(gateway, cs).ready()
+            await gateway.reload(rename(one))
+            await wait_until(lambda: gateway.charge_point("CP1").link.state == "open")
+            assert gateway.charge_point("CP1").central_system == "new"
+        assert (relay.in_all, relay.most) == (2, 1)

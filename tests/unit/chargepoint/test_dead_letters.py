@@ -501,12 +501,13 @@ class Life:
         match action:
             case "StartTransaction":
                 key = payload["timestamp"], payload["meterStart"]
-                id = self.ids.setdefault(key, len(self.ids) + 1)
+                assert key not in self.ids, "a Start that was answered is sent again"
+                id = self.ids[key] = len(self.ids) + 1
                 return {"transactionId": id, "idTagInfo": {"status": "Accepted"}}
             case "StopTransaction" if payload["transactionId"] != -1:
                 assert payload["transactionId"] in self.ids.values()
-                told = payload["timestamp"], payload["meterStop"]
-                assert self.stops.setdefault(payload["transactionId"], told) == told
+                assert payload["transactionId"] not in self.stops, "a Stop that was answered is sent again"
+                self.stops[payload["transactionId"]] = payload["timestamp"], payload["meterStop"]
             case "MeterValues" if payload.get("transactionId", -1) != -1:
                 (value,) = payload["meterValue"]
                 told = self.told_samples.setdefault(payload["transactionId"], [])

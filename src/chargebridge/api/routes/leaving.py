@@ -9,7 +9,7 @@ from chargebridge.api.parameters import Identity, TheGateway
 from chargebridge.api.problems import answers
 from chargebridge.api.routes.operations import Accepted, accepted_or_refused
 from chargebridge.api.settling import SettleRequest
-from chargebridge.gateway.errors import UnknownChargePointError
+from chargebridge.gateway.errors import NotLeavingError
 from chargebridge.gateway.views.charge_points import LeavingView
 from chargebridge.rest.parameters import LONGEST_IDENTITY
 
@@ -47,7 +47,7 @@ async def show_leaving(gateway: TheGateway, identity: Identity) -> list[LeavingV
     """Show the charge points of one identity that are leaving, one for each central system."""
     found = gateway.leaving(identity)
     if not found:
-        raise UnknownChargePointError(f"no charge point {identity!r} is leaving")
+        raise NotLeavingError(f"no charge point {identity!r} is leaving")
     return found
 
 
