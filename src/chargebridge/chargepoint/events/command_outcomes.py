@@ -98,6 +98,7 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
     commands.forget(charge_point, issued.purpose)
     if done:
         _done(charge_point, issued.command)
+        commands.charger_works(charge_point)
     if issued.purpose is Purpose.AUTHORIZATION:
         if isinstance(issued.command, EndSession):
             if charge_point.running is not None:
