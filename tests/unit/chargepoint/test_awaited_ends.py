@@ -827,6 +827,28 @@ class TestSessionsThatMayHaveBeenMissed:
         charging.live(60)
         assert charging.asked(ReportSessions) == []
 
+    def test_nor_if_it_has_come_and_gone(self, charging):
+        charging.end(1100)
+        charging.live(60)
+        idle_register(charging, 1110)
+        charging.begin(session=2, register_wh=1100)
+        charging.live(10)
+        charging.end(1110)
+        charging.live(60)
+        assert charging.asked(ReportSessions) == []
+
+    def test_once_the_charger_can_be_reached(self, charging):
+        charging.end(1100)
+        charging.live(60)
+        idle_register(charging, 1110)
+        charging.reachable(False)
+        charging.live(60)
+        assert charging.cp.state.reports_asked_wh is None
+        charging.reachable()
+        idle_register(charging, 1110)
+        charging.live(60)
+        assert len(charging.asked(ReportSessions)) == 1
+
     def test_not_of_a_charger_of_which_nothing_was_reported(self, ready):
         idle_register(ready, 1110)
         ready.live(60)
