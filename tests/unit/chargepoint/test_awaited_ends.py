@@ -6,7 +6,14 @@ import pytest
 from msgspec import structs
 
 from chargebridge.chargepoint.model.timers import Timer
-from chargebridge.chargepoint.turn import Notice, NoticeKind, Operation, OperatorAnswered, OperatorAsked
+from chargebridge.chargepoint.turn import (
+    ChargerReleased,
+    Notice,
+    NoticeKind,
+    Operation,
+    OperatorAnswered,
+    OperatorAsked,
+)
 from chargebridge.chargers.model import (
     Authorize,
     ChargerState,
@@ -562,6 +569,13 @@ class TestARecordThatComesAfterAll:
         pieces = [(one.meter_start_wh, one.meter_stop_wh) for one in charging.store.transactions.values()]
         assert sorted(pieces) == [(1000, 1000), (1000, 3290), (3290, 3300)]
         assert first[0] == 3
+
+    def test_tx_1_nor_does_it_at_the_charge_point_that_gets_the_charger(self, charging):
+        began_ms = charging._session[2]
+        charging.turn(ChargerReleased())
+        edge = charging.cp.abandoned
+        assert (edge.register_wh, edge.register_ms) == (1000, began_ms + 1)
+        assert charging.store.transactions[1].stopped_ms == edge.register_ms
 
 
 class TestWhoeverWantsToCharge:
