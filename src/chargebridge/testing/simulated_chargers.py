@@ -79,7 +79,8 @@ class SimulatedChargers:
         """Do something to a charger by hand, and return its own view of itself.
 
         Actions are `plug_in`, `unplug`, `present_token(id_tag=…)`, `pause_car`, `resume_car`,
-        `raise_fault(fault=…)`, `clear_fault`, `power_cycle`, `lose_cloud`, `regain_cloud` and `view`, which
+        `raise_fault(fault=…)`, `clear_fault`, `power_cycle`, `lose_cloud`, `regain_cloud`,
+        `lose_starts(count=…)` and `lose_ends(count=…)` (reports of sessions that never come), and `view`, which
         changes nothing. The view has `state`, `register_wh`, `power_w`, `car`, `session` and more.
 
         Raises:
