@@ -143,8 +143,8 @@ class Ledger:
     def newest(self, serial: str, count: int) -> list[SessionEnded]:
         """Return the records of the newest `count` ended sessions of a charger, oldest first."""
         query = (
-            "SELECT stopped_at_ms, session, id_tag, started_at_ms, start_register_wh, stop_register_wh, reason"
-            " FROM session WHERE serial = ? ORDER BY session DESC LIMIT ?"
+            "SELECT stopped_at_ms, session, id_tag, started_at_ms, start_register_wh, stop_register_wh,"
+            " reason FROM session WHERE serial = ? ORDER BY session DESC LIMIT ?"
         )
         rows = self._database.execute(query, (serial, count)).fetchall()
         return [
