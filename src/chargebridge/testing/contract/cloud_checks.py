@@ -53,6 +53,7 @@ async def sessions_are_reported_again(bench: Bench) -> None:
     charger = bench.charger
     async with bench.running(charger.serial, acknowledges=True) as run:
         await run.ready(charger)
+        await _report(bench, run, 1, 0, 0)
         for _ in range(2):
             await run.begin_session(charger)
             await charger.charge()
@@ -75,6 +76,7 @@ async def a_session_that_never_was_is_not_reported(bench: Bench) -> None:
     charger = bench.charger
     async with bench.running(charger.serial, acknowledges=True) as run:
         await run.ready(charger)
+        await _report(bench, run, 1, 0, 0)
         await run.begin_session(charger)
         await charger.charge()
         ended = await run.end_session(charger)
