@@ -275,12 +275,14 @@ class TestWhileTheDriverReports:
             away.boot()
         assert tell(away, ended(2), ended(3), ended(1), ended(4)) == [begun(1)]
         away.done(asked)
-        assert tell(away) == [whole(1), whole(2), whole(3), whole(4)]
+        away.settle()
+        assert account(away) == [whole(1), whole(2), whole(3), whole(4)]
 
     @pytest.mark.parametrize("outcome", list(Outcome))
     def test_whatever_the_outcome_it_waits_no_longer(self, away, asked, outcome):
         away.done(asked, outcome)
-        assert tell(away) == [whole(1), whole(4)]
+        away.settle()
+        assert account(away) == [whole(1), whole(4)]
 
     def test_without_an_outcome_its_record_counts_when_the_wait_is_over(self, away, asked):
         away.live(300)
