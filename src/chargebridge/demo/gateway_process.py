@@ -131,11 +131,15 @@ class GatewayProcess:
             path.rename(path.with_name(f"away-{number}-{path.name}"))
 
     def marked_transactions(self) -> set[int]:
-        """Return the transactionIds of the transactions that its store marks as rebuilt or assumed."""
+        """Return the transactionIds of sessions of which its store marks a transaction as rebuilt or assumed.
+
+        What the record of such a session adds is another transaction of it.
+        """
         with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as store:
             query = (
-                "SELECT transaction_id FROM transactions"
-                " WHERE (rebuilt = 1 OR assumed = 1) AND transaction_id IS NOT NULL"
+                "SELECT transaction_id FROM transactions AS one WHERE transaction_id IS NOT NULL AND EXISTS"
+                " (SELECT 1 FROM transactions AS marked WHERE marked.charge_point = one.charge_point"
+                " AND marked.session = one.session AND (marked.rebuilt = 1 OR marked.assumed = 1))"
             )
             return {number for (number,) in store.execute(query)}
 
@@ -169,12 +173,14 @@ class GatewayProcess:
         process = self._process
         if process is None or process.returncode is not None:
             return
+        self._process = None  # it does not end by itself
         process.terminate()
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await process.wait()
         except TimeoutError:
-            await self.kill()
+            process.kill()
+            await process.wait()
 
     async def charge_points(self, limit: int) -> list[dict[str, Any]]:
         """Return the first charge points of its API; none while the API does not answer."""
