@@ -23,7 +23,7 @@ from chargebridge.demo.failure_report import failure_report
 from chargebridge.demo.fault_injection import FaultInjector
 from chargebridge.demo.faults import Loss, plan_cloud_outages, plan_kills, plan_losses, plan_outages
 from chargebridge.demo.reconciliation import FEWEST_SESSIONS, Reconciliation
-from chargebridge.demo.testbed import LOCAL_BROKER, DemoError, DemoSettings, DemoTestbed
+from chargebridge.demo.testbed import LOCAL_BROKER, DemoSettings, DemoTestbed
 from chargebridge.demo.vendors import VendorKind
 from chargebridge.demo.view import View, progress_line
 
@@ -169,7 +169,7 @@ class Demo:
                         injecting.exception() is not None or self._over(testbed, elapsed)
                     ):
                         break
-                    _require_running(testbed)
+                    testbed.require_running()
                     if plan.draw:
                         shown = await testbed.gateway.charge_points(view.rows)
                         view.show(shown, testbed.world, testbed.ledger, testbed.central_system, elapsed)
@@ -221,7 +221,7 @@ class Demo:
         while time.monotonic() < deadline and not self._interrupted.is_set():
             if testbed.is_complete:
                 return
-            _require_running(testbed)
+            testbed.require_running()
             await self._pause(_LOOK_S)
 
     # --- the end ----------------------------------------------------------------------------------
@@ -259,8 +259,3 @@ class Demo:
             return 3
         self._say("Every Wh is in exactly one transaction.", style="green")
         return 0
-
-
-def _require_running(testbed: DemoTestbed) -> None:
-    if testbed.gateway.ended:
-        raise DemoError(f"the gateway has ended by itself; the end of its log:\n{testbed.gateway.log_tail()}")

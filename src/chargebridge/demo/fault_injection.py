@@ -14,13 +14,13 @@ from chargebridge.demo.faults import (
     CentralSystemOutage,
     CloudOutage,
     Kill,
-    Loss,
     LossForGood,
     Moment,
     Outage,
 )
+from chargebridge.demo.losses import LossInjector
 from chargebridge.demo.odd_answers import odd_answer
-from chargebridge.demo.testbed import DemoError, DemoTestbed
+from chargebridge.demo.testbed import DemoTestbed
 from chargebridge.emulators.central_system import (
     AS_USUAL,
     NOTHING,
@@ -39,10 +39,6 @@ DRAIN_TIMEOUT_S: Final = 20.0
 LISTEN_TIMEOUT_S: Final = 20.0
 HELD_S: Final = 5.0
 """Real seconds after which a held answer is sent without a kill."""
-FILE_PATIENCE_S: Final = 180.0
-"""Real seconds to wait until each charge point knows its charger; else the driver keeps its file."""
-LOSERS: Final = 10
-"""One of so many chargers loses its next end of a session."""
 _LOOK_S: Final = 0.01
 _TRANSACTION_MESSAGES: Final = ("StartTransaction", "MeterValues", "StopTransaction")
 _REFUSED_WITH: Final = {
@@ -83,8 +79,6 @@ class FaultInjector:
         """The outages of the central system so far."""
         self.cuts = 0
         """The number of outages of the chargers' cloud so far."""
-        self.losses: list[Loss] = []
-        """The losses for good so far."""
         self.lost: list[str] = []
         """A line for each value accepted before a kill and not stored after it."""
         self.durability_check = DurabilityCheck()
@@ -98,6 +92,12 @@ class FaultInjector:
             random.Random(f"{testbed.settings.seed}/csms-activity"),  # noqa: S311 - play, not secrecy
         )
         self._killing = asyncio.Lock()
+        self._losses = LossInjector(
+            testbed,
+            say,
+            random.Random(f"{testbed.settings.seed}/losses"),  # noqa: S311 - play, not secrecy
+            self._killing,
+        )
         self._holding = False
         self._held = 0
         self._odd: Outage | None = None
@@ -125,7 +125,7 @@ class FaultInjector:
                 injecting.create_task(_one_by_one(kills, self.kill))
                 injecting.create_task(_one_by_one(outages, self.interrupt_central_system))
                 injecting.create_task(_one_by_one(cuts, self.interrupt_cloud))
-                injecting.create_task(_one_by_one(losses, self.lose))
+                injecting.create_task(_one_by_one(losses, self._losses.lose))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         finally:
@@ -133,8 +133,7 @@ class FaultInjector:
             with suppress(asyncio.CancelledError):
                 await activity
         await self._csms_activity.give_back()
-        for serial in self._testbed.world if self.losses else ():
-            self._testbed.cloud.act(serial, "lose_ends", {"count": 0})
+        self._losses.end()
 
     # --- the gateway ------------------------------------------------------------------------------
 
@@ -151,7 +150,7 @@ class FaultInjector:
     async def kill_now(self, moment: Moment) -> None:
         """Kill the gateway now, check its store, and start it again; `moment` is only recorded."""
         testbed, central_system = self._testbed, self._testbed.central_system
-        _require_running(testbed)
+        testbed.require_running()
         running = len(testbed.world.running_sessions())
         record = KillRecord(moment, running, central_system.unanswered, self._csms_activity.unanswered)
         await testbed.gateway.kill()
@@ -320,35 +319,6 @@ class FaultInjector:
         finally:
             await self._testbed.vendor.start()
 
-    # --- losses for good --------------------------------------------------------------------------
-
-    async def lose(self, planned: LossForGood) -> None:
-        """Lose something that never comes back.
-
-        Raises:
-            DemoError: the gateway has ended by itself.
-        """
-        testbed = self._testbed
-        if planned.loss is Loss.DRIVER_FILE and not await self._fleet_is_known():
-            return
-        self.losses.append(planned.loss)
-        self._say(f"{planned.loss}")
-        if planned.loss is Loss.ENDS:
-            serials = list(testbed.world)
-            for serial in self._dice.sample(serials, max(1, len(serials) // LOSERS)):
-                testbed.cloud.act(serial, "lose_ends", {})
-            return
-        async with self._killing:
-            _require_running(testbed)
-            await testbed.gateway.stop()
-            testbed.gateway.move_driver_files(len(self.losses))
-            await testbed.gateway.start()
-
-    async def _fleet_is_known(self) -> bool:
-        """Wait until each charge point remembers its charger, and return whether all do."""
-        await _until(self._testbed.all_have_charged, FILE_PATIENCE_S)
-        return self._testbed.all_have_charged()
-
     # --- afterwards -------------------------------------------------------------------------------
 
     def summary(self) -> list[str]:
@@ -379,18 +349,10 @@ class FaultInjector:
                 f"{count} x {outage}" for outage in Outage if (count := self.outages.count(outage))
             )
             lines.append(f"The central system was away {len(self.outages)} times: {kinds}.")
-        if self.losses:
-            lost = [f"{count} x {loss}" for loss in Loss if (count := self.losses.count(loss))]
-            lines.append(f"Something was lost for good {len(self.losses)} times: {'; '.join(lost)}.")
+        lines += self._losses.summary()
         if self.cuts:
             lines.append(f"The chargers' cloud was away {self.cuts} times.")
         return lines
-
-
-def _require_running(testbed: DemoTestbed) -> None:
-    if testbed.gateway.ended:
-        log = testbed.gateway.log_tail()
-        raise DemoError(f"the gateway has ended by itself; the end of its log:\n{log}")
 
 
 async def _one_by_one(faults: Sequence[Any], make: Callable[[Any], Awaitable[None]]) -> None:

@@ -167,6 +167,16 @@ class DemoTestbed:
         had = Counter(one.serial for one in self.world.finished_sessions())
         return min((had[serial] for serial in self.world), default=0)
 
+    def require_running(self) -> None:
+        """Require that the gateway runs, or was stopped by us.
+
+        Raises:
+            DemoError: it has ended by itself.
+        """
+        if self.gateway.ended:
+            log = self.gateway.log_tail()
+            raise DemoError(f"the gateway has ended by itself; the end of its log:\n{log}")
+
     def all_have_charged(self) -> bool:
         """Whether each charge point has had a transaction, and so remembers its charger."""
         return len({one.identity for one in self.ledger.transactions()}) == len(self.identities)

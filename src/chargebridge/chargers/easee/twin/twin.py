@@ -189,9 +189,8 @@ class Twin:
     def running(self) -> Running | None:
         """The running session; None if there is none, or its car has gone and its record is missing."""
         running, mode = self.record.running, self.record.seen.get(_O.CHARGER_OP_MODE)
-        if running is None or mode is None or int(mode.value) != OpMode.DISCONNECTED:
-            return running
-        return None if mode.at_ms > running.started_ms else running
+        gone = mode is not None and int(mode.value) == OpMode.DISCONNECTED
+        return None if running and mode and gone and mode.at_ms > running.started_ms else running
 
     def end_first_contact(self) -> bool:
         """End the first contact: sessions are news from now on. Return whether it ended just now."""
@@ -353,7 +352,7 @@ class Twin:
         if state is None:
             return None
         if state is ChargerState.DISCONNECTED:
-            at_ms = seen.at_ms  # by the op mode alone, whatever else was observed since
+            at_ms = seen.at_ms  # by the op mode alone
         reason = ""
         if state is ChargerState.AWAITING_START and reason_code:
             reason = REASON_NAMES.get(reason_code, f"ReasonForNoCurrent {reason_code}")
