@@ -11,7 +11,8 @@ from tests.simulation.acts import Acts
 from tests.simulation.central import ERRORS, CentralSystem
 from tests.simulation.disk import Disk
 from tests.simulation.faults import MEAN_HOURS, MEAN_HOURS_EACH, OUR_OWN, Faults, Kind
-from tests.simulation.invariants import DRAINS, ENERGY, Watch
+from tests.simulation.invariants import DRAINS, ENERGY
+from tests.simulation.invariants.watch import Watch
 from tests.simulation.process import Process
 from tests.simulation.timeline import HOUR_MS, HostClock, PowerCut, Timeline
 from tests.simulation.trace import Trace
@@ -211,7 +212,7 @@ class World:
                     until_ms, mean, lambda outlet=outlet, kind=kind: self.vendor.trouble(outlet, kind)
                 )
         self.acts.begin(until_ms)
-        self._watch_limits()
+        self._look()
         self.run(hours)
 
     def _again(self, until_ms, mean, trouble):
@@ -293,9 +294,9 @@ class World:
     def _set_clock_right(self):
         self.host_clock.offset_ms = 0
 
-    def _watch_limits(self):
-        self.watch.look_at_limits()
-        self.timeline.after(60, self._watch_limits)
+    def _look(self):
+        self.watch.look()
+        self.timeline.after(60, self._look)
 
     # --- coming to rest
 
