@@ -19,3 +19,7 @@ RESET = "a reset closes the link a moment after its answer, and boots when the c
 ANSWERED = "what was answered is not sent again"
 NIGHTS = "a connection that breaks is no attempt, but at the same message the fourth time in a row"
 BOOKS = "refused measurements delay a Start or Stop by one retry interval at most"
+OVER = "no transaction runs on while its charger says that its session is over"
+LIVENESS = "a valid token, or an accepted remote start, leads to energy within a minute"
+EDGES = "no two transactions begin alike"
+ATTEMPTS = "a message is given up when the attempts at it that failed are used up, not before"

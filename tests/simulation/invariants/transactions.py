@@ -6,7 +6,7 @@ from collections import defaultdict
 from chargebridge.chargepoint.records import DeadLetter, PutTransaction, SendState
 from chargebridge.emulators.central_system.violations import Rule
 from chargebridge.ocpp16.timestamps import parse_timestamp
-from tests.simulation.invariants import BOOT_FIRST, ENERGY, ORDER, REGISTER, WIRE
+from tests.simulation.invariants import BOOT_FIRST, EDGES, ENERGY, ORDER, REGISTER, WIRE
 from tests.simulation.trace import Broken
 
 _SEVERITY = {
@@ -29,7 +29,10 @@ class Transactions:
     """
 
     def __init__(self, watch):
+        self._watch = watch
         self._world = watch.world
+        self._began = {}
+        """By charge point, connector, tag, register and time: the transaction that began so."""
         self._ever_given_up = defaultdict(set)
         """By charge point: kinds, and the edges of transactions whose Stop was given up."""
 
@@ -44,6 +47,16 @@ class Transactions:
                     self._ever_given_up[identity] |= {"start", edges}
                 if one.stop is SendState.DEAD:
                     self._ever_given_up[identity].add(edges)
+
+    def said(self, identity, charge_point, frame):
+        """A Start leaves the gateway: central systems know repeats by what it says (`Q-6`)."""
+        _, _, action, payload = frame
+        if action != "StartTransaction":
+            return
+        edge = tuple(payload[field] for field in ("connectorId", "idTag", "meterStart", "timestamp"))
+        number = charge_point.queue[0].transaction if charge_point.queue else None
+        before = self._began.setdefault((identity, *edge), number)
+        self._watch.require(EDGES, identity, before == number, f"{before} and {number}: {edge}")
 
     def objected(self, identity, finding, data):
         """The central system has something to object to."""

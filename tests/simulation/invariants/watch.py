@@ -9,7 +9,10 @@ from tests.simulation.invariants.accounts import Accounts
 from tests.simulation.invariants.attempts import Attempts
 from tests.simulation.invariants.conversation import Conversation
 from tests.simulation.invariants.durability import Durability
+from tests.simulation.invariants.ends import Ends
+from tests.simulation.invariants.health import Health
 from tests.simulation.invariants.limits import Limits
+from tests.simulation.invariants.liveness import Liveness
 from tests.simulation.invariants.promises import Promises
 from tests.simulation.invariants.transactions import Transactions
 from tests.simulation.trace import Broken
@@ -29,7 +32,10 @@ class Watch:
         self.attempts = Attempts(self)
         self.conversation = Conversation(self)
         self.durability = Durability(self)
+        self.ends = Ends(self)
+        self.health = Health(world)
         self.limits = Limits(self)
+        self.liveness = Liveness(self)
         self.promises = Promises(self)
         self.transactions = Transactions(self)
 
@@ -63,6 +69,8 @@ class Watch:
 
     def turns_failed(self, tokens):
         self.durability.turns_failed(tokens)
+        for token in tokens:
+            self.attempts.turns_failed(token.binding.charge_point.settings.identity)
 
     def about_to_show(self, identity):
         """Something leaves the gateway for a charge point."""
@@ -80,6 +88,7 @@ class Watch:
 
     def link_opened(self, identity):
         self.conversation.link_opened(identity)
+        self.attempts.link_opened(identity)
 
     def connection_closes(self, identity):
         """The gateway is about to close a connection."""
@@ -99,8 +108,13 @@ class Watch:
         """A frame leaves the gateway."""
         frame = json.loads(data)
         self.conversation.said(identity, frame, data)
-        if frame[0] != 2:
+        if frame[0] == 2:
+            charge_point = self._charge_point(identity)
+            self.transactions.said(identity, charge_point, frame)
+            self.attempts.said(identity, charge_point, frame, data)
+        else:
             self.promises.said(identity, frame)
+            self.liveness.said(identity, frame)
 
     def heard(self, identity, data):
         """A frame reaches the gateway."""
@@ -110,6 +124,7 @@ class Watch:
             return
         self.promises.heard(identity, frame)
         self.conversation.heard(identity, frame)
+        self.attempts.heard(identity, frame)
 
     def garbled(self, identity):
         """A spoilt frame is on its way to a charge point."""
@@ -124,6 +139,15 @@ class Watch:
     def reported(self, identity, word):
         """Something comes from a charger."""
         self.conversation.reported(identity, word)
+        self.ends.reported(identity, word)
+
+    def charger_acted(self, identity, outlet, events):
+        """Something has happened at a charger, whether it can be reported or not."""
+        self.liveness.charger_acted(identity, outlet, events)
+
+    def struck(self, kind, identity):
+        """A fault strikes a charge point or, with an empty identity, all of them."""
+        self.health.struck(kind, identity)
 
     def disturbed(self, identity):
         """Something is wrong with this charger or the way to it."""
@@ -132,6 +156,7 @@ class Watch:
     def look(self):
         """Another minute is over."""
         self.limits.look()
+        self.ends.look()
 
     def settle_accounts(self):
         """Everything has come to rest."""
