@@ -4,7 +4,7 @@ from random import Random
 
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.model.state import Settings
-from chargebridge.chargepoint.turn import Operation, OperatorAsked
+from chargebridge.chargepoint.turn import UNANSWERED, Operation, OperatorAsked
 from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.timestamps import parse_timestamp
@@ -78,6 +78,8 @@ class World:
         self.trace = Trace(self.timeline)
         self.faults = Faults(Random(f"{seed}/faults"), wild=wild, spared=spared)
         self._storms = wild
+        self.redelivers = Random(f"{seed}/operator").random() < 0.6
+        """Whether the operator has dead letters sent again. Where they stay, it shows which are too many."""
         self.watch = Watch(self)
         self.faults.listener = self.watch.struck
         self.settings = {}
@@ -339,11 +341,12 @@ class World:
         self.central.hangs_up_at = ""
         if self._storms:
             self._serve_everybody()
-        # The operator has everything sent again that was given up.
-        for binding in self.process.bindings.values():
-            self.process.runtime.turn(binding, OperatorAsked(0, Operation.REDELIVER))
+        if self.redelivers:
+            for binding in self.process.bindings.values():
+                self.process.runtime.turn(binding, OperatorAsked(UNANSWERED, Operation.REDELIVER))
         self.run(hours / 2)
-        self.watch.require(ENERGY, "", self.disk.counts().dead_letters == 0, "dead letters are left")
+        if self.redelivers:
+            self.watch.require(ENERGY, "", self.disk.counts().dead_letters == 0, "dead letters are left")
         self.watch.settle_accounts()
 
     def _serve_everybody(self):

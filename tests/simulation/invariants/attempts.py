@@ -79,8 +79,8 @@ class Attempts:
             self._messages[key] = _Message(self._losses[identity])
         return self._messages[key]
 
-    def said(self, identity, charge_point, frame, data):
-        """A frame leaves the gateway."""
+    def said(self, identity, charge_point, frame, data, now_ms):
+        """A frame leaves the gateway, which was decided at this time."""
         _, id, action, payload = frame
         sent = self._sent[identity]
         message = None
@@ -89,7 +89,7 @@ class Attempts:
             if head and (action in _EDGES or "transactionId" in payload):
                 message = self._message(identity, head[0].sequence)
                 message.action = action
-        sent[id] = _Sent(message, f"{action} {json.dumps(payload)}", self._world.timeline.now_ms)
+        sent[id] = _Sent(message, f"{action} {json.dumps(payload)}", now_ms)
 
     def heard(self, identity, frame):
         """A frame reaches the gateway: an answer may be a failure, and shows that those before it failed."""

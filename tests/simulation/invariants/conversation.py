@@ -63,6 +63,10 @@ class Conversation:
         """A turn sends a frame: a time-out runs from there; it leaves when the disk has taken it."""
         self._decided_ms[data] = self._world.timeline.now_ms
 
+    def take_decided_ms(self, data):
+        """Return when it was decided to send a frame that leaves now."""
+        return self._decided_ms.pop(data, self._world.timeline.now_ms)
+
     def queue_changed(self, identity):
         """A message was given up, or is queued again: it may be sent once more."""
         self.speakers[identity].attempts.clear()
@@ -112,18 +116,16 @@ class Conversation:
 
     # --- frames of the charge point -------------------------------------------------------------------
 
-    def said(self, identity, frame, data):
-        """A frame leaves the gateway."""
+    def said(self, identity, frame, data, now_ms):
+        """A frame leaves the gateway, which was decided at this time."""
         require = self._watch.require
-        decided_ms = self._decided_ms.pop(data, None)
         speaker = self.speakers[identity]
         if frame[0] != 2:
             known = speaker.garbled or frame[1] in speaker.asked
             require(WIRE, identity, known, f"an answer to {frame[1]!r}, which nobody asked")
-            self._note_reset(speaker, frame, decided_ms)
+            self._note_reset(speaker, frame, now_ms)
             return
         _, id, action, payload = frame
-        now_ms = decided_ms if decided_ms is not None else self._world.timeline.now_ms
         open_call = speaker.open_call
         if open_call is not None:
             age_s = (now_ms - open_call[2]) / 1000
@@ -163,11 +165,10 @@ class Conversation:
                     text = f"{sample['value']} Wh at {one['timestamp']}, and it was {true_wh} Wh"
                     self._watch.require(TRUE_READINGS, identity, int(sample["value"]) == true_wh, text)
 
-    def _note_reset(self, speaker, frame, decided_ms):
+    def _note_reset(self, speaker, frame, now_ms):
         asked = self._world.central.asked(frame[1])
         if asked is not None and asked[1] == "Reset" and frame[0] == 3 and frame[2]["status"] == "Accepted":
-            now_ms = self._world.timeline.now_ms
-            speaker.reset_answered_ms = decided_ms if decided_ms is not None else now_ms
+            speaker.reset_answered_ms = now_ms
 
     def _check_return(self, identity, speaker, now_ms):
         resets_ms, speaker.resets_ms = speaker.resets_ms, None

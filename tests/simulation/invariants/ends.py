@@ -23,7 +23,7 @@ class Ends:
         self._newest = defaultdict(lambda: (0, None))
         """By charge point: (time at the charger, state or session) of the newest thing it has said."""
         self._quiet_s = defaultdict(float)
-        """By charge point: since when it has said that the running session is over, faults left out."""
+        """By charge point: for how long the running session has been over, or was to end, faults left out."""
 
     def reported(self, identity, event):
         """An event reaches the gateway."""
@@ -42,7 +42,8 @@ class Ends:
         process = self._world.process
         for identity, binding in process.bindings.items() if process is not None else ():
             running = binding.charge_point.running
-            if running is None or not self._is_over(identity, running):
+            is_to_end = binding.charge_point.state.stop_request is not None
+            if running is None or not (is_to_end or self._is_over(identity, running)):
                 self._quiet_s[identity] = 0.0
                 continue
             now_ms = self._world.timeline.now_ms
@@ -50,7 +51,8 @@ class Ends:
                 continue
             self._quiet_s[identity] += 60
             bound_s = getattr(binding.charge_point.settings, "end_awaited_s", 3600) + MARGIN_S
-            text = f"session {running.session} is over for {self._quiet_s[identity]:.0f} s"
+            what = "was to be ended" if is_to_end else "is over"
+            text = f"session {running.session} {what} {self._quiet_s[identity]:.0f} s ago"
             self._watch.require(OVER, identity, self._quiet_s[identity] <= bound_s, text)
 
     def _is_over(self, identity, running):

@@ -107,11 +107,12 @@ class Watch:
     def said(self, identity, data):
         """A frame leaves the gateway."""
         frame = json.loads(data)
-        self.conversation.said(identity, frame, data)
+        now_ms = self.conversation.take_decided_ms(data)
+        self.conversation.said(identity, frame, data, now_ms)
         if frame[0] == 2:
             charge_point = self._charge_point(identity)
             self.transactions.said(identity, charge_point, frame)
-            self.attempts.said(identity, charge_point, frame, data)
+            self.attempts.said(identity, charge_point, frame, data, now_ms)
         else:
             self.promises.said(identity, frame)
             self.liveness.said(identity, frame)
