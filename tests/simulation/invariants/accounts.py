@@ -15,7 +15,7 @@ _DEAD = """
 """
 _ASSUMED = """
     SELECT id_tag, started_ms, meter_start_wh FROM transactions
-    JOIN charge_points ON charge_points.id = charge_point WHERE identity = ? AND rebuilt
+    JOIN charge_points ON charge_points.id = charge_point WHERE identity = ? AND assumed
 """
 
 
@@ -54,7 +54,7 @@ class Accounts:
                 continue
             if output.kind is NoticeKind.END_ASSUMED:
                 self._assumed[identity].add(_number(r"sessions? (\d+)", output.detail))
-            elif output.kind is NoticeKind.END_ASSUMED:
+            elif output.kind is NoticeKind.ENERGY_WITHOUT_SESSION:
                 session = _number(r"and (\d+)$", output.detail)
                 self._listed[identity][session] = _number(r"^(\d+) Wh", output.detail)
 

@@ -1,6 +1,6 @@
 """Whoever may charge gets energy, whatever has happened before."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargers.model import TokenPresented
@@ -12,6 +12,8 @@ DECIDED_OFFLINE_WITHIN_S = 90
 """How much longer it takes while the central system does not answer: up to three CALLs time out."""
 _PLUGGED_WITHIN_S = 25
 """After a token; ConnectionTimeOut is 30 s at least."""
+_AUTHORIZED_S = 180
+"""The longest ConnectionTimeOut that `acts` sets, and a minute until it counts."""
 _LOOK_EVERY_S = 10
 
 
@@ -40,6 +42,8 @@ class Liveness:
         self._watch = watch
         self._world = watch.world
         self._wishes = {}
+        self._authorized = defaultdict(lambda: (0, 0))
+        """By charge point: until when somebody has the right to charge at most, and the session before."""
         self.dropped = Counter()
         """Wishes that a fault excused."""
 
@@ -62,9 +66,14 @@ class Liveness:
 
     def _wish(self, identity, outlet, who):
         record = outlet.charger.record
+        until_ms, before = self._authorized[identity]
+        now_ms = self._world.timeline.now_ms
+        self._authorized[identity] = now_ms + _AUTHORIZED_S * 1000, record.last_session
         if record.session is not None or identity in self._wishes:
             return
-        wish = self._wishes[identity] = _Wish(who, self._world.timeline.now_ms, record.last_session)
+        if now_ms < until_ms and before == record.last_session:
+            return  # it is somebody else's turn until ConnectionTimeOut is over
+        wish = self._wishes[identity] = _Wish(who, now_ms, record.last_session)
         if record.car is not None:
             self._car_is_there(identity, wish)
 
