@@ -20,6 +20,7 @@ from msgspec import structs
 
 from chargebridge.chargepoint.authorization import authorization
 from chargebridge.chargepoint.charger import commands, waiting_sessions
+from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import Ending, Evidence, Purpose
 from chargebridge.chargepoint.model.timers import Timer
@@ -28,7 +29,6 @@ from chargebridge.chargepoint.transactions import latest_values, transactions
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
     ChargerState,
-    Configure,
     Measured,
     Quantity,
     SessionEnded,
@@ -131,7 +131,7 @@ def _take_state(charge_point: ChargePoint, at_ms: int) -> None:
     unplugged = state.charger is ChargerState.DISCONNECTED
     if charge_point.running is None or not _is_idle(charge_point):
         return
-    if unplugged and not _ends_when_unplugged(charge_point):
+    if unplugged and not configuration.boolean(charge_point, "StopTransactionOnEVSideDisconnect"):
         return
     if ending is None:
         _await(charge_point, Ending(Evidence.STATE, at_ms, unplugged=unplugged))
@@ -147,13 +147,6 @@ def _take_state(charge_point: ChargePoint, at_ms: int) -> None:
 
 def _is_idle(charge_point: ChargePoint) -> bool:
     return charge_point.state.charger in _IDLE
-
-
-def _ends_when_unplugged(charge_point: ChargePoint) -> bool:
-    """Whether a session ends when its car is unplugged, by all settings that the charger may have."""
-    issued = commands.outstanding(charge_point, Purpose.SETTINGS)
-    known = charge_point.state.configured, issued
-    return all(one.end_when_unplugged for one in known if isinstance(one, Configure))
 
 
 # --- the wait ---------------------------------------------------------------------------------------
