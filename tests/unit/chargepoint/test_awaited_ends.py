@@ -230,6 +230,25 @@ class TestTheDriverIsAsked:
         driving_away.live(AWAITED_S - 31)
         assert driving_away.asked(ReportSessions) == []
 
+    def test_at_once_if_somebody_wants_to_charge(self, driving_away):
+        driving_away.live(1)
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.token("TAG2")
+        driving_away.live(0)
+        assert len(driving_away.asked(ReportSessions)) == 1
+        assert stops(driving_away.live(3)) == []
+        assert len(stops(driving_away.live(1))) == 1
+        assert driving_away.asked(ReportSessions) == []
+
+    def test_in_any_case_before_the_end_is_assumed(self, driving_away):
+        driving_away.live(6)
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.token("TAG2")
+        driving_away.live(0)
+        assert len(driving_away.asked(ReportSessions)) == 1
+        driving_away.tell(record(driving_away, 1450, driving_away.utc_ms - 6000))
+        assert (1450, "EVDisconnected") in stops(driving_away.serve())
+
     @pytest.mark.parametrize("outcome", list(Outcome))
     def test_whatever_it_answers_the_wait_decides(self, driving_away, outcome):
         driving_away.live(30)
@@ -455,7 +474,8 @@ class TestWhoeverWantsToCharge:
         driving_away.ask("RemoteStartTransaction", {"idTag": "REMOTE"})
         driving_away.asked()
         driving_away.token("TAG2")
-        assert [(command.id_tag, command.accepted) for command in driving_away.asked()] == [("TAG2", False)]
+        asked = driving_away.asked(Authorize)
+        assert [(command.id_tag, command.accepted) for command in asked] == [("TAG2", False)]
 
 
 class TestWhoeverEndsIt:
