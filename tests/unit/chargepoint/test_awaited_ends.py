@@ -330,6 +330,17 @@ class TestAnEndThatWasCommanded:
         assert stops(charging.live(AWAITED_S - 1)) == []
         assert stops(charging.live(1)) == [(1000, "Remote")]
 
+    def test_not_before_the_newest_reading_where_the_hosts_clock_is_behind(self, charging):
+        charging.live(600)
+        charging.energy(1400)
+        charging.serve()
+        measured = format_utc(charging.utc_ms)
+        charging.utc_ms -= 3_600_000
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        charging.obey()
+        ((_, stop),) = of_transactions(charging.live(AWAITED_S))
+        assert (stop["meterStop"], stop["timestamp"]) == (1400, measured)
+
     @pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.DONE}))
     def test_if_it_was_carried_out(self, charging, outcome):
         charging.ask("RemoteStopTransaction", {"transactionId": 7})
@@ -401,8 +412,10 @@ class TestARecordThatComesAfterAll:
 
     def test_energy_until_a_later_one_is_not_reported_as_anybodys(self, driving_away):
         driving_away.live(AWAITED_S + 600)
+        driving_away.asked()
         driving_away.begin(session=3, id_tag="TAG2", register_wh=1460)
         assert starts(driving_away.serve()) == [("TAG2", 1460)]
+        assert [(one.first, one.from_wh) for one in driving_away.asked(ReportSessions)] == [(2, 1400)]
         told = notices(driving_away, NoticeKind.ENERGY_WITHOUT_SESSION)
         assert told == ["60 Wh between sessions 1 and 3"]
 
