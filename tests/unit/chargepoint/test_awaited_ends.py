@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec import structs
 
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.turn import Notice, NoticeKind, Operation, OperatorAnswered, OperatorAsked
@@ -139,10 +140,11 @@ class TestEvidence:
 
     def test_a_state_of_before_the_session_says_nothing(self, ready):
         ready.state(S.AWAITING_TOKEN)
-        ready.wait(60)
+        ready.live(60)
         ready.begin()
         ready.tell(StateChanged(at_ms=ready.utc_ms - 1000, state=S.DISCONNECTED))
-        assert stops(ready.live(10 * AWAITED_S)) == []
+        ready.live(10 * AWAITED_S)
+        assert ready.cp.running is not None
 
     def test_nor_does_a_restart_of_the_charger(self, charging):
         charging.live(60)
@@ -186,6 +188,41 @@ class TestEvidence:
         charging.state(S.AWAITING_TOKEN)
         assert stops(charging.live(AWAITED_S - 1)) == []
         assert stops(charging.live(1)) == [(1000, "Other")]
+
+    def test_a_fault_does_not(self, charging):
+        charging.live(60)
+        charging.state(S.AWAITING_TOKEN)
+        charging.state(S.FAULTED)
+        assert stops(charging.live(AWAITED_S)) == [(1000, "Other")]
+
+    @pytest.mark.parametrize("newer", [2, 3])
+    def test_nor_does_any_state_once_a_newer_session_is_known(self, charging, newer):
+        charging.live(60)
+        charging.state(S.AWAITING_TOKEN)
+        charging.live(10)
+        idle_register(charging, 1040)
+        charging.live(10)
+        charging.begin(session=newer, register_wh=1060)
+        charging.state(S.CHARGING)
+        charging.live(10)
+        idle_register(charging, 1070)
+        assert stops(charging.live(AWAITED_S - 30)) == [(1060 if newer == 2 else 1040, "Other")]
+
+    def test_of_a_newer_one_alone_neither(self, charging):
+        charging.live(60)
+        charging.begin(session=2, register_wh=1060)
+        charging.state(S.READY)
+        charging.state(S.CHARGING)
+        assert stops(charging.live(AWAITED_S)) == [(1060, "Other")]
+
+    def test_nor_any_state_once_the_car_was_gone(self, charging):
+        charging.live(60)
+        charging.state(S.AWAITING_TOKEN)
+        charging.live(10)
+        charging.state(S.DISCONNECTED)
+        charging.live(10)
+        charging.state(S.CHARGING)
+        assert stops(charging.live(AWAITED_S)) == [(1000, "EVDisconnected")]
 
     def test_another_car_does_not(self, driving_away):
         driving_away.live(10)
@@ -275,7 +312,19 @@ class TestTheDriverIsAsked:
         driving_away.tell(SessionStarted(at_ms=began_ms, session=number, id_tag=id_tag, register_wh=began_wh))
         driving_away.done(command)
         assert stops(driving_away.live(10 * AWAITED_S)) == []
+        driving_away.state(S.DISCONNECTED)
+        assert stops(driving_away.live(10 * AWAITED_S)) == []
         assert driving_away.asked(ReportSessions) == []
+
+    def test_but_not_one_that_a_newer_one_has_followed(self, charging):
+        number, id_tag, began_ms, began_wh = charging._session
+        charging.live(60)
+        charging.begin(session=2, register_wh=1100)
+        charging.live(30)
+        (command,) = charging.asked(ReportSessions)
+        charging.tell(SessionStarted(at_ms=began_ms, session=number, id_tag=id_tag, register_wh=began_wh))
+        charging.done(command)
+        assert stops(charging.live(AWAITED_S - 30)) == [(1100, "Other")]
 
     def test_but_a_repeat_that_nobody_asked_for_says_nothing(self, driving_away):
         number, id_tag, began_ms, began_wh = driving_away._session
@@ -359,6 +408,28 @@ class TestAnEndThatWasCommanded:
             assert stops(charging.serve()) == []
             charging.obey()
         assert charging.cp.running is not None
+
+    @pytest.mark.parametrize("session", [1, None], ids=["of it, as before", "of none"])
+    def test_what_shows_no_energy_of_it_proves_nothing(self, charging, session):
+        charging.live(60)
+        charging.energy(1010)
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        charging.obey()
+        charging.live(60)
+        readings = (Reading(Quantity.ENERGY_WH, 1010 if session else 1020),)
+        charging.tell(Measured(at_ms=charging.utc_ms, readings=readings, session=session))
+        assert stops(charging.live(AWAITED_S - 60)) == [(1010, "Remote")]
+
+    def test_the_state_that_follows_says_when_it_ended(self, charging):
+        charging.live(60)
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        charging.obey()
+        charging.live(10)
+        charging.state(S.AWAITING_TOKEN)
+        ended = format_utc(charging.utc_ms)
+        idle_register(charging, 1020)
+        ((_, stop),) = of_transactions(charging.live(AWAITED_S - 10))
+        assert (stop["timestamp"], stop["meterStop"], stop["reason"]) == (ended, 1020, "Remote")
 
     def test_the_last_energy_comes_a_moment_after_it(self, charging):
         charging.live(60)
@@ -462,6 +533,13 @@ class TestWhoeverWantsToCharge:
         driving_away.state(S.AWAITING_TOKEN)
         driving_away.token("TAG2")
         driving_away.live(0)
+        assert [command.id_tag for command in driving_away.asked(Authorize)] == ["TAG2"]
+
+    def test_az_2_nor_longer_because_the_setting_was_another_one(self, driving_away):
+        driving_away.cp.adopt(structs.replace(driving_away.settings, end_awaited_s=30.0))
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.token("TAG2")
+        driving_away.live(5)
         assert [command.id_tag for command in driving_away.asked(Authorize)] == ["TAG2"]
 
     def test_az_2_the_owner_of_the_last_session_begins_another_one(self, driving_away):

@@ -100,10 +100,9 @@ def newer_session(charge_point: ChargePoint) -> None:
         _note_register(charge_point, structs.replace(ending, evidence=Evidence.NEWER_SESSION))
 
 
-def end_carried_out(charge_point: ChargePoint, session: int) -> None:
-    """The charger has carried out an `EndSession`: the record of that session is due."""
-    running = charge_point.running
-    if running is not None and running.session == session and charge_point.state.ending is None:
+def end_carried_out(charge_point: ChargePoint) -> None:
+    """The charger has carried out the `EndSession` of the running session: its record is due."""
+    if charge_point.running is not None and charge_point.state.ending is None:
         _await(charge_point, Ending(Evidence.COMMAND, charge_point.now.utc_ms, idle=_is_idle(charge_point)))
 
 
