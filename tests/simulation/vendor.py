@@ -76,6 +76,8 @@ class Outlet:
         """(start or end, session): what has reached the cloud so far."""
         self.start_missed = 0
         """The newest session whose start no driver has got: its end has to tell all."""
+        self.missed = set()
+        """Sessions whose end is delivered to nobody who does not look for it."""
         self.introduced = False
         """Whether a charge point has taken any of its sessions, so that it remembers the charger."""
         self.lost = {}
@@ -146,7 +148,9 @@ class Vendor:
         elif self._faults.strikes(Kind.END_LOST, identity):
             outlet.charger.record.lost_ends.append(event.session)
             outlet.lost[event.session] = event
-        elif not self._faults.strikes(Kind.END_MISSED, identity):
+        elif self._faults.strikes(Kind.END_MISSED, identity):
+            outlet.missed.add(event.session)
+        else:
             return False
         outlet.bay.acknowledge(kept.number)
         self._world.trace.add(identity, "!!", f"never delivered: {event}")
