@@ -1,4 +1,4 @@
-"""Ends and starts of sessions that get lost, one at a time: the books are right, the next driver is served."""
+"""Ends and starts of sessions that get lost, one at a time: the books stay right, the next driver charges."""
 
 from random import Random
 

@@ -160,6 +160,11 @@ class TestEvidence:
         assert starts(ready.serve()) == [("TAG1", 1000)]
         assert stops(ready.live(AWAITED_S)) == [(1000, "EVDisconnected")]
 
+    def test_even_one_of_the_time_at_which_the_session_began(self, ready):
+        ready.state(S.AWAITING_TOKEN)
+        ready.begin()
+        assert stops(ready.live(AWAITED_S)) == [(1000, "Other")]
+
     def test_or_the_same_state_as_before_the_session(self, ready):
         ready.state(S.AWAITING_TOKEN)
         ready.live(60)
@@ -208,6 +213,16 @@ class TestEvidence:
         idle_register(charging, 1070)
         assert stops(charging.live(AWAITED_S - 30)) == [(1060 if newer == 2 else 1040, "Other")]
 
+    @pytest.mark.parametrize("newer", [2, 3])
+    def test_tx_8_it_ends_before_the_newer_one_begins_even_if_the_state_is_later(self, charging, newer):
+        charging.live(60)
+        began_ms = charging.utc_ms
+        charging.live(60)
+        charging.state(S.AWAITING_TOKEN)
+        charging.tell(SessionStarted(at_ms=began_ms, session=newer, id_tag="TAG2", register_wh=1000))
+        (_, stop), (_, start) = of_transactions(charging.live(AWAITED_S))
+        assert stop["timestamp"] == start["timestamp"] == format_utc(began_ms)
+
     def test_of_a_newer_one_alone_neither(self, charging):
         charging.live(60)
         charging.begin(session=2, register_wh=1060)
@@ -247,6 +262,22 @@ class TestEvidence:
         driving_away.live(60)
         idle_register(driving_away, 1417)
         assert stops(driving_away.live(AWAITED_S)) == [(1417, "EVDisconnected")]
+
+    def test_mv_9_not_what_it_has_measured_in_another_session(self, driving_away):
+        readings = (Reading(Quantity.ENERGY_WH, 1490),)
+        driving_away.tell(Measured(at_ms=driving_away.utc_ms + 1000, readings=readings, session=2))
+        assert stops(driving_away.live(AWAITED_S)) == [(1400, "EVDisconnected")]
+
+    @pytest.mark.parametrize(("seconds", "register_wh"), [(-10, 1000), (10, 1500)])
+    def test_mv_9_nor_what_it_has_measured_before_it_began(self, ready, seconds, register_wh):
+        ready.state(S.AWAITING_TOKEN)
+        ready.live(60)
+        ready.begin()
+        readings = (Reading(Quantity.ENERGY_WH, 1500),)
+        ready.tell(Measured(at_ms=ready.utc_ms + seconds * 1000, readings=readings, session=None))
+        ready.live(60)
+        ready.state(S.DISCONNECTED)
+        assert stops(ready.live(AWAITED_S)) == [(register_wh, "EVDisconnected")]
 
     def test_what_it_measured_last_may_come_after_the_unplugging(self, driving_away):
         driving_away.tell(
@@ -438,6 +469,39 @@ class TestAnEndThatWasCommanded:
         charging.live(20)
         charging.energy(1010)
         assert stops(charging.live(AWAITED_S - 20)) == [(1010, "Remote")]
+
+
+class TestTheCableOfARefusedToken:
+    """The central system has refused the token of the running session, whose end was commanded (`TX-4`)."""
+
+    @pytest.fixture
+    def refused(self, ready):
+        ready.state(S.AWAITING_TOKEN)
+        ready.token()
+        ready.settle()
+        ready.wait(1)
+        ready.begin()
+        ready.state(S.CHARGING)
+        while ready.open_call is not None:
+            start = ready.open_call[1] == "StartTransaction"
+            ready.answer({"transactionId": 7, "idTagInfo": {"status": "Blocked"}} if start else None)
+        ready.obey()
+        ready.said()
+        return ready
+
+    def test_tx_4_stays_locked_without_the_record_too(self, refused):
+        refused.state(S.AWAITING_TOKEN)
+        assert stops(refused.live(AWAITED_S)) == [(1000, "DeAuthorized")]
+        assert refused.cp.state.locked.id_tag == "TAG1"
+
+    def test_tx_4_not_if_another_session_has_followed(self, refused):
+        refused.live(10)
+        refused._session = (2, "TAG2", refused.utc_ms, 1000)
+        refused.live(10)
+        refused.end(1100)
+        refused.state(S.AWAITING_TOKEN)
+        assert stops(refused.live(AWAITED_S))[0] == (1000, "DeAuthorized")
+        assert refused.cp.state.locked is None
 
 
 class TestARecordThatComesAfterAll:

@@ -260,11 +260,11 @@ def _note_register(charge_point: ChargePoint, ending: Ending) -> None:
 
 
 def _register_since(charge_point: ChargePoint, ending: Ending) -> int | None:
-    """Return the register as it was measured while no other session can have begun; None: it was not."""
-    newest = (charge_point.latest or {}).get((Quantity.ENERGY_WH, 0))
-    if newest is None or newest.session is not None or not ending.idle or ending.since_ms is None:
+    """Return the register measured of no session, while no other one can have begun; None: it was not."""
+    running, newest = charge_point.running, (charge_point.latest or {}).get((Quantity.ENERGY_WH, 0))
+    if running is None or newest is None or newest.session is not None or not ending.idle:
         return None
-    return _energy(newest) if newest.at_ms >= ending.since_ms else None
+    return _energy(newest) if newest.at_ms >= running.started_ms else None
 
 
 def _energy(event: Measured) -> int | None:
