@@ -1,6 +1,5 @@
 """All chargers of the driver: passes observations to their twins, and the twins' events to the sink."""
 
-import asyncio
 from collections import Counter
 from typing import Final
 
@@ -13,7 +12,7 @@ from chargebridge.chargers.easee.ports import Cloud
 from chargebridge.chargers.easee.settings import Settings
 from chargebridge.chargers.easee.silence import QUIET_S, SWEEP_S, LastContacts, QueueHealth
 from chargebridge.chargers.easee.subscriptions import Subscriptions
-from chargebridge.chargers.easee.timers import Timers
+from chargebridge.chargers.easee.timers import Timers, Timing
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import TwinRecord
 from chargebridge.chargers.easee.twin.twin import DOCUMENTED, INFO, Twin
@@ -41,6 +40,7 @@ class Fleet:
         clock: the clock by which the chargers live.
         forget_s: real seconds after which an unwatched charger is forgotten.
         quiet_s: real seconds without a message after which a newly opened queue counts as empty.
+        timers: those of the event loop, if there are no others.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Fleet:
         *,
         forget_s: float = FORGET_S,
         quiet_s: float = QUIET_S,
+        timers: Timing | None = None,
     ) -> None:
         self.chargers: dict[str, Charger] = {}
         self.counts: Counter[str] = Counter({"unknown id": 0, "unknown serial": 0, "unreadable": 0})
@@ -67,7 +68,7 @@ class Fleet:
         """Whether the connection to the cloud is open."""
         self._opened_ms = 0
         """When the connection was opened, by our clock."""
-        self._timers = Timers()
+        self._timers = timers or Timers()
         self._later = later = self._timers.later
         self._subscriptions = Subscriptions(self._replayed, later, self._settle_s)
         silent_after_s = settings.silent_after_s
@@ -140,7 +141,7 @@ class Fleet:
     def _subscribe(self, cloud: Cloud, charger: Charger) -> None:
         replay_follows = charger.watched and cloud.subscribe(charger)
         if charger.watched and not (replay_follows and charger.serial not in self._subscriptions):
-            asyncio.get_running_loop().call_soon(self._announce, charger)
+            self._later(0.0, lambda: self._announce(charger))
 
     def _forget(self, charger: Charger) -> None:
         if charger.watched or self._cloud is None:
