@@ -560,6 +560,7 @@ class Watch:
         untold, invented = delivered - told, told - delivered
         if self._assumed[identity]:
             self._put_together(untold, invented)
+        self._world.vendor.excuse(identity, untold, invented, assumed=self._assumed[identity])
         self.require(
             ENERGY,
             identity,
