@@ -5,6 +5,7 @@ import sqlite3
 
 from msgspec import structs
 
+from chargebridge.chargers.easee.executor import BUS_COMMAND_EXPIRY_S, OUTCOME_TIMEOUT_S
 from chargebridge.chargers.easee.memory import Memory
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER
@@ -19,6 +20,7 @@ from chargebridge.chargers.model import (
     SessionStarted,
     SetAvailable,
     SetLimit,
+    StateChanged,
 )
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import (
     Authorization,
@@ -34,7 +36,7 @@ from chargebridge.emulators.easee_cloud.charger.notation import boolean
 from chargebridge.emulators.easee_cloud.charger.observer import Observer
 from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.settings import Cadence, EaseeCloudSettings
-from tests.simulation.easee_driver import RELEASED, EaseeDriver
+from tests.simulation.easee_driver import MISSED_TAG, RELEASED, EaseeDriver
 from tests.simulation.faults import Kind
 from tests.simulation.vendor import Vendor
 
@@ -42,7 +44,9 @@ WAYS = ("account", "operator")
 _CONFIGURED_BEFORE_MS = 90 * 86_400_000
 _LATEST_S = 240
 """How late an observation may be; a missed session is rebuilt after 600 s."""
+_BUFFERED_MS = 30_000
 _AUTHORIZATION_MS = 180_000
+_TAGS_OF_MISSED = {MISSED_TAG, "NOTAG"}
 _PREFETCH = (60, 20_000)
 
 
@@ -197,8 +201,29 @@ class EaseeVendor(Vendor):
         self._publish(outlet, self._observer.observe(charger, event))
         if charger.limits_due and charger.reachable:
             charger.limits_due = False
-            if outlet.charger.record.limits.volatile_ma is not None:
-                self._carry_out_own(outlet, SetLimit(number=0, expires_ms=0, limit_ma=None, until_ms=None))
+            self._apply_limit(outlet)
+        elif isinstance(event, StateChanged) and outlet.charger.record.limits.volatile_ma is None:
+            self._show_reset(outlet)
+
+    def _show_reset(self, outlet):
+        """Report that a charger has lost its limit, where the cloud has not seen the car that came."""
+        charger = self.cloud[outlet.serial]
+        if charger.limits.dynamic_a < charger.limits.rated_a:
+            report = Report(charger.last_values, self._timeline.now_ms)
+            report.add(Observation.DYNAMIC_CHARGER_CURRENT, str(charger.limits.reset_dynamic()))
+            self._publish(outlet, report.observed)
+
+    def _apply_limit(self, outlet):
+        """Give a charger the limit in force: a car that has come, a restart and time reset it."""
+        limits = self.cloud[outlet.serial].limits
+        if limits.expire(self._timeline.now_ms):
+            report = Report(self.cloud[outlet.serial].last_values, self._timeline.now_ms)
+            report.add_if_changed(Observation.DYNAMIC_CHARGER_CURRENT, str(limits.dynamic_a))
+            self._publish(outlet, report.observed)
+        limit_ma = None if limits.dynamic_a >= limits.rated_a else limits.dynamic_a * 1000
+        if outlet.charger.record.limits.volatile_ma != limit_ma:
+            until_ms = limits.temporary_until_ms
+            self._carry_out_own(outlet, SetLimit(number=0, expires_ms=0, limit_ma=limit_ma, until_ms=until_ms))
 
     def _as_authorized(self, serial, event):
         """A session that the account has authorized has its user for a token."""
@@ -214,7 +239,9 @@ class EaseeVendor(Vendor):
         faults = self._faults
         for one in observed:
             update = Update(outlet.serial, one.id, one.at_ms, one.text)
-            if faults.strikes(Kind.EVENT_REORDERED):
+            # A charger that was away sends its buffer in order: energies in it do not name their session.
+            buffered = self._timeline.now_ms - one.at_ms > _BUFFERED_MS
+            if not buffered and faults.strikes(Kind.EVENT_REORDERED):
                 self._send_later(outlet, update, faults.seconds(1, _LATEST_S), overtaken=True)
                 continue
             late = faults.strikes(Kind.EVENT_LATE)
@@ -222,7 +249,8 @@ class EaseeVendor(Vendor):
                 outlet, update, faults.seconds(5, _LATEST_S) if late else faults.random.uniform(0.1, 1)
             )
             if faults.strikes(Kind.EVENT_DOUBLED):
-                self._send_later(outlet, update, faults.seconds(0.1, _LATEST_S), overtaken=True)
+                after_s = (outlet.arrives_ms - self._timeline.now_ms) / 1000
+                self._send_later(outlet, update, after_s + faults.seconds(0.1, _LATEST_S), overtaken=True)
 
     def _send_later(self, outlet, update, seconds, *, overtaken=False):
         at_ms = self._timeline.now_ms + round(seconds * 1000)
@@ -280,13 +308,35 @@ class EaseeVendor(Vendor):
     def make_room(self):
         self.file.is_full = False
 
+    # --- the account
+
+    def excuse(self, identity, untold, invented, *, assumed):
+        """A stream shows only last values: what was missed is rebuilt, with all of its energy and no token."""
+        if self.way == "operator":
+            return
+        for told in [one for one in invented if one[0] in _TAGS_OF_MISSED]:
+            known = next((one for one in untold if one[1:] == told[1:]), None)
+            if known is not None:
+                del untold[known], invented[told]
+        for one in [one for one in untold if one[2] == one[4]]:
+            del untold[one]  # nothing was charged, and nobody has seen it
+        rebuilt = any(one[0] == MISSED_TAG for one in invented) or assumed
+        if rebuilt and _stretches(untold) == _stretches(invented) is not None:
+            untold.clear()
+            invented.clear()
+
     # --- commands
 
     def command(self, serial, command, process):
-        """Send a command to its charger, with a number of the cloud's own."""
+        """Send a command to its charger, with a number of the cloud's own; each has an outcome in time."""
         self._last_number += 1
-        own = structs.replace(command, number=self._last_number)
+        expires_ms = min(
+            command.expires_ms, self._world.host_clock.now().utc_ms + round(BUS_COMMAND_EXPIRY_S * 1000)
+        )
+        own = structs.replace(command, number=self._last_number, expires_ms=expires_ms)
         self._waiting[own.number] = process, command
+        unknown = CommandOutcome(own.number, Outcome.UNKNOWN)
+        self._timeline.after(OUTCOME_TIMEOUT_S, lambda: self._end(process, serial, unknown, 0.0))
         super().command(serial, own, process)
 
     def _carry_out(self, outlet, command, process, *, tells):
@@ -325,6 +375,8 @@ class EaseeVendor(Vendor):
             case SetLimit(limit_ma=limit_ma, until_ms=until_ms):
                 amperes = charger.limits.rated_a if limit_ma is None else limit_ma // 1000
                 charger.limits.set_dynamic(amperes, until_ms)
+                if until_ms is not None:
+                    self._timeline.at(until_ms, lambda: self._apply_limit(outlet))
                 report.add(Observation.DYNAMIC_CHARGER_CURRENT, str(amperes))
         self._observer.report_mode(charger, report)
         self._publish(outlet, report.observed)
@@ -337,3 +389,16 @@ class EaseeVendor(Vendor):
         self._timeline.after(
             seconds, lambda: process.alive and process.driver.connection.command_ended(serial, command, ours)
         )
+
+
+def _stretches(sessions):
+    """Return the stretches of the register that sessions cover; None if two of them overlap."""
+    stretches = []
+    for from_wh, to_wh in sorted((one[2], one[4]) for one in sessions.elements()):
+        if stretches and from_wh < stretches[-1][1]:
+            return None
+        if stretches and from_wh == stretches[-1][1]:
+            stretches[-1][1] = to_wh
+        elif to_wh > from_wh:
+            stretches.append([from_wh, to_wh])
+    return stretches
