@@ -223,7 +223,9 @@ class EaseeVendor(Vendor):
         limit_ma = None if limits.dynamic_a >= limits.rated_a else limits.dynamic_a * 1000
         if outlet.charger.record.limits.volatile_ma != limit_ma:
             until_ms = limits.temporary_until_ms
-            self._carry_out_own(outlet, SetLimit(number=0, expires_ms=0, limit_ma=limit_ma, until_ms=until_ms))
+            self._carry_out_own(
+                outlet, SetLimit(number=0, expires_ms=0, limit_ma=limit_ma, until_ms=until_ms)
+            )
 
     def _as_authorized(self, serial, event):
         """A session that the account has authorized has its user for a token."""
