@@ -313,7 +313,7 @@ class EaseeVendor(Vendor):
     # --- the account
 
     def excuse(self, identity, untold, invented, *, assumed):
-        """A stream shows only last values: what was missed is rebuilt, with all of its energy and no token."""
+        """A stream shows only last values: what was missed is rebuilt with its energy, without its token."""
         if self.way == "operator":
             return
         for told in [one for one in invented if one[0] in _TAGS_OF_MISSED]:

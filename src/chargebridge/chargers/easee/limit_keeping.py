@@ -10,7 +10,7 @@ from chargebridge.clock import Clock
 RESEND_S: Final = 30.0
 """Seconds after which a volatile limit that somebody else has raised is sent again."""
 LONGEST_RESEND_S: Final = 960.0
-"""The longest of the waits after that, while the charger does not report the limit: each is twice the last."""
+"""The longest wait while the charger does not report the limit: each wait is twice the one before."""
 _VALID_MS: Final = 60_000
 
 
