@@ -340,6 +340,9 @@ class EaseeVendor(Vendor):
         unknown = CommandOutcome(own.number, Outcome.UNKNOWN)
         self._timeline.after(OUTCOME_TIMEOUT_S, lambda: self._end(process, serial, unknown, 0.0))
         super().command(serial, own, process)
+        # One that is later than that has expired when it comes: those behind it do not wait for it.
+        latest_ms = self._timeline.now_ms + round(BUS_COMMAND_EXPIRY_S * 1000)
+        self.outlets[serial].obeys_ms = min(self.outlets[serial].obeys_ms, latest_ms)
 
     def _carry_out(self, outlet, command, process, *, tells):
         charger, serial = self.cloud[outlet.serial], outlet.serial

@@ -89,8 +89,8 @@ RATES = {
     Kind.TURN_RAISES: 0.0005,
     Kind.RECORD_REFUSED: 0.0005,
     Kind.FILE_SLOW: 0.01,
-    Kind.CRASH_BEFORE_SAVE: 0.0005,
-    Kind.CRASH_AFTER_SAVE: 0.0005,
+    Kind.CRASH_BEFORE_SAVE: 0.001,
+    Kind.CRASH_AFTER_SAVE: 0.001,
 }
 """Of things that can go wrong each time they happen: how probable that is."""
 

@@ -29,7 +29,7 @@ HOURS = 10
 def test_whatever_fails_between_a_charger_and_its_driver_nothing_is_lost_or_doubled(way, storm):
     tally = Tally()
     for seed in range(storm * WORLDS, (storm + 1) * WORLDS):
-        run(tally, seed, easee=way)
+        run(tally, seed, charge_points=6, hours=16, easee=way)
     print(tally)
     assert tally.never_struck == []
     assert min(tally.checks.values()) > 0

@@ -1,7 +1,7 @@
-"""The gateway under SIGKILL in a loop, with its chargers behind an emulated Easee Cloud, by both ways into it.
+"""The gateway under SIGKILL in a loop, with chargers behind an emulated Easee Cloud, by both ways into it.
 
-Real processes, the driver's own SQLite file, a real broker, real streams. Three kills each in every run of the
-tests; the nightly one has more. What a run has printed is shown if it fails.
+Real processes, the driver's own SQLite file, a real broker, real streams. Three kills each in every run of
+the tests; the nightly one has more. What a run has printed is shown if it fails.
 """
 
 import os

@@ -66,8 +66,8 @@ class Fleet:
         self._cloud: Cloud | None = None
         self._open = False
         """Whether the connection to the cloud is open."""
-        self._opened_ms = 0
-        """When the connection was opened, by our clock."""
+        self._opened_at = 0.0
+        """When the connection was opened, in the clock's monotonic seconds."""
         self._timers = timers or Timers()
         self._later = later = self._timers.later
         self._subscriptions = Subscriptions(self._replayed, later, self._settle_s)
@@ -172,8 +172,7 @@ class Fleet:
         """Take note that the connection is open: the backlog of the queue or the subscriptions follow."""
         self._open = True
         self._sink.cloud_connected()
-        now = self._clock.now()
-        mono, self._opened_ms = now.mono, now.utc_ms
+        mono = self._opened_at = self._clock.now().mono
         if self._cloud is not None and not self._cloud.replays:
             self._queue.opened(mono)
         for serial, charger in self.chargers.items():
@@ -393,10 +392,12 @@ class Fleet:
             if charger is not None:
                 charger.silent = True
                 self._report_reachable(charger)
-        due_ms = now.utc_ms - self._settings.rebuild_after_s * 1000
-        if self._opened_ms > due_ms:
+        if now.mono - self._opened_at < self._settings.rebuild_after_s:
             return  # the missing records may still arrive
+        due_ms = now.utc_ms - self._settings.rebuild_after_s * 1000
         for charger in self.chargers.values():
             for gap in charger.twin.record.gaps:
-                if gap.noticed_ms <= due_ms and charger.watched:
+                # Noticed in the future: somebody has set the clock back since.
+                waits = due_ms < gap.noticed_ms <= now.utc_ms
+                if not waits and charger.watched:
                     self._cloud.rebuild(charger, gap)
