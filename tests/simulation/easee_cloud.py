@@ -22,6 +22,7 @@ from chargebridge.chargers.model import (
     SetLimit,
     StateChanged,
 )
+from chargebridge.clock import format_utc
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import (
     Authorization,
     CloudCharger,
@@ -187,7 +188,9 @@ class EaseeVendor(Vendor):
             it_grid=False,
         )
         charger.car, charger.register_wh = False, 0
-        report_lifetime_energy(charger, 0, Report(charger.last_values, now_ms))
+        report = Report(charger.last_values, now_ms)
+        report_lifetime_energy(charger, 0, report)
+        report.add(Observation.CHARGING_SESSION, _before(format_utc(now_ms)))
         self._by_account[outlet.serial] = (None, set())
         self._observer.observe(charger, outlet.charger.current_state)
 
@@ -394,6 +397,12 @@ class EaseeVendor(Vendor):
         self._timeline.after(
             seconds, lambda: process.alive and process.driver.connection.command_ended(serial, command, ours)
         )
+
+
+def _before(at):
+    """Return the record of a session of before the first contact: a charger that was tried has one."""
+    edges = f'"Start":"{at}","Stop":"{at}","MeterValueStart":0,"MeterValueStop":0'
+    return f'{{"Id":0,{edges},"EnergyKwh":0,"Auth":""}}'
 
 
 def _stretches(sessions):

@@ -24,6 +24,7 @@ CHARGE_POINTS = 4
 HOURS = 10
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("storm", range(2))
 @pytest.mark.parametrize("way", WAYS)
 def test_whatever_fails_between_a_charger_and_its_driver_nothing_is_lost_or_doubled(way, storm):
