@@ -7,6 +7,7 @@ from msgspec import structs
 
 from chargebridge.chargers.easee.executor import BUS_COMMAND_EXPIRY_S, OUTCOME_TIMEOUT_S
 from chargebridge.chargers.easee.memory import Memory
+from chargebridge.chargers.easee.silence import CATCH_UP_S
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER
 from chargebridge.chargers.easee.twin.wire import Update
@@ -37,7 +38,7 @@ from chargebridge.emulators.easee_cloud.charger.notation import boolean
 from chargebridge.emulators.easee_cloud.charger.observer import Observer
 from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.settings import Cadence, EaseeCloudSettings
-from tests.simulation.easee_driver import MISSED_TAG, RELEASED, EaseeDriver
+from tests.simulation.easee_driver import MISSED_TAG, RECONNECTED_S, RELEASED, EaseeDriver
 from tests.simulation.faults import Kind
 from tests.simulation.vendor import Vendor
 
@@ -90,7 +91,7 @@ class Queue:
 
     def publish(self, update):
         self._published += 1
-        self._messages[self._published] = update
+        self._messages[self._published] = self._world.timeline.now_ms, update
         heapq.heappush(self._ready, self._published)
         self._pump_soon()
 
@@ -129,12 +130,17 @@ class Queue:
         if len(self._unacknowledged) >= self.prefetch:
             for identity, _ in self._world.outlets():
                 self._world.watch.disturbed(identity)  # news of every charger wait
+            self._world.vendor.hold_up(CATCH_UP_S)
+            self._world.timeline.after(10, self._pump_soon)
             return
         number = heapq.heappop(self._ready)
         self._tag += 1
         self._unacknowledged[self._tag] = number
         self._pump_soon()
-        self._consumer.arrived(self._tag, self._messages[number])
+        published_ms, update = self._messages[number]
+        if published_ms < self._world.timeline.now_ms - 5000:
+            self._world.vendor.hold_up(CATCH_UP_S, update.serial)  # it is of a backlog
+        self._consumer.arrived(self._tag, update)
 
 
 class EaseeVendor(Vendor):
@@ -264,6 +270,7 @@ class EaseeVendor(Vendor):
         if at_ms > self._timeline.now_ms + 1000:
             # What the driver learns late, such as a limit that a car has reset, it mends late.
             identity = self._world.identity_of(outlet.serial)
+            outlet.behind_ms = max(outlet.behind_ms, at_ms)
             self._world.watch.disturbed(identity)
             self._timeline.at(at_ms, lambda: self._world.watch.disturbed(identity))
         if self.way == "operator":
@@ -292,6 +299,7 @@ class EaseeVendor(Vendor):
         if not self.stream_up:
             return False
         self.client = client
+        self.hold_up(CATCH_UP_S)
         if self.way == "operator":
             self.queue.consume(client)
         return True
@@ -305,30 +313,47 @@ class EaseeVendor(Vendor):
 
     def restore_stream(self):
         self.stream_up = True
+        self.hold_up(RECONNECTED_S)
+
+    def hold_up(self, seconds, serial=None):
+        """Take note that what a charger reports, or any of them, may be known later than usual."""
+        until_ms = self._timeline.now_ms + round(seconds * 1000)
+        for outlet in self.outlets.values() if serial is None else (self.outlets[serial],):
+            outlet.behind_ms = max(outlet.behind_ms, until_ms)
 
     def process_died(self):
         self.client = None
         self.queue.cancel()
+        for outlet in self.outlets.values():
+            outlet.listener = None
 
     def make_room(self):
         self.file.is_full = False
 
     # --- the account
 
-    def excuse(self, identity, untold, invented, *, assumed):
+    def is_rebuilt(self, data):
+        """Whether a StartTransaction is of a session that the driver has rebuilt."""
+        return self.way == "account" and b"StartTransaction" in data and MISSED_TAG.encode() in data
+
+    def excuse(self, sessions, told):
         """A stream shows only last values: what was missed is rebuilt with its energy, without its token."""
         if self.way == "operator":
             return
-        for told in [one for one in invented if one[0] in _TAGS_OF_MISSED]:
-            known = next((one for one in untold if one[1:] == told[1:]), None)
+        for beginning in [one for one in told if told[one].id_tag in _TAGS_OF_MISSED]:
+            known = next((one for one in sessions.values() if one[1:] == told[beginning][1:]), None)
             if known is not None:
-                del untold[known], invented[told]
-        for one in [one for one in untold if one[2] == one[4]]:
-            del untold[one]  # nothing was charged, and nobody has seen it
-        rebuilt = any(one[0] == MISSED_TAG for one in invented) or assumed
-        if rebuilt and _stretches(untold) == _stretches(invented) is not None:
-            untold.clear()
-            invented.clear()
+                del told[beginning]
+                told[known.beginning] = known
+        for number in [number for number, one in sessions.items() if one.start_wh == one.stop_wh]:
+            if sessions[number].beginning not in told:
+                del sessions[number]  # nothing was charged, and nobody has seen it
+        missed = [one for one in sessions.values() if told.get(one.beginning) != one]
+        rebuilt = [one for one in told.values() if one not in sessions.values()]
+        if missed and _stretches(missed) == _stretches(rebuilt) is not None:
+            for one in rebuilt:
+                del told[one.beginning]
+            told.update((one.beginning, one) for one in missed)
 
     # --- commands
 
@@ -408,7 +433,7 @@ def _before(at):
 def _stretches(sessions):
     """Return the stretches of the register that sessions cover; None if two of them overlap."""
     stretches = []
-    for from_wh, to_wh in sorted((one[2], one[4]) for one in sessions.elements()):
+    for from_wh, to_wh in sorted((one.start_wh, one.stop_wh) for one in sessions):
         if stretches and from_wh < stretches[-1][1]:
             return None
         if stretches and from_wh == stretches[-1][1]:

@@ -30,6 +30,8 @@ from tests.simulation.faults import Kind
 SAVED = "a driver saves nothing of an event that is not durable"
 RELEASED = "a message is acknowledged when its events are durable and its twin is saved"
 MISSED_TAG = "MISSED"
+RECONNECTED_S = 100.0
+"""How long it takes at most until a driver has noticed that its connection broke, and has another one."""
 
 _FLUSH_S = 0.05
 _PRODUCT = 1
@@ -64,6 +66,7 @@ class _Sink:
         process.sink.charger_event(serial, event, receipt)
 
     def charger_known(self, info):
+        self._process.world.vendor.outlets[info.serial].listener = self._process
         self._process.sink.charger_known(info)
 
     def command_outcome(self, serial, outcome):

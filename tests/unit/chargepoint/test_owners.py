@@ -72,8 +72,7 @@ SEVERAL_WRITERS = {
     # The rest.
     "restarted": {"central_system.registration", "connector.availability"},
     "redelivery": {"central_system.dead_letters", "transactions.delivery"},
-    "state.waiting_token": {"authorization.authorization", "transactions.sessions"},
-    "state.end_awaited_until_ms": {"charger.waiting_sessions", "transactions.sessions"},
+    "state.ending": {"charger.waiting_sessions", "transactions.awaited_ends"},
 }
 
 

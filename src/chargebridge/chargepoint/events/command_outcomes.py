@@ -10,6 +10,7 @@ from chargebridge.chargepoint.charger import charger_settings, commands, limits,
 from chargebridge.chargepoint.charger.commands import LASTING, ONE_SHOT, RETRY_S
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import IssuedCommand, Purpose
+from chargebridge.chargepoint.transactions import awaited_ends
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
     Authorize,
@@ -80,6 +81,8 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
         list_copy.ended(charge_point, outcome)
         return
     done = outcome.outcome is Outcome.DONE
+    if not done and issued.outcome is not None:
+        return  # a slow cloud answers each time that it was sent; it has failed once
     if not done:
         charge_point.notice(
             NoticeKind.COMMAND_FAILED,
@@ -125,6 +128,8 @@ def _done(charge_point: ChargePoint, command: ChargerCommand) -> None:
         limits.overridden(charge_point)
     elif isinstance(command, ClearCache):
         charge_point.state.foreign_cache = False
+    elif isinstance(command, EndSession):
+        awaited_ends.end_carried_out(charge_point, command.session)
     else:
         return
     charge_point.mark_dirty()
