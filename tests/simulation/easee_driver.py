@@ -9,8 +9,10 @@ from chargebridge.chargers.easee import command_effects
 from chargebridge.chargers.easee.checkpoints import SAVE_AFTER_S, DueCheckpoints
 from chargebridge.chargers.easee.fleet import Fleet
 from chargebridge.chargers.easee.operator.deliveries import Deliveries
+from chargebridge.chargers.easee.read_results import ReadResults
+from chargebridge.chargers.easee.reading import SESSIONS
 from chargebridge.chargers.easee.settings import Settings
-from chargebridge.chargers.easee.twin import charging_sessions
+from chargebridge.chargers.easee.twin import charging_sessions, repeats
 from chargebridge.chargers.easee.twin.charging_sessions import ListedSession
 from chargebridge.chargers.easee.twin.commands import NotPossibleError, limit_in_amperes, steps_for
 from chargebridge.chargers.easee.twin.observations import Observation
@@ -19,6 +21,7 @@ from chargebridge.chargers.easee.twin.twin import USED
 from chargebridge.chargers.model import (
     CommandOutcome,
     Outcome,
+    ReportSessions,
     Restarted,
     SessionEnded,
     SessionStarted,
@@ -147,6 +150,7 @@ class Connection:
         )
         self.replays = vendor.way == "account"
         self.fleet = Fleet(self._settings, _Sink(process), process.world.host_clock, timers=_Timers(process))
+        self._results = ReadResults(self.fleet, _Sink(process))
         self._due = DueCheckpoints()
         self._saving = False
         self._writing = None
@@ -161,6 +165,8 @@ class Connection:
         self._order = 0
         self._saved_order = {}
         """By charger: the message up to which its saved record goes."""
+        self._saved = vendor.file.records()
+        """By charger: the record that was saved last."""
         self.fleet.open(self, vendor.file.records())
         process.later(self._faults.random.uniform(0.1, 3), self._connect)
 
@@ -286,7 +292,7 @@ class Connection:
     def subscribe(self, charger):
         serial = charger.serial
         if charger.twin.record.product is None:
-            self._process.later(5.0, lambda: self.fleet.products_read({serial: _PRODUCT}))
+            self._process.later(5.0, lambda: self._results.products_read({serial: _PRODUCT}))
         if self.replays:
             if self._vendor.client is self:
                 self._subscribe(serial)
@@ -297,9 +303,34 @@ class Connection:
 
     def _read_state(self, charger):
         if not charger.twin.state_known:
-            for update in list(self._vendor.replay(charger.serial)):
-                if update.id in _READ:
-                    self.fleet.observation_received(update)
+            updates = [one for one in self._vendor.replay(charger.serial) if one.id in _READ]
+            self._results.state_read(updates)
+
+    def read_sessions(self, charger):
+        """See `ports.Cloud`."""
+        self._process.later(self._faults.random.uniform(1, 5), lambda: self._read_sessions(charger))
+
+    def _read_sessions(self, charger):
+        if charger.twin.record.unread and charger.watched:
+            self._results.sessions_read(charger, self._last_sessions(charger))
+
+    def _last_sessions(self, charger):
+        """Return what the cloud shows of a charger's last sessions, their records first."""
+        updates = [one for one in self._vendor.replay(charger.serial) if one.id in SESSIONS]
+        ranks = {int(Observation.CHARGING_SESSION): 0, int(Observation.CHARGING_SESSION_START): 1}
+        return sorted(updates, key=lambda one: ranks.get(one.id, 2))
+
+    def _report_sessions(self, charger, command):
+        """Carry out a `ReportSessions` as the driver does, in one step."""
+        record, now_ms = charger.twin.record, self._process.world.host_clock.now().utc_ms
+        reported = repeats.reported_edges(record)
+        self._results.sessions_read(charger, self._last_sessions(charger))
+        gap = repeats.missing_sessions(record, command, now_ms)
+        if gap is not None:
+            rebuilt = charging_sessions.rebuild(record, gap, self._listed(charger), MISSED_TAG)
+            reported |= {(one.session, True) for one in rebuilt}
+        self._results.report_again(charger, command.first, reported)
+        self._report(charger.serial, CommandOutcome(command.number, Outcome.DONE))
 
     def unsubscribe(self, charger):
         self._subscribed.discard(charger.serial)
@@ -308,6 +339,10 @@ class Connection:
         """Carry out a command as the executor does, in one step."""
         now_ms = self._process.world.host_clock.now().utc_ms
         outcome, steps = None, ()
+        if isinstance(command, ReportSessions) and charger.announced and command.expires_ms > now_ms:
+            seconds = self._faults.random.uniform(0.5, 5)
+            self._process.later(seconds, lambda: self._report_sessions(charger, command))
+            return
         if command.expires_ms <= now_ms:
             outcome = CommandOutcome(command.number, Outcome.EXPIRED)
         elif not charger.reachable:
@@ -356,12 +391,15 @@ class Connection:
         self._rebuilding.discard((charger.serial, gap))
         record = charger.twin.record
         if gap in record.gaps:
-            listed = [
-                ListedSession(one.started_at_ms, one.at_ms, one.register_wh - one.start_register_wh)
-                for one in self._vendor.cloud[charger.serial].finished
-            ]
-            events = charging_sessions.rebuild(record, gap, listed, MISSED_TAG)
-            self.fleet.sessions_rebuilt(charger, events)
+            events = charging_sessions.rebuild(record, gap, self._listed(charger), MISSED_TAG)
+            self._results.sessions_rebuilt(charger, events)
+
+    def _listed(self, charger):
+        """Return the cloud's list of a charger's sessions."""
+        return [
+            ListedSession(one.started_at_ms, one.at_ms, one.register_wh - one.start_register_wh)
+            for one in self._vendor.cloud[charger.serial].finished
+        ]
 
     # --- the driver's file
 
@@ -408,6 +446,8 @@ class Connection:
 
     def _written(self, checkpoint, orders):
         self._saved_order |= orders
+        for serial, text in checkpoint.records:
+            self._saved[serial] = msgspec.json.decode(text, type=TwinRecord)
         self._saving = False
         deliveries = self._due.written(checkpoint)
         if deliveries:
@@ -419,9 +459,13 @@ class Connection:
         """A record that is about to be saved must not know what the gateway may forget."""
         record = msgspec.json.decode(text, type=TwinRecord)
         charger, identity = self.fleet.chargers[serial], self._process.world.identity_of(serial)
-        known = []
+        known, before = [], self._saved.get(serial, TwinRecord())
         for event, _ in charger.pending.values():
             match event:
+                case SessionEnded(session=session) if session in before.reported:
+                    pass  # it is reported again: it was durable long ago
+                case SessionStarted(session=session) if session == _started(before):
+                    pass
                 case SessionEnded(session=session) if session in record.reported:
                     known.append(event)
                 case SessionStarted(session=session) if record.running is not None:
@@ -434,6 +478,11 @@ class Connection:
         self._process.watch.require(SAVED, identity, not known, f"not durable, and saved: {known}")
         held = record.pending_end
         self._process.watch.require(SAVED, identity, held is None, f"an end that is not reported: {held}")
+
+
+def _started(record):
+    """Return the running session if its start is reported."""
+    return record.running.id if record.running is not None and record.running.reported else None
 
 
 def _seen_ms(record, observation):

@@ -10,7 +10,15 @@ from typing import Any, Final, NamedTuple
 from chargebridge.clock import format_utc
 from chargebridge.demo.csms_activity import CsmsActivity
 from chargebridge.demo.durability_check import DurabilityCheck, read_stored_values
-from chargebridge.demo.faults import CentralSystemOutage, CloudOutage, Kill, Moment, Outage
+from chargebridge.demo.faults import (
+    CentralSystemOutage,
+    CloudOutage,
+    Kill,
+    Loss,
+    LossForGood,
+    Moment,
+    Outage,
+)
 from chargebridge.demo.odd_answers import odd_answer
 from chargebridge.demo.testbed import DemoError, DemoTestbed
 from chargebridge.emulators.central_system import (
@@ -31,6 +39,10 @@ DRAIN_TIMEOUT_S: Final = 20.0
 LISTEN_TIMEOUT_S: Final = 20.0
 HELD_S: Final = 5.0
 """Real seconds after which a held answer is sent without a kill."""
+FILE_PATIENCE_S: Final = 180.0
+"""Real seconds to wait until each charge point knows its charger; else the driver keeps its file."""
+LOSERS: Final = 10
+"""One of so many chargers loses its next end of a session."""
 _LOOK_S: Final = 0.01
 _TRANSACTION_MESSAGES: Final = ("StartTransaction", "MeterValues", "StopTransaction")
 _REFUSED_WITH: Final = {
@@ -71,6 +83,8 @@ class FaultInjector:
         """The outages of the central system so far."""
         self.cuts = 0
         """The number of outages of the chargers' cloud so far."""
+        self.losses: list[Loss] = []
+        """The losses for good so far."""
         self.lost: list[str] = []
         """A line for each value accepted before a kill and not stored after it."""
         self.durability_check = DurabilityCheck()
@@ -83,6 +97,7 @@ class FaultInjector:
             self.durability_check,
             random.Random(f"{testbed.settings.seed}/csms-activity"),  # noqa: S311 - play, not secrecy
         )
+        self._killing = asyncio.Lock()
         self._holding = False
         self._held = 0
         self._odd: Outage | None = None
@@ -97,6 +112,7 @@ class FaultInjector:
         kills: Sequence[Kill],
         outages: Sequence[CentralSystemOutage],
         cuts: Sequence[CloudOutage],
+        losses: Sequence[LossForGood] = (),
     ) -> None:
         """Inject all of these faults, each kind in its order, and leave everything running.
 
@@ -109,6 +125,7 @@ class FaultInjector:
                 injecting.create_task(_one_by_one(kills, self.kill))
                 injecting.create_task(_one_by_one(outages, self.interrupt_central_system))
                 injecting.create_task(_one_by_one(cuts, self.interrupt_cloud))
+                injecting.create_task(_one_by_one(losses, self.lose))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         finally:
@@ -116,6 +133,8 @@ class FaultInjector:
             with suppress(asyncio.CancelledError):
                 await activity
         await self._csms_activity.give_back()
+        for serial in self._testbed.world if self.losses else ():
+            self._testbed.cloud.act(serial, "lose_ends", {"count": 0})
 
     # --- the gateway ------------------------------------------------------------------------------
 
@@ -126,15 +145,13 @@ class FaultInjector:
             DemoError: it has ended by itself.
         """
         await self._wait_for(kill.moment)
-        await self.kill_now(kill.moment)
+        async with self._killing:
+            await self.kill_now(kill.moment)
 
     async def kill_now(self, moment: Moment) -> None:
         """Kill the gateway now, check its store, and start it again; `moment` is only recorded."""
         testbed, central_system = self._testbed, self._testbed.central_system
-        if testbed.gateway.ended:
-            raise DemoError(
-                f"the gateway has ended by itself; the end of its log:\n{testbed.gateway.log_tail()}"
-            )
+        _require_running(testbed)
         running = len(testbed.world.running_sessions())
         record = KillRecord(moment, running, central_system.unanswered, self._csms_activity.unanswered)
         await testbed.gateway.kill()
@@ -303,6 +320,35 @@ class FaultInjector:
         finally:
             await self._testbed.vendor.start()
 
+    # --- losses for good --------------------------------------------------------------------------
+
+    async def lose(self, planned: LossForGood) -> None:
+        """Lose something that never comes back.
+
+        Raises:
+            DemoError: the gateway has ended by itself.
+        """
+        testbed = self._testbed
+        if planned.loss is Loss.DRIVER_FILE and not await self._fleet_is_known():
+            return
+        self.losses.append(planned.loss)
+        self._say(f"{planned.loss}")
+        if planned.loss is Loss.ENDS:
+            serials = list(testbed.world)
+            for serial in self._dice.sample(serials, max(1, len(serials) // LOSERS)):
+                testbed.cloud.act(serial, "lose_ends", {})
+            return
+        async with self._killing:
+            _require_running(testbed)
+            await testbed.gateway.stop()
+            testbed.gateway.move_driver_files(len(self.losses))
+            await testbed.gateway.start()
+
+    async def _fleet_is_known(self) -> bool:
+        """Wait until each charge point remembers its charger, and return whether all do."""
+        await _until(self._testbed.all_have_charged, FILE_PATIENCE_S)
+        return self._testbed.all_have_charged()
+
     # --- afterwards -------------------------------------------------------------------------------
 
     def summary(self) -> list[str]:
@@ -333,9 +379,18 @@ class FaultInjector:
                 f"{count} x {outage}" for outage in Outage if (count := self.outages.count(outage))
             )
             lines.append(f"The central system was away {len(self.outages)} times: {kinds}.")
+        if self.losses:
+            lost = [f"{count} x {loss}" for loss in Loss if (count := self.losses.count(loss))]
+            lines.append(f"Something was lost for good {len(self.losses)} times: {'; '.join(lost)}.")
         if self.cuts:
             lines.append(f"The chargers' cloud was away {self.cuts} times.")
         return lines
+
+
+def _require_running(testbed: DemoTestbed) -> None:
+    if testbed.gateway.ended:
+        log = testbed.gateway.log_tail()
+        raise DemoError(f"the gateway has ended by itself; the end of its log:\n{log}")
 
 
 async def _one_by_one(faults: Sequence[Any], make: Callable[[Any], Awaitable[None]]) -> None:
