@@ -79,15 +79,15 @@ NARROW = {
 """A world in which numbers of sessions have gaps, room is scarce, and nothing is tried twice."""
 
 
-def run(tally, seed, charge_points=8, hours=24.0, *, narrow=False):
-    """Let one world storm and come to rest; `narrow`: one of `NARROW`.
+def run(tally, seed, charge_points=8, hours=24.0, *, narrow=False, easee=None):
+    """Let one world storm and come to rest; `narrow`: one of `NARROW`; `easee`: the way into Easee's cloud.
 
     Raises:
         Broken: an invariant does not hold; its notes are the way there, and the command that repeats it.
     """
-    world = World(
-        seed, charge_points, pace="busy" if seed % 3 else "calm", wild=True, **(NARROW if narrow else {})
-    )
+    options = NARROW if narrow else {}
+    pace = "busy" if seed % 3 else "calm"
+    world = World(seed, charge_points, pace=pace, wild=True, easee=easee, **options)
     try:
         world.let_it_storm(hours)
         world.come_to_rest()
@@ -98,6 +98,7 @@ def run(tally, seed, charge_points=8, hours=24.0, *, narrow=False):
         error.add_note(
             f"\nAgain with: .venv/bin/python -m tests.simulation --seed {seed}"
             f" --charge-points {charge_points} --hours {hours:g}{' --narrow' if narrow else ''}"
+            f"{f' --easee {easee}' if easee else ''}"
         )
         raise
     tally.add(world, charge_points, hours)

@@ -26,6 +26,8 @@ _OF_THE_WAY = frozenset(
         Kind.CRASH_AFTER_COMMIT,
         Kind.CRASH_AT_OUTPUT,
         Kind.CRASH_IN_TURN,
+        Kind.CRASH_BEFORE_SAVE,
+        Kind.CRASH_AFTER_SAVE,
         Kind.DOWN_LONG,
     }
 )
