@@ -561,7 +561,7 @@ class TestARecordThatComesAfterAll:
         told = notices(driving_away, NoticeKind.ENERGY_WITHOUT_SESSION)
         assert told == ["60 Wh between sessions 1 and 3"]
 
-    @pytest.mark.parametrize(("id_tag", "later_ms"), [("TAG1", 1), ("tag1", 1), ("TAG2", 0)])
+    @pytest.mark.parametrize(("id_tag", "later_ms"), [("TAG1", 1000), ("tag1", 1000), ("TAG2", 0)])
     def test_tx_1_nor_as_the_next_session_did(self, charging, id_tag, later_ms):
         """The record of the first one has more than the register at which the second one began."""
         first, began_ms = charging._session, charging.utc_ms + 60_000

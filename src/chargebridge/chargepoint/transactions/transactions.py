@@ -110,18 +110,19 @@ def _begin(
 
 
 def _new_edge(charge_point: ChargePoint, at_ms: int, register_wh: int, id_tag: str) -> int:
-    """Return the time at which a transaction begins, or the first one later at which no other has begun.
+    """Return the time at which a transaction begins, or the next whole second at which no other has begun.
 
-    Central systems recognize a repeated StartTransaction by tag, register and time. So the rest of a session
-    never begins as another part of it did, nor as the session before or behind it.
+    Central systems recognize a repeated StartTransaction by tag, register and time, which several store in
+    whole seconds. So the rest of a session never begins as another part of it did, nor as the session before
+    or behind it.
     """
     known = {
-        start.at_ms
+        start.at_ms // 1000
         for start in charge_point.state.recent_starts
         if start.register_wh == register_wh and same_token(start.id_tag, id_tag)
     }
-    while at_ms in known:
-        at_ms += 1
+    while at_ms // 1000 in known:
+        at_ms = (at_ms // 1000 + 1) * 1000
     return at_ms
 
 
