@@ -2,7 +2,6 @@
 
 from itertools import count
 
-from chargebridge.chargepoint.turn import Operation, OperatorAsked
 from chargebridge.clock import format_utc
 
 _MEAN_S = 900.0
@@ -110,7 +109,7 @@ class Acts:
         """The operator has dead letters sent again, while everything goes on."""
         process = self._world.process
         if process is not None and identity in process.bindings:
-            process.runtime.turn(process.bindings[identity], OperatorAsked(0, Operation.REDELIVER))
+            self._world.redeliver(process.bindings[identity])
 
     def _send_list(self, identity):
         tags = [f"TAG{self._random.randrange(1, 501):05d}" for _ in range(20)]

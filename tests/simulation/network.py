@@ -49,6 +49,7 @@ class SimulatedLink:
         self.state = LinkState.OPEN
         self.epoch += 1
         self._connection = connection
+        self._process.world.audit.connected(self.identity)
         self._process.watch.link_opened(self.identity)
         self.owner.link_opened(self.epoch)
 
@@ -56,6 +57,7 @@ class SimulatedLink:
         """A message of the central system is there."""
         if self.state is LinkState.OPEN and connection is self._connection:
             self._process.watch.heard(self.identity, data)
+            self._process.world.audit_received(self.identity, data)
             self.owner.frame_received(self.epoch, data)
 
     def lost(self, connection):
@@ -75,6 +77,7 @@ class SimulatedLink:
         if not data.startswith(b"[4"):  # a turn that failed is refused, and that is no news
             self._process.watch.about_to_show(self.identity)
         self._process.watch.said(self.identity, data)
+        self._process.world.audit_sent(self.identity, data)
         self._connection.to_central(data)
         return True
 

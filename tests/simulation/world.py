@@ -2,6 +2,7 @@
 
 from random import Random
 
+from chargebridge.audit import Audit, PhysicalSession
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.turn import Operation, OperatorAsked
@@ -14,10 +15,13 @@ from tests.simulation.faults import MEAN_HOURS, MEAN_HOURS_EACH, OUR_OWN, Faults
 from tests.simulation.invariants import DRAINS, ENERGY, Watch
 from tests.simulation.process import Process
 from tests.simulation.timeline import HOUR_MS, HostClock, PowerCut, Timeline
-from tests.simulation.trace import Trace
+from tests.simulation.trace import Broken, Trace
 from tests.simulation.vendor import Vendor
 
 PRESETS = ("easee", "easee-1.8", "ocpp16")
+AUDIT = "an independent audit of the frames agrees"
+_SOONEST_MS = 10_000
+"""Of a CALL after one that timed out: 30 s, less what a slow disk may take of it."""
 REST_HOURS = 8
 """How long everything may take to come to rest after the last fault."""
 _STEPS = {
@@ -75,6 +79,7 @@ class World:
         self.trace = Trace(self.timeline)
         self.faults = Faults(Random(f"{seed}/faults"), wild=wild, spared=spared)
         self.watch = Watch(self)
+        self.audit = Audit(_SOONEST_MS)
         self.settings = {}
         self._limits = {}
         identities = [f"CP{number:03}" for number in range(1, charge_points + 1)]
@@ -138,6 +143,7 @@ class World:
     def start_process(self):
         self.trace.add("", "##", "the gateway starts")
         self._life += 1
+        self.audit.restarted()
         self.process = Process(self)
         self.timeline.after(0.0, self.process.start)
 
@@ -331,10 +337,49 @@ class World:
         self.central.hangs_up_at = ""
         # The operator has everything sent again that was given up.
         for binding in self.process.bindings.values():
-            self.process.runtime.turn(binding, OperatorAsked(0, Operation.REDELIVER))
+            self.redeliver(binding)
         self.run(hours / 2)
         self.watch.require(ENERGY, "", self.disk.counts().dead_letters == 0, "dead letters are left")
         self.watch.settle_accounts()
+        self._settle_audit()
+
+    def redeliver(self, binding):
+        """The operator has everything of a charge point sent again that was given up."""
+        self.audit.redelivered(binding.charge_point.settings.identity)
+        self.process.runtime.turn(binding, OperatorAsked(0, Operation.REDELIVER))
+
+    # --- the audit
+
+    def audit_sent(self, identity, data):
+        self.audit.sent(self.timeline.now_ms, identity, data)
+        self._agrees()
+
+    def audit_received(self, identity, data):
+        self.audit.received(identity, data)
+        self._agrees()
+
+    def _settle_audit(self):
+        sessions = (
+            PhysicalSession(
+                identity,
+                one.start_register_wh,
+                one.register_wh,
+                one.started_at_ms,
+                one.at_ms,
+                one.id_tag,
+            )
+            for identity, outlet in self.outlets()
+            for one in outlet.finished
+        )
+        self.audit.close_books()
+        self.audit.reconcile(sessions, assumed={one for one, times in self.watch._assumed.items() if times})
+        self._agrees()
+
+    def _agrees(self):
+        self.watch.checks[AUDIT] += 1
+        if self.audit.findings:
+            identity, _, text = self.audit.findings[0].partition(": ")
+            raise Broken(AUDIT, identity, text)
 
 
 def _read(schedule):

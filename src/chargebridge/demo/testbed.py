@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from chargebridge.audit import Audit, PhysicalSession
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import PACES, Traffic
@@ -29,6 +30,8 @@ port of a peer during its outage."""
 LOCAL_BROKER: Final = "amqp://guest:guest@127.0.0.1:5672/"
 """The URL of a RabbitMQ with the settings of a new installation."""
 _HISTORY: Final = 60
+_PUNCTUALITY: Final = 0.9
+"""Of a timeout: the CALL that follows may be received sooner after the one before than it was sent."""
 _SERIAL: Final = "SIM"
 
 
@@ -72,6 +75,9 @@ class DemoTestbed:
         self.settings = settings
         self.world = World(folder / "chargers.sqlite3", Traffic(settings.seed, PACES["busy"]))
         self.ledger = Ledger(folder / "central-system.sqlite3")
+        # It has to see a run from its beginning.
+        self.audit = None if self.ledger.transactions() else _audit(settings)
+        """The audit of all frames; None if the run goes on from an earlier one."""
         self.clock = _clock(settings.speed, self.world, self.ledger)
         self.cloud = SimulatedCloud(self.world, self.clock)
         self.identities: list[str] = []
@@ -85,6 +91,7 @@ class DemoTestbed:
             port=_free_port(PORTS),
             history=_HISTORY,
             heartbeat_interval_s=max(300, round(settings.speed * 30)),
+            observer=self.audit,
         )
         self.vendor = self._vendor(settings)
         self.gateway = GatewayProcess(
@@ -158,9 +165,35 @@ class DemoTestbed:
         had = Counter(one.serial for one in self.world.finished_sessions())
         return min((had[serial] for serial in self.world), default=0)
 
+    def settle_audit(self, *, complete: bool) -> None:
+        """Let the audit close its books, and compare them with the chargers. The gateway has to be stopped.
+
+        Args:
+            complete: the run has come to its end, so that nothing is under way.
+        """
+        if self.audit is None:
+            return
+        self.audit.close_books(complete=complete)
+        if complete:
+            sessions = (
+                PhysicalSession(
+                    identity_of(one.serial),
+                    one.start_register_wh,
+                    one.stop_register_wh,
+                    one.started_at_ms,
+                    one.stopped_at_ms,
+                    one.id_tag,
+                )
+                for one in self.world.finished_sessions()
+            )
+            self.audit.reconcile(sessions, rebuilt=self._rebuilt())
+
+    def _rebuilt(self) -> set[int]:
+        return self.gateway.rebuilt_transactions() if self.vendor.may_miss else set()
+
     def outcome(self) -> Reconciliation:
         """Compare sessions and transactions. The gateway has to be stopped."""
-        rebuilt = self.gateway.rebuilt_transactions() if self.vendor.may_miss else set[int]()
+        rebuilt = self._rebuilt()
         return reconcile(
             identity_of,
             self.world.finished_sessions(),
@@ -175,6 +208,11 @@ class DemoTestbed:
 def identity_of(serial: str) -> str:
     """Return the identity of a charger's charge point."""
     return "CP" + serial.removeprefix(_SERIAL)
+
+
+def _audit(settings: DemoSettings) -> Audit:
+    """Return an audit with the gateway's timeout, in the time of the demonstration."""
+    return Audit(round(settings.call_timeout_s * _PUNCTUALITY * settings.speed * 1000))
 
 
 def _clock(speed: float, world: World, ledger: Ledger) -> ScaledClock:
