@@ -1,0 +1,70 @@
+"""Which tests run which line: measured once for a state of the repository, and kept."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from hashlib import sha256
+
+from coverage import CoverageData
+
+PACKAGES = {
+    "chargepoint": "src/chargebridge/chargepoint",
+    "store": "src/chargebridge/store",
+    "gateway": "src/chargebridge/gateway",
+    "twin": "src/chargebridge/chargers/easee/twin",
+}
+SUITES = {
+    "chargepoint": ["tests/unit/chargepoint"],
+    "store": ["tests/integration/store"],
+    "gateway": ["tests/unit/gateway", "tests/integration/gateway"],
+    "twin": ["tests/unit/easee"],
+}
+"""By package: the tests that should notice first."""
+
+
+def covering(root, folder, package):
+    """Return by path and line the tests that run it, in a map whose key "path" has all of a file.
+
+    Args:
+        root: of the repository.
+        folder: where it is kept.
+        package: one of `PACKAGES`.
+    """
+    kept = folder / f"{package}-{_fingerprint(root, package)}.json"
+    if not kept.exists():
+        _measure(root, folder / f"{package}.coverage", kept, package)
+    return json.loads(kept.read_text(encoding="utf-8"))
+
+
+def _fingerprint(root, package):
+    digest = sha256()
+    for top in ["src", *SUITES[package]]:
+        for path in sorted((root / top).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _measure(root, data, kept, package):
+    environment = {**os.environ, "COVERAGE_FILE": str(data)}
+    command = [
+        *(sys.executable, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", "-m", "not simulation"),
+        *(f"--cov={PACKAGES[package]}", "--cov-context=test", "--cov-report=", *SUITES[package]),
+    ]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"the tests of {package} fail without any change:\n{done.stdout[-3000:]}")
+    measured = CoverageData(str(data))
+    measured.read()
+    found = defaultdict(dict)
+    for name in measured.measured_files():
+        path = os.path.relpath(name, root)
+        everything = set()
+        for line, contexts in measured.contexts_by_lineno(name).items():
+            tests = {context.partition("|")[0] for context in contexts if context}
+            found[path][str(line)] = sorted(tests)
+            everything |= tests
+        found[path]["path"] = sorted(everything)
+    kept.write_text(json.dumps(found), encoding="utf-8")
+    data.unlink()
