@@ -1,37 +1,58 @@
 """The numbers of Easee's messages, against a library that others wrote: pyeasee, which Home Assistant uses.
 
-The emulated cloud speaks with the same tables as the driver, so that it cannot notice a wrong number.
+The emulated cloud speaks by the same tables as the driver, so that it cannot notice a wrong number.
 """
 
 import re
 
 import pytest
-from pyeasee.charger import REASON_NO_CURRENT
-from pyeasee.const import ChargerStreamData, DatatypesStreamData
+from pyeasee.charger import REASON_FOR_NO_CURRENT, STATUS
+from pyeasee.const import ChargerStreamData
 
-from chargebridge.chargers.easee.twin import observations
 from chargebridge.chargers.easee.twin.observations import Observation
-from chargebridge.chargers.easee.twin.vocabulary import ReasonForNoCurrent
+from chargebridge.chargers.easee.twin.vocabulary import OpMode, ReasonForNoCurrent
 
 pytestmark = pytest.mark.unit
 
-OTHER_NAMES = {
+SEEN_NOWHERE_ELSE = {Observation.CHARGING_SESSION_SIGNED}
+OTHER_OBSERVATIONS = {
     Observation.SOFTWARE_RELEASE: "chargerFirmware",
     Observation.MAX_CURRENT_OFFLINE_FALLBACK_P1: "offlineMaxCircuitCurrentP1",
     Observation.MAX_CURRENT_OFFLINE_FALLBACK_P2: "offlineMaxCircuitCurrentP2",
     Observation.MAX_CURRENT_OFFLINE_FALLBACK_P3: "offlineMaxCircuitCurrentP3",
 }
+OTHER_MODES = {
+    OpMode.OFFLINE_EXTENDED: "OFFLINE",
+    OpMode.AWAITING_AUTHENTICATION: "AWAITING_AUTHORIZATION",
+    OpMode.DEAUTHENTICATING: "DE_AUTHORIZING",
+}
 """What pyeasee calls differently."""
-UNKNOWN_THERE = {Observation.CHARGING_SESSION_SIGNED}
 
 
 def plain(name):
-    """Return a name without prefix, underscores, letter case and what was abbreviated or added."""
-    name = re.sub(r"^(state|config|schedule)_", "", name).removesuffix("DEPRECATED").removesuffix("DEPRICATED")
+    """Return a name without its prefix, letter case, and what only one of both writes."""
+    name = re.sub(r"^(state|config|schedule)_|DEPR[EI]CATED$", "", name)
     return name.replace("_", "").lower().replace("voltage", "volt").replace("to", "")
 
 
-@pytest.mark.parametrize("observation", [one for one in Observation if one not in UNKNOWN_THERE])
+@pytest.mark.parametrize("observation", [one for one in Observation if one not in SEEN_NOWHERE_ELSE])
 def test_an_observation_has_the_number_that_others_know_it_by(observation):
-    expected = OTHER_NAMES.get(observation, observation.name)
+    expected = OTHER_OBSERVATIONS.get(observation, observation.name)
     assert plain(ChargerStreamData(observation.value).name) == plain(expected)
+
+
+@pytest.mark.parametrize("mode", list(OpMode))
+def test_an_op_mode_has_the_number_that_others_know_it_by(mode):
+    assert plain(STATUS[mode.value]) == plain(OTHER_MODES.get(mode, mode.name))
+
+
+def test_the_reasons_for_no_current_are_those_that_others_know():
+    # They describe them in words, and do not know the last one.
+    ours = {reason.value for reason in ReasonForNoCurrent} - {ReasonForNoCurrent.UNDEFINED_ERROR}
+    assert ours == {number for number in REASON_FOR_NO_CURRENT if number is not None and number < 100}
+    assert {
+        ReasonForNoCurrent.WAITING_IN_QUEUE: "Waiting in queue",
+        ReasonForNoCurrent.CHARGER_DISABLED: "Charger disabled",
+        ReasonForNoCurrent.PENDING_AUTHORIZATION: "Pending auth",
+        ReasonForNoCurrent.ERRATIC_EV: "EV erratic",
+    }.items() <= REASON_FOR_NO_CURRENT.items()
