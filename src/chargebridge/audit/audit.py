@@ -79,6 +79,7 @@ class Audit:
         *,
         rebuilt: Collection[int] = (),
         assumed: Collection[str] = (),
+        incomplete: Collection[str] = (),
     ) -> None:
         """Compare the books with what the chargers did: each Wh once, in a transaction of its own driver.
 
@@ -87,14 +88,22 @@ class Audit:
             rebuilt: transactionIds of transactions of which only the energy can be right.
             assumed: charge points of which ends of sessions had to be assumed. There a session may be several
                 transactions, and the time of an end may be wrong.
+            incomplete: charge points of which something lies in dead letters, or in a list of energy that no
+                charger reports any more. There the books may have less than was delivered, and nothing else.
         """
         had: defaultdict[str, list[PhysicalSession]] = defaultdict(list)
         for session in sessions:
             had[session.charge_point].append(session)
         for charge_point in sorted({*had, *self._conversations}):
             transactions = self._conversations[charge_point].transactions.values()
-            is_assumed = charge_point in assumed
-            self._take(charge_point, compare(had[charge_point], transactions, rebuilt, assumed=is_assumed))
+            findings = compare(
+                had[charge_point],
+                transactions,
+                rebuilt,
+                assumed=charge_point in assumed,
+                complete=charge_point not in incomplete,
+            )
+            self._take(charge_point, findings)
 
     @property
     def transactions(self) -> int:
