@@ -409,13 +409,10 @@ class World:
             for identity, outlet in self.outlets()
             for one in outlet.finished
         )
-        self.audit.close_books(complete=self.redelivers)
         dead = {identity for (identity,) in self.disk.connection.execute(_WITH_DEAD_LETTERS)}
-        self.audit.reconcile(
-            sessions,
-            assumed=self.watch.accounts.assumed,
-            incomplete=dead | {identity for identity, outlet in self.outlets() if outlet.lost},
-        )
+        lost = {identity for identity, outlet in self.outlets() if outlet.lost}
+        self.audit.close_books(incomplete=dead)
+        self.audit.reconcile(sessions, assumed=self.watch.accounts.assumed, incomplete=dead | lost)
         self._agrees()
 
     def _agrees(self):

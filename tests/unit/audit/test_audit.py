@@ -331,6 +331,22 @@ class TestTransactions:
         assert rules(*BOOT, *lines) == [rule]
         assert rules(*BOOT, *lines, close=False) == []
 
+    def test_a_charge_point_with_dead_letters_is_not_complete(self):
+        audit = audited(*BOOT, start(), refused("s"), close=False)
+        audit.close_books(incomplete={"CP1"})
+        assert audit.findings == []
+
+    def test_q_6_a_second_stop_under_minus_1_that_differs(self):
+        lost = [
+            start(),
+            refused("s"),
+            stop(number=-1),
+            refused("e"),
+            stop("e1", 299, number=-1),
+            result("e1"),
+        ]
+        assert rules(*BOOT, *lost, close=False) == ["TX-6"]
+
     def test_findings_are_bounded(self):
         assert len(findings(*["> ["] * 1100)) == 1000
 
@@ -405,6 +421,10 @@ class TestBooks:
 
     def test_an_assumed_end_excuses_no_energy(self):
         assert "300 Wh were delivered" in self.books(SESSION, [self.WHOLE], assumed={"CP1"})[0]
+
+    def test_what_is_listed_instead_is_no_difference_and_excuses_nothing_else(self):
+        assert self.books(SESSION, [self.WHOLE], assumed={"CP1"}, incomplete={"CP1"}) == []
+        assert "no session" in self.books([*SESSION, *NEXT], [FIRST], assumed={"CP1"}, incomplete={"CP1"})[0]
 
     def test_of_rebuilt_transactions_only_the_energy_counts(self):
         whole = [start(tag="NOTAG"), started(), stop("e", 400, 50), result("e")]
