@@ -44,7 +44,7 @@ def chosen(packages, number, seed):
     return Random(f"{seed}/mutants").sample(everything, min(number, len(everything))), len(everything)
 
 
-def tests_for(mutation, covered):
+def selected(mutation, covered):
     """Return the tests that run a statement; of one that runs at import, those that run any of its file."""
     lines = covered.get(mutation.path, {})
     return lines.get(str(mutation.line) if mutation.function else "path", [])
@@ -93,7 +93,7 @@ def main():
         package, mutation = one
         runner = runners.get()
         try:
-            return package, mutation, runner.run(mutation, tests_for(mutation, covered[package]))
+            return package, mutation, runner.run(mutation, selected(mutation, covered[package]))
         finally:
             runners.put(runner)
 

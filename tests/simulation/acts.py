@@ -1,4 +1,4 @@
-"""What central system and operator do all day: remote starts and stops, limits, keys, lists, resets, and more."""
+"""What central system and operator do all day: remote starts and stops, limits, keys, lists, resets, more."""
 
 from itertools import count
 
