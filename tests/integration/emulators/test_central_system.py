@@ -793,6 +793,7 @@ class TestObserver:
         witness = Witness()
         async with booted(observer=witness, history=1) as (cs, peer):
             await peer.websocket.send("garbage")
+            await cs.expect("CP-1", "", kind=Kind.RAW)
             asking = asyncio.ensure_future(cs.call("CP-1", Reset(type=ResetType.SOFT)))
             question = await peer.receive()
             await peer.websocket.send(json.dumps([3, question[1], {"status": "Accepted"}]))
