@@ -46,8 +46,7 @@ def chosen(packages, number, seed):
 
 def selected(mutation, covered):
     """Return the tests that run a statement; of one that runs at import, those that run any of its file."""
-    lines = covered.get(mutation.path, {})
-    return lines.get(str(mutation.line) if mutation.function else "path", [])
+    return covered.tests_for(mutation.path, str(mutation.line) if mutation.function else "")
 
 
 def write_diff(number, mutation):

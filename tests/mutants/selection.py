@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
+from dataclasses import dataclass
 from hashlib import sha256
 
 from coverage import CoverageData
@@ -24,8 +25,19 @@ SUITES = {
 """By package: the tests that should notice first."""
 
 
+@dataclass
+class Covered:
+    """The names of tests, and by path and line their places in that list."""
+
+    tests: list[str]
+    lines: dict[str, dict[str, list[int]]]
+
+    def tests_for(self, path, line):
+        return [self.tests[number] for number in self.lines.get(path, {}).get(line, ())]
+
+
 def covering(root, folder, package):
-    """Return by path and line the tests that run it, in a map whose key "path" has all of a file.
+    """Return which tests run which line; line "" stands for anything of a file.
 
     Args:
         root: of the repository.
@@ -35,7 +47,7 @@ def covering(root, folder, package):
     kept = folder / f"{package}-{_fingerprint(root, package)}.json"
     if not kept.exists():
         _measure(root, folder / f"{package}.coverage", kept, package)
-    return json.loads(kept.read_text(encoding="utf-8"))
+    return Covered(**json.loads(kept.read_text(encoding="utf-8")))
 
 
 def _fingerprint(root, package):
@@ -57,14 +69,15 @@ def _measure(root, data, kept, package):
         raise SystemExit(f"the tests of {package} fail without any change:\n{done.stdout[-3000:]}")
     measured = CoverageData(str(data))
     measured.read()
-    found = defaultdict(dict)
+    numbers, lines = {}, defaultdict(dict)
     for name in measured.measured_files():
         path = os.path.relpath(name, root)
         everything = set()
         for line, contexts in measured.contexts_by_lineno(name).items():
-            tests = {context.partition("|")[0] for context in contexts if context}
-            found[path][str(line)] = sorted(tests)
-            everything |= tests
-        found[path]["path"] = sorted(everything)
-    kept.write_text(json.dumps(found), encoding="utf-8")
+            names = {context.partition("|")[0] for context in contexts if context}
+            found = {numbers.setdefault(one, len(numbers)) for one in names}
+            lines[path][str(line)] = sorted(found)
+            everything |= found
+        lines[path][""] = sorted(everything)
+    kept.write_text(json.dumps({"tests": list(numbers), "lines": lines}), encoding="utf-8")
     data.unlink()

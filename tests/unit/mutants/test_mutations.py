@@ -7,7 +7,7 @@ import pytest
 
 from tests.mutants.__main__ import EXPLAINED, ROOT, chosen, explained, key, selected
 from tests.mutants.mutations import mutations
-from tests.mutants.selection import PACKAGES, SUITES
+from tests.mutants.selection import PACKAGES, SUITES, Covered
 
 pytestmark = pytest.mark.unit
 
@@ -76,10 +76,10 @@ def test_a_change_knows_its_function_and_its_statement():
 
 def test_what_runs_at_import_is_tried_by_all_tests_of_its_file():
     outside, inside = mutations("a.py", b"x = 1\ndef f():\n    return None if x else 2\n")[:2]
-    covered = {"a.py": {"path": ["one", "two"], "3": ["two"]}}
+    covered = Covered(["one", "two"], {"a.py": {"": [0, 1], "3": [1]}})
     assert selected(outside, covered) == ["one", "two"]
     assert selected(inside, covered) == ["two"]
-    assert selected(outside, {}) == []
+    assert selected(outside, Covered([], {})) == []
 
 
 def test_all_sources_can_be_changed_and_a_seed_chooses():
