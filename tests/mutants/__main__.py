@@ -65,6 +65,7 @@ def main():
     arguments.add_argument("--seed", type=int, default=1, help="chooses them")
     arguments.add_argument("--package", choices=PACKAGES, action="append", help="only there")
     arguments.add_argument("--workers", type=int, default=2, help="copies that are tested at once")
+    arguments.add_argument("--tests-only", action="store_true", help="without the simulation: a first look")
     arguments.add_argument("--aim", type=float, default=3.0, help="percent that may survive unexplained")
     options = arguments.parse_args()
     packages = options.package or list(PACKAGES)
@@ -80,7 +81,7 @@ def main():
         covered[package] = covering(ROOT, FOLDER, package)
     runners = SimpleQueue()
     for number in range(options.workers):
-        runners.put(Runner(ROOT, FOLDER / f"copy-{number}", options.seed))
+        runners.put(Runner(ROOT, FOLDER / f"copy-{number}", options.seed, simulates=not options.tests_only))
     first = runners.get()
     if not first.unchanged_passes():
         console.print("the simulation fails without any change, or does not run in the copy", style="red")
