@@ -16,7 +16,7 @@ from rich.table import Table
 
 from tests.mutants.mutations import mutations
 from tests.mutants.runner import Outcome, Runner
-from tests.mutants.selection import PACKAGES, covering
+from tests.mutants.selection import PACKAGES, covering, importing
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "mutants"
@@ -44,9 +44,11 @@ def chosen(packages, number, seed):
     return Random(f"{seed}/mutants").sample(everything, min(number, len(everything))), len(everything)
 
 
-def selected(mutation, covered):
-    """Return the tests that run a statement; of one that runs at import, those that run any of its file."""
-    return covered.tests_for(mutation.path, str(mutation.line) if mutation.function else "")
+def selected(root, package, mutation, covered):
+    """Return the tests that run a statement; of one that runs at import, those that run or name its file."""
+    if mutation.function:
+        return covered.tests_for(mutation.path, str(mutation.line))
+    return [*importing(root, package, mutation.path), *covered.tests_for(mutation.path, "")]
 
 
 def write_diff(number, mutation):
@@ -93,7 +95,11 @@ def main():
         package, mutation = one
         runner = runners.get()
         try:
-            return package, mutation, runner.run(mutation, selected(mutation, covered[package]))
+            return (
+                package,
+                mutation,
+                runner.run(mutation, selected(ROOT, package, mutation, covered[package])),
+            )
         finally:
             runners.put(runner)
 

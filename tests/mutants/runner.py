@@ -62,7 +62,8 @@ class Runner:
         return str(self._folder) in where and not self._simulation_notices()
 
     def _outcome(self, tests):
-        tests = self._random.sample(tests, len(tests))
+        # Whole files first: they are there for what no test runs by itself.
+        tests = sorted(self._random.sample(tests, len(tests)), key=lambda test: "::" in test)
         for some in (tests[:FIRST], tests[FIRST:]):
             if some and self._tests_notice(some):
                 return Outcome.TESTS

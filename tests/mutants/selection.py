@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -18,8 +19,9 @@ PACKAGES = {
 }
 SUITES = {
     "chargepoint": ["tests/unit/chargepoint"],
+    # Real files, and next to no waiting.
     "store": ["tests/integration/store"],
-    "gateway": ["tests/unit/gateway", "tests/integration/gateway"],
+    "gateway": ["tests/unit/gateway"],
     "twin": ["tests/unit/easee"],
 }
 """By package: the tests that should notice first."""
@@ -34,6 +36,19 @@ class Covered:
 
     def tests_for(self, path, line):
         return [self.tests[number] for number in self.lines.get(path, {}).get(line, ())]
+
+
+def importing(root, package, path):
+    """Return the files of tests that name a module: they may look at it without running a line of it."""
+    module = path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    parent, _, name = module.rpartition(".")
+    names = re.compile(rf"{re.escape(module)}\b|from {re.escape(parent)} import .*\b{name}\b")
+    return [
+        str(file.relative_to(root))
+        for suite in SUITES[package]
+        for file in sorted((root / suite).rglob("test_*.py"))
+        if names.search(file.read_text(encoding="utf-8"))
+    ]
 
 
 def covering(root, folder, package):

@@ -74,12 +74,18 @@ def test_a_change_knows_its_function_and_its_statement():
     assert found == {("", 2, "1"), ("A.f", 5, "g(2)"), ("A.f", 5, "2")}
 
 
-def test_what_runs_at_import_is_tried_by_all_tests_of_its_file():
-    outside, inside = mutations("a.py", b"x = 1\ndef f():\n    return None if x else 2\n")[:2]
-    covered = Covered(["one", "two"], {"a.py": {"": [0, 1], "3": [1]}})
-    assert selected(outside, covered) == ["one", "two"]
-    assert selected(inside, covered) == ["two"]
-    assert selected(outside, Covered([], {})) == []
+def test_what_runs_at_import_is_tried_by_all_tests_that_run_or_name_its_file(tmp_path):
+    (tmp_path / "tests/unit/easee").mkdir(parents=True)
+    (tmp_path / "tests/unit/easee/test_b.py").write_text("from chargebridge.a import B\n")
+    (tmp_path / "tests/unit/easee/test_c.py").write_text("from chargebridge import c, a\n")
+    (tmp_path / "tests/unit/easee/test_d.py").write_text("from chargebridge.ab import a\n")
+    path = "src/chargebridge/a.py"
+    outside, inside = mutations(path, b"x = 1\ndef f():\n    return None if x else 2\n")[:2]
+    covered = Covered(["one", "two"], {path: {"": [0, 1], "3": [1]}})
+    named = ["tests/unit/easee/test_b.py", "tests/unit/easee/test_c.py"]
+    assert selected(tmp_path, "twin", outside, covered) == [*named, "one", "two"]
+    assert selected(tmp_path, "twin", inside, covered) == ["two"]
+    assert selected(tmp_path, "twin", inside, Covered([], {})) == []
 
 
 def test_all_sources_can_be_changed_and_a_seed_chooses():
