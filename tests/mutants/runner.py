@@ -46,28 +46,31 @@ class Runner:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(root, folder, ignore=IGNORED)
 
-    def run(self, mutation, tests):
+    def run(self, mutation, tests, slow_tests=()):
         """Make a change, see what notices it, and take it back."""
         file = self._folder / mutation.path
         source = file.read_bytes()
         file.write_bytes(mutation.apply(source))
         try:
-            return self._outcome(tests)
+            return self._outcome(tests, slow_tests)
         finally:
             file.write_bytes(source)
 
-    def unchanged_passes(self):
-        """Return whether the simulation passes without a change, and Python takes the source of this copy."""
+    def unchanged_passes(self, slow_tests):
+        """Return whether all of this passes without a change, and Python takes the source of this copy."""
         where = self._call(TESTS_S, "-c", "import chargebridge, sys; sys.exit(chargebridge.__file__)")[1]
-        return str(self._folder) in where and not self._simulation_notices()
+        notices = self._simulation_notices() or (slow_tests and self._tests_notice(slow_tests))
+        return str(self._folder) in where and not notices
 
-    def _outcome(self, tests):
+    def _outcome(self, tests, slow_tests):
         # Whole files first: they are there for what no test runs by itself.
         tests = sorted(self._random.sample(tests, len(tests)), key=lambda test: "::" in test)
         for some in (tests[:FIRST], tests[FIRST:]):
             if some and self._tests_notice(some):
                 return Outcome.TESTS
-        return Outcome.SIMULATION if self._simulation_notices() else Outcome.SURVIVED
+        if self._simulation_notices():
+            return Outcome.SIMULATION
+        return Outcome.TESTS if slow_tests and self._tests_notice(slow_tests) else Outcome.SURVIVED
 
     def _tests_notice(self, tests):
         names = self._folder / "tests.txt"

@@ -25,6 +25,17 @@ SUITES = {
     "twin": ["tests/unit/easee"],
 }
 """By package: the tests that should notice first."""
+SLOW = {
+    "gateway": [
+        *(f"tests/integration/gateway/test_{name}.py" for name in ("gateway_face", "reload", "restart")),
+        *(f"tests/integration/gateway/test_{name}.py" for name in ("sessions", "stop", "several_urls")),
+        *(
+            f"tests/integration/api/test_api_{name}.py"
+            for name in ("dead_letters", "links", "settling", "store")
+        ),
+    ],
+}
+"""The tests with whole gateways, for what nothing else has noticed."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pyeasee.charger import REASON_FOR_NO_CURRENT, STATUS
 from pyeasee.const import ChargerStreamData
 
 from chargebridge.chargers.easee.twin.observations import Observation
-from chargebridge.chargers.easee.twin.vocabulary import OpMode, ReasonForNoCurrent
+from chargebridge.chargers.easee.twin.vocabulary import CommandId, OpMode, ReasonForNoCurrent
 
 pytestmark = pytest.mark.unit
 
@@ -56,3 +56,32 @@ def test_the_reasons_for_no_current_are_those_that_others_know():
         ReasonForNoCurrent.PENDING_AUTHORIZATION: "Pending auth",
         ReasonForNoCurrent.ERRATIC_EV: "EV erratic",
     }.items() <= REASON_FOR_NO_CURRENT.items()
+
+
+def test_a_command_has_the_number_of_the_documentation():
+    # Nobody else whose source is open sends commands by number.
+    assert {command.name: command.value for command in CommandId} == {
+        "REBOOT": 1,
+        "POLL_SINGLE": 2,
+        "POLL_ALL": 3,
+        "UPGRADE_FIRMWARE": 4,
+        "SET_SMART_CHARGING": 11,
+        "SET_DYNAMIC_CURRENT_OFFLINE_FALLBACK": 21,
+        "SET_DYNAMIC_CIRCUIT_CURRENT": 22,
+        "ABORT_CHARGING": 23,
+        "SET_MAX_CIRCUIT_CURRENT": 24,
+        "AUTHORIZE_CHARGING": 25,
+        "DEAUTHORIZE_CHARGING": 26,
+        "SET_ENABLED": 29,
+        "SET_LOCK_CABLE_PERMANENTLY": 30,
+        "SET_LOCAL_AUTHORIZATION_REQUIRED": 33,
+        "ENABLE_IDLE_CURRENT": 34,
+        "SET_PHASE_MODE": 38,
+        "SET_LED_STRIP_BRIGHTNESS": 40,
+        "SET_MAX_CHARGER_CURRENT": 47,
+        "SET_DYNAMIC_CHARGER_CURRENT": 48,
+        "SET_CIRCUIT_RATED_CURRENT": 50,
+        "ADD_SCHEDULE": 60,
+        "CLEAR_SCHEDULE": 61,
+        "OVERRIDE_SCHEDULE": 63,
+    }

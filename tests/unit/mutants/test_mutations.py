@@ -7,7 +7,7 @@ import pytest
 
 from tests.mutants.__main__ import EXPLAINED, ROOT, chosen, explained, key, selected
 from tests.mutants.mutations import mutations
-from tests.mutants.selection import PACKAGES, SUITES, Covered
+from tests.mutants.selection import PACKAGES, SLOW, SUITES, Covered
 
 pytestmark = pytest.mark.unit
 
@@ -100,6 +100,8 @@ def test_the_packages_and_their_tests_are_there():
     assert PACKAGES.keys() == SUITES.keys()
     for path in [*PACKAGES.values(), *(path for suite in SUITES.values() for path in suite)]:
         assert (ROOT / path).is_dir()
+    for path in [path for suite in SLOW.values() for path in suite]:
+        assert (ROOT / path).is_file()
 
 
 def test_every_explained_change_is_possible_and_says_why():

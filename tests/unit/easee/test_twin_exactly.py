@@ -1,0 +1,86 @@
+"""Bounds and corners of the picture of a charger, each exactly where it is."""
+
+import json
+
+import pytest
+
+from chargebridge.chargers.easee.twin.records import TwinRecord
+from chargebridge.chargers.easee.twin.ticks import format_time
+from chargebridge.chargers.easee.twin.twin import Twin
+from chargebridge.chargers.easee.twin.wire import Update
+from chargebridge.chargers.model import ChargerState, SessionStarted, StateChanged
+
+pytestmark = pytest.mark.unit
+
+T0 = 1_767_225_600_000
+MIN = 60_000
+DAY = 86_400_000
+
+
+class Bench:
+    def __init__(self, product=None):
+        self.twin = Twin("EH123456", TwinRecord(product=product))
+
+    def say(self, number, value, at_ms=T0, now_ms=None):
+        text = value if isinstance(value, str) else json.dumps(value)
+        return self.twin.observe(Update("EH123456", number, at_ms, text), now_ms or at_ms)
+
+    def start(self, session, at_ms, auth):
+        record = {
+            "Id": session,
+            "MeterValue": 1.0,
+            "Start": format_time(at_ms),
+            "Auth": auth,
+            "AuthReason": 1,
+        }
+        return self.say(223, record, at_ms)
+
+
+@pytest.mark.parametrize(
+    ("product", "model"), [(1, "Home"), (400, "Charge One"), (None, "Charger"), (9999, "Charger")]
+)
+def test_a_product_that_is_not_known_is_a_charger(product, model):
+    assert Bench(product).twin.info.model == model
+
+
+@pytest.mark.parametrize(("grid", "phases"), [("1", 3), ("3", 1), ("5", 1), ("31", 1), ("4", 3)])
+def test_a_grid_with_one_phase_makes_a_charger_of_one_phase(grid, phases):
+    bench = Bench()
+    bench.say(21, grid)
+    assert bench.twin.info.phases == phases
+
+
+def test_a_start_without_a_token_takes_the_one_that_comes_with_its_repeat():
+    bench = Bench()
+    bench.say(42, "1")
+    bench.say(109, "2")
+    assert not any(isinstance(event, SessionStarted) for event in bench.start(7, T0 + MIN, ""))
+    (started,) = (e for e in bench.start(7, T0 + MIN, "TAG1") if isinstance(e, SessionStarted))
+    assert (started.session, started.id_tag, started.at_ms) == (7, "TAG1", T0 + MIN)
+
+
+def test_a_token_that_comes_after_the_start_was_reported_changes_nothing():
+    bench = Bench()
+    bench.say(42, "0")
+    assert any(isinstance(event, SessionStarted) for event in bench.start(7, T0 + MIN, ""))
+    assert bench.start(7, T0 + MIN, "TAG1") == []
+    assert bench.twin.record.running.tag is None
+
+
+@pytest.mark.parametrize(("ahead_ms", "blocks"), [(2 * DAY, True), (2 * DAY + 1, False)])
+def test_a_clock_that_is_more_than_two_days_ahead_blocks_no_later_observation(ahead_ms, blocks):
+    """The first op mode bears a time of the future; the next one has the right time."""
+    bench = Bench()
+    bench.say(109, "1", T0 + ahead_ms, now_ms=T0)
+    following = bench.say(109, "2", T0 + 1000, now_ms=T0)
+    assert [isinstance(event, StateChanged) for event in following] == ([] if blocks else [True])
+
+
+def test_no_state_has_an_earlier_time_than_the_one_before():
+    bench = Bench()
+    bench.say(42, "1")
+    bench.say(109, "2")
+    before = [e for e in bench.start(7, T0 + 10 * MIN, "TAG1") if isinstance(e, StateChanged)]
+    after = [e for e in bench.say(109, "3", T0 + 9 * MIN) if isinstance(e, StateChanged)]
+    assert [event.at_ms for event in before] == [T0 + 10 * MIN]
+    assert [(event.state, event.at_ms) for event in after] == [(ChargerState.CHARGING, T0 + 10 * MIN)]
