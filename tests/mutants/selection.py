@@ -88,6 +88,7 @@ def _measure(root, data, kept, package):
     environment = {**os.environ, "COVERAGE_FILE": str(data)}
     command = [
         *(sys.executable, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", "-m", "not simulation"),
+        *("-p", "tests.mutants.uncached"),
         *(f"--cov={PACKAGES[package]}", "--cov-context=test", "--cov-report=", *SUITES[package]),
     ]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
