@@ -84,3 +84,15 @@ def test_no_state_has_an_earlier_time_than_the_one_before():
     after = [e for e in bench.say(109, "3", T0 + 9 * MIN) if isinstance(e, StateChanged)]
     assert [event.at_ms for event in before] == [T0 + 10 * MIN]
     assert [(event.state, event.at_ms) for event in after] == [(ChargerState.CHARGING, T0 + 10 * MIN)]
+
+
+@pytest.mark.parametrize(("number", "newest", "older"), [(121, "0.5", "0.6"), (124, "1.5", "1.6")])
+def test_an_energy_that_is_older_than_the_newest_is_ignored_even_if_it_is_more(number, newest, older):
+    bench = Bench()
+    bench.say(42, "1")
+    bench.say(109, "3")
+    bench.start(7, T0, "TAG1")
+    (measured,) = bench.say(number, newest, T0 + 20 * MIN)
+    assert measured.readings[0].value == 1500
+    assert bench.say(number, older, T0 + 15 * MIN) == []
+    assert bench.twin.record.register_wh == 1500
