@@ -1,4 +1,4 @@
-"""What central system and operator do all day: remote starts and stops, limits, keys, lists, resets, more."""
+"""What central system and operator do all day: starts and stops, limits, keys, lists, resets, letters."""
 
 from itertools import count
 

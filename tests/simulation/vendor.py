@@ -76,6 +76,8 @@ class Outlet:
         """(start or end, session): what has reached the cloud so far."""
         self.start_missed = 0
         """The newest session whose start no driver has got: its end has to tell all."""
+        self.introduced = False
+        """Whether a charge point has taken any of its sessions, so that it remembers the charger."""
         self.lost = {}
         """By number: the sessions whose end nobody will ever tell."""
 
@@ -299,8 +301,11 @@ class Vendor:
             self.unwatch(serial)
 
     def acknowledge(self, serial, number):
+        outlet = self.outlets[serial]
+        taken = outlet.bay.kept.get(number)
+        outlet.introduced = outlet.introduced or isinstance(taken, SessionStarted | SessionEnded)
         if not self._faults.strikes(Kind.RECEIPT_LOST, self._world.identity_of(serial)):
-            self.outlets[serial].bay.acknowledge(number)
+            outlet.bay.acknowledge(number)
 
     def command(self, serial, command, process):
         """Have a command carried out, unless it gets lost; its expiry is by the host's clock."""
@@ -359,6 +364,8 @@ class Vendor:
     def forget(self):
         """The driver's own file is lost: it repeats what its cloud lists, and knows of nothing else."""
         for outlet in self.outlets.values():
+            if not outlet.introduced:
+                continue  # a charge point that remembers nothing takes its sessions for somebody else's
             outlet.bay.advance(self._timeline.now_ms)
             self.settle(outlet)
             outlet.bay.kept.clear()

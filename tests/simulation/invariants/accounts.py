@@ -15,7 +15,7 @@ _DEAD = """
 """
 _ASSUMED = """
     SELECT id_tag, started_ms, meter_start_wh FROM transactions
-    JOIN charge_points ON charge_points.id = charge_point WHERE identity = ? AND rebuilt
+    JOIN charge_points ON charge_points.id = charge_point WHERE identity = ? AND assumed
 """
 
 
@@ -54,7 +54,7 @@ class Accounts:
                 continue
             if output.kind is NoticeKind.END_ASSUMED:
                 self._assumed[identity].add(_number(r"sessions? (\d+)", output.detail))
-            elif output.kind is NoticeKind.END_ASSUMED:
+            elif output.kind is NoticeKind.ENERGY_WITHOUT_SESSION:
                 session = _number(r"and (\d+)$", output.detail)
                 self._listed[identity][session] = _number(r"^(\d+) Wh", output.detail)
 
@@ -95,25 +95,25 @@ class Accounts:
 
     def _reconcile(self, identity, outlet):
         """Compare the sessions of a charger with all transactions, delivered or dead letters."""
-        sessions = {session: _told(one) for session, one in _by_number(outlet.finished).items()}
+        require = self._watch.require
+        sessions = {one.session: _told(one) for one in outlet.finished}
         told = self._told(identity)
         invented = [one for one in told.values() if one not in sessions.values()]
-        for session, one in sessions.items():
-            if told.get(one.beginning) == one:
-                continue
-            is_assumed = session in self._assumed[identity]
-            parts = _parts(one, invented) if is_assumed else []
-            text = f"session {session} is not told as it was: {one}; {parts}; told too much: {invented}"
-            self._watch.require(ENERGY, identity, bool(parts), text)
-            for part in parts:
-                invented.remove(part)
-            missing_wh = one.stop_wh - parts[-1].stop_wh
-            excused = missing_wh == 0 or session in outlet.lost
-            self._watch.require(ENERGY, identity, excused, f"{missing_wh} Wh less: {text}")
-            self._is_marked(identity, session, parts if session in outlet.lost else parts[:-1])
-            if missing_wh:
-                self._is_listed(identity, session, sessions, missing_wh)
-        self._watch.require(ENERGY, identity, not invented, f"told too much: {invented}")
+        missing, told_of = {}, set()
+        for session, one in sorted(sessions.items()):
+            parts = [one]
+            if told.get(one.beginning) != one:
+                parts = _parts(one, invented) if session in self._assumed[identity] else []
+                invented = [part for part in invented if part not in parts]
+                missing[session] = one.stop_wh - parts[-1].stop_wh if parts else one.stop_wh - one.start_wh
+                text = f"{missing[session]} Wh of session {session} are not told: {one}, only {parts}"
+                excused = (parts and not missing[session]) or session in outlet.lost
+                require(ENERGY, identity, excused, f"{text}; told too much: {invented}")
+                self._is_marked(identity, session, parts if session in outlet.lost else parts[:-1])
+            if parts:
+                told_of.add(session)
+        require(ENERGY, identity, not invented, f"told too much: {invented}")
+        self._is_listed(identity, missing, told_of)
 
     def _told(self, identity):
         """Return all transactions by their beginnings: what the central system has, and dead letters."""
@@ -138,12 +138,18 @@ class Accounts:
         text = f"session {session} is not marked: {made_up}"
         self._watch.require(ENERGY, identity, {part.beginning for part in made_up} <= marked, text)
 
-    def _is_listed(self, identity, session, sessions, missing_wh):
-        """Energy of which no charger will ever tell is listed, in front of the session that comes next."""
-        following = min((number for number in sessions if number > session), default=None)
-        listed_wh = self._listed[identity][following]
-        text = f"{missing_wh} Wh behind session {session} are nowhere: {listed_wh} Wh are listed"
-        self._watch.require(ENERGY, identity, listed_wh == missing_wh, text)
+    def _is_listed(self, identity, missing, told_of):
+        """Energy of which no charger will ever tell is listed, in front of the next session that is told.
+
+        So is energy of which its charger has told only after that.
+        """
+        wanted = Counter()
+        for session, missing_wh in missing.items():
+            wanted[min((number for number in told_of if number > session), default=None)] += missing_wh
+        for following, missing_wh in wanted.items():
+            listed_wh = self._listed[identity][following]
+            text = f"{missing_wh} Wh before session {following} are nowhere: {listed_wh} Wh are listed"
+            self._watch.require(ENERGY, identity, listed_wh >= missing_wh, text)
 
     def _no_gaps(self, identity, outlet):
         previous_wh = 0
@@ -177,10 +183,6 @@ def _parts(session, invented):
             break
         parts.append(part)
     return parts
-
-
-def _by_number(finished):
-    return {one.session: one for one in finished}
 
 
 def _told(one):

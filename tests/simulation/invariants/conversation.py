@@ -163,7 +163,10 @@ class Conversation:
             for sample in one["sampledValue"]:
                 if sample["measurand"] == "Energy.Active.Import.Register":
                     text = f"{sample['value']} Wh at {one['timestamp']}, and it was {true_wh} Wh"
-                    self._watch.require(TRUE_READINGS, identity, int(sample["value"]) == true_wh, text)
+                    holds = int(sample["value"]) == true_wh or self._watch.transactions.is_assumed(
+                        identity, parse_timestamp(one["timestamp"]), int(sample["value"]), true_wh
+                    )
+                    self._watch.require(TRUE_READINGS, identity, holds, text)
 
     def _note_reset(self, speaker, frame, now_ms):
         asked = self._world.central.asked(frame[1])

@@ -50,7 +50,7 @@ class Ends:
             if self._watch.health.charger_disturbed(identity, now_ms):
                 continue
             self._quiet_s[identity] += 60
-            bound_s = getattr(binding.charge_point.settings, "end_awaited_s", 3600) + MARGIN_S
+            bound_s = binding.charge_point.settings.end_awaited_s + MARGIN_S
             what = "was to be ended" if is_to_end else "is over"
             text = f"session {running.session} {what} {self._quiet_s[identity]:.0f} s ago"
             self._watch.require(OVER, identity, self._quiet_s[identity] <= bound_s, text)

@@ -67,12 +67,8 @@ class Health:
         """By charge point, and of all: when the newest fault on the charger's side struck."""
         self._central_ms = defaultdict(int)
         """The same on the central system's side."""
-        self._nonsense_ms = defaultdict(int)
-        """By charge point: when an answer was spoilt, or made no sense."""
 
     def struck(self, kind, identity):
-        if kind in {Kind.FRAME_GARBLED, Kind.ANSWER_WRONG}:
-            self._nonsense_ms[identity] = self._world.timeline.now_ms
         if kind in _OF_THE_WAY:
             self._way_ms[identity] = self._world.timeline.now_ms
         elif kind in _OF_THE_CENTRAL_SYSTEM:
@@ -119,7 +115,3 @@ class Health:
             or not process.bindings[identity].charge_point.online
             or max(self._central_ms[identity], self._central_ms[""]) + AFTERMATH_S * 1000 > since_ms
         )
-
-    def answered_nonsense(self, identity, since_ms):
-        """Whether an answer since then may have said nothing: so a token is not accepted."""
-        return self._nonsense_ms[identity] >= since_ms

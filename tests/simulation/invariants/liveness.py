@@ -1,6 +1,6 @@
 """Whoever may charge gets energy, whatever has happened before."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargers.model import TokenPresented
@@ -12,14 +12,16 @@ DECIDED_OFFLINE_WITHIN_S = 90
 """How much longer it takes while the central system does not answer: up to three CALLs time out."""
 _PLUGGED_WITHIN_S = 25
 """After a token; ConnectionTimeOut is 30 s at least."""
+_AUTHORIZED_S = 180
+"""The longest ConnectionTimeOut that `acts` sets, and a minute until it counts."""
 _LOOK_EVERY_S = 10
 
 
 class _Wish:
     """Somebody wants to charge."""
 
-    def __init__(self, who, at_ms, last_session):
-        self.who = who
+    def __init__(self, id_tag, at_ms, last_session):
+        self.id_tag = id_tag
         self.at_ms = at_ms
         self.last_session = last_session
         self.due_ms = None
@@ -40,6 +42,14 @@ class Liveness:
         self._watch = watch
         self._world = watch.world
         self._wishes = {}
+        self._authorized = defaultdict(lambda: (0, 0))
+        """By charge point: until when somebody has the right to charge at most, and the session before."""
+        self._asked = defaultdict(dict)
+        """By charge point and id of a CALL: the token that it names."""
+        self._refused = defaultdict(set)
+        """By charge point: tokens that it has reason to refuse, by the newest answer that has reached it."""
+        self._answered_ms = defaultdict(int)
+        """By charge point: when that came."""
         self.dropped = Counter()
         """Wishes that a fault excused."""
 
@@ -47,24 +57,46 @@ class Liveness:
         """Something has happened at a charger."""
         for event in events:
             if isinstance(event, TokenPresented):
-                self._wish(identity, outlet, f"token {event.id_tag}")
+                self._wish(identity, outlet, event.id_tag)
         wish = self._wishes.get(identity)
         if wish is not None and wish.due_ms is None and outlet.charger.record.car is not None:
             self._car_is_there(identity, wish)
 
     def said(self, identity, frame):
-        """An answer to a RemoteStartTransaction may be a promise."""
+        """A frame leaves the gateway: an answer to a RemoteStartTransaction may be a promise."""
+        if frame[0] == 2:
+            if "idTag" in frame[3]:
+                self._asked[identity][frame[1]] = frame[3]["idTag"]
+            return
         asked = self._world.central.asked(frame[1])
         started = asked is not None and asked[1] == "RemoteStartTransaction" and frame[0] == 3
         if started and frame[2].get("status") == "Accepted":
             outlet = self._world.vendor.outlets[self._world.serial_of(identity)]
-            self._wish(identity, outlet, "remote start")
+            self._wish(identity, outlet, asked[2]["idTag"])
 
-    def _wish(self, identity, outlet, who):
+    def heard(self, identity, frame):
+        """A frame reaches the gateway: an answer may refuse a token, if only because it was spoilt."""
+        match frame:
+            case [3, str(id), payload] if id in self._asked[identity]:
+                id_tag, said = self._asked[identity].pop(id), None
+                self._answered_ms[identity] = self._world.timeline.now_ms
+                if isinstance(payload, dict) and isinstance(payload.get("idTagInfo"), dict):
+                    said = payload["idTagInfo"].get("status")
+                if str(said).lower() == "accepted":
+                    self._refused[identity].discard(id_tag)
+                else:
+                    self._refused[identity].add(id_tag)
+
+    def _wish(self, identity, outlet, id_tag):
         record = outlet.charger.record
+        until_ms, before = self._authorized[identity]
+        now_ms = self._world.timeline.now_ms
+        self._authorized[identity] = now_ms + _AUTHORIZED_S * 1000, record.last_session
         if record.session is not None or identity in self._wishes:
             return
-        wish = self._wishes[identity] = _Wish(who, self._world.timeline.now_ms, record.last_session)
+        if now_ms < until_ms and before == record.last_session:
+            return  # it is somebody else's turn until ConnectionTimeOut is over
+        wish = self._wishes[identity] = _Wish(id_tag, now_ms, record.last_session)
         if record.car is not None:
             self._car_is_there(identity, wish)
 
@@ -94,7 +126,7 @@ class Liveness:
         disturbed = self._watch.health.central_system_disturbed(identity, wish.at_ms)
         due_ms = wish.due_ms + (DECIDED_OFFLINE_WITHIN_S * 1000 if disturbed else 0)
         waits_s = (now_ms - wish.at_ms) / 1000
-        self._watch.require(LIVENESS, identity, now_ms < due_ms, f"{wish.who} waits for {waits_s:.0f} s")
+        self._watch.require(LIVENESS, identity, now_ms < due_ms, f"{wish.id_tag} waits for {waits_s:.0f} s")
         world.timeline.after(_LOOK_EVERY_S, lambda: self._look(identity, wish))
 
     def _excuse(self, identity, outlet, wish):
@@ -105,8 +137,10 @@ class Liveness:
         disturbance = health.charger_disturbed(identity, wish.at_ms)
         if disturbance:
             return disturbance
-        if health.answered_nonsense(identity, wish.at_ms):
-            return "an answer that says nothing"
+        central_system_disturbed = health.central_system_disturbed(identity, wish.at_ms)
+        is_answered = self._answered_ms[identity] >= wish.at_ms
+        if wish.id_tag in self._refused[identity] and (is_answered or central_system_disturbed):
+            return "an answer that does not accept the token, or was spoilt"
         charge_point = self._world.process.bindings[identity].charge_point
         state = charge_point.state
         if not (state.operative and state.connector_operative) or state.scheduled:
@@ -114,6 +148,6 @@ class Liveness:
         if state.reset is not None:
             return "a reset"
         anybody = configuration.boolean(charge_point, "AllowOfflineTxForUnknownId")
-        if health.central_system_disturbed(identity, wish.at_ms) and not anybody:
+        if central_system_disturbed and not anybody:
             return "the central system cannot be asked"
         return ""

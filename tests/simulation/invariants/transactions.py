@@ -36,6 +36,18 @@ class Transactions:
         self._ever_given_up = defaultdict(set)
         """By charge point: kinds, and the edges of transactions whose Stop was given up."""
 
+        self._assumed = defaultdict(set)
+        """By charge point: (time in ms, register in Wh) of the ends that it has assumed."""
+
+    def is_assumed(self, identity, at_ms, register_wh, true_wh):
+        """Whether an edge is one that had to be assumed: at the newest register, which may be an older one.
+
+        What a session contains beyond that begins there, too, though not at a time at which it began before.
+        """
+        return register_wh <= true_wh and any(
+            wh == register_wh and 0 <= at_ms - assumed_ms < 1000 for assumed_ms, wh in self._assumed[identity]
+        )
+
     def turn_ended(self, identity, records):
         for record in records:
             if isinstance(record, DeadLetter):
@@ -43,6 +55,8 @@ class Transactions:
             elif isinstance(record, PutTransaction):
                 one = record.transaction
                 edges = one.id_tag, one.started_ms, one.meter_start_wh
+                if one.assumed:
+                    self._assumed[identity].add((one.stopped_ms, one.meter_stop_wh))
                 if one.start is SendState.DEAD:
                     self._ever_given_up[identity] |= {"start", edges}
                 if one.stop is SendState.DEAD:

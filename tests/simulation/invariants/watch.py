@@ -115,7 +115,7 @@ class Watch:
             self.attempts.said(identity, charge_point, frame, data, now_ms)
         else:
             self.promises.said(identity, frame)
-            self.liveness.said(identity, frame)
+        self.liveness.said(identity, frame)
 
     def heard(self, identity, data):
         """A frame reaches the gateway."""
@@ -126,6 +126,7 @@ class Watch:
         self.promises.heard(identity, frame)
         self.conversation.heard(identity, frame)
         self.attempts.heard(identity, frame)
+        self.liveness.heard(identity, frame)
 
     def garbled(self, identity):
         """A spoilt frame is on its way to a charge point."""

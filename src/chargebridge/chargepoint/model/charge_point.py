@@ -111,6 +111,7 @@ class ChargePoint:
         "settings",
         "settled",
         "state",
+        "state_repeated_ms",
         "status_failed",
         "status_hang_ups",
         "statuses",
@@ -137,6 +138,8 @@ class ChargePoint:
         self.state = State() if stored.document is None else state.load(stored.document)
         self.reachable = False
         """Whether the charger's cloud can reach it: unknown, so not, until its driver says so."""
+        self.state_repeated_ms = 0
+        """The latest time at which the charger has reported its present state again."""
         self.configuration: Mapping[str, str] = stored.configuration or _NOTHING
         self.now = Instant(0, 0.0)
         self.timers: dict[Timer, float] = {}
