@@ -369,7 +369,7 @@ def test_the_simulation_notices(mutation, monkeypatch):
 AUDITED = {
     stop_tells_the_start: "books",
     every_eighth_stop_is_forgotten: "TX-8",
-    retries_say_now: "Q-6",
+    retries_say_now: "TX-8",
     nobody_waits_for_answers: "RPC-5",
     message_ids_come_again: "RPC-3",
     registered_by_itself: "BOOT-2",

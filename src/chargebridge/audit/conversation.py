@@ -160,7 +160,7 @@ class Conversation:
         if transaction is None:
             transaction = self.transactions[key] = Transaction(connector, id_tag, start_wh, start_ms)
             before = self._newest.get(connector)
-            if before is not None and before.ids and before.stop is None and not before.again:
+            if before is not None and before.stop is None and not before.again:
                 yield Finding("TX-8", f"{transaction} begins, and there is no Stop of {before}")
             self._newest[connector] = transaction
         elif transaction.settled and not transaction.again:

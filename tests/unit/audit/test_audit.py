@@ -273,6 +273,9 @@ class TestTransactions:
         late = [stop(), result("e"), stop("e2", 400, 50, 8), result("e2")]
         assert rules(*BOOT, start(), started(), *early, *late) == ["TX-8", "TX-8"]
 
+    def test_tx_8_a_repeated_start_with_another_time(self):
+        assert rules(*BOOT, start(), refused("s"), start("s1", minute=1), close=False) == ["TX-8"]
+
     def test_tx_8_an_overlap_in_time(self):
         assert rules(*BOOT, *SESSION, *[line.replace(at(40), at(20)) for line in NEXT]) == ["TX-8"]
 
