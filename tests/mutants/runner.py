@@ -15,6 +15,7 @@ AT_ONCE = 200
 """Tests in one process: most changes are noticed by any of the first."""
 TESTS_S = 240
 """What does not end by then, never would: it waits for what the change has broken."""
+SLOW_TESTS_S = 1800
 WORLDS = (
     ("--seed", "1", "--worlds", "3", "--charge-points", "4", "--hours", "10"),
     ("--seed", "4", "--worlds", "3", "--charge-points", "4", "--hours", "10", "--narrow"),
@@ -60,7 +61,7 @@ class Runner:
     def unchanged_passes(self, slow_tests):
         """Return whether all of this passes without a change, and Python takes the source of this copy."""
         where = self._call(TESTS_S, "-c", "import chargebridge, sys; sys.exit(chargebridge.__file__)")[1]
-        notices = self._simulation_notices() or (slow_tests and self._tests_notice(slow_tests))
+        notices = self._simulation_notices() or (slow_tests and self._tests_notice(slow_tests, SLOW_TESTS_S))
         return str(self._folder) in where and not notices
 
     def _outcome(self, tests, slow_tests):
@@ -71,13 +72,15 @@ class Runner:
                 return Outcome.TESTS
         if self._simulation_notices():
             return Outcome.SIMULATION
-        return Outcome.TESTS if slow_tests and self._tests_notice(slow_tests) else Outcome.SURVIVED
+        return (
+            Outcome.TESTS if slow_tests and self._tests_notice(slow_tests, SLOW_TESTS_S) else Outcome.SURVIVED
+        )
 
-    def _tests_notice(self, tests):
+    def _tests_notice(self, tests, timeout_s=TESTS_S):
         names = self._folder / "tests.txt"
         names.write_text("\n".join(tests), encoding="utf-8")
         command = ("-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", "--no-header", "--tb=no")
-        return self._call(TESTS_S, *command, "--timeout=30", f"@{names}")[0] != 0
+        return self._call(timeout_s, *command, f"@{names}")[0] != 0
 
     def _simulation_notices(self):
         return self._simulates and any(

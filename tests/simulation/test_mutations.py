@@ -374,7 +374,6 @@ AUDITED = {
     message_ids_come_again: "RPC-3",
     registered_by_itself: "BOOT-2",
     registers_run_backwards: "MV-9",
-    odd_answers_are_thrown_away: "Q-6",
 }
 """By mutation: a rule by which the independent audit notices it, from the frames and registers alone."""
 
