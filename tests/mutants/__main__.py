@@ -20,6 +20,8 @@ from tests.mutants.selection import PACKAGES, SLOW, covering, importing
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "mutants"
+EVERY = 20
+"""After so many changes a line is printed where no progress bar can be seen."""
 EXPLAINED = Path(__file__).with_name("explained.toml")
 
 
@@ -113,6 +115,8 @@ def main():
                 write_diff(number, mutation)
                 progress.console.print(f"survived: {mutation}", markup=False, highlight=False)
             progress.advance(task)
+            if not console.is_terminal and number % EVERY == EVERY - 1:
+                console.print(f"{number + 1} of {len(sample)}")
     return conclude(console, tally, options)
 
 
