@@ -49,7 +49,7 @@ def chosen(packages, number, seed):
 def selected(root, package, mutation, covered):
     """Return the tests that run a statement; of one that runs at import, those that run or name its file."""
     if mutation.function:
-        return covered.tests_for(mutation.path, str(mutation.line))
+        return covered.tests_for(mutation.path, *map(str, range(mutation.line, mutation.last_line + 1)))
     return [*importing(root, package, mutation.path), *covered.tests_for(mutation.path, "")]
 
 

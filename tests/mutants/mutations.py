@@ -42,6 +42,8 @@ class Mutation:
     """Its qualified name; empty outside of functions."""
     line: int
     """The first line of the statement."""
+    last_line: int
+    """The last one, without what it contains: a condition may be run on any of them."""
     begin: int
     end: int
     """In bytes."""
@@ -72,13 +74,14 @@ class _Visitor(ast.NodeVisitor):
             self._starts.append(self._starts[-1] + len(line))
         self._names = []
         self._inside = 0
-        self._line = 0
+        self._line = self._last_line = 0
 
     # --- where to look
 
     def visit(self, node):
         if isinstance(node, ast.stmt):
-            self._line = node.lineno
+            self._line, body = node.lineno, getattr(node, "body", None)
+            self._last_line = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno
         return super().visit(node)
 
     def generic_visit(self, node):
@@ -215,7 +218,7 @@ class _Visitor(ast.NodeVisitor):
         begin = self._starts[node.lineno - 1] + node.col_offset
         end = self._starts[node.end_lineno - 1] + node.end_col_offset
         function = ".".join(self._names) if self._inside else ""
-        self.found.append(Mutation(self._path, function, self._line, begin, end, old, new))
+        self.found.append(Mutation(self._path, function, self._line, self._last_line, begin, end, old, new))
 
 
 def _is_log(node):

@@ -45,8 +45,10 @@ class Covered:
     tests: list[str]
     lines: dict[str, dict[str, list[int]]]
 
-    def tests_for(self, path, line):
-        return [self.tests[number] for number in self.lines.get(path, {}).get(line, ())]
+    def tests_for(self, path, *lines):
+        of_file = self.lines.get(path, {})
+        numbers = {number for line in lines for number in of_file.get(line, ())}
+        return [self.tests[number] for number in sorted(numbers)]
 
 
 def importing(root, package, path):

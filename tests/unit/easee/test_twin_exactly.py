@@ -96,3 +96,16 @@ def test_an_energy_that_is_older_than_the_newest_is_ignored_even_if_it_is_more(n
     assert measured.readings[0].value == 1500
     assert bench.say(number, older, T0 + 15 * MIN) == []
     assert bench.twin.record.register_wh == 1500
+
+
+@pytest.mark.parametrize(("later_ms", "values"), [(-1, []), (0, [1600])])
+def test_what_was_measured_before_the_end_of_a_session_is_in_its_record(later_ms, values):
+    bench = Bench()
+    bench.say(42, "1")
+    bench.say(109, "3")
+    bench.start(7, T0, "TAG1")
+    end = {"Id": 7, "Start": format_time(T0), "Stop": format_time(T0 + 20 * MIN), "EnergyKwh": 0.5}
+    bench.say(129, end | {"MeterValueStart": 1.0, "MeterValueStop": 1.5, "Auth": "TAG1"}, T0 + 20 * MIN)
+    bench.twin.settle()
+    measured = bench.say(124, "1.6", T0 + 20 * MIN + later_ms)
+    assert [event.readings[0].value for event in measured] == values

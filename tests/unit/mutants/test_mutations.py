@@ -70,8 +70,15 @@ def test_places_are_in_bytes():
 
 def test_a_change_knows_its_function_and_its_statement():
     source = b"class A:\n    x = 1\n\n    def f(self):\n        return g(\n            2,\n        )\n"
-    found = {(one.function, one.line, one.old) for one in mutations("a.py", source)}
-    assert found == {("", 2, "1"), ("A.f", 5, "g(2)"), ("A.f", 5, "2")}
+    found = {(one.function, one.line, one.last_line, one.old) for one in mutations("a.py", source)}
+    assert found == {("", 2, 2, "1"), ("A.f", 5, 7, "g(2)"), ("A.f", 5, 7, "2")}
+
+
+def test_a_condition_of_many_lines_is_run_on_any_of_them():
+    source = b"def f():\n    if (\n        a\n        and b\n    ):\n        c\n"
+    (both, *_) = mutations("a.py", source)
+    assert (both.line, both.last_line) == (2, 5)
+    assert selected(ROOT, "twin", both, Covered(["one"], {"a.py": {"4": [0]}})) == ["one"]
 
 
 def test_what_runs_at_import_is_tried_by_all_tests_that_run_or_name_its_file(tmp_path):
