@@ -446,6 +446,11 @@ class TestSpelling:
         refuse(charging, "MeterValues", code="FormationViolation")
         assert notices(charging, NoticeKind.COMPATIBILITY_ADVISED) == []
 
+    def test_val_7_nor_do_triggered_values_without_one(self, charging):
+        charging.ask("TriggerMessage", {"requestedMessage": "MeterValues", "connectorId": 0})
+        refuse(charging, "MeterValues", code="FormationViolation")
+        assert notices(charging, NoticeKind.COMPATIBILITY_ADVISED) == []
+
     def test_val_7_who_has_it_needs_no_advice(self, new_bench):
         bench = self.bench(new_bench, misspelt_celsius=True)
         bench.wait(1)
