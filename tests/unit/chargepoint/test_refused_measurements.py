@@ -143,7 +143,7 @@ class TestDelay:
         charging.wait(30)
         charging.said()
         charging.restart()
-        charging.boot()
+        charging.link_up()
         refuse(charging, "MeterValues", seconds=29)
         assert not {"MeterValues", "StopTransaction"} & set(actions(charging))
 
