@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from rich.table import Table
 
 from tests.simulation.faults import Kind
+from tests.simulation.invariants import LIVENESS
 from tests.simulation.trace import Broken
 from tests.simulation.world import REST_HOURS, World
 
@@ -19,6 +20,11 @@ class Tally:
     steps: int = 0
     kills: int = 0
     transactions: int = 0
+    left_dead: int = 0
+    """Worlds in which nobody sends dead letters again, and there are some."""
+    served: int = 0
+    excused: int = 0
+    """Wishes to charge that a fault excused; `served` are those that were fulfilled in time."""
     struck: Counter = field(default_factory=Counter)
     possible: set = field(default_factory=set)
     checks: Counter = field(default_factory=Counter)
@@ -33,6 +39,9 @@ class Tally:
         self.struck += world.faults.struck
         self.possible |= set(Kind) - world.faults.spared
         self.checks += world.watch.checks
+        self.left_dead += not world.redelivers and world.disk.counts().dead_letters > 0
+        self.served += world.watch.checks[LIVENESS]
+        self.excused += world.watch.liveness.dropped.total()
 
     @property
     def never_struck(self):

@@ -100,6 +100,10 @@ class Health:
             return "a fault has just struck"
         return ""
 
+    def struck_since(self, identity, since_ms):
+        """Whether a fault on the charger's side has struck since then: a command may be lost, for one."""
+        return max(self._way_ms[identity], self._way_ms[""]) >= since_ms
+
     def central_system_disturbed(self, identity, since_ms):
         """Whether the central system cannot be asked, now or since then, or it may not be known yet."""
         central = self._world.central

@@ -129,7 +129,7 @@ def _done(charge_point: ChargePoint, command: ChargerCommand) -> None:
     elif isinstance(command, ClearCache):
         charge_point.state.foreign_cache = False
     elif isinstance(command, EndSession):
-        awaited_ends.end_carried_out(charge_point, command.session)
+        awaited_ends.end_carried_out(charge_point)
     else:
         return
     charge_point.mark_dirty()

@@ -100,10 +100,9 @@ def newer_session(charge_point: ChargePoint) -> None:
         _note_register(charge_point, structs.replace(ending, evidence=Evidence.NEWER_SESSION))
 
 
-def end_carried_out(charge_point: ChargePoint, session: int) -> None:
-    """The charger has carried out an `EndSession`: the record of that session is due."""
-    running = charge_point.running
-    if running is not None and running.session == session and charge_point.state.ending is None:
+def end_carried_out(charge_point: ChargePoint) -> None:
+    """The charger has carried out the `EndSession` of the running session: its record is due."""
+    if charge_point.running is not None and charge_point.state.ending is None:
         _await(charge_point, Ending(Evidence.COMMAND, charge_point.now.utc_ms, idle=_is_idle(charge_point)))
 
 
@@ -225,7 +224,8 @@ def assume(charge_point: ChargePoint, running: Transaction) -> None:
     ending = charge_point.state.ending or Ending(Evidence.NEWER_SESSION, None, idle=False)
     known = transactions.up_to_newest_reading(charge_point) or running
     register_wh = max(known.register_wh, ending.register_wh or 0, _register_since(charge_point, ending) or 0)
-    at_ms = known.register_ms if ending.since_ms is None else ending.since_ms
+    # An end that a command has shown has the host's time, which may be behind the charger's.
+    at_ms = max(known.register_ms, ending.since_ms or 0)
     following = _following(charge_point, running)
     if following is not None:
         started_ms, start_wh = _beginning(following)
@@ -260,11 +260,11 @@ def _note_register(charge_point: ChargePoint, ending: Ending) -> None:
 
 
 def _register_since(charge_point: ChargePoint, ending: Ending) -> int | None:
-    """Return the register as it was measured while no other session can have begun; None: it was not."""
-    newest = (charge_point.latest or {}).get((Quantity.ENERGY_WH, 0))
-    if newest is None or newest.session is not None or not ending.idle or ending.since_ms is None:
+    """Return the register measured of no session, while no other one can have begun; None: it was not."""
+    running, newest = charge_point.running, (charge_point.latest or {}).get((Quantity.ENERGY_WH, 0))
+    if running is None or newest is None or newest.session is not None or not ending.idle:
         return None
-    return _energy(newest) if newest.at_ms >= ending.since_ms else None
+    return _energy(newest) if newest.at_ms >= running.started_ms else None
 
 
 def _energy(event: Measured) -> int | None:
