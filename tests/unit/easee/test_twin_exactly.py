@@ -109,3 +109,18 @@ def test_what_was_measured_before_the_end_of_a_session_is_in_its_record(later_ms
     bench.twin.settle()
     measured = bench.say(124, "1.6", T0 + 20 * MIN + later_ms)
     assert [event.readings[0].value for event in measured] == values
+
+
+def test_the_first_energy_of_a_session_counts_however_little_the_one_before_has_shown():
+    """Only an energy that was shown can come again as a stale repeat; of the session before none was."""
+    bench = Bench()
+    bench.say(42, "1")
+    bench.say(109, "3")
+    bench.start(7, T0, "TAG1")
+    end = {"Id": 7, "Start": format_time(T0), "Stop": format_time(T0 + 20 * MIN), "EnergyKwh": 1.0}
+    bench.say(129, end | {"MeterValueStart": 1.0, "MeterValueStop": 2.0, "Auth": "TAG1"}, T0 + 20 * MIN)
+    bench.twin.settle()
+    again = {"Id": 8, "MeterValue": 2.0, "Start": format_time(T0 + 30 * MIN), "Auth": "TAG1", "AuthReason": 1}
+    bench.say(223, again, T0 + 30 * MIN)
+    (measured,) = bench.say(121, "0.04", T0 + 35 * MIN)
+    assert measured.readings[0].value == 2040
