@@ -25,7 +25,7 @@ NODE := .node
 NODE_LOCKS := $(addprefix $(INTEROPERABILITY)/,package.json package-lock.json .npmrc)
 NODE_PACKAGES := $(NODE)/.packages-$(shell cat $(NODE_LOCKS) | cksum | cut -d' ' -f1)
 
-.PHONY: help install develop node run test unit simulation integration interop examples nightly simulate check docs wheel bench lock clean
+.PHONY: help install develop node run test unit simulation integration interop examples nightly simulate mutants check docs wheel bench lock clean
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -100,6 +100,9 @@ nightly: $(TOOLS)  ## 200 kills of the gateway in a row, and 50 by each way into
 
 simulate: $(TOOLS)  ## whole installations through all faults, for so many STEPS
 	@$(BIN)/python -m tests.simulation --steps $(or $(STEPS),1000000) --seed $(or $(SEED),1)
+
+mutants: $(TOOLS)  ## N random changes to the source by SEED, in one PACKAGE or all: which do the tests not notice?
+	@$(BIN)/python -m tests.mutants --number $(or $(N),200) --seed $(or $(SEED),1) $(PACKAGE:%=--package %)
 
 check: $(TOOLS)  ## format, lint, types, import directions, declared dependencies
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo

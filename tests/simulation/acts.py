@@ -122,6 +122,8 @@ class Acts:
         """The operator asks for something by the API, while everything goes on."""
         process = self._world.process
         if process is not None and identity in process.bindings:
+            if asked.operation in {Operation.REDELIVER, Operation.SETTLE}:
+                self._world.audit.redelivered(identity)
             self._world.trace.add(identity, "##", f"the operator: {asked.operation}")
             process.runtime.turn(process.bindings[identity], asked)
 

@@ -52,12 +52,14 @@ class SimulatedLink:
         self.state = LinkState.OPEN
         self.epoch += 1
         self._connection = connection
+        self._process.world.audit.connected(self.identity)
         self._process.watch.link_opened(self.identity)
         self.owner.link_opened(self.epoch)
 
     def arrived(self, connection, data):
         """A message of the central system is there."""
         if self.state is LinkState.OPEN and connection is self._connection:
+            self._process.world.audit_received(self.identity, data)
             self._process.watch.heard(self.identity, data)
             self.owner.frame_received(self.epoch, data)
 
@@ -77,6 +79,7 @@ class SimulatedLink:
         self._process.step(Kind.CRASH_AT_OUTPUT)
         if not data.startswith(b"[4"):  # a turn that failed is refused, and that is no news
             self._process.watch.about_to_show(self.identity)
+        self._process.world.audit_sent(self.identity, data)
         self._process.watch.said(self.identity, data)
         self._connection.to_central(data)
         return True

@@ -2,6 +2,7 @@
 
 from random import Random
 
+from chargebridge.audit import Audit, PhysicalSession
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.model.state import Settings
 from chargebridge.chargepoint.turn import UNANSWERED, Operation, OperatorAsked
@@ -26,10 +27,17 @@ from tests.simulation.invariants.liveness import SERVED_WITHIN_S
 from tests.simulation.invariants.watch import Watch
 from tests.simulation.process import Process
 from tests.simulation.timeline import HOUR_MS, HostClock, PowerCut, Timeline
-from tests.simulation.trace import Trace
+from tests.simulation.trace import Broken, Trace
 from tests.simulation.vendor import Vendor
 
 PRESETS = ("easee", "easee-1.8", "ocpp16")
+AUDIT = "an independent audit of the frames agrees"
+_SOONEST_MS = 10_000
+"""Of a CALL after one that timed out: 30 s, less what a slow disk may take of it."""
+_WITH_DEAD_LETTERS = """
+    SELECT DISTINCT identity FROM transactions JOIN charge_points ON charge_points.id = charge_point
+    WHERE start = 'dead' OR stop = 'dead'
+"""
 REST_HOURS = 8
 """How long everything may take to come to rest after the last fault."""
 _STEPS = {
@@ -66,6 +74,7 @@ class World:
         queue_limit: of the charge points.
         spared: faults that do not come by the dice.
         easee: the chargers are behind Easee's cloud, by the way of an `account` or an `operator`.
+        heeds_audit: whether a finding of the audit ends the run, as a broken invariant does.
     """
 
     def __init__(
@@ -81,6 +90,7 @@ class World:
         queue_limit=5000,
         spared=OUR_OWN,
         easee=None,
+        heeds_audit=True,
     ):
         self.number_gap = number_gap
         self.seed = seed
@@ -94,6 +104,8 @@ class World:
         """Whether the operator has dead letters sent again. Where they stay, it shows which are too many."""
         self.watch = Watch(self)
         self.faults.listener = self.watch.struck
+        self.audit = Audit(_SOONEST_MS)
+        self._heeds_audit = heeds_audit
         self.settings = {}
         self._limits = {}
         identities = [f"CP{number:03}" for number in range(1, charge_points + 1)]
@@ -160,6 +172,7 @@ class World:
     def start_process(self):
         self.trace.add("", "##", "the gateway starts")
         self._life += 1
+        self.audit.restarted()
         self.process = Process(self)
         self.timeline.after(0.0, self.process.start)
 
@@ -366,11 +379,13 @@ class World:
         if self._storms:
             self._serve_everybody()
         if self.redelivers:
-            for binding in self.process.bindings.values():
+            for identity, binding in self.process.bindings.items():
+                self.audit.redelivered(identity)
                 self.process.runtime.turn(binding, OperatorAsked(UNANSWERED, Operation.REDELIVER))
         self.run(hours / 2)
         if self.redelivers:
             self.watch.require(ENERGY, "", self.disk.counts().dead_letters == 0, "dead letters are left")
+        self._settle_audit()
         self.watch.settle_accounts()
 
     def _serve_everybody(self):
@@ -397,6 +412,41 @@ class World:
         for _, outlet in self.outlets():
             self.vendor.act(outlet.serial, "unplug")
         self.run(0.2)
+
+    # --- the audit
+
+    def audit_sent(self, identity, data):
+        self.audit.sent(self.timeline.now_ms, identity, data)
+        self._agrees()
+
+    def audit_received(self, identity, data):
+        self.audit.received(identity, data)
+        self._agrees()
+
+    def _settle_audit(self):
+        sessions = (
+            PhysicalSession(
+                identity,
+                one.start_register_wh,
+                one.register_wh,
+                one.started_at_ms,
+                one.at_ms,
+                one.id_tag,
+            )
+            for identity, outlet in self.outlets()
+            for one in outlet.finished
+        )
+        dead = {identity for (identity,) in self.disk.connection.execute(_WITH_DEAD_LETTERS)}
+        lost = {identity for identity, outlet in self.outlets() if outlet.lost}
+        self.audit.close_books(incomplete=dead)
+        self.audit.reconcile(sessions, assumed=self.watch.accounts.assumed, incomplete=dead | lost)
+        self._agrees()
+
+    def _agrees(self):
+        self.watch.checks[AUDIT] += 1
+        if self._heeds_audit and self.audit.findings:
+            identity, _, text = self.audit.findings[0].partition(": ")
+            raise Broken(AUDIT, identity, text)
 
 
 def _read(schedule):

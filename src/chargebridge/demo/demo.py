@@ -19,6 +19,7 @@ import structlog
 import uvloop
 from rich.console import Console
 
+from chargebridge.audit import Audit
 from chargebridge.demo.failure_report import failure_report
 from chargebridge.demo.fault_injection import FaultInjector
 from chargebridge.demo.faults import Loss, plan_cloud_outages, plan_kills, plan_losses, plan_outages
@@ -37,6 +38,7 @@ ATTEMPTS: Final = 1000
 """TransactionMessageAttempts: so many that no outage makes a dead letter of a Start or Stop."""
 _LOOK_S: Final = 0.25
 _LOG_EVERY_S: Final = 5.0
+_AUDITED_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +233,14 @@ class Demo:
 
     def _conclude(self, testbed: DemoTestbed, injector: FaultInjector, *, finished: bool) -> int:
         outcome = testbed.outcome()
-        wrong = [*outcome.complaints(), *injector.lost, *testbed.gateway.errors()]
+        testbed.settle_audit(complete=finished)
+        audit = testbed.audit
+        audited = [] if audit is None else audit.findings
+        wrong = [*outcome.complaints(), *audited[:_AUDITED_SHOWN], *injector.lost, *testbed.gateway.errors()]
         self._console.print(outcome.table())
+        self._say(_audit_line(audit))
+        if finished and audit is not None and outcome.agrees is bool(audited):
+            self._say("The comparison above and the audit disagree with each other.", style="red")
         for line in injector.summary():
             self._say(line)
         for line in wrong:
@@ -245,7 +253,7 @@ class Demo:
             self._say("Interrupted.")
             if self._plan.state is not None:
                 self._say(f"The same command goes on from {self._plan.state}.")
-            return 1 if outcome.violations or injector.lost else 0
+            return 1 if outcome.violations or audited or injector.lost else 0
         if wrong:
             return 1
         return self._proves(outcome)
@@ -259,3 +267,12 @@ class Demo:
             return 3
         self._say("Every Wh is in exactly one transaction.", style="green")
         return 0
+
+
+def _audit_line(audit: Audit | None) -> str:
+    if audit is None:
+        return "No audit: this run goes on from an earlier one, whose frames are not kept."
+    return (
+        f"An independent audit of {audit.frames:,} frames counts {audit.transactions:,} transactions with"
+        f" {audit.booked_wh:,} Wh, and has {len(audit.findings):,} findings."
+    )

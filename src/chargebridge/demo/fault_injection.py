@@ -162,6 +162,8 @@ class FaultInjector:
             f"gateway killed {record.moment}, with {record.running} sessions running,"
             f" {record.unanswered} calls unanswered, {record.unanswered_requests} of the central system's"
         )
+        if testbed.audit is not None:
+            testbed.audit.restarted()
         await testbed.gateway.start()
 
     async def _wait_for(self, moment: Moment) -> None:

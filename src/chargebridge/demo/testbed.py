@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from chargebridge.audit import Audit, PhysicalSession
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import PACES, Traffic
@@ -31,6 +32,8 @@ LOCAL_BROKER: Final = "amqp://guest:guest@127.0.0.1:5672/"
 UNTAGGED: Final = "NOTAG"
 """The tag of sessions without one: the default of `tag_for_untagged`."""
 _HISTORY: Final = 60
+_PUNCTUALITY: Final = 0.9
+"""Of a timeout: the CALL that follows may be received sooner after the one before than it was sent."""
 _SERIAL: Final = "SIM"
 
 
@@ -76,6 +79,9 @@ class DemoTestbed:
         """Whether the run loses records for good."""
         self.world = World(folder / "chargers.sqlite3", Traffic(settings.seed, PACES["busy"]))
         self.ledger = Ledger(folder / "central-system.sqlite3")
+        # It has to see a run from its beginning.
+        self.audit = None if self.ledger.transactions() else _audit(settings)
+        """The audit of all frames; None if the run goes on from an earlier one."""
         self.clock = _clock(settings.speed, self.world, self.ledger)
         self.cloud = SimulatedCloud(self.world, self.clock)
         self.identities: list[str] = []
@@ -89,6 +95,7 @@ class DemoTestbed:
             port=_free_port(PORTS),
             history=_HISTORY,
             heartbeat_interval_s=max(300, round(settings.speed * 30)),
+            observer=self.audit,
         )
         self.vendor = self._vendor(settings)
         self.gateway = GatewayProcess(
@@ -186,9 +193,37 @@ class DemoTestbed:
         newest = {one.serial: one.session for one in self.world.finished_sessions()}
         return any(session in self.world.lost_ends(serial) for serial, session in newest.items())
 
+    def settle_audit(self, *, complete: bool) -> None:
+        """Let the audit close its books, and compare them with the chargers. The gateway has to be stopped.
+
+        Args:
+            complete: the run has come to its end, so that nothing is under way.
+        """
+        if self.audit is None:
+            return
+        self.audit.close_books(complete=complete)
+        if complete:
+            sessions = (
+                PhysicalSession(
+                    identity_of(one.serial),
+                    one.start_register_wh,
+                    one.stop_register_wh,
+                    one.started_at_ms,
+                    one.stopped_at_ms,
+                    None if self.loses else one.id_tag,  # may be lost with the driver's file
+                )
+                for one in self.world.finished_sessions()
+            )
+            marked = self._marked()
+            assumed = {one.identity for one in self.ledger.transactions() if self.loses and one.id in marked}
+            self.audit.reconcile(sessions, rebuilt=marked, assumed=assumed)
+
+    def _marked(self) -> set[int]:
+        return self.gateway.marked_transactions() if self.may_differ else set()
+
     def outcome(self) -> Reconciliation:
         """Compare sessions and transactions. The gateway has to be stopped."""
-        marked = self.gateway.marked_transactions() if self.may_differ else set[int]()
+        marked = self._marked()
         return reconcile(
             identity_of,
             self.world.finished_sessions(),
@@ -204,6 +239,11 @@ class DemoTestbed:
 def identity_of(serial: str) -> str:
     """Return the identity of a charger's charge point."""
     return "CP" + serial.removeprefix(_SERIAL)
+
+
+def _audit(settings: DemoSettings) -> Audit:
+    """Return an audit with the gateway's timeout, in the time of the demonstration."""
+    return Audit(round(settings.call_timeout_s * _PUNCTUALITY * settings.speed * 1000))
 
 
 def _clock(speed: float, world: World, ledger: Ledger) -> ScaledClock:

@@ -43,6 +43,11 @@ def test_a_scripted_run_reconciles():
     chargers, central_system = numbers(ran.stdout, "energy (Wh)")
     assert chargers == central_system
     assert "Every Wh is in exactly one transaction." in ran.stdout
+    # The second opinion, which shares no code with the first, counts the same.
+    audited = re.search(r"audit of [\d,]+ frames counts ([\d,]+) transactions with ([\d,]+) Wh", ran.stdout)
+    assert audited
+    assert [audited[1], audited[2]] == [numbers(ran.stdout, "sessions / transactions")[1], central_system]
+    assert "and has 0 findings" in ran.stdout
 
 
 def test_a_run_that_is_too_short_proves_nothing_and_fails():
@@ -80,6 +85,7 @@ def test_an_interrupted_run_goes_on_from_its_state(tmp_path: Path):
     ran = demo(*arguments, "--duration", "10")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert int(numbers(ran.stdout, "sessions / transactions")[0].replace(",", "")) > before
+    assert "No audit: this run goes on from an earlier one" in ran.stdout
 
 
 def test_a_run_killed_as_a_whole_goes_on_from_its_state(tmp_path: Path):

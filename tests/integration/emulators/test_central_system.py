@@ -768,3 +768,44 @@ class TestTranscript:
             raw = await cs.expect("CP-1", "", kind=Kind.RAW)
             with pytest.raises(LookupError):
                 _ = raw.payload
+
+
+class Witness:
+    """An observer that notes what it sees."""
+
+    def __init__(self):
+        self.seen = []
+
+    def connected(self, charge_point):
+        self.seen.append(f"connected {charge_point}")
+
+    def sent(self, at_ms, charge_point, frame):
+        assert at_ms > 1_715_672_000_000
+        self.seen.append(f"> {frame.decode()[:20]}")
+
+    def received(self, charge_point, frame):
+        self.seen.append(f"< {frame.decode()[:20]}")
+
+
+class TestObserver:
+    @on_loopback
+    async def test_every_frame_and_connection_is_observed_as_it_was_on_the_wire(self):
+        witness = Witness()
+        async with booted(observer=witness, history=1) as (cs, peer):
+            await peer.websocket.send("garbage")
+            await cs.expect("CP-1", "", kind=Kind.RAW)
+            asking = asyncio.ensure_future(cs.call("CP-1", Reset(type=ResetType.SOFT)))
+            question = await peer.receive()
+            await peer.websocket.send(json.dumps([3, question[1], {"status": "Accepted"}]))
+            await asking
+            async with link(cs):
+                await cs.wait_connected("CP-1")
+        assert witness.seen == [
+            "connected CP-1",
+            '> [2, "1", "BootNotifi',
+            '< [3,"1",{"status":"Ac',
+            "> garbage",
+            f'< [2,"{question[1]}","R'[:22],
+            f'> [3, "{question[1]}", '[:22],
+            "connected CP-1",
+        ]

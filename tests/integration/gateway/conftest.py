@@ -343,13 +343,17 @@ class PypiCentralSystem:
         """Actions that are answered with a CALLERROR."""
         self.news = asyncio.Event()
         self.session = None
+        self.tap = None
+        """Wraps each connection, to see its frames; None: nobody wants to."""
 
     def verdict(self, id_tag):
         return self.id_tags.get(id_tag, {"status": "Accepted"})
 
     async def serve_one(self, websocket):
         assert websocket.subprotocol == "ocpp1.6"
-        self.session = PypiSession(websocket.request.path.rpartition("/")[2], websocket, self)
+        identity = websocket.request.path.rpartition("/")[2]
+        connection = websocket if self.tap is None else self.tap(identity, websocket)
+        self.session = PypiSession(identity, connection, self)
         with contextlib.suppress(ConnectionClosed):
             await self.session.start()
 

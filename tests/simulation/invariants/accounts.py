@@ -58,6 +58,11 @@ class Accounts:
                 session = _number(r"and (\d+)$", output.detail)
                 self._listed[identity][session] = _number(r"^(\d+) Wh", output.detail)
 
+    @property
+    def assumed(self):
+        """Charge points of which an end of a session was assumed."""
+        return {identity for identity, sessions in self._assumed.items() if sessions}
+
     def settle(self):
         """Everything has come to rest."""
         for identity, outlet in self._world.outlets():

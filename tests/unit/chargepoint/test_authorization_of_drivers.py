@@ -198,6 +198,21 @@ class TestAtTheReader:
         ready.wait(10)
         assert ready.statuses() == ["1 Finishing"]
 
+    def test_az_6_each_car_has_the_whole_time(self, ready):
+        ready.state(S.AWAITING_TOKEN)
+        ready.settle()
+        ready.wait(50)
+        ready.state(S.DISCONNECTED)
+        ready.settle()
+        ready.wait(50)
+        ready.state(S.AWAITING_TOKEN)
+        ready.settle()
+        ready.statuses()
+        ready.wait(119)
+        assert ready.statuses() == []
+        ready.wait(1)
+        assert ready.statuses() == ["1 Finishing"]
+
     @pytest.mark.parametrize("moment", ["intent", "car"])
     def test_az_6_the_wait_goes_on_over_a_restart(self, ready, moment):
         ready.token() if moment == "intent" else ready.state(S.AWAITING_TOKEN)

@@ -486,6 +486,18 @@ class TestAvailableAfterBoot:
         inoperative.settle()
         assert inoperative.statuses() == ["0 Unavailable", "1 Unavailable"]
 
+    def test_that_moment_comes_once_for_each_boot(self, inoperative):
+        inoperative.charger_restarts()
+        inoperative.settle()
+        inoperative.wait(2)
+        inoperative.settle()
+        inoperative.reachable(False)
+        inoperative.settle()
+        inoperative.statuses()
+        inoperative.reachable()
+        inoperative.settle()
+        assert "1 Available" not in inoperative.statuses()
+
     def test_standard_it_is_unavailable_at_once(self, new_bench):
         bench = new_bench().ready()
         bench.ask("ChangeAvailability", {"connectorId": 0, "type": "Inoperative"})

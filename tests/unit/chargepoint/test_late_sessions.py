@@ -519,6 +519,14 @@ class TestAnotherCharger:
         assert away.cp.state.waiting_events == ()
         assert away.cp.abandoned.session == 6
 
+    def test_one_that_has_just_begun_does_not_end_where_it_began(self, away):
+        """The rest of it begins at that end, and would equal its Start."""
+        tell(away, started(5))
+        away.turn(ChargerReleased())
+        away.settle()
+        begins_ms, begins_wh, _, _ = edges(5)
+        assert account(away) == [(*begun(5), format_utc(begins_ms + 1), begins_wh, "Other")]
+
     def test_the_newest_may_be_over(self, away):
         tell(away, started(5), ended(6))
         away.turn(ChargerReleased())

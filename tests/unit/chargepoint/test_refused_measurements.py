@@ -135,6 +135,18 @@ class TestDelay:
         refuse(charging, "MeterValues", seconds=30)
         assert "StopTransaction" in actions(charging)
 
+    def test_q_10_a_restart_does_not_end_a_shortened_pause(self, charging):
+        charging.ask("ChangeConfiguration", {"key": "TransactionMessageAttempts", "value": "9"})
+        measure(charging, 1)
+        refuse(charging, "MeterValues", seconds=60 + 120 + 5)
+        charging.end(9000)
+        charging.wait(30)
+        charging.said()
+        charging.restart()
+        charging.link_up()
+        refuse(charging, "MeterValues", seconds=29)
+        assert not {"MeterValues", "StopTransaction"} & set(actions(charging))
+
     def test_q_10_a_restart_gives_no_further_pause(self, charging):
         measure(charging, 3)
         charging.end(9000)
@@ -490,6 +502,11 @@ class TestSpelling:
 
     def test_val_7_nor_does_one_without_a_temperature(self, charging):
         measure(charging, 1)
+        refuse(charging, "MeterValues", code="FormationViolation")
+        assert notices(charging, NoticeKind.COMPATIBILITY_ADVISED) == []
+
+    def test_val_7_nor_do_triggered_values_without_one(self, charging):
+        charging.ask("TriggerMessage", {"requestedMessage": "MeterValues", "connectorId": 0})
         refuse(charging, "MeterValues", code="FormationViolation")
         assert notices(charging, NoticeKind.COMPATIBILITY_ADVISED) == []
 

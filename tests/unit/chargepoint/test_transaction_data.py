@@ -261,6 +261,21 @@ class TestLimit:
         gaps = [later - earlier for earlier, later in pairwise(seconds)]
         assert max(gaps) <= 2 * 250  # 48 of 200 minutes are one in 250 seconds
 
+    def test_the_limit_includes_all_moments_of_begin_and_end(self, new_bench):
+        """What was measured at several times makes several moments of the end."""
+        names = f"{REGISTER},Voltage,Temperature,Power.Active.Import"
+        bench = prepared(new_bench, StopTxnSampledData=names).charging()
+        bench.metering(30)
+        for _ in range(60):
+            bench.wait(60, answering=True)
+        for quantity in (Q.VOLTAGE_V, Q.TEMPERATURE_C, Q.POWER_W):
+            bench.wait(1)
+            bench.measure(Reading(quantity, 20))
+        bench.wait(1)
+        moments = stopped(bench)
+        assert [context for _, context, _ in moments[-4:]] == [END] * 4
+        assert len(moments) == 50
+
     def test_in_memory_and_in_the_store_there_are_never_more(self, new_bench):
         bench = prepared(new_bench, StopTxnSampledData=REGISTER).charging()
         bench.metering(30)

@@ -90,6 +90,13 @@ def test_no_body_raises_anything_else(body, key):
         return
 
 
+def test_the_longest_body_is_read():
+    body = OBSERVATION + b" " * (BODY_LIMIT - len(OBSERVATION))
+    assert MessageReader(Patterns()).read("EH1.O.114", body, 1).serial == "EH1"
+    with pytest.raises(ValueError, match=f"a body of {BODY_LIMIT + 1} bytes"):
+        MessageReader(Patterns()).read("EH1.O.114", body + b" ", 1)
+
+
 def test_patterns_are_settings():
     reader = MessageReader(Patterns(observation="obs/{id}/of/{serial}", pulse="{serial}+"))
     assert reader.read("obs/114/of/EH1", OBSERVATION, 1).serial == "EH1"

@@ -17,7 +17,7 @@ from chargebridge.emulators.central_system.policy import Policy
 from chargebridge.emulators.central_system.reception import Reception
 from chargebridge.emulators.central_system.responder import Responder
 from chargebridge.emulators.central_system.scripting import Handler
-from chargebridge.emulators.central_system.session import Answer, Sessions
+from chargebridge.emulators.central_system.session import Answer, FrameObserver, Sessions
 from chargebridge.emulators.central_system.transcript import (
     Direction,
     Exchange,
@@ -57,6 +57,7 @@ class CentralSystem:
         history: how many messages of each charge point are kept for `exchanges` and `expect`.
         max_message_bytes: a longer message closes its connection (1009).
         random: the source of message ids.
+        observer: sees every frame as it was on the wire, in order; None: nobody does.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class CentralSystem:
         history: int = 1000,
         max_message_bytes: int = 2**20,
         random: Random | None = None,
+        observer: FrameObserver | None = None,
     ) -> None:
         self.ledger = ledger or Ledger()
         """What charge points have sent: boots, statuses, transactions, counts."""
@@ -86,7 +88,7 @@ class CentralSystem:
         self.validate = validate
         """Whether messages are checked against the official schemas."""
         self._reception = Reception(self.responder, clock, validate=validate)
-        self._sessions = Sessions(clock, history=history, call_timeout_s=call_timeout_s)
+        self._sessions = Sessions(clock, history=history, call_timeout_s=call_timeout_s, observer=observer)
         self._calls = OutgoingCalls(
             self.ledger,
             self._sessions.record,

@@ -69,7 +69,7 @@ class Incoming:
         if replaced is not None:
             session.close()
             replaced.abort()
-        session.open(connection)
+        self._sessions.open(session, connection)
         log.info("connected", identity=session.identity, replaced=replaced is not None)
 
     def closed(self, connection: Connection) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
@@ -33,6 +33,19 @@ class Answer(NamedTuple):
     outcome: Response | CallRefused | PayloadError | None
     """The decoded payload, the CALLERROR, or why the payload cannot be decoded; None if OCPP has no such
     action."""
+
+
+class FrameObserver(Protocol):
+    """Sees every frame of every charge point, as it was on the wire."""
+
+    def connected(self, charge_point: str) -> None:
+        """Take note of a new connection; the one before is over."""
+
+    def sent(self, at_ms: int, charge_point: str, frame: bytes) -> None:
+        """Take a frame of a charge point, and the time of its arrival in milliseconds since 1970."""
+
+    def received(self, charge_point: str, frame: bytes) -> None:
+        """Take a frame of the central system."""
 
 
 @dataclass
@@ -121,14 +134,18 @@ class Sessions:
         clock: the time for what is recorded.
         history: how many messages of each charge point are kept.
         call_timeout_s: the shortest CALL timeout of the charge points, in real seconds.
+        observer: sees every frame; None: nobody does.
     """
 
-    def __init__(self, clock: Clock, *, history: int, call_timeout_s: float) -> None:
+    def __init__(
+        self, clock: Clock, *, history: int, call_timeout_s: float, observer: FrameObserver | None = None
+    ) -> None:
         self.violations: deque[Violation] = deque(maxlen=VIOLATIONS_KEPT)
         """The newest violations, oldest first."""
         self._clock = clock
         self._history = history
         self._call_timeout_s = call_timeout_s
+        self._observer = observer
         self._sessions: dict[str, Session] = {}
 
     def session(self, identity: str) -> Session:
@@ -160,7 +177,19 @@ class Sessions:
 
     def record(self, session: Session, direction: Direction, kind: Kind, action: str, frame: bytes) -> None:
         """Add a message to the transcript of a charge point."""
-        session.transcript.add(self._clock.now().utc_ms, direction, kind, action, frame)
+        at_ms = self._clock.now().utc_ms
+        session.transcript.add(at_ms, direction, kind, action, frame)
+        if self._observer is not None:
+            if direction is Direction.FROM_CHARGE_POINT:
+                self._observer.sent(at_ms, session.identity, frame)
+            else:
+                self._observer.received(session.identity, frame)
+
+    def open(self, session: Session, connection: Connection) -> None:
+        """Start a connection of a charge point."""
+        session.open(connection)
+        if self._observer is not None:
+            self._observer.connected(session.identity)
 
     def report(self, session: Session, finding: Finding, frame: bytes) -> None:
         """Record a broken rule, and the frame that broke it."""

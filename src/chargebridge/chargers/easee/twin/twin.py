@@ -117,12 +117,6 @@ class Twin:
         return self._flag(_O.CONNECTED_TO_CLOUD, True) and self._number(_O.CHARGER_OP_MODE) not in OFFLINE
 
     @property
-    def connected_ms(self) -> int:
-        """The time of that report, by the cloud's clock; 0 if there was none."""
-        seen = self.record.seen.get(_O.CONNECTED_TO_CLOUD)
-        return 0 if seen is None else seen.at_ms
-
-    @property
     def authorization_required(self) -> bool:
         """Whether a car needs a token to charge."""
         return self._flag(_O.AUTHORIZATION_REQUIRED, True)
