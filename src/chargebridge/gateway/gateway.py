@@ -12,6 +12,7 @@ from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.records import Settlement
 from chargebridge.chargepoint.turn import UNANSWERED, Operation, OperatorAsked
 from chargebridge.config.configuration import Configuration, Difference
+from chargebridge.gateway.backups import driver_files
 from chargebridge.gateway.errors import (
     NotSimulatedError,
     UnknownChargePointError,
@@ -34,7 +35,9 @@ from chargebridge.gateway.turns.wheel import Cancellable
 from chargebridge.gateway.views.charge_points import ChargePointView, charge_point_view
 from chargebridge.gateway.views.figures import Figures, count
 from chargebridge.link import Fleet, LinkState
+from chargebridge.store.backup import back_up
 from chargebridge.store.errors import StoreError, StoreUnavailableError
+from chargebridge.store.generation import Marker, check_generation
 from chargebridge.store.journal import SqliteStore
 from chargebridge.store.state_dir import StateDirectory
 
@@ -84,8 +87,10 @@ class Gateway:
         )
         with ExitStack() as undo:
             self._directory = undo.enter_context(StateDirectory(configuration.state.directory))
+            check_generation(configuration.state.directory)
             self.store = SqliteStore(configuration.state.directory, stop_s=limits.store_stop_s)
             undo.callback(self.store.close)
+            self._marker = Marker(self.store, configuration.state.directory)
             self.runtime = Runtime(self.clock, self.store, _call_later, self.traces, new_charge_point)
             self.roster = Roster(configuration, self.clock, self.store, self.runtime, self._fleet, limits)
             undo.pop_all()
@@ -115,6 +120,7 @@ class Gateway:
         try:
             self._fleet.start()
             self.roster.restore()
+            await self._mark()
             for name, sink in self.roster.sinks.items():
                 await start_driver(name, sink.driver)
             for binding in self.roster.all():
@@ -154,8 +160,11 @@ class Gateway:
             await self._fleet.stop(self._limits.links_stop_s)
         finally:
             self.runtime.stop()
-            # If it raises the directory stays locked: the journal's thread may yet write there.
-            await self.store.stop()
+            # If the store raises the directory stays locked: the journal's thread may yet write there.
+            try:
+                await self._marker.stop(self.clock.now().utc_ms)
+            except OSError as error:
+                _log.warning("mark of the store not written", reason=str(error))
             self._directory.release()
         _log.info("gateway stopped")
 
@@ -173,13 +182,25 @@ class Gateway:
 
     async def _housekeep(self) -> None:
         loop = asyncio.get_running_loop()
-        prune_at = loop.time()
+        prune_at, mark_at = loop.time(), loop.time() + self._limits.mark_s
         while True:
             await asyncio.sleep(self._limits.housekeeping_s)
             self.roster.drop_delivered()
+            if loop.time() >= mark_at:
+                mark_at = loop.time() + self._limits.mark_s
+                await self._mark()
             if loop.time() >= prune_at:
                 prune_at = loop.time() + self._limits.prune_s
                 await self._prune()
+
+    async def _mark(self) -> None:
+        """Note that the gateway runs, for a restore; it can be done without while there is no room."""
+        now_ms = self.clock.now().utc_ms
+        next_s = (self._limits.mark_s + self._limits.housekeeping_s) * self.clock.speed
+        try:
+            await asyncio.to_thread(self._marker.mark, now_ms, now_ms + round(next_s * 1000))
+        except (StoreError, OSError) as error:
+            _log.warning("mark of the store not written", reason=str(error))
 
     async def _prune(self) -> None:
         now_ms = self.clock.now().utc_ms
@@ -355,13 +376,15 @@ class Gateway:
         return count(self.roster, self.runtime, pending_turns=self.store.pending, store_failing=self.failing)
 
     async def backup(self, target: Path) -> None:
-        """Copy the store, consistent, into a new file while everything goes on.
+        """Copy the store and the drivers' files into a new file while everything goes on; see `back_up`.
 
         Raises:
             FileExistsError: `target` exists.
+            OSError: it cannot be written.
             StoreError: the copy could not be made.
         """
-        await asyncio.to_thread(self.store.backup, target)
+        files = driver_files({name: sink.driver for name, sink in self.roster.sinks.items()})
+        await asyncio.to_thread(back_up, self.configuration.state.directory, target, files, self.clock)
 
 
 def _call_later(delay_s: float, callback: Callable[[], None]) -> Cancellable:

@@ -4,7 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from chargebridge.store.errors import StoreDamagedError, StoreUnavailableError, environment_error
+from chargebridge.store.errors import RESTORE, StoreDamagedError, StoreUnavailableError, environment_error
 from chargebridge.store.schema import migrate, version_of
 
 OLDEST_SQLITE = (3, 33, 0)
@@ -110,5 +110,5 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path, max_pages: int |
     if path.stat().st_size <= CHECKED_BYTES:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
-            raise StoreDamagedError(f"{path} is damaged ({verdict}); restore it from a backup")
+            raise StoreDamagedError(f"{path} is damaged ({verdict}); restore a backup: {RESTORE}")
     migrate(connection, path)

@@ -217,10 +217,15 @@ _VERSION_1 = (
         FROM set_aside JOIN charge_points ON charge_points.id = charge_point""",
 )
 
+_VERSION_2 = (
+    # What the store knows of its own age; see `generation`.
+    "CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+)
+
 Step = Sequence[str]
 """Statements that lead from one version to the next; they are committed together."""
 
-STEPS: tuple[Step, ...] = (_VERSION_1,)
+STEPS: tuple[Step, ...] = (_VERSION_1, _VERSION_2)
 """Step n leads to version n + 1. Steps are only ever appended: stores of each version are in use."""
 
 

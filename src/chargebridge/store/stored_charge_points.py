@@ -14,6 +14,7 @@ from chargebridge.chargepoint.records import (
     StoredProfile,
     Transaction,
 )
+from chargebridge.store.marks import restored_of
 from chargebridge.store.queries import MESSAGE, TRANSACTION, message_of, read_page, transaction_of
 
 HEAD = 16
@@ -74,6 +75,7 @@ def read_charge_point(connection: sqlite3.Connection, charge_point: int) -> Stor
         queue=queue,
         profiles=tuple(StoredProfile(*row) for row in profiles),
         samples=samples[0] if samples else None,
+        restored=restored_of(connection),
     )
 
 
@@ -101,6 +103,7 @@ def read_charge_points(connection: sqlite3.Connection) -> dict[int, StoredCharge
         connection.execute(f"SELECT s.charge_point, CAST(document AS BLOB) {_SAMPLES} ORDER BY t.number")
     )
     nothing, empty = StoredChargePoint(), QueuePage()
+    restored = restored_of(connection)
     return {
         charge_point: StoredChargePoint(
             document=document,
@@ -111,6 +114,7 @@ def read_charge_points(connection: sqlite3.Connection) -> dict[int, StoredCharge
             queue=pages.get(charge_point, empty),
             profiles=profiles.get(charge_point, ()),
             samples=samples.get(charge_point),
+            restored=restored,
         )
         for charge_point, document, last_transaction in connection.execute(
             "SELECT id, CAST(document AS BLOB), last_transaction"

@@ -23,6 +23,7 @@ from chargebridge.chargepoint.records import (
     ListFound,
     ListQuery,
     PutCached,
+    PutDeadLetter,
     PutProfile,
     PutProfileWrites,
     PutSamples,
@@ -97,6 +98,7 @@ class MemoryStore:
         self.profiles = {}
         self.profile_writes = {}
         self.samples = {}
+        self.restored = None
         self.listed = {}
         self.cached = {}
 
@@ -114,12 +116,7 @@ class MemoryStore:
                     self.next_sequence += 1
                     self.queue[message.sequence] = message
                     if sampled_ms:
-                        self.transactions[message.transaction] = structs.replace(
-                            self.transactions[message.transaction],
-                            sampled_ms=sampled_ms,
-                            register_wh=register_wh,
-                            register_ms=register_ms,
-                        )
+                        self.note_sample(message, sampled_ms, register_wh, register_ms)
                 case Attempted(sequence, attempts, not_before_ms, history, without_data):
                     self.queue[sequence] = structs.replace(
                         self.queue[sequence],
@@ -134,6 +131,12 @@ class MemoryStore:
                     self.dead.append((self.queue.pop(sequence), reason))
                     self.letters += 1
                     self.numbers.append(self.letters)
+                case PutDeadLetter(message, _, reason, sampled_ms, register_wh, register_ms):
+                    self.dead.append((message, reason))
+                    self.letters += 1
+                    self.numbers.append(self.letters)
+                    if sampled_ms:
+                        self.note_sample(message, sampled_ms, register_wh, register_ms)
                 case Redeliver(transaction, through, first_sequence):
                     self.unbury(transaction, through, first_sequence)
                 case Settle(transaction, through):
@@ -155,6 +158,14 @@ class MemoryStore:
                         self.cached[token.id_tag.lower()] = token
                 case ClearTokenCache():
                     self.cached = {}
+
+    def note_sample(self, message, sampled_ms, register_wh, register_ms):
+        self.transactions[message.transaction] = structs.replace(
+            self.transactions[message.transaction],
+            sampled_ms=sampled_ms,
+            register_wh=register_wh,
+            register_ms=register_ms,
+        )
 
     def queue_again(self, message, sequence):
         assert sequence == self.next_sequence
@@ -251,6 +262,7 @@ class MemoryStore:
             queue=self.page(0, 16),
             profiles=tuple(self.profiles.values()),
             samples=next((self.samples.get(t.number) for t in open_transactions), None),
+            restored=self.restored,
         )
 
 

@@ -65,6 +65,20 @@ class DeadLetter(Struct, frozen=True):
     reason: str
 
 
+class PutDeadLetter(Struct, frozen=True):
+    """Add a message to the dead letters that is not to be sent, and was never in the queue.
+
+    The last three fields are those of `Enqueue`.
+    """
+
+    message: QueuedMessage
+    at_ms: int
+    reason: str
+    sampled_ms: int = 0
+    register_wh: int = 0
+    register_ms: int = 0
+
+
 class Redeliver(Struct, frozen=True):
     """Move dead letters of a transaction into the queue again: Start, samples in their order, Stop.
 
@@ -170,6 +184,7 @@ Record = (
     | Attempted
     | Dequeue
     | DeadLetter
+    | PutDeadLetter
     | Redeliver
     | Settle
     | Requeue

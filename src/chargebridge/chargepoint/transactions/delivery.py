@@ -253,6 +253,5 @@ def _give_up(charge_point: ChargePoint, message: QueuedMessage, reason: str) -> 
     charge_point.record(DeadLetter(message.sequence, charge_point.now.utc_ms, reason))
     detail = f"{message.kind} of transaction {transaction.number}, at attempt {message.attempts}: {reason}"
     charge_point.notice(NoticeKind.DEAD_LETTER, detail)
-    if charge_point.redelivery is not None:
-        charge_point.redelivery = charge_point.redelivery._replace(outdated=True)
+    queue.outdate_redelivery(charge_point)
     queue.take_head(charge_point)

@@ -167,7 +167,9 @@ def abandon(charge_point: ChargePoint) -> None:
         assume_running_ended(charge_point)
     known = transactions.up_to_newest_reading(charge_point)
     if known is not None:
-        transactions.stop(charge_point, known, known.register_ms, known.register_wh, Reason.OTHER)
+        transactions.stop(
+            charge_point, known, known.register_ms, known.register_wh, Reason.OTHER, assumed=True
+        )
         charge_point.abandoned = known
     elif isinstance(newest, SessionEnded):
         charge_point.abandoned = _record(charge_point, newest)

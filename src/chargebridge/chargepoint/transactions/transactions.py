@@ -14,6 +14,7 @@ from chargebridge.chargepoint.model.state import LockedCable, Run, StopRequest
 from chargebridge.chargepoint.records import MessageKind, ReportedSession, SendState, Transaction
 from chargebridge.chargepoint.transactions import (
     edge_values,
+    in_doubt,
     latest_values,
     ledger,
     queue,
@@ -85,6 +86,7 @@ def _begin(
         sampled_ms=min(at_ms, charge_point.now.utc_ms),
         register_wh=register_wh,
         register_ms=at_ms,
+        start=SendState.DEAD if in_doubt.start_may_be_sent(charge_point, at_ms) else SendState.QUEUED,
     )
     charge_point.next_transaction += 1
     ledger.put(charge_point, transaction)
@@ -135,9 +137,9 @@ def assume_end(charge_point: ChargePoint, transaction: Transaction, at_ms: int, 
     reported_sessions.mark_assumed(charge_point, transaction.session, at_ms, register_wh)
     request = charge_point.state.stop_request
     if request is None:
-        stop(charge_point, transaction, at_ms, register_wh, Reason.OTHER)
+        stop(charge_point, transaction, at_ms, register_wh, Reason.OTHER, assumed=True)
     else:
-        stop(charge_point, transaction, at_ms, register_wh, request.reason, request.id_tag)
+        stop(charge_point, transaction, at_ms, register_wh, request.reason, request.id_tag, assumed=True)
 
 
 def _reason(
@@ -199,6 +201,7 @@ def stop(
     id_tag: str | None = None,
     *,
     rebuilt: bool = False,
+    assumed: bool = False,
 ) -> None:
     """End a transaction, running or not, and queue its StopTransaction.
 
@@ -210,7 +213,14 @@ def stop(
         reason: for the StopTransaction.
         id_tag: of whoever stopped it, if a token did.
         rebuilt: `Transaction.rebuilt`.
+        assumed: there is no record of the end.
     """
+    doubtful = in_doubt.stop_may_contradict(
+        charge_point,
+        transaction,
+        exact=not (rebuilt or assumed),
+        measured_ms=_measured_ms(charge_point, transaction),
+    )
     meter_stop = max(register_wh, transaction.register_wh)  # TX-13
     stopped = structs.replace(
         transaction,
@@ -220,7 +230,7 @@ def stop(
         register_ms=at_ms,
         stop_reason=reason.value,
         stop_tag=id_tag,
-        stop=SendState.QUEUED,
+        stop=SendState.DEAD if doubtful else SendState.QUEUED,
         rebuilt=rebuilt,
     )
     ledger.put(charge_point, stopped)
@@ -245,6 +255,15 @@ def stop(
     if rebuilt:
         reported_wh = meter_stop - transaction.meter_start_wh
         charge_point.notice(NoticeKind.TRANSACTION_REBUILT, f"session {session}: {reported_wh} Wh")
+
+
+def _measured_ms(charge_point: ChargePoint, transaction: Transaction) -> int:
+    """Return when the newest reading of a transaction was measured, in a sample or not."""
+    running = charge_point.running
+    if running is None or running.number != transaction.number:
+        return transaction.register_ms
+    known = up_to_newest_reading(charge_point) or transaction
+    return max(known.register_ms, transaction.register_ms)
 
 
 def _note_register(
