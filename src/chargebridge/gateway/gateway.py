@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -37,7 +38,7 @@ from chargebridge.gateway.views.figures import Figures, count
 from chargebridge.link import Fleet, LinkState
 from chargebridge.store.backup import back_up
 from chargebridge.store.errors import StoreError, StoreUnavailableError
-from chargebridge.store.generation import Marker, check_generation
+from chargebridge.store.generation import Marker, check_directory, check_store
 from chargebridge.store.journal import SqliteStore
 from chargebridge.store.state_dir import StateDirectory
 
@@ -87,10 +88,13 @@ class Gateway:
         )
         with ExitStack() as undo:
             self._directory = undo.enter_context(StateDirectory(configuration.state.directory))
-            check_generation(configuration.state.directory)
-            self.store = SqliteStore(configuration.state.directory, stop_s=limits.store_stop_s)
+            directory = configuration.state.directory
+            check_directory(directory)
+            self.store = SqliteStore(
+                directory, stop_s=limits.store_stop_s, check=partial(check_store, directory)
+            )
             undo.callback(self.store.close)
-            self._marker = Marker(self.store, configuration.state.directory)
+            self._marker = Marker(self.store, directory)
             self.runtime = Runtime(self.clock, self.store, _call_later, self.traces, new_charge_point)
             self.roster = Roster(configuration, self.clock, self.store, self.runtime, self._fleet, limits)
             undo.pop_all()

@@ -91,10 +91,10 @@ def back_up(directory: Path, target: Path, drivers: Mapping[str, Iterable[Path]]
             for path in paths:
                 if path.exists():
                     _check_name(path.name, driver)
-                    _copy(path, work / path.name)
+                    _copy(path, work / path.name, target)
                     files.append(BackedUpFile(path.name, driver))
         taken_ms = clock.now().utc_ms
-        copy_database(directory / STORE_FILE, work / STORE_FILE)
+        copy_database(directory / STORE_FILE, work / STORE_FILE, target)
         generation, schema_version = _mark_as_backup(work / STORE_FILE, taken_ms)
         manifest = Manifest(
             format=FORMAT,
@@ -140,17 +140,22 @@ def work_folder(beside: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _copy(path: Path, target: Path) -> None:
+def _copy(path: Path, target: Path, named: Path) -> None:
     with path.open("rb") as file:
         is_database = file.read(len(_SQLITE)) == _SQLITE
     if is_database:
-        copy_database(path, target)
+        copy_database(path, target, named)
     else:
         shutil.copyfile(path, target)
 
 
-def copy_database(path: Path, target: Path) -> None:
+def copy_database(path: Path, target: Path, named: Path | None = None) -> None:
     """Copy the last commit of a database into a new file with mode 0600, while another process may write it.
+
+    Args:
+        path: the database.
+        target: the new file.
+        named: the file that errors name; `target` if left out.
 
     Raises:
         FileExistsError: `target` exists.
@@ -164,7 +169,7 @@ def copy_database(path: Path, target: Path) -> None:
             source.backup(copy, pages=-1)
     except sqlite3.Error as error:
         target.unlink()
-        raise environment_error(error, target) from error
+        raise environment_error(error, named or target) from error
     except BaseException:
         target.unlink()
         raise

@@ -76,24 +76,31 @@ def sync_directory(directory: Path) -> None:
         os.close(folder)
 
 
-def check_generation(directory: Path) -> None:
-    """Make sure that a store belongs to its state directory as it is, before a gateway opens it.
+def check_directory(directory: Path) -> None:
+    """Make sure that a gateway may start in a state directory, before it opens the store.
 
     Raises:
-        StoreOutdatedError: it is older than what has run here, or a restore has not ended.
-        StoreError: it cannot be read.
+        StoreOutdatedError: the store is missing, or a restore has not ended.
     """
     path, known = directory / STORE_FILE, read_generation(directory)
-    if known is not None and known.restoring:
-        raise StoreOutdatedError(f"a restore in {directory} has not ended; run it again: {RESTORE}")
-    if not path.exists() or path.stat().st_size == 0:
-        if known is not None and known.generation > 0:
-            raise StoreOutdatedError(
-                f"{path} is missing, though a gateway has run here until {format_utc(known.until_ms)}."
-                f" Restore a backup: {RESTORE} (or, to begin from nothing, empty the state directory)"
-            )
+    if known is None:
         return
-    marks = store_marks(path)
+    if known.restoring:
+        raise StoreOutdatedError(f"a restore in {directory} has not ended; run it again: {RESTORE}")
+    if known.generation > 0 and not (path.exists() and path.stat().st_size):
+        raise StoreOutdatedError(
+            f"{path} is missing, though a gateway has run here until {format_utc(known.until_ms)}."
+            f" Restore a backup: {RESTORE} (or, to begin from nothing, empty the state directory)"
+        )
+
+
+def check_store(directory: Path, connection: sqlite3.Connection) -> None:
+    """Make sure that a store belongs to its state directory as it is, before anything is written to it.
+
+    Raises:
+        StoreOutdatedError: it is older than what has run here.
+    """
+    path, known, marks = directory / STORE_FILE, read_generation(directory), read_marks(connection)
     generation, marked_ms = marks.get(Mark.GENERATION, 0), marks.get(Mark.MARKED_MS)
     if (taken_ms := marks.get(Mark.BACKUP_MS)) is not None:
         taken = format_utc(taken_ms)

@@ -54,14 +54,22 @@ class SqliteStore(StoreReader):
         directory: the state directory, which exists (see `StateDirectory`).
         max_pages: the largest size in pages of 4 KiB; None leaves it to the disk.
         stop_s: seconds that the disk has to commit what was submitted before `stop`.
+        check: raises if the store is not to be used, before anything is written.
 
     Raises:
         StoreError: of the kind that says what is wrong with the file.
     """
 
-    def __init__(self, directory: Path, *, max_pages: int | None = None, stop_s: float = STOP_S) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_pages: int | None = None,
+        stop_s: float = STOP_S,
+        check: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> None:
         super().__init__(directory / STORE_FILE)
-        self._connection = open_writer(self.path, max_pages)
+        self._connection = open_writer(self.path, max_pages, check)
         self._writer: Writer | None = None
         self._stop_s = stop_s
         # Before `start` and after `stop`, writers use the connection in turn.
