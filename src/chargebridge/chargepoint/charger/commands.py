@@ -1,9 +1,9 @@
 """Commands to the charger, which are remembered until their outcome is known.
 
-What is *desired* (an authorization, the end of a session, availability, settings, limits) is sent
-again whenever the charger can be reached, and a newer command replaces an older one. What is *one-shot*
-(reboot, unlock, clearing its cache, overriding its schedule) is never repeated: a restart leaves it to
-its deadline. Their outcomes are in `command_outcomes`.
+What is *desired* (an authorization, the end of a session, a report of sessions, availability, settings, limits)
+is sent again whenever the charger can be reached, and a newer command replaces an older one. What is *one-shot*
+(reboot, unlock, clearing its cache, overriding its schedule) is never repeated: a restart leaves it to its
+deadline. Their outcomes are in `command_outcomes`.
 """
 
 from math import inf
@@ -26,6 +26,7 @@ from chargebridge.chargers.model import (
     OverrideSchedule,
     Plan,
     Reboot,
+    ReportSessions,
     SetAvailable,
     SetLimit,
     StorePlan,
@@ -47,6 +48,7 @@ _ONE_SHOT_VALID_MS: Final = 60_000
 _END_VALID_MS: Final = 600_000
 _LIMIT_VALID_MS: Final = 600_000
 LIST_VALID_S: Final = 600.0
+_REPORT_VALID_MS: Final = 600_000
 _LASTING_VALID_MS: Final = 30 * 86_400_000
 
 
@@ -152,6 +154,22 @@ def unlock(charge_point: ChargePoint) -> None:
     """Have the charger release the cable, once."""
     number, expires_ms = _stamp(charge_point, _ONE_SHOT_VALID_MS)
     _issue(charge_point, Purpose.UNLOCK, Unlock(number=number, expires_ms=expires_ms))
+
+
+def report_sessions(charge_point: ChargePoint, first: int, from_ms: int, from_wh: int) -> None:
+    """Have the driver report sessions once more, whether they were acknowledged or not.
+
+    Args:
+        charge_point: whose charger.
+        first: the number of the first session that is wanted.
+        from_ms: UTC; when it began or, if that is not known, when the one before ended.
+        from_wh: the register there.
+    """
+    number, expires_ms = _stamp(charge_point, _REPORT_VALID_MS)
+    command = ReportSessions(
+        number=number, expires_ms=expires_ms, first=first, from_ms=from_ms, from_wh=from_wh
+    )
+    _issue(charge_point, Purpose.SESSIONS, command)
 
 
 def check_in(charge_point: ChargePoint, seconds: float) -> None:

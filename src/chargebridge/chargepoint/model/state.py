@@ -131,6 +131,7 @@ class Purpose(StrEnum):
     UNLOCK = "unlock"
     CACHE = "cache"
     OVERRIDE = "override"
+    SESSIONS = "sessions"
 
 
 class IssuedCommand(Struct, frozen=True):
