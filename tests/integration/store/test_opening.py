@@ -56,9 +56,7 @@ def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096:] = os.urandom(len(content) - 4096)
     path.write_bytes(content)
-    with pytest.raises(
-        StoreDamagedError, match="restore a backup: chargebridge restore FILE"
-    ):
+    with pytest.raises(StoreDamagedError, match="restore a backup: chargebridge restore FILE"):
         SqliteStore(tmp_path)
 
 

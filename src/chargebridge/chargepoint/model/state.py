@@ -273,6 +273,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """How long refused MeterValues have waited while a Start or Stop was behind them (`Q-10`)."""
     restored: Restored | None = None
     """The last restore of the store that this charge point has taken in; None: there was none."""
+    missed_wanted: bool = False
+    """The driver is still to be asked for the sessions that were missed by that restore."""
 
 
 # Sets in one order: the same inputs lead to the same records, byte for byte.
@@ -317,4 +319,5 @@ def after_restore(state: State, restored: Restored) -> State:
         plan_unknown=state.info is not None and Capability.PLAN in state.info.capabilities,
         overridden=None,
         override_unknown=None,
+        missed_wanted=state.register_wh is not None,
     )
