@@ -79,8 +79,10 @@ class SimulatedChargers:
         """Do something to a charger by hand, and return its own view of itself.
 
         Actions are `plug_in`, `unplug`, `present_token(id_tag=…)`, `pause_car`, `resume_car`,
-        `raise_fault(fault=…)`, `clear_fault`, `power_cycle`, `lose_cloud`, `regain_cloud` and `view`, which
-        changes nothing. The view has `state`, `register_wh`, `power_w`, `car`, `session` and more.
+        `raise_fault(fault=…)`, `clear_fault`, `power_cycle`, `lose_cloud`, `regain_cloud`,
+        `lose_starts(count=…)` and `lose_ends(count=…)`, whose sessions start, or end, without a report, and
+        `view`, which changes nothing. The view has `state`, `register_wh`, `power_w`, `car`, `session`
+        and more.
 
         Raises:
             ValueError: unknown charger or action, wrong arguments, or it is not possible now.

@@ -38,6 +38,8 @@ OPERATIONS = {
     "POST /charge-points/{identity}/charger/clear-fault",
     "POST /charge-points/{identity}/charger/power-cycle",
     "POST /charge-points/{identity}/charger/lose-cloud",
+    "POST /charge-points/{identity}/charger/lose-ends",
+    "POST /charge-points/{identity}/charger/lose-starts",
     "POST /charge-points/{identity}/charger/regain-cloud",
     "POST /backup",
 }

@@ -164,3 +164,12 @@ def test_real_charger_is_not_simulated(at_site, tmp_path, monkeypatch):
         )
 
     at_site(scenario, driver_type="silent")
+
+
+def test_ends_and_starts_of_sessions_to_lose_are_counted(at_site):
+    async def scenario(site):
+        assert (await site.post(f"{CHARGER}/lose-ends"))["ends_to_lose"] == 1
+        assert (await site.post(f"{CHARGER}/lose-ends", count=0))["ends_to_lose"] == 0
+        assert (await site.post(f"{CHARGER}/lose-starts", count=2))["starts_to_lose"] == 2
+
+    at_site(scenario)

@@ -24,6 +24,7 @@ from chargebridge.chargers.model import (
     Quantity,
     Reachable,
     Reading,
+    ReportSessions,
     SessionEnded,
     SessionStarted,
     StateChanged,
@@ -166,7 +167,36 @@ async def watched_anew(driver: SimulatorDriver, sink: Sink) -> None:
     assert len(sink.infos) == 2
 
 
+async def reported_again(driver: SimulatorDriver, sink: Sink) -> None:
+    """Sessions that were acknowledged come again, then the outcome, also while the charger is offline."""
+    await sink.until(lambda: len(sink.events) == 2)
+    for number in (1, 2, 3):
+        await driver.act(SERIAL, "plug_in", {})
+        driver.command(SERIAL, authorize(number))
+        await sink.until(lambda number=number: len(sink.outcomes) == number)
+        if number < 3:
+            await driver.act(SERIAL, "unplug", {})
+    for receipt in sink.receipts:
+        driver.acknowledge(receipt)
+    told = [event for event in sink.events if isinstance(event, SessionStarted | SessionEnded)]
+    await driver.act(SERIAL, "lose_cloud", {})
+    await sink.until(lambda: sink.events[-1] == Reachable(at_ms=T0, reachable=False))
+    sink.events.clear()
+    driver.command(SERIAL, ReportSessions(number=4, expires_ms=T0 + 9, first=2, from_ms=T0, from_wh=0))
+    await sink.until(lambda: len(sink.outcomes) == 4)
+    assert sink.outcomes[-1] == CommandOutcome(number=4, outcome=Outcome.DONE)
+    assert sink.events == [told[3], told[4]]
+
+
 class TestInThisProcess:
+    def test_sessions_are_reported_again(self) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with local_driver(sink) as driver:
+                await reported_again(driver, sink)
+
+        asyncio.run(scenario())
+
     def test_a_watched_charger_introduces_itself(self) -> None:
         async def scenario() -> None:
             sink = Sink()
@@ -294,6 +324,14 @@ class TestInThisProcess:
 
 
 class TestBehindASocket:
+    def test_sessions_are_reported_again(self) -> None:
+        async def scenario() -> None:
+            sink = Sink()
+            async with a_cloud() as server, remote_driver(sink, server.port) as driver:
+                await reported_again(driver, sink)
+
+        asyncio.run(scenario())
+
     def test_events_commands_and_acts_travel(self) -> None:
         async def scenario() -> None:
             sink = Sink()

@@ -30,6 +30,7 @@ def world():
         ("present_token", {"id_tag": "X" * 21}, "present_token: Expected `str` of length <= 20"),
         ("raise_fault", {"fault": "rust"}, "raise_fault: Invalid enum value 'rust' - at `$.fault`"),
         ("unplug", {}, "unplug: no car is plugged in"),
+        ("lose_ends", {"count": -1}, "lose_ends: Expected `int` >= 0 - at `$.count`"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_a_reason(world, action, arguments, message) -> None:
@@ -53,6 +54,8 @@ def test_an_unknown_charger_is_named(world) -> None:
         ("regain_cloud", {}, "reachable", True),
         ("power_cycle", {}, "reachable", False),
         ("present_token", {"id_tag": "TAG00001"}, "state", "disconnected"),
+        ("lose_ends", {}, "ends_to_lose", 1),
+        ("lose_starts", {"count": 3}, "starts_to_lose", 3),
     ],
 )
 def test_an_act_answers_with_the_view_it_leads_to(world, action, arguments, field, value) -> None:
@@ -93,6 +96,8 @@ def test_the_view_shows_the_whole_charger(world) -> None:
         "plan": None,
         "plan_writes": 0,
         "plan_overridden": False,
+        "starts_to_lose": 0,
+        "ends_to_lose": 0,
         "settings": {
             "authorization_required": True,
             "free_charging_tag": None,

@@ -56,6 +56,12 @@ class FaultToRaise(_Arguments):
     fault: Fault
 
 
+class Losing(_Arguments):
+    """A number of losses to come."""
+
+    count: int = Field(1, ge=0, le=1000, description="The number of next ones; 0: none any more.")
+
+
 class SessionView(BaseModel):
     """The charger's session."""
 
@@ -108,6 +114,8 @@ class ChargerView(BaseModel):
     plan: dict[str, Any] | None = Field(description="The stored plan; its periods are (seconds, mA).")
     plan_writes: int = Field(description="How often a plan was written into the charger's memory.")
     plan_overridden: bool = Field(description="Whether the session charges regardless of the plan.")
+    starts_to_lose: int = Field(description="The number of next sessions whose start it loses.")
+    ends_to_lose: int = Field(description="The number of next ends of sessions whose record it loses.")
     settings: dict[str, Any] = Field(description="Its settings for authorization.")
     local_list: ListView
 
@@ -192,3 +200,19 @@ async def lose_cloud(gateway: TheGateway, identity: Identity) -> ChargerView:
 async def regain_cloud(gateway: TheGateway, identity: Identity) -> ChargerView:
     """Connect the charger to its cloud; it reports everything that happened meanwhile."""
     return await _act(gateway, identity, "regain_cloud")
+
+
+@router.post("/lose-starts", summary="Lose starts of sessions", responses=_RESPONSES)
+async def lose_starts(
+    gateway: TheGateway, identity: Identity, losing: Annotated[Losing, Body(default_factory=Losing)]
+) -> ChargerView:
+    """Lose the starts of the next sessions for good; their ends are reported with everything in them."""
+    return await _act(gateway, identity, "lose_starts", losing.model_dump())
+
+
+@router.post("/lose-ends", summary="Lose ends of sessions", responses=_RESPONSES)
+async def lose_ends(
+    gateway: TheGateway, identity: Identity, losing: Annotated[Losing, Body(default_factory=Losing)]
+) -> ChargerView:
+    """Lose the records of the next ends of sessions for good: neither reported nor in the cloud's list."""
+    return await _act(gateway, identity, "lose_ends", losing.model_dump())

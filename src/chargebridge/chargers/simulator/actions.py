@@ -119,6 +119,24 @@ class RegainCloud(_Arguments, frozen=True):
         charger.regain_cloud(now_ms)
 
 
+class LoseStarts(_Arguments, frozen=True):
+    """Lose the starts of the next sessions for good."""
+
+    count: Annotated[int, Meta(ge=0, le=1000)] = 1
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
+        charger.lose_starts(self.count, now_ms)
+
+
+class LoseEnds(_Arguments, frozen=True):
+    """Lose the records of the next ends of sessions for good: they are neither reported nor listed."""
+
+    count: Annotated[int, Meta(ge=0, le=1000)] = 1
+
+    def do(self, charger: SimulatedCharger, now_ms: int) -> None:  # noqa: D102
+        charger.lose_ends(self.count, now_ms)
+
+
 class View(_Arguments, frozen=True):
     """Return the charger's view of itself; change nothing."""
 
@@ -137,6 +155,8 @@ ACTIONS: Final[dict[str, type[Action]]] = {
     "power_cycle": PowerCycle,
     "lose_cloud": LoseCloud,
     "regain_cloud": RegainCloud,
+    "lose_starts": LoseStarts,
+    "lose_ends": LoseEnds,
     "view": View,
 }
 
@@ -192,6 +212,8 @@ def view(charger: SimulatedCharger) -> dict[str, object]:
         "plan": msgspec.to_builtins(limits.plan),
         "plan_writes": limits.plan_writes,
         "plan_overridden": limits.overridden,
+        "starts_to_lose": record.starts_to_lose,
+        "ends_to_lose": record.ends_to_lose,
         "settings": _settings(record.rules),
         "local_list": {"version": charger.local_list.version, "length": len(charger.local_list.tokens)},
     }

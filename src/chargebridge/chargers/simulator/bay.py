@@ -1,6 +1,7 @@
 """A parking bay: one charger, the drivers who come to it, and its unacknowledged events."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -22,6 +23,9 @@ from chargebridge.chargers.simulator.traffic import NEVER_MS, Traffic, Visitor, 
 
 KeptEvent = SessionStarted | SessionEnded | TokenPresented | Measured | Restarted
 """An event that the cloud keeps until it is acknowledged; of all others only the newest value matters."""
+
+SESSIONS_LISTED: Final = 64
+"""The newest ended sessions of a charger that its cloud lists, and can report again."""
 
 MEASUREMENTS_KEPT: Final = 120
 """The most measurements of one charger that its cloud keeps; above it the oldest one is dropped."""
@@ -67,6 +71,7 @@ class Bay:
         self._last_number = last_number
         self._written_list = charger.local_list
         self._measured = deque(number for number, event in kept.items() if isinstance(event, Measured))
+        self._repeats: list[SessionEnded | SessionStarted] = []
 
     @classmethod
     def from_record(
@@ -134,7 +139,43 @@ class Bay:
             if isinstance(event, Measured):
                 self._measured.append(self._last_number)
                 dropped += self._make_room()
-        return collected, dropped
+        return collected + self._collect_repeats(), dropped
+
+    def _collect_repeats(self) -> list[Kept]:
+        repeats, self._repeats = self._repeats, []
+        unacknowledged = {event: number for number, event in self.kept.items() if event in repeats}
+        collected = []
+        for event in repeats:
+            number = unacknowledged.get(event)
+            if number is None:
+                number = self._last_number = self._last_number + 1
+                self.kept[number] = event
+            collected.append(Kept(number, event))
+        return collected
+
+    def report_sessions(self, first: int, ended: Sequence[SessionEnded]) -> None:
+        """Report sessions again, with the next `collect`: those that are over, then the one that runs.
+
+        Its cloud answers, so the charger need not be reachable. What the charger has lost, or still buffers,
+        the cloud does not know.
+
+        Args:
+            first: the number of the first session.
+            ended: all that the charger has ended, oldest first; the newest of them are listed.
+        """
+        record = self.charger.record
+        buffered = {
+            (type(event), event.session) for event in record.buffered if not isinstance(event, Restarted)
+        }
+        for event in ended[-SESSIONS_LISTED:]:
+            lost = event.session in record.lost_ends
+            if event.session >= first and not lost and (SessionEnded, event.session) not in buffered:
+                self._repeats.append(event)
+        running = record.session
+        if running is None or running.number < first or running.number == record.lost_start:
+            return
+        if (SessionStarted, running.number) not in buffered:
+            self._repeats.append(running.started())
 
     def take_new_list(self) -> LocalList | None:
         """Return the charger's local list if it was replaced since the last call, else None."""

@@ -140,6 +140,28 @@ class Ledger:
             for row in rows
         ]
 
+    def newest(self, serial: str, count: int) -> list[SessionEnded]:
+        """Return the records of the newest `count` ended sessions of a charger, oldest first."""
+        query = (
+            "SELECT stopped_at_ms, session, id_tag, started_at_ms, start_register_wh, stop_register_wh,"
+            " reason FROM session WHERE serial = ? ORDER BY session DESC LIMIT ?"
+        )
+        rows = self._database.execute(query, (serial, count)).fetchall()
+        return [
+            SessionEnded(
+                at_ms=stopped_at_ms,
+                session=session,
+                id_tag=id_tag,
+                started_at_ms=started_at_ms,
+                start_register_wh=start_register_wh,
+                register_wh=register_wh,
+                reason=SessionEnd(reason),
+            )
+            for stopped_at_ms, session, id_tag, started_at_ms, start_register_wh, register_wh, reason in (
+                reversed(rows)
+            )
+        ]
+
     # --- writing ---------------------------------------------------------------------------------
 
     def write(
@@ -166,7 +188,8 @@ class Ledger:
                 (_session_row(serial, event) for serial, event in ended),
             )
             executemany(
-                "INSERT INTO kept_event VALUES (?, ?, ?)",
+                # An event that is reported again before it is acknowledged keeps its number, and its row.
+                "INSERT INTO kept_event VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 ((serial, item.number, _encode(item.event)) for serial, item in kept),
             )
             executemany("DELETE FROM kept_event WHERE serial = ? AND number = ?", forgotten)

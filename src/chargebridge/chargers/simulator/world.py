@@ -12,9 +12,16 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from chargebridge.chargers.model import ChargerCommand, ChargerInfo, CommandOutcome, SessionEnded
+from chargebridge.chargers.model import (
+    ChargerCommand,
+    ChargerInfo,
+    CommandOutcome,
+    Outcome,
+    ReportSessions,
+    SessionEnded,
+)
 from chargebridge.chargers.simulator.actions import ActionError, perform, view
-from chargebridge.chargers.simulator.bay import Bay, Kept
+from chargebridge.chargers.simulator.bay import SESSIONS_LISTED, Bay, Kept
 from chargebridge.chargers.simulator.hardware.charger import SimulatedCharger
 from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.hardware.tokens import LocalList
@@ -168,9 +175,21 @@ class World:
         """Let a charger carry out a command; its outcome is part of the step."""
         bay = self._bays[serial]
         bay.advance(self._moment(now_ms))
-        self._outcomes.append((serial, bay.charger.carry_out(command, self.latest_ms)))
+        if isinstance(command, ReportSessions):
+            outcome = self._report_sessions(serial, bay, command)
+        else:
+            outcome = bay.charger.carry_out(command, self.latest_ms)
+        self._outcomes.append((serial, outcome))
         bay.reacted()
         self._touch(serial, bay)
+
+    def _report_sessions(self, serial: str, bay: Bay, command: ReportSessions) -> CommandOutcome:
+        if command.expires_ms <= self.latest_ms:
+            return CommandOutcome(number=command.number, outcome=Outcome.EXPIRED)
+        self._touch(serial, bay)  # what has ended until now is reported first, and is in the list
+        listed = self._ledger.newest(serial, SESSIONS_LISTED)
+        bay.report_sessions(command.first, listed + [ended for at, ended in self._ended if at == serial])
+        return CommandOutcome(number=command.number, outcome=Outcome.DONE)
 
     def act(
         self, serial: str, action: str, arguments: Mapping[str, object], now_ms: int

@@ -160,6 +160,16 @@ class SimulatedCharger(ChargerMechanics):
             self._report_state(now_ms, again=True)
             self.reporter.report_buffered()
 
+    def lose_starts(self, count: int, now_ms: int) -> None:
+        """Lose the starts of its next `count` sessions for good; 0: lose none any more."""
+        self.advance(now_ms)
+        self.record.starts_to_lose = count
+
+    def lose_ends(self, count: int, now_ms: int) -> None:
+        """Lose the records of its next `count` ends of sessions for good; 0: lose none any more."""
+        self.advance(now_ms)
+        self.record.ends_to_lose = count
+
     def rebuild(self, settings: ChargerSettings, now_ms: int) -> None:
         """Replace its settings; register, session and car stay."""
         self.advance(now_ms)

@@ -87,7 +87,7 @@ def _obey(charger: ChargerMechanics, command: ChargerCommand, now_ms: int) -> st
                 return "no session is running"
             record.limits.overridden = True
         case ReportSessions():
-            return "records are kept until they are acknowledged, and no longer"
+            return "its cloud has the list of sessions, not the charger"
     charger.take_effect(now_ms)
     return ""
 

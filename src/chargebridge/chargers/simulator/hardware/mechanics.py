@@ -14,12 +14,12 @@ from chargebridge.chargers.model import (
     Restarted,
     SessionEnd,
     SessionEnded,
-    SessionStarted,
     StateChanged,
 )
 from chargebridge.chargers.simulator.hardware.outlet import MINIMUM_CURRENT_CA
 from chargebridge.chargers.simulator.hardware.record import (
     FIRMWARE,
+    LOST_ENDS_REMEMBERED,
     Authorization,
     ChargerRecord,
     ChargerSettings,
@@ -236,9 +236,11 @@ class ChargerMechanics:
         record.measure_ms = now_ms + self.settings.measure_every_s * 1000
         # The offered current at the start does not count as a change to measure.
         self._reconnect()
-        self.reporter.report(
-            SessionStarted(at_ms=now_ms, session=record.last_session, id_tag=id_tag, register_wh=register_wh)
-        )
+        if record.starts_to_lose:
+            record.starts_to_lose -= 1
+            record.lost_start = record.last_session
+            return
+        self.reporter.report(record.session.started())
 
     def end_session(self, reason: SessionEnd, now_ms: int) -> None:
         """End the running session, if any, and release the cable; `take_effect` applies it."""
@@ -252,7 +254,12 @@ class ChargerMechanics:
         record.locked = False
         record.measure_ms = now_ms + IDLE_MEASURE_MS
         self._finished.append(ended)
-        self.reporter.report(ended)
+        if record.ends_to_lose:
+            record.ends_to_lose -= 1
+            record.lost_ends.append(session.number)
+            del record.lost_ends[:-LOST_ENDS_REMEMBERED]
+        else:
+            self.reporter.report(ended)
 
     # --- reports ---------------------------------------------------------------------------------
 

@@ -33,6 +33,9 @@ MEASURABLE: Final = tuple(quantity.value for quantity in Quantity)
 PER_PHASE: Final = (Quantity.CURRENT_A, Quantity.VOLTAGE_V)
 """Those of them that are measured in each phase."""
 
+LOST_ENDS_REMEMBERED: Final = 64
+"""The most sessions in `lost_ends`; as many as its cloud lists (`bay.SESSIONS_LISTED`)."""
+
 BufferedEvent = SessionStarted | SessionEnded | Measured | Restarted
 """An event that a charger buffers while its cloud is unreachable."""
 
@@ -118,6 +121,15 @@ class Session(Struct, frozen=True):
         """Whether it started with this token."""
         return self.id_tag is not None and same_token(self.id_tag, id_tag)
 
+    def started(self) -> SessionStarted:
+        """Return the event of its start."""
+        return SessionStarted(
+            at_ms=self.started_at_ms,
+            session=self.number,
+            id_tag=self.id_tag,
+            register_wh=self.start_register_wh,
+        )
+
     def ended(self, at_ms: int, register_wh: int, reason: SessionEnd) -> SessionEnded:
         """Return its record when it has ended."""
         return SessionEnded(
@@ -168,6 +180,14 @@ class ChargerRecord(Struct, kw_only=True, omit_defaults=True):
     """The outcomes of the last commands, by number: none is carried out twice."""
     buffered: list[BufferedEvent] = field(default_factory=list)
     """Events that happened while the cloud was unreachable."""
+    starts_to_lose: int = 0
+    """The number of next sessions whose start it does not report, ever."""
+    ends_to_lose: int = 0
+    """The number of next ends of sessions that it does not report, ever."""
+    lost_start: int = 0
+    """The newest session whose start was lost in this way."""
+    lost_ends: list[int] = field(default_factory=list)
+    """The newest sessions whose ends were lost in this way."""
 
     @property
     def reachable(self) -> bool:
