@@ -39,7 +39,14 @@ from chargebridge.chargepoint.records import (
     TokenQuery,
     TokensFound,
 )
-from chargebridge.chargepoint.transactions import delivery, queue, sampling, sessions
+from chargebridge.chargepoint.transactions import (
+    awaited_ends,
+    delivery,
+    missed_sessions,
+    queue,
+    sampling,
+    sessions,
+)
 from chargebridge.chargepoint.turn import (
     ChargerAssigned,
     ChargerDescribed,
@@ -104,7 +111,6 @@ class VirtualChargePoint(ChargePoint):
             _set_ping(self)
         authorization.resume(self)
         resets.resume(self)
-        sessions.resume(self)
         queue.resume(self)
         sampling.schedule(self)
         limits.refresh(self)
@@ -226,6 +232,8 @@ _TIMERS: Final[Mapping[Timer, Callable[[ChargePoint], None]]] = {
     Timer.CLOCK: sampling.clock_due,
     Timer.LIST: list_copy.retry,
     Timer.SESSION_END: sessions.assume_running_ended,
+    Timer.SESSION_REPORT: awaited_ends.ask_for_record,
+    Timer.MISSED_SESSIONS: missed_sessions.ask,
     Timer.RESTART: restarts.restart_overdue,
 }
 

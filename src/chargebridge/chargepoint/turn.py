@@ -208,7 +208,12 @@ class NoticeKind(StrEnum):
     COMMAND_FAILED = "command_failed"
     EVENT_IGNORED = "event_ignored"
     END_ASSUMED = "end_assumed"
-    """A transaction was ended without an event of the charger, since a newer session is known."""
+    """A transaction was ended without a record of its session, since the charger does not have that any more;
+    or energy behind such an end became another transaction."""
+    END_AWAITED = "end_awaited"
+    """The running session is over at the charger, and its record has not come: the driver is asked for it."""
+    ENERGY_WITHOUT_SESSION = "energy_without_session"
+    """The register has risen since the newest transaction, and no session is known that explains it."""
     IMPLAUSIBLE_TIME = "implausible_time"
     PROFILE_WRITTEN = "profile_written"
     """A profile went into the charger's memory, which wears it."""

@@ -64,6 +64,8 @@ class ChargePointSettings(Struct, frozen=True, kw_only=True):
     """For the BootNotification; None: as the driver reports it, with our own version."""
     tag_for_untagged: str = "NOTAG"
     """The idTag of a session that the charger started without one."""
+    end_awaited_s: int = 300
+    """The record of a session that is over at its charger is awaited so long; then its end is assumed."""
     password: SecretStr | None = None
     """None: the central system's."""
 
@@ -179,6 +181,7 @@ class _Joined(Table):
     serial_in: Annotated[SerialIn, Field(strict=False)] = SerialIn.CHARGE_POINT
     firmware: Annotated[str, _ascii(50)] | None = None
     tag_for_untagged: Annotated[str, _ascii(20)] = "NOTAG"
+    end_awaited_s: Annotated[int, Field(ge=30, le=86_400)] = 300
     password: Annotated[Secret | None, Field(validate_default=True)] = None
 
     @field_validator("behaviour")
@@ -223,6 +226,7 @@ class _Joined(Table):
             serial_in=self.serial_in,
             firmware=self.firmware,
             tag_for_untagged=self.tag_for_untagged,
+            end_awaited_s=self.end_awaited_s,
             password=self.password,
         )
 

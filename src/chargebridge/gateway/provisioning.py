@@ -306,6 +306,7 @@ class SettingsFactory:
             ping_interval_s=round(central_system.ping_interval_s),
             charger=charger_name(charge_point),
             tag_for_untagged=charge_point.tag_for_untagged,
+            end_awaited_s=float(charge_point.end_awaited_s),
             software=__version__,
             queue_limit=self._configuration.state.queue_limit,
         )

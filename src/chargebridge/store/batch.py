@@ -332,6 +332,7 @@ def transaction_values(transaction: Transaction) -> tuple[Value, ...]:
         transaction.stop_tag,
         transaction.stop.value,
         transaction.rebuilt,
+        transaction.assumed,
     )
 
 

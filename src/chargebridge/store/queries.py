@@ -125,5 +125,5 @@ def transaction_of(row: Sequence[Any]) -> Transaction:
     """Make a transaction of a row of `TRANSACTION`."""
     values = dict(zip(TRANSACTION_COLUMNS, row, strict=True))
     values["start"], values["stop"] = SendState(values["start"]), SendState(values["stop"])
-    values["rebuilt"] = bool(values["rebuilt"])
+    values["rebuilt"], values["assumed"] = bool(values["rebuilt"]), bool(values["assumed"])
     return Transaction(**values)

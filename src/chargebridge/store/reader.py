@@ -132,6 +132,7 @@ class StoreReader:
         identity: str | None = None,
         undelivered: bool = False,
         rebuilt: bool = False,
+        assumed: bool = False,
         since_ms: int | None = None,
         before: Cursor | None = None,
     ) -> list[TransactionRow]:
@@ -142,6 +143,7 @@ class StoreReader:
             identity: only of the charge point of this identity, at whichever central system.
             undelivered: only those whose Start or Stop waits for its answer.
             rebuilt: only those that were rebuilt.
+            assumed: only those whose end was assumed.
             since_ms: only those started at or after this time (UTC).
             before: where the previous page ended.
         """
@@ -154,6 +156,8 @@ class StoreReader:
             conditions.append("(t.start = 'queued' OR t.stop = 'queued')")
         if rebuilt:
             conditions.append("t.rebuilt = 1")
+        if assumed:
+            conditions.append("t.assumed = 1")
         if since_ms is not None:
             conditions.append("t.started_ms >= ?")
             values.append(since_ms)

@@ -69,6 +69,7 @@ _VERSION_1 = (
         stop_tag TEXT,
         stop TEXT NOT NULL CHECK (stop IN ('none', 'queued', 'answered', 'dead')),
         rebuilt INTEGER NOT NULL CHECK (rebuilt IN (0, 1)),
+        assumed INTEGER NOT NULL DEFAULT 0 CHECK (assumed IN (0, 1)),
         PRIMARY KEY (charge_point, number)
     ) WITHOUT ROWID""",
     "CREATE INDEX transactions_by_charger ON transactions (charger, session)",
@@ -80,8 +81,9 @@ _VERSION_1 = (
         WHERE start = 'queued' OR stop = 'queued'""",
     """CREATE INDEX transactions_delivered ON transactions (stopped_ms)
         WHERE start = 'answered' AND stop = 'answered'""",
-    # In the order in which they are listed; few transactions are rebuilt, so it costs the others nothing.
+    # In the order in which they are listed; few transactions are in either, so it costs the others nothing.
     "CREATE INDEX transactions_rebuilt ON transactions (started_ms) WHERE rebuilt = 1",
+    "CREATE INDEX transactions_assumed ON transactions (started_ms) WHERE assumed = 1",
     """CREATE TABLE queue (
         charge_point INTEGER NOT NULL,
         sequence INTEGER NOT NULL,
@@ -183,7 +185,7 @@ _VERSION_1 = (
             {_iso("started_ms")} AS started, meter_start_wh, start, transaction_id,
             id_tag_status, parent_id_tag,
             {_iso("nullif(sampled_ms, 0)")} AS sampled, register_wh, {_iso("stopped_ms")} AS stopped,
-            meter_stop_wh, stop_reason, stop_tag, stop, rebuilt
+            meter_stop_wh, stop_reason, stop_tag, stop, rebuilt, assumed
         FROM transactions JOIN charge_points ON charge_points.id = charge_point""",
     f"""CREATE VIEW readable_queue AS
         SELECT identity, central_system, sequence, kind, transaction_number, CAST(payload AS TEXT) AS payload,

@@ -49,32 +49,33 @@ def test_table_of_many_pages_has_every_transaction_once(at_site, remember):
     at_site(scenario)
 
 
-def test_transactions_that_were_rebuilt_are_listed_as_json_and_csv(at_site, remember):
-    rebuilt = {2, 4, 5}
-    remember("CP-1", [PutTransaction(replace(delivered(n), rebuilt=n in rebuilt)) for n in range(1, 7)])
-    remember("GONE", [PutTransaction(replace(delivered(7), rebuilt=True))])
+@pytest.mark.parametrize("mark", ["rebuilt", "assumed"])
+def test_transactions_that_are_marked_are_listed_as_json_and_csv(at_site, remember, mark):
+    marked = {2, 4, 5}
+    remember("CP-1", [PutTransaction(replace(delivered(n), **{mark: n in marked})) for n in range(1, 7)])
+    remember("GONE", [PutTransaction(replace(delivered(7), **{mark: True}))])
 
     async def scenario(site):
         def listed(page):
-            assert all(item["rebuilt"] is True for item in page["items"])
+            assert all(item[mark] is True for item in page["items"])
             return [item["number"] for item in page["items"]]
 
-        assert listed(await site.get("/transactions", rebuilt=True)) == [7, 5, 4, 2]
-        assert listed(await site.get("/transactions", rebuilt=True, charge_point="GONE")) == [7]
-        assert listed(await site.get("/charge-points/CP-1/transactions", rebuilt=True)) == [5, 4, 2]
-        first = await site.get("/charge-points/CP-1/transactions", rebuilt=True, limit=2)
+        assert listed(await site.get("/transactions", **{mark: True})) == [7, 5, 4, 2]
+        assert listed(await site.get("/transactions", **{mark: True}, charge_point="GONE")) == [7]
+        assert listed(await site.get("/charge-points/CP-1/transactions", **{mark: True})) == [5, 4, 2]
+        first = await site.get("/charge-points/CP-1/transactions", **{mark: True}, limit=2)
         assert listed(first) == [5, 4]
         cursor = first["next"]
-        assert listed(await site.get("/transactions", rebuilt=True, cursor=cursor)) == [2]
-        everything = (await site.get("/charge-points/CP-1/transactions", rebuilt=False))["items"]
-        assert [item["rebuilt"] for item in everything] == [False, True, True, False, True, False]
+        assert listed(await site.get("/transactions", **{mark: True}, cursor=cursor)) == [2]
+        everything = (await site.get("/charge-points/CP-1/transactions", **{mark: False}))["items"]
+        assert [item[mark] for item in everything] == [False, True, True, False, True, False]
 
-        answer = await site.client.get("/transactions", params={"format": "csv", "rebuilt": True})
+        answer = await site.client.get("/transactions", params={"format": "csv", mark: True})
         rows = list(csv.DictReader(io.StringIO(answer.text)))
-        assert [(row["number"], row["rebuilt"]) for row in rows] == [(str(n), "true") for n in (7, 5, 4, 2)]
+        assert [(row["number"], row[mark]) for row in rows] == [(str(n), "true") for n in (7, 5, 4, 2)]
         answer = await site.client.get("/charge-points/CP-1/transactions", params={"format": "csv"})
         rows = list(csv.DictReader(io.StringIO(answer.text)))
-        assert [row["rebuilt"] for row in rows] == ["false", "true", "true", "false", "true", "false"]
+        assert [row[mark] for row in rows] == ["false", "true", "true", "false", "true", "false"]
 
     at_site(scenario)
 

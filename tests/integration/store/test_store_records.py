@@ -370,48 +370,53 @@ def test_sessions_that_are_cut_say_that_there_are_more(written):
     assert not written.ask(SessionQuery(0, 1000, 3)).more
 
 
-# --- sessions that had to be rebuilt --------------------------------------------------------------
+# --- sessions that had to be rebuilt, or whose end was assumed -------------------------------------
+
+each_mark = pytest.mark.parametrize("mark", ["rebuilt", "assumed"])
 
 
-def rebuilt(number, started_ms=1):
-    return structs.replace(ended(number, started_ms), rebuilt=True)
+def marked(mark, number, started_ms=1):
+    return structs.replace(ended(number, started_ms), **{mark: True})
 
 
-def test_that_a_transaction_was_rebuilt_is_kept_wherever_it_is_read(written):
-    running = structs.replace(opened(3), rebuilt=True)
-    written.commit(*(PutTransaction(one) for one in (rebuilt(1), ended(2), running)))
+@each_mark
+def test_the_mark_of_a_transaction_is_kept_wherever_it_is_read(written, mark):
+    running = structs.replace(opened(3), **{mark: True})
+    written.commit(*(PutTransaction(one) for one in (marked(mark, 1), ended(2), running)))
     written.commit(enqueue(1, MessageKind.STOP, 1), enqueue(2, MessageKind.STOP, 2))
-    assert written.ask(SessionQuery(0, 9, 9)).transactions == (rebuilt(1), ended(2))
-    assert both_loads(written).queue.transactions == (rebuilt(1), ended(2))
+    assert written.ask(SessionQuery(0, 9, 9)).transactions == (marked(mark, 1), ended(2))
+    assert both_loads(written).queue.transactions == (marked(mark, 1), ended(2))
     (loaded,) = both_loads(written).open_transactions
-    assert (loaded, loaded.rebuilt) == (running, True)
+    assert (loaded, getattr(loaded, mark)) == (running, True)
     written.commit(DeadLetter(1, 1, "refused"))
     (letters,) = written.ask(DeadLettersQuery(0, 9)).transactions
-    assert letters.transaction.rebuilt is True
+    assert getattr(letters.transaction, mark) is True
 
 
-def test_a_running_transaction_whose_end_was_rebuilt_becomes_one_that_was(written):
+@each_mark
+def test_a_running_transaction_is_marked_with_its_end(written, mark):
     written.commit(PutTransaction(opened(1)))
-    assert written.reader.transactions(limit=9, rebuilt=True) == []
-    written.commit(PutTransaction(rebuilt(1)))
-    (row,) = written.reader.transactions(limit=9, rebuilt=True)
-    assert row.transaction == rebuilt(1)
+    assert written.reader.transactions(limit=9, **{mark: True}) == []
+    written.commit(PutTransaction(marked(mark, 1)))
+    (row,) = written.reader.transactions(limit=9, **{mark: True})
+    assert row.transaction == marked(mark, 1)
 
 
-def test_those_that_were_rebuilt_are_listed_the_latest_first_in_pages(written):
+@each_mark
+def test_those_that_are_marked_are_listed_the_latest_first_in_pages(written, mark):
     written.commit(*(PutTransaction(ended(number, number)) for number in range(1, 9)))
-    written.commit(*(PutTransaction(rebuilt(number, number)) for number in (2, 4, 6, 8)))
-    written.commit(PutTransaction(rebuilt(1, 5)), charge_point=2)
+    written.commit(*(PutTransaction(marked(mark, number, number)) for number in (2, 4, 6, 8)))
+    written.commit(PutTransaction(marked(mark, 1, 5)), charge_point=2)
 
     def listed(**wanted):
-        rows = written.reader.transactions(**{"limit": 9, "rebuilt": True, **wanted})
+        rows = written.reader.transactions(**{"limit": 9, mark: True, **wanted})
         return [(row.identity, row.transaction.number) for row in rows]
 
     assert listed() == [("CP1", 8), ("CP1", 6), ("CP2", 1), ("CP1", 4), ("CP1", 2)]
     assert listed(identity="CP1") == [("CP1", 8), ("CP1", 6), ("CP1", 4), ("CP1", 2)]
     assert listed(since_ms=5) == [("CP1", 8), ("CP1", 6), ("CP2", 1)]
     assert listed(undelivered=True) == []
-    *_, last = written.reader.transactions(limit=2, rebuilt=True)
+    *_, last = written.reader.transactions(limit=2, **{mark: True})
     assert listed(before=last.cursor) == [("CP2", 1), ("CP1", 4), ("CP1", 2)]
 
 
@@ -452,12 +457,13 @@ def test_a_fleets_dead_letters_do_not_slow_down_the_search_for_one_transactions(
     assert steps_of(written, lambda: written.commit(Redeliver(1500, 9999, 2001))) < 20
 
 
-def test_the_few_that_were_rebuilt_are_found_without_a_look_at_all_the_others(written):
+@each_mark
+def test_the_few_that_are_marked_are_found_without_a_look_at_all_the_others(written, mark):
     written.commit(*(PutTransaction(ended(number, number)) for number in range(1, 5001)))
-    written.commit(PutTransaction(rebuilt(5, 5)))
+    written.commit(PutTransaction(marked(mark, 5, 5)))
 
     def find():
-        return [row.transaction.number for row in written.reader.transactions(limit=9, rebuilt=True)]
+        return [row.transaction.number for row in written.reader.transactions(limit=9, **{mark: True})]
 
     assert find() == [5]
     (reading,) = written.reader._idle
@@ -481,9 +487,10 @@ def test_the_views_show_every_attempt_on_a_line_of_its_own(written):
     assert written.connection.execute(show("dead_letters")).fetchall() == [(lines,)]
 
 
-def test_the_views_show_which_transactions_were_rebuilt(written):
-    written.commit(PutTransaction(ended(1)), PutTransaction(rebuilt(2)))
-    shown = written.connection.execute("SELECT number, rebuilt FROM readable_transactions")
+@each_mark
+def test_the_views_show_which_transactions_are_marked(written, mark):
+    written.commit(PutTransaction(ended(1)), PutTransaction(marked(mark, 2)))
+    shown = written.connection.execute(f"SELECT number, {mark} FROM readable_transactions")
     assert shown.fetchall() == [(1, 0), (2, 1)]
 
 

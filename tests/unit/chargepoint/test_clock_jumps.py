@@ -7,7 +7,6 @@ from msgspec import structs
 
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.rules.replays import FUTURE_MS, EventTimes
-from chargebridge.chargepoint.transactions.sessions import END_AWAITED_S
 from chargebridge.chargepoint.turn import SendFrame
 from chargebridge.chargers.model import (
     ChargerState,
@@ -131,9 +130,10 @@ class TestSessions:
         charging.begin(session=2, register_wh=2000)
         charging.wait(100, answering=True)
         jumped(charging, jump, restart)
-        over_by_all_that_is_known = restart and jump > END_AWAITED_S * 1000
-        assert len(edges_told(charging)) == (3 if over_by_all_that_is_known else 1)
-        charging.live(3600 if restart else 3500)
+        assert len(edges_told(charging)) == 1
+        overdue_by_all_that_is_known = restart and jump > 300_000
+        # The record may be on its way to a gateway that has just restarted.
+        charging.live(30 if overdue_by_all_that_is_known else 300 if restart else 200)
         assert edges_told(charging) == [
             "s 2026-01-02T10:00:01.000Z",
             "e 2026-01-02T10:01:01.000Z",

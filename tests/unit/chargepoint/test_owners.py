@@ -73,7 +73,7 @@ SEVERAL_WRITERS = {
     "restarted": {"central_system.registration", "connector.availability"},
     "redelivery": {"central_system.dead_letters", "transactions.queue"},
     "state.waiting_token": {"authorization.authorization", "transactions.sessions"},
-    "state.end_awaited_until_ms": {"charger.waiting_sessions", "transactions.sessions"},
+    "state.ending": {"charger.waiting_sessions", "transactions.awaited_ends"},
 }
 
 

@@ -545,7 +545,12 @@ class TestOperator:
 
     def test_stops_a_transaction(self, charging):
         assert self.ask(charging, Operation.STOP_TRANSACTION) == [
-            OperatorAnswered(5, True, "passed on to the charger")
+            OperatorAnswered(
+                5,
+                True,
+                "passed on to the charger; once it has carried that out, the transaction ends within 300 s,"
+                " even if no record of the session comes",
+            )
         ]
         assert kinds(charging) == [EndSession]
         charging.end()

@@ -6,6 +6,9 @@ system was told must be what the charger did.
 """
 
 import json
+from collections import defaultdict
+from itertools import pairwise
+from math import inf
 from random import Random
 
 import pytest
@@ -66,6 +69,8 @@ REQUESTS = [
     ("TriggerMessage", {"requestedMessage": "StatusNotification"}),
     ("SetChargingProfile", {"connectorId": 1}),
 ]
+AWAITED_S = 40.0
+IDLE = {ChargerState.DISCONNECTED, ChargerState.AWAITING_TOKEN}
 GARBAGE = [b"", b"[3,", b'[3,"x",{}]', b'[2,"x"]', b'[7,"x",{}]', b"\xff"]
 
 OPS = st.one_of(
@@ -113,13 +118,18 @@ OPS = st.one_of(
 class World:
     """One charger with one charge point and a central system that may do as it likes."""
 
-    def __init__(self, new_bench, preset):
+    def __init__(self, new_bench, preset, *, honest):
+        self.honest = honest
+        """Its states and outcomes are true: no state without a token while a session runs."""
         self.bench = new_bench(
             preset,
             {"meter_values_outside_transactions": True},
             # Enough that nothing is given up; giving up has tests of its own.
             configuration={"TransactionMessageAttempts": "1000", "TransactionMessageRetryInterval": "3"},
+            end_awaited_s=300.0 if honest else AWAITED_S,
         )
+        self.said_otherwise = None
+        """(session, time of the state, since when): the charger says that the running session is over."""
         self.register = 1000
         self.session = 0
         self.running = None
@@ -158,6 +168,8 @@ class World:
         match what:
             case "state":
                 state, fault = argument
+                if self.honest and state in IDLE and (self.running is not None or self.waiting is not None):
+                    return
                 self.tell(StateChanged(at_ms=self.now, state=state, fault=fault))
             case "token":
                 bench._pass(1)
@@ -188,9 +200,18 @@ class World:
             case "charger restarts":
                 self.tell(Restarted(at_ms=self.now, firmware="v1"))
             case "repeat" if self.told:
-                bench.tell(self.told[-1 - argument % len(self.told)])
+                again = self.told[-1 - argument % len(self.told)]
+                if isinstance(again, SessionStarted) and self.said_otherwise is not None:
+                    self.said_otherwise = (*self.said_otherwise[:2], inf)  # perhaps the answer to a question
+                bench.tell(again)
             case "outcome" if bench.commands:
-                bench.done(bench.commands.pop(0), argument)
+                command = bench.commands.pop(0)
+                ends = isinstance(command, EndSession) and argument is Outcome.DONE and self.honest
+                if ends and self.waiting is not None:
+                    argument = Outcome.UNKNOWN  # the cloud is away
+                bench.done(command, argument)
+                if ends and self.running is not None and self.running[0] == command.session:
+                    self.end(SessionEnd.DEAUTHORIZED)
             case "events wait":
                 self.waiting = self.waiting or []
             case "events come":
@@ -221,7 +242,7 @@ class World:
         self.bench._pass(1)
         self.register += 3
         self.running = None
-        self.sessions.append((started_ms, start_wh, self.now, self.register))
+        self.sessions.append((session, started_ms, start_wh, self.now, self.register))
         self.tell(
             SessionEnded(
                 at_ms=self.now,
@@ -340,6 +361,19 @@ def check_turn(world, was_silent):
     assert len(cp.queue) <= 16
 
 
+def check_end(world):
+    """No transaction runs for longer than the bound while its charger, which is reachable, says otherwise."""
+    cp, mono = world.bench.cp, world.bench.mono
+    states, running = cp.state.states, cp.running
+    if running is None or cp.state.charger not in IDLE or states.newest_ms <= running.started_ms:
+        world.said_otherwise = None
+        return
+    otherwise = running.session, states.newest_ms
+    if world.said_otherwise is None or world.said_otherwise[:2] != otherwise or not cp.reachable:
+        world.said_otherwise = (*otherwise, mono)
+    assert mono - world.said_otherwise[2] <= AWAITED_S
+
+
 def come_to_rest(world):
     """Everything heals: the charger is there, nobody charges, and the central system answers."""
     bench = world.bench
@@ -373,7 +407,30 @@ def check_account(world):
         )
         for number, (_, timestamp, start_wh) in enumerate(world.started, 1)
     ]
-    assert sorted(told) == world.sessions
+    if world.honest:
+        assert sorted(told) == [tuple(edges) for _, *edges in world.sessions]
+    check_energy(world)
+    check_rest(world)
+
+
+def check_energy(world):
+    """Each session is in transactions that follow each other, of which none begins like another one."""
+    pieces = defaultdict(list)
+    for transaction in world.bench.store.transactions.values():
+        pieces[transaction.session].append(transaction)
+    begins = [(one.id_tag, one.started_ms, one.meter_start_wh) for of in pieces.values() for one in of]
+    assert len(set(begins)) == len(begins)
+    assert pieces.keys() == {session for session, *_ in world.sessions}
+    behind = [*(start_wh for _, _, start_wh, _, _ in world.sessions), world.register][1:]
+    for (session, _, start_wh, _, stop_wh), next_wh in zip(world.sessions, behind, strict=True):
+        edges = sorted((one.meter_start_wh, one.meter_stop_wh) for one in pieces[session])
+        assert edges[0][0] == start_wh
+        assert stop_wh <= edges[-1][1] <= next_wh
+        assert all(one[1] == later[0] for one, later in pairwise(edges)), edges
+        assert len(edges) == 1 or any(one.assumed for one in pieces[session])
+
+
+def check_rest(world):
     assert world.bench.store.queue == {}
     assert world.bench.store.dead == []
     cp = world.bench.cp
@@ -387,14 +444,16 @@ def check_account(world):
     assert not any(isinstance(command, EndSession) for command in world.bench.asked())
 
 
-def live(new_bench, preset, ops):
-    world = World(new_bench, preset)
+def live(new_bench, preset, ops, *, honest=True):
+    world = World(new_bench, preset, honest=honest)
     world.bench.ready()
     for what, argument in ops:
         world.bench.turns.clear()
         silent = world.bench.cp.silent
         world.act(what, argument)
         check_turn(world, silent)
+        if not honest:
+            check_end(world)
     come_to_rest(world)
     check_account(world)
 
@@ -432,3 +491,17 @@ def test_long_lives_are_accounted_for(new_bench, seed):
     random = Random(seed)
     preset = random.choice(["easee", "ocpp16"])
     live(new_bench, preset, random.choices(LIKELY, k=200))
+
+
+@pytest.mark.simulation
+@given(st.sampled_from(["easee", "ocpp16"]), st.lists(OPS, max_size=40))
+def test_no_energy_is_lost_or_doubled_whatever_the_charger_says_of_itself(new_bench, preset, ops):
+    live(new_bench, preset, ops, honest=False)
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("seed", seeds(60, 15))
+def test_long_lives_with_a_charger_that_contradicts_itself(new_bench, seed):
+    random = Random(seed)
+    preset = random.choice(["easee", "ocpp16"])
+    live(new_bench, preset, random.choices(LIKELY, k=200), honest=False)

@@ -162,6 +162,7 @@ class TestWhatIsRead:
         serial_in = "both"
         firmware = "F"
         tag_for_untagged = "FREE"
+        end_awaited_s = 60
         password = "abc"
         """
         (charge_point,) = read(TWO + text).charge_points
@@ -174,6 +175,7 @@ class TestWhatIsRead:
         assert (charge_point.central_system, charge_point.charger) == ("b", "EH1")
         assert (charge_point.vendor, charge_point.model, charge_point.serial) == ("V", "M", "S")
         assert (charge_point.serial_in, charge_point.firmware) == ("both", "F")
+        assert charge_point.end_awaited_s == 60
         assert hash(charge_point) == hash(read(TWO + text).charge_points[0])
 
     def test_a_fleet_is_three_lines(self, read: Read) -> None:

@@ -142,6 +142,11 @@ class GatewayCollector(Collector):
             "Transactions rebuilt from register readings, since the record of their session never came.",
             figures.notices.get(NoticeKind.TRANSACTION_REBUILT, 0),
         )
+        yield _counter(
+            "transactions_assumed",
+            "Transactions whose end was assumed, since the record of their session did not come in time.",
+            figures.notices.get(NoticeKind.END_ASSUMED, 0),
+        )
         drivers = CounterMetricFamily(
             "chargebridge_driver_counts",
             "Counters of the drivers' own, such as messages that could not be read.",

@@ -62,6 +62,7 @@ class _Selection:
     before: Cursor | None
     undelivered: bool
     rebuilt: bool
+    assumed: bool
     since_ms: int | None
 
 
@@ -79,6 +80,9 @@ async def _selection(
     rebuilt: Annotated[
         bool, Query(description="Only those that were rebuilt, since the record of their session never came.")
     ] = False,
+    assumed: Annotated[
+        bool, Query(description="Only those whose end was assumed, since no record of their session came.")
+    ] = False,
     since: Annotated[
         AwareDatetime | None,
         Query(description="Only those started at this time or later.", examples=["2026-01-31T00:00:00Z"]),
@@ -95,6 +99,7 @@ async def _selection(
         before=Cursor(*map(int, found.groups())) if found else None,
         undelivered=undelivered,
         rebuilt=rebuilt,
+        assumed=assumed,
         since_ms=None if since is None else round(since.timestamp() * 1000),
     )
 
@@ -167,6 +172,7 @@ async def _read(
         identity=charge_point,
         undelivered=selection.undelivered,
         rebuilt=selection.rebuilt,
+        assumed=selection.assumed,
         since_ms=selection.since_ms,
         before=before,
     )

@@ -7,7 +7,7 @@ from chargebridge.chargepoint.charger import clock, commands, stopping, waiting_
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.connector import availability
 from chargebridge.chargepoint.model.charge_point import ChargePoint
-from chargebridge.chargepoint.model.state import Intent, Origin
+from chargebridge.chargepoint.model.state import AcceptedStart, Intent, Origin
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.model.volatile import Authorizing, TokenUse
 from chargebridge.chargepoint.records import TokenQuery, TokensFound
@@ -24,12 +24,24 @@ _NO_START = frozenset({None, ChargerState.FAULTED, ChargerState.DISABLED})
 
 def may_start(charge_point: ChargePoint) -> bool:
     """Whether a new transaction could begin now, whoever wants it (`AV-6`, `ST-10`, `RS-3`)."""
+    return charge_point.running is None and _could_start(charge_point)
+
+
+def may_start_soon(charge_point: ChargePoint) -> bool:
+    """Whether a new transaction could begin as soon as the running one, which is over, has ended."""
+    return (
+        waiting_sessions.leaves_nothing_running(charge_point)
+        and charge_point.state.waiting_token is None
+        and _could_start(charge_point)
+    )
+
+
+def _could_start(charge_point: ChargePoint) -> bool:
     state = charge_point.state
     return (
         charge_point.reachable
         and state.charger not in _NO_START
         and availability.operative(charge_point)
-        and charge_point.running is None
         and state.intent is None
         and state.reset is None
         and charge_point.authorizing is None
@@ -46,18 +58,30 @@ def token_presented(charge_point: ChargePoint, event: TokenPresented) -> None:
     state.tokens = state.tokens.with_event(event.at_ms, charge_point.now.utc_ms)
     clock.advance(charge_point, event.at_ms)
     charge_point.mark_dirty()
-    if waiting_sessions.newer_is_known(charge_point):
-        # It is meant for the newer session, whose turn has not come.
+    if isinstance(state.waiting_token, AcceptedStart):
+        commands.show_refusal(charge_point, fit(event.id_tag, ID_TAG_LIMIT))
+    elif waiting_sessions.is_over(charge_point):
+        # It is meant for a newer session, whose turn has not come.
         state.waiting_token = event
         waiting_sessions.shorten_wait(charge_point)
     else:
         _decide(charge_point, fit(event.id_tag, ID_TAG_LIMIT))
 
 
-def decide_waiting_token(charge_point: ChargePoint, event: TokenPresented) -> None:
-    """Decide about a token that was presented between two sessions, now that these are in order."""
-    if not _is_late(charge_point, event.at_ms):
-        _decide(charge_point, fit(event.id_tag, ID_TAG_LIMIT))
+def wait_to_start(charge_point: ChargePoint, id_tag: str, profile: bytes | None) -> None:
+    """Have a remote start wait for the end of the running transaction, whose session is over."""
+    charge_point.state.waiting_token = AcceptedStart(id_tag, profile)
+    charge_point.mark_dirty()
+    waiting_sessions.shorten_wait(charge_point)
+
+
+def decide_waiting(charge_point: ChargePoint, waiting: TokenPresented | AcceptedStart) -> None:
+    """Decide about what came while the transaction of a session that is over had not ended."""
+    if isinstance(waiting, AcceptedStart):
+        if may_start(charge_point):
+            start_remotely(charge_point, waiting.id_tag, waiting.profile)
+    elif not _is_late(charge_point, waiting.at_ms):
+        _decide(charge_point, fit(waiting.id_tag, ID_TAG_LIMIT))
 
 
 def _decide(charge_point: ChargePoint, id_tag: str) -> None:
@@ -102,9 +126,19 @@ def _is_late(charge_point: ChargePoint, at_ms: int) -> bool:
     return now_ms - at_ms > patience_ms or since or state.edges.is_later_than(at_ms, now_ms)
 
 
-def authorize_remote(charge_point: ChargePoint, id_tag: str, profile: bytes | None) -> None:
-    """Authorize the tag of a remote start like one at the reader (`RS-2`)."""
-    _look_up(charge_point, Authorizing(id_tag, TokenUse.START, Origin.REMOTE, profile))
+def forget_waiting(charge_point: ChargePoint) -> None:
+    """Decide nothing about what waits: the session goes on, perhaps by that very token."""
+    if charge_point.state.waiting_token is not None:
+        charge_point.state.waiting_token = None
+        charge_point.mark_dirty()
+
+
+def start_remotely(charge_point: ChargePoint, id_tag: str, profile: bytes | None) -> None:
+    """Let a remote start charge, once its tag is authorized if that is configured (`RS-2`)."""
+    if configuration.boolean(charge_point, "AuthorizeRemoteTxRequests"):
+        _look_up(charge_point, Authorizing(id_tag, TokenUse.START, Origin.REMOTE, profile))
+    else:
+        begin_intent(charge_point, id_tag, Origin.REMOTE, None, profile)
 
 
 # --- list and cache ---------------------------------------------------------------------------------

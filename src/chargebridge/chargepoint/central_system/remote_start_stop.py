@@ -1,11 +1,10 @@
 """RemoteStartTransaction and RemoteStopTransaction (`RS-*`, OCPP 1.6 §5.11, §5.12)."""
 
 from chargebridge.chargepoint.authorization import authorization
-from chargebridge.chargepoint.charger import charging_profiles, stopping
-from chargebridge.chargepoint.configuration import configuration
+from chargebridge.chargepoint.charger import charging_profiles, stopping, waiting_sessions
 from chargebridge.chargepoint.model.charge_point import ChargePoint
-from chargebridge.chargepoint.model.state import Origin
 from chargebridge.chargepoint.rules.tokens import ID_TAG_LIMIT
+from chargebridge.chargepoint.transactions import sessions
 from chargebridge.ocpp16.enums import Reason, RegistrationStatus, RemoteStartStopStatus
 from chargebridge.ocpp16.messages import (
     RemoteStartTransaction,
@@ -26,7 +25,7 @@ def remote_start(
         and bool(request.id_tag.strip())  # nobody's
         and fit(request.id_tag, ID_TAG_LIMIT) == request.id_tag  # else its Start names another
         and charge_point.accepted  # BOOT-8
-        and authorization.may_start(charge_point)
+        and (authorization.may_start(charge_point) or authorization.may_start_soon(charge_point))
     )
     if not possible:
         return RemoteStartTransactionResponse(status=RemoteStartStopStatus.REJECTED)
@@ -34,10 +33,10 @@ def remote_start(
         profile = charging_profiles.comes_with_start(charge_point, request.charging_profile)
     except ValueError:
         return RemoteStartTransactionResponse(status=RemoteStartStopStatus.REJECTED)
-    if configuration.boolean(charge_point, "AuthorizeRemoteTxRequests"):
-        authorization.authorize_remote(charge_point, request.id_tag, profile)
+    if charge_point.running is None:
+        authorization.start_remotely(charge_point, request.id_tag, profile)
     else:
-        authorization.begin_intent(charge_point, request.id_tag, Origin.REMOTE, None, profile)
+        authorization.wait_to_start(charge_point, request.id_tag, profile)
     return RemoteStartTransactionResponse(status=RemoteStartStopStatus.ACCEPTED)
 
 
@@ -51,9 +50,11 @@ def remote_stop(
         running is not None
         and running.transaction_id == request.transaction_id
         and charge_point.registration is not RegistrationStatus.PENDING
-        and charge_point.reachable
+        and (charge_point.reachable or waiting_sessions.is_over(charge_point))
     )
     if not possible:
         return RemoteStopTransactionResponse(status=RemoteStartStopStatus.REJECTED)
-    stopping.request_stop(charge_point, Reason.REMOTE)
+    sessions.end_soon(charge_point)
+    if charge_point.running is running:
+        stopping.request_stop(charge_point, Reason.REMOTE)
     return RemoteStopTransactionResponse(status=RemoteStartStopStatus.ACCEPTED)

@@ -47,7 +47,7 @@ def begin(charge_point: ChargePoint, kind: ResetType) -> bool:
         charge_point.mark_dirty()
         if state.intent is not None:
             authorization.withdraw_intent(charge_point)
-        sessions.assume_running_ended(charge_point)  # the session that charges now is meant
+        sessions.make_way(charge_point)  # the session that charges now is meant
         if charge_point.running is not None:
             stopping.request_stop(charge_point, REASONS[kind])
     return True

@@ -43,7 +43,7 @@ def begin(charge_point: ChargePoint, call_id: str, ask: int) -> bool:
     """
     if charge_point.held_unlock is not None or not charge_point.reachable:
         return False
-    sessions.assume_running_ended(charge_point)  # the session that charges now is meant
+    sessions.make_way(charge_point)  # the session that charges now is meant
     running = charge_point.running is not None
     charge_point.held_unlock = HeldUnlock(call_id, ask, waits_for_session=running)
     charge_point.set_timer(Timer.HELD_ANSWER, HELD_ANSWER_S)

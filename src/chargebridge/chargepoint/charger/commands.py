@@ -1,9 +1,9 @@
 """Commands to the charger, which are remembered until their outcome is known.
 
-What is *desired* (an authorization, the end of a session, a report of sessions, availability, settings, limits)
-is sent again whenever the charger can be reached, and a newer command replaces an older one. What is *one-shot*
-(reboot, unlock, clearing its cache, overriding its schedule) is never repeated: a restart leaves it to its
-deadline. Their outcomes are in `command_outcomes`.
+What is *desired* (an authorization, the end of a session, a report of sessions, availability, settings,
+limits) is sent again whenever the charger can be reached, and a newer command replaces an older one. What is
+*one-shot* (reboot, unlock, clearing its cache, overriding its schedule) is never repeated: a restart leaves
+it to its deadline. Their outcomes are in `command_outcomes`.
 """
 
 from math import inf

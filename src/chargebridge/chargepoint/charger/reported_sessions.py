@@ -96,7 +96,8 @@ def _joined(one: Run, other: Run) -> Run:
 
 def mark_assumed(charge_point: ChargePoint, session: int, at_ms: int, register_wh: int) -> None:
     """Remember up to where a session is reported whose record has not come yet."""
-    assumed = (*charge_point.state.assumed, ReportedSession(session, at_ms, register_wh))
+    others = (one for one in charge_point.state.assumed if one.session != session)
+    assumed = (*others, ReportedSession(session, at_ms, register_wh))
     charge_point.state.assumed = assumed[-ASSUMED_AT_MOST:]
     charge_point.mark_dirty()
 

@@ -1,13 +1,17 @@
-"""Events of other sessions than the running one wait for its end; whether a newer session is among them."""
+"""Events of other sessions than the running one wait for its end; whether that session is over already."""
 
 from typing import Final
 
+from msgspec import structs
+
+from chargebridge.chargepoint.charger import commands
 from chargebridge.chargepoint.model.charge_point import ChargePoint
+from chargebridge.chargepoint.model.state import Purpose
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargers.model import SessionEnded, SessionStarted
 
 SHORTENED_WAIT_S: Final = 5.0
-"""Seconds to wait for the end of a session while a driver stands at the reader."""
+"""Seconds to wait for the record of a session that is over, while somebody wants to charge, or to end it."""
 
 
 def is_waiting(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> bool:
@@ -27,9 +31,39 @@ def newer_is_known(charge_point: ChargePoint) -> bool:
     return bool(waiting) and running is not None and waiting[-1].session > running.session
 
 
+def is_over(charge_point: ChargePoint) -> bool:
+    """Whether the charger does not have the running session any more, and its record is awaited."""
+    return charge_point.state.ending is not None
+
+
+def leaves_nothing_running(charge_point: ChargePoint) -> bool:
+    """Whether the running session is over, and no newer one runs at the charger, as far as is known."""
+    if not is_over(charge_point):
+        return False
+    newer = newer_is_known(charge_point)
+    return not newer or isinstance(charge_point.state.waiting_events[-1], SessionEnded)
+
+
 def shorten_wait(charge_point: ChargePoint) -> None:
-    """Wait only some seconds for the end of the running session: a driver stands at the reader."""
-    left_s = charge_point.timers.get(Timer.SESSION_END, 0.0) - charge_point.now.mono
-    if left_s > SHORTENED_WAIT_S:
-        charge_point.state.end_awaited_until_ms = charge_point.now.utc_ms + round(SHORTENED_WAIT_S * 1000)
-        charge_point.set_timer(Timer.SESSION_END, SHORTENED_WAIT_S)
+    """Wait for the record of the running session only until it is some seconds late."""
+    ending, deadline = charge_point.state.ending, charge_point.timers.get(Timer.SESSION_END)
+    if ending is None or deadline is None:
+        return  # while the charger cannot be reached, the wait has not begun
+    left_s = deadline - charge_point.now.mono
+    if left_s <= SHORTENED_WAIT_S:
+        return
+    wait_s = max(SHORTENED_WAIT_S - (charge_point.settings.end_awaited_s - left_s), 0.0)
+    until_ms = charge_point.now.utc_ms + round(wait_s * 1000)
+    charge_point.state.ending = structs.replace(ending, until_ms=until_ms)
+    charge_point.set_timer(Timer.SESSION_END, wait_s)
+    charge_point.mark_dirty()
+
+
+def forget_ending(charge_point: ChargePoint) -> None:
+    """Await no record any more: the session has ended, or goes on."""
+    if charge_point.state.ending is not None:
+        charge_point.state.ending = None
+        charge_point.cancel_timer(Timer.SESSION_END)
+        charge_point.cancel_timer(Timer.SESSION_REPORT)
+        commands.forget(charge_point, Purpose.SESSIONS)
+        charge_point.mark_dirty()

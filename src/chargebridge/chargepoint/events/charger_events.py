@@ -15,7 +15,13 @@ from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import Purpose, Settings, State
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import ReportedSession
-from chargebridge.chargepoint.transactions import meter_values, sampling, sessions
+from chargebridge.chargepoint.transactions import (
+    awaited_ends,
+    meter_values,
+    missed_sessions,
+    sampling,
+    sessions,
+)
 from chargebridge.chargepoint.turn import ChargerAssigned, NoticeKind
 from chargebridge.chargers.model import (
     Capability,
@@ -39,6 +45,8 @@ def received(charge_point: ChargePoint, event: ChargerEvent) -> None:
         case None:
             charge_point.notice(NoticeKind.EVENT_IGNORED, f"{type(event).__name__}: a replay")
         case Measured() as event:
+            awaited_ends.measured(charge_point, event)
+            missed_sessions.measured(charge_point, event)
             meter_values.measured(charge_point, event)
         case StateChanged() as event:
             _state_changed(charge_point, event)
@@ -61,7 +69,7 @@ def _state_changed(charge_point: ChargePoint, event: StateChanged) -> None:
         charge_point.notice(NoticeKind.EVENT_IGNORED, "state: older than the last")
         return
     same = (event.state, event.reason, event.fault) == (state.charger, state.reason, state.fault)
-    if same:
+    if same and not awaited_ends.repeats_news(charge_point, event):
         return
     if state.charger is ChargerState.DISCONNECTED:
         limits.volatile_limit_lost(charge_point)  # by a newly plugged-in car
@@ -73,6 +81,7 @@ def _state_changed(charge_point: ChargePoint, event: StateChanged) -> None:
         state.finished = state.unplugged = False
         state.locked = None
     charge_point.mark_dirty()
+    awaited_ends.state_changed(charge_point, event)
     authorization.refresh_connection_timeout(charge_point)
 
 
@@ -84,12 +93,14 @@ def _reachable(charge_point: ChargePoint, event: Reachable) -> None:
     # Its time does not matter: a driver that comes back says since when, which may be long before it left.
     charge_point.reachable = event.reachable
     if event.reachable:
+        awaited_ends.charger_returned(charge_point)
         boot_wait.returned(charge_point)
         availability.begin_settling(charge_point)
         status.refresh(charge_point)
         command_outcomes.reconcile(charge_point)
         registration.schedule_heartbeat(charge_point)
     else:
+        awaited_ends.charger_left(charge_point)
         registration.charger_left(charge_point)
 
 
@@ -160,6 +171,8 @@ def released(charge_point: ChargePoint) -> None:
         Timer.REBOOT,
         Timer.LIMIT,
         Timer.SESSION_END,
+        Timer.SESSION_REPORT,
+        Timer.MISSED_SESSIONS,
         Timer.RESTART,
     ):
         charge_point.cancel_timer(timer)

@@ -11,6 +11,7 @@ from chargebridge.chargepoint.charger.commands import LASTING, ONE_SHOT, RETRY_S
 from chargebridge.chargepoint.events import restoration
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import IssuedCommand, Purpose
+from chargebridge.chargepoint.transactions import awaited_ends
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
     Authorize,
@@ -129,6 +130,8 @@ def _done(charge_point: ChargePoint, command: ChargerCommand) -> None:
         limits.overridden(charge_point)
     elif isinstance(command, ClearCache):
         charge_point.state.foreign_cache = False
+    elif isinstance(command, EndSession):
+        awaited_ends.end_carried_out(charge_point, command.session)
     else:
         return
     charge_point.mark_dirty()

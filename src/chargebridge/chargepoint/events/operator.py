@@ -1,8 +1,10 @@
 """Operations that an operator requests by way of the API."""
 
 from chargebridge.chargepoint.central_system import dead_letters, registration, resets, unlocking
-from chargebridge.chargepoint.charger import stopping
+from chargebridge.chargepoint.charger import stopping, waiting_sessions
 from chargebridge.chargepoint.model.charge_point import ChargePoint
+from chargebridge.chargepoint.records import Transaction
+from chargebridge.chargepoint.transactions import sessions
 from chargebridge.chargepoint.turn import Operation, OperatorAnswered, OperatorAsked
 from chargebridge.chargers.model import Capability
 from chargebridge.ocpp16.enums import Reason, ResetType
@@ -10,22 +12,19 @@ from chargebridge.ocpp16.enums import Reason, ResetType
 
 def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
     """Carry out what an operator requests, with the same care as for the central system."""
-    accepted, detail = True, "passed on to the charger"
     if asked.operation in {Operation.REDELIVER, Operation.SETTLE}:
         dead_letters.operator_asked(charge_point, asked)
         return  # answered when the store has read them
     if asked.operation is Operation.BOOT:
         accepted, detail = _boot(charge_point)
+    elif asked.operation is Operation.STOP_TRANSACTION:
+        accepted, detail = _stop(charge_point)
     elif not charge_point.reachable:
         accepted, detail = False, "the charger cannot be reached"
-    elif asked.operation is Operation.STOP_TRANSACTION:
-        if charge_point.running is None:
-            accepted, detail = False, "no transaction is running"
-        else:
-            stopping.request_stop(charge_point, Reason.REMOTE)
     elif asked.operation is Operation.RESET:
-        if not resets.begin(charge_point, ResetType.SOFT):
-            accepted, detail = False, "the charger cannot be restarted"
+        running = charge_point.running
+        accepted = resets.begin(charge_point, ResetType.SOFT)
+        detail = _passed_on(charge_point, running) if accepted else "the charger cannot be restarted"
     elif Capability.UNLOCK not in charge_point.settings.capabilities:
         accepted, detail = False, "the charger has nothing to unlock"
     elif unlocking.begin(charge_point, "", asked.ask):
@@ -33,6 +32,35 @@ def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
     else:
         accepted, detail = False, "an unlock is under way"
     charge_point.emit(OperatorAnswered(asked.ask, accepted, detail))
+
+
+def _stop(charge_point: ChargePoint) -> tuple[bool, str]:
+    running, over = charge_point.running, waiting_sessions.is_over(charge_point)
+    if running is None:
+        return False, "no transaction is running"
+    if not charge_point.reachable and not over:
+        return False, "the charger cannot be reached"
+    sessions.end_soon(charge_point)
+    if charge_point.running is running:
+        stopping.request_stop(charge_point, Reason.REMOTE)
+    return True, _passed_on(charge_point, running)
+
+
+def _passed_on(charge_point: ChargePoint, running: Transaction | None) -> str:
+    """Say what becomes of the transaction that was running when the operator asked."""
+    passed_on = "passed on to the charger"
+    if running is None:
+        return passed_on
+    if charge_point.running is None or charge_point.running.number != running.number:
+        return "the charger does not have this session any more: its transaction has ended"
+    if waiting_sessions.is_over(charge_point):
+        wait_s = waiting_sessions.SHORTENED_WAIT_S
+        return f"the charger does not have this session any more: its transaction ends within {wait_s:g} s"
+    wait_s = charge_point.settings.end_awaited_s
+    return (
+        f"{passed_on}; once it has carried that out, the transaction ends within {wait_s:g} s,"
+        " even if no record of the session comes"
+    )
 
 
 def _boot(charge_point: ChargePoint) -> tuple[bool, str]:

@@ -71,6 +71,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     measures_by_phase: frozenset[Quantity] | None = None
     queue_limit: int = 5000
     """Messages in the queue that no MeterValues crosses; Start and Stop are queued always (`Q-7`)."""
+    end_awaited_s: float = 300.0
+    """The record of a session that is over at its charger is awaited so long; then its end is assumed."""
 
 
 class Origin(StrEnum):
@@ -97,6 +99,50 @@ class StopRequest(Struct, frozen=True):
 
     reason: Reason
     id_tag: str | None = None
+
+
+class Evidence(StrEnum):
+    """The evidence that the running session is over, the weakest first."""
+
+    COMMAND = "command"
+    """The charger has carried out an `EndSession` of it."""
+    STATE = "state"
+    """The charger says that no car is there, or that nobody is authorized."""
+    NEWER_SESSION = "newer_session"
+    """A newer session is known."""
+
+
+class Ending(Struct, frozen=True):
+    """The running session is over at the charger, and its record has not come yet."""
+
+    evidence: Evidence
+    since_ms: int | None
+    """UTC; since when the charger does not have it any more. None: only that a newer session is known."""
+    until_ms: int | None = None
+    """UTC; its record is awaited until then. None: the wait begins once the charger can be reached."""
+    unplugged: bool = False
+    """No car was there any more."""
+    idle: bool = True
+    """No other session can have begun since: the charger has neither left this state nor reported one."""
+    register_wh: int | None = None
+    """The register when that could change, if it was measured."""
+
+
+class AcceptedStart(Struct, frozen=True, tag=True):
+    """A remote start that was accepted while the running session is over, and waits for its end."""
+
+    id_tag: str
+    profile: bytes | None
+    """The charging profile that it brought, as JSON (`RS-5`)."""
+
+
+class StartEdge(Struct, frozen=True, array_like=True, gc=False):
+    """The edge at which a transaction began, as its StartTransaction has it."""
+
+    session: int
+    at_ms: int
+    register_wh: int
+    id_tag: str
 
 
 class LastReset(Struct, frozen=True):
@@ -191,12 +237,16 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """The times at which sessions began and ended; tokens that were presented before are late."""
     waiting_events: tuple[SessionStarted | SessionEnded, ...] = ()
     """Events of other sessions than the running one, by session: they wait for that to end."""
-    waiting_token: TokenPresented | None = None
-    """Presented meanwhile."""
-    end_awaited_until_ms: int | None = None
-    """UTC; until then the end of the running session is waited for, though a newer one is known."""
+    ending: Ending | None = None
+    """Set while a transaction runs whose session is over at the charger."""
+    waiting_token: TokenPresented | AcceptedStart | None = None
+    """A token presented meanwhile, or a remote start: it is decided when the transaction has ended."""
     assumed: tuple[ReportedSession, ...] = ()
     """Sessions whose end was assumed, up to where they are reported: their records may contain more."""
+    recent_starts: tuple[StartEdge, ...] = ()
+    """Where the newest transactions began, in the order in which they are reported."""
+    reports_asked_wh: int | None = None
+    """The register edge behind which sessions may have been missed, if they were asked for."""
     newest_ms: int = 0
     """The latest time of any of the charger's events: the host's clock may be further behind."""
     charger_name: str = ""
@@ -320,4 +370,5 @@ def after_restore(state: State, restored: Restored) -> State:
         overridden=None,
         override_unknown=None,
         missed_wanted=state.register_wh is not None,
+        reports_asked_wh=None,
     )

@@ -40,6 +40,10 @@ class Timer(IntEnum):
     CLOCK = auto()
     """The next clock-aligned sample (`MV-4`)."""
     SESSION_END = auto()
-    """The end of a session that a newer one has followed is waited for no longer."""
+    """The record of a session that is over is awaited no longer."""
+    SESSION_REPORT = auto()
+    """The driver is asked for that record."""
+    MISSED_SESSIONS = auto()
+    """The driver is asked for sessions that may have been missed."""
     RESTART = auto()
     """A restart of the charger is no longer taken for the one of our own reset."""

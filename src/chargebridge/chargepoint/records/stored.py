@@ -61,6 +61,9 @@ class Transaction(Struct, frozen=True):
     stop: SendState = SendState.NONE
     rebuilt: bool = False
     """Its session was rebuilt (`SessionEnded.rebuilt`): its energy is exact, the rest need not be."""
+    assumed: bool = False
+    """Its end was assumed, since the record of its session did not come in time. What that contains more is
+    another transaction of the same session."""
 
 
 class Restored(Struct, frozen=True):

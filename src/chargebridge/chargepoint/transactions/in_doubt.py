@@ -55,7 +55,7 @@ def reason(charge_point: ChargePoint, kind: MessageKind, transaction: Transactio
         what = f"{_said(transaction)}, which began before {format_utc(restored.until_ms)}"
         return f"may have been sent already: {backup}; {what}"
     if kind is MessageKind.STOP and transaction.stop is SendState.DEAD:
-        what = f"{_said(transaction)}, an end that is {'rebuilt' if transaction.rebuilt else 'assumed'}"
+        what = f"{_said(transaction)}, an end that is not by the charger's own record"
         return f"another StopTransaction may have been sent already: {backup}; {what}"
     return None
 

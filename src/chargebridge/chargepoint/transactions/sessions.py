@@ -4,10 +4,9 @@ A charger that was away from its cloud reports its sessions late, several at onc
 than once. Its sessions have numbers that rise, so each becomes one transaction whatever the order:
 
 * An event of a *newer* session than the running one shows that the running one is over. Its own end is
-  on its way, and only that knows when and why; so the newer one waits for it, but no longer than
-  `END_AWAITED_S`. If nothing comes until then, its end is assumed: where the newer one began if that is the
-  very next one, else at the newest reading known, since there may be others in between. If its record comes
-  after all, and contains more energy, that becomes a transaction of its own.
+  on its way, and only that knows when and why; so the newer one waits for it, as long as `awaited_ends`
+  says. If nothing comes until then, its end is assumed. If its record comes after all, and contains more
+  energy, that becomes a transaction of its own.
 * An *older* session than the running one waits until that has ended, however long it takes: transactions
   of one connector never overlap at the central system.
 
@@ -16,48 +15,82 @@ What waits is part of the durable state, since its events are acknowledged to th
 
 from typing import Final
 
+from msgspec import structs
+
 from chargebridge.chargepoint.authorization import authorization
 from chargebridge.chargepoint.charger import reported_sessions, waiting_sessions
 from chargebridge.chargepoint.connector import availability
 from chargebridge.chargepoint.model.charge_point import ChargePoint
+from chargebridge.chargepoint.model.state import Evidence, Run
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import Transaction
-from chargebridge.chargepoint.transactions import sampling, transactions
+from chargebridge.chargepoint.transactions import awaited_ends, sampling, transactions
 from chargebridge.chargepoint.transactions.ledger import CONNECTOR
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import SessionEnded, SessionStarted
 from chargebridge.ocpp16.enums import Reason
 from chargebridge.ocpp16.text import fit
 
-END_AWAITED_S: Final = 3600.0
-"""The end of a session that a newer one has followed is waited for so long; a driver owes it for good."""
 WAITING_AT_MOST: Final = 64
 """Events that wait; above it the oldest session is reported at once, or the running one ends at once."""
 
 
 def session_started(charge_point: ChargePoint, event: SessionStarted) -> None:
     """Begin the transaction of a session (`TX-8`), when its turn comes; a repeat begins nothing."""
-    if event.session <= reported_sessions.newest(charge_point) or _is_known(charge_point, event):
+    if _is_anothers(charge_point, event):
+        _set_aside(charge_point, event, Run(event.session, event.session, event.register_wh))
+    elif event.session <= reported_sessions.newest(charge_point) or _is_known(charge_point, event):
+        awaited_ends.confirmed(charge_point, event)
         # Of an older one that is unknown, too: it is over, and its end reports all of it.
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"start of session {event.session}: a repeat")
     elif charge_point.running is not None:
         _defer(charge_point, event)
     else:
-        transactions.begin(charge_point, event)
+        _begin(charge_point, event)
 
 
 def session_ended(charge_point: ChargePoint, event: SessionEnded) -> None:
     """End the transaction of a session, or report one that began and ended unseen, when its turn comes."""
     running = charge_point.running
-    if _is_known(charge_point, event):
+    if _is_anothers(charge_point, event):
+        whole = Run(event.session, event.session, event.start_register_wh, event.register_wh)
+        _set_aside(charge_point, event, whole)
+    elif _is_known(charge_point, event):
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: a repeat")
     elif running is not None and event.session != running.session:
         _defer(charge_point, event)
     else:
-        transactions.end(charge_point, event)
-        _take_waiting(charge_point)
-        if charge_point.running is None:
-            _is_over(charge_point)
+        _end(charge_point, event)
+        _ended(charge_point)
+
+
+def _begin(charge_point: ChargePoint, event: SessionStarted) -> None:
+    transactions.report_rest(charge_point, event.session, event.at_ms, event.register_wh)
+    transactions.begin(charge_point, event)
+    awaited_ends.began(charge_point)
+
+
+def _end(charge_point: ChargePoint, event: SessionEnded) -> None:
+    if charge_point.running is None:
+        transactions.report_rest(charge_point, event.session, event.started_at_ms, event.start_register_wh)
+    transactions.end(charge_point, event)
+
+
+def _is_anothers(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> bool:
+    """Whether a driver without a memory has found a session of before the charger came here."""
+    state = charge_point.state
+    remembers = (
+        charge_point.running is not None
+        or state.newest_elsewhere is not None
+        or state.register_wh is not None
+    )
+    return event.found and not remembers
+
+
+def _set_aside(charge_point: ChargePoint, event: SessionStarted | SessionEnded, run: Run) -> None:
+    reported_sessions.mark_reported(charge_point, run)
+    detail = f"session {event.session}: found at a charger that is new here"
+    charge_point.notice(NoticeKind.EVENT_IGNORED, detail)
 
 
 def _is_known(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> bool:
@@ -68,10 +101,25 @@ def _is_known(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -
     )
 
 
-def _is_over(charge_point: ChargePoint) -> None:
-    """Do what has waited for the end of the transaction: none is running any more."""
-    availability.apply_scheduled(charge_point, transaction_over=True)
-    charge_point.transaction_over = True
+def _ended(charge_point: ChargePoint) -> None:
+    """Do what has waited for the end of the transaction."""
+    _take_waiting(charge_point)
+    state = charge_point.state
+    waiting, state.waiting_token = state.waiting_token, None
+    if waiting is not None:
+        charge_point.mark_dirty()
+        authorization.decide_waiting(charge_point, waiting)
+    if charge_point.running is None:
+        availability.apply_scheduled(charge_point, transaction_over=True)
+        charge_point.transaction_over = True
+
+
+def _take_waiting(charge_point: ChargePoint) -> None:
+    """Take the events that waited for the end of a session, in the order of the sessions."""
+    if charge_point.state.waiting_events:
+        while (ready := _ready(charge_point)) is not None:
+            _take(charge_point, ready)
+        sampling.schedule(charge_point)  # of a session that is over no samples are taken
 
 
 def _defer(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> None:
@@ -80,37 +128,14 @@ def _defer(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> N
     state.waiting_events = tuple(sorted((*state.waiting_events, event), key=waiting_sessions.order))
     charge_point.mark_dirty()
     if waiting_sessions.newer_is_known(charge_point) and not was_known:
-        _await_end(charge_point)
+        awaited_ends.newer_session(charge_point)
+        sampling.schedule(charge_point)  # of a session that is over no samples are taken
     if len(state.waiting_events) > WAITING_AT_MOST:
         running = charge_point.running
         if running is not None and state.waiting_events[0].session > running.session:
             assume_running_ended(charge_point)
         else:
             _take(charge_point, state.waiting_events[0])
-
-
-def _await_end(charge_point: ChargePoint) -> None:
-    """Wait for the end of the running session, from now on if a newer one is known."""
-    state, waits = charge_point.state, waiting_sessions.newer_is_known(charge_point)
-    if waits:
-        state.end_awaited_until_ms = charge_point.now.utc_ms + round(END_AWAITED_S * 1000)
-        charge_point.set_timer(Timer.SESSION_END, END_AWAITED_S)
-    else:
-        state.end_awaited_until_ms = None
-        charge_point.cancel_timer(Timer.SESSION_END)
-    sampling.schedule(charge_point)  # of a session that is over no samples are taken
-    token, state.waiting_token = state.waiting_token, None
-    if token is not None:
-        authorization.decide_waiting_token(charge_point, token)
-
-
-def _take_waiting(charge_point: ChargePoint) -> None:
-    """Take the events that waited for the end of a session, in the order of the sessions."""
-    if not charge_point.state.waiting_events:
-        return
-    while (ready := _ready(charge_point)) is not None:
-        _take(charge_point, ready)
-    _await_end(charge_point)
 
 
 def _ready(charge_point: ChargePoint) -> SessionStarted | SessionEnded | None:
@@ -131,29 +156,39 @@ def _take(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> No
     state.waiting_events = tuple(waiting for waiting in state.waiting_events if waiting is not event)
     charge_point.mark_dirty()
     if isinstance(event, SessionStarted):
-        transactions.begin(charge_point, event)
+        _begin(charge_point, event)
     else:
-        transactions.end(charge_point, event)
+        _end(charge_point, event)
 
 
 def assume_running_ended(charge_point: ChargePoint) -> None:
-    """Assume the end of a session whose end did not come: not later than the next one's beginning."""
+    """End the transaction of a session that is over, without its record; nothing if none is over."""
     running = charge_point.running
-    if running is None or not waiting_sessions.newer_is_known(charge_point):
-        return
-    following = next(event for event in charge_point.state.waiting_events if event.session > running.session)
-    if isinstance(following, SessionStarted):
-        at_ms, register_wh = following.at_ms, following.register_wh
+    if running is not None and waiting_sessions.is_over(charge_point):
+        awaited_ends.assume(charge_point, running)
+        _ended(charge_point)
+
+
+def make_way(charge_point: ChargePoint) -> None:
+    """End the transaction of a session that is over, for one who means whatever happens at the charger now.
+
+    At once if a newer session is known, else as soon as its record is some seconds late.
+    """
+    ending = charge_point.state.ending
+    if ending is not None and ending.evidence is Evidence.NEWER_SESSION:
+        assume_running_ended(charge_point)
     else:
-        at_ms, register_wh = following.started_at_ms, following.start_register_wh
-    if following.session > running.session + 1:
-        # Energy of a session in between, unknown yet, must not be reported twice.
-        known = transactions.up_to_newest_reading(charge_point) or running
-        at_ms, register_wh = min(at_ms, known.register_ms), known.register_wh
-    transactions.assume_end(charge_point, running, at_ms, register_wh)
-    _take_waiting(charge_point)
-    if charge_point.running is None:
-        _is_over(charge_point)
+        end_soon(charge_point)
+
+
+def end_soon(charge_point: ChargePoint) -> None:
+    """End the transaction of a session that is over, as soon as its record is some seconds late.
+
+    At once while the charger cannot be reached: nobody knows when it will be.
+    """
+    waiting_sessions.shorten_wait(charge_point)
+    if charge_point.timers.get(Timer.SESSION_END, 0.0) <= charge_point.now.mono:
+        assume_running_ended(charge_point)
 
 
 def abandon(charge_point: ChargePoint) -> None:
@@ -161,14 +196,16 @@ def abandon(charge_point: ChargePoint) -> None:
 
     The sessions that waited for it are reported, too.
     """
-    charge_point.state.waiting_token = None
+    authorization.forget_waiting(charge_point)
     newest = charge_point.state.waiting_events[-1] if waiting_sessions.newer_is_known(charge_point) else None
     while waiting_sessions.newer_is_known(charge_point):
         assume_running_ended(charge_point)
     known = transactions.up_to_newest_reading(charge_point)
     if known is not None:
+        # The rest begins there, at another charge point: not as this transaction did.
+        known = structs.replace(known, register_ms=transactions.after_beginning(known, known.register_ms))
         transactions.stop(
-            charge_point, known, known.register_ms, known.register_wh, Reason.OTHER, assumed=True
+            charge_point, known, known.register_ms, known.register_wh, Reason.OTHER, released=True
         )
         charge_point.abandoned = known
     elif isinstance(newest, SessionEnded):
@@ -195,10 +232,3 @@ def _record(charge_point: ChargePoint, ended: SessionEnded) -> Transaction:
         stopped_ms=ended.at_ms,
         rebuilt=ended.rebuilt,
     )
-
-
-def resume(charge_point: ChargePoint) -> None:
-    """Go on waiting for the end of the running session, after a restart."""
-    until_ms = charge_point.state.end_awaited_until_ms
-    if until_ms is not None:
-        charge_point.set_timer_until(Timer.SESSION_END, until_ms, END_AWAITED_S)

@@ -6,11 +6,18 @@ from typing import Final
 from msgspec import structs
 
 from chargebridge.chargepoint.authorization import authorization
-from chargebridge.chargepoint.charger import charging_profiles, clock, commands, reported_sessions, restarts
+from chargebridge.chargepoint.charger import (
+    charging_profiles,
+    clock,
+    commands,
+    reported_sessions,
+    restarts,
+    waiting_sessions,
+)
 from chargebridge.chargepoint.charger.restarts import RESETS
 from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.model.charge_point import ChargePoint
-from chargebridge.chargepoint.model.state import LockedCable, Run, StopRequest
+from chargebridge.chargepoint.model.state import LockedCable, Run, StartEdge, StopRequest
 from chargebridge.chargepoint.records import MessageKind, ReportedSession, SendState, Transaction
 from chargebridge.chargepoint.transactions import (
     edge_values,
@@ -45,6 +52,7 @@ _REASONS: Final[Mapping[SessionEnd, Reason]] = {
 }
 _OURS: Final = frozenset({SessionEnd.DEAUTHORIZED, SessionEnd.OTHER})
 """Ends that may be due to our command; a pulled cable or a power cut never is."""
+_STARTS_REMEMBERED: Final = 16
 
 
 def begin(charge_point: ChargePoint, event: SessionStarted) -> None:
@@ -74,6 +82,7 @@ def _begin(
     register_wh: int,
     parent: str | None,
 ) -> Transaction:
+    at_ms = _new_edge(charge_point, at_ms, register_wh, id_tag)
     transaction = Transaction(
         number=charge_point.next_transaction,
         session=session,
@@ -92,11 +101,29 @@ def _begin(
     ledger.put(charge_point, transaction)
     queue.enqueue(charge_point, MessageKind.START, transaction)
     edge_values.began(charge_point, transaction)
+    starts = (*charge_point.state.recent_starts, StartEdge(session, at_ms, register_wh, id_tag))
+    charge_point.state.recent_starts = starts[-_STARTS_REMEMBERED:]
     is_newest = session >= reported_sessions.newest(charge_point)
     _note_register(charge_point, at_ms, register_wh, whatever_it_was=is_newest)
     _note_edge(charge_point, at_ms)
     charge_point.notice(NoticeKind.TRANSACTION_STARTED, "")
     return transaction
+
+
+def _new_edge(charge_point: ChargePoint, at_ms: int, register_wh: int, id_tag: str) -> int:
+    """Return the time at which a transaction begins, or the first one later at which no other has begun.
+
+    Central systems recognize a repeated StartTransaction by tag, register and time. So the rest of a session
+    never begins as another part of it did, nor as the session before or behind it.
+    """
+    known = {
+        start.at_ms
+        for start in charge_point.state.recent_starts
+        if start.register_wh == register_wh and same_token(start.id_tag, id_tag)
+    }
+    while at_ms in known:
+        at_ms += 1
+    return at_ms
 
 
 def end(charge_point: ChargePoint, event: SessionEnded) -> None:
@@ -109,7 +136,8 @@ def end(charge_point: ChargePoint, event: SessionEnded) -> None:
         stop(charge_point, running, event.at_ms, event.register_wh, reason, id_tag, rebuilt=event.rebuilt)
         if request is not None and asked_for:
             _keep_cable(charge_point, running, request)
-        _leave_cable(charge_point, event)
+        unplugged = event.reason is SessionEnd.EV_DISCONNECTED
+        _leave_cable(charge_point, event.at_ms, unplugged=unplugged)
         return
     reported = _reported_in_part(charge_point, event.session)
     at_ms, register_wh = _unreported(
@@ -130,16 +158,75 @@ def end(charge_point: ChargePoint, event: SessionEnded) -> None:
     stop(charge_point, transaction, event.at_ms, event.register_wh, reason, rebuilt=event.rebuilt)
 
 
-def assume_end(charge_point: ChargePoint, transaction: Transaction, at_ms: int, register_wh: int) -> None:
-    """End the running transaction here, since its own end has not arrived and another session is known."""
+def assume_end(
+    charge_point: ChargePoint,
+    transaction: Transaction,
+    at_ms: int,
+    register_wh: int,
+    reason: Reason,
+    *,
+    last: bool,
+    unplugged: bool,
+) -> None:
+    """End the running transaction here, since its charger does not have the session any more.
+
+    Args:
+        charge_point: whose transaction.
+        transaction: the running one.
+        at_ms: when its session ended, as far as is known.
+        register_wh: the register then, as far as is known.
+        reason: for the StopTransaction, unless the charger was commanded to end the session.
+        last: no newer session is known.
+        unplugged: no car was there any more.
+    """
     register_wh = max(register_wh, transaction.register_wh)
+    at_ms = after_beginning(transaction, at_ms)
     charge_point.notice(NoticeKind.END_ASSUMED, f"session {transaction.session} at {register_wh} Wh")
     reported_sessions.mark_assumed(charge_point, transaction.session, at_ms, register_wh)
     request = charge_point.state.stop_request
-    if request is None:
-        stop(charge_point, transaction, at_ms, register_wh, Reason.OTHER, assumed=True)
-    else:
-        stop(charge_point, transaction, at_ms, register_wh, request.reason, request.id_tag, assumed=True)
+    id_tag = None
+    if request is not None:
+        reason, id_tag = request.reason, request.id_tag
+    stop(charge_point, transaction, at_ms, register_wh, reason, id_tag, assumed=True)
+    if not last:
+        return
+    if request is not None:
+        _keep_cable(charge_point, transaction, request)
+    _leave_cable(charge_point, at_ms, unplugged=unplugged)
+
+
+def after_beginning(transaction: Transaction, at_ms: int) -> int:
+    """Return an end of a transaction that is assumed: the rest of its session must not begin as it did."""
+    return max(at_ms, transaction.started_ms + 1)
+
+
+def report_rest(charge_point: ChargePoint, next_session: int, next_ms: int, next_wh: int) -> None:
+    """Report the energy between the newest transaction and a session that follows, if it is that one's.
+
+    The end of the session before was assumed, and the register has risen since: what flowed until the very
+    next session began was its energy.
+
+    Args:
+        charge_point: whose sessions.
+        next_session: the number of the session whose transaction is next.
+        next_ms: UTC; when that began.
+        next_wh: the register then.
+    """
+    state, newest = charge_point.state, reported_sessions.newest(charge_point)
+    if state.register_wh is None or next_session <= newest or next_wh <= state.register_wh:
+        return
+    reported = reported_sessions.assumed(charge_point, newest)
+    start = next((one for one in reversed(state.recent_starts) if one.session == newest), None)
+    between_wh = f"{next_wh - state.register_wh} Wh between sessions {newest} and {next_session}"
+    is_rest = reported is not None and reported.register_wh == state.register_wh
+    if reported is None or start is None or not is_rest or next_session > newest + 1:
+        charge_point.notice(NoticeKind.ENERGY_WITHOUT_SESSION, between_wh)
+        return
+    charge_point.notice(NoticeKind.END_ASSUMED, between_wh)
+    rest = _begin(charge_point, newest, start.id_tag, reported.at_ms, reported.register_wh, None)
+    at_ms = after_beginning(rest, next_ms)
+    reported_sessions.mark_assumed(charge_point, newest, at_ms, next_wh)
+    stop(charge_point, rest, at_ms, next_wh, Reason.OTHER, assumed=True)
 
 
 def _reason(
@@ -158,11 +245,11 @@ def _reason(
     return _REASONS[event.reason], False
 
 
-def _leave_cable(charge_point: ChargePoint, ended: SessionEnded) -> None:
-    """Work out whether the car of the ended session is still plugged in."""
-    state, unplugged = charge_point.state, ended.reason is SessionEnd.EV_DISCONNECTED
+def _leave_cable(charge_point: ChargePoint, at_ms: int, *, unplugged: bool) -> None:
+    """Work out whether the car of the session that ended then is still plugged in."""
+    state = charge_point.state
     # A state that is newer than the unplugging is another car's.
-    of_another = unplugged and state.states.newest_ms > ended.at_ms
+    of_another = unplugged and state.states.newest_ms > at_ms
     state.finished = state.charger is not ChargerState.DISCONNECTED and not of_another
     state.unplugged = unplugged and state.finished
     if unplugged:
@@ -202,6 +289,7 @@ def stop(
     *,
     rebuilt: bool = False,
     assumed: bool = False,
+    released: bool = False,
 ) -> None:
     """End a transaction, running or not, and queue its StopTransaction.
 
@@ -213,12 +301,13 @@ def stop(
         reason: for the StopTransaction.
         id_tag: of whoever stopped it, if a token did.
         rebuilt: `Transaction.rebuilt`.
-        assumed: there is no record of the end.
+        assumed: `Transaction.assumed`.
+        released: its charger has gone, perhaps in the middle of the session.
     """
     doubtful = in_doubt.stop_may_contradict(
         charge_point,
         transaction,
-        exact=not (rebuilt or assumed),
+        exact=not (rebuilt or assumed or released),
         measured_ms=_measured_ms(charge_point, transaction),
     )
     meter_stop = max(register_wh, transaction.register_wh)  # TX-13
@@ -232,6 +321,7 @@ def stop(
         stop_tag=id_tag,
         stop=SendState.DEAD if doubtful else SendState.QUEUED,
         rebuilt=rebuilt,
+        assumed=assumed,
     )
     ledger.put(charge_point, stopped)
     edge_values.ended(charge_point, stopped)
@@ -248,6 +338,7 @@ def stop(
         sampling.schedule(charge_point)
         state.stop_request = None
         state.overridden = None
+        waiting_sessions.forget_ending(charge_point)
         commands.session_over(charge_point)
     charging_profiles.transaction_over(charge_point, transaction.number)
     queue.forget_delivered(charge_point)

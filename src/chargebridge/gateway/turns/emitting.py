@@ -34,6 +34,7 @@ _LOGGED: Final = frozenset(
         NoticeKind.SETTLED,
         NoticeKind.COMMAND_FAILED,
         NoticeKind.END_ASSUMED,
+        NoticeKind.ENERGY_WITHOUT_SESSION,
         NoticeKind.TRANSACTION_REBUILT,
         NoticeKind.WRITE_BUDGET_EXCEEDED,
         NoticeKind.LOCAL_LIST_CONFLICT,

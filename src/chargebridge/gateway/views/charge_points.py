@@ -90,6 +90,9 @@ class TransactionView:
     """The newest register reading."""
     rebuilt: bool
     """The record of its session never came: the energy is exact, idTag and times may not be."""
+    assumed: bool
+    """The charger did not have the session any more, and its record did not come in time, so this ends at the
+    newest reading. If energy is missing, another transaction of the same session has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,7 @@ def transaction_view(transaction: Transaction) -> TransactionView:
         stop=transaction.stop.value,
         register_wh=transaction.register_wh,
         rebuilt=transaction.rebuilt,
+        assumed=transaction.assumed,
     )
 
 

@@ -118,7 +118,7 @@ class World:
         while True:
             events = self.charger.take_events()
             for event in events:
-                bench.tell(event)
+                self.deliver(event)
             if self.outcomes and not self.holding_outcomes:
                 bench.turn(CommandEnded(self.outcomes.pop(0)))
             elif bench.open_call is not None:
@@ -130,6 +130,10 @@ class World:
         bench.turns.clear()
         bench.outputs.clear()
         bench.calls.clear()
+
+    def deliver(self, event):
+        """Take an event of the charger to the charge point."""
+        self.bench.tell(event)
 
     def carry_out(self, command):
         outcome = CommandOutcome(command.number, Outcome.UNKNOWN)
@@ -194,7 +198,7 @@ class World:
         bench.tell(Reachable(at_ms=self.now_ms, reachable=self.charger.reachable))
         bench.tell(self.charger.current_state)
         for event in kept:
-            bench.tell(event)
+            self.deliver(event)
         self.boot()
 
     # --- hands at the charger

@@ -1,0 +1,611 @@
+"""A transaction runs only while its charger has that session, whatever has become of the session's record."""
+
+import json
+
+import pytest
+
+from chargebridge.chargepoint.model.timers import Timer
+from chargebridge.chargepoint.turn import Notice, NoticeKind, Operation, OperatorAnswered, OperatorAsked
+from chargebridge.chargers.model import (
+    Authorize,
+    ChargerState,
+    EndSession,
+    Measured,
+    Outcome,
+    Quantity,
+    Reading,
+    Reboot,
+    ReportSessions,
+    SessionEnd,
+    SessionEnded,
+    SessionStarted,
+    StateChanged,
+    Unlock,
+)
+from chargebridge.clock import format_utc
+
+pytestmark = pytest.mark.unit
+
+S = ChargerState
+AWAITED_S = 300
+
+
+def of_transactions(calls):
+    return [
+        (action, payload) for action, payload in calls if action in ("StartTransaction", "StopTransaction")
+    ]
+
+
+def stops(calls):
+    """(meterStop, reason) of each StopTransaction."""
+    told = [payload for action, payload in calls if action == "StopTransaction"]
+    return [(payload["meterStop"], payload["reason"]) for payload in told]
+
+
+def starts(calls):
+    """(idTag, meterStart) of each StartTransaction."""
+    told = [payload for action, payload in calls if action == "StartTransaction"]
+    return [(payload["idTag"], payload["meterStart"]) for payload in told]
+
+
+def notices(bench, kind):
+    return [output.detail for output in bench.outputs if isinstance(output, Notice) and output.kind is kind]
+
+
+def idle_register(bench, register_wh):
+    """The charger measures outside of any session."""
+    readings = (Reading(Quantity.ENERGY_WH, register_wh),)
+    bench.tell(Measured(at_ms=bench.utc_ms, readings=readings, session=None))
+
+
+def record(bench, register_wh, at_ms, session=1):
+    """The record of the bench's last session, as it ended then."""
+    number, id_tag, started_ms, start_wh = bench._session
+    assert number == session
+    return SessionEnded(
+        at_ms=at_ms,
+        session=session,
+        id_tag=id_tag,
+        started_at_ms=started_ms,
+        start_register_wh=start_wh,
+        register_wh=register_wh,
+        reason=SessionEnd.EV_DISCONNECTED,
+    )
+
+
+@pytest.fixture
+def driving_away(charging):
+    """A car that has charged for ten minutes is unplugged, and the record of its session is lost."""
+    charging.live(600)
+    charging.energy(1400)
+    charging.serve()
+    charging.live(10)
+    charging.state(S.DISCONNECTED)
+    charging.settle()
+    charging.said()
+    return charging
+
+
+class TestEvidence:
+    def test_tx_8_without_a_record_a_transaction_ends_after_the_unplugging(self, driving_away):
+        unplugged = format_utc(driving_away.utc_ms)
+        assert of_transactions(driving_away.live(AWAITED_S - 1)) == []
+        ((_, stop),) = of_transactions(driving_away.live(1))
+        assert (stop["meterStop"], stop["timestamp"]) == (1400, unplugged)
+        assert (stop["reason"], stop["transactionId"]) == ("EVDisconnected", 7)
+        (transaction,) = driving_away.store.transactions.values()
+        assert transaction.assumed
+        assert notices(driving_away, NoticeKind.END_ASSUMED) == ["session 1 at 1400 Wh"]
+        assert driving_away.cp.state.ending is None
+
+    def test_the_connector_is_free_afterwards(self, driving_away):
+        said = driving_away.live(AWAITED_S)
+        told = [payload["status"] for action, payload in said if action == "StatusNotification"]
+        assert told == ["Finishing", "Available"]
+
+    def test_so_it_does_when_nobody_is_authorized_any_more(self, charging):
+        charging.live(600)
+        charging.state(S.AWAITING_TOKEN)
+        assert stops(charging.live(AWAITED_S - 1)) == []
+        assert stops(charging.live(1)) == [(1000, "Other")]
+        assert charging.cp.state.finished
+
+    def test_its_own_record_ends_it_as_ever(self, driving_away):
+        driving_away.live(200)
+        driving_away.end(1410, SessionEnd.EV_DISCONNECTED)
+        assert stops(driving_away.live(AWAITED_S)) == [(1410, "EVDisconnected")]
+        assert not driving_away.store.transactions[1].assumed
+        assert notices(driving_away, NoticeKind.END_ASSUMED) == []
+        assert not {Timer.SESSION_END, Timer.SESSION_REPORT} & set(driving_away.cp.timers)
+
+    def test_tx_10_who_has_stopped_it_is_its_reason(self, charging):
+        charging.live(60)
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        charging.obey()
+        charging.state(S.AWAITING_TOKEN)
+        assert stops(charging.live(AWAITED_S)) == [(1000, "Remote")]
+
+    def test_not_where_a_session_outlives_the_unplugging(self, new_bench):
+        bench = new_bench()
+        # No charger of today can do without; a store of another version may say so.
+        bench.store.configuration["StopTransactionOnEVSideDisconnect"] = "false"
+        bench.start()
+        bench.ready().charging()
+        bench.state(S.DISCONNECTED)
+        assert stops(bench.live(10 * AWAITED_S)) == []
+        assert bench.asked(ReportSessions) == []
+        bench.state(S.AWAITING_TOKEN)
+        assert stops(bench.live(AWAITED_S)) == [(1000, "Other")]
+
+    def test_a_state_of_before_the_session_says_nothing(self, ready):
+        ready.state(S.AWAITING_TOKEN)
+        ready.wait(60)
+        ready.begin()
+        ready.tell(StateChanged(at_ms=ready.utc_ms - 1000, state=S.DISCONNECTED))
+        assert stops(ready.live(10 * AWAITED_S)) == []
+
+    def test_nor_does_a_restart_of_the_charger(self, charging):
+        charging.live(60)
+        charging.charger_restarts()
+        assert stops(charging.live(10 * AWAITED_S)) == []
+
+    def test_a_driver_that_comes_back_may_tell_the_state_first(self, ready):
+        ready.state(S.AWAITING_TOKEN)
+        began_ms = ready.utc_ms
+        ready.live(3600)
+        ready.state(S.DISCONNECTED)
+        ready.tell(SessionStarted(at_ms=began_ms, session=1, id_tag="TAG1", register_wh=1000))
+        assert starts(ready.serve()) == [("TAG1", 1000)]
+        assert stops(ready.live(AWAITED_S)) == [(1000, "EVDisconnected")]
+
+    def test_or_the_same_state_as_before_the_session(self, ready):
+        ready.state(S.AWAITING_TOKEN)
+        ready.live(60)
+        ready.begin()
+        ready.live(600)
+        ready.state(S.AWAITING_TOKEN)
+        assert stops(ready.live(AWAITED_S)) == [(1000, "Other")]
+
+    def test_a_token_that_is_authorized_again_withdraws_it(self, charging):
+        charging.live(60)
+        charging.state(S.AWAITING_TOKEN)
+        charging.live(AWAITED_S - 1)
+        charging.state(S.READY)
+        assert stops(charging.live(10 * AWAITED_S)) == []
+        charging.state(S.AWAITING_TOKEN)
+        assert stops(charging.live(AWAITED_S - 1)) == []
+        assert stops(charging.live(1)) == [(1000, "Other")]
+
+    def test_another_car_does_not(self, driving_away):
+        driving_away.live(10)
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.state(S.CHARGING)
+        assert stops(driving_away.live(AWAITED_S)) == [(1400, "EVDisconnected")]
+
+    @pytest.mark.parametrize("restart", [False, True], ids=["", "with a restart"])
+    def test_a_session_that_began_unseen_meanwhile_is_not_part_of_it(self, driving_away, restart):
+        driving_away.live(10)
+        idle_register(driving_away, 1405)
+        driving_away.live(10)
+        driving_away.state(S.CHARGING)
+        if restart:
+            driving_away.restart()
+            driving_away.boot()
+        driving_away.live(10)
+        idle_register(driving_away, 1490)
+        assert stops(driving_away.live(AWAITED_S)) == [(1405, "EVDisconnected")]
+
+    def test_mv_9_the_register_of_the_idle_charger_is_where_it_ended(self, driving_away):
+        driving_away.live(60)
+        idle_register(driving_away, 1417)
+        assert stops(driving_away.live(AWAITED_S)) == [(1417, "EVDisconnected")]
+
+    def test_what_it_measured_last_may_come_after_the_unplugging(self, driving_away):
+        driving_away.tell(
+            Measured(
+                at_ms=driving_away.utc_ms + 1000, readings=(Reading(Quantity.ENERGY_WH, 1411),), session=1
+            )
+        )
+        assert stops(driving_away.live(AWAITED_S)) == [(1411, "EVDisconnected")]
+
+    def test_an_end_that_was_set_aside_blocks_nothing(self, driving_away):
+        """An input that raises twice never comes again: only the charger's state is left of the end."""
+        driving_away.live(AWAITED_S)
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.token("TAG2")
+        driving_away.serve()
+        assert [command.id_tag for command in driving_away.asked(Authorize)] == ["TAG2"]
+
+
+class TestTheDriverIsAsked:
+    def test_for_the_record_when_it_is_late(self, driving_away):
+        driving_away.asked()
+        driving_away.live(29)
+        assert driving_away.asked(ReportSessions) == []
+        driving_away.live(1)
+        (command,) = driving_away.asked(ReportSessions)
+        number, _, began_ms, began_wh = driving_away._session
+        assert (command.first, command.from_ms, command.from_wh) == (number, began_ms, began_wh)
+        assert notices(driving_away, NoticeKind.END_AWAITED) == ["session 1: state"]
+        driving_away.live(AWAITED_S - 31)
+        assert driving_away.asked(ReportSessions) == []
+
+    @pytest.mark.parametrize("outcome", list(Outcome))
+    def test_whatever_it_answers_the_wait_decides(self, driving_away, outcome):
+        driving_away.live(30)
+        (command,) = driving_away.asked(ReportSessions)
+        driving_away.done(command, outcome)
+        assert stops(driving_away.live(AWAITED_S - 31)) == []
+        assert stops(driving_away.live(1)) == [(1400, "EVDisconnected")]
+
+    def test_a_session_that_it_says_runs_goes_on(self, driving_away):
+        driving_away.live(30)
+        (command,) = driving_away.asked(ReportSessions)
+        number, id_tag, began_ms, began_wh = driving_away._session
+        driving_away.tell(SessionStarted(at_ms=began_ms, session=number, id_tag=id_tag, register_wh=began_wh))
+        driving_away.done(command)
+        assert stops(driving_away.live(10 * AWAITED_S)) == []
+        assert driving_away.asked(ReportSessions) == []
+
+    def test_but_a_repeat_that_nobody_asked_for_says_nothing(self, driving_away):
+        number, id_tag, began_ms, began_wh = driving_away._session
+        driving_away.tell(SessionStarted(at_ms=began_ms, session=number, id_tag=id_tag, register_wh=began_wh))
+        assert stops(driving_away.live(AWAITED_S)) == [(1400, "EVDisconnected")]
+
+
+class TestTheWait:
+    def test_runs_while_the_charger_can_be_reached_only(self, driving_away):
+        driving_away.live(AWAITED_S - 1)
+        driving_away.reachable(False)
+        driving_away.live(10 * AWAITED_S)
+        driving_away.reachable()
+        assert stops(driving_away.live(AWAITED_S - 1)) == []
+        assert stops(driving_away.live(1)) == [(1400, "EVDisconnected")]
+
+    def test_begins_when_a_charger_is_reached_that_said_so_before(self, charging):
+        charging.reachable(False)
+        charging.state(S.DISCONNECTED)
+        assert stops(charging.live(10 * AWAITED_S)) == []
+        charging.reachable()
+        assert stops(charging.live(AWAITED_S)) == [(1000, "EVDisconnected")]
+
+    def test_goes_on_after_a_restart(self, driving_away):
+        driving_away.wait(100)
+        driving_away.restart()
+        driving_away.boot()
+        assert stops(driving_away.live(AWAITED_S - 101)) == []
+        assert stops(driving_away.live(1)) == [(1400, "EVDisconnected")]
+
+    def test_a_restart_that_took_longer_leaves_the_record_some_time(self, driving_away):
+        driving_away.utc_ms += 10 * AWAITED_S * 1000
+        driving_away.restart()
+        driving_away.boot()
+        assert stops(driving_away.live(29)) == []
+        assert stops(driving_away.live(1)) == [(1400, "EVDisconnected")]
+
+    def test_is_a_setting(self, new_bench):
+        bench = new_bench(end_awaited_s=30.0).ready().charging()
+        bench.state(S.DISCONNECTED)
+        bench.live(3)
+        assert len(bench.asked(ReportSessions)) == 1
+        assert stops(bench.live(26)) == []
+        assert stops(bench.live(1)) == [(1000, "EVDisconnected")]
+
+
+class TestAnEndThatWasCommanded:
+    def test_leads_to_the_end_of_the_transaction(self, charging):
+        charging.live(60)
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        charging.obey()
+        assert stops(charging.live(AWAITED_S - 1)) == []
+        assert stops(charging.live(1)) == [(1000, "Remote")]
+
+    @pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.DONE}))
+    def test_if_it_was_carried_out(self, charging, outcome):
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        for _ in range(20):
+            for command in charging.asked():
+                charging.done(command, outcome)
+            assert stops(charging.live(60)) == []
+
+    def test_not_if_energy_flows_long_after_it(self, charging):
+        charging.live(60)
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        charging.obey()
+        for register_wh in range(1010, 1100, 10):
+            charging.live(60)
+            charging.energy(register_wh)
+            assert stops(charging.serve()) == []
+            charging.obey()
+        assert charging.cp.running is not None
+
+    def test_the_last_energy_comes_a_moment_after_it(self, charging):
+        charging.live(60)
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        charging.obey()
+        charging.live(20)
+        charging.energy(1010)
+        assert stops(charging.live(AWAITED_S - 20)) == [(1010, "Remote")]
+
+
+class TestARecordThatComesAfterAll:
+    def test_tx_8_what_it_has_more_is_another_transaction(self, driving_away):
+        unplugged_ms = driving_away.utc_ms
+        driving_away.live(AWAITED_S + 600)
+        driving_away.tell(record(driving_away, 1450, unplugged_ms))
+        said = driving_away.serve()
+        assert starts(said) == [("TAG1", 1400)]
+        assert stops(said) == [(1450, "EVDisconnected")]
+        assert [one.assumed for one in driving_away.store.transactions.values()] == [True, False]
+        driving_away.tell(record(driving_away, 1450, unplugged_ms))
+        assert driving_away.serve() == []
+
+    def test_what_it_has_no_more_is_nothing(self, driving_away):
+        unplugged_ms = driving_away.utc_ms
+        driving_away.live(AWAITED_S + 600)
+        driving_away.tell(record(driving_away, 1400, unplugged_ms))
+        assert of_transactions(driving_away.serve()) == []
+
+    @pytest.mark.parametrize("running", [True, False], ids=["while that runs", "after that"])
+    def test_energy_until_the_very_next_session_was_of_this_one(self, driving_away, running):
+        unplugged_ms = driving_away.utc_ms
+        driving_away.live(AWAITED_S + 600)
+        lost = record(driving_away, 1460, unplugged_ms)
+        driving_away.begin(session=2, id_tag="TAG2", register_wh=1460)
+        said = driving_away.serve()
+        assert starts(said) == [("TAG1", 1400), ("TAG2", 1460)]
+        assert stops(said) == [(1460, "Other")]
+        driving_away.live(60)
+        for event in (lost, None) if running else (None, lost):
+            if event is None:
+                driving_away.end(1500)
+            else:
+                driving_away.tell(event)
+            driving_away.live(60)
+        told = driving_away.store.transactions.values()
+        assert [(one.session, one.meter_start_wh, one.meter_stop_wh, one.assumed) for one in told] == [
+            (1, 1000, 1400, True),
+            (1, 1400, 1460, True),
+            (2, 1460, 1500, False),
+        ]
+
+    def test_energy_until_a_later_one_is_not_reported_as_anybodys(self, driving_away):
+        driving_away.live(AWAITED_S + 600)
+        driving_away.begin(session=3, id_tag="TAG2", register_wh=1460)
+        assert starts(driving_away.serve()) == [("TAG2", 1460)]
+        told = notices(driving_away, NoticeKind.ENERGY_WITHOUT_SESSION)
+        assert told == ["60 Wh between sessions 1 and 3"]
+
+    def test_tx_1_the_rest_does_not_begin_as_the_transaction_did(self, charging):
+        """Many central systems recognize a repeated StartTransaction by tag, register and time."""
+        charging.live(1)
+        started_ms, began_ms = charging.utc_ms, charging._session[2]
+        charging.begin(session=3, id_tag="TAG1", register_wh=3290)
+        first = charging._session
+        charging.said()
+        charging.live(AWAITED_S)
+        charging.end(3300)
+        charging._session = (1, "TAG1", began_ms, 1000)
+        charging.tell(record(charging, 3290, started_ms))
+        charging.serve()
+        told = [
+            (frame["idTag"], frame["meterStart"], frame["timestamp"])
+            for frame in (
+                json.loads(output.data)[3]
+                for output in charging.outputs
+                if getattr(output, "data", b"").startswith(b"[2") and b"StartTransaction" in output.data
+            )
+        ]
+        assert len(told) == 3
+        assert len(set(told)) == 3
+        pieces = [(one.meter_start_wh, one.meter_stop_wh) for one in charging.store.transactions.values()]
+        assert sorted(pieces) == [(1000, 1000), (1000, 3290), (3290, 3300)]
+        assert first[0] == 3
+
+
+class TestWhoeverWantsToCharge:
+    def test_az_2_a_token_waits_for_the_record_for_some_seconds(self, driving_away):
+        driving_away.live(2)
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.token("TAG2")
+        assert driving_away.live(2) == []
+        said = driving_away.live(1)
+        assert stops(said) == [(1400, "EVDisconnected")]
+        assert "Authorize" in [action for action, _ in said]
+        assert [command.id_tag for command in driving_away.asked(Authorize)] == ["TAG2"]
+
+    def test_az_2_or_not_at_all_if_that_is_late_already(self, driving_away):
+        driving_away.live(60)
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.token("TAG2")
+        driving_away.live(0)
+        assert [command.id_tag for command in driving_away.asked(Authorize)] == ["TAG2"]
+
+    def test_az_2_the_owner_of_the_last_session_begins_another_one(self, driving_away):
+        driving_away.live(60)
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.token("TAG1")
+        driving_away.live(0)
+        assert [type(command) for command in driving_away.asked(Authorize, EndSession)] == [Authorize]
+
+    @pytest.mark.parametrize("seconds", [1, 60])
+    @pytest.mark.parametrize("restart", [False, True], ids=["", "with a restart"])
+    def test_rs_1_a_remote_start_is_accepted(self, driving_away, seconds, restart):
+        driving_away.live(seconds)
+        start = {"idTag": "REMOTE", "connectorId": 1}
+        assert driving_away.ask("RemoteStartTransaction", start) == {"status": "Accepted"}
+        assert driving_away.ask("RemoteStartTransaction", start) == {"status": "Rejected"}
+        if restart:
+            driving_away.restart()
+            driving_away.boot()
+        driving_away.live(5)
+        assert {command.id_tag for command in driving_away.asked(Authorize)} == {"REMOTE"}
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.begin(session=2, id_tag="REMOTE", register_wh=1400)
+        assert starts(driving_away.serve()) == [("REMOTE", 1400)]
+
+    def test_rs_1_not_while_a_newer_session_runs(self, charging):
+        charging.live(60)
+        charging.begin(session=2, register_wh=1100)
+        start = {"idTag": "REMOTE", "connectorId": 1}
+        assert charging.ask("RemoteStartTransaction", start) == {"status": "Rejected"}
+
+    def test_a_token_behind_a_remote_start_is_refused(self, driving_away):
+        driving_away.live(1)
+        driving_away.ask("RemoteStartTransaction", {"idTag": "REMOTE"})
+        driving_away.asked()
+        driving_away.token("TAG2")
+        assert [(command.id_tag, command.accepted) for command in driving_away.asked()] == [("TAG2", False)]
+
+
+class TestWhoeverEndsIt:
+    OVER = "the charger does not have this session any more: its transaction "
+
+    def ask(self, bench, operation):
+        bench.outputs.clear()
+        bench.turn(OperatorAsked(5, operation))
+        return [
+            (output.accepted, output.detail)
+            for output in bench.outputs
+            if isinstance(output, OperatorAnswered)
+        ]
+
+    def test_an_operator_ends_what_only_exists_here(self, driving_away):
+        driving_away.live(60)
+        driving_away.asked()
+        assert self.ask(driving_away, Operation.STOP_TRANSACTION) == [(True, self.OVER + "has ended")]
+        assert driving_away.cp.running is None
+        assert driving_away.asked() == []
+        assert stops(driving_away.serve()) == [(1400, "EVDisconnected")]
+
+    def test_leaving_its_record_some_seconds(self, driving_away):
+        assert self.ask(driving_away, Operation.STOP_TRANSACTION) == [(True, self.OVER + "ends within 5 s")]
+        assert stops(driving_away.live(4)) == []
+        assert stops(driving_away.live(1)) == [(1400, "Remote")]
+
+    def test_also_of_a_charger_that_cannot_be_reached(self, driving_away):
+        driving_away.reachable(False)
+        assert self.ask(driving_away, Operation.STOP_TRANSACTION) == [(True, self.OVER + "has ended")]
+        assert stops(driving_away.serve()) == [(1400, "EVDisconnected")]
+
+    def test_a_reset_ends_it_and_goes_on(self, driving_away):
+        driving_away.live(60)
+        driving_away.asked()
+        assert self.ask(driving_away, Operation.RESET) == [(True, self.OVER + "has ended")]
+        driving_away.serve()
+        driving_away.live(1)
+        assert [type(command) for command in driving_away.asked()] == [Reboot]
+
+    def test_an_unlock_ends_it_and_unlocks(self, driving_away):
+        driving_away.live(60)
+        driving_away.asked()
+        assert self.ask(driving_away, Operation.UNLOCK) == []
+        assert driving_away.cp.running is None
+        (command,) = driving_away.asked()
+        assert isinstance(command, Unlock)
+        driving_away.done(command)
+        assert driving_away.outputs[-1] == OperatorAnswered(5, True, "unlocked")
+
+    @pytest.mark.parametrize("kind", ["Soft", "Hard"])
+    def test_re_1_so_does_the_central_systems_reset(self, driving_away, kind):
+        driving_away.live(60)
+        assert driving_away.ask("Reset", {"type": kind}) == {"status": "Accepted"}
+        assert driving_away.cp.running is None
+        assert stops(driving_away.live(2)) == [(1400, "EVDisconnected")]
+
+    def test_rs_7_and_its_stop_even_of_a_charger_that_cannot_be_reached(self, driving_away):
+        driving_away.reachable(False)
+        stop = {"transactionId": 7}
+        assert driving_away.ask("RemoteStopTransaction", stop) == {"status": "Accepted"}
+        assert stops(driving_away.serve()) == [(1400, "EVDisconnected")]
+
+
+class TestSessionsThatWereFound:
+    """By a driver that has no memory of the charger."""
+
+    def found(self, bench, session, register_wh, whole):
+        fields = {"session": session, "id_tag": "TAG1", "found": True}
+        if whole:
+            ended = SessionEnded(
+                at_ms=bench.utc_ms,
+                started_at_ms=bench.utc_ms - 1000,
+                start_register_wh=register_wh - 50,
+                register_wh=register_wh,
+                reason=SessionEnd.OTHER,
+                **fields,
+            )
+            bench.tell(ended)
+        else:
+            bench.tell(SessionStarted(at_ms=bench.utc_ms, register_wh=register_wh, **fields))
+        bench.live(1)
+
+    def test_are_anothers_where_the_charger_is_new(self, ready):
+        self.found(ready, 3, 1000, whole=True)
+        self.found(ready, 4, 1100, whole=True)
+        self.found(ready, 5, 1100, whole=False)
+        ready._session = (5, "TAG1", ready.utc_ms, 1100)
+        ready.end(1200)
+        ready.live(1)
+        assert ready.store.transactions == {}
+        ready.begin(session=6, register_wh=1200)
+        assert starts(ready.serve()) == [("TAG1", 1200)]
+
+    def test_are_ours_where_it_is_known(self, charging):
+        charging.live(60)
+        charging.end(1100)
+        self.found(charging, 2, 1150, whole=True)
+        self.found(charging, 3, 1150, whole=False)
+        assert [one.session for one in charging.store.transactions.values()] == [1, 2, 3]
+
+    def test_are_ours_where_one_runs(self, charging):
+        self.found(charging, 2, 1150, whole=True)
+        charging.live(AWAITED_S)
+        assert [one.session for one in charging.store.transactions.values()] == [1, 2]
+
+
+class TestSessionsThatMayHaveBeenMissed:
+    def test_are_asked_for_once_when_the_register_shows_them(self, charging):
+        charging.live(60)
+        charging.end(1100)
+        ended_ms = charging.utc_ms
+        charging.state(S.DISCONNECTED)
+        charging.live(600)
+        idle_register(charging, 1100)
+        charging.live(600)
+        assert charging.asked(ReportSessions) == []
+        idle_register(charging, 1180)
+        charging.live(60)
+        (command,) = charging.asked(ReportSessions)
+        assert (command.first, command.from_ms, command.from_wh) == (2, ended_ms, 1100)
+        assert notices(charging, NoticeKind.ENERGY_WITHOUT_SESSION) == ["80 Wh since session 1"]
+        charging.done(command)
+        charging.restart()
+        charging.boot()
+        for register_wh in range(1190, 1290, 10):
+            charging.live(60)
+            idle_register(charging, register_wh)
+        assert charging.asked(ReportSessions) == []
+
+    def test_are_asked_for_again_behind_another_edge(self, charging):
+        for session, edge_wh in enumerate((1100, 1300), 1):
+            charging.end(edge_wh)
+            charging.live(60)
+            idle_register(charging, edge_wh + 10)
+            charging.live(60)
+            (command,) = charging.asked(ReportSessions)
+            assert (command.first, command.from_wh) == (session + 1, edge_wh)
+            charging.done(command)
+            charging.begin(session=session + 1, register_wh=edge_wh + 10)
+
+    def test_not_if_the_session_comes_by_itself(self, charging):
+        charging.end(1100)
+        charging.live(60)
+        idle_register(charging, 1110)
+        charging.begin(session=2, register_wh=1100)
+        charging.live(60)
+        assert charging.asked(ReportSessions) == []
+
+    def test_not_of_a_charger_of_which_nothing_was_reported(self, ready):
+        idle_register(ready, 1110)
+        ready.live(60)
+        assert ready.asked(ReportSessions) == []
