@@ -388,7 +388,7 @@ left = 0
 
 def count(event, arguments):
     global left
-    if counting and event in TOUCHES:
+    if counting and event in TOUCHES and "/state" in str(arguments[0]):
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -422,7 +422,7 @@ def test_a_restore_that_is_killed_at_any_moment_can_be_run_again_and_starts_noth
     killed.mkdir()
     subprocess.run([sys.executable, "-c", RESTORE, str(house.folder), str(killed)], check=True)
     copies = sorted(killed.iterdir(), key=lambda copy: int(copy.name))
-    assert len(copies) > 30
+    assert len(copies) > 20
     starts = []
     for copy in copies:
         place = House.__new__(House)
