@@ -166,6 +166,17 @@ class TestEvidence:
         ready.state(S.AWAITING_TOKEN)
         assert stops(ready.live(AWAITED_S)) == [(1000, "Other")]
 
+    def test_or_repeat_the_state_of_before_the_session_first(self, ready):
+        ready.state(S.AWAITING_TOKEN)
+        ready.live(60)
+        ready.reachable(False)
+        began_ms = ready.utc_ms
+        ready.live(600)
+        ready.reachable()
+        ready.state(S.AWAITING_TOKEN)
+        ready.tell(SessionStarted(at_ms=began_ms, session=1, id_tag="TAG1", register_wh=1000))
+        assert stops(ready.live(AWAITED_S)) == [(1000, "Other")]
+
     def test_a_token_that_is_authorized_again_withdraws_it(self, charging):
         charging.live(60)
         charging.state(S.AWAITING_TOKEN)
@@ -456,6 +467,32 @@ class TestWhoeverWantsToCharge:
         driving_away.asked()
         driving_away.token("TAG2")
         assert [(command.id_tag, command.accepted) for command in driving_away.asked()] == [("TAG2", False)]
+
+
+class TestSeveralThatAreOver:
+    """The records of two sessions in a row are lost."""
+
+    @pytest.fixture
+    def twice(self, charging):
+        charging.live(60)
+        charging.begin(session=2, id_tag="TAG2", register_wh=1100)
+        charging.live(60)
+        charging.state(S.DISCONNECTED)
+        charging.live(60)
+        charging.state(S.AWAITING_TOKEN)
+        charging.asked()
+        return charging
+
+    def test_az_2_a_token_is_for_what_comes_behind_them(self, twice):
+        twice.token("TAG3")
+        said = twice.live(5)
+        assert stops(said) == [(1100, "Other"), (1100, "Other")]
+        assert [command.id_tag for command in twice.asked(Authorize)] == ["TAG3"]
+
+    def test_rs_1_so_is_a_remote_start(self, twice):
+        assert twice.ask("RemoteStartTransaction", {"idTag": "REMOTE"}) == {"status": "Accepted"}
+        twice.live(5)
+        assert [command.id_tag for command in twice.asked(Authorize)] == ["REMOTE"]
 
 
 class TestWhoeverEndsIt:

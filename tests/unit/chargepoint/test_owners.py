@@ -72,7 +72,6 @@ SEVERAL_WRITERS = {
     # The rest.
     "restarted": {"central_system.registration", "connector.availability"},
     "redelivery": {"central_system.dead_letters", "transactions.queue"},
-    "state.waiting_token": {"authorization.authorization", "transactions.sessions"},
     "state.ending": {"charger.waiting_sessions", "transactions.awaited_ends"},
 }
 

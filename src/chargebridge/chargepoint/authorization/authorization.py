@@ -75,8 +75,12 @@ def wait_to_start(charge_point: ChargePoint, id_tag: str, profile: bytes | None)
     waiting_sessions.shorten_wait(charge_point)
 
 
-def decide_waiting(charge_point: ChargePoint, waiting: TokenPresented | AcceptedStart) -> None:
-    """Decide about what came while the transaction of a session that is over had not ended."""
+def decide_waiting(charge_point: ChargePoint) -> None:
+    """Decide about what came, if anything, before the transaction of a session that was over had ended."""
+    waiting = charge_point.state.waiting_token
+    forget_waiting(charge_point)
+    if waiting is None:
+        return
     if isinstance(waiting, AcceptedStart):
         if may_start(charge_point):
             start_remotely(charge_point, waiting.id_tag, waiting.profile)

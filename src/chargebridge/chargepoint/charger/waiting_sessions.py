@@ -8,10 +8,13 @@ from chargebridge.chargepoint.charger import commands
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import Purpose
 from chargebridge.chargepoint.model.timers import Timer
-from chargebridge.chargers.model import SessionEnded, SessionStarted
+from chargebridge.chargers.model import ChargerState, SessionEnded, SessionStarted
 
 SHORTENED_WAIT_S: Final = 5.0
 """Seconds to wait for the record of a session that is over, while somebody wants to charge, or to end it."""
+
+IDLE: Final = frozenset({ChargerState.DISCONNECTED, ChargerState.AWAITING_TOKEN})
+"""States in which no session runs."""
 
 
 def is_waiting(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> bool:
@@ -40,8 +43,13 @@ def leaves_nothing_running(charge_point: ChargePoint) -> bool:
     """Whether the running session is over, and no newer one runs at the charger, as far as is known."""
     if not is_over(charge_point):
         return False
-    newer = newer_is_known(charge_point)
-    return not newer or isinstance(charge_point.state.waiting_events[-1], SessionEnded)
+    if not newer_is_known(charge_point):
+        return True
+    state = charge_point.state
+    newest = state.waiting_events[-1]
+    return isinstance(newest, SessionEnded) or (
+        state.charger in IDLE and state.states.is_later_than(newest.at_ms, charge_point.now.utc_ms)
+    )
 
 
 def shorten_wait(charge_point: ChargePoint) -> None:

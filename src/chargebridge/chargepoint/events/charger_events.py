@@ -70,7 +70,10 @@ def _state_changed(charge_point: ChargePoint, event: StateChanged) -> None:
         return
     same = (event.state, event.reason, event.fault) == (state.charger, state.reason, state.fault)
     if same and not awaited_ends.repeats_news(charge_point, event):
+        repeated_ms = min(event.at_ms, now_ms)
+        charge_point.state_repeated_ms = max(charge_point.state_repeated_ms, repeated_ms)
         return
+    charge_point.state_repeated_ms = 0
     if state.charger is ChargerState.DISCONNECTED:
         limits.volatile_limit_lost(charge_point)  # by a newly plugged-in car
     state.states = state.states.with_event(event.at_ms, now_ms)
@@ -153,6 +156,7 @@ def released(charge_point: ChargePoint) -> None:
     its time from the beginning.
     """
     charge_point.reachable = False
+    charge_point.state_repeated_ms = 0
     if commands.outstanding(charge_point, Purpose.PLAN) is not None:
         limits.plan_unknown(charge_point)
     sessions.abandon(charge_point)

@@ -112,6 +112,7 @@ class ChargePoint:
         "settings",
         "settled",
         "state",
+        "state_repeated_ms",
         "status_failed",
         "status_hang_ups",
         "statuses",
@@ -142,6 +143,8 @@ class ChargePoint:
             self.state = state.after_restore(self.state, stored.restored)
         self.reachable = False
         """Whether the charger's cloud can reach it: unknown, so not, until its driver says so."""
+        self.state_repeated_ms = 0
+        """The latest time at which the charger has reported its present state again."""
         self.configuration: Mapping[str, str] = stored.configuration or _NOTHING
         self.now = Instant(0, 0.0)
         self.timers: dict[Timer, float] = {}

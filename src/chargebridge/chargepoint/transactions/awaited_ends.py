@@ -20,6 +20,7 @@ from msgspec import structs
 
 from chargebridge.chargepoint.authorization import authorization
 from chargebridge.chargepoint.charger import commands, waiting_sessions
+from chargebridge.chargepoint.charger.waiting_sessions import IDLE
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import Ending, Evidence, Purpose
@@ -40,7 +41,6 @@ from chargebridge.ocpp16.enums import Reason
 GRACE_PART: Final = 0.1
 """The driver is asked for the record after this part of the wait, since it usually comes within seconds."""
 LONGEST_GRACE_S: Final = 30.0
-_IDLE: Final = frozenset({ChargerState.DISCONNECTED, ChargerState.AWAITING_TOKEN})
 _AUTHORIZED: Final = frozenset({ChargerState.AWAITING_START, ChargerState.READY, ChargerState.CHARGING})
 
 
@@ -54,14 +54,19 @@ def began(charge_point: ChargePoint) -> None:
         return
     if waiting_sessions.newer_is_known(charge_point):
         newer_session(charge_point)
-    elif state.states.is_later_than(running.started_ms, charge_point.now.utc_ms):
+        return
+    # A session may end at the time at which it has begun; if it has not, another state withdraws this one.
+    earlier_ms = 1 if state.charger is ChargerState.AWAITING_TOKEN else 0
+    if state.states.is_later_than(running.started_ms - earlier_ms, charge_point.now.utc_ms):
         _take_state(charge_point, state.states.newest_ms)
+    elif charge_point.state_repeated_ms > running.started_ms:
+        _take_state(charge_point, charge_point.state_repeated_ms)
 
 
 def state_changed(charge_point: ChargePoint, event: StateChanged) -> None:
     """Take a new state of the charger for evidence, or against it."""
     ending = charge_point.state.ending
-    if event.state in _IDLE:
+    if event.state in IDLE:
         if not charge_point.state.edges.is_later_than(event.at_ms, charge_point.now.utc_ms):
             _take_state(charge_point, event.at_ms)
     elif ending is None:
@@ -81,7 +86,7 @@ def repeats_news(charge_point: ChargePoint, event: StateChanged) -> bool:
     state, running = charge_point.state, charge_point.running
     return (
         running is not None
-        and event.state in _IDLE
+        and event.state in IDLE
         and state.states.newest_ms <= running.started_ms < event.at_ms
     )
 
@@ -146,7 +151,7 @@ def _take_state(charge_point: ChargePoint, at_ms: int) -> None:
 
 
 def _is_idle(charge_point: ChargePoint) -> bool:
-    return charge_point.state.charger in _IDLE
+    return charge_point.state.charger in IDLE
 
 
 # --- the wait ---------------------------------------------------------------------------------------

@@ -104,11 +104,12 @@ def _is_known(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -
 def _ended(charge_point: ChargePoint) -> None:
     """Do what has waited for the end of the transaction."""
     _take_waiting(charge_point)
-    state = charge_point.state
-    waiting, state.waiting_token = state.waiting_token, None
-    if waiting is not None:
-        charge_point.mark_dirty()
-        authorization.decide_waiting(charge_point, waiting)
+    if waiting_sessions.is_over(charge_point):
+        # So is the next one: whoever wants to charge means none of them.
+        if charge_point.state.waiting_token is not None:
+            waiting_sessions.shorten_wait(charge_point)
+    else:
+        authorization.decide_waiting(charge_point)
     if charge_point.running is None:
         availability.apply_scheduled(charge_point, transaction_over=True)
         charge_point.transaction_over = True

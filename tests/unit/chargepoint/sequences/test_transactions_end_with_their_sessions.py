@@ -4,32 +4,31 @@ Cars come and go, tokens are presented, the charger reboots, its cloud is away, 
 record of a session that ends is lost on its way, for good or until the driver is asked for it.
 """
 
+from contextlib import suppress
 from itertools import pairwise
+from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from chargebridge.chargers.model import CommandOutcome, Outcome, ReportSessions, SessionEnded
+from chargebridge.chargers.model import CommandOutcome, Outcome, Reachable, ReportSessions, SessionEnded
 from chargebridge.chargers.simulator.hardware.charger import NotPossibleError
+from tests.seeds import seeds
 from tests.unit.chargepoint.sequences.conftest import World
 
 pytestmark = pytest.mark.unit
 
 AWAITED_S = 300
-TAGS = ["ONE", "TWO"]
-waits_s = st.sampled_from([1, 4, 20, 40, 100, 200])
-ACTS = {
-    "token": st.sampled_from(TAGS),
-    "remote start": st.sampled_from(TAGS),
-    "wait": waits_s,
-    "end gets lost": st.integers(1, 3),
-}
-PLAIN = ["plug in", "unplug", "remote stop", "reset", "unlock", "power cut", "cloud away", "cloud back"]
-ops = st.one_of(
-    *(st.tuples(st.just(name), arguments) for name, arguments in ACTS.items()),
-    st.tuples(st.sampled_from([*PLAIN, "gateway restarts", "link breaks"]), st.none()),
-)
+LIKELY = [
+    *[("plug in", None)] * 3,
+    *[("unplug", None)] * 3,
+    *[("token", tag) for tag in ("ONE", "ONE", "TWO")],
+    *[("remote start", tag) for tag in ("ONE", "TWO")],
+    *[("remote stop", None)] * 2,
+    *[("wait", seconds) for seconds in (1, 4, 20, 40, 100, 200, 200)],
+    *[("end gets lost", records) for records in (1, 1, 2)],
+    *[(what, None) for what in ("reset", "unlock", "power cut", "cloud away", "cloud back", "cloud back")],
+    *[(what, None) for what in ("gateway restarts", "link breaks")],
+]
 
 
 class LossyWorld(World):
@@ -44,10 +43,13 @@ class LossyWorld(World):
         self.lost = []
         self.loses = 0
         self.answers = answers
-        self.otherwise_since_ms = None
+        self.otherwise = None
+        """The running session, and since when its charger does not have it."""
         super().__init__(new_bench, preset)
 
     def deliver(self, event):
+        if isinstance(event, Reachable):
+            self.otherwise = None
         if isinstance(event, SessionEnded) and self.loses:
             self.loses -= 1
             self.lost.append(event)
@@ -66,11 +68,9 @@ class LossyWorld(World):
         self.outcomes.append(CommandOutcome(command.number, outcome))
 
     def act(self, what, argument):
-        try:
+        with suppress(NotPossibleError):
             self.try_to(what, argument)
-        except NotPossibleError:
-            return  # the charger, or the car, does not allow it now
-        self.settle()
+        self.wait(1)
 
     def try_to(self, what, argument):
         charger = self.charger
@@ -83,7 +83,7 @@ class LossyWorld(World):
                 charger.present_token(argument, self.now_ms)
             case "remote start":
                 self.ask("RemoteStartTransaction", idTag=argument, connectorId=1)
-            case "remote stop" if self.bench.cp.running is not None:
+            case "remote stop" if self.transactions:
                 self.ask("RemoteStopTransaction", transactionId=self.transactions[-1])
             case "reset":
                 self.ask("Reset", type="Soft")
@@ -110,39 +110,44 @@ class LossyWorld(World):
         running, session = self.bench.cp.running, self.charger.record.session
         over = running is not None and (session is None or session.number != running.session)
         if not over or not self.charger.reachable:
-            self.otherwise_since_ms = None
-        elif self.otherwise_since_ms is None:
-            self.otherwise_since_ms = self.now_ms
+            self.otherwise = None
+        elif self.otherwise is None or self.otherwise[0] != running.session:
+            self.otherwise = running.session, self.now_ms
         else:
-            assert self.now_ms - self.otherwise_since_ms <= AWAITED_S * 1000
+            assert self.now_ms - self.otherwise[1] <= AWAITED_S * 1000
 
     def heal(self):
         """Nothing is lost any more, and nobody is there."""
         self.loses = 0
+        if not self.bench.linked:
+            self.boot()
         self.charger.regain_cloud(self.now_ms)
         self.settle()
-        self.wait(60)  # it may be rebooting
+        while self.bench.cp.state.reset is not None or not self.charger.reachable:
+            self.wait(20)
         if self.charger.record.car is not None:
             self.unplug()
-        self.wait(130)  # for authorizations that nobody used
+        # Of remote starts, and of tokens that the charger let charge by itself.
+        self.wait(6)
+        while self.bench.cp.state.intent is not None or self.charger.record.authorization is not None:
+            self.wait(20)
 
 
-def live(new_bench, preset, answers, acts):
+def live(new_bench, seed):
+    random = Random(seed)
+    preset, answers = random.choice(["easee", "ocpp16"]), random.choice([True, False, False])
     world = LossyWorld(new_bench, preset, answers=answers).boot()
-    for what, argument in acts:
+    for what, argument in random.choices(LIKELY, k=150):
         world.act(what, argument)
         world.check()
     world.heal()
     return world
 
 
-lives = given(st.sampled_from(["easee", "ocpp16"]), st.booleans(), st.lists(ops, max_size=30))
-
-
 @pytest.mark.simulation
-@lives
-def test_a_token_leads_to_energy_within_a_minute_whatever_happened_before(new_bench, preset, answers, acts):
-    world = live(new_bench, preset, answers, acts)
+@pytest.mark.parametrize("seed", seeds(60, 10))
+def test_a_token_leads_to_energy_within_a_minute_whatever_happened_before(new_bench, seed):
+    world = live(new_bench, seed)
     before_wh = world.register_wh
     world.plug_in()
     world.charger.present_token("ONE", world.now_ms)
@@ -152,9 +157,9 @@ def test_a_token_leads_to_energy_within_a_minute_whatever_happened_before(new_be
 
 
 @pytest.mark.simulation
-@lives
-def test_an_accepted_remote_start_leads_to_energy_within_a_minute(new_bench, preset, answers, acts):
-    world = live(new_bench, preset, answers, acts)
+@pytest.mark.parametrize("seed", seeds(60, 10))
+def test_an_accepted_remote_start_leads_to_energy_within_a_minute(new_bench, seed):
+    world = live(new_bench, 1000 + seed)
     before_wh = world.register_wh
     world.plug_in()
     assert world.start() == "Accepted"
