@@ -1,7 +1,8 @@
-"""What central system and operator do all day: remote starts and stops, limits, keys, lists, resets."""
+"""What central system and operator do all day: starts and stops, limits, keys, lists, resets, letters."""
 
 from itertools import count
 
+from chargebridge.chargepoint.records import Settlement
 from chargebridge.chargepoint.turn import Operation, OperatorAsked
 from chargebridge.clock import format_utc
 
@@ -30,6 +31,7 @@ class Acts:
         self._world = world
         self._random = random
         self._versions = count(1)
+        self._asks = count(1)
 
     def begin(self, until_ms):
         for identity, _ in self._world.outlets():
@@ -46,7 +48,7 @@ class Acts:
 
     def _act(self, identity):
         random, central = self._random, self._world.central
-        match random.randrange(16):
+        match random.randrange(18):
             case 0 | 1:
                 central.ask(identity, "RemoteStartTransaction", {"idTag": "REMOTE", "connectorId": 1})
             case 2:
@@ -82,8 +84,18 @@ class Acts:
                 central.ask(identity, "GetCompositeSchedule", {"connectorId": 1, "duration": 3600})
             case 15 if random.random() < 0.2:
                 central.ask(identity, "ClearCache", {})
-            case 15 if random.random() < 0.5:
-                self._send_again(identity)
+            case 15 if random.random() < 0.5 and self._world.redelivers:
+                self._operate(identity, OperatorAsked(next(self._asks), Operation.REDELIVER))
+            case 15:
+                settlement = Settlement("the operator", "paid by hand")
+                self._operate(
+                    identity, OperatorAsked(next(self._asks), Operation.SETTLE, settlement=settlement)
+                )
+            case 16 if random.random() < 0.5:
+                self._operate(identity, OperatorAsked(next(self._asks), Operation.STOP_TRANSACTION))
+            case 17 if random.random() < 0.3:
+                wanted = random.choice((Operation.RESET, Operation.UNLOCK, Operation.BOOT))
+                self._operate(identity, OperatorAsked(next(self._asks), wanted))
 
     def limit(self, identity, limit_a):
         """Install a profile that gives this limit now, and another one in half an hour."""
@@ -106,11 +118,12 @@ class Acts:
             identity, "SetChargingProfile", {"connectorId": 1, "csChargingProfiles": profile}
         )
 
-    def _send_again(self, identity):
-        """The operator has dead letters sent again, while everything goes on."""
+    def _operate(self, identity, asked):
+        """The operator asks for something by the API, while everything goes on."""
         process = self._world.process
         if process is not None and identity in process.bindings:
-            process.runtime.turn(process.bindings[identity], OperatorAsked(0, Operation.REDELIVER))
+            self._world.trace.add(identity, "##", f"the operator: {asked.operation}")
+            process.runtime.turn(process.bindings[identity], asked)
 
     def _send_list(self, identity):
         tags = [f"TAG{self._random.randrange(1, 501):05d}" for _ in range(20)]

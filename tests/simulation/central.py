@@ -201,7 +201,7 @@ class CentralSystem:
         if session.connection is not connection or self.deaf:
             return
         if self.closes_all:
-            self._faults.note(Kind.CLOSES_ALL)
+            self._faults.note(Kind.CLOSES_ALL, connection.identity)
             connection.hang_up()
             return
         frame = decode_frame(data)
@@ -211,7 +211,7 @@ class CentralSystem:
             return
 
         if frame.action == self.hangs_up_at and _every_sixth(data):
-            self._faults.note(Kind.HANGS_UP)
+            self._faults.note(Kind.HANGS_UP, connection.identity)
             connection.hang_up()
             return
 
@@ -234,7 +234,7 @@ class CentralSystem:
         def handler(identity, request):
             if action == "BootNotification" and self.boot_says is not RegistrationStatus.ACCEPTED:
                 pending = self.boot_says is RegistrationStatus.PENDING
-                faults.note(Kind.BOOT_PENDING if pending else Kind.BOOT_REJECTED)
+                faults.note(Kind.BOOT_PENDING if pending else Kind.BOOT_REJECTED, identity)
                 return BootNotificationResponse(
                     status=self.boot_says,
                     current_time=format_utc(self._world.timeline.now_ms),
@@ -243,32 +243,32 @@ class CentralSystem:
             transactional = action in {"StartTransaction", "MeterValues", "StopTransaction"}
             with_data = action == "StopTransaction" and request.transaction_data is not None
             if with_data and self._data_gets:
-                faults.note(Kind.REFUSES_DATA)
+                faults.note(Kind.REFUSES_DATA, identity)
                 return CallRefused(self._data_gets, "no data")
             if (with_data or action == "MeterValues") and self.measurements_get:
-                faults.note(Kind.REFUSES_MEASUREMENTS)
+                faults.note(Kind.REFUSES_MEASUREMENTS, identity)
                 return CallRefused(self.measurements_get, "no measurements")
             if self.refuses_all and transactional:
-                faults.note(Kind.REFUSES_ALL)
+                faults.note(Kind.REFUSES_ALL, identity)
                 return CallRefused("InternalError", "the database is away")
             if self.slow and transactional:
-                faults.note(Kind.CENTRAL_SLOW)
+                faults.note(Kind.CENTRAL_SLOW, identity)
                 return Delayed(faults.seconds(31, 150))
-            if faults.strikes(Kind.ANSWER_MISSING):
+            if faults.strikes(Kind.ANSWER_MISSING, identity):
                 return Lost()
-            if faults.strikes(Kind.MESSAGE_IGNORED):
+            if faults.strikes(Kind.MESSAGE_IGNORED, identity):
                 return NOTHING
-            if faults.strikes(Kind.ANSWER_LATE):
+            if faults.strikes(Kind.ANSWER_LATE, identity):
                 return Delayed(faults.seconds(2, 200))
-            if faults.strikes(Kind.ANSWER_ERROR):
+            if faults.strikes(Kind.ANSWER_ERROR, identity):
                 return CallRefused(faults.random.choice(ERRORS))
-            if faults.strikes(Kind.ANSWER_WRONG):
+            if faults.strikes(Kind.ANSWER_WRONG, identity):
                 # A StartTransaction answered like that has not been understood; all else has been taken.
                 if action == "StartTransaction":
                     return Raw(self._nonsense())
                 self._session(identity).connection.to_charge_point(self._nonsense())
                 return Lost()
-            if action in _ODD and faults.strikes(Kind.ANSWER_ODD):
+            if action in _ODD and faults.strikes(Kind.ANSWER_ODD, identity):
                 change = faults.random.choice(_ODD[action])
                 return Altered(change)
             return AS_USUAL

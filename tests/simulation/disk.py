@@ -70,7 +70,8 @@ class SimulatedJournal:
     def submit(self, charge_point, records, token):
         self._process.step(Kind.CRASH_IN_TURN)
         self._process.watch.turn_ended(charge_point, records, token)
-        if records and not token.has_failed and self._faults.strikes(Kind.RECORD_REFUSED):
+        identity = token.binding.charge_point.settings.identity
+        if records and not token.has_failed and self._faults.strikes(Kind.RECORD_REFUSED, identity):
             records = [*records, _UNSTORABLE]
         self._take((charge_point, records, token))
 

@@ -1,6 +1,7 @@
 """What can go wrong, how often, and how often it did."""
 
 from collections import Counter
+from collections.abc import Callable
 from enum import StrEnum
 from random import Random
 
@@ -38,6 +39,10 @@ class Kind(StrEnum):
     EVENT_DOUBLED = "driver event doubled"
     EVENT_REORDERED = "driver event overtaken by later ones"
     EVENT_LOST = "driver event lost until the stream comes back"
+    END_LOST = "end of a session lost for good"
+    END_MISSED = "end of a session lost, unless it is looked for"
+    START_MISSED = "start of a session lost, unless it is looked for"
+    DRIVER_FORGETS = "driver's own file lost"
     RECEIPT_LOST = "acknowledgement lost"
     COMMAND_LOST = "command lost"
     COMMAND_LATE = "command late"
@@ -72,6 +77,9 @@ RATES = {
     Kind.EVENT_DOUBLED: 0.02,
     Kind.EVENT_REORDERED: 0.02,
     Kind.EVENT_LOST: 0.01,
+    Kind.END_LOST: 0.015,
+    Kind.END_MISSED: 0.015,
+    Kind.START_MISSED: 0.015,
     Kind.RECEIPT_LOST: 0.01,
     Kind.COMMAND_LOST: 0.03,
     Kind.COMMAND_LATE: 0.03,
@@ -102,6 +110,7 @@ MEAN_HOURS = {
     Kind.REFUSES_MEASUREMENTS: 8.0,
     Kind.CLOSES_ALL: 12.0,
     Kind.CENTRAL_SLOW: 16.0,
+    Kind.DRIVER_FORGETS: 12.0,
 }
 """Of troubles of the whole installation: how many hours lie between two of a kind, on average."""
 
@@ -127,16 +136,23 @@ class Faults:
         self.spared = spared
         self.wild = wild
         self.struck: Counter[Kind] = Counter()
+        self.listener: Callable[[Kind, str], None] | None = None
+        """Learns of each one that strikes, and at which charge point."""
 
-    def strikes(self, kind: Kind) -> bool:
-        """Say whether this goes wrong now."""
+    def strikes(self, kind: Kind, identity: str = "") -> bool:
+        """Say whether this goes wrong now, at a charge point or, empty, at all of them."""
         return (
-            self.wild and kind not in self.spared and self.random.random() < RATES[kind] and self.note(kind)
+            self.wild
+            and kind not in self.spared
+            and self.random.random() < RATES[kind]
+            and self.note(kind, identity)
         )
 
-    def note(self, kind: Kind) -> bool:
+    def note(self, kind: Kind, identity: str = "") -> bool:
         """Count one."""
         self.struck[kind] += 1
+        if self.listener is not None:
+            self.listener(kind, identity)
         return True
 
     def seconds(self, shortest: float, longest: float) -> float:

@@ -1,6 +1,7 @@
 """Links, and the network between the gateway and its central system."""
 
 import json
+import re
 
 from chargebridge.link import Backoff, LinkState
 from tests.simulation.faults import Kind
@@ -115,8 +116,8 @@ class Connection:
 
     def to_charge_point(self, data):
         faults = self._world.faults
-        if faults.strikes(Kind.FRAME_GARBLED):
-            data = _garbled(data, faults.random)
+        if faults.strikes(Kind.FRAME_GARBLED, self.identity):
+            data = garbled(data, faults.random)
             self._world.watch.garbled(self.identity)
         self._transmit(data, lambda copy: self._reach_charge_point(data), up=False)
 
@@ -129,19 +130,19 @@ class Connection:
             return
         faults, trace = self._world.faults, self._world.trace
         trace.add(self.identity, "->" if up else "<-", data)
-        if faults.strikes(Kind.CONNECTION_CUT):
+        if faults.strikes(Kind.CONNECTION_CUT, self.identity):
             trace.add(self.identity, "--", "cut: the connection breaks at this frame")
             self.cut()
             return
-        if faults.strikes(Kind.FRAME_LOST):
+        if faults.strikes(Kind.FRAME_LOST, self.identity):
             trace.add(self.identity, "--", "lost")
             return
         seconds = faults.random.uniform(*_LATENCY_S)
-        if faults.strikes(Kind.FRAME_DELAYED):
+        if faults.strikes(Kind.FRAME_DELAYED, self.identity):
             seconds = faults.seconds(5, 90)
             trace.add(self.identity, "--", f"delayed by {seconds:.0f} s")
         self._later(up, seconds, lambda: arrive(False))
-        if faults.strikes(Kind.FRAME_DOUBLED):
+        if faults.strikes(Kind.FRAME_DOUBLED, self.identity):
             trace.add(self.identity, "--", "doubled")
             self._later(up, 0.0, lambda: arrive(True))
 
@@ -187,11 +188,18 @@ class Connection:
         self._later(True, 0.01, self._closed)
 
 
-def _garbled(data, random):
+def garbled(data, random):
+    """Spoil a frame: cut it off, change a byte of it, or send another one instead.
+
+    No number becomes another one, such as a transactionId of somebody else: nothing in a frame would show
+    that, and the checksums of TCP and TLS are there for it.
+    """
     match random.randrange(3):
         case 0:
             return data[: random.randrange(len(data))]
         case 1:
             at = random.randrange(len(data))
-            return data[:at] + bytes([random.randrange(32, 127)]) + data[at + 1 :]
+            byte = bytes([random.randrange(32, 127)])
+            in_number = re.search(rb"\d", data[max(at - 1, 0) : at + 2]) is not None
+            return data[:at] + (b"x" if in_number and byte.isdigit() else byte) + data[at + 1 :]
     return json.dumps([3, "nobody asked this", {}]).encode()

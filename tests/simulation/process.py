@@ -55,8 +55,9 @@ class _Runtime(Runtime):
         self._process = process
 
     def _submit(self, binding, effects, an_input, receipt, *, has_failed=False):
-        if not has_failed and self._process.world.faults.strikes(Kind.TURN_RAISES):
-            self._process.world.trace.add(binding.charge_point.settings.identity, "##", "the turn raises")
+        identity = binding.charge_point.settings.identity
+        if not has_failed and self._process.world.faults.strikes(Kind.TURN_RAISES, identity):
+            self._process.world.trace.add(identity, "##", "the turn raises")
             self._turn_raised(
                 binding, RetriedInput(an_input, receipt, has_failed), RuntimeError("by the dice")
             )
@@ -75,6 +76,7 @@ class Process:
         self.world = world
         self.watch = world.watch
         self.alive = True
+        self.began_ms = world.timeline.now_ms
         self.journal = SimulatedJournal(self, world.disk)
         self.runtime = _Runtime(self, world.host_clock, self.journal, self.later, Traces(0))
         self.journal.listener = self.runtime

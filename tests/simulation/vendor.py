@@ -11,6 +11,9 @@ from chargebridge.chargers.model import (
     Fault,
     Outcome,
     Reachable,
+    ReportSessions,
+    SessionEnded,
+    SessionStarted,
 )
 from chargebridge.chargers.simulator.bay import Bay
 from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH
@@ -21,7 +24,9 @@ from tests.simulation.faults import Kind
 
 _MEASURE_EVERY_S = 180
 _LATEST_S = 2400
-"""How late an event may be while the stream is up; the end of a session is waited for for an hour."""
+"""How late an event may be while the stream is up."""
+_GREETS_S = 2.0
+"""How long a driver's connection takes at most until it is greeted."""
 
 
 class MeteredCharger(SimulatedCharger):
@@ -63,8 +68,18 @@ class Outlet:
         self.wakes_ms = None
         self.numbered = 0
         """The newest session number that is taken, or left out."""
+        self.behind_ms = 0
+        """Until when an event is late, or lost until then."""
         self.finished = []
         """Every session that has ended, as the charger accounts for it."""
+        self.reported = set()
+        """(start or end, session): what has reached the cloud so far."""
+        self.start_missed = 0
+        """The newest session whose start no driver has got: its end has to tell all."""
+        self.introduced = False
+        """Whether a charge point has taken any of its sessions, so that it remembers the charger."""
+        self.lost = {}
+        """By number: the sessions whose end nobody will ever tell."""
 
     @property
     def charger(self):
@@ -100,14 +115,42 @@ class Vendor:
 
     def settle(self, outlet):
         """Take what a charger has to tell, and wake it when it wants to do something."""
-        for kept in outlet.bay.collect()[0]:
-            self._pass_on(outlet, kept)
         outlet.finished += outlet.charger.take_finished()
+        events = outlet.bay.collect()[0]
+        for kept in events:
+            if not self._goes_missing(outlet, kept):
+                self._pass_on(outlet, kept)
+        identity = self._world.identity_of(outlet.serial)
+        self._world.watch.charger_acted(identity, outlet, [kept.event for kept in events])
         self._skip_numbers(outlet)
         due_ms = outlet.bay.due_ms
         if outlet.wakes_ms is None or due_ms < outlet.wakes_ms:
             outlet.wakes_ms = due_ms
             self._timeline.at(due_ms, lambda: self._wake(outlet, due_ms))
+
+    def _goes_missing(self, outlet, kept):
+        """Whether an edge of a session gets lost on its way, where nobody owes it any more."""
+        event, identity = kept.event, self._world.identity_of(outlet.serial)
+        if not isinstance(event, SessionStarted | SessionEnded):
+            return False
+        edge = type(event), event.session
+        if edge in outlet.reported:
+            return False  # it is reported again, on request
+        outlet.reported.add(edge)
+        if isinstance(event, SessionStarted):
+            if not self._faults.strikes(Kind.START_MISSED, identity):
+                return False
+            outlet.start_missed = event.session
+        elif event.session == outlet.start_missed:
+            return False
+        elif self._faults.strikes(Kind.END_LOST, identity):
+            outlet.charger.record.lost_ends.append(event.session)
+            outlet.lost[event.session] = event
+        elif not self._faults.strikes(Kind.END_MISSED, identity):
+            return False
+        outlet.bay.acknowledge(kept.number)
+        self._world.trace.add(identity, "!!", f"never delivered: {event}")
+        return True
 
     def _skip_numbers(self, outlet):
         """Where numbers have gaps: the next session's is one of many."""
@@ -138,7 +181,7 @@ class Vendor:
 
     def trouble(self, outlet, kind):
         """Let something befall a charger, and end after a while where it does not end by itself."""
-        self._faults.note(kind)
+        self._faults.note(kind, self._world.identity_of(outlet.serial))
         self._world.watch.disturbed(self._world.identity_of(outlet.serial))
         if kind is Kind.CHARGER_AWAY:
             self.act(outlet.serial, "lose_cloud")
@@ -160,22 +203,27 @@ class Vendor:
         process = outlet.listener
         if process is None or not self.stream_up:
             return  # what is kept comes with the next greeting
-        faults = self._faults
+        faults, identity, now_ms = self._faults, self._world.identity_of(outlet.serial), self._timeline.now_ms
         if isinstance(kept.event, Reachable):
             # The driver's own word, which it keeps in order (see `Reachable`).
             self._deliver_later(outlet, process, kept, faults.random.uniform(0.1, 1))
             return
-        if faults.strikes(Kind.EVENT_LOST):
-            self._world.trace.add(self._world.identity_of(outlet.serial), "::", f"lost: {kept.event}")
+        seconds, overtaken = faults.random.uniform(0.1, 1), False
+        if faults.strikes(Kind.EVENT_LOST, identity):
+            self._world.trace.add(identity, "::", f"lost: {kept.event}")
             # A driver owes it: it notices in time that nobody has acknowledged, and asks its cloud anew.
-            self._timeline.after(faults.seconds(30, _LATEST_S), lambda: self._tell_anew(outlet, process))
+            seconds = faults.seconds(30, _LATEST_S)
+            outlet.behind_ms = max(outlet.behind_ms, now_ms + round((seconds + _GREETS_S) * 1000))
+            self._timeline.after(seconds, lambda: self._tell_anew(outlet, process))
             return
-        if faults.strikes(Kind.EVENT_REORDERED):
-            self._deliver_later(outlet, process, kept, faults.seconds(1, _LATEST_S), overtaken=True)
-            return
-        seconds = faults.seconds(5, 600) if faults.strikes(Kind.EVENT_LATE) else faults.random.uniform(0.1, 1)
-        self._deliver_later(outlet, process, kept, seconds)
-        if faults.strikes(Kind.EVENT_DOUBLED):
+        if faults.strikes(Kind.EVENT_REORDERED, identity):
+            seconds, overtaken = faults.seconds(1, _LATEST_S), True
+        elif faults.strikes(Kind.EVENT_LATE, identity):
+            seconds = faults.seconds(5, 600)
+        if seconds > 1:
+            outlet.behind_ms = max(outlet.behind_ms, now_ms + round(seconds * 1000))
+        self._deliver_later(outlet, process, kept, seconds, overtaken=overtaken)
+        if not overtaken and faults.strikes(Kind.EVENT_DOUBLED, identity):
             self._deliver_later(outlet, process, kept, faults.seconds(0.1, 3600), overtaken=True)
 
     def _tell_anew(self, outlet, process):
@@ -234,7 +282,7 @@ class Vendor:
         outlet.listener = None
         channel, process = outlet.channel, outlet.watcher
         self._timeline.after(
-            self._faults.random.uniform(0.1, 2), lambda: self._greet(outlet, process, channel)
+            self._faults.random.uniform(0.1, _GREETS_S), lambda: self._greet(outlet, process, channel)
         )
 
     def _greet(self, outlet, process, channel):
@@ -253,8 +301,11 @@ class Vendor:
             self.unwatch(serial)
 
     def acknowledge(self, serial, number):
-        if not self._faults.strikes(Kind.RECEIPT_LOST):
-            self.outlets[serial].bay.acknowledge(number)
+        outlet = self.outlets[serial]
+        taken = outlet.bay.kept.get(number)
+        outlet.introduced = outlet.introduced or isinstance(taken, SessionStarted | SessionEnded)
+        if not self._faults.strikes(Kind.RECEIPT_LOST, self._world.identity_of(serial)):
+            outlet.bay.acknowledge(number)
 
     def command(self, serial, command, process):
         """Have a command carried out, unless it gets lost; its expiry is by the host's clock."""
@@ -266,35 +317,63 @@ class Vendor:
             return
         host_ms = world.host_clock.now().utc_ms
         own = structs.replace(command, expires_ms=command.expires_ms - (host_ms - self._timeline.now_ms))
-        if faults.strikes(Kind.COMMAND_LOST):
+        if faults.strikes(Kind.COMMAND_LOST, identity):
             world.watch.disturbed(identity)
             if faults.random.random() < 0.5:
                 self._end(process, serial, CommandOutcome(command.number, Outcome.UNKNOWN), 30)
             return
         seconds = faults.random.uniform(0.1, 2)
-        if faults.strikes(Kind.COMMAND_LATE):
+        if faults.strikes(Kind.COMMAND_LATE, identity):
             world.watch.disturbed(identity)
             seconds = faults.seconds(10, 1200)
-        tells = not faults.strikes(Kind.OUTCOME_LOST)
+        tells = not faults.strikes(Kind.OUTCOME_LOST, identity)
         if not tells:
             world.watch.disturbed(identity)
         outlet.obeys_ms = max(outlet.obeys_ms, self._timeline.now_ms + round(seconds * 1000))
         self._timeline.at(outlet.obeys_ms, lambda: self._carry_out(outlet, own, process, tells=tells))
-        if faults.strikes(Kind.COMMAND_DOUBLED):
+        if faults.strikes(Kind.COMMAND_DOUBLED, identity):
             again = seconds + faults.seconds(0.1, 100)
             self._timeline.after(again, lambda: self._carry_out(outlet, own, process, tells=False))
 
     def _carry_out(self, outlet, command, process, *, tells):
-        outlet.bay.advance(self._timeline.now_ms)
-        outcome = outlet.charger.carry_out(command, self._timeline.now_ms)
+        now_ms, seconds = self._timeline.now_ms, 0.1
+        outlet.bay.advance(now_ms)
+        if isinstance(command, ReportSessions):
+            self.settle(outlet)  # what has happened until now comes first
+            outcome = self._report_sessions(outlet, command)
+        else:
+            outcome = outlet.charger.carry_out(command, now_ms)
         outlet.bay.reacted()
         self.settle(outlet)
         self._world.trace.add(self._world.identity_of(outlet.serial), "=|", outcome)
+        if isinstance(command, ReportSessions):
+            seconds += max(outlet.arrives_ms - now_ms, 0) / 1000  # behind what it has found
         if tells:
-            self._end(process, outlet.serial, outcome, 0.1)
+            self._end(process, outlet.serial, outcome, seconds)
         elif self._faults.random.random() < 0.5:
             unknown = CommandOutcome(command.number, Outcome.UNKNOWN)
             self._end(process, outlet.serial, unknown, 30)
+
+    def _report_sessions(self, outlet, command):
+        """Let the cloud report what it lists; the charger need not be reachable for that."""
+        if command.expires_ms <= self._timeline.now_ms:
+            return CommandOutcome(command.number, Outcome.EXPIRED)
+        outlet.bay.report_sessions(command.first, outlet.finished)
+        return CommandOutcome(command.number, Outcome.DONE)
+
+    def forget(self):
+        """The driver's own file is lost: it repeats what its cloud lists, and knows of nothing else."""
+        for outlet in self.outlets.values():
+            if not outlet.introduced:
+                continue  # a charge point that remembers nothing takes its sessions for somebody else's
+            outlet.bay.advance(self._timeline.now_ms)
+            self.settle(outlet)
+            outlet.bay.kept.clear()
+            outlet.bay.report_sessions(0, outlet.finished)
+            for number, event in [(kept.number, kept.event) for kept in outlet.bay.collect()[0]]:
+                outlet.bay.kept[number] = structs.replace(event, found=True)
+            if outlet.watcher is not None:
+                self._greet_soon(outlet)
 
     def _end(self, process, serial, outcome, seconds):
         def ended():

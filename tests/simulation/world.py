@@ -4,14 +4,17 @@ from random import Random
 
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.model.state import Settings
-from chargebridge.chargepoint.turn import Operation, OperatorAsked
+from chargebridge.chargepoint.turn import UNANSWERED, Operation, OperatorAsked
+from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.timestamps import parse_timestamp
 from tests.simulation.acts import Acts
 from tests.simulation.central import ERRORS, CentralSystem
 from tests.simulation.disk import Disk
 from tests.simulation.faults import MEAN_HOURS, MEAN_HOURS_EACH, OUR_OWN, Faults, Kind
-from tests.simulation.invariants import DRAINS, ENERGY, Watch
+from tests.simulation.invariants import DRAINS, ENERGY, LIVENESS
+from tests.simulation.invariants.liveness import SERVED_WITHIN_S
+from tests.simulation.invariants.watch import Watch
 from tests.simulation.process import Process
 from tests.simulation.timeline import HOUR_MS, HostClock, PowerCut, Timeline
 from tests.simulation.trace import Trace
@@ -74,7 +77,11 @@ class World:
         self.host_clock = HostClock(self.timeline)
         self.trace = Trace(self.timeline)
         self.faults = Faults(Random(f"{seed}/faults"), wild=wild, spared=spared)
+        self._storms = wild
+        self.redelivers = Random(f"{seed}/operator").random() < 0.6
+        """Whether the operator has dead letters sent again. Where they stay, it shows which are too many."""
         self.watch = Watch(self)
+        self.faults.listener = self.watch.struck
         self.settings = {}
         self._limits = {}
         identities = [f"CP{number:03}" for number in range(1, charge_points + 1)]
@@ -211,7 +218,7 @@ class World:
                     until_ms, mean, lambda outlet=outlet, kind=kind: self.vendor.trouble(outlet, kind)
                 )
         self.acts.begin(until_ms)
-        self._watch_limits()
+        self._look()
         self.run(hours)
 
     def _again(self, until_ms, mean, trouble):
@@ -264,6 +271,9 @@ class World:
                 faults.note(kind)
                 self.vendor.break_stream()
                 after(faults.seconds(5, 14_400), self.vendor.restore_stream)
+            case Kind.DRIVER_FORGETS:
+                faults.note(kind)
+                self.vendor.forget()
             case Kind.DISK_FULL:
                 faults.note(kind)
                 self.disk_is_full = True
@@ -293,9 +303,9 @@ class World:
     def _set_clock_right(self):
         self.host_clock.offset_ms = 0
 
-    def _watch_limits(self):
-        self.watch.look_at_limits()
-        self.timeline.after(60, self._watch_limits)
+    def _look(self):
+        self.watch.look()
+        self.timeline.after(60, self._look)
 
     # --- coming to rest
 
@@ -329,12 +339,40 @@ class World:
             waiting = list(binding.charge_point.queue)
             self.watch.require(DRAINS, identity, not waiting, f"it still waits: {waiting}")
         self.central.hangs_up_at = ""
-        # The operator has everything sent again that was given up.
-        for binding in self.process.bindings.values():
-            self.process.runtime.turn(binding, OperatorAsked(0, Operation.REDELIVER))
+        if self._storms:
+            self._serve_everybody()
+        if self.redelivers:
+            for binding in self.process.bindings.values():
+                self.process.runtime.turn(binding, OperatorAsked(UNANSWERED, Operation.REDELIVER))
         self.run(hours / 2)
-        self.watch.require(ENERGY, "", self.disk.counts().dead_letters == 0, "dead letters are left")
+        if self.redelivers:
+            self.watch.require(ENERGY, "", self.disk.counts().dead_letters == 0, "dead letters are left")
         self.watch.settle_accounts()
+
+    def _serve_everybody(self):
+        """Let a car come to each charger, by token or remote start: nothing excuses anybody any more."""
+        for identity, _ in self.outlets():
+            for connector in (0, 1):
+                operative = {"connectorId": connector, "type": "Operative"}
+                self.central.ask(identity, "ChangeAvailability", operative)
+        self.run(0.1)
+        asked = {}
+        for number, (identity, outlet) in enumerate(self.outlets()):
+            self.vendor.act(outlet.serial, "plug_in", _a_car())
+            if number % 2:
+                self.vendor.act(outlet.serial, "present_token", "TAGLAST")
+            else:
+                start = {"idTag": "REMOTE", "connectorId": 1}
+                asked[identity] = self.central.ask(identity, "RemoteStartTransaction", start)
+        self.run(SERVED_WITHIN_S / 3600)
+        for identity, outlet in self.outlets():
+            answer = self.central.answers.get(asked.get(identity))
+            served = outlet.charger.record.session is not None
+            self.watch.require(LIVENESS, identity, served, f"nobody charges at last, the answer is {answer}")
+        self.run(0.05)
+        for _, outlet in self.outlets():
+            self.vendor.act(outlet.serial, "unplug")
+        self.run(0.2)
 
 
 def _read(schedule):
@@ -344,3 +382,7 @@ def _read(schedule):
         parse_timestamp(schedule["startSchedule"]),
         [(period["startPeriod"], period["limit"]) for period in schedule["chargingSchedulePeriod"]],
     )
+
+
+def _a_car():
+    return Car(battery_wh=60_000, charged_uj=20_000 * UJ_PER_WH, max_current_a=16)

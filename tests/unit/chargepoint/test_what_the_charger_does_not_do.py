@@ -79,6 +79,18 @@ def test_so_is_one_that_refuses_its_local_list(new_bench):
     assert len(asked) == 11
 
 
+def test_a_slow_cloud_that_answers_each_time_it_was_asked_has_refused_once(ready):
+    limit_to(ready, (0, 10))
+    ready.live(540)
+    asked = ready.asked(SetLimit)
+    assert len({command.number for command in asked}) == 1
+    for command in asked:
+        ready.done(command, Outcome.EXPIRED)
+    ready.live(31)
+    (again,) = ready.asked(SetLimit)
+    assert again.number > asked[0].number
+
+
 def test_why_it_refuses_is_told_in_one_line_of_a_log(ready):
     limit_to(ready, (0, 10))
     (command,) = ready.asked(StorePlan)

@@ -83,6 +83,8 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
         list_copy.ended(charge_point, outcome)
         return
     done = outcome.outcome is Outcome.DONE
+    if not done and issued.outcome is not None:
+        return  # a slow cloud answers each time that it was sent; it has failed once
     if not done:
         charge_point.notice(
             NoticeKind.COMMAND_FAILED,

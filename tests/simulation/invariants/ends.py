@@ -1,0 +1,62 @@
+"""A transaction runs only as long as its charger has that session."""
+
+from collections import defaultdict
+
+from chargebridge.chargers.model import ChargerState, Measured, SessionStarted, StateChanged
+from tests.simulation.invariants import OVER
+
+_NOBODY_CHARGES = frozenset({ChargerState.DISCONNECTED, ChargerState.AWAITING_TOKEN})
+MARGIN_S = 240
+"""Beyond the time for which an end is awaited: the command to look for it may get lost, twice."""
+
+
+class Ends:
+    """Compares what runs with what has been reported of the charger.
+
+    Args:
+        watch: whose concern this is.
+    """
+
+    def __init__(self, watch):
+        self._watch = watch
+        self._world = watch.world
+        self._newest = defaultdict(lambda: (0, None))
+        """By charge point: (time at the charger, state or session) of the newest thing it has said."""
+        self._quiet_s = defaultdict(float)
+        """By charge point: for how long the running session has been over, or was to end, faults left out."""
+
+    def reported(self, identity, event):
+        """An event reaches the gateway."""
+        match event:
+            case StateChanged(at_ms=at_ms, state=state):
+                said = state
+            case Measured(at_ms=at_ms, session=session) | SessionStarted(at_ms=at_ms, session=session):
+                said = session
+            case _:
+                return
+        if said is not None and at_ms >= self._newest[identity][0]:
+            self._newest[identity] = at_ms, said
+
+    def look(self):
+        """Look at each charge point; each minute."""
+        process = self._world.process
+        for identity, binding in process.bindings.items() if process is not None else ():
+            running = binding.charge_point.running
+            is_to_end = binding.charge_point.state.stop_request is not None
+            if running is None or not (is_to_end or self._is_over(identity, running)):
+                self._quiet_s[identity] = 0.0
+                continue
+            now_ms = self._world.timeline.now_ms
+            if self._watch.health.charger_disturbed(identity, now_ms):
+                continue
+            self._quiet_s[identity] += 60
+            bound_s = binding.charge_point.settings.end_awaited_s + MARGIN_S
+            what = "was to be ended" if is_to_end else "is over"
+            text = f"session {running.session} {what} {self._quiet_s[identity]:.0f} s ago"
+            self._watch.require(OVER, identity, self._quiet_s[identity] <= bound_s, text)
+
+    def _is_over(self, identity, running):
+        at_ms, said = self._newest[identity]
+        if at_ms <= running.started_ms:
+            return False
+        return said in _NOBODY_CHARGES if isinstance(said, ChargerState) else said > running.session
