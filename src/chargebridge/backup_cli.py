@@ -137,6 +137,9 @@ def _show_report(
     console.print(table)
     for identity in _unknown(report, configuration):
         print(f"{identity} is not in the configuration: it only delivers what waits")
+    silent = [one.identity for one in report if not one.can_ask]
+    if foreseen.in_doubt and silent:
+        print(f"No transaction by then, so sessions that were missed are not asked for: {', '.join(silent)}")
     if foreseen.in_doubt:
         print(
             "Held back: dead letters, since they may have been sent. More may come when the chargers report"

@@ -47,6 +47,8 @@ class RestoredChargePoint(Struct, frozen=True, kw_only=True):
     """Messages that waited at the backup and may have been sent since: dead letters now."""
     sent_again: int
     """Messages that waited at the backup and are sent, perhaps once more, with the same content."""
+    can_ask: bool
+    """It had a transaction by the backup, so it knows from where on to ask its driver for missed sessions."""
     dead_letters: int
     """That were there at the backup: they may have been redelivered or settled since."""
 
@@ -138,6 +140,9 @@ def prepare(store: Path, restored: Restored, generation: int, now_ms: int) -> li
             connection.execute(f"SELECT q.charge_point, count(*) {_UNCERTAIN} GROUP BY q.charge_point")
         )
         in_doubt = restored.until_ms > restored.taken_ms
+        had_none = {
+            id for (id,) in connection.execute("SELECT id FROM charge_points WHERE last_transaction = 0")
+        }
         mark_restored(connection, restored, generation, now_ms)
         rows = connection.execute(_CHARGE_POINTS).fetchall()
     return [
@@ -147,6 +152,7 @@ def prepare(store: Path, restored: Restored, generation: int, now_ms: int) -> li
             open_transactions=open_transactions,
             held_back=held_back.get(id, 0) if in_doubt else 0,
             sent_again=queued,
+            can_ask=id not in had_none,
             dead_letters=letters.get(id, 0),
         )
         for id, identity, central_system, open_transactions, queued in rows
