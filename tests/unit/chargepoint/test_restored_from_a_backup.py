@@ -42,7 +42,7 @@ class Life:
     def back_up(self):
         self.before, self.taken_ms = copy.deepcopy(self.bench.store), self.bench.utc_ms
 
-    def restore(self, until_ms=None):
+    def restore(self, until_ms=None, *, reachable=True):
         """Put the backup in place of the store, as `chargebridge restore` makes it, and start anew."""
         bench, store = self.bench, self.before
         bench.link_down()
@@ -62,7 +62,8 @@ class Life:
         bench.said()
         bench.asked()
         bench.start()
-        bench.reachable()
+        if reachable:
+            bench.reachable()
         return transaction_calls(bench.boot())
 
 
@@ -313,6 +314,20 @@ def test_the_driver_is_asked_once_for_what_was_missed(life, charging):
     bench.restart()
     bench.boot()
     assert bench.asked(ReportSessions) == []
+
+
+def test_what_the_driver_repeats_by_itself_is_no_reason_to_ask_for_less(life):
+    bench = life.bench
+    bench.begin(session=3, register_wh=1000)
+    bench.end(register_wh=1500)
+    bench.serve()
+    life.back_up()
+    bench.wait(BACKUP_S, answering=True)
+    life.restore(reachable=False)
+    bench.tell(ended(9, 8000, 9000, bench.utc_ms - 60_000, bench.utc_ms))
+    bench.reachable()
+    (command,) = bench.asked(ReportSessions)
+    assert (command.first, command.from_wh) == (4, 1500)
 
 
 def test_a_charger_that_is_away_is_asked_when_it_is_back(life):

@@ -22,6 +22,7 @@ from chargebridge.chargers.model import (
     EndSession,
     Outcome,
     OverrideSchedule,
+    ReportSessions,
     SetAvailable,
     SetLimit,
     StorePlan,
@@ -110,8 +111,8 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
             authorization.authorize_failed(charge_point)
             if outcome.outcome is Outcome.UNKNOWN:
                 commands.withdraw(charge_point)  # else the next car might charge by it
-    elif issued.purpose is Purpose.SESSIONS:
-        restoration.sessions_reported(charge_point, outcome.outcome)
+    elif isinstance(issued.command, ReportSessions):
+        restoration.sessions_reported(charge_point, issued.command.first, outcome.outcome)
     elif issued.purpose is Purpose.UNLOCK:
         unlocking.ended(charge_point, unlocked=done)
     elif issued.purpose is Purpose.OVERRIDE and outcome.outcome is Outcome.UNKNOWN:

@@ -323,8 +323,9 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """How long refused MeterValues have waited while a Start or Stop was behind them (`Q-10`)."""
     restored: Restored | None = None
     """The last restore of the store that this charge point has taken in; None: there was none."""
-    missed_wanted: bool = False
-    """The driver is still to be asked for the sessions that were missed by that restore."""
+    missed_from: ReportedSession | None = None
+    """The first session that may have been missed by that restore, with the edge before it, as long as the
+    driver has not looked for it and every later one."""
 
 
 # Sets in one order: the same inputs lead to the same records, byte for byte.
@@ -369,6 +370,6 @@ def after_restore(state: State, restored: Restored) -> State:
         plan_unknown=state.info is not None and Capability.PLAN in state.info.capabilities,
         overridden=None,
         override_unknown=None,
-        missed_wanted=state.register_wh is not None,
+        missed_from=None,
         reports_asked_wh=None,
     )

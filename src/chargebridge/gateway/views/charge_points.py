@@ -245,7 +245,7 @@ def restored_view(state: State) -> RestoredView | None:
     return RestoredView(
         taken=format_utc(restored.taken_ms),
         until=format_utc(restored.until_ms),
-        asking=state.missed_wanted,
+        asking=state.missed_from is not None,
     )
 
 
