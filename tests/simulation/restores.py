@@ -16,7 +16,6 @@ from random import Random
 import structlog
 
 from chargebridge.chargepoint.records import Restored
-from chargebridge.chargepoint.turn import Operation
 from chargebridge.ocpp16.timestamps import parse_timestamp
 from chargebridge.store.restoring import mark_restored
 from tests.simulation.faults import OUR_OWN, Kind
@@ -27,7 +26,7 @@ from tests.simulation.trace import Broken
 from tests.simulation.world import World
 
 BOOKS_KEPT = "after a restore the books are right, or the difference is a dead letter"
-ONCE = "after a restore no StartTransaction is sent that the central system has, unless an operator wants it"
+ONCE = "after a restore no StartTransaction is sent that the central system has"
 SAME = "after a restore no StopTransaction contradicts one that was sent before"
 HOLDS = frozenset({BOOT_FIRST, DRAINS, DURABLE, ONE_CALL, BOOKS_KEPT, ONCE, SAME})
 """Invariants that a restore leaves alone."""
@@ -66,13 +65,12 @@ class RestoredWorld(World):
         self._backups = []
         self._had = set()
         """What the central system had at the last restore: charge point, tag, time and register."""
-        self._wanted = set()
-        """Charge points whose dead letters an operator has had sent since then, without a look at them."""
         self._require, self.watch.require = self.watch.require, self._require_what_holds
         self._said, self.watch.said = self.watch.said, self._look_at
         self.watch.accounts.settle = self._settle
         self.watch.objected = _ignore
-        self._operate, self.acts._operate = self.acts._operate, self._operator_asks
+        # Whoever redelivers without a look into the central system may book twice.
+        self.redelivers = False
 
     def _require_what_holds(self, invariant, identity, holds, text):
         self._require(invariant, identity, holds or invariant not in HOLDS, text)
@@ -116,22 +114,16 @@ class RestoredWorld(World):
         self.disk.connection = connection
         if self.disk_is_full:
             self.disk.fill()
-        self._wanted.clear()
         self._had = {_start(one) for one in self.central.ledger.transactions()}
         ago = (until_ms - taken_ms) / 60_000
         self.trace.add("", "##", f"restored from a backup of {ago:.0f} minutes before")
         self._start_again(self.faults.seconds(5, 7200))
 
-    def _operator_asks(self, identity, asked):
-        if asked.operation is Operation.REDELIVER:
-            self._wanted.add(identity)
-        self._operate(identity, asked)
-
     # --- what is sent
 
     def _look_at(self, identity, data):
         frame = json.loads(data)
-        if frame[0] == 2 and self.faults.wild and identity not in self._wanted:
+        if frame[0] == 2 and self.faults.wild:
             if frame[2] == "StartTransaction":
                 self._look_at_start(identity, frame[3])
             elif frame[2] == "StopTransaction":
@@ -173,18 +165,24 @@ class RestoredWorld(World):
             )
             if not one.is_open:
                 booked.add(told)
-                self._require_books(identity, told in sessions, f"{one} is no session of the charger")
                 continue
             listed = one.id in with_id or any(letter.beginning == told.beginning for letter in letters)
             self._require_books(identity, listed, f"{one} is open, and no dead letter says why")
-        for session in sorted(sessions - booked):
-            self._require_books(
-                identity, session in letters, f"{session} is neither booked nor a dead letter"
-            )
-        for letter in letters:
-            known = letter in sessions
-            self._require_books(identity, known, f"the dead letters of {letter} are no session's")
-        self.held_back += len(sessions - booked)
+        for session in sorted(sessions):
+            parts = {one for one in booked if _lies_in(one, session)}
+            booked -= parts
+            of_it = {one for one in letters if _lies_in(one, session)}
+            letters -= of_it
+            twice = sum(one.stop_wh - one.start_wh for one in parts) > _covered_wh(parts)
+            self._require_books(identity, not twice, f"booked twice: {session}: {parts}")
+            whole = _covered_wh(parts | of_it) == session.stop_wh - session.start_wh
+            self._require_books(identity, whole, f"{session}: booked {parts}, dead letters {of_it}")
+            # In parts only where an end was assumed.
+            exact = parts <= {session} or any(one.stopped_ms != session.stopped_ms for one in parts | of_it)
+            self._require_books(identity, exact, f"{session} was told as {parts}")
+            self.held_back += session not in parts
+        self._require_books(identity, not booked, f"no session of the charger: {booked}")
+        self._require_books(identity, not letters, f"dead letters of no session: {letters}")
 
     def _require_books(self, identity, holds, text):
         self.watch.require(BOOKS_KEPT, identity, holds, text)
@@ -192,6 +190,24 @@ class RestoredWorld(World):
 
 def _ignore(identity, finding, data):
     """What the central system objects to is looked at where it matters: starts, stops, and the books."""
+
+
+def _lies_in(one, session):
+    return (
+        one.id_tag == session.id_tag
+        and session.start_wh <= one.start_wh
+        and (one.stop_wh is None or one.stop_wh <= session.stop_wh)
+        and session.started_ms <= one.started_ms
+    )
+
+
+def _covered_wh(parts):
+    """Return how much energy lies in at least one of them."""
+    covered_wh, reached_wh = 0, 0
+    for _, _, start_wh, _, stop_wh in sorted(parts, key=lambda one: (one.start_wh, one.stop_wh)):
+        covered_wh += max(stop_wh - max(start_wh, reached_wh), 0)
+        reached_wh = max(reached_wh, stop_wh)
+    return covered_wh
 
 
 def _start(one):

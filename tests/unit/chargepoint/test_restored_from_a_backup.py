@@ -163,6 +163,43 @@ def test_an_assumed_end_of_an_open_transaction_is_a_dead_letter(life):
     assert [action for action, _ in calls] in ([], ["StartTransaction"])
 
 
+def test_an_assumed_end_has_no_energy_of_the_sessions_that_followed_unseen(life):
+    bench = life.bench
+    bench.state(ChargerState.CHARGING)
+    bench.begin(session=1, register_wh=1000)
+    bench.serve()
+    life.back_up()
+    bench.wait(BACKUP_S, answering=True)
+    life.restore()
+    bench.state(ChargerState.DISCONNECTED)
+    bench.measure(energy(9000), session=None)
+    bench.live(3700)
+    ((message, reason),) = bench.store.dead
+    assert message.kind == "stop"
+    assert "from 1000 to 1000 Wh" in reason
+
+
+def test_the_rest_of_a_session_whose_end_was_assumed_is_not_told_if_all_of_it_may_have_been(life):
+    bench = life.bench
+    bench.begin(session=1, register_wh=1000)
+    bench.serve()
+    life.back_up()
+    started_ms = bench.utc_ms
+    bench.wait(BACKUP_S / 2, answering=True)
+    at_ms = bench.utc_ms
+    bench.wait(BACKUP_S / 2, answering=True)
+    life.restore()
+    bench.wait(60, answering=True)
+    bench.begin(session=3, register_wh=9000)
+    bench.live(3700)
+    assert dead(bench) == [("stop", 1)]
+    bench.end(register_wh=9500)
+    bench.serve()
+    bench.tell(ended(1, 1000, 4000, started_ms, at_ms))
+    assert transaction_calls(bench.serve()) == []
+    assert [kind for kind, _ in dead(bench)] == ["stop", "start", "stop"]
+
+
 def test_a_session_that_was_measured_since_has_no_stop_yet_so_any_end_is_sent(life):
     bench = life.bench
     bench.begin(session=1, register_wh=1000)

@@ -26,7 +26,7 @@ from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import Ending, Evidence, Purpose
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import Transaction
-from chargebridge.chargepoint.transactions import latest_values, transactions
+from chargebridge.chargepoint.transactions import in_doubt, latest_values, transactions
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
     ChargerState,
@@ -219,7 +219,10 @@ def assume(charge_point: ChargePoint, running: Transaction) -> None:
     """End the running transaction at the newest register that certainly belongs to its session."""
     ending = charge_point.state.ending or Ending(Evidence.NEWER_SESSION, None, idle=False)
     known = transactions.up_to_newest_reading(charge_point) or running
-    register_wh = max(known.register_wh, ending.register_wh or 0, _register_since(charge_point, ending) or 0)
+    register_wh = known.register_wh
+    if not in_doubt.may_have_ended(charge_point, running, known.register_ms):
+        since_wh = _register_since(charge_point, ending)
+        register_wh = max(register_wh, ending.register_wh or 0, since_wh or 0)
     at_ms = known.register_ms if ending.since_ms is None else ending.since_ms
     following = _following(charge_point, running)
     if following is not None:

@@ -27,6 +27,20 @@ def start_may_be_sent(charge_point: ChargePoint, started_ms: int) -> bool:
     return _restored(charge_point, started_ms) is not None
 
 
+def may_have_ended(charge_point: ChargePoint, transaction: Transaction, measured_ms: int) -> bool:
+    """Whether a running transaction may have ended before the end of the former gateway's life.
+
+    Others may have followed then, so a register that was measured later need not be its own.
+
+    Args:
+        charge_point: whose transaction.
+        transaction: which has no end here.
+        measured_ms: UTC; when its newest reading was measured. If that was later, it has not.
+    """
+    restored = _restored(charge_point, transaction.started_ms)
+    return restored is not None and measured_ms <= restored.until_ms
+
+
 def stop_may_contradict(
     charge_point: ChargePoint, transaction: Transaction, *, exact: bool, measured_ms: int
 ) -> bool:
@@ -36,13 +50,13 @@ def stop_may_contradict(
         charge_point: whose transaction.
         transaction: before its end.
         exact: the end is the charger's own record.
-        measured_ms: UTC; when its newest reading was measured. Later than the former gateway's life, it shows
-            that the session went on, so that there was no StopTransaction yet.
+        measured_ms: as of `may_have_ended`.
     """
-    restored = _restored(charge_point, transaction.started_ms)
-    if restored is None:
+    if _restored(charge_point, transaction.started_ms) is None:
         return False
-    return transaction.start is SendState.DEAD or (not exact and measured_ms <= restored.until_ms)
+    if transaction.start is SendState.DEAD:
+        return True
+    return not exact and may_have_ended(charge_point, transaction, measured_ms)
 
 
 def reason(charge_point: ChargePoint, kind: MessageKind, transaction: Transaction) -> str | None:

@@ -143,6 +143,8 @@ def end(charge_point: ChargePoint, event: SessionEnded) -> None:
     at_ms, register_wh = _unreported(
         charge_point, event.session, event.started_at_ms, event.start_register_wh
     )
+    if in_doubt.start_may_be_sent(charge_point, event.at_ms):
+        at_ms = min(at_ms, event.at_ms)  # all of it was before a restore, when its end was not assumed
     reported_sessions.forget_assumed(charge_point, event.session)
     if reported is not None and event.register_wh <= reported.register_wh:
         # Its start may come yet.
