@@ -30,7 +30,7 @@ from chargebridge.store.errors import (
 )
 from chargebridge.store.generation import sync_directory
 from chargebridge.store.journal import STORE_FILE
-from chargebridge.store.marks import MARKED_VERSION, Mark, put_marks, read_marks
+from chargebridge.store.marks import Mark, put_marks, read_marks
 from chargebridge.store.schema import version_of
 
 FORMAT: Final = 1
@@ -188,8 +188,7 @@ def _mark_as_backup(path: Path, taken_ms: int) -> tuple[int, int]:
     """Mark a copy of a store, so that it is recognized wherever it is put; returns generation and version."""
     with single_file(path) as connection:
         version, marks = version_of(connection, path), read_marks(connection)
-        if version >= MARKED_VERSION:
-            put_marks(connection, {Mark.BACKUP_MS: taken_ms})
+        put_marks(connection, {Mark.BACKUP_MS: taken_ms})
     return marks.get(Mark.GENERATION, 0), version
 
 

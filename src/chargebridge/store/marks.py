@@ -2,12 +2,8 @@
 
 import sqlite3
 from enum import StrEnum
-from typing import Final
 
 from chargebridge.chargepoint.records import Restored
-
-MARKED_VERSION: Final = 2
-"""The schema version that brought marks."""
 
 
 class Mark(StrEnum):
@@ -25,7 +21,7 @@ class Mark(StrEnum):
 
 
 def read_marks(connection: sqlite3.Connection) -> dict[str, int]:
-    """Return the marks of a store by name; none, if its schema is of before there were any."""
+    """Return the marks of a store by name; none of an empty file."""
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     return dict(connection.execute("SELECT name, value FROM marks")) if ("marks",) in tables else {}
 

@@ -37,6 +37,11 @@ _VERSION_1 = (
         last_transaction INTEGER NOT NULL DEFAULT 0,
         UNIQUE (identity, central_system)
     )""",
+    # A charge point is recognized by its identity and these when its central system has another name.
+    """CREATE TABLE central_systems (
+        name TEXT PRIMARY KEY,
+        urls TEXT NOT NULL
+    ) WITHOUT ROWID""",
     """CREATE TABLE states (
         charge_point INTEGER PRIMARY KEY REFERENCES charge_points (id),
         document TEXT NOT NULL
@@ -173,6 +178,8 @@ _VERSION_1 = (
         settled_by TEXT,
         settled_reason TEXT
     )""",
+    # What the store knows of its own age; see `generation`.
+    "CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     """CREATE VIEW readable_charge_points AS
         SELECT identity, central_system, last_transaction,
             (SELECT count(*) FROM queue WHERE queue.charge_point = charge_points.id) AS undelivered, document
@@ -219,15 +226,10 @@ _VERSION_1 = (
         FROM set_aside JOIN charge_points ON charge_points.id = charge_point""",
 )
 
-_VERSION_2 = (
-    # What the store knows of its own age; see `generation`.
-    "CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
-)
-
 Step = Sequence[str]
 """Statements that lead from one version to the next; they are committed together."""
 
-STEPS: tuple[Step, ...] = (_VERSION_1, _VERSION_2)
+STEPS: tuple[Step, ...] = (_VERSION_1,)
 """Step n leads to version n + 1. Steps are only ever appended: stores of each version are in use."""
 
 

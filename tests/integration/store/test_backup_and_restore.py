@@ -191,16 +191,6 @@ def test_a_store_that_is_ahead_of_its_file_is_fine(house):
     assert read_generation(house.directory).generation == 3
 
 
-def test_a_store_of_before_there_were_marks_is_taken_over(house):
-    path = house.directory / STORE_FILE
-    SqliteStore(house.directory).close()
-    with closing(sqlite3.connect(path)) as store:
-        store.execute("DROP TABLE marks")
-        store.execute("PRAGMA user_version = 1")
-    house.live("CP1")
-    assert house.identities() == ["CP1"]
-
-
 def test_ids_that_were_given_since_are_not_given_again(house):
     house.live("CP1")
     with closing(sqlite3.connect(house.directory / STORE_FILE)) as store:

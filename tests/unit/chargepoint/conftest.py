@@ -14,6 +14,7 @@ from chargebridge.chargepoint.records import (
     ChangeLocalList,
     ClearTokenCache,
     DeadLetter,
+    DeadLetterAll,
     DeadLettersFound,
     DeadLettersQuery,
     DeadTransaction,
@@ -33,6 +34,7 @@ from chargebridge.chargepoint.records import (
     Redeliver,
     Requeue,
     SaveState,
+    SendState,
     SessionQuery,
     SessionsFound,
     SetConfiguration,
@@ -137,6 +139,8 @@ class MemoryStore:
                     self.numbers.append(self.letters)
                     if sampled_ms:
                         self.note_sample(message, sampled_ms, register_wh, register_ms)
+                case DeadLetterAll(_, reason):
+                    self.bury_all(reason)
                 case Redeliver(transaction, through, first_sequence):
                     self.unbury(transaction, through, first_sequence)
                 case Settle(transaction, through):
@@ -166,6 +170,17 @@ class MemoryStore:
             register_wh=register_wh,
             register_ms=register_ms,
         )
+
+    def bury_all(self, reason):
+        for sequence in sorted(self.queue):
+            message = self.queue.pop(sequence)
+            self.dead.append((message, reason))
+            self.letters += 1
+            self.numbers.append(self.letters)
+            if message.kind != "meter_values":
+                change = {message.kind.value: SendState.DEAD}
+                transaction = structs.replace(self.transactions[message.transaction], **change)
+                self.transactions[message.transaction] = transaction
 
     def queue_again(self, message, sequence):
         assert sequence == self.next_sequence
@@ -260,6 +275,7 @@ class MemoryStore:
             next_transaction=max(self.transactions, default=0) + 1,
             next_sequence=self.next_sequence,
             queue=self.page(0, 16),
+            queued=len(self.queue),
             profiles=tuple(self.profiles.values()),
             samples=next((self.samples.get(t.number) for t in open_transactions), None),
             restored=self.restored,

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec import structs
 
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.turn import Notice, NoticeKind, Operation, OperatorAnswered, OperatorAsked
@@ -139,10 +140,11 @@ class TestEvidence:
 
     def test_a_state_of_before_the_session_says_nothing(self, ready):
         ready.state(S.AWAITING_TOKEN)
-        ready.wait(60)
+        ready.live(60)
         ready.begin()
         ready.tell(StateChanged(at_ms=ready.utc_ms - 1000, state=S.DISCONNECTED))
-        assert stops(ready.live(10 * AWAITED_S)) == []
+        ready.live(10 * AWAITED_S)
+        assert ready.cp.running is not None
 
     def test_nor_does_a_restart_of_the_charger(self, charging):
         charging.live(60)
@@ -157,6 +159,11 @@ class TestEvidence:
         ready.tell(SessionStarted(at_ms=began_ms, session=1, id_tag="TAG1", register_wh=1000))
         assert starts(ready.serve()) == [("TAG1", 1000)]
         assert stops(ready.live(AWAITED_S)) == [(1000, "EVDisconnected")]
+
+    def test_even_one_of_the_time_at_which_the_session_began(self, ready):
+        ready.state(S.AWAITING_TOKEN)
+        ready.begin()
+        assert stops(ready.live(AWAITED_S)) == [(1000, "Other")]
 
     def test_or_the_same_state_as_before_the_session(self, ready):
         ready.state(S.AWAITING_TOKEN)
@@ -187,6 +194,51 @@ class TestEvidence:
         assert stops(charging.live(AWAITED_S - 1)) == []
         assert stops(charging.live(1)) == [(1000, "Other")]
 
+    def test_a_fault_does_not(self, charging):
+        charging.live(60)
+        charging.state(S.AWAITING_TOKEN)
+        charging.state(S.FAULTED)
+        assert stops(charging.live(AWAITED_S)) == [(1000, "Other")]
+
+    @pytest.mark.parametrize("newer", [2, 3])
+    def test_nor_does_any_state_once_a_newer_session_is_known(self, charging, newer):
+        charging.live(60)
+        charging.state(S.AWAITING_TOKEN)
+        charging.live(10)
+        idle_register(charging, 1040)
+        charging.live(10)
+        charging.begin(session=newer, register_wh=1060)
+        charging.state(S.CHARGING)
+        charging.live(10)
+        idle_register(charging, 1070)
+        assert stops(charging.live(AWAITED_S - 30)) == [(1060 if newer == 2 else 1040, "Other")]
+
+    @pytest.mark.parametrize("newer", [2, 3])
+    def test_tx_8_it_ends_before_the_newer_one_begins_even_if_the_state_is_later(self, charging, newer):
+        charging.live(60)
+        began_ms = charging.utc_ms
+        charging.live(60)
+        charging.state(S.AWAITING_TOKEN)
+        charging.tell(SessionStarted(at_ms=began_ms, session=newer, id_tag="TAG2", register_wh=1000))
+        (_, stop), (_, start) = of_transactions(charging.live(AWAITED_S))
+        assert stop["timestamp"] == start["timestamp"] == format_utc(began_ms)
+
+    def test_of_a_newer_one_alone_neither(self, charging):
+        charging.live(60)
+        charging.begin(session=2, register_wh=1060)
+        charging.state(S.READY)
+        charging.state(S.CHARGING)
+        assert stops(charging.live(AWAITED_S)) == [(1060, "Other")]
+
+    def test_nor_any_state_once_the_car_was_gone(self, charging):
+        charging.live(60)
+        charging.state(S.AWAITING_TOKEN)
+        charging.live(10)
+        charging.state(S.DISCONNECTED)
+        charging.live(10)
+        charging.state(S.CHARGING)
+        assert stops(charging.live(AWAITED_S)) == [(1000, "EVDisconnected")]
+
     def test_another_car_does_not(self, driving_away):
         driving_away.live(10)
         driving_away.state(S.AWAITING_TOKEN)
@@ -210,6 +262,22 @@ class TestEvidence:
         driving_away.live(60)
         idle_register(driving_away, 1417)
         assert stops(driving_away.live(AWAITED_S)) == [(1417, "EVDisconnected")]
+
+    def test_mv_9_not_what_it_has_measured_in_another_session(self, driving_away):
+        readings = (Reading(Quantity.ENERGY_WH, 1490),)
+        driving_away.tell(Measured(at_ms=driving_away.utc_ms + 1000, readings=readings, session=2))
+        assert stops(driving_away.live(AWAITED_S)) == [(1400, "EVDisconnected")]
+
+    @pytest.mark.parametrize(("seconds", "register_wh"), [(-10, 1000), (10, 1500)])
+    def test_mv_9_nor_what_it_has_measured_before_it_began(self, ready, seconds, register_wh):
+        ready.state(S.AWAITING_TOKEN)
+        ready.live(60)
+        ready.begin()
+        readings = (Reading(Quantity.ENERGY_WH, 1500),)
+        ready.tell(Measured(at_ms=ready.utc_ms + seconds * 1000, readings=readings, session=None))
+        ready.live(60)
+        ready.state(S.DISCONNECTED)
+        assert stops(ready.live(AWAITED_S)) == [(register_wh, "EVDisconnected")]
 
     def test_what_it_measured_last_may_come_after_the_unplugging(self, driving_away):
         driving_away.tell(
@@ -256,7 +324,19 @@ class TestTheDriverIsAsked:
         driving_away.tell(SessionStarted(at_ms=began_ms, session=number, id_tag=id_tag, register_wh=began_wh))
         driving_away.done(command)
         assert stops(driving_away.live(10 * AWAITED_S)) == []
+        driving_away.state(S.DISCONNECTED)
+        assert stops(driving_away.live(10 * AWAITED_S)) == []
         assert driving_away.asked(ReportSessions) == []
+
+    def test_but_not_one_that_a_newer_one_has_followed(self, charging):
+        number, id_tag, began_ms, began_wh = charging._session
+        charging.live(60)
+        charging.begin(session=2, register_wh=1100)
+        charging.live(30)
+        (command,) = charging.asked(ReportSessions)
+        charging.tell(SessionStarted(at_ms=began_ms, session=number, id_tag=id_tag, register_wh=began_wh))
+        charging.done(command)
+        assert stops(charging.live(AWAITED_S - 30)) == [(1100, "Other")]
 
     def test_but_a_repeat_that_nobody_asked_for_says_nothing(self, driving_away):
         number, id_tag, began_ms, began_wh = driving_away._session
@@ -330,6 +410,28 @@ class TestAnEndThatWasCommanded:
             charging.obey()
         assert charging.cp.running is not None
 
+    @pytest.mark.parametrize("session", [1, None], ids=["of it, as before", "of none"])
+    def test_what_shows_no_energy_of_it_proves_nothing(self, charging, session):
+        charging.live(60)
+        charging.energy(1010)
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        charging.obey()
+        charging.live(60)
+        readings = (Reading(Quantity.ENERGY_WH, 1010 if session else 1020),)
+        charging.tell(Measured(at_ms=charging.utc_ms, readings=readings, session=session))
+        assert stops(charging.live(AWAITED_S - 60)) == [(1010, "Remote")]
+
+    def test_the_state_that_follows_says_when_it_ended(self, charging):
+        charging.live(60)
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        charging.obey()
+        charging.live(10)
+        charging.state(S.AWAITING_TOKEN)
+        ended = format_utc(charging.utc_ms)
+        idle_register(charging, 1020)
+        ((_, stop),) = of_transactions(charging.live(AWAITED_S - 10))
+        assert (stop["timestamp"], stop["meterStop"], stop["reason"]) == (ended, 1020, "Remote")
+
     def test_the_last_energy_comes_a_moment_after_it(self, charging):
         charging.live(60)
         charging.ask("RemoteStopTransaction", {"transactionId": 7})
@@ -337,6 +439,39 @@ class TestAnEndThatWasCommanded:
         charging.live(20)
         charging.energy(1010)
         assert stops(charging.live(AWAITED_S - 20)) == [(1010, "Remote")]
+
+
+class TestTheCableOfARefusedToken:
+    """The central system has refused the token of the running session, whose end was commanded (`TX-4`)."""
+
+    @pytest.fixture
+    def refused(self, ready):
+        ready.state(S.AWAITING_TOKEN)
+        ready.token()
+        ready.settle()
+        ready.wait(1)
+        ready.begin()
+        ready.state(S.CHARGING)
+        while ready.open_call is not None:
+            start = ready.open_call[1] == "StartTransaction"
+            ready.answer({"transactionId": 7, "idTagInfo": {"status": "Blocked"}} if start else None)
+        ready.obey()
+        ready.said()
+        return ready
+
+    def test_tx_4_stays_locked_without_the_record_too(self, refused):
+        refused.state(S.AWAITING_TOKEN)
+        assert stops(refused.live(AWAITED_S)) == [(1000, "DeAuthorized")]
+        assert refused.cp.state.locked.id_tag == "TAG1"
+
+    def test_tx_4_not_if_another_session_has_followed(self, refused):
+        refused.live(10)
+        refused._session = (2, "TAG2", refused.utc_ms, 1000)
+        refused.live(10)
+        refused.end(1100)
+        refused.state(S.AWAITING_TOKEN)
+        assert stops(refused.live(AWAITED_S))[0] == (1000, "DeAuthorized")
+        assert refused.cp.state.locked is None
 
 
 class TestARecordThatComesAfterAll:
@@ -430,6 +565,13 @@ class TestWhoeverWantsToCharge:
         driving_away.state(S.AWAITING_TOKEN)
         driving_away.token("TAG2")
         driving_away.live(0)
+        assert [command.id_tag for command in driving_away.asked(Authorize)] == ["TAG2"]
+
+    def test_az_2_nor_longer_because_the_setting_was_another_one(self, driving_away):
+        driving_away.cp.adopt(structs.replace(driving_away.settings, end_awaited_s=30.0))
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.token("TAG2")
+        driving_away.live(5)
         assert [command.id_tag for command in driving_away.asked(Authorize)] == ["TAG2"]
 
     def test_az_2_the_owner_of_the_last_session_begins_another_one(self, driving_away):

@@ -13,6 +13,7 @@ from chargebridge.chargepoint.turn import (
 )
 from chargebridge.chargers.model import (
     ChargerInfo,
+    ChargerState,
     Measured,
     Quantity,
     Reachable,
@@ -20,6 +21,7 @@ from chargebridge.chargers.model import (
     SessionEnd,
     SessionEnded,
     SessionStarted,
+    StateChanged,
 )
 from chargebridge.gateway.turns.runtime import REBUILD_PAUSE_S
 from chargebridge.gateway.turns.store_outage import LONGEST_PAUSE_S
@@ -117,6 +119,27 @@ class TestRaising:
         bench.settle()
         assert bench.driver.acknowledged == ["r1", "r2"]
         assert sessions(bench) == [2]
+
+    def test_twice_at_the_end_of_a_session_leaves_no_transaction_that_runs_for_ever(self, bench):
+        ready(bench)
+        bench.tell(started(1), token="r1")
+        bench.settle()
+        bench.break_turns(2, a_session)
+        bench.tell(ended(1), token="r2")
+        bench.clock.advance(REBUILD_PAUSE_S)
+        bench.settle()
+        assert bench.runtime.set_aside == 1
+        unplugged_ms = bench.clock.now().utc_ms
+        bench.tell(REACHABLE)
+        bench.tell(ChargerReported(StateChanged(at_ms=unplugged_ms, state=ChargerState.DISCONNECTED)))
+        bench.settle()
+        (transaction,) = bench.journal.stored[1].transactions.values()
+        assert transaction.stopped_ms is None
+        for _ in range(300):
+            bench.clock.advance(1)
+            bench.settle()
+        (transaction,) = bench.journal.stored[1].transactions.values()
+        assert (transaction.stopped_ms, transaction.assumed) == (unplugged_ms, True)
 
     def test_twice_and_the_disk_fails_keeps_the_event_unacknowledged(self, bench):
         ready(bench)

@@ -60,7 +60,8 @@ def shorten_wait(charge_point: ChargePoint) -> None:
     left_s = deadline - charge_point.now.mono
     if left_s <= SHORTENED_WAIT_S:
         return
-    wait_s = max(SHORTENED_WAIT_S - (charge_point.settings.end_awaited_s - left_s), 0.0)
+    waited_s = max(charge_point.settings.end_awaited_s - left_s, 0.0)
+    wait_s = max(SHORTENED_WAIT_S - waited_s, 0.0)
     until_ms = charge_point.now.utc_ms + round(wait_s * 1000)
     charge_point.state.ending = structs.replace(ending, until_ms=until_ms)
     charge_point.set_timer(Timer.SESSION_END, wait_s)

@@ -103,6 +103,7 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
     commands.forget(charge_point, issued.purpose)
     if done:
         _done(charge_point, issued.command)
+        commands.charger_works(charge_point)
     if issued.purpose is Purpose.AUTHORIZATION:
         if isinstance(issued.command, EndSession):
             if charge_point.running is not None:
@@ -134,7 +135,7 @@ def _done(charge_point: ChargePoint, command: ChargerCommand) -> None:
     elif isinstance(command, ClearCache):
         charge_point.state.foreign_cache = False
     elif isinstance(command, EndSession):
-        awaited_ends.end_carried_out(charge_point, command.session)
+        awaited_ends.end_carried_out(charge_point)
     else:
         return
     charge_point.mark_dirty()

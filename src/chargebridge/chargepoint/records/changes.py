@@ -79,6 +79,16 @@ class PutDeadLetter(Struct, frozen=True):
     register_ms: int = 0
 
 
+class DeadLetterAll(Struct, frozen=True):
+    """Move the whole queue to the dead letters; each history ends with the reason.
+
+    The Starts and Stops of their transactions are dead from now on.
+    """
+
+    at_ms: int
+    reason: str
+
+
 class Redeliver(Struct, frozen=True):
     """Move dead letters of a transaction into the queue again: Start, samples in their order, Stop.
 
@@ -185,6 +195,7 @@ Record = (
     | Dequeue
     | DeadLetter
     | PutDeadLetter
+    | DeadLetterAll
     | Redeliver
     | Settle
     | Requeue

@@ -100,10 +100,9 @@ def newer_session(charge_point: ChargePoint) -> None:
         _note_register(charge_point, structs.replace(ending, evidence=Evidence.NEWER_SESSION))
 
 
-def end_carried_out(charge_point: ChargePoint, session: int) -> None:
-    """The charger has carried out an `EndSession`: the record of that session is due."""
-    running = charge_point.running
-    if running is not None and running.session == session and charge_point.state.ending is None:
+def end_carried_out(charge_point: ChargePoint) -> None:
+    """The charger has carried out the `EndSession` of the running session: its record is due."""
+    if charge_point.running is not None and charge_point.state.ending is None:
         _await(charge_point, Ending(Evidence.COMMAND, charge_point.now.utc_ms, idle=_is_idle(charge_point)))
 
 
@@ -258,11 +257,11 @@ def _note_register(charge_point: ChargePoint, ending: Ending) -> None:
 
 
 def _register_since(charge_point: ChargePoint, ending: Ending) -> int | None:
-    """Return the register as it was measured while no other session can have begun; None: it was not."""
-    newest = (charge_point.latest or {}).get((Quantity.ENERGY_WH, 0))
-    if newest is None or newest.session is not None or not ending.idle or ending.since_ms is None:
+    """Return the register measured of no session, while no other one can have begun; None: it was not."""
+    running, newest = charge_point.running, (charge_point.latest or {}).get((Quantity.ENERGY_WH, 0))
+    if running is None or newest is None or newest.session is not None or not ending.idle:
         return None
-    return _energy(newest) if newest.at_ms >= ending.since_ms else None
+    return _energy(newest) if newest.at_ms >= running.started_ms else None
 
 
 def _energy(event: Measured) -> int | None:
