@@ -305,6 +305,12 @@ def demo(
     cut_cloud: Annotated[
         int, typer.Option(min=0, max=1000, help="How often the chargers' cloud is away.")
     ] = 0,
+    lose: Annotated[
+        int,
+        typer.Option(
+            min=0, max=1000, help="How often records of ends, or the driver's file, are lost for good."
+        ),
+    ] = 0,
     cloud: Annotated[
         str,
         typer.Option(
@@ -340,6 +346,7 @@ def demo(
         kills=kill_gateway,
         outages=stop_central_system,
         cuts=cut_cloud,
+        losses=lose,
         draw=sys.stdout.isatty(),
         vendor=VendorKind(cloud),
         misbehave=misbehave,

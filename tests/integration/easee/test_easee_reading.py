@@ -40,7 +40,7 @@ async def reading(account: Account, work, done) -> SimpleNamespace:
     owner = SimpleNamespace(
         sessions_rebuilt=lambda charger, events: told.rebuilt.append((charger.serial, events)),
         state_read=told.updates.extend,
-        sessions_read=lambda charger, updates: told.updates.extend(updates),
+        sessions_found=lambda charger, updates: told.updates.extend(updates),
         products_read=told.products.append,
     )
     reader = Reader(account, SystemClock(), owner, "MISSED")

@@ -169,6 +169,13 @@ class TestRepeats:
         assert bench.say(109, "1", T0) == []
         assert bench.twin.state == StateChanged(at_ms=T0 + 10, state=ChargerState.CHARGING)
 
+    def test_that_no_car_is_there_is_as_old_as_the_op_mode_that_says_so(self) -> None:
+        bench = Bench()
+        bench.say(109, "1", T0)
+        bench.say(96, "8", T0 + MIN)
+        later = Twin("EH123456", bench.twin.record)
+        assert later.state == StateChanged(at_ms=T0, state=ChargerState.DISCONNECTED)
+
     def test_a_replay_presents_no_token(self, bench: Bench) -> None:
         assert bench.say(128, "04AABBCC", T0, live=False) == []
         assert bench.say(128, "04AABBCC", T0) == []

@@ -11,7 +11,7 @@ from chargebridge.chargepoint.charger.commands import LASTING, ONE_SHOT, RETRY_S
 from chargebridge.chargepoint.events import restoration
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import IssuedCommand, Purpose
-from chargebridge.chargepoint.transactions import awaited_ends
+from chargebridge.chargepoint.transactions import awaited_ends, sessions
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
     Authorize,
@@ -114,6 +114,7 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
                 commands.withdraw(charge_point)  # else the next car might charge by it
     elif isinstance(issued.command, ReportSessions):
         restoration.sessions_reported(charge_point, issued.command.first, outcome.outcome)
+        sessions.all_reported(charge_point)
     elif issued.purpose is Purpose.UNLOCK:
         unlocking.ended(charge_point, unlocked=done)
     elif issued.purpose is Purpose.OVERRIDE and outcome.outcome is Outcome.UNKNOWN:

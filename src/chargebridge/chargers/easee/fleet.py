@@ -69,7 +69,7 @@ class Fleet:
         self._opened_ms = 0
         """When the connection was opened, by our clock."""
         self._timers = Timers()
-        self._later = later = self._timers.later
+        self.later = later = self._timers.later
         self._subscriptions = Subscriptions(self._replayed, later, self._settle_s)
         silent_after_s, self._replays = settings.silent_after_s, settings.way == "account"
         self._contacts = LastContacts(silent_after_s, clock.speed)
@@ -89,7 +89,7 @@ class Fleet:
         for charger in self.chargers.values():
             charger.twin = self._twin(charger.serial)
             self._subscribe(cloud, charger)
-        self._later(SWEEP_S / self._clock.speed, self._sweep)
+        self.later(SWEEP_S / self._clock.speed, self._sweep)
 
     def close(self) -> None:
         """Stop all timers; no events follow."""
@@ -118,7 +118,7 @@ class Fleet:
         if charger is not None:
             charger.watched = charger.announced = charger.reachable = False
             if self._cloud is not None:
-                self._later(self._forget_s, lambda: self._forget(charger))
+                self.later(self._forget_s, lambda: self._forget(charger))
 
     def acknowledge(self, receipt: Receipt) -> None:
         """Take note that an event is durable at the sink."""
@@ -243,7 +243,7 @@ class Fleet:
         end_now = charger.twin.record.pending_end
         if end_now is not None and end_now is not end_before:
             charger.hold_end(source, end_now.session)
-            self._later(self._settle_s, lambda: self.settle(charger, source))
+            self.later(self._settle_s, lambda: self.settle(charger, source))
         charger.finish(source)
         cloud.checkpoint(charger)
         if cloud.replays:
@@ -379,7 +379,7 @@ class Fleet:
 
     def _sweep(self) -> None:
         """Find chargers that are silent for too long, and gaps whose sessions have to be rebuilt."""
-        self._later(SWEEP_S / self._clock.speed, self._sweep)
+        self.later(SWEEP_S / self._clock.speed, self._sweep)
         if self._cloud is None or not self._open:
             return
         now = self._clock.now()

@@ -1,12 +1,16 @@
 """Applies what was read by REST to the chargers: states, product codes, and sessions that were missed."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from chargebridge.chargers.easee.charger import Charger
 from chargebridge.chargers.easee.fleet import Fleet
 from chargebridge.chargers.easee.twin import repeats
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import ChargerEvent, EventSink, SessionEnded
+
+QUEUE_LAG_S: Final = 5.0
+"""Real seconds by which the operator's queue may be behind the values that the cloud shows."""
 
 
 class ReadResults:
@@ -26,11 +30,24 @@ class ReadResults:
         for update in updates:
             self._fleet.observation_read(update, found=False)
 
-    def sessions_read(self, charger: Charger, updates: Sequence[Update]) -> None:
-        """Take the last sessions of a charger, as found if nothing was known of it."""
+    def sessions_found(self, charger: Charger, updates: Sequence[Update]) -> None:
+        """Take the last sessions of a charger of which nothing was known, once the queue has had its say.
+
+        A session that began just now is in the queue, too, and there it is news.
+        """
+        record = charger.twin.record
+
+        def take() -> None:
+            if record.unread and charger.twin.record is record:
+                self.sessions_read(charger, updates, found=True)
+
+        self._fleet.later(QUEUE_LAG_S, take)
+
+    def sessions_read(self, charger: Charger, updates: Sequence[Update], *, found: bool = False) -> None:
+        """Take the last sessions of a charger; not as found if a charge point, which remembers it, asked."""
         record = charger.twin.record
         for update in updates:
-            self._fleet.observation_read(update, found=record.unread)
+            self._fleet.observation_read(update, found=found)
         if record.unread:
             record.unread = False
             self._fleet.checkpoint(charger)

@@ -52,8 +52,8 @@ class Owner(Protocol):
     def state_read(self, updates: Sequence[Update]) -> None:
         """Take the state of a charger."""
 
-    def sessions_read(self, charger: Charger, updates: Sequence[Update]) -> None:
-        """Take the last sessions of a charger."""
+    def sessions_found(self, charger: Charger, updates: Sequence[Update]) -> None:
+        """Take the last sessions of a charger of which nothing was known."""
 
     def sessions_rebuilt(self, charger: Charger, events: Sequence[ChargerEvent]) -> None:
         """Take missed sessions that were rebuilt."""
@@ -172,7 +172,7 @@ class Reader:
             if charger.twin.record.unread and charger.watched:
                 updates = await self._read(charger, SESSIONS)
                 if updates is not None:
-                    self._owner.sessions_read(charger, updates)
+                    self._owner.sessions_found(charger, updates)
             self._unread.pop(serial, None)
 
     async def _read_products(self) -> None:

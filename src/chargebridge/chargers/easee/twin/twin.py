@@ -189,9 +189,8 @@ class Twin:
     def running(self) -> Running | None:
         """The running session; None if there is none, or its car has gone and its record is missing."""
         running, mode = self.record.running, self.record.seen.get(_O.CHARGER_OP_MODE)
-        if running is None or mode is None or int(mode.value) != OpMode.DISCONNECTED:
-            return running
-        return None if mode.at_ms > running.started_ms else running
+        gone = mode is not None and int(mode.value) == OpMode.DISCONNECTED
+        return None if running and mode and gone and mode.at_ms > running.started_ms else running
 
     def end_first_contact(self) -> bool:
         """End the first contact: sessions are news from now on. Return whether it ended just now."""
@@ -205,9 +204,8 @@ class Twin:
     def first_record(self) -> TwinRecord:
         """Return the record after the first contact, while nothing that was found has been taken over."""
         running = self.record.running
-        if running is not None:
-            running = msgspec.structs.replace(running, reported=False)
-        return TwinRecord(found=self.record.found, running=running)
+        unreported = None if running is None else msgspec.structs.replace(running, reported=False)
+        return TwinRecord(found=self.record.found, running=unreported)
 
     def observe(
         self, update: Update, now_ms: int, *, live: bool = True, found: bool = False
@@ -258,7 +256,7 @@ class Twin:
         running, mode = self.record.running, self.record.seen.get(_O.CHARGER_OP_MODE)
         if running is None or mode is None or mode.at_ms < running.started_ms:
             return []
-        offers = int(mode.value) == OpMode.CHARGING or int(mode.value) in OFFERS
+        offers = int(mode.value) in {OpMode.CHARGING, *OFFERS}
         return charging_sessions.report_start(self.record) if offers else []
 
     def _settle_if_unplugged(self) -> list[ChargerEvent]:
@@ -353,6 +351,8 @@ class Twin:
         )
         if state is None:
             return None
+        if state is ChargerState.DISCONNECTED:
+            at_ms = seen.at_ms  # by the op mode alone
         reason = ""
         if state is ChargerState.AWAITING_START and reason_code:
             reason = REASON_NAMES.get(reason_code, f"ReasonForNoCurrent {reason_code}")
