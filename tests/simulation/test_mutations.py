@@ -9,13 +9,25 @@ from itertools import count
 import pytest
 from msgspec import Raw, structs
 
+from chargebridge.chargepoint import charge_point
+from chargebridge.chargepoint.authorization import authorization
 from chargebridge.chargepoint.central_system import boot_wait, calls, registration, resets
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.charger import commands, limits, reported_sessions
 from chargebridge.chargepoint.model.open_call import CallKind
+from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import Enqueue, MessageKind, SaveState, SetConfiguration
 from chargebridge.chargepoint.rules import schedules
-from chargebridge.chargepoint.transactions import delivery, latest_values, ledger, queue, retries, sampling
+from chargebridge.chargepoint.transactions import (
+    awaited_ends,
+    delivery,
+    latest_values,
+    ledger,
+    queue,
+    retries,
+    sampling,
+    transactions,
+)
 from chargebridge.chargepoint.transactions.latest_values import Timed
 from chargebridge.gateway.turns.runtime import Runtime
 from chargebridge.ocpp16.answers import StartAnswer
@@ -298,7 +310,86 @@ def every_break_is_an_attempt(patch):
     patch.setattr(delivery, "_FREE_HANG_UPS", 0)
 
 
+def evidence_of_an_over_session_is_ignored(patch):
+    """Only the record of a session, or a newer one, ends its transaction."""
+    patch.setattr(awaited_ends, "_take_state", lambda charge_point, at_ms: None)
+    patch.setattr(awaited_ends, "end_carried_out", lambda charge_point, session: None)
+
+
+def the_rest_of_a_session_begins_as_the_session_did(patch):
+    """What a late record contains beyond an assumed end begins where the session began."""
+    patch.setattr(transactions, "_new_edge", lambda charge_point, at_ms, register_wh, id_tag: at_ms)
+    patch.setattr(
+        transactions, "_unreported", lambda charge_point, session, at_ms, register_wh: (at_ms, register_wh)
+    )
+
+
+def the_driver_is_never_asked(patch):
+    """No sessions are asked for that were missed."""
+    patch.setattr(commands, "report_sessions", lambda *arguments: None)
+
+
+def assumed_ends_are_not_marked(patch):
+    """A transaction whose end was assumed looks like any other."""
+    original = transactions.stop
+
+    def stop(*arguments, assumed=False, **named):
+        original(*arguments, **named)
+
+    patch.setattr(transactions, "stop", stop)
+
+
+def attempts_count_twice(patch):
+    """From the second failure on each one counts as two."""
+    original = delivery.failed
+
+    def failed(charge_point, failure):
+        message = charge_point.queue[0]
+        if message.attempts:
+            queue.put_head(charge_point, structs.replace(message, attempts=message.attempts + 1))
+        original(charge_point, failure)
+
+    patch.setattr(delivery, "failed", failed)
+
+
+def the_last_attempt_is_left_out(patch):
+    """A message is given up one attempt too early."""
+    original = retries.attempts_in_all
+    patch.setattr(retries, "attempts_in_all", lambda charge_point: max(original(charge_point) - 1, 1))
+
+
+def an_authorization_never_expires(patch):
+    """Who was authorized and has not come holds the charger for ever."""
+
+    def connection_timed_out(charge_point):
+        charge_point.state.preparing_until_ms = None
+        charge_point.mark_dirty()
+
+    patch.setitem(charge_point._TIMERS, Timer.CONNECTION, connection_timed_out)
+
+
+def a_token_in_eight_is_turned_away(patch):
+    """Now and then a token that may charge is refused."""
+    original, seen = authorization._permit, count(1)
+
+    def permit(charge_point, authorizing, parent):
+        if next(seen) % 8:
+            original(charge_point, authorizing, parent)
+        else:
+            commands.show_refusal(charge_point, authorizing.id_tag)
+
+    patch.setattr(authorization, "_permit", permit)
+
+
 MUTATIONS = {
+    evidence_of_an_over_session_is_ignored: {invariants.OVER, invariants.LIVENESS},
+    the_rest_of_a_session_begins_as_the_session_did: {invariants.EDGES},
+    the_driver_is_never_asked: {invariants.OVER},
+    assumed_ends_are_not_marked: {invariants.ENERGY, invariants.TRUE_READINGS},
+    attempts_count_twice: {invariants.ATTEMPTS},
+    the_last_attempt_is_left_out: {invariants.ATTEMPTS},
+    an_authorization_never_expires: {invariants.LIVENESS},
+    a_token_in_eight_is_turned_away: {invariants.LIVENESS},
     hang_ups_never_count: {invariants.DRAINS},
     every_break_is_an_attempt: {invariants.NIGHTS},
     measurements_are_retried_like_the_books: {invariants.BOOKS},
@@ -350,6 +441,10 @@ EVERY_INVARIANT = {
     invariants.ANSWERED,
     invariants.BOOKS,
     invariants.NIGHTS,
+    invariants.OVER,
+    invariants.LIVENESS,
+    invariants.EDGES,
+    invariants.ATTEMPTS,
 }
 
 

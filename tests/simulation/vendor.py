@@ -76,6 +76,10 @@ class Outlet:
         """(start or end, session): what has reached the cloud so far."""
         self.start_missed = 0
         """The newest session whose start no driver has got: its end has to tell all."""
+        self.loses = None
+        """What befalls the next edge of a session, whatever the dice say."""
+        self.missed = set()
+        """Sessions whose end is delivered to nobody who does not look for it."""
         self.introduced = False
         """Whether a charge point has taken any of its sessions, so that it remembers the charger."""
         self.lost = {}
@@ -138,19 +142,27 @@ class Vendor:
             return False  # it is reported again, on request
         outlet.reported.add(edge)
         if isinstance(event, SessionStarted):
-            if not self._faults.strikes(Kind.START_MISSED, identity):
+            if not self._loses(outlet, Kind.START_MISSED):
                 return False
             outlet.start_missed = event.session
         elif event.session == outlet.start_missed:
             return False
-        elif self._faults.strikes(Kind.END_LOST, identity):
+        elif self._loses(outlet, Kind.END_LOST):
             outlet.charger.record.lost_ends.append(event.session)
             outlet.lost[event.session] = event
-        elif not self._faults.strikes(Kind.END_MISSED, identity):
+        elif self._loses(outlet, Kind.END_MISSED):
+            outlet.missed.add(event.session)
+        else:
             return False
         outlet.bay.acknowledge(kept.number)
         self._world.trace.add(identity, "!!", f"never delivered: {event}")
         return True
+
+    def _loses(self, outlet, kind):
+        if outlet.loses is kind:
+            outlet.loses = None
+            return True
+        return self._faults.strikes(kind, self._world.identity_of(outlet.serial))
 
     def _skip_numbers(self, outlet):
         """Where numbers have gaps: the next session's is one of many."""

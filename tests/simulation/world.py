@@ -196,10 +196,14 @@ class World:
         gone_s = (self.timeline.now_ms - start_ms) / 1000
         return min([limit for start_s, limit in periods if start_s <= gone_s][-1], 32.0)
 
-    def is_late(self, identity, started_ms):
-        """Say whether a session that began then is older than one that was told already."""
+    def is_late(self, identity, started_ms, register_wh):
+        """Say whether a session that began there is older than one that was told already."""
         return any(
-            one.identity == identity and one.started_at_ms > started_ms
+            one.identity == identity
+            and (
+                one.started_at_ms > started_ms
+                or (one.started_at_ms == started_ms and one.meter_start_wh > register_wh)
+            )
             for one in self.central.ledger.transactions()
         )
 

@@ -134,14 +134,17 @@ class Accounts:
         self._watch.require(ENERGY, identity, {part.beginning for part in made_up} <= marked, text)
 
     def _is_listed(self, identity, missing, told_of):
-        """Energy of which no charger will ever tell is listed, in front of the next session that is told."""
+        """Energy of which no charger will ever tell is listed, in front of the next session that is told.
+
+        So is energy of which its charger has told only after that.
+        """
         wanted = Counter()
         for session, missing_wh in missing.items():
             wanted[min((number for number in told_of if number > session), default=None)] += missing_wh
         for following, missing_wh in wanted.items():
             listed_wh = self._listed[identity][following]
             text = f"{missing_wh} Wh before session {following} are nowhere: {listed_wh} Wh are listed"
-            self._watch.require(ENERGY, identity, listed_wh == missing_wh, text)
+            self._watch.require(ENERGY, identity, listed_wh >= missing_wh, text)
 
     def _no_gaps(self, identity, outlet):
         previous_wh = 0

@@ -63,8 +63,9 @@ class Attempts:
         self.connection_closes(identity)
 
     def turns_failed(self, identity):
-        """What was counted in them is forgotten."""
+        """What was counted in them is forgotten, and will be done again."""
         self._losses[identity] += 1
+        self._paused_s[identity] = 0.0
 
     def link_opened(self, identity):
         self._sent[identity].clear()

@@ -7,7 +7,9 @@ from tests.simulation.invariants import OVER
 
 _NOBODY_CHARGES = frozenset({ChargerState.DISCONNECTED, ChargerState.AWAITING_TOKEN})
 MARGIN_S = 240
-"""Beyond the time for which an end is awaited: the command to look for it may get lost, twice."""
+"""Beyond the time for which an end is awaited."""
+FOUND_WITHIN_S = 180
+"""How long a driver takes to find a record, which it is asked for after half a minute."""
 
 
 class Ends:
@@ -50,7 +52,10 @@ class Ends:
             if self._watch.health.charger_disturbed(identity, now_ms):
                 continue
             self._quiet_s[identity] += 60
-            bound_s = binding.charge_point.settings.end_awaited_s + MARGIN_S
+            outlet = self._world.vendor.outlets[self._world.serial_of(identity)]
+            can_be_found = running.session in outlet.missed
+            awaited_s = binding.charge_point.settings.end_awaited_s + MARGIN_S
+            bound_s = FOUND_WITHIN_S if can_be_found else awaited_s
             what = "was to be ended" if is_to_end else "is over"
             text = f"session {running.session} {what} {self._quiet_s[identity]:.0f} s ago"
             self._watch.require(OVER, identity, self._quiet_s[identity] <= bound_s, text)

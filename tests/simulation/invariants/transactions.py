@@ -55,7 +55,11 @@ class Transactions:
             elif isinstance(record, PutTransaction):
                 one = record.transaction
                 edges = one.id_tag, one.started_ms, one.meter_start_wh
-                if one.assumed:
+                # The rest of a session cannot end before it begins, where its end was assumed too late.
+                at_once = one.stopped_ms == one.started_ms
+                if one.assumed or (
+                    at_once and (one.started_ms, one.meter_start_wh) in self._assumed[identity]
+                ):
                     self._assumed[identity].add((one.stopped_ms, one.meter_stop_wh))
                 if one.start is SendState.DEAD:
                     self._ever_given_up[identity] |= {"start", edges}
@@ -93,7 +97,7 @@ class Transactions:
             case Rule.AFTER_STOP:
                 return "message" in given_up  # sent again by the operator, when the Stop had been told
             case Rule.METER_BACKWARDS:
-                return b"StartTransaction" in data and self._world.is_late(identity, start_edges(data)[1])
+                return b"StartTransaction" in data and self._world.is_late(identity, *start_edges(data)[1:])
         return False
 
 

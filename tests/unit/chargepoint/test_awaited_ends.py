@@ -309,6 +309,25 @@ class TestTheDriverIsAsked:
         driving_away.live(AWAITED_S - 31)
         assert driving_away.asked(ReportSessions) == []
 
+    def test_at_once_if_somebody_wants_to_charge(self, driving_away):
+        driving_away.live(1)
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.token("TAG2")
+        driving_away.live(0)
+        assert len(driving_away.asked(ReportSessions)) == 1
+        assert stops(driving_away.live(3)) == []
+        assert len(stops(driving_away.live(1))) == 1
+        assert driving_away.asked(ReportSessions) == []
+
+    def test_in_any_case_before_the_end_is_assumed(self, driving_away):
+        driving_away.live(6)
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.token("TAG2")
+        driving_away.live(0)
+        assert len(driving_away.asked(ReportSessions)) == 1
+        driving_away.tell(record(driving_away, 1450, driving_away.utc_ms - 6000))
+        assert (1450, "EVDisconnected") in stops(driving_away.serve())
+
     @pytest.mark.parametrize("outcome", list(Outcome))
     def test_whatever_it_answers_the_wait_decides(self, driving_away, outcome):
         driving_away.live(30)
@@ -390,6 +409,17 @@ class TestAnEndThatWasCommanded:
         charging.obey()
         assert stops(charging.live(AWAITED_S - 1)) == []
         assert stops(charging.live(1)) == [(1000, "Remote")]
+
+    def test_not_before_the_newest_reading_where_the_hosts_clock_is_behind(self, charging):
+        charging.live(600)
+        charging.energy(1400)
+        charging.serve()
+        measured = format_utc(charging.utc_ms)
+        charging.utc_ms -= 3_600_000
+        charging.ask("RemoteStopTransaction", {"transactionId": 7})
+        charging.obey()
+        ((_, stop),) = of_transactions(charging.live(AWAITED_S))
+        assert (stop["meterStop"], stop["timestamp"]) == (1400, measured)
 
     @pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.DONE}))
     def test_if_it_was_carried_out(self, charging, outcome):
@@ -517,8 +547,10 @@ class TestARecordThatComesAfterAll:
 
     def test_energy_until_a_later_one_is_not_reported_as_anybodys(self, driving_away):
         driving_away.live(AWAITED_S + 600)
+        driving_away.asked()
         driving_away.begin(session=3, id_tag="TAG2", register_wh=1460)
         assert starts(driving_away.serve()) == [("TAG2", 1460)]
+        assert [(one.first, one.from_wh) for one in driving_away.asked(ReportSessions)] == [(2, 1400)]
         told = notices(driving_away, NoticeKind.ENERGY_WITHOUT_SESSION)
         assert told == ["60 Wh between sessions 1 and 3"]
 
@@ -608,7 +640,8 @@ class TestWhoeverWantsToCharge:
         driving_away.ask("RemoteStartTransaction", {"idTag": "REMOTE"})
         driving_away.asked()
         driving_away.token("TAG2")
-        assert [(command.id_tag, command.accepted) for command in driving_away.asked()] == [("TAG2", False)]
+        asked = driving_away.asked(Authorize)
+        assert [(command.id_tag, command.accepted) for command in asked] == [("TAG2", False)]
 
 
 class TestSeveralThatAreOver:

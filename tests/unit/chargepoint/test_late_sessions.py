@@ -14,6 +14,7 @@ from chargebridge.chargepoint.records import ReportedSession, ReportedSpan
 from chargebridge.chargepoint.transactions.sessions import WAITING_AT_MOST
 from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReleased, Notice, NoticeKind, SendFrame
 from chargebridge.chargers.model import (
+    Authorize,
     ChargerState,
     EndSession,
     Measured,
@@ -230,7 +231,7 @@ class TestBeforeTheEndOfTheRunningOne:
         away.token("TAG2")
         away.utc_ms += 1
         tell(away, structs.replace(ended(2), at_ms=away.utc_ms), ended(1))
-        assert away.asked() == []
+        assert away.asked(Authorize, EndSession) == []
 
     @pytest.mark.parametrize(
         "call", [("Reset", {"type": "Soft"}), ("UnlockConnector", {"connectorId": 1})], ids=lambda c: c[0]

@@ -53,7 +53,7 @@ def leaves_nothing_running(charge_point: ChargePoint) -> bool:
 
 
 def shorten_wait(charge_point: ChargePoint) -> None:
-    """Wait for the record of the running session only until it is some seconds late."""
+    """Wait for the record of the running session only until it is some seconds late, and ask for it now."""
     ending, deadline = charge_point.state.ending, charge_point.timers.get(Timer.SESSION_END)
     if ending is None or deadline is None:
         return  # while the charger cannot be reached, the wait has not begun
@@ -65,6 +65,8 @@ def shorten_wait(charge_point: ChargePoint) -> None:
     until_ms = charge_point.now.utc_ms + round(wait_s * 1000)
     charge_point.state.ending = structs.replace(ending, until_ms=until_ms)
     charge_point.set_timer(Timer.SESSION_END, wait_s)
+    if Timer.SESSION_REPORT in charge_point.timers:
+        charge_point.set_timer(Timer.SESSION_REPORT, 0.0)
     charge_point.mark_dirty()
 
 

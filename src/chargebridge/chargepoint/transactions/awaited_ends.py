@@ -215,14 +215,20 @@ def _withdraw(charge_point: ChargePoint) -> None:
 
 
 def assume(charge_point: ChargePoint, running: Transaction) -> None:
-    """End the running transaction at the newest register that certainly belongs to its session."""
+    """End the running transaction at the newest register that certainly belongs to its session.
+
+    The driver is asked for the record in any case: what that contains more becomes another transaction.
+    """
+    if Timer.SESSION_REPORT in charge_point.timers:
+        ask_for_record(charge_point)
     ending = charge_point.state.ending or Ending(Evidence.NEWER_SESSION, None, idle=False)
     known = transactions.up_to_newest_reading(charge_point) or running
     register_wh = known.register_wh
     if not in_doubt.may_have_ended(charge_point, running, known.register_ms):
         since_wh = _register_since(charge_point, ending)
         register_wh = max(register_wh, ending.register_wh or 0, since_wh or 0)
-    at_ms = known.register_ms if ending.since_ms is None else ending.since_ms
+    # An end that a command has shown has the host's time, which may be behind the charger's.
+    at_ms = max(known.register_ms, ending.since_ms or 0)
     following = _following(charge_point, running)
     if following is not None:
         started_ms, start_wh = _beginning(following)

@@ -39,9 +39,18 @@ def ask(charge_point: ChargePoint) -> None:
         return  # a reading that comes later brings it up again
     if register.wh <= edge_wh or edge_wh == state.reports_asked_wh:
         return
-    state.reports_asked_wh = edge_wh
     newest = reported_sessions.newest(charge_point)
     charge_point.notice(
         NoticeKind.ENERGY_WITHOUT_SESSION, f"{register.wh - edge_wh} Wh since session {newest}"
     )
-    commands.report_sessions(charge_point, newest + 1, state.register_ms, edge_wh)
+    ask_once(charge_point, edge_wh)
+
+
+def ask_once(charge_point: ChargePoint, edge_wh: int) -> None:
+    """Ask the driver for all sessions behind the newest transaction, which ends at this register."""
+    state = charge_point.state
+    if edge_wh != state.reports_asked_wh:
+        state.reports_asked_wh = edge_wh
+        charge_point.mark_dirty()
+        first = reported_sessions.newest(charge_point) + 1
+        commands.report_sessions(charge_point, first, state.register_ms, edge_wh)

@@ -24,6 +24,7 @@ from chargebridge.chargepoint.transactions import (
     in_doubt,
     latest_values,
     ledger,
+    missed_sessions,
     queue,
     sampling,
     transaction_data,
@@ -206,7 +207,7 @@ def report_rest(charge_point: ChargePoint, next_session: int, next_ms: int, next
     """Report the energy between the newest transaction and a session that follows, if it is that one's.
 
     The end of the session before was assumed, and the register has risen since: what flowed until the very
-    next session began was its energy.
+    next session began was its energy. Of other energy the driver is asked: a session may have been missed.
 
     Args:
         charge_point: whose sessions.
@@ -223,6 +224,7 @@ def report_rest(charge_point: ChargePoint, next_session: int, next_ms: int, next
     is_rest = reported is not None and reported.register_wh == state.register_wh
     if reported is None or start is None or not is_rest or next_session > newest + 1:
         charge_point.notice(NoticeKind.ENERGY_WITHOUT_SESSION, between_wh)
+        missed_sessions.ask_once(charge_point, state.register_wh)
         return
     charge_point.notice(NoticeKind.END_ASSUMED, between_wh)
     rest = _begin(charge_point, newest, start.id_tag, reported.at_ms, reported.register_wh, None)
