@@ -8,6 +8,7 @@ pytestmark = pytest.mark.simulation
 
 FOUND = {
     8: "the driver was asked from the newest session on that it had repeated by itself",
+    301: "the rest of a session whose end was assumed was sent, though all of it may have been before",
     105: "an end that was assumed had the energy of sessions that had followed unseen",
 }
 """Seeds that once found a defect."""

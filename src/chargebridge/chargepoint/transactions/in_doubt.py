@@ -27,6 +27,15 @@ def start_may_be_sent(charge_point: ChargePoint, started_ms: int) -> bool:
     return _restored(charge_point, started_ms) is not None
 
 
+def edge_of_rest_ms(charge_point: ChargePoint, began_ms: int, assumed_ms: int) -> int:
+    """Return where the rest of a session begins whose end was assumed, and of which no record will come.
+
+    If it began before a restore all of it may have been sent, so the rest is counted to that time.
+    """
+    restored = _restored(charge_point, began_ms)
+    return assumed_ms if restored is None else min(assumed_ms, restored.until_ms)
+
+
 def may_have_ended(charge_point: ChargePoint, transaction: Transaction, measured_ms: int) -> bool:
     """Whether a running transaction may have ended before the end of the former gateway's life.
 

@@ -227,7 +227,8 @@ def report_rest(charge_point: ChargePoint, next_session: int, next_ms: int, next
         missed_sessions.ask_once(charge_point, state.register_wh)
         return
     charge_point.notice(NoticeKind.END_ASSUMED, between_wh)
-    rest = _begin(charge_point, newest, start.id_tag, reported.at_ms, reported.register_wh, None)
+    edge_ms = in_doubt.edge_of_rest_ms(charge_point, start.at_ms, reported.at_ms)
+    rest = _begin(charge_point, newest, start.id_tag, edge_ms, reported.register_wh, None)
     at_ms = after_beginning(rest, next_ms)
     reported_sessions.mark_assumed(charge_point, newest, at_ms, next_wh)
     stop(charge_point, rest, at_ms, next_wh, Reason.OTHER, assumed=True)
