@@ -94,8 +94,9 @@ interop: $(TOOLS) $(NODE_PACKAGES)  ## days under central systems that nobody he
 examples: $(TOOLS)  ## the tests of the examples
 	$(call in_examples,python -m pytest)
 
-nightly: $(TOOLS)  ## 200 kills of the gateway in a row
-	@CHARGEBRIDGE_KILLS=200 $(BIN)/python -m pytest -n 0 -s tests/integration/kills/test_gateway_killed_in_a_loop.py
+nightly: $(TOOLS)  ## 200 kills of the gateway in a row, and 50 by each way into Easee's cloud
+	@CHARGEBRIDGE_KILLS=200 $(BIN)/python -m pytest -n 0 -s \
+		tests/integration/kills/test_gateway_killed_in_a_loop.py tests/integration/kills/test_easee_killed_in_a_loop.py
 
 simulate: $(TOOLS)  ## whole installations through all faults, for so many STEPS
 	@$(BIN)/python -m tests.simulation --steps $(or $(STEPS),1000000) --seed $(or $(SEED),1)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tests.simulation.campaign import Tally, run
+from tests.simulation.easee_cloud import WAYS
 from tests.simulation.trace import Broken
 
 ENOUGH_WORLDS = 8
@@ -23,6 +24,8 @@ def main():
     arguments.add_argument("--hours", type=float, default=24.0, help="of faults, in each world")
     narrow = "worlds in which room is scarce, turns raise, and nothing is tried twice"
     arguments.add_argument("--narrow", action="store_true", help=narrow)
+    easee = "chargers behind Easee's cloud, reached by an account's stream or an operator's queue"
+    arguments.add_argument("--easee", choices=WAYS, help=easee)
     options = arguments.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     console, tally = Console(), Tally()
@@ -33,7 +36,14 @@ def main():
         while tally.worlds < options.worlds or tally.steps < options.steps:
             progress.update(task, description=f"seed {seed}: {tally}")
             try:
-                run(tally, seed, options.charge_points, options.hours, narrow=options.narrow)
+                run(
+                    tally,
+                    seed,
+                    options.charge_points,
+                    options.hours,
+                    narrow=options.narrow,
+                    easee=options.easee,
+                )
             except Broken as broken:
                 progress.stop()
                 console.print("\n".join(broken.__notes__), markup=False, highlight=False, soft_wrap=True)

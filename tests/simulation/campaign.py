@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from rich.table import Table
 
 from tests.simulation.faults import Kind
+from tests.simulation.invariants import LIVENESS
 from tests.simulation.trace import Broken
 from tests.simulation.world import REST_HOURS, World
 
@@ -19,6 +20,11 @@ class Tally:
     steps: int = 0
     kills: int = 0
     transactions: int = 0
+    left_dead: int = 0
+    """Worlds in which nobody sends dead letters again, and there are some."""
+    served: int = 0
+    excused: int = 0
+    """Wishes to charge that a fault excused; `served` are those that were fulfilled in time."""
     struck: Counter = field(default_factory=Counter)
     possible: set = field(default_factory=set)
     checks: Counter = field(default_factory=Counter)
@@ -33,6 +39,9 @@ class Tally:
         self.struck += world.faults.struck
         self.possible |= set(Kind) - world.faults.spared
         self.checks += world.watch.checks
+        self.left_dead += not world.redelivers and world.disk.counts().dead_letters > 0
+        self.served += world.watch.checks[LIVENESS]
+        self.excused += world.watch.liveness.dropped.total()
 
     @property
     def never_struck(self):
@@ -70,15 +79,15 @@ NARROW = {
 """A world in which numbers of sessions have gaps, room is scarce, and nothing is tried twice."""
 
 
-def run(tally, seed, charge_points=8, hours=24.0, *, narrow=False):
-    """Let one world storm and come to rest; `narrow`: one of `NARROW`.
+def run(tally, seed, charge_points=8, hours=24.0, *, narrow=False, easee=None):
+    """Let one world storm and come to rest; `narrow`: one of `NARROW`; `easee`: the way into Easee's cloud.
 
     Raises:
         Broken: an invariant does not hold; its notes are the way there, and the command that repeats it.
     """
-    world = World(
-        seed, charge_points, pace="busy" if seed % 3 else "calm", wild=True, **(NARROW if narrow else {})
-    )
+    options = NARROW if narrow else {}
+    pace = "busy" if seed % 3 else "calm"
+    world = World(seed, charge_points, pace=pace, wild=True, easee=easee, **options)
     try:
         world.let_it_storm(hours)
         world.come_to_rest()
@@ -89,6 +98,7 @@ def run(tally, seed, charge_points=8, hours=24.0, *, narrow=False):
         error.add_note(
             f"\nAgain with: .venv/bin/python -m tests.simulation --seed {seed}"
             f" --charge-points {charge_points} --hours {hours:g}{' --narrow' if narrow else ''}"
+            f"{f' --easee {easee}' if easee else ''}"
         )
         raise
     tally.add(world, charge_points, hours)

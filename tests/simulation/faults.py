@@ -59,6 +59,10 @@ class Kind(StrEnum):
     CLOCK_FORWARD = "host's clock set forward"
     TURN_RAISES = "a turn raises"
     RECORD_REFUSED = "a record is refused by the store"
+    FILE_FULL = "driver's file full"
+    FILE_SLOW = "driver's file slow"
+    CRASH_BEFORE_SAVE = "gateway killed before a save of the driver's file"
+    CRASH_AFTER_SAVE = "gateway killed after a save of the driver's file that it never heard of"
 
 
 RATES = {
@@ -92,6 +96,9 @@ RATES = {
     Kind.DISK_SLOW: 0.002,
     Kind.TURN_RAISES: 0.0005,
     Kind.RECORD_REFUSED: 0.0005,
+    Kind.FILE_SLOW: 0.01,
+    Kind.CRASH_BEFORE_SAVE: 0.001,
+    Kind.CRASH_AFTER_SAVE: 0.001,
 }
 """Of things that can go wrong each time they happen: how probable that is."""
 
@@ -110,6 +117,7 @@ MEAN_HOURS = {
     Kind.REFUSES_MEASUREMENTS: 8.0,
     Kind.CLOSES_ALL: 12.0,
     Kind.CENTRAL_SLOW: 16.0,
+    Kind.FILE_FULL: 8.0,
     Kind.DRIVER_FORGETS: 12.0,
 }
 """Of troubles of the whole installation: how many hours lie between two of a kind, on average."""
@@ -120,6 +128,18 @@ MEAN_HOURS_EACH = {Kind.CHARGER_AWAY: 6.0, Kind.CHARGER_POWER: 12.0, Kind.CHARGE
 
 OUR_OWN = frozenset({Kind.TURN_RAISES, Kind.RECORD_REFUSED})
 """Defects of our own: worlds are spared them, unless they ask for them."""
+
+
+EASEE_ONLY = frozenset({Kind.FILE_FULL, Kind.FILE_SLOW, Kind.CRASH_BEFORE_SAVE, Kind.CRASH_AFTER_SAVE})
+"""Of the Easee driver's own file: the plain vendor's driver has none."""
+
+NOT_BY_EASEE = frozenset(
+    {
+        *(Kind.EVENT_LOST, Kind.RECEIPT_LOST, Kind.DRIVER_FORGETS),
+        *(Kind.END_LOST, Kind.END_MISSED, Kind.START_MISSED),
+    }
+)
+"""A queue loses nothing, and a stream only what comes while it is down; receipts do not leave the process."""
 
 
 class Faults:

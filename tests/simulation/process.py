@@ -22,31 +22,6 @@ class _Timer:
         self.cancelled = True
 
 
-class _Driver:
-    """The port `Driver`."""
-
-    def __init__(self, process):
-        self._process = process
-
-    def watch(self, serial):
-        self._process.world.vendor.watch(serial, self._process)
-
-    def unwatch(self, serial):
-        self._process.world.vendor.unwatch(serial)
-
-    def acknowledge(self, receipt):
-        self._show(receipt[0])
-        self._process.world.vendor.acknowledge(*receipt)
-
-    def command(self, serial, command):
-        self._show(serial)
-        self._process.world.vendor.command(serial, command, self._process)
-
-    def _show(self, serial):
-        self._process.step(Kind.CRASH_AT_OUTPUT)
-        self._process.watch.about_to_show(self._process.world.identity_of(serial))
-
-
 class _Runtime(Runtime):
     """The one that ships, of which a turn may raise at its very end; never twice for the same input."""
 
@@ -81,7 +56,7 @@ class Process:
         self.runtime = _Runtime(self, world.host_clock, self.journal, self.later, Traces(0))
         self.journal.listener = self.runtime
         self.sink = Sink("vendor", self.runtime, self._known)
-        self.driver = self.sink.driver = _Driver(self)
+        self.driver = self.sink.driver = world.vendor.driver_of(self)
         self.bindings = {}
 
     def start(self):
@@ -139,3 +114,4 @@ class Process:
         self.alive = False
         share = self.world.keeps if self.world.keeps is not None else self.world.faults.random.random()
         self.journal.lose_power(round(self.journal.uncommitted * share))
+        self.driver.die(share)

@@ -51,6 +51,35 @@ class MeteredCharger(SimulatedCharger):
         return (register_uj + power_mw * (at_ms - since_ms)) // UJ_PER_WH
 
 
+class _Driver:
+    """The port `Driver`."""
+
+    def __init__(self, process, vendor):
+        self._process = process
+        self._vendor = vendor
+
+    def watch(self, serial):
+        self._vendor.watch(serial, self._process)
+
+    def unwatch(self, serial):
+        self._vendor.unwatch(serial)
+
+    def acknowledge(self, receipt):
+        self._show(receipt[0])
+        self._vendor.acknowledge(*receipt)
+
+    def command(self, serial, command):
+        self._show(serial)
+        self._vendor.command(serial, command, self._process)
+
+    def _show(self, serial):
+        self._process.step(Kind.CRASH_AT_OUTPUT)
+        self._process.watch.about_to_show(self._process.world.identity_of(serial))
+
+    def die(self, share):
+        """The process is gone: of this driver nothing is on its way to a disk."""
+
+
 class Outlet:
     """One charger with its visitors, and the channel on which the driver hears of it."""
 
@@ -279,6 +308,10 @@ class Vendor:
 
     # --- the driver
 
+    def driver_of(self, process):
+        """Return the driver of a new process."""
+        return _Driver(process, self)
+
     def watch(self, serial, process):
         """Tell this process of a charger from now on, beginning with what is known of it."""
         self.outlets[serial].watcher = process
@@ -357,6 +390,7 @@ class Vendor:
             outcome = outlet.charger.carry_out(command, now_ms)
         outlet.bay.reacted()
         self.settle(outlet)
+        self._carried_out(outlet, command, outcome)
         self._world.trace.add(self._world.identity_of(outlet.serial), "=|", outcome)
         if isinstance(command, ReportSessions):
             seconds += max(outlet.arrives_ms - now_ms, 0) / 1000  # behind what it has found
@@ -365,6 +399,9 @@ class Vendor:
         elif self._faults.random.random() < 0.5:
             unknown = CommandOutcome(command.number, Outcome.UNKNOWN)
             self._end(process, outlet.serial, unknown, 30)
+
+    def _carried_out(self, outlet, command, outcome):
+        """A command was carried out, or not."""
 
     def _report_sessions(self, outlet, command):
         """Let the cloud report what it lists; the charger need not be reachable for that."""
@@ -396,6 +433,16 @@ class Vendor:
         self._timeline.after(seconds, ended)
 
     # --- coming to rest
+
+    def make_room(self):
+        """End what befalls a file of the driver's own; this one has none."""
+
+    def is_rebuilt(self, data):
+        """Whether a StartTransaction is of a session that the driver has rebuilt; here it never does."""
+        return False
+
+    def excuse(self, sessions, told):
+        """Replace what cannot be reported as the charger accounts for it; here everything can."""
 
     def stop_arrivals(self):
         for outlet in self.outlets.values():

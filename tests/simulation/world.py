@@ -11,7 +11,16 @@ from chargebridge.ocpp16.timestamps import parse_timestamp
 from tests.simulation.acts import Acts
 from tests.simulation.central import ERRORS, CentralSystem
 from tests.simulation.disk import Disk
-from tests.simulation.faults import MEAN_HOURS, MEAN_HOURS_EACH, OUR_OWN, Faults, Kind
+from tests.simulation.easee_cloud import EaseeVendor
+from tests.simulation.faults import (
+    EASEE_ONLY,
+    MEAN_HOURS,
+    MEAN_HOURS_EACH,
+    NOT_BY_EASEE,
+    OUR_OWN,
+    Faults,
+    Kind,
+)
 from tests.simulation.invariants import DRAINS, ENERGY, LIVENESS
 from tests.simulation.invariants.liveness import SERVED_WITHIN_S
 from tests.simulation.invariants.watch import Watch
@@ -56,6 +65,7 @@ class World:
         number_gap: each session's number is higher than the one before by this at most.
         queue_limit: of the charge points.
         spared: faults that do not come by the dice.
+        easee: the chargers are behind Easee's cloud, by the way of an `account` or an `operator`.
     """
 
     def __init__(
@@ -70,12 +80,14 @@ class World:
         number_gap=1,
         queue_limit=5000,
         spared=OUR_OWN,
+        easee=None,
     ):
         self.number_gap = number_gap
         self.seed = seed
         self.timeline = Timeline()
         self.host_clock = HostClock(self.timeline)
         self.trace = Trace(self.timeline)
+        spared |= NOT_BY_EASEE if easee else EASEE_ONLY
         self.faults = Faults(Random(f"{seed}/faults"), wild=wild, spared=spared)
         self._storms = wild
         self.redelivers = Random(f"{seed}/operator").random() < 0.6
@@ -101,7 +113,10 @@ class World:
             )
         self.disk = Disk([(identity, "main") for identity in identities])
         self.disk_is_full = False
-        self.vendor = Vendor(self, [self.serial_of(identity) for identity in identities], pace, seed)
+        serials = [self.serial_of(identity) for identity in identities]
+        self.vendor = (
+            EaseeVendor(self, serials, pace, seed, easee) if easee else Vendor(self, serials, pace, seed)
+        )
         self.central = CentralSystem(self)
         self.acts = Acts(self, Random(f"{seed}/acts"))
         self.process = None
@@ -288,6 +303,10 @@ class World:
                 seconds = faults.seconds(1, 86_400)
                 self.host_clock.offset_ms += round(seconds * 1000 * (1 if kind is Kind.CLOCK_FORWARD else -1))
                 after(faults.seconds(60, 14_400), self._set_clock_right)
+            case Kind.FILE_FULL:
+                faults.note(kind)
+                self.vendor.file.is_full = True
+                after(faults.seconds(30, 7200), self.vendor.make_room)
             case Kind.DOWN_LONG:
                 self.stay_down(faults.seconds(1, 30))
 
@@ -320,6 +339,7 @@ class World:
         self._central_back()
         self._accept_again()
         self._make_room()
+        self.vendor.make_room()
         self._set_clock_right()
         self._take_measurements()
         self.central.deaf = self.central.refuses_all = self.central.slow = False

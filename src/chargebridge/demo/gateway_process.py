@@ -49,7 +49,6 @@ class GatewayPlan:
         # do not get faster.
         timeout_s = max(round(120 * self.speed / 10), 120)
         heartbeat_s = max(round(self.speed * 30), 180)
-        end_awaited_s = min(max(round(20 * self.speed), 300), 86_400)
         configuration = {"ConnectionTimeOut": str(timeout_s), **self.configuration}
         keys = ", ".join(f"{key} = {json.dumps(value)}" for key, value in configuration.items())
         return f"""\
@@ -64,7 +63,7 @@ call_timeout_s = {self.call_timeout_s}
 identity = "CP{{n:05}}"
 charger = "SIM{{n:05}}"
 count = {self.charge_points}
-end_awaited_s = {end_awaited_s}
+end_awaited_s = 30
 overrides = {{ heartbeat_interval_s = {heartbeat_s} }}
 configuration = {{ {keys} }}
 

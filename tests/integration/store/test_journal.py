@@ -485,41 +485,36 @@ def test_a_copy_is_whole_private_and_never_overwrites(tmp_path: Path) -> None:
 
 # --- batching changes nothing ------------------------------------------------------------------
 
-charge_points = st.integers(1, 2)
-plans = st.lists(
-    st.tuples(
-        charge_points,
-        st.lists(
-            st.tuples(
-                st.sampled_from(
-                    [
-                        "state",
-                        "set",
-                        "unset",
-                        "put",
-                        "enqueue",
-                        "sample",
-                        "attempt",
-                        "drop",
-                        "bury",
-                        "bury all",
-                        "unbury",
-                        "requeue",
-                        "samples",
-                        "no samples",
-                        "profile",
-                        "no profile",
-                        "profile writes",
-                    ]
-                ),
-                st.integers(1, 3),
-                st.integers(1, 9),
-            ),
-            max_size=7,
-        ),
+KINDS = (
+    *(
+        "state",
+        "set",
+        "unset",
+        "put",
+        "enqueue",
+        "sample",
+        "attempt",
+        "drop",
+        "bury",
+        "bury all",
+        "unbury",
+        "requeue",
     ),
-    max_size=12,
+    *("samples", "no samples", "profile", "no profile", "profile writes"),
 )
+
+
+def plans_of(
+    kinds: Sequence[str], things: int
+) -> st.SearchStrategy[list[tuple[int, list[tuple[str, int, int]]]]]:
+    """Plans of records of some kinds, about so many transactions, keys and profiles."""
+    step = st.tuples(st.sampled_from(kinds), st.integers(1, things), st.integers(1, 9))
+    return st.lists(st.tuples(st.integers(1, 2), st.lists(step, max_size=7)), max_size=12)
+
+
+few_kinds = st.lists(st.sampled_from(KINDS), min_size=1, max_size=3, unique=True)
+plans = plans_of(KINDS, 3) | few_kinds.flatmap(lambda few: plans_of(["put", *few], 1))
+"""Of all kinds about many things; or of few kinds about one thing, whose order matters more often."""
 
 
 def turns_of(plan: Sequence[tuple[int, list[tuple[str, int, int]]]]) -> list[tuple[int, list[Record], None]]:
@@ -634,6 +629,27 @@ def test_any_batching_leaves_the_same_as_turn_by_turn(
     one_record_each = [[(charge_point, [r], None)] for charge_point, records, _ in turns for r in records]
     directory = tmp_path_factory.mktemp("batching")
     assert contents(directory, batched) == contents(directory, one_record_each)
+
+
+@pytest.mark.parametrize("turns", [1, 2], ids=["one turn", "two turns"])
+def test_an_end_behind_a_sample_of_its_transaction_keeps_the_register_of_the_end(
+    tmp_path: Path, turns: int
+) -> None:
+    """And a sample behind it is the newer one, whether or not they share a turn or a batch."""
+    begun = PutTransaction(Transaction(1, 1, 1, "T", 0, 1000, register_wh=1000, register_ms=1))
+    sample = Enqueue(QueuedMessage(1, MessageKind.METER_VALUES, 1), 60_000, 1500, 60_000)
+    end = PutTransaction(
+        Transaction(1, 1, 1, "T", 0, 1000, sampled_ms=60_000, register_wh=1800, register_ms=90_000)
+    )
+    records: list[list[Record]] = [[begun, sample, end]] if turns == 1 else [[begun, sample], [end]]
+    shown = "SELECT sampled_ms, register_wh, register_ms FROM transactions"
+    with closing(open_writer(tmp_path / "store.sqlite3", None)) as connection:
+        connection.execute("INSERT INTO charge_points (id, identity, central_system) VALUES (1,'a','c')")
+        transact(connection, Batch([(1, turn, None) for turn in records]).apply)
+        assert connection.execute(shown).fetchall() == [(60_000, 1800, 90_000)]
+        later = Enqueue(QueuedMessage(2, MessageKind.METER_VALUES, 1), 120_000, 1900, 120_000)
+        transact(connection, Batch([(1, [end, later], None)]).apply)
+        assert connection.execute(shown).fetchall() == [(120_000, 1900, 120_000)]
 
 
 def test_the_views_show_names_and_iso_times(tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ class Accounts:
         require = self._watch.require
         sessions = {one.session: _told(one) for one in outlet.finished}
         told = self._told(identity)
+        self._world.vendor.excuse(sessions, told)
         invented = [one for one in told.values() if one not in sessions.values()]
         missing, told_of = {}, set()
         for session, one in sorted(sessions.items()):

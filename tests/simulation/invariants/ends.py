@@ -6,6 +6,7 @@ from chargebridge.chargers.model import ChargerState, Measured, SessionStarted, 
 from tests.simulation.invariants import OVER
 
 _NOBODY_CHARGES = frozenset({ChargerState.DISCONNECTED, ChargerState.AWAITING_TOKEN})
+_LOOK_EVERY_MS = 60_000
 MARGIN_S = 240
 """Beyond the time for which an end is awaited."""
 FOUND_WITHIN_S = 180
@@ -27,6 +28,9 @@ class Ends:
         self._quiet_s = defaultdict(float)
         """By charge point: for how long the running session has been over, or was to end, faults left out."""
 
+        self._since_ms = {}
+        """By charge point: when that was seen first."""
+
     def reported(self, identity, event):
         """An event reaches the gateway."""
         match event:
@@ -47,13 +51,17 @@ class Ends:
             is_to_end = binding.charge_point.state.stop_request is not None
             if running is None or not (is_to_end or self._is_over(identity, running)):
                 self._quiet_s[identity] = 0.0
+                self._since_ms.pop(identity, None)
                 continue
             now_ms = self._world.timeline.now_ms
+            since_ms = self._since_ms.setdefault(identity, now_ms - _LOOK_EVERY_MS)
             if self._watch.health.charger_disturbed(identity, now_ms):
                 continue
-            self._quiet_s[identity] += 60
+            self._quiet_s[identity] += _LOOK_EVERY_MS / 1000
             outlet = self._world.vendor.outlets[self._world.serial_of(identity)]
-            can_be_found = running.session in outlet.missed
+            can_be_found = running.session in outlet.missed and not self._watch.health.struck_since(
+                identity, since_ms
+            )
             awaited_s = binding.charge_point.settings.end_awaited_s + MARGIN_S
             bound_s = FOUND_WITHIN_S if can_be_found else awaited_s
             what = "was to be ended" if is_to_end else "is over"

@@ -26,6 +26,8 @@ _OF_THE_WAY = frozenset(
         Kind.CRASH_AFTER_COMMIT,
         Kind.CRASH_AT_OUTPUT,
         Kind.CRASH_IN_TURN,
+        Kind.CRASH_BEFORE_SAVE,
+        Kind.CRASH_AFTER_SAVE,
         Kind.DOWN_LONG,
     }
 )
@@ -99,6 +101,10 @@ class Health:
         if newest_ms + AFTERMATH_S * 1000 > since_ms:
             return "a fault has just struck"
         return ""
+
+    def struck_since(self, identity, since_ms):
+        """Whether a fault on the charger's side has struck since then: a command may be lost, for one."""
+        return max(self._way_ms[identity], self._way_ms[""]) >= since_ms
 
     def central_system_disturbed(self, identity, since_ms):
         """Whether the central system cannot be asked, now or since then, or it may not be known yet."""

@@ -6,7 +6,14 @@ import pytest
 from msgspec import structs
 
 from chargebridge.chargepoint.model.timers import Timer
-from chargebridge.chargepoint.turn import Notice, NoticeKind, Operation, OperatorAnswered, OperatorAsked
+from chargebridge.chargepoint.turn import (
+    ChargerReleased,
+    Notice,
+    NoticeKind,
+    Operation,
+    OperatorAnswered,
+    OperatorAsked,
+)
 from chargebridge.chargers.model import (
     Authorize,
     ChargerState,
@@ -554,6 +561,21 @@ class TestARecordThatComesAfterAll:
         told = notices(driving_away, NoticeKind.ENERGY_WITHOUT_SESSION)
         assert told == ["60 Wh between sessions 1 and 3"]
 
+    @pytest.mark.parametrize(("id_tag", "later_ms"), [("TAG1", 1), ("tag1", 1), ("TAG2", 0)])
+    def test_tx_1_nor_as_the_next_session_did(self, charging, id_tag, later_ms):
+        """The record of the first one has more than the register at which the second one began."""
+        first, began_ms = charging._session, charging.utc_ms + 60_000
+        charging.live(60)
+        charging.begin(session=2, id_tag=id_tag, register_wh=1100)
+        charging.live(AWAITED_S)
+        charging.end(1200)
+        charging.live(60)
+        charging._session = first
+        charging.tell(record(charging, 1150, began_ms + 5000))
+        ((_, start), _) = of_transactions(charging.serve())
+        assert start["meterStart"] == 1100
+        assert start["timestamp"] == format_utc(began_ms + later_ms)
+
     def test_tx_1_the_rest_does_not_begin_as_the_transaction_did(self, charging):
         """Many central systems recognize a repeated StartTransaction by tag, register and time."""
         charging.live(1)
@@ -580,6 +602,13 @@ class TestARecordThatComesAfterAll:
         assert sorted(pieces) == [(1000, 1000), (1000, 3290), (3290, 3300)]
         assert first[0] == 3
 
+    def test_tx_1_nor_does_it_at_the_charge_point_that_gets_the_charger(self, charging):
+        began_ms = charging._session[2]
+        charging.turn(ChargerReleased())
+        edge = charging.cp.abandoned
+        assert (edge.register_wh, edge.register_ms) == (1000, began_ms + 1)
+        assert charging.store.transactions[1].stopped_ms == edge.register_ms
+
 
 class TestWhoeverWantsToCharge:
     def test_az_2_a_token_waits_for_the_record_for_some_seconds(self, driving_away):
@@ -591,6 +620,15 @@ class TestWhoeverWantsToCharge:
         assert stops(said) == [(1400, "EVDisconnected")]
         assert "Authorize" in [action for action, _ in said]
         assert [command.id_tag for command in driving_away.asked(Authorize)] == ["TAG2"]
+
+    def test_az_2_a_second_one_makes_it_neither_longer_nor_shorter(self, driving_away):
+        driving_away.live(1)
+        driving_away.token("TAG2")
+        driving_away.live(2)
+        driving_away.token("TAG3")
+        assert driving_away.live(1) == []
+        driving_away.live(1)
+        assert [command.id_tag for command in driving_away.asked(Authorize)] == ["TAG3"]
 
     def test_az_2_or_not_at_all_if_that_is_late_already(self, driving_away):
         driving_away.live(60)
@@ -634,6 +672,19 @@ class TestWhoeverWantsToCharge:
         charging.begin(session=2, register_wh=1100)
         start = {"idTag": "REMOTE", "connectorId": 1}
         assert charging.ask("RemoteStartTransaction", start) == {"status": "Rejected"}
+        charging.live(1)
+        charging.state(S.READY)
+        assert charging.ask("RemoteStartTransaction", start) == {"status": "Rejected"}
+
+    def test_rs_1_but_when_that_has_ended_as_well(self, charging):
+        charging.live(60)
+        charging._session = (2, "TAG2", charging.utc_ms, 1100)
+        charging.live(60)
+        charging.end(1200)
+        assert charging.ask("RemoteStartTransaction", {"idTag": "REMOTE"}) == {"status": "Accepted"}
+        charging.live(5)
+        assert [command.id_tag for command in charging.asked(Authorize)] == ["REMOTE"]
+        assert [one.session for one in charging.store.transactions.values()] == [1, 2]
 
     def test_a_token_behind_a_remote_start_is_refused(self, driving_away):
         driving_away.live(1)
@@ -694,6 +745,12 @@ class TestWhoeverEndsIt:
         assert self.ask(driving_away, Operation.STOP_TRANSACTION) == [(True, self.OVER + "ends within 5 s")]
         assert stops(driving_away.live(4)) == []
         assert stops(driving_away.live(1)) == [(1400, "Remote")]
+
+    def test_a_restart_just_then_does_not_begin_the_wait_anew(self, driving_away):
+        self.ask(driving_away, Operation.STOP_TRANSACTION)
+        driving_away.restart()
+        driving_away.boot()
+        assert stops(driving_away.live(30)) == [(1400, "Remote")]
 
     def test_also_of_a_charger_that_cannot_be_reached(self, driving_away):
         driving_away.reachable(False)
@@ -816,6 +873,28 @@ class TestSessionsThatMayHaveBeenMissed:
         charging.begin(session=2, register_wh=1100)
         charging.live(60)
         assert charging.asked(ReportSessions) == []
+
+    def test_nor_if_it_has_come_and_gone(self, charging):
+        charging.end(1100)
+        charging.live(60)
+        idle_register(charging, 1110)
+        charging.begin(session=2, register_wh=1100)
+        charging.live(10)
+        charging.end(1110)
+        charging.live(60)
+        assert charging.asked(ReportSessions) == []
+
+    def test_once_the_charger_can_be_reached(self, charging):
+        charging.end(1100)
+        charging.live(60)
+        idle_register(charging, 1110)
+        charging.reachable(False)
+        charging.live(60)
+        assert charging.cp.state.reports_asked_wh is None
+        charging.reachable()
+        idle_register(charging, 1110)
+        charging.live(60)
+        assert len(charging.asked(ReportSessions)) == 1
 
     def test_not_of_a_charger_of_which_nothing_was_reported(self, ready):
         idle_register(ready, 1110)

@@ -139,6 +139,30 @@ def test_before_its_events_are_acknowledged_a_charger_is_saved_as_it_was_before_
     asyncio.run(life())
 
 
+def test_after_a_failed_write_each_message_waits_for_its_own_charger(place):
+    async def life():
+        other = Charger(Twin("EH000002", TwinRecord()))
+        place.memory.fails = True
+        first = place.tell(Observation.CHARGER_OP_MODE, "3")
+        other.twin.observe(Update("EH000002", Observation.CHARGER_OP_MODE, AT_MS, "3", 99), AT_MS)
+        other.processed.append(99)
+        place.checkpointer.add(other)
+        failures = place.memory.failures
+        await until(lambda: place.memory.failures > failures + 1)
+        waiting = PendingObservation(Update("EH000002", Observation.USER_ID_TOKEN, AT_MS, "04AA", 100))
+        [(_, number)] = other.number_events([TokenPresented(at_ms=AT_MS, id_tag="04AA")], waiting)
+        place.memory.fails = False
+        await until(lambda: place.acknowledged)
+        assert place.acknowledged == [first]  # the twin of the other one is not saved
+        assert place.memory.written == [["EH000001"]]
+        other.acknowledge(number)
+        await until(lambda: len(place.acknowledged) == 3)
+        assert sorted(place.acknowledged) == [first, 99, 100]
+        await place.checkpointer.stop()
+
+    asyncio.run(life())
+
+
 def test_what_was_before_the_events_is_saved_when_it_can_be(place):
     async def life():
         place.memory.fails = True

@@ -143,6 +143,14 @@ class TestStates:
         again = Twin("EH123456", bench.twin.record)
         assert again.state == StateChanged(at_ms=T0 + 5, state=ChargerState.DISABLED)
 
+    def test_that_no_car_is_there_has_the_time_at_which_the_charger_said_so(self, bench: Bench) -> None:
+        """A charger that is back reports its reason before its op mode, and a car may have come meanwhile."""
+        again = Twin("EH123456", bench.twin.record)
+        late = Update("EH123456", 96, T0 + MIN, "50")
+        assert again.observe(late, T0 + MIN) == [
+            StateChanged(at_ms=T0 - MIN, state=ChargerState.DISCONNECTED)
+        ]
+
     def test_faults_that_easee_names_are_reported_by_their_class(self, bench: Bench) -> None:
         assert bench.say(109, "160", T0) == [
             StateChanged(at_ms=T0, state=ChargerState.FAULTED, fault=Fault.OVER_CURRENT)

@@ -37,7 +37,7 @@ def ask(charge_point: ChargePoint) -> None:
     edge_wh = state.register_wh
     if charge_point.running is not None or not charge_point.reachable or edge_wh is None or register is None:
         return  # a reading that comes later brings it up again
-    if register.wh <= edge_wh or edge_wh == state.reports_asked_wh:
+    if register.wh <= edge_wh:
         return
     newest = reported_sessions.newest(charge_point)
     charge_point.notice(

@@ -221,8 +221,7 @@ def report_rest(charge_point: ChargePoint, next_session: int, next_ms: int, next
     reported = reported_sessions.assumed(charge_point, newest)
     start = next((one for one in reversed(state.recent_starts) if one.session == newest), None)
     between_wh = f"{next_wh - state.register_wh} Wh between sessions {newest} and {next_session}"
-    is_rest = reported is not None and reported.register_wh == state.register_wh
-    if reported is None or start is None or not is_rest or next_session > newest + 1:
+    if reported is None or start is None or next_session > newest + 1:
         charge_point.notice(NoticeKind.ENERGY_WITHOUT_SESSION, between_wh)
         missed_sessions.ask_once(charge_point, state.register_wh)
         return

@@ -8,7 +8,7 @@ not taken over, and the saved twins recognize the rest as repeats.
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -19,6 +19,72 @@ SAVE_AFTER_S: Final = 0.5
 """Real seconds for which changes are collected before they are saved."""
 
 _log = structlog.get_logger(__name__)
+
+
+class Checkpoint(NamedTuple):
+    """One save: the records to write together, and what they release once they are written."""
+
+    records: list[tuple[str, bytes]]
+    """Serials and records, as JSON."""
+    settled: list[tuple[Charger, list[int]]]
+    """Chargers that are saved as they are, with the deliveries that may be acknowledged then."""
+    changed: list[Charger]
+    """Those of them whose twin has changed."""
+    earlier: list[tuple[Charger, bytes]]
+    """Chargers that are saved as they were before the events that wait."""
+
+
+class DueCheckpoints:
+    """Decides what may be saved, and what may be acknowledged once it is. Pure: it writes nothing itself.
+
+    A charger with events that the sink has not acknowledged is not saved as it is: after a restart those
+    events would be known, and never reported. It is saved as it was before them.
+    """
+
+    def __init__(self) -> None:
+        self._due: dict[str, Charger] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._due)
+
+    def add(self, charger: Charger) -> None:
+        """Take note that a charger has to be saved, or has messages to acknowledge."""
+        self._due[charger.serial] = charger
+
+    def take(self) -> Checkpoint | None:
+        """Return what may be saved now; None if nothing may. `written` or `failed` follows."""
+        due = list(self._due.values())
+        settled = [charger for charger in due if charger.settled]
+        changed = [charger for charger in settled if charger.twin.unsaved]
+        earlier = [(charger, charger.earlier_record) for charger in due if charger.earlier_record is not None]
+        records = [(charger.serial, charger.snapshot()) for charger in changed]
+        records += [(charger.serial, record) for charger, record in earlier if not charger.settled]
+        if not settled and not records:
+            return None
+        for charger in changed:
+            charger.twin.unsaved = False
+        released: list[tuple[Charger, list[int]]] = []
+        for charger in settled:
+            del self._due[charger.serial]
+            released.append((charger, charger.processed))
+            charger.processed = []
+        return Checkpoint(records, released, changed, earlier)
+
+    def written(self, checkpoint: Checkpoint) -> list[int]:
+        """Take note that a checkpoint is durable; return the deliveries to acknowledge to the broker."""
+        for charger, record in checkpoint.earlier:
+            if charger.earlier_record is record:  # else there is a newer one by now
+                charger.earlier_record = None
+        return [delivery for _, deliveries in checkpoint.settled for delivery in deliveries]
+
+    def failed(self, checkpoint: Checkpoint) -> None:
+        """Take note that nothing of a checkpoint was written: all of it is due again."""
+        for charger, deliveries in checkpoint.settled:
+            # Each with its own charger: another one may have unacknowledged events by the next time.
+            charger.processed = deliveries + charger.processed
+            self._due[charger.serial] = charger
+        for charger in checkpoint.changed:
+            charger.twin.unsaved = True
 
 
 class Checkpointer:
@@ -39,14 +105,14 @@ class Checkpointer:
         self._memory = memory
         self._acknowledge = acknowledge
         self._save_after_s = save_after_s
-        self._due: dict[str, Charger] = {}
+        self._due = DueCheckpoints()
         self._saving: asyncio.Task[None] | None = None
         self._stopped = False
         self._failing = False
 
     def add(self, charger: Charger) -> None:
         """Save a charger's twin soon if it has changed, and acknowledge the messages it came from."""
-        self._due[charger.serial] = charger
+        self._due.add(charger)
         if self._saving is None and not self._stopped:
             self._saving = asyncio.get_running_loop().create_task(self._save_while_due())
 
@@ -79,40 +145,15 @@ class Checkpointer:
             self._saving = None
 
     async def _save(self) -> None:
-        # A charger with events that the sink has not acknowledged is not saved as it is: after a restart
-        # those events would be known, and never reported. It is saved as it was before them.
-        due = list(self._due.values())
-        settled = [charger for charger in due if charger.settled]
-        changed = [charger for charger in settled if charger.twin.unsaved]
-        earlier = [(charger, charger.earlier_record) for charger in due]
-        records = [(charger.serial, charger.snapshot()) for charger in changed]
-        records += [
-            (charger.serial, record)
-            for charger, record in earlier
-            if record is not None and not charger.settled
-        ]
-        if not settled and not records:
+        checkpoint = self._due.take()
+        if checkpoint is None:
             return
-        deliveries: list[int] = []
-        for charger in changed:
-            charger.twin.unsaved = False
-        for charger in settled:
-            del self._due[charger.serial]
-            deliveries += charger.processed
-            charger.processed = []
         try:
-            if records:
-                await asyncio.to_thread(self._memory.write, records)
+            if checkpoint.records:
+                await asyncio.to_thread(self._memory.write, checkpoint.records)
         except sqlite3.Error:
-            if settled:
-                settled[0].processed += deliveries
-            for charger in settled:
-                self._due[charger.serial] = charger
-            for charger in changed:
-                charger.twin.unsaved = True
+            self._due.failed(checkpoint)
             raise
-        for charger, record in earlier:
-            if charger.earlier_record is record:  # else there is a newer one by now
-                charger.earlier_record = None
+        deliveries = self._due.written(checkpoint)
         if deliveries:
             self._acknowledge(deliveries)

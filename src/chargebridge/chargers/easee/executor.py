@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from chargebridge import tasks
+from chargebridge.chargers.easee import command_effects
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotFound, NotSent, Refused
@@ -26,22 +27,18 @@ from chargebridge.chargers.easee.twin.commands import (
     RestCall,
     Step,
     confirmed_by_observations,
-    limit_in_amperes,
     steps_for,
 )
 from chargebridge.chargers.easee.twin.ticks import ticks_of
 from chargebridge.chargers.easee.twin.wire import Response
 from chargebridge.chargers.model import (
-    Authorize,
     ChargerCommand,
     CommandOutcome,
     Configure,
-    EndSession,
     Outcome,
     SetAvailable,
     SetLimit,
     StorePlan,
-    Withdraw,
 )
 from chargebridge.clock import Clock
 
@@ -208,7 +205,8 @@ class Executor:
             )
         except NotPossibleError as error:
             return Outcome.IMPOSSIBLE, str(error)
-        self._prepare(charger, command, now_ms)
+        if command_effects.prepare(charger, command, now_ms):
+            self._save(charger)
         for step in steps:
             outcome, detail = await self._run_step(charger, command, step, now_ms)
             if outcome is not Outcome.DONE:
@@ -217,34 +215,10 @@ class Executor:
         self._apply_outcome(charger, command, Outcome.DONE)
         return Outcome.DONE, ""
 
-    def _prepare(self, charger: Charger, command: ChargerCommand, now_ms: int) -> None:
-        """Prepare the twin for the observations that a command causes."""
-        if isinstance(command, Authorize) and command.accepted:
-            charger.twin.mark_authorized(command.id_tag, now_ms)
-        elif isinstance(command, EndSession):
-            charger.twin.record.ending = command.session
-            charger.twin.unsaved = True
-        else:
-            return
-        # The session that starts, or ends, may be known to the cloud only after a restart of this driver.
-        charger.keep_record()
-        self._save(charger)
-
     def _apply_outcome(self, charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
-        """Update the twin with the outcome of a command."""
-        record, refused = charger.twin.record, outcome is Outcome.REFUSED
-        charger.twin.unsaved = True
-        if isinstance(command, SetLimit) and not refused:
-            limited = command.limit_ma is not None
-            record.limit_a = limit_in_amperes(command, charger.twin) if limited else None
-            record.limit_until_ms = command.until_ms if limited else None
-            if limited:
-                self._warn_volatile(charger)
-        elif (isinstance(command, Authorize) and refused) or (isinstance(command, Withdraw) and not refused):
-            charger.twin.clear_authorization()
-        elif isinstance(command, EndSession) and refused and record.ending == command.session:
-            record.ending = None
-        charger.keep_record()
+        command_effects.apply_outcome(charger, command, outcome)
+        if isinstance(command, SetLimit) and outcome is not Outcome.REFUSED and command.limit_ma is not None:
+            self._warn_volatile(charger)
         self._save(charger)
 
     def _warn_volatile(self, charger: Charger) -> None:

@@ -1,6 +1,5 @@
 """All chargers of the driver: passes observations to their twins, and the twins' events to the sink."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
@@ -14,7 +13,7 @@ from chargebridge.chargers.easee.ports import Cloud
 from chargebridge.chargers.easee.settings import Settings
 from chargebridge.chargers.easee.silence import QUIET_S, SWEEP_S, LastContacts, QueueHealth
 from chargebridge.chargers.easee.subscriptions import Subscriptions
-from chargebridge.chargers.easee.timers import Timers
+from chargebridge.chargers.easee.timers import Timers, Timing
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import TwinRecord
 from chargebridge.chargers.easee.twin.twin import DOCUMENTED, INFO, Twin
@@ -42,6 +41,7 @@ class Fleet:
         clock: the clock by which the chargers live.
         forget_s: real seconds after which an unwatched charger is forgotten.
         quiet_s: real seconds without a message after which a newly opened queue counts as empty.
+        timers: those of the event loop, if there are no others.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Fleet:
         *,
         forget_s: float = FORGET_S,
         quiet_s: float = QUIET_S,
+        timers: Timing | None = None,
     ) -> None:
         self.chargers: dict[str, Charger] = {}
         self.counts: Counter[str] = Counter({"unknown id": 0, "unknown serial": 0, "unreadable": 0})
@@ -66,9 +67,9 @@ class Fleet:
         self._cloud: Cloud | None = None
         self._open = False
         """Whether the connection to the cloud is open."""
-        self._opened_ms = 0
-        """When the connection was opened, by our clock."""
-        self._timers = Timers()
+        self._opened_at = 0.0
+        """When the connection was opened, in the clock's monotonic seconds."""
+        self._timers = timers or Timers()
         self.later = later = self._timers.later
         self._subscriptions = Subscriptions(self._replayed, later, self._settle_s)
         silent_after_s, self._replays = settings.silent_after_s, settings.way == "account"
@@ -141,7 +142,7 @@ class Fleet:
     def _subscribe(self, cloud: Cloud, charger: Charger) -> None:
         replay_follows = charger.watched and cloud.subscribe(charger)
         if charger.watched and not (replay_follows and charger.serial not in self._subscriptions):
-            asyncio.get_running_loop().call_soon(self._announce, charger)
+            self.later(0.0, lambda: self._announce(charger))
 
     def _forget(self, charger: Charger) -> None:
         if charger.watched or self._cloud is None:
@@ -172,8 +173,7 @@ class Fleet:
         """Take note that the connection is open: the backlog of the queue or the subscriptions follow."""
         self._open = True
         self._sink.cloud_connected()
-        now = self._clock.now()
-        mono, self._opened_ms = now.mono, now.utc_ms
+        mono = self._opened_at = self._clock.now().mono
         if self._cloud is not None and not self._cloud.replays:
             self._queue.opened(mono)
         for serial, charger in self.chargers.items():
@@ -390,10 +390,12 @@ class Fleet:
             if charger is not None:
                 charger.silent = True
                 self._report_reachable(charger)
-        due_ms = now.utc_ms - self._settings.rebuild_after_s * 1000
-        if self._opened_ms > due_ms:
+        if now.mono - self._opened_at < self._settings.rebuild_after_s:
             return  # the missing records may still arrive
+        due_ms = now.utc_ms - self._settings.rebuild_after_s * 1000
         for charger in self.chargers.values():
             for gap in charger.twin.record.gaps:
-                if gap.noticed_ms <= due_ms and charger.watched:
+                # Noticed in the future: somebody has set the clock back since.
+                waits = due_ms < gap.noticed_ms <= now.utc_ms
+                if not waits and charger.watched:
                     self._cloud.rebuild(charger, gap)

@@ -9,6 +9,8 @@ from chargebridge.clock import Clock
 
 RESEND_S: Final = 30.0
 """Seconds after which a volatile limit that somebody else has raised is sent again."""
+LONGEST_RESEND_S: Final = 960.0
+"""The longest wait while the charger does not report the limit: each wait is twice the one before."""
 _VALID_MS: Final = 60_000
 
 
@@ -30,12 +32,25 @@ class LimitKeeper:
         self._submit = submit
         self._later = later
         self._clock = clock
+        self._attempts = 0
+        self._latest: dict[str, int] = {}
+        """By charger: the attempt that is due; earlier ones were replaced."""
 
     def limit_reported(self, charger: Charger) -> None:
         """Check a limit that a charger has just reported: the app or a newly plugged-in car may raise it."""
         if not charger.limit_due and self._is_exceeded(charger):
-            charger.limit_due = True
-            self._later(RESEND_S / self._clock.speed, lambda: self._resend(charger))
+            self._resend_later(charger, RESEND_S)
+
+    def _resend_later(self, charger: Charger, after_s: float) -> None:
+        charger.limit_due = True
+        self._attempts += 1
+        attempt = self._latest[charger.serial] = self._attempts
+
+        def resend() -> None:
+            if self._latest.get(charger.serial) == attempt:
+                self._resend(charger, after_s)
+
+        self._later(after_s / self._clock.speed, resend)
 
     def _is_exceeded(self, charger: Charger) -> bool:
         record, reported = charger.twin.record, charger.twin.dynamic_current_a
@@ -43,7 +58,7 @@ class LimitKeeper:
             return False
         return record.limit_until_ms is None or record.limit_until_ms > self._clock.now().utc_ms
 
-    def _resend(self, charger: Charger) -> None:
+    def _resend(self, charger: Charger, after_s: float) -> None:
         due, charger.limit_due = charger.limit_due, False
         limit_a = charger.twin.record.limit_a
         if not due or limit_a is None or not self._is_exceeded(charger):
@@ -55,3 +70,5 @@ class LimitKeeper:
             until_ms=charger.twin.record.limit_until_ms,
         )
         self._submit(charger, command)
+        # The command may get lost, and nobody else would notice: it is sent until the charger reports it.
+        self._resend_later(charger, min(2 * after_s, LONGEST_RESEND_S))

@@ -2,10 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
+
+
+class Timing(Protocol):
+    """Calls functions later, until `cancel`."""
+
+    def later(self, delay_s: float, act: Callable[[], None]) -> None:
+        """Call a function after so many real seconds; after 0 it is called by itself, too."""
+
+    def cancel(self) -> None:
+        """Cancel all calls that wait."""
 
 
 class Timers:
-    """Calls functions later, until `cancel`."""
+    """The timers of the event loop."""
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.TimerHandle] = set()

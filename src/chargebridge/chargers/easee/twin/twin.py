@@ -352,7 +352,7 @@ class Twin:
         if state is None:
             return None
         if state is ChargerState.DISCONNECTED:
-            at_ms = seen.at_ms  # by the op mode alone
+            at_ms = seen.at_ms  # a newer reason is no sign that there is still no car
         reason = ""
         if state is ChargerState.AWAITING_START and reason_code:
             reason = REASON_NAMES.get(reason_code, f"ReasonForNoCurrent {reason_code}")
