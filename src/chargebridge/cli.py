@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from chargebridge import __version__
+from chargebridge.backup_cli import backup, restore
 from chargebridge.console import ConfigFile, fail, show_problems
 from chargebridge.operator_cli import dead_letters_app, leaving_app, queue_app, set_aside_app
 
@@ -31,6 +32,8 @@ app.add_typer(queue_app, name="queue")
 app.add_typer(leaving_app, name="leaving")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(set_aside_app, name="set-aside")
+app.command()(backup)
+app.command()(restore)
 
 
 def _show_version(wanted: bool) -> None:
@@ -167,28 +170,6 @@ def _show_chargers(found: "Sequence[FoundCharger]", shown: Mapping[str, str]) ->
         row = (one.site, one.circuit, one.serial, one.name, model, shown.get(one.serial, "-"))
         table.add_row(*(escape(cell) for cell in row))
     console.print(table)
-
-
-@app.command()
-def backup(
-    config: ConfigFile,
-    target: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],
-) -> None:
-    """Copy the store, consistent and complete, also while the gateway runs."""
-    from chargebridge.config import ConfigurationError, load
-    from chargebridge.store.errors import StoreError
-    from chargebridge.store.journal import copy_store
-
-    try:
-        copy_store(load(config).state.directory, target)
-    except ConfigurationError as error:
-        show_problems(error)
-        raise typer.Exit(2) from None
-    except FileExistsError:
-        raise fail(f"{target} exists; name a file that does not") from None
-    except (StoreError, OSError) as error:
-        raise fail(str(error)) from None
-    print(target)
 
 
 @emulate_app.command("central-system")

@@ -91,7 +91,7 @@ class _Api(NamedTuple):
 
 
 def _api(config: Path, url: str | None) -> _Api:
-    from chargebridge.config import ConfigurationError, load  # noqa: PLC0415 - slow to import
+    from chargebridge.config import ConfigurationError, load
 
     try:
         configuration = load(config)

@@ -23,7 +23,7 @@ from chargebridge.chargepoint.central_system import (
 from chargebridge.chargepoint.charger import charger_settings, limits, list_copy, restarts, stopping
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.connector import availability, status
-from chargebridge.chargepoint.events import charger_events, command_outcomes, operator
+from chargebridge.chargepoint.events import charger_events, command_outcomes, operator, restoration
 from chargebridge.chargepoint.model import state
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import Settings
@@ -119,6 +119,8 @@ class VirtualChargePoint(ChargePoint):
         if self.is_new:
             configuration.write_initial(self)
             self.mark_dirty()
+        if self.restored_anew:
+            restoration.resume(self)
         if "WebSocketPingInterval" in self.configuration:
             _set_ping(self)
         authorization.resume(self)

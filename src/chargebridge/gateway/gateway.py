@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -12,11 +13,12 @@ from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.records import Settlement
 from chargebridge.chargepoint.turn import UNANSWERED, Operation, OperatorAsked
 from chargebridge.config.configuration import Configuration, Difference
+from chargebridge.gateway.backups import driver_files
 from chargebridge.gateway.errors import (
     NotSimulatedError,
     UnknownChargePointError,
 )
-from chargebridge.gateway.housekeeping import housekeep
+from chargebridge.gateway.housekeeping import housekeep, mark
 from chargebridge.gateway.leaving import drop_delivered, one_leaving
 from chargebridge.gateway.limits import allow_links
 from chargebridge.gateway.operations import MessageName, Operations, request
@@ -42,7 +44,9 @@ from chargebridge.gateway.views.charge_points import (
 )
 from chargebridge.gateway.views.figures import Figures, count
 from chargebridge.link import Fleet, LinkState
+from chargebridge.store.backup import back_up
 from chargebridge.store.errors import StoreUnavailableError
+from chargebridge.store.generation import Marker, check_directory, check_store
 from chargebridge.store.journal import SqliteStore
 from chargebridge.store.state_dir import StateDirectory
 
@@ -92,8 +96,13 @@ class Gateway:
         )
         with ExitStack() as undo:
             self._directory = undo.enter_context(StateDirectory(configuration.state.directory))
-            self.store = SqliteStore(configuration.state.directory, stop_s=limits.store_stop_s)
+            directory = configuration.state.directory
+            check_directory(directory)
+            self.store = SqliteStore(
+                directory, stop_s=limits.store_stop_s, check=partial(check_store, directory)
+            )
             undo.callback(self.store.close)
+            self._marker = Marker(self.store, directory)
             self.runtime = Runtime(self.clock, self.store, _call_later, self.traces, new_charge_point)
             self.roster = Roster(configuration, self.clock, self.store, self.runtime, self._fleet, limits)
             undo.pop_all()
@@ -123,13 +132,14 @@ class Gateway:
         try:
             self._fleet.start()
             restore(self.roster)
+            await mark(self._marker, self.clock, self._limits)
             for name, sink in self.roster.sinks.items():
                 await start_driver(name, sink.driver)
             for binding in self.roster.all():
                 self.roster.watch(binding)
             self.roster.bring_links_up_soon()
             self._housekeeping = asyncio.get_running_loop().create_task(
-                housekeep(self.roster), name="housekeeping"
+                housekeep(self.roster, self._marker), name="housekeeping"
             )
         except BaseException:
             await self.stop()
@@ -162,8 +172,11 @@ class Gateway:
             await self._fleet.stop(self._limits.links_stop_s)
         finally:
             self.runtime.stop()
-            # If it raises the directory stays locked: the journal's thread may yet write there.
-            await self.store.stop()
+            # If the store raises the directory stays locked: the journal's thread may yet write there.
+            try:
+                await self._marker.stop(self.clock.now().utc_ms)
+            except OSError as error:
+                _log.warning("mark of the store not written", reason=str(error))
             self._directory.release()
         _log.info("gateway stopped")
 
@@ -386,13 +399,15 @@ class Gateway:
         return count(self.roster, self.runtime, pending_turns=self.store.pending, store_failing=self.failing)
 
     async def backup(self, target: Path) -> None:
-        """Copy the store, consistent, into a new file while everything goes on.
+        """Copy the store and the drivers' files into a new file while everything goes on; see `back_up`.
 
         Raises:
             FileExistsError: `target` exists.
+            OSError: it cannot be written.
             StoreError: the copy could not be made.
         """
-        await asyncio.to_thread(self.store.backup, target)
+        files = driver_files({name: sink.driver for name, sink in self.roster.sinks.items()})
+        await asyncio.to_thread(back_up, self.configuration.state.directory, target, files, self.clock)
 
 
 def _call_later(delay_s: float, callback: Callable[[], None]) -> Cancellable:

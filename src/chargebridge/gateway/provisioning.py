@@ -222,6 +222,11 @@ def make_driver(
     return driver
 
 
+def make_idle_driver(name: str, settings: DriverSettings, clock: Clock, state_dir: Path) -> Driver:
+    """Return a driver that is not to be started; raises like `make_driver`."""
+    return make_driver(name, settings, _NullSink(), clock, state_dir)
+
+
 async def find_chargers(configuration: Configuration, name: str) -> list[FoundCharger]:
     """Return the chargers that a driver of a configuration can find.
 
@@ -231,7 +236,7 @@ async def find_chargers(configuration: Configuration, name: str) -> list[FoundCh
     """
     clock = make_clock(configuration.clock)
     settings = configuration.drivers[name]
-    driver = make_driver(name, settings, _NullSink(), clock, configuration.state.directory)
+    driver = make_idle_driver(name, settings, clock, configuration.state.directory)
     if not isinstance(driver, FindsChargers):
         raise ProvisioningError(f"drivers.{name}: a driver {settings.type!r} cannot find chargers")
     return await driver.find_chargers()

@@ -15,6 +15,8 @@ class TimeLimits(Struct, frozen=True, kw_only=True):
     """Between two searches for removed charge points that have delivered everything."""
     prune_s: float = 3600.0
     """Between two deletions of old transactions."""
+    mark_s: float = 300.0
+    """Between two marks of the store (`chargebridge.store.generation`)."""
     chargers_described_s: float = 3.0
     """At the start links wait this long for their drivers to describe the chargers."""
     operation_s: float = 20.0

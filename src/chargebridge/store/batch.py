@@ -23,6 +23,7 @@ from chargebridge.chargepoint.records import (
     DropProfile,
     Enqueue,
     PutCached,
+    PutDeadLetter,
     PutProfile,
     PutProfileWrites,
     PutSamples,
@@ -93,6 +94,12 @@ _DEAD_LETTER = Bulk(
     " column4, history FROM (VALUES {rows}) JOIN queue ON charge_point = column1 AND sequence = column2"
     " ORDER BY charge_point, sequence",
     "(?, ?, ?, ?)",
+)
+_PUT_DEAD_LETTER = Bulk(
+    "INSERT INTO dead_letters"
+    " (charge_point, sequence, kind, transaction_number, payload, attempts, sampled_ms, at_ms, reason)"
+    " VALUES {rows}",
+    "(?, ?, ?, ?, ?, 0, ?, ?, ?)",
 )
 # Samples in the order in which they were taken, whenever each became a dead letter.
 _REDELIVER = """
@@ -216,6 +223,8 @@ class _Part:
         self._enqueued: list[Value] = []
         self._attempted: dict[tuple[int, int], tuple[Value, ...]] = {}
         self._dead: dict[tuple[int, int], tuple[int, str]] = {}
+        self._never_queued: list[Value] = []
+        self._dead_of: set[int] = set()
         self.dequeued: list[Value] = []
         self._stop_samples: dict[tuple[int, int], tuple[Value, ...] | None] = {}
         self._profiles: dict[tuple[int, int], tuple[Value, ...] | None] = {}
@@ -259,7 +268,10 @@ class _Part:
                 )
             case DeadLetter():
                 self._dead.setdefault((charge_point, record.sequence), (record.at_ms, record.reason))
+                self._dead_of.add(charge_point)
                 self.dequeued += (charge_point, record.sequence)
+            case PutDeadLetter():
+                self._put_dead(charge_point, record)
             case PutSamples():
                 document = record.document
                 samples = None if document is None else (document,)
@@ -286,6 +298,15 @@ class _Part:
         if transaction.number > self._last_transactions.get(charge_point, 0):
             self._last_transactions[charge_point] = transaction.number
 
+    def _put_dead(self, charge_point: int, record: PutDeadLetter) -> None:
+        message = record.message
+        self._dead_of.add(charge_point)
+        self._never_queued += (charge_point, message.sequence, message.kind.value, message.transaction)
+        self._never_queued += (message.payload, record.sampled_ms, record.at_ms, record.reason)
+        if record.sampled_ms:
+            newest = (record.sampled_ms, record.register_wh, record.register_ms)
+            self._samples[charge_point, message.transaction] = newest
+
     def apply(self, connection: sqlite3.Connection) -> None:
         """Write these records."""
         _SAVE_STATE.execute(connection, _flat(self._states.items()))
@@ -298,6 +319,7 @@ class _Part:
         _ENQUEUE.execute(connection, self._enqueued)
         _ATTEMPTED.execute(connection, _flat(key + attempt for key, attempt in self._attempted.items()))
         _DEAD_LETTER.execute(connection, _flat(key + reason for key, reason in self._dead.items()))
+        _PUT_DEAD_LETTER.execute(connection, self._never_queued)
         _DEQUEUE.execute(connection, self.dequeued)
         changed, removed = _split(self._stop_samples.items())
         _PUT_SAMPLES.execute(connection, changed)
@@ -310,8 +332,8 @@ class _Part:
         for charge_point, record in self._tokens:
             change_tokens(connection, charge_point, record)
         _SET_ASIDE.execute(connection, self._set_aside)
-        if self._dead:
-            drop_dead_meter_values(connection, {charge_point for charge_point, _ in self._dead})
+        if self._dead_of:
+            drop_dead_meter_values(connection, self._dead_of)
         if self._set_aside:
             drop_set_aside(connection)
 

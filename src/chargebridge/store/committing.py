@@ -62,7 +62,7 @@ class Job:
 
     __slots__ = ("done", "write")
 
-    def __init__(self, write: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(self, write: Callable[[sqlite3.Connection], object]) -> None:
         self.write = write
         self.done: Future[None] = Future()
 
@@ -232,7 +232,7 @@ _EARLIER = EarlierTurnFailedError(
 )
 
 
-def transact(connection: sqlite3.Connection, write: Callable[[sqlite3.Connection], None]) -> None:
+def transact(connection: sqlite3.Connection, write: Callable[[sqlite3.Connection], object]) -> None:
     """Run `write` in one transaction; all of it is durable, or an error leaves nothing of it."""
     connection.execute("BEGIN IMMEDIATE")
     try:

@@ -2,9 +2,10 @@
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
-from chargebridge.store.errors import StoreDamagedError, StoreUnavailableError, environment_error
+from chargebridge.store.errors import RESTORE, StoreDamagedError, StoreUnavailableError, environment_error
 from chargebridge.store.schema import migrate, version_of
 
 OLDEST_SQLITE = (3, 33, 0)
@@ -22,7 +23,10 @@ _CACHE_KIB = 8192
 _STATEMENTS_KEPT = 192
 
 
-def open_writer(path: Path, max_pages: int | None) -> sqlite3.Connection:
+Check = Callable[[sqlite3.Connection], None]
+
+
+def open_writer(path: Path, max_pages: int | None, check: Check | None = None) -> sqlite3.Connection:
     """Open the store for writing; create or migrate it first where needed.
 
     The connection commits with `synchronous=FULL` in WAL mode: a commit that returned survives a
@@ -31,6 +35,7 @@ def open_writer(path: Path, max_pages: int | None) -> sqlite3.Connection:
     Args:
         path: the file, created with mode 0600 if absent.
         max_pages: the largest size in pages of 4 KiB, or None for SQLite's own limit.
+        check: raises a `StoreError` if the store is not to be used, before anything is written.
 
     Raises:
         StoreError: of the kind that says what is wrong with the file.
@@ -48,7 +53,7 @@ def open_writer(path: Path, max_pages: int | None) -> sqlite3.Connection:
         ) from error
     connection = _connect(path)
     try:
-        _prepare_writer(connection, path, max_pages)
+        _prepare_writer(connection, path, max_pages, check)
     except sqlite3.Error as error:
         connection.close()
         raise environment_error(error, path) from error
@@ -89,9 +94,13 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise environment_error(error, path) from error
 
 
-def _prepare_writer(connection: sqlite3.Connection, path: Path, max_pages: int | None) -> None:
+def _prepare_writer(
+    connection: sqlite3.Connection, path: Path, max_pages: int | None, check: Check | None
+) -> None:
     # First: a file that is not ours stays as it is, its journal mode included.
     version_of(connection, path)
+    if check is not None:
+        check(connection)
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise StoreUnavailableError(
@@ -110,5 +119,5 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path, max_pages: int |
     if path.stat().st_size <= CHECKED_BYTES:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
-            raise StoreDamagedError(f"{path} is damaged ({verdict}); restore it from a backup")
+            raise StoreDamagedError(f"{path} is damaged ({verdict}); restore a backup: {RESTORE}")
     migrate(connection, path)

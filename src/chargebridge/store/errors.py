@@ -24,6 +24,14 @@ class StoreTooNewError(StoreError):
     """The store was written by a newer version of chargebridge."""
 
 
+class StoreOutdatedError(StoreError):
+    """The store is older than what has run in its state directory, or is not whole."""
+
+
+class NotABackupError(StoreError):
+    """The file is no backup of chargebridge, or cannot be restored here."""
+
+
 class NotAStoreError(StoreError):
     """The file is something else than a store of chargebridge."""
 
@@ -43,6 +51,9 @@ class StoreClosedError(StoreError):
 class StateDirectoryInUseError(StoreError):
     """Another process holds the state directory."""
 
+
+RESTORE = "chargebridge restore FILE --config CONFIGURATION"
+"""The command, for remedies."""
 
 REFUSALS = (
     sqlite3.IntegrityError,
@@ -73,7 +84,7 @@ def environment_error(error: sqlite3.Error, path: Path) -> StoreError:
             f"{path} is not a chargebridge store ({error}); move it away or name another directory"
         )
     if code == sqlite3.SQLITE_CORRUPT:
-        return StoreDamagedError(f"{path} is damaged ({error}); restore it from a backup")
+        return StoreDamagedError(f"{path} is damaged ({error}); restore a backup: {RESTORE}")
     return StoreUnavailableError(
         f"{path} cannot be used ({error}); check the disk, its permissions, and that nothing else has it open"
     )

@@ -14,16 +14,14 @@ runtime defers events before it is too much.
 """
 
 import asyncio
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 
 from chargebridge.chargepoint.records import Query, Record, Settlement
 from chargebridge.store.committing import Job, JournalListener, Read, Recovered, transact
-from chargebridge.store.connection import open_reader, open_writer
+from chargebridge.store.connection import open_writer
 from chargebridge.store.errors import (
     REFUSALS,
     StoreClosedError,
@@ -31,6 +29,7 @@ from chargebridge.store.errors import (
     environment_error,
     refusal,
 )
+from chargebridge.store.marks import rise
 from chargebridge.store.reader import StoreReader
 from chargebridge.store.rows import Pair, SetAside
 from chargebridge.store.writer import Writer
@@ -55,14 +54,22 @@ class SqliteStore(StoreReader):
         directory: the state directory, which exists (see `StateDirectory`).
         max_pages: the largest size in pages of 4 KiB; None leaves it to the disk.
         stop_s: seconds that the disk has to commit what was submitted before `stop`.
+        check: raises if the store is not to be used, before anything is written.
 
     Raises:
         StoreError: of the kind that says what is wrong with the file.
     """
 
-    def __init__(self, directory: Path, *, max_pages: int | None = None, stop_s: float = STOP_S) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_pages: int | None = None,
+        stop_s: float = STOP_S,
+        check: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> None:
         super().__init__(directory / STORE_FILE)
-        self._connection = open_writer(self.path, max_pages)
+        self._connection = open_writer(self.path, max_pages, check)
         self._writer: Writer | None = None
         self._stop_s = stop_s
         # Before `start` and after `stop`, writers use the connection in turn.
@@ -87,14 +94,43 @@ class SqliteStore(StoreReader):
             self._writer = Writer(self._connection, self.path, loop, listener)
             self._writer.start()
 
-    async def stop(self) -> None:
+    def mark(self, now_ms: int) -> int:
+        """Raise the generation of the store, and return it; see `chargebridge.store.generation`.
+
+        Args:
+            now_ms: UTC.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        risen = 0
+
+        def write(connection: sqlite3.Connection) -> None:
+            nonlocal risen
+            risen = rise(connection, now_ms)
+
+        self._write(write)
+        return risen
+
+    async def stop(self, mark_ms: int | None = None) -> int | None:
         """Commit everything submitted, report it, and close.
+
+        Args:
+            mark_ms: UTC; raise the generation behind everything else, see `mark`.
+
+        Returns:
+            The generation, if it was raised.
 
         Raises:
             StoreUnavailableError: the disk did not answer within `stop_s`; the last turns may be lost.
         """
+        last: Job | None = None
+        risen: list[int] = []
         if self._writer is not None:
             with self._direct:
+                if mark_ms is not None and not self._writer.stopping:
+                    last = Job(lambda connection: risen.append(rise(connection, mark_ms)))
+                    self._writer.submit(last)
                 self._writer.stop()
             try:
                 async with asyncio.timeout(self._stop_s):
@@ -104,6 +140,7 @@ class SqliteStore(StoreReader):
                     f"{self.path} did not answer within {self._stop_s:.0f} s"
                 ) from error
         self.close()
+        return risen[0] if last is not None and last.done.exception() is None else None
 
     def close(self) -> None:
         """Close a store that was never started, or has stopped. Repeats are harmless."""
@@ -287,10 +324,6 @@ class SqliteStore(StoreReader):
         self._write(update)
         return settled
 
-    def backup(self, target: Path) -> None:
-        """Copy the last commit into a new file; see `copy_store`."""
-        copy_store(self.path.parent, target)
-
     def _write(self, write: Callable[[sqlite3.Connection], None]) -> None:
         with self._direct:
             if self._closed:
@@ -306,34 +339,6 @@ class SqliteStore(StoreReader):
             job = Job(write)
             self._writer.submit(job)
         job.done.result()
-
-
-def copy_store(directory: Path, target: Path) -> None:
-    """Copy the last commit of a store into a new file with mode 0600, while turns go on.
-
-    Args:
-        directory: the state directory of the store, which another process may be using.
-        target: the new file.
-
-    Raises:
-        FileExistsError: `target` exists; nothing is ever overwritten.
-        OSError: `target` cannot be written.
-        StoreError: the copy could not be made; `target` does not exist then.
-    """
-    path = directory / STORE_FILE
-    if not path.exists():
-        raise StoreUnavailableError(f"{path} does not exist: no gateway has run with this state directory")
-    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
-        with closing(open_reader(path)) as source, closing(sqlite3.connect(target)) as copy:
-            # All pages in one step: one snapshot, which commits neither disturb nor restart.
-            source.backup(copy, pages=-1)
-    except sqlite3.Error as error:
-        target.unlink()
-        raise environment_error(error, target) from error
-    except BaseException:
-        target.unlink()
-        raise
 
 
 _PRUNE = """

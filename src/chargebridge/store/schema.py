@@ -178,6 +178,8 @@ _VERSION_1 = (
         settled_by TEXT,
         settled_reason TEXT
     )""",
+    # What the store knows of its own age; see `generation`.
+    "CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     """CREATE VIEW readable_charge_points AS
         SELECT identity, central_system, last_transaction,
             (SELECT count(*) FROM queue WHERE queue.charge_point = charge_points.id) AS undelivered, document

@@ -14,6 +14,7 @@ from chargebridge.chargepoint.records import (
     StoredProfile,
     Transaction,
 )
+from chargebridge.store.marks import restored_of
 from chargebridge.store.queries import MESSAGE, TRANSACTION, message_of, read_page, transaction_of
 
 HEAD = 16
@@ -76,6 +77,7 @@ def read_charge_point(connection: sqlite3.Connection, charge_point: int) -> Stor
         queued=queued,
         profiles=tuple(StoredProfile(*row) for row in profiles),
         samples=samples[0] if samples else None,
+        restored=restored_of(connection),
     )
 
 
@@ -106,6 +108,7 @@ def read_charge_points(connection: sqlite3.Connection) -> dict[int, StoredCharge
         connection.execute(f"SELECT s.charge_point, CAST(document AS BLOB) {_SAMPLES} ORDER BY t.number")
     )
     nothing, empty = StoredChargePoint(), QueuePage()
+    restored = restored_of(connection)
     return {
         charge_point: StoredChargePoint(
             document=document,
@@ -117,6 +120,7 @@ def read_charge_points(connection: sqlite3.Connection) -> dict[int, StoredCharge
             queued=queues.get(charge_point, (0, 0))[1],
             profiles=profiles.get(charge_point, ()),
             samples=samples.get(charge_point),
+            restored=restored,
         )
         for charge_point, document, last_transaction in connection.execute(
             "SELECT id, CAST(document AS BLOB), last_transaction"

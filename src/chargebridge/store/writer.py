@@ -63,6 +63,11 @@ class Writer:
         """Why the last commit failed, until one succeeds."""
         return self._committer.failing
 
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._stopping
+
     def start(self) -> None:
         """Begin to commit."""
         self._thread.start()

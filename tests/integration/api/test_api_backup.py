@@ -1,5 +1,7 @@
 """Online backup through the API."""
 
+from zipfile import ZipFile
+
 import pytest
 
 from chargebridge.store.reader import StoreReader
@@ -10,12 +12,14 @@ pytestmark = pytest.mark.integration
 def test_backup_holds_what_was_committed(at_site):
     async def scenario(site):
         await site.start_charging("CP-1")
-        made = await site.post("/backup", file="today.sqlite3")
-        copy = site.state_dir / "backups" / "today.sqlite3"
+        made = await site.post("/backup", file="today.zip")
+        copy = site.state_dir / "backups" / "today.zip"
         assert made == {"path": str(copy), "bytes": copy.stat().st_size}
         assert copy.stat().st_mode & 0o777 == 0o600
         assert copy.parent.stat().st_mode & 0o777 == 0o700
-        reader = StoreReader(copy)
+        with ZipFile(copy) as whole:
+            whole.extract("store.sqlite3", copy.parent)
+        reader = StoreReader(copy.parent / "store.sqlite3")
         (row,) = reader.transactions(limit=10)
         reader.close()
         assert row.identity == "CP-1"
@@ -25,8 +29,8 @@ def test_backup_holds_what_was_committed(at_site):
 
 def test_backup_overwrites_nothing(at_site):
     async def scenario(site):
-        await site.post("/backup", file="today.sqlite3")
-        status, problem = await site.refused("POST", "/backup", {"file": "today.sqlite3"})
+        await site.post("/backup", file="today.zip")
+        status, problem = await site.refused("POST", "/backup", {"file": "today.zip"})
         assert status == 409
         assert problem["remedy"] == "name another file"
 

@@ -339,14 +339,14 @@ def test_a_backup_of_a_store(config, tmp_path):
     (tmp_path / "state").mkdir()
     SqliteStore(tmp_path / "state").close()
     path = config()
-    done = chargebridge("backup", "--config", path, tmp_path / "copy.sqlite3")
-    assert (done.returncode, done.stdout) == (0, f"{tmp_path}/copy.sqlite3\n")
-    again = chargebridge("backup", "--config", path, tmp_path / "copy.sqlite3")
+    done = chargebridge("backup", "--config", path, tmp_path / "copy.zip")
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path}/copy.zip\n")
+    again = chargebridge("backup", "--config", path, tmp_path / "copy.zip")
     assert again.returncode == 1
     assert "exists; name a file that does not" in again.stderr
 
 
 def test_a_backup_of_nothing(config, tmp_path):
-    done = chargebridge("backup", "--config", config(), tmp_path / "copy.sqlite3")
+    done = chargebridge("backup", "--config", config(), tmp_path / "copy.zip")
     assert done.returncode == 1
     assert "no gateway has run with this state directory" in done.stderr

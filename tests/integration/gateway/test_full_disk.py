@@ -16,6 +16,7 @@ from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.remote.server import CloudServer
 from chargebridge.chargers.simulator.world import World
 from chargebridge.demo.reconciliation import reconcile
+from chargebridge.gateway.backups import back_up_configuration
 
 from .small_disk import small_disk
 
@@ -285,11 +286,11 @@ async def test_a_backup_that_does_not_fit_leaves_nothing_behind(site, disk, wait
         await place.all_charge()
         (disk.path / "backups").mkdir(mode=0o700)
         disk.fill()
-        answer = await place.client.post("/backup", json={"file": "one.sqlite3"})
+        answer = await place.client.post("/backup", json={"file": "one.zip"})
         assert answer.status_code == 503
-        assert "one.sqlite3" in answer.json()["error"]
+        assert "one.zip" in answer.json()["error"]
         assert "free disk space" in answer.json()["error"]
-        target = site.folder / "state" / "two.sqlite3"
+        target = site.folder / "state" / "two.zip"
         made = await asyncio.create_subprocess_exec(
             *disk.inside,
             *(sys.executable, "-m", "chargebridge", "backup", "--config", str(site.path), str(target)),
@@ -301,6 +302,37 @@ async def test_a_backup_that_does_not_fit_leaves_nothing_behind(site, disk, wait
         left = {one.name for one in disk.path.glob("**/*.sqlite3*")}
         assert left == {"store.sqlite3", "store.sqlite3-wal", "store.sqlite3-shm"}
         await place.stop(process)
+
+
+async def test_a_restore_that_does_not_fit_changes_nothing_and_can_be_run_again(site, disk, wait_until):
+    async def restore():
+        made = await asyncio.create_subprocess_exec(
+            *disk.inside,
+            *(sys.executable, "-m", "chargebridge", "restore", "--config", str(site.path)),
+            *("--yes", str(site.folder / "backup.zip")),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await made.communicate()
+        return made.returncode, said.decode()
+
+    async with placed(site, disk, wait_until) as place:
+        async with place.process() as process:
+            await place.all_charge()
+            await asyncio.to_thread(back_up_configuration, site.read(), site.folder / "backup.zip")
+            await place.stop(process)
+        store = (disk.path / "store.sqlite3").read_bytes()
+        disk.fill()
+        code, said = await restore()
+        assert code == 1
+        assert "No space left" in said or "no room" in said
+        assert "Traceback" not in said
+        assert (disk.path / "store.sqlite3").read_bytes() == store
+        disk.make_room()
+        assert await restore() == (0, "")
+        async with place.process() as process:
+            await place.reconciled(3)
+            await place.stop(process)
 
 
 async def test_chargers_whose_world_cannot_be_written_stand_still_and_go_on(site, disk, wait_until):

@@ -6,6 +6,7 @@ import sqlite3
 import ssl
 from contextlib import closing
 from ipaddress import ip_address
+from zipfile import ZipFile
 
 import pytest
 from cryptography import x509
@@ -114,11 +115,13 @@ async def test_the_store_is_copied_while_everything_goes_on(site, visitor, tmp_p
         await someone.ready()
         await someone.begin_session()
         await someone.settled()
-        await gateway.backup(tmp_path / "copy.sqlite3")
-        with closing(sqlite3.connect(tmp_path / "copy.sqlite3")) as copy:
+        await gateway.backup(tmp_path / "copy.zip")
+        with ZipFile(tmp_path / "copy.zip") as whole:
+            whole.extract("store.sqlite3", tmp_path)
+        with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as copy:
             assert copy.execute("SELECT count(*) FROM transactions").fetchone() == (1,)
         with pytest.raises(FileExistsError):
-            await gateway.backup(tmp_path / "copy.sqlite3")
+            await gateway.backup(tmp_path / "copy.zip")
 
 
 async def test_two_gateways_do_not_share_a_state_directory(site):

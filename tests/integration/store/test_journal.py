@@ -44,6 +44,7 @@ from chargebridge.chargepoint.records import (
     TokensFound,
     Transaction,
 )
+from chargebridge.store.backup import copy_database
 from chargebridge.store.batch import Batch
 from chargebridge.store.committing import transact
 from chargebridge.store.connection import open_writer
@@ -466,16 +467,16 @@ def test_registering_again_gives_the_same_numbers(tmp_path: Path) -> None:
     in_store(tmp_path, check)
 
 
-def test_a_backup_is_whole_private_and_never_overwrites(tmp_path: Path) -> None:
+def test_a_copy_is_whole_private_and_never_overwrites(tmp_path: Path) -> None:
     async def check(store: SqliteStore, recorder: Recorder) -> None:
         store.submit(1, [SaveState(b"saved")], 1)
         await recorder.settled(1)
         copy = tmp_path / "copy"
         copy.mkdir()
-        store.backup(copy / "store.sqlite3")
+        copy_database(store.path, copy / "store.sqlite3")
         assert (copy / "store.sqlite3").stat().st_mode & 0o777 == 0o600
         with pytest.raises(FileExistsError):
-            store.backup(copy / "store.sqlite3")
+            copy_database(store.path, copy / "store.sqlite3")
         with closing(SqliteStore(copy)) as restored:
             assert restored.load(1).document == b"saved"
 

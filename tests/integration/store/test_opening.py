@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chargebridge.store.backup import copy_database
 from chargebridge.store.errors import (
     NotAStoreError,
     RecordRefusedError,
@@ -55,7 +56,7 @@ def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096:] = os.urandom(len(content) - 4096)
     path.write_bytes(content)
-    with pytest.raises(StoreDamagedError, match="restore it from a backup"):
+    with pytest.raises(StoreDamagedError, match="restore a backup: chargebridge restore FILE"):
         SqliteStore(tmp_path)
 
 
@@ -81,11 +82,11 @@ def test_an_identity_that_cannot_be_stored_is_refused(tmp_path: Path) -> None:
         store.register([("\ud800", "cs")])
 
 
-def test_a_failed_backup_leaves_no_file(tmp_path: Path) -> None:
+def test_a_failed_copy_leaves_no_file(tmp_path: Path) -> None:
     with closing(SqliteStore(tmp_path)) as store:
         store.path.rename(tmp_path / "elsewhere")
         with pytest.raises(StoreUnavailableError):
-            store.backup(tmp_path / "copy")
+            copy_database(store.path, tmp_path / "copy")
         assert not (tmp_path / "copy").exists()
 
 

@@ -24,6 +24,7 @@ from chargebridge.chargepoint.records import (
     ListFound,
     ListQuery,
     PutCached,
+    PutDeadLetter,
     PutProfile,
     PutProfileWrites,
     PutSamples,
@@ -99,6 +100,7 @@ class MemoryStore:
         self.profiles = {}
         self.profile_writes = {}
         self.samples = {}
+        self.restored = None
         self.listed = {}
         self.cached = {}
 
@@ -116,12 +118,7 @@ class MemoryStore:
                     self.next_sequence += 1
                     self.queue[message.sequence] = message
                     if sampled_ms:
-                        self.transactions[message.transaction] = structs.replace(
-                            self.transactions[message.transaction],
-                            sampled_ms=sampled_ms,
-                            register_wh=register_wh,
-                            register_ms=register_ms,
-                        )
+                        self.note_sample(message, sampled_ms, register_wh, register_ms)
                 case Attempted(sequence, attempts, not_before_ms, history, without_data):
                     self.queue[sequence] = structs.replace(
                         self.queue[sequence],
@@ -136,6 +133,12 @@ class MemoryStore:
                     self.dead.append((self.queue.pop(sequence), reason))
                     self.letters += 1
                     self.numbers.append(self.letters)
+                case PutDeadLetter(message, _, reason, sampled_ms, register_wh, register_ms):
+                    self.dead.append((message, reason))
+                    self.letters += 1
+                    self.numbers.append(self.letters)
+                    if sampled_ms:
+                        self.note_sample(message, sampled_ms, register_wh, register_ms)
                 case DeadLetterAll(_, reason):
                     self.bury_all(reason)
                 case Redeliver(transaction, through, first_sequence):
@@ -159,6 +162,14 @@ class MemoryStore:
                         self.cached[token.id_tag.lower()] = token
                 case ClearTokenCache():
                     self.cached = {}
+
+    def note_sample(self, message, sampled_ms, register_wh, register_ms):
+        self.transactions[message.transaction] = structs.replace(
+            self.transactions[message.transaction],
+            sampled_ms=sampled_ms,
+            register_wh=register_wh,
+            register_ms=register_ms,
+        )
 
     def bury_all(self, reason):
         for sequence in sorted(self.queue):
@@ -267,6 +278,7 @@ class MemoryStore:
             queued=len(self.queue),
             profiles=tuple(self.profiles.values()),
             samples=next((self.samples.get(t.number) for t in open_transactions), None),
+            restored=self.restored,
         )
 
 

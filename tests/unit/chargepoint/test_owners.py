@@ -71,7 +71,7 @@ SEVERAL_WRITERS = {
     "state.plan_unknown": {"charger.limits", "events.charger_events"},
     # The rest.
     "restarted": {"central_system.registration", "connector.availability"},
-    "redelivery": {"central_system.dead_letters", "transactions.delivery"},
+    "redelivery": {"central_system.dead_letters", "transactions.queue"},
     "state.ending": {"charger.waiting_sessions", "transactions.awaited_ends"},
 }
 

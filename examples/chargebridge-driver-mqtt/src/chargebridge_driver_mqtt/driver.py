@@ -45,6 +45,10 @@ class MqttDriver:
         self._counts: Counter[str] = Counter({"unreadable message": 0, "failure": 0})
         self._site: Site | None = None
 
+    def state_files(self) -> list[Path]:
+        """Return the file of this driver, for backups."""
+        return [self._path] if self._path else []
+
     async def start(self) -> None:
         """Connect, and stay connected until `stop`.
 

@@ -1,4 +1,4 @@
-"""Backups of the store while the gateway runs."""
+"""Backups while the gateway runs."""
 
 import asyncio
 from pathlib import Path
@@ -20,7 +20,7 @@ class BackupRequest(BaseModel):
     file: str = Field(
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$",
         description="A plain file name, for the folder `backups` of the state directory.",
-        examples=["2026-01-31.sqlite3"],
+        examples=["2026-01-31.zip"],
     )
 
 
@@ -41,10 +41,10 @@ class Backup(BaseModel):
     ),
 )
 async def back_up(gateway: TheGateway, request: BackupRequest) -> Backup:
-    """Copy the store, consistent and complete, into a new file that only the program's user can read.
+    """Copy everything that is restored together into a new file that only the program's user can read.
 
-    The gateway goes on meanwhile. To restore, stop the program and put the copy in the place of
-    `store.sqlite3`, without the files `store.sqlite3-wal` and `-shm`.
+    That is the store, and what the drivers keep beside it: a ZIP archive. The gateway goes on meanwhile. To
+    restore, stop the program and run `chargebridge restore FILE --config CONFIGURATION`.
     """
     folder = gateway.configuration.state.directory / "backups"
     target = folder / request.file

@@ -21,7 +21,10 @@ router = APIRouter(tags=["dead letters"])
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterView:
-    """A transaction-related message that the central system failed to process again and again."""
+    """A transaction-related message that the central system failed to process again and again.
+
+    Or one that is not sent after a restore, since it may contradict what was sent before.
+    """
 
     id: int
     charge_point: str
@@ -33,9 +36,9 @@ class DeadLetterView:
     attempts: int
     """Since it was last queued."""
     dead_since: str
-    """When its last attempt failed."""
+    """When its last attempt failed, or when it was decided not to send it."""
     reason: str
-    """Why the last attempt failed."""
+    """Why the last attempt failed, or why it is not sent."""
     history: list[AttemptView]
     """Failed attempts, the first and the newest of many; also those before a redelivery."""
     settled: SettledView | None

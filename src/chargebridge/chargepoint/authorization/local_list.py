@@ -74,7 +74,8 @@ def _refusal(charge_point: ChargePoint, request: SendLocalList) -> UpdateStatus 
     clears = full and not entries
     if request.list_version <= 0 and not clears:
         return UpdateStatus.FAILED  # LL-5
-    if not full and request.list_version <= charge_point.state.list_version:
+    outdated = request.list_version <= charge_point.state.list_version or charge_point.state.list_outdated
+    if not full and outdated:
         return UpdateStatus.VERSION_MISMATCH  # LL-4
     named_twice = len({token_key(one.id_tag) for one in entries}) < len(entries)
     incomplete = full and any(one.id_tag_info is None for one in entries)
@@ -121,6 +122,7 @@ def _put_into_effect(charge_point: ChargePoint, request: SendLocalList, length: 
         )
     )
     charge_point.state.list_version = request.list_version if length else 0  # LL-2
+    charge_point.state.list_outdated = False
     _changed(charge_point)
 
 

@@ -76,6 +76,13 @@ def described(charge_point: ChargePoint) -> None:
         commands.set_available(charge_point, available=usable)
 
 
+def restored(charge_point: ChargePoint) -> None:
+    """Command the availability that the store says: since the backup another may have been commanded."""
+    state = charge_point.state
+    if Capability.AVAILABILITY in charge_point.settings.capabilities:
+        commands.set_available(charge_point, available=state.operative and state.connector_operative)
+
+
 def begin_settling(charge_point: ChargePoint) -> None:
     """After a reset or restart an inoperative charge point is Available for some seconds, if it behaves so.
 

@@ -8,6 +8,7 @@ from chargebridge.chargepoint.authorization import authorization
 from chargebridge.chargepoint.central_system import resets, unlocking
 from chargebridge.chargepoint.charger import charger_settings, commands, limits, list_copy
 from chargebridge.chargepoint.charger.commands import LASTING, ONE_SHOT, RETRY_S
+from chargebridge.chargepoint.events import restoration
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import IssuedCommand, Purpose
 from chargebridge.chargepoint.transactions import awaited_ends, sessions
@@ -21,6 +22,7 @@ from chargebridge.chargers.model import (
     EndSession,
     Outcome,
     OverrideSchedule,
+    ReportSessions,
     SetAvailable,
     SetLimit,
     StorePlan,
@@ -50,6 +52,7 @@ def reconcile(charge_point: ChargePoint) -> None:
         commands.end_session(charge_point)
     if state.foreign_cache and commands.outstanding(charge_point, Purpose.CACHE) is None:
         commands.clear_cache(charge_point)
+    restoration.ask_for_missed_sessions(charge_point)
     charger_settings.refresh(charge_point)
     list_copy.restart(charge_point)
     limits.resend(charge_point)
@@ -109,7 +112,8 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
             authorization.authorize_failed(charge_point)
             if outcome.outcome is Outcome.UNKNOWN:
                 commands.withdraw(charge_point)  # else the next car might charge by it
-    elif issued.purpose is Purpose.SESSIONS:
+    elif isinstance(issued.command, ReportSessions):
+        restoration.sessions_reported(charge_point, issued.command.first, outcome.outcome)
         sessions.all_reported(charge_point)
     elif issued.purpose is Purpose.UNLOCK:
         unlocking.ended(charge_point, unlocked=done)
@@ -144,6 +148,7 @@ def try_again(charge_point: ChargePoint) -> None:
         return  # reconciled as soon as it can be reached
     if charge_point.state.stop_request is not None and charge_point.running is not None:
         commands.end_session(charge_point)
+    restoration.ask_for_missed_sessions(charge_point)
     for issued in charge_point.state.issued_commands:
         if issued.purpose in LASTING:
             early_s = commands.pause_s(issued.failures) - commands.age_s(charge_point, issued)

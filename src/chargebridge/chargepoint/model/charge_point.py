@@ -108,6 +108,7 @@ class ChargePoint:
         "registration",
         "reported_statuses",
         "restarted",
+        "restored_anew",
         "running",
         "samples",
         "setting_aside",
@@ -139,6 +140,10 @@ class ChargePoint:
         stored = stored or _FRESH
         self.is_new = stored.document is None
         self.state = State() if stored.document is None else state.load(stored.document)
+        self.restored_anew = stored.restored is not None and stored.restored != self.state.restored
+        """The store was restored from a backup, and this charge point has not run since."""
+        if stored.restored is not None and self.restored_anew:
+            self.state = state.after_restore(self.state, stored.restored)
         self.reachable = False
         """Whether the charger's cloud can reach it: unknown, so not, until its driver says so."""
         self.state_repeated_ms = 0

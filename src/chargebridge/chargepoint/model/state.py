@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from chargebridge.chargepoint.behaviour import Behaviour
-from chargebridge.chargepoint.records import ReportedSession
+from chargebridge.chargepoint.records import ReportedSession, Restored
 from chargebridge.chargepoint.rules.replays import EventTimes
 from chargebridge.chargers.model import (
     Capability,
@@ -299,6 +299,9 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """Rises with each change of the local list."""
     list_kept: int = 0
     """The revision that the charger has confirmed."""
+    list_outdated: bool = False
+    """The central system may have changed the list since the backup that the store was restored from: until a
+    Full list comes, an update that builds on a list is refused."""
     list_conflict: str | None = None
     """The idTag on which the central system has contradicted its list; until the list changes (`LL-9`)."""
     foreign_cache: bool = False
@@ -331,6 +334,11 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """A StopTransaction was accepted without its transactionData only, and none with it since."""
     measurements_paused_s: int = 0
     """How long refused MeterValues have waited while a Start or Stop was behind them (`Q-10`)."""
+    restored: Restored | None = None
+    """The last restore of the store that this charge point has taken in; None: there was none."""
+    missed_from: ReportedSession | None = None
+    """The first session that may have been missed by that restore, with the edge before it, as long as the
+    driver has not looked for it and every later one."""
 
 
 # Sets in one order: the same inputs lead to the same records, byte for byte.
@@ -350,3 +358,31 @@ def load(document: bytes) -> State:
         msgspec.DecodeError: the document is not one of ours.
     """
     return _decode(document)
+
+
+def after_restore(state: State, restored: Restored) -> State:
+    """Return a state from a backup as far as it can still be true.
+
+    Tokens, resets and commands of that time are not carried out now. What the charger has confirmed since
+    is unknown, so it is sent again.
+    """
+    return structs.replace(
+        state,
+        restored=restored,
+        intent=None,
+        waiting_token=None,
+        reset=None,
+        reset_until_ms=0,
+        return_until_ms=0,
+        restart_expected_ms=0,
+        reboot_again_ms=None,
+        issued_commands=(),
+        configured=None,
+        list_revision=state.list_revision + 1,
+        list_outdated=True,
+        plan_unknown=state.info is not None and Capability.PLAN in state.info.capabilities,
+        overridden=None,
+        override_unknown=None,
+        missed_from=None,
+        reports_asked_wh=None,
+    )

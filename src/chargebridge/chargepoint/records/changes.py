@@ -65,6 +65,20 @@ class DeadLetter(Struct, frozen=True):
     reason: str
 
 
+class PutDeadLetter(Struct, frozen=True):
+    """Add a message to the dead letters that is not to be sent, and was never in the queue.
+
+    The last three fields are those of `Enqueue`.
+    """
+
+    message: QueuedMessage
+    at_ms: int
+    reason: str
+    sampled_ms: int = 0
+    register_wh: int = 0
+    register_ms: int = 0
+
+
 class DeadLetterAll(Struct, frozen=True):
     """Move the whole queue to the dead letters; each history ends with the reason.
 
@@ -180,6 +194,7 @@ Record = (
     | Attempted
     | Dequeue
     | DeadLetter
+    | PutDeadLetter
     | DeadLetterAll
     | Redeliver
     | Settle

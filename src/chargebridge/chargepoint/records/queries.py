@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from chargebridge.chargepoint.records.stored import QueuedMessage, StoredProfile, Token, Transaction
+from chargebridge.chargepoint.records.stored import QueuedMessage, Restored, StoredProfile, Token, Transaction
 
 
 class QueueQuery(Struct, frozen=True):
@@ -118,3 +118,5 @@ class StoredChargePoint(Struct, frozen=True):
     profiles: tuple[StoredProfile, ...] = ()
     samples: bytes | None = None
     """As put by `PutSamples` for the transaction that has not ended."""
+    restored: Restored | None = None
+    """The last restore of the store; None: it was never restored."""

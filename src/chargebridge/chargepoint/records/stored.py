@@ -67,6 +67,15 @@ class Transaction(Struct, frozen=True):
     another transaction of the same session."""
 
 
+class Restored(Struct, frozen=True):
+    """A restore of the store from a backup: what was sent in between is not in it."""
+
+    taken_ms: int
+    """UTC; when the backup was taken."""
+    until_ms: int
+    """UTC; until then the gateway may have gone on after the backup, and sent what the store lacks."""
+
+
 class ReportedSession(Struct, frozen=True):
     """The point up to which a session of a charger is reported, by this charge point or another."""
 

@@ -26,7 +26,7 @@ from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import Ending, Evidence, Purpose
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import Transaction
-from chargebridge.chargepoint.transactions import latest_values, transactions
+from chargebridge.chargepoint.transactions import in_doubt, latest_values, transactions
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
     ChargerState,
@@ -223,7 +223,10 @@ def assume(charge_point: ChargePoint, running: Transaction) -> None:
         ask_for_record(charge_point)
     ending = charge_point.state.ending or Ending(Evidence.NEWER_SESSION, None, idle=False)
     known = transactions.up_to_newest_reading(charge_point) or running
-    register_wh = max(known.register_wh, ending.register_wh or 0, _register_since(charge_point, ending) or 0)
+    register_wh = known.register_wh
+    if not in_doubt.may_have_ended(charge_point, running, known.register_ms):
+        since_wh = _register_since(charge_point, ending)
+        register_wh = max(register_wh, ending.register_wh or 0, since_wh or 0)
     # An end that a command has shown has the host's time, which may be behind the charger's.
     at_ms = max(known.register_ms, ending.since_ms or 0)
     following = _following(charge_point, running)

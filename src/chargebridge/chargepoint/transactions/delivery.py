@@ -269,8 +269,7 @@ def _make_dead_letter(
     charge_point.record(DeadLetter(message.sequence, charge_point.now.utc_ms, reason))
     detail = f"{message.kind} of transaction {transaction.number}, at attempt {message.attempts}: {reason}"
     charge_point.notice(NoticeKind.DEAD_LETTER, detail)
-    if charge_point.redelivery is not None:
-        charge_point.redelivery = charge_point.redelivery._replace(outdated=True)
+    queue.outdate_redelivery(charge_point)
 
 
 def set_aside(

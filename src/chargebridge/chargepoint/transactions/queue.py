@@ -17,6 +17,7 @@ from chargebridge.chargepoint.records import (
     Dequeue,
     Enqueue,
     MessageKind,
+    PutDeadLetter,
     QueuedMessage,
     QueuePage,
     QueueQuery,
@@ -25,8 +26,8 @@ from chargebridge.chargepoint.records import (
     SendState,
     Transaction,
 )
-from chargebridge.chargepoint.transactions import ledger, retries
-from chargebridge.chargepoint.turn import ReadStore
+from chargebridge.chargepoint.transactions import in_doubt, ledger, retries
+from chargebridge.chargepoint.turn import NoticeKind, ReadStore
 from chargebridge.ocpp16.codec import ENCODER
 
 PAGE: Final = 16
@@ -44,7 +45,18 @@ def enqueue(
     register_wh: int = 0,
     register_ms: int = 0,
 ) -> None:
-    """Append a message; it waits behind all that came before it (`Q-2`)."""
+    """Append a message; it waits behind all that came before it (`Q-2`).
+
+    One that may contradict what was sent before a restore becomes a dead letter instead.
+    """
+    reason = in_doubt.reason(charge_point, kind, transaction)
+    if reason is not None:
+        message = QueuedMessage(0, kind, transaction.number, payload)
+        noted = sampled_ms, register_wh, register_ms
+        charge_point.record(PutDeadLetter(message, charge_point.now.utc_ms, reason, *noted))
+        charge_point.notice(NoticeKind.DEAD_LETTER, f"{kind} of transaction {transaction.number}: {reason}")
+        outdate_redelivery(charge_point)
+        return
     if kind is not MessageKind.METER_VALUES:
         _bound_pause_of_measurements(charge_point)
     sequence = charge_point.next_sequence
@@ -207,6 +219,12 @@ def redeliver(charge_point: ChargePoint, dead: DeadTransaction) -> None:
             requeue(charge_point, message)
     if not charge_point.queue:
         load_more(charge_point)
+
+
+def outdate_redelivery(charge_point: ChargePoint) -> None:
+    """Have the dead letters that are being redelivered read once more: another one has come."""
+    if charge_point.redelivery is not None:
+        charge_point.redelivery = charge_point.redelivery._replace(outdated=True)
 
 
 def under_way(charge_point: ChargePoint) -> int:

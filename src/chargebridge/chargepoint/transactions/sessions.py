@@ -229,7 +229,9 @@ def abandon(charge_point: ChargePoint) -> None:
     if known is not None:
         # The rest begins there, at another charge point: not as this transaction did.
         known = structs.replace(known, register_ms=transactions.after_beginning(known, known.register_ms))
-        transactions.stop(charge_point, known, known.register_ms, known.register_wh, Reason.OTHER)
+        transactions.stop(
+            charge_point, known, known.register_ms, known.register_wh, Reason.OTHER, released=True
+        )
         charge_point.abandoned = known
     elif isinstance(newest, SessionEnded):
         charge_point.abandoned = _record(charge_point, newest)

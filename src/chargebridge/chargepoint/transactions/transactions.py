@@ -21,6 +21,7 @@ from chargebridge.chargepoint.model.state import LockedCable, Run, StartEdge, St
 from chargebridge.chargepoint.records import MessageKind, ReportedSession, SendState, Transaction
 from chargebridge.chargepoint.transactions import (
     edge_values,
+    in_doubt,
     latest_values,
     ledger,
     missed_sessions,
@@ -95,6 +96,7 @@ def _begin(
         sampled_ms=min(at_ms, charge_point.now.utc_ms),
         register_wh=register_wh,
         register_ms=at_ms,
+        start=SendState.DEAD if in_doubt.start_may_be_sent(charge_point, at_ms) else SendState.QUEUED,
     )
     charge_point.next_transaction += 1
     ledger.put(charge_point, transaction)
@@ -143,6 +145,8 @@ def end(charge_point: ChargePoint, event: SessionEnded) -> None:
     at_ms, register_wh = _unreported(
         charge_point, event.session, event.started_at_ms, event.start_register_wh
     )
+    if in_doubt.start_may_be_sent(charge_point, event.at_ms):
+        at_ms = min(at_ms, event.at_ms)  # all of it was before a restore, when its end was not assumed
     reported_sessions.forget_assumed(charge_point, event.session)
     if reported is not None and event.register_wh <= reported.register_wh:
         # Its start may come yet.
@@ -223,7 +227,8 @@ def report_rest(charge_point: ChargePoint, next_session: int, next_ms: int, next
         missed_sessions.ask_once(charge_point, state.register_wh)
         return
     charge_point.notice(NoticeKind.END_ASSUMED, between_wh)
-    rest = _begin(charge_point, newest, start.id_tag, reported.at_ms, reported.register_wh, None)
+    edge_ms = in_doubt.edge_of_rest_ms(charge_point, start.at_ms, reported.at_ms)
+    rest = _begin(charge_point, newest, start.id_tag, edge_ms, reported.register_wh, None)
     at_ms = after_beginning(rest, next_ms)
     reported_sessions.mark_assumed(charge_point, newest, at_ms, next_wh)
     stop(charge_point, rest, at_ms, next_wh, Reason.OTHER, assumed=True)
@@ -289,6 +294,7 @@ def stop(
     *,
     rebuilt: bool = False,
     assumed: bool = False,
+    released: bool = False,
 ) -> None:
     """End a transaction, running or not, and queue its StopTransaction.
 
@@ -301,7 +307,14 @@ def stop(
         id_tag: of whoever stopped it, if a token did.
         rebuilt: `Transaction.rebuilt`.
         assumed: `Transaction.assumed`.
+        released: its charger has gone, perhaps in the middle of the session.
     """
+    doubtful = in_doubt.stop_may_contradict(
+        charge_point,
+        transaction,
+        exact=not (rebuilt or assumed or released),
+        measured_ms=_measured_ms(charge_point, transaction),
+    )
     meter_stop = max(register_wh, transaction.register_wh)  # TX-13
     stopped = structs.replace(
         transaction,
@@ -311,7 +324,7 @@ def stop(
         register_ms=at_ms,
         stop_reason=reason.value,
         stop_tag=id_tag,
-        stop=SendState.QUEUED,
+        stop=SendState.DEAD if doubtful else SendState.QUEUED,
         rebuilt=rebuilt,
         assumed=assumed,
     )
@@ -338,6 +351,15 @@ def stop(
     if rebuilt:
         reported_wh = meter_stop - transaction.meter_start_wh
         charge_point.notice(NoticeKind.TRANSACTION_REBUILT, f"session {session}: {reported_wh} Wh")
+
+
+def _measured_ms(charge_point: ChargePoint, transaction: Transaction) -> int:
+    """Return when the newest reading of a transaction was measured, in a sample or not."""
+    running = charge_point.running
+    if running is None or running.number != transaction.number:
+        return transaction.register_ms
+    known = up_to_newest_reading(charge_point) or transaction
+    return max(known.register_ms, transaction.register_ms)
 
 
 def _note_register(

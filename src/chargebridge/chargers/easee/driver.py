@@ -73,6 +73,10 @@ class EaseeDriver:
         self._connection: _Connection | None = None
         self.fleet = Fleet(self._settings, sink, clock)
 
+    def state_files(self) -> list[Path]:
+        """Return the file of this driver, for backups."""
+        return [self._path] if self._path else []
+
     async def start(self) -> None:
         """Connect, and keep connected until `stop`.
 

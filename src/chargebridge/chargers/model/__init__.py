@@ -48,7 +48,7 @@ from chargebridge.chargers.model.events import (
     StateChanged,
     TokenPresented,
 )
-from chargebridge.chargers.model.port import Counts, Driver, EventSink, FindsChargers
+from chargebridge.chargers.model.port import Counts, Driver, EventSink, FindsChargers, KeepsFiles
 
 __all__ = [
     "Authorize",
@@ -70,6 +70,7 @@ __all__ = [
     "FindsChargers",
     "FoundCharger",
     "KeepList",
+    "KeepsFiles",
     "ListedToken",
     "Measured",
     "Outcome",

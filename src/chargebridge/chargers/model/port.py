@@ -1,6 +1,7 @@
 """The port between charge points and drivers: what a driver does, and where it delivers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from chargebridge.chargers.model.charger import ChargerInfo, FoundCharger
@@ -118,3 +119,20 @@ class Counts(Protocol):
 
     def counts(self) -> Mapping[str, int]:
         """Return counts since the start, each by a word or two in lower case, such as `unreadable`."""
+
+
+@runtime_checkable
+class KeepsFiles(Protocol):
+    """A driver with files in the state directory that belong to what is stored there.
+
+    A backup has them, and a restore brings them back together with the store. A backup copies them before the
+    store, so that an event that was acknowledged to the driver is never missing in both.
+    """
+
+    def state_files(self) -> Sequence[Path]:
+        """Return the files, whether they exist or not; also before `Driver.start`.
+
+        Each lies directly in the state directory, under a name that begins with the driver's. It is a SQLite
+        database, which is copied whole while it is in use, or a file that is only ever replaced as a whole.
+        What happens outside of the driver does not belong here, such as what a simulated charger does.
+        """

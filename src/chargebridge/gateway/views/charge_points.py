@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.chargepoint.charger import charger_settings
 from chargebridge.chargepoint.connector import status
+from chargebridge.chargepoint.model.state import State
 from chargebridge.chargepoint.records import Attempt, Transaction
 from chargebridge.chargepoint.transactions import latest_values, thinning
 from chargebridge.chargers.model import Capability, Quantity
@@ -108,6 +109,19 @@ class LocalListView:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoredView:
+    """The last restore of the store from a backup."""
+
+    taken: str
+    """When the backup was taken."""
+    until: str
+    """Sessions that began before this and are not in the backup may have been sent already: they are dead
+    letters."""
+    asking: bool
+    """Whether the driver is still to be asked for the sessions that were missed."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChargePointView:
     """A charge point as it is now."""
 
@@ -142,6 +156,8 @@ class ChargePointView:
     """Whether sessions begin without authorization."""
     outstanding_commands: list[str]
     """Commands to the charger that have no outcome yet, such as plan, limit or reboot."""
+    restored: RestoredView | None
+    """null: the store was never restored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +269,19 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
         local_list=local_list_view(charge_point),
         free_charging=charger_settings.free_charging_tag(charge_point) is not None,
         outstanding_commands=[asked.purpose.value for asked in state.issued_commands],
+        restored=restored_view(state),
+    )
+
+
+def restored_view(state: State) -> RestoredView | None:
+    """Show the last restore of the store."""
+    restored = state.restored
+    if restored is None:
+        return None
+    return RestoredView(
+        taken=format_utc(restored.taken_ms),
+        until=format_utc(restored.until_ms),
+        asking=state.missed_from is not None,
     )
 
 
