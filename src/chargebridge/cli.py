@@ -12,7 +12,7 @@ from rich.table import Table
 
 from chargebridge import __version__
 from chargebridge.console import ConfigFile, fail, show_problems
-from chargebridge.operator_cli import dead_letters_app, set_aside_app
+from chargebridge.operator_cli import dead_letters_app, leaving_app, queue_app, set_aside_app
 
 if TYPE_CHECKING:
     from chargebridge.chargers.model import FoundCharger
@@ -27,6 +27,8 @@ config_app = typer.Typer(no_args_is_help=True, help="Write and check configurati
 app.add_typer(config_app, name="config")
 emulate_app = typer.Typer(no_args_is_help=True, help="Run emulated counterparts of the gateway.")
 app.add_typer(emulate_app, name="emulate")
+app.add_typer(queue_app, name="queue")
+app.add_typer(leaving_app, name="leaving")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(set_aside_app, name="set-aside")
 
@@ -322,6 +324,12 @@ def demo(
     cut_cloud: Annotated[
         int, typer.Option(min=0, max=1000, help="How often the chargers' cloud is away.")
     ] = 0,
+    lose: Annotated[
+        int,
+        typer.Option(
+            min=0, max=1000, help="How often records of ends, or the driver's file, are lost for good."
+        ),
+    ] = 0,
     cloud: Annotated[
         str,
         typer.Option(
@@ -357,6 +365,7 @@ def demo(
         kills=kill_gateway,
         outages=stop_central_system,
         cuts=cut_cloud,
+        losses=lose,
         draw=sys.stdout.isatty(),
         vendor=VendorKind(cloud),
         misbehave=misbehave,

@@ -1,7 +1,7 @@
 """Commands for what an operator has to deal with, through the API of the running gateway."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -18,6 +18,13 @@ TIMEOUT_S: Final = 30.0
 """Real seconds for an answer of the API; an operation of a charge point takes 20 s at most."""
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - of one that listens everywhere
 
+queue_app = typer.Typer(
+    no_args_is_help=True, help="Messages of transactions that their central system has not answered."
+)
+leaving_app = typer.Typer(
+    no_args_is_help=True,
+    help="Charge points that are not configured any more, and still have something to deliver.",
+)
 dead_letters_app = typer.Typer(
     no_args_is_help=True, help="Messages that a central system failed to process at all their attempts."
 )
@@ -29,7 +36,8 @@ Url = Annotated[
 ]
 OneCharger = Annotated[str | None, typer.Option("--charge-point", help="All of this charge point.")]
 Id = Annotated[int | None, typer.Argument(min=1, help="Its id, as `list` shows it.")]
-By = Annotated[str, typer.Option("--by", help="Who settles it.")]
+MessageId = Annotated[str, typer.Argument(help="Its id, as `list` shows it.")]
+By = Annotated[str, typer.Option("--by", help="Who does it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, or how it was dealt with.")]
 Settled = Annotated[bool, typer.Option("--settled", help="Those that were settled, instead of the others.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, one item a line.")]
@@ -62,17 +70,24 @@ class _Api(NamedTuple):
             raise fail(f"{said.get('error', f'HTTP {answer.status}')}{remedy}")
         return content
 
-    def pages(self, path: str, **parameters: str) -> list[dict[str, Any]]:
+    def all(self, path: str) -> Iterator[dict[str, Any]]:
+        """Return all items of a list whose pages are numbered."""
+        offset = 0
+        while items := self.call("GET", f"{path}?limit=500&offset={offset}")["items"]:
+            yield from items
+            offset += len(items)
+
+    def pages(self, path: str, **parameters: str) -> Iterator[dict[str, Any]]:
         """Return all items of a list, whatever the number of its pages."""
-        items: list[dict[str, Any]] = []
-        before: int | None = None
+        cursor = "after" if path == "/queue" else "before"
+        following: object = None
         while True:
-            query = parameters if before is None else {**parameters, "before": str(before)}
+            query = parameters if following is None else {**parameters, cursor: str(following)}
             page = self.call("GET", f"{path}?{urlencode({'limit': '1000', **query})}")
-            items += page["items"]
-            before = page["next"]
-            if before is None:
-                return items
+            yield from page["items"]
+            following = page["next"]
+            if following is None:
+                return
 
 
 def _api(config: Path, url: str | None) -> _Api:
@@ -117,7 +132,12 @@ def _list(
     parameters = {"settled": "true"} if settled else {}
     if charge_point is not None:
         parameters["charge_point"] = charge_point
-    items = api.pages(path, **parameters)
+    _show(api.pages(path, **parameters), columns, settled=settled, as_json=as_json)
+
+
+def _show(
+    items: Iterable[Mapping[str, Any]], columns: tuple[str, ...], *, settled: bool = False, as_json: bool
+) -> None:
     if as_json:
         for item in items:
             print(json.dumps(item))
@@ -126,11 +146,60 @@ def _list(
     for column in (*columns, *(("settled at", "by", "why") if settled else ())):
         table.add_column(column.replace("_", " "), overflow="fold")
     for item in items:
-        cells = [str(item[column]) for column in columns]
+        cells = ["" if item[column] is None else str(item[column]) for column in columns]
         if settled:
             cells += [item["settled"]["at"], item["settled"]["by"], item["settled"]["reason"]]
         table.add_row(*map(escape, cells))
     Console().print(table)
+
+
+@queue_app.command("list")
+def list_queue(
+    config: ConfigFile, charge_point: OneCharger = None, as_json: AsJson = False, url: Url = None
+) -> None:
+    """List queued messages, by charge point and in the order of delivery."""
+    columns = (
+        *("id", "charge_point", "central_system", "kind"),
+        *("transaction", "since", "attempts", "last_answer"),
+    )
+    _list(_api(config, url), "/queue", columns, charge_point, settled=False, as_json=as_json)
+
+
+@queue_app.command("set-aside")
+def set_aside_message(config: ConfigFile, id: MessageId, by: By, reason: Reason, url: Url = None) -> None:
+    """Make a queued message a dead letter, so that those behind it are sent."""
+    path = f"/queue/{quote(id, safe='')}/set-aside"
+    print(_api(config, url).call("POST", path, {"by": by, "reason": reason})["detail"])
+
+
+@leaving_app.command("list")
+def list_leaving(config: ConfigFile, as_json: AsJson = False, url: Url = None) -> None:
+    """List charge points that are leaving the configuration."""
+    items = []
+    for item in _api(config, url).all("/leaving-charge-points"):
+        link = item["link"]
+        items.append(
+            item | {"link": f"{link['state']} {link['last_error']}".strip()} if not as_json else item
+        )
+    _show(items, ("identity", "central_system", "since", "queued_messages", "link"), as_json=as_json)
+
+
+@leaving_app.command("end")
+def end_leaving(
+    config: ConfigFile,
+    identity: Annotated[str, typer.Argument(help="Of the charge point.")],
+    by: By,
+    reason: Reason,
+    central_system: Annotated[
+        str | None, typer.Option("--central-system", help="Which it leaves; needed if there are several.")
+    ] = None,
+    url: Url = None,
+) -> None:
+    """Make the whole queue of a leaving charge point dead letters, and close its link."""
+    path = f"/leaving-charge-points/{quote(identity, safe='')}/end"
+    if central_system is not None:
+        path += f"?{urlencode({'central_system': central_system})}"
+    print(_api(config, url).call("POST", path, {"by": by, "reason": reason})["detail"])
 
 
 @dead_letters_app.command("list")

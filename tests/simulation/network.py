@@ -4,6 +4,7 @@ import json
 import re
 
 from chargebridge.link import Backoff, LinkState
+from chargebridge.link.track_record import TrackRecord
 from tests.simulation.faults import Kind
 
 _LATENCY_S = (0.005, 0.2)
@@ -17,6 +18,7 @@ class SimulatedLink:
         self.state, self.epoch = LinkState.DOWN, 0
         self.owner = None
         self.identity = identity
+        self.record = TrackRecord()
         self._process = process
         self._connection = None
         self._failures = 0

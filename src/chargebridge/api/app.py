@@ -13,8 +13,10 @@ from chargebridge.api.routes import (
     dead_letters,
     frames,
     health,
+    leaving,
     metrics,
     operations,
+    queue,
     set_aside,
     simulated,
     transactions,
@@ -36,6 +38,10 @@ The body of every error is `{"error": …, "remedy": …}`, with a `remedy` wher
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "charge points", "description": "Live state and links."},
     {"name": "transactions", "description": "Transactions and the delivery of their Start and Stop."},
+    {
+        "name": "queues",
+        "description": "Messages that wait for their answer: listed, or set aside by hand.",
+    },
     {
         "name": "dead letters",
         "description": "Messages that failed at all their attempts: redelivered, or settled by hand.",
@@ -71,8 +77,10 @@ def create_app(gateway: Gateway, token: str) -> FastAPI:
     app.include_router(health.router, dependencies=[Depends(refuse_unknown_parameters)])
     for router in (
         charge_points.router,
+        leaving.router,
         operations.router,
         transactions.router,
+        queue.router,
         dead_letters.router,
         set_aside.router,
         frames.router,

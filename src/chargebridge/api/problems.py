@@ -7,10 +7,13 @@ from fastapi.responses import JSONResponse
 
 from chargebridge.gateway.errors import (
     AlreadySettledError,
+    NotLeavingError,
     NotSimulatedError,
+    SeveralLeavingError,
     UndeliverableDeadLetterError,
     UnknownChargePointError,
     UnknownDeadLetterError,
+    UnknownMessageError,
     UnknownSetAsideError,
 )
 from chargebridge.rest import problems
@@ -33,9 +36,23 @@ def install(app: FastAPI) -> None:
     async def unknown(_: Request, error: UnknownChargePointError) -> JSONResponse:
         return problem(404, str(error), "GET /charge-points lists them")
 
+    @app.exception_handler(NotLeavingError)
+    async def not_leaving(_: Request, error: NotLeavingError) -> JSONResponse:
+        return problem(404, str(error), "GET /leaving-charge-points lists them")
+
+    @app.exception_handler(SeveralLeavingError)
+    async def several(_: Request, error: SeveralLeavingError) -> JSONResponse:
+        return problem(409, str(error), error.remedy)
+
     @app.exception_handler(UnknownDeadLetterError)
     async def unknown_dead_letter(_: Request, error: UnknownDeadLetterError) -> JSONResponse:
         return problem(404, str(error), "GET /dead-letters lists them; redelivered ones have left the list")
+
+    @app.exception_handler(UnknownMessageError)
+    async def unknown_message(_: Request, error: UnknownMessageError) -> JSONResponse:
+        return problem(
+            404, str(error), "GET /queue lists them; an id holds until its message is sent or moved"
+        )
 
     @app.exception_handler(UnknownSetAsideError)
     async def unknown_set_aside(_: Request, error: UnknownSetAsideError) -> JSONResponse:

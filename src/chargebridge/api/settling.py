@@ -22,12 +22,12 @@ def _printable(text: str) -> str:
 
 
 class SettleRequest(BaseModel):
-    """Who settles something, and why."""
+    """Who settles or ends something, and why."""
 
     model_config = ConfigDict(extra="forbid")
 
     by: Annotated[str, AfterValidator(_printable)] = Field(
-        max_length=LONGEST_NAME, description="Who settles it.", examples=["Jana Kovar"]
+        max_length=LONGEST_NAME, description="Who does it.", examples=["Jana Kovar"]
     )
     reason: Annotated[str, AfterValidator(_printable)] = Field(
         max_length=LONGEST_REASON,

@@ -33,6 +33,7 @@ from chargebridge.chargepoint.records import (
     DeadLettersQuery,
     ListFound,
     QueuePage,
+    QueueQuery,
     SaveState,
     SessionQuery,
     SessionsFound,
@@ -46,6 +47,7 @@ from chargebridge.chargepoint.transactions import (
     queue,
     sampling,
     sessions,
+    setting_aside,
 )
 from chargebridge.chargepoint.turn import (
     ChargerAssigned,
@@ -92,6 +94,18 @@ class VirtualChargePoint(ChargePoint):
             settings: as configured; the driver's description of the charger fills in what they leave open.
         """
         charger_events.adopt(self, settings)
+
+    def call_delayed(self, now: Instant) -> None:
+        """Let the time-out of the open CALL begin now; to be called between two turns.
+
+        The frame of a CALL leaves when its turn is durable, which may take long.
+
+        Args:
+            now: its frame leaves at this time, or has not left yet.
+        """
+        self.now = now
+        calls.restart_timeout(self)
+        self.wake_at = min(self.timers.values(), default=inf)
 
     # --- a turn -----------------------------------------------------------------------------------
 
@@ -156,8 +170,9 @@ class VirtualChargePoint(ChargePoint):
         return self._finish()
 
     def _store_read(self, read: StoreRead) -> None:
-        if isinstance(read.found, QueuePage):
-            queue.page_read(self, read.found)
+        if isinstance(read.query, QueueQuery) and isinstance(read.found, QueuePage):
+            if not setting_aside.message_read(self, read.query, read.found):
+                queue.page_read(self, read.found)
         elif isinstance(read.query, SessionQuery) and isinstance(read.found, SessionsFound):
             data_transfer.sessions_read(self, read.query, read.found)
         elif isinstance(read.query, TokenQuery) and isinstance(read.found, TokensFound):
@@ -185,6 +200,8 @@ class VirtualChargePoint(ChargePoint):
             self.written = tuple(rest)
             _EFFECTS.get(name, charger_settings.refresh)(self)
         # What waits for a condition.
+        if self.state.aside is not None:
+            setting_aside.proceed(self)
         if self.state.reset is not None:
             resets.proceed(self)
         # What follows from the state.

@@ -96,6 +96,10 @@ class Operation(StrEnum):
     """Queue dead letters once more."""
     SETTLE = "settle"
     """Settle dead letters: an operator has dealt with them by hand."""
+    SET_ASIDE = "set_aside"
+    """Make a queued message a dead letter."""
+    END = "end"
+    """Make the whole queue dead letters, at a charge point that is leaving the configuration."""
 
 
 UNANSWERED: Final = 0
@@ -110,7 +114,11 @@ class OperatorAsked(Struct, frozen=True):
     transaction: int | None = None
     """For REDELIVER and SETTLE: of which transaction, by `Transaction.number`; None: of all."""
     settlement: Settlement | None = None
-    """For SETTLE: who, and why."""
+    """For SETTLE, SET_ASIDE and END: who, and why."""
+    sequence: int = 0
+    """For SET_ASIDE: `QueuedMessage.sequence`."""
+    fingerprint: str = ""
+    """For SET_ASIDE: `QueuedMessage.fingerprint`; if it is another, the message is not there any more."""
 
 
 Input = (

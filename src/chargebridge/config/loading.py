@@ -126,6 +126,8 @@ class _Reader:
         self.document = document
         self.problems: list[Problem] = []
         self.central_systems = self._named("central_systems")
+        self.urls: dict[str, tuple[str, ...]] = {}
+        """Of the central systems, by name."""
         self.drivers = self._named("drivers")
         self.default_central_system = self._default("central_systems", self.central_systems)
         self.default_driver = self._default("drivers", self.drivers)
@@ -158,6 +160,7 @@ class _Reader:
             for name, table in self.central_systems.items()
             if (settings := self._table(CentralSystemSettings, ("central_systems", name), table))
         }
+        self.urls = {name: settings.url for name, settings in central_systems.items()}
         drivers = {name: self._driver(name, table) for name, table in self.drivers.items()}
         charge_points = tuple(self._charge_points())
         api = self._section(ApiSettings, "api")
@@ -253,6 +256,8 @@ class _Reader:
         except ValidationError as error:
             for detail in error.errors(include_url=False):
                 inside = tuple(part for part in detail["loc"] if part != "[key]")
+                if inside[:1] == ("url",):
+                    inside = inside[:1]  # one or an array: what was found names the one
                 self._refuse(key + inside, explain(detail, model.model_fields))
             return None
 
@@ -300,6 +305,7 @@ class _Reader:
     def _charge_points(self) -> Iterator[ChargePointSettings]:
         """Return the charge points of all entries; those that occur twice are refused."""
         identities: dict[tuple[str, str], Key] = {}
+        at_urls: dict[tuple[str, str], tuple[Key, str]] = {}
         chargers: dict[tuple[str, str], Key] = {}
         for key, entry in self._entries():
             for settings in entry.charge_points():
@@ -307,17 +313,32 @@ class _Reader:
                 driver, charger = settings.driver, settings.charger
                 other = identities.setdefault((central_system, identity), key)
                 another = chargers.setdefault((driver, charger), key)
-                if other is key and another is key:
+                rival = self._same_url(at_urls, settings, key)
+                if other is key and another is key and rival is None:
                     yield settings
                     continue
                 # Once an entry: two overlapping fleets would fill the screen.
                 if other is not key:
                     found = f"{identity!r}, which {self._place(other)} has at {central_system} too"
                     self._refuse((*key, "identity"), UnexpectedError(found, "another identity"))
+                elif rival is not None:
+                    found = f"{identity!r}, which {self._place(rival[0])} has at {rival[1]}, the same URL"
+                    self._refuse((*key, "identity"), UnexpectedError(found, "each identity once at a URL"))
                 if another is not key:
                     found = f"{charger!r} of {driver}, which {self._place(another)} shows already"
                     self._refuse((*key, "charger"), UnexpectedError(found, "each charger once"))
                 break
+
+    def _same_url(
+        self, at_urls: dict[tuple[str, str], tuple[Key, str]], settings: ChargePointSettings, key: Key
+    ) -> tuple[Key, str] | None:
+        """Return whose identity is the same at a URL of its central system, which has another name."""
+        name = settings.central_system
+        for url in self.urls.get(name, ()):
+            found = at_urls.setdefault((url, settings.identity), (key, name))
+            if found[1] != name:
+                return found
+        return None
 
     def _place(self, key: Key) -> str:
         return f"line {line_of(key, self.lines)}"

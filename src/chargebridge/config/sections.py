@@ -64,16 +64,21 @@ def _urls(value: object) -> tuple[str, ...]:
     urls = value if isinstance(value, list | tuple) else (value,)
     if not 1 <= len(urls) <= MOST_URLS:
         raise UnexpectedError(f"an array of {len(urls)}", f"a URL, or an array of 1 to {MOST_URLS} URLs")
-    for url in urls:
-        if not isinstance(url, str):
-            raise UnexpectedError(kind(url), "a URL, or an array of URLs")
     return tuple(urls)
+
+
+def _url(value: object) -> str:
+    """Return one URL, checked: each of an array has a problem of its own."""
+    if not isinstance(value, str):
+        raise UnexpectedError(kind(value), "a URL, or an array of URLs")
+    _check_url(value)
+    return value
 
 
 class CentralSystemSettings(Table):
     """A central system and how charge points keep connected to it."""
 
-    url: Annotated[tuple[str, ...], BeforeValidator(_urls)]
+    url: Annotated[tuple[Annotated[str, BeforeValidator(_url)], ...], BeforeValidator(_urls)]
     """`ws://` or `wss://`; the identity of the charge point is appended to it (`WS-1`). Several: each charge
     point stays with the one that works, and goes on to the next when it does not."""
     password: Secret | None = None
@@ -104,8 +109,6 @@ class CentralSystemSettings(Table):
     @field_validator("url")
     @classmethod
     def _are_endpoints(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        for url in urls:
-            _check_url(url)
         if len({urlsplit(url).scheme for url in urls}) > 1:
             # A password would go over the other one unencrypted.
             raise UnexpectedError("ws:// and wss:// URLs", "only wss:// ones (or only ws://, unencrypted)")

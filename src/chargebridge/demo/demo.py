@@ -21,9 +21,9 @@ from rich.console import Console
 
 from chargebridge.demo.failure_report import failure_report
 from chargebridge.demo.fault_injection import FaultInjector
-from chargebridge.demo.faults import plan_cloud_outages, plan_kills, plan_outages
+from chargebridge.demo.faults import Loss, plan_cloud_outages, plan_kills, plan_losses, plan_outages
 from chargebridge.demo.reconciliation import FEWEST_SESSIONS, Reconciliation
-from chargebridge.demo.testbed import LOCAL_BROKER, DemoError, DemoSettings, DemoTestbed
+from chargebridge.demo.testbed import LOCAL_BROKER, DemoSettings, DemoTestbed
 from chargebridge.demo.vendors import VendorKind
 from chargebridge.demo.view import View, progress_line
 
@@ -54,6 +54,8 @@ class Plan:
     """Number of outages of the central system."""
     cuts: int
     """Number of outages of the chargers' cloud."""
+    losses: int
+    """Number of losses for good, of records or of the driver's file."""
     draw: bool
     """Whether to draw a live view instead of printing lines."""
     vendor: VendorKind = VendorKind.SIMULATOR
@@ -63,8 +65,8 @@ class Plan:
 
     @property
     def injects_faults(self) -> bool:
-        """Whether the run has any kills or outages."""
-        return bool(self.kills or self.outages or self.cuts)
+        """Whether the run has any kills, outages or losses."""
+        return bool(self.kills or self.outages or self.cuts or self.losses)
 
     @property
     def command(self) -> str:
@@ -77,6 +79,7 @@ class Plan:
             "--kill-gateway": self.kills,
             "--stop-central-system": self.outages,
             "--cut-cloud": self.cuts,
+            "--lose": self.losses,
             "--misbehave": self.misbehave,
         }
         arguments = [f"{name} {value:g}" for name, value in options.items() if value]
@@ -136,6 +139,7 @@ class Demo:
                 amqp_url=plan.amqp_url,
             )
         )
+        testbed.loses = plan.losses > 0
         injector = FaultInjector(testbed, self._say)
         try:
             await testbed.start()
@@ -165,7 +169,7 @@ class Demo:
                         injecting.exception() is not None or self._over(testbed, elapsed)
                     ):
                         break
-                    _require_running(testbed)
+                    testbed.require_running()
                     if plan.draw:
                         shown = await testbed.gateway.charge_points(view.rows)
                         view.show(shown, testbed.world, testbed.ledger, testbed.central_system, elapsed)
@@ -184,7 +188,8 @@ class Demo:
             return False
         # Faults take time from a run: while the gateway is down no car can start to charge.
         grace_s = max(GRACE_S if plan.injects_faults else 0.0, GRACE * plan.duration_s)
-        return elapsed_s >= plan.duration_s + grace_s or testbed.fewest_sessions() >= FEWEST_SESSIONS
+        enough = testbed.fewest_sessions() >= FEWEST_SESSIONS and not testbed.lost_last()
+        return enough or elapsed_s >= plan.duration_s + grace_s
 
     async def _inject(self, injector: FaultInjector) -> None:
         plan = self._plan
@@ -194,7 +199,13 @@ class Demo:
             plan_kills(plan.seed, plan.kills, plan.duration_s),
             plan_outages(plan.seed, plan.outages, plan.duration_s),
             plan_cloud_outages(plan.seed, plan.cuts, plan.duration_s),
+            plan_losses(plan.seed, plan.losses, plan.duration_s, self._kinds_of_loss),
         )
+
+    @property
+    def _kinds_of_loss(self) -> list[Loss]:
+        """The drivers of Easee have a file; that of the simulator keeps nothing."""
+        return [Loss.ENDS] if self._plan.vendor is VendorKind.SIMULATOR else list(Loss)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -210,7 +221,7 @@ class Demo:
         while time.monotonic() < deadline and not self._interrupted.is_set():
             if testbed.is_complete:
                 return
-            _require_running(testbed)
+            testbed.require_running()
             await self._pause(_LOOK_S)
 
     # --- the end ----------------------------------------------------------------------------------
@@ -248,8 +259,3 @@ class Demo:
             return 3
         self._say("Every Wh is in exactly one transaction.", style="green")
         return 0
-
-
-def _require_running(testbed: DemoTestbed) -> None:
-    if testbed.gateway.ended:
-        raise DemoError(f"the gateway has ended by itself; the end of its log:\n{testbed.gateway.log_tail()}")

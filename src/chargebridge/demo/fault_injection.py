@@ -10,9 +10,17 @@ from typing import Any, Final, NamedTuple
 from chargebridge.clock import format_utc
 from chargebridge.demo.csms_activity import CsmsActivity
 from chargebridge.demo.durability_check import DurabilityCheck, read_stored_values
-from chargebridge.demo.faults import CentralSystemOutage, CloudOutage, Kill, Moment, Outage
+from chargebridge.demo.faults import (
+    CentralSystemOutage,
+    CloudOutage,
+    Kill,
+    LossForGood,
+    Moment,
+    Outage,
+)
+from chargebridge.demo.losses import LossInjector
 from chargebridge.demo.odd_answers import odd_answer
-from chargebridge.demo.testbed import DemoError, DemoTestbed
+from chargebridge.demo.testbed import DemoTestbed
 from chargebridge.emulators.central_system import (
     AS_USUAL,
     NOTHING,
@@ -83,6 +91,13 @@ class FaultInjector:
             self.durability_check,
             random.Random(f"{testbed.settings.seed}/csms-activity"),  # noqa: S311 - play, not secrecy
         )
+        self._killing = asyncio.Lock()
+        self._losses = LossInjector(
+            testbed,
+            say,
+            random.Random(f"{testbed.settings.seed}/losses"),  # noqa: S311 - play, not secrecy
+            self._killing,
+        )
         self._holding = False
         self._held = 0
         self._odd: Outage | None = None
@@ -97,6 +112,7 @@ class FaultInjector:
         kills: Sequence[Kill],
         outages: Sequence[CentralSystemOutage],
         cuts: Sequence[CloudOutage],
+        losses: Sequence[LossForGood] = (),
     ) -> None:
         """Inject all of these faults, each kind in its order, and leave everything running.
 
@@ -109,6 +125,7 @@ class FaultInjector:
                 injecting.create_task(_one_by_one(kills, self.kill))
                 injecting.create_task(_one_by_one(outages, self.interrupt_central_system))
                 injecting.create_task(_one_by_one(cuts, self.interrupt_cloud))
+                injecting.create_task(_one_by_one(losses, self._losses.lose))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         finally:
@@ -116,6 +133,7 @@ class FaultInjector:
             with suppress(asyncio.CancelledError):
                 await activity
         await self._csms_activity.give_back()
+        self._losses.end()
 
     # --- the gateway ------------------------------------------------------------------------------
 
@@ -126,15 +144,13 @@ class FaultInjector:
             DemoError: it has ended by itself.
         """
         await self._wait_for(kill.moment)
-        await self.kill_now(kill.moment)
+        async with self._killing:
+            await self.kill_now(kill.moment)
 
     async def kill_now(self, moment: Moment) -> None:
         """Kill the gateway now, check its store, and start it again; `moment` is only recorded."""
         testbed, central_system = self._testbed, self._testbed.central_system
-        if testbed.gateway.ended:
-            raise DemoError(
-                f"the gateway has ended by itself; the end of its log:\n{testbed.gateway.log_tail()}"
-            )
+        testbed.require_running()
         running = len(testbed.world.running_sessions())
         record = KillRecord(moment, running, central_system.unanswered, self._csms_activity.unanswered)
         await testbed.gateway.kill()
@@ -333,6 +349,7 @@ class FaultInjector:
                 f"{count} x {outage}" for outage in Outage if (count := self.outages.count(outage))
             )
             lines.append(f"The central system was away {len(self.outages)} times: {kinds}.")
+        lines += self._losses.summary()
         if self.cuts:
             lines.append(f"The chargers' cloud was away {self.cuts} times.")
         return lines

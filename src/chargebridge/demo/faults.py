@@ -1,6 +1,7 @@
 """Plans the faults of a demonstration from a seed, so that a run can be repeated."""
 
 import random
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -35,6 +36,22 @@ class Outage(StrEnum):
     HANGING_UP = "hangs up at transaction messages"
 
 
+class Loss(StrEnum):
+    """A kind of loss for good."""
+
+    ENDS = "chargers lose the records of ends of sessions"
+    """They are reported to nobody, and in no list of their cloud."""
+    DRIVER_FILE = "the driver's file is moved away while the gateway is down"
+    """Only a driver that has one: that of the emulated Easee Cloud."""
+
+
+class LossForGood(NamedTuple):
+    """One loss for good."""
+
+    at_s: float
+    loss: Loss
+
+
 class Kill(NamedTuple):
     """One SIGKILL."""
 
@@ -67,6 +84,8 @@ _SHORT_S: Final = (0.3, 3.0)
 _LONG_S: Final = (4.0, 10.0)
 """For a run of 80 seconds or more; a shorter run has shorter outages."""
 _LONG_SHARE: Final = 0.3
+LOSSES_UNTIL: Final = 0.7
+"""The part of a run in which something is lost for good."""
 
 
 def plan_kills(seed: int, count: int, duration_s: float) -> list[Kill]:
@@ -101,6 +120,13 @@ def plan_cloud_outages(seed: int, count: int, duration_s: float) -> list[CloudOu
     """Return `count` outages of the chargers' cloud."""
     dice = _dice(seed, "cuts")
     return [CloudOutage(at_s, _length_s(dice, duration_s)) for at_s in _times(dice, count, duration_s)]
+
+
+def plan_losses(seed: int, count: int, duration_s: float, kinds: Sequence[Loss]) -> list[LossForGood]:
+    """Return `count` losses of these kinds by turns, in the first part of a run: what follows shows them."""
+    dice = _dice(seed, "losses")
+    times = _times(dice, count, duration_s * LOSSES_UNTIL)
+    return [LossForGood(at_s, kinds[number % len(kinds)]) for number, at_s in enumerate(times)]
 
 
 def _dice(seed: int, what: str) -> random.Random:

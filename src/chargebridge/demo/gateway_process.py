@@ -63,6 +63,7 @@ call_timeout_s = {self.call_timeout_s}
 identity = "CP{{n:05}}"
 charger = "SIM{{n:05}}"
 count = {self.charge_points}
+end_awaited_s = 30
 overrides = {{ heartbeat_interval_s = {heartbeat_s} }}
 configuration = {{ {keys} }}
 
@@ -123,10 +124,22 @@ class GatewayProcess:
         """The file of its store."""
         return self._plan.folder / "gateway" / "store.sqlite3"
 
-    def rebuilt_transactions(self) -> set[int]:
-        """Return the transactionIds of the transactions that its store flags as rebuilt."""
+    def move_driver_files(self, number: int) -> None:
+        """Move the files of drivers away, as their own messages advise where one is damaged."""
+        for path in list(self.store.parent.glob("*.easee.sqlite3*")):
+            path.rename(path.with_name(f"away-{number}-{path.name}"))
+
+    def marked_transactions(self) -> set[int]:
+        """Return the transactionIds of sessions of which its store marks a transaction as rebuilt or assumed.
+
+        What the record of such a session adds is another transaction of it.
+        """
         with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as store:
-            query = "SELECT transaction_id FROM transactions WHERE rebuilt = 1 AND transaction_id IS NOT NULL"
+            query = (
+                "SELECT transaction_id FROM transactions AS one WHERE transaction_id IS NOT NULL AND EXISTS"
+                " (SELECT 1 FROM transactions AS marked WHERE marked.charge_point = one.charge_point"
+                " AND marked.session = one.session AND (marked.rebuilt = 1 OR marked.assumed = 1))"
+            )
             return {number for (number,) in store.execute(query)}
 
     @property
@@ -159,12 +172,14 @@ class GatewayProcess:
         process = self._process
         if process is None or process.returncode is not None:
             return
+        self._process = None  # it does not end by itself
         process.terminate()
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await process.wait()
         except TimeoutError:
-            await self.kill()
+            process.kill()
+            await process.wait()
 
     async def charge_points(self, limit: int) -> list[dict[str, Any]]:
         """Return the first charge points of its API; none while the API does not answer."""

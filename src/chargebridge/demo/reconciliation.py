@@ -20,6 +20,8 @@ from chargebridge.emulators.central_system import Transaction, Violation
 FEWEST_SESSIONS: Final = 3
 """Sessions of each charge point; a run with fewer proves nothing."""
 _SHOWN: Final = 20
+_Bounds = tuple[str | None, int, int, int | None, int | None]
+"""Tag, start time, start register, stop time and stop register."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ class Reconciliation:
     differences: tuple[str, ...]
     violations: tuple[Violation, ...]
     rebuilt: tuple[str, ...] = ()
-    """The rebuilt transactions, a line each: charge point, charger, energy and times."""
+    """The rebuilt and assumed transactions, a line each: charge point, charger, energy and times."""
+    untagged: int = 0
+    """Transactions that are exact but for their tag, which was in a driver's file that was lost."""
 
     @property
     def agrees(self) -> bool:
@@ -72,7 +76,9 @@ class Reconciliation:
             "" if may_differ else _mark(self.sessions == ended),
         )
         if self.rebuilt:
-            table.add_row("rebuilt", "", f"{len(self.rebuilt):,}", "")
+            table.add_row("rebuilt or assumed", "", f"{len(self.rebuilt):,}", "")
+        if self.untagged:
+            table.add_row("without their tag", "", f"{self.untagged:,}", "")
         table.add_row(
             "still running",
             f"{self.sessions_running:,}",
@@ -117,6 +123,7 @@ def reconcile(
     transactions: Iterable[Transaction],
     violations: Iterable[Violation] = (),
     is_rebuilt: Callable[[Transaction], bool] | None = None,
+    tag_for_untagged: str | None = None,
 ) -> Reconciliation:
     """Compare the sessions of the chargers with the transactions of the central system.
 
@@ -131,7 +138,9 @@ def reconcile(
         registers_wh: the present register of each charger by serial number, in Wh.
         transactions: the transactions of the central system.
         violations: the violations that the central system has found.
-        is_rebuilt: returns whether the gateway has rebuilt a transaction; None if none may be rebuilt.
+        is_rebuilt: returns whether the gateway has rebuilt a transaction, or assumed its end; None if it may
+            do neither.
+        tag_for_untagged: the tag that may stand for another one; None: none may.
     """
     by_charger = defaultdict[str, list[FinishedSession]](list)
     for session in sessions:
@@ -142,6 +151,7 @@ def reconcile(
         reported[transaction.identity].append(transaction)
     differences: list[str] = []
     rebuilt: list[str] = []
+    untagged = 0
     for serial, register_wh in registers_wh.items():
         own = sorted(by_charger[serial], key=lambda session: session.session)
         identity = identity_of(serial)
@@ -149,7 +159,12 @@ def reconcile(
         of_it = reported.pop(identity, [])
         approximate = [] if is_rebuilt is None else [one for one in of_it if is_rebuilt(one)]
         exact = [one for one in of_it if one not in approximate]
-        lines, missing = _compare(identity, own, exact, complete=not running)
+        left = Counter(map(_of_session, own))
+        if tag_for_untagged is not None:
+            matched = _match_untagged(exact, left, tag_for_untagged)
+            exact = [one for one in exact if one not in matched]
+            untagged += len(matched)
+        lines, missing = _compare(identity, own, exact, left, complete=not running)
         differences += lines
         if is_rebuilt is not None:
             differences += _cover(identity, _missing_runs(own, missing), approximate, complete=not running)
@@ -177,7 +192,23 @@ def reconcile(
         differences=tuple(differences),
         violations=tuple(violations),
         rebuilt=tuple(rebuilt),
+        untagged=untagged,
     )
+
+
+def _match_untagged(
+    transactions: list[Transaction], left: Counter[_Bounds], tag_for_untagged: str
+) -> list[Transaction]:
+    """Take the sessions out of `left` that match a transaction in everything but its tag; return those."""
+    matched = []
+    for transaction in transactions:
+        bounds = _of_transaction(transaction)
+        if transaction.id_tag == tag_for_untagged and not left[bounds]:
+            session = next((one for one, count in left.items() if count and one[1:] == bounds[1:]), None)
+            if session is not None:
+                left[session] -= 1
+                matched.append(transaction)
+    return matched
 
 
 def _gaps(identity: str, sessions: list[FinishedSession], register_wh: int, *, complete: bool) -> list[str]:
@@ -197,10 +228,17 @@ def _gaps(identity: str, sessions: list[FinishedSession], register_wh: int, *, c
 
 
 def _compare(
-    identity: str, sessions: list[FinishedSession], transactions: list[Transaction], *, complete: bool
+    identity: str,
+    sessions: list[FinishedSession],
+    transactions: list[Transaction],
+    left: Counter[_Bounds],
+    *,
+    complete: bool,
 ) -> tuple[list[str], list[FinishedSession]]:
-    """Return a line for each transaction that matches no session, and the sessions without a transaction."""
-    left = Counter(map(_of_session, sessions))
+    """Return a line for each transaction that matches no session, and the sessions without a transaction.
+
+    The sessions in `left` are those without one so far.
+    """
     lines: list[str] = []
     for transaction in transactions:
         if transaction.is_open and not complete:
@@ -257,10 +295,6 @@ def _cover(
 def _lies_within(transaction: Transaction, start_wh: int, stop_wh: int) -> bool:
     reported_wh = transaction.meter_stop_wh
     return reported_wh is not None and start_wh <= transaction.meter_start_wh <= reported_wh <= stop_wh
-
-
-_Bounds = tuple[str | None, int, int, int | None, int | None]
-"""Tag, start time, start register, stop time and stop register."""
 
 
 def _of_session(session: FinishedSession) -> _Bounds:

@@ -28,6 +28,8 @@ PORTS: Final = range(20_000, 32_000)
 port of a peer during its outage."""
 LOCAL_BROKER: Final = "amqp://guest:guest@127.0.0.1:5672/"
 """The URL of a RabbitMQ with the settings of a new installation."""
+UNTAGGED: Final = "NOTAG"
+"""The tag of sessions without one: the default of `tag_for_untagged`."""
 _HISTORY: Final = 60
 _SERIAL: Final = "SIM"
 
@@ -70,6 +72,8 @@ class DemoTestbed:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _require_same_run(folder, settings)
         self.settings = settings
+        self.loses = False
+        """Whether the run loses records for good."""
         self.world = World(folder / "chargers.sqlite3", Traffic(settings.seed, PACES["busy"]))
         self.ledger = Ledger(folder / "central-system.sqlite3")
         self.clock = _clock(settings.speed, self.world, self.ledger)
@@ -142,25 +146,49 @@ class DemoTestbed:
 
     @property
     def is_complete(self) -> bool:
-        """Whether no session is running, and every finished one has its transaction."""
+        """Whether no session is running, and all energy of the finished ones is in transactions."""
         sessions, transactions = self.world.finished_sessions(), self.ledger.transactions()
         if self.world.running_sessions() or any(transaction.is_open for transaction in transactions):
             return False
-        if len(sessions) <= len(transactions):
+        if len(sessions) <= len(transactions) and not self.loses:
             return True
-        # Rebuilt transactions may be fewer than their sessions, for the same energy.
+        # Rebuilt and assumed transactions may be fewer or more than their sessions, for the same energy.
         delivered_wh = sum(one.stop_register_wh - one.start_register_wh for one in sessions)
         reported_wh = sum(transaction.energy_wh or 0 for transaction in transactions)
-        return self.vendor.may_miss and reported_wh == delivered_wh
+        return self.may_differ and reported_wh == delivered_wh
+
+    @property
+    def may_differ(self) -> bool:
+        """Whether sessions may be rebuilt, or their ends assumed."""
+        return self.vendor.may_miss or self.loses
 
     def fewest_sessions(self) -> int:
         """Return the lowest number of finished sessions of any charger."""
         had = Counter(one.serial for one in self.world.finished_sessions())
         return min((had[serial] for serial in self.world), default=0)
 
+    def require_running(self) -> None:
+        """Require that the gateway runs, or was stopped by us.
+
+        Raises:
+            DemoError: it has ended by itself.
+        """
+        if self.gateway.ended:
+            log = self.gateway.log_tail()
+            raise DemoError(f"the gateway has ended by itself; the end of its log:\n{log}")
+
+    def all_have_charged(self) -> bool:
+        """Whether each charge point has had a transaction, and so remembers its charger."""
+        return len({one.identity for one in self.ledger.transactions()}) == len(self.identities)
+
+    def lost_last(self) -> bool:
+        """Whether the record of a charger's newest ended session is lost: the next one shows its energy."""
+        newest = {one.serial: one.session for one in self.world.finished_sessions()}
+        return any(session in self.world.lost_ends(serial) for serial, session in newest.items())
+
     def outcome(self) -> Reconciliation:
         """Compare sessions and transactions. The gateway has to be stopped."""
-        rebuilt = self.gateway.rebuilt_transactions() if self.vendor.may_miss else set[int]()
+        marked = self.gateway.marked_transactions() if self.may_differ else set[int]()
         return reconcile(
             identity_of,
             self.world.finished_sessions(),
@@ -168,7 +196,8 @@ class DemoTestbed:
             self.world.registers_wh(),
             self.ledger.transactions(),
             self.central_system.violations,
-            is_rebuilt=(lambda one: one.id in rebuilt) if self.vendor.may_miss else None,
+            is_rebuilt=(lambda one: one.id in marked) if self.may_differ else None,
+            tag_for_untagged=UNTAGGED if self.loses else None,
         )
 
 

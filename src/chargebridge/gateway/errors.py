@@ -1,5 +1,7 @@
 """Errors of the gateway's public face."""
 
+from collections.abc import Sequence
+
 from chargebridge.clock import format_utc
 from chargebridge.store.rows import DeadLetterRow, Settled
 
@@ -8,8 +10,29 @@ class UnknownChargePointError(LookupError):
     """There is no charge point of this identity."""
 
 
+class NotLeavingError(LookupError):
+    """No charge point of this identity is leaving."""
+
+
+class SeveralLeavingError(LookupError):
+    """Several charge points of this identity are leaving.
+
+    Args:
+        identity: theirs.
+        central_systems: which they leave.
+    """
+
+    def __init__(self, identity: str, central_systems: Sequence[str]) -> None:
+        super().__init__(f"several charge points {identity!r} are leaving")
+        self.remedy = f"name the central system, one of {', '.join(map(repr, central_systems))}"
+
+
 class UnknownDeadLetterError(LookupError):
     """There is no dead letter of this id."""
+
+
+class UnknownMessageError(LookupError):
+    """There is no queued message of this id."""
 
 
 class UnknownSetAsideError(LookupError):

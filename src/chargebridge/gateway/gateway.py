@@ -16,8 +16,10 @@ from chargebridge.gateway.errors import (
     NotSimulatedError,
     UnknownChargePointError,
 )
+from chargebridge.gateway.housekeeping import housekeep
+from chargebridge.gateway.leaving import drop_delivered, one_leaving
 from chargebridge.gateway.limits import allow_links
-from chargebridge.gateway.operations import Operations
+from chargebridge.gateway.operations import MessageName, Operations, request
 from chargebridge.gateway.provisioning import (
     make_clock,
     make_random,
@@ -26,15 +28,21 @@ from chargebridge.gateway.provisioning import (
 )
 from chargebridge.gateway.reload import reload
 from chargebridge.gateway.roster import Roster
+from chargebridge.gateway.starting import restore
 from chargebridge.gateway.time_limits import DEFAULT_TIME_LIMITS, TimeLimits
 from chargebridge.gateway.turns.binding import Binding
 from chargebridge.gateway.turns.runtime import NewChargePoint, Runtime
 from chargebridge.gateway.turns.traces import ShownFrame, Traces
 from chargebridge.gateway.turns.wheel import Cancellable
-from chargebridge.gateway.views.charge_points import ChargePointView, charge_point_view
+from chargebridge.gateway.views.charge_points import (
+    ChargePointView,
+    LeavingView,
+    charge_point_view,
+    leaving_view,
+)
 from chargebridge.gateway.views.figures import Figures, count
 from chargebridge.link import Fleet, LinkState
-from chargebridge.store.errors import StoreError, StoreUnavailableError
+from chargebridge.store.errors import StoreUnavailableError
 from chargebridge.store.journal import SqliteStore
 from chargebridge.store.state_dir import StateDirectory
 
@@ -114,14 +122,14 @@ class Gateway:
         """
         try:
             self._fleet.start()
-            self.roster.restore()
+            restore(self.roster)
             for name, sink in self.roster.sinks.items():
                 await start_driver(name, sink.driver)
             for binding in self.roster.all():
                 self.roster.watch(binding)
             self.roster.bring_links_up_soon()
             self._housekeeping = asyncio.get_running_loop().create_task(
-                self._housekeep(), name="housekeeping"
+                housekeep(self.roster), name="housekeeping"
             )
         except BaseException:
             await self.stop()
@@ -170,27 +178,6 @@ class Gateway:
         changes = await reload(self.roster, configuration)
         self.traces.keep(configuration.state.trace_frames)
         return changes
-
-    async def _housekeep(self) -> None:
-        loop = asyncio.get_running_loop()
-        prune_at = loop.time()
-        while True:
-            await asyncio.sleep(self._limits.housekeeping_s)
-            self.roster.drop_delivered()
-            if loop.time() >= prune_at:
-                prune_at = loop.time() + self._limits.prune_s
-                await self._prune()
-
-    async def _prune(self) -> None:
-        now_ms = self.clock.now().utc_ms
-        keep_ms = self.configuration.state.transactions_keep_days * 86_400_000
-        try:
-            pruned = await asyncio.to_thread(self.store.prune, now_ms - keep_ms, now_ms)
-        except StoreError as error:
-            _log.error("delivered transactions could not be pruned", reason=str(error))
-        else:
-            if pruned:
-                _log.info("delivered transactions pruned", count=pruned)
 
     # --- the public face --------------------------------------------------------------------------
 
@@ -258,7 +245,37 @@ class Gateway:
         Raises:
             UnknownChargePointError: there is no charge point of this identity.
         """
-        return await self._operations.perform(self._binding(identity), operation)
+        return await self._operations.perform(self._binding(identity), request(operation))
+
+    def leaving(self, identity: str | None = None) -> list[LeavingView]:
+        """Show the charge points that are leaving the configuration.
+
+        Args:
+            identity: only those of this identity.
+        """
+        return [
+            leaving_view(binding)
+            for binding, _ in self.roster.leaving.values()
+            if identity in {None, binding.identity}
+        ]
+
+    async def end(
+        self, identity: str, central_system: str | None, settlement: Settlement
+    ) -> tuple[bool, str]:
+        """End a charge point that is leaving: its queue becomes dead letters; returns like `perform`.
+
+        Args:
+            identity: of the charge point.
+            central_system: which it leaves; None: the only one.
+            settlement: who ends it, and why.
+
+        Raises:
+            NotLeavingError, SeveralLeavingError: see `leaving.one_leaving`.
+        """
+        binding = one_leaving(self.roster, identity, central_system)
+        outcome = await self._operations.perform(binding, request(Operation.END, settlement=settlement))
+        drop_delivered(self.roster)
+        return outcome
 
     async def redeliver(self, id: int) -> tuple[bool, str]:
         """Deliver a dead letter again, with all others of its transaction; returns like `perform`.
@@ -293,7 +310,20 @@ class Gateway:
         Raises:
             UnknownChargePointError: there is no charge point of this identity.
         """
-        return await self._operations.perform(self._binding(identity), Operation.SETTLE, None, settlement)
+        asked = request(Operation.SETTLE, settlement=settlement)
+        return await self._operations.perform(self._binding(identity), asked)
+
+    async def set_aside(self, name: MessageName, settlement: Settlement) -> tuple[bool, str]:
+        """Make a queued message a dead letter; returns like `perform`.
+
+        Args:
+            name: of the message; its charge point may be leaving the configuration.
+            settlement: who wants it, and why.
+
+        Raises:
+            UnknownMessageError: no charge point at work can have it.
+        """
+        return await self._operations.set_aside(name, settlement)
 
     async def settle_set_aside(self, id: int, settlement: Settlement) -> int:
         """Settle an input that was set aside; returns how many were settled.
@@ -322,6 +352,7 @@ class Gateway:
             UnknownChargePointError: there is no charge point of this identity.
         """
         binding = self._binding(identity)
+        self.roster.gate.hold_back(binding)
         binding.link.down("taken down by the operator")
         binding.forget_link()
 
@@ -335,7 +366,7 @@ class Gateway:
         if binding.link.state is not LinkState.OPEN:
             # Whoever has registered it there does not wait for the interval that was named before.
             self.runtime.turn(binding, OperatorAsked(UNANSWERED, Operation.BOOT))
-        binding.link.up()
+        self.roster.gate.bring_up(binding)
 
     async def act(self, identity: str, action: str, arguments: Mapping[str, object]) -> dict[str, object]:
         """Act on a simulated charger: a car, a token, a fault.

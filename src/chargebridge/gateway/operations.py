@@ -1,16 +1,19 @@
 """The operations of operators: those of a charge point, and those on dead letters and inputs set aside."""
 
 import asyncio
+from typing import NamedTuple
 
 import structlog
+from msgspec import structs
 
 from chargebridge.chargepoint.records import Settlement
-from chargebridge.chargepoint.turn import Operation, OperatorAsked
+from chargebridge.chargepoint.turn import UNANSWERED, Operation, OperatorAsked
 from chargebridge.clock import Clock
 from chargebridge.gateway.errors import (
     AlreadySettledError,
     UndeliverableDeadLetterError,
     UnknownDeadLetterError,
+    UnknownMessageError,
     UnknownSetAsideError,
 )
 from chargebridge.gateway.roster import Roster
@@ -20,6 +23,15 @@ from chargebridge.store.journal import SqliteStore
 from chargebridge.store.rows import DeadLetterRow
 
 _log = structlog.get_logger()
+
+
+class MessageName(NamedTuple):
+    """The name of a queued message, for people."""
+
+    charge_point: int
+    """Its number in the store."""
+    sequence: int
+    fingerprint: str
 
 
 class Operations:
@@ -42,20 +54,12 @@ class Operations:
         self._clock = clock
         self._answer_s = answer_s
 
-    async def perform(
-        self,
-        binding: Binding,
-        operation: Operation,
-        transaction: int | None = None,
-        settlement: Settlement | None = None,
-    ) -> tuple[bool, str]:
+    async def perform(self, binding: Binding, asked: OperatorAsked) -> tuple[bool, str]:
         """Perform an operation; returns whether it was accepted, and details.
 
         Args:
             binding: of the charge point.
-            operation: what it is to do.
-            transaction: whose dead letters it is about; None: all.
-            settlement: who settles them, and why.
+            asked: what it is to do; it gets a number here.
         """
         answer: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
 
@@ -64,7 +68,7 @@ class Operations:
                 answer.set_result((accepted, detail))
 
         number = self._runtime.emitter.await_outcome(answered)
-        self._runtime.turn(binding, OperatorAsked(number, operation, transaction, settlement))
+        self._runtime.turn(binding, structs.replace(asked, ask=number))
         try:
             async with asyncio.timeout(self._answer_s):
                 return await answer
@@ -80,7 +84,7 @@ class Operations:
         if binding is None:
             present = self._roster.by_identity.get(found.identity)
             raise UndeliverableDeadLetterError(found, present.central_system if present else None)
-        return await self.perform(binding, Operation.REDELIVER, found.message.transaction)
+        return await self.perform(binding, request(Operation.REDELIVER, found.message.transaction))
 
     async def settle(self, id: int, settlement: Settlement) -> tuple[bool, str]:
         """Settle a dead letter; see `Gateway.settle`."""
@@ -89,7 +93,7 @@ class Operations:
         binding, _ = self._roster.leaving.get(pair, (self._roster.bindings.get(pair), None))
         transaction = found.message.transaction
         if binding is not None:
-            return await self.perform(binding, Operation.SETTLE, transaction, settlement)
+            return await self.perform(binding, request(Operation.SETTLE, transaction, settlement))
         settled = await asyncio.to_thread(
             self._store.settle_dead_letters,
             found.charge_point,
@@ -104,6 +108,15 @@ class Operations:
             detail=f"{settled} of transaction {transaction}, by {settlement.by}: {settlement.reason}",
         )
         return True, f"settled: {_messages(settled)} of 1 transaction"
+
+    async def set_aside(self, name: MessageName, settlement: Settlement) -> tuple[bool, str]:
+        """Make a queued message a dead letter; see `Gateway.set_aside`."""
+        binding = next((one for one in self._roster.all() if one.key == name.charge_point), None)
+        if binding is None:
+            raise UnknownMessageError("there is no charge point at work that this message could be of")
+        asked = request(Operation.SET_ASIDE, settlement=settlement)
+        named = structs.replace(asked, sequence=name.sequence, fingerprint=name.fingerprint)
+        return await self.perform(binding, named)
 
     async def settle_set_aside(self, id: int, settlement: Settlement) -> int:
         """Settle an input that was set aside; see `Gateway.settle_set_aside`."""
@@ -122,6 +135,13 @@ class Operations:
         if found.settled is not None:
             raise AlreadySettledError(f"dead letter {id}", found.settled)
         return found
+
+
+def request(
+    operation: Operation, transaction: int | None = None, settlement: Settlement | None = None
+) -> OperatorAsked:
+    """Return a request for an operation that has no number yet; see `OperatorAsked`."""
+    return OperatorAsked(UNANSWERED, operation, transaction, settlement)
 
 
 def _messages(number: int) -> str:

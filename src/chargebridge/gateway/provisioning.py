@@ -37,6 +37,9 @@ from chargebridge.link import Backoff, Endpoint, client_ssl_context
 
 DRIVER_GROUP: Final = "chargebridge.drivers"
 
+NOT_CONFIGURED: Final = CentralSystemSettings(url=("ws://not-configured.invalid",))
+"""Of a central system that is not configured any more; nothing ever connects to it."""
+
 _Fault = tuple[tuple[str, ...], str, str]
 """The key, the value found there, and the one expected."""
 
@@ -76,12 +79,16 @@ def _unusable_endpoints(examined: Examined) -> Iterator[_Fault]:
         except ValueError as error:
             yield (*table, "ca_file"), str(error), "PEM file of certificate authorities"
             continue
-        try:
-            make_endpoints(name, settings)
-        except ProvisioningError as error:
-            key = "url" if settings.certificate is None else "certificate"
-            expected = "a usable URL" if settings.certificate is None else "a client certificate with its key"
-            yield (*table, key), str(error.__cause__), expected
+        for url in settings.url:
+            try:
+                make_endpoints(name, settings.model_copy(update={"url": (url,)}))
+            except ProvisioningError as error:
+                key, expected = "url", "a usable URL"
+                if settings.certificate is not None:
+                    key, expected = "certificate", "a client certificate with its key"
+                yield (*table, key), str(error.__cause__), expected
+                if settings.certificate is not None:
+                    break  # the same for each URL
 
 
 def _unusable_drivers(examined: Examined) -> Iterator[_Fault]:
@@ -284,7 +291,7 @@ class SettingsFactory:
 
     def make(self, charge_point: ChargePointSettings) -> Settings:
         """Return the settings of a charge point, before its charger is described."""
-        central_system = self._configuration.central_systems[charge_point.central_system]
+        central_system = self._configuration.central_systems.get(charge_point.central_system, NOT_CONFIGURED)
         keys = charge_point.configuration
         return Settings(
             identity=charge_point.identity,

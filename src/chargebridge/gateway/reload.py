@@ -8,9 +8,10 @@ import structlog
 from chargebridge.chargepoint.configuration.configuration import integer
 from chargebridge.config.configuration import Configuration, Difference
 from chargebridge.gateway.handover import History, assign_charger
+from chargebridge.gateway.leaving import log_leaving, remove, restore_undelivered
 from chargebridge.gateway.provisioning import ProvisioningError, charger_name, start_driver, stop_driver
 from chargebridge.gateway.reload_plan import NewChargePoint, ReloadPlan, all_durable, plan_reload
-from chargebridge.gateway.roster import Roster
+from chargebridge.gateway.roster import Pair, Roster
 from chargebridge.link import LinkState
 from chargebridge.store.errors import StoreError
 
@@ -43,14 +44,16 @@ async def apply_plan(roster: Roster, plan: ReloadPlan) -> None:
     count as reported.
     """
     changes = plan.changes
+    roster.rename(plan.renamed)
     roster.put(plan.configuration, plan.factory)
     for binding in roster.all():
-        if binding.central_system in plan.endpoints.keys() - plan.relinked:
+        relinked = (binding.central_system, binding.identity) in plan.relinked_pairs
+        if not relinked and binding.central_system in plan.endpoints.keys() - plan.relinked:
             binding.link.endpoints = plan.endpoints[binding.central_system]
     roster.endpoints = dict(plan.endpoints)
     _keep_leaving(roster, plan)
     # All of them release their chargers before one takes another's.
-    released = {charger_name(settings): roster.remove(settings) for settings in changes.removed}
+    released = {charger_name(settings): remove(roster, settings) for settings in changes.removed}
     released |= {charger_name(old): roster.release_charger(old) for old, _ in plan.moved}
     # If that does not become durable it is done once more, with what is durable by then; so nothing may build
     # on it before.
@@ -72,10 +75,12 @@ async def apply_plan(roster: Roster, plan: ReloadPlan) -> None:
         binding = roster.bindings[settings.central_system, settings.identity]
         assign_charger(roster.runtime, binding, histories[charger], running.get(charger))
         roster.watch(binding)
-    _relink(roster, plan.relinked)
-    roster.restore_undelivered(plan.undelivered)
+    _relink(roster, plan.relinked, plan.relinked_pairs)
+    restore_undelivered(roster, plan.undelivered)
     roster.by_identity = {identity: binding for (_, identity), binding in roster.bindings.items()}
     roster.bring_links_up_soon()
+    if changes.removed or plan.undelivered:
+        log_leaving(roster)
     _log.info(
         "configuration reloaded",
         added=len(changes.added),
@@ -100,7 +105,7 @@ def _add(roster: Roster, one: NewChargePoint) -> None:
     binding = roster.bindings[one.settings.central_system, one.settings.identity]
     roster.renew(one.settings)
     roster.take_charger(binding, one.settings)
-    binding.link.up()
+    roster.gate.bring_up(binding)
 
 
 def _history_now(roster: Roster, charger: str, before: History) -> History:
@@ -112,15 +117,15 @@ def _history_now(roster: Roster, charger: str, before: History) -> History:
         return before.without_older()
 
 
-def _relink(roster: Roster, central_systems: frozenset[str]) -> None:
-    """Reach these central systems over new links from now on."""
+def _relink(roster: Roster, central_systems: frozenset[str], pairs: frozenset[Pair]) -> None:
+    """Reach these central systems, and have these charge points reach theirs, over new links from now on."""
     current = [(roster.bindings[pair], settings) for pair, settings in roster.settings.items()]
     for binding, settings in (*current, *roster.leaving.values()):
         old = binding.link
         if (
             settings.central_system not in central_systems
-            or old.endpoints is roster.endpoints[settings.central_system]
-        ):
+            and (settings.central_system, settings.identity) not in pairs
+        ) or old.endpoints is roster.endpoints[settings.central_system]:
             continue
         roster.make_link(binding, settings)
         binding.link.epoch = old.epoch
@@ -132,7 +137,8 @@ def _relink(roster: Roster, central_systems: frozenset[str]) -> None:
             continue
         old.down("the configuration of the central system has changed")
         binding.forget_link()
-        binding.link.up()
+        roster.gate.replaced(old)
+        roster.gate.bring_up(binding)
 
 
 async def _replace_drivers(roster: Roster, plan: ReloadPlan) -> None:

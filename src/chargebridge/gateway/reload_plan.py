@@ -10,9 +10,11 @@ from chargebridge.chargepoint.charge_point import VirtualChargePoint
 from chargebridge.config.charge_points import ChargePointSettings
 from chargebridge.config.configuration import Configuration, Difference, difference
 from chargebridge.gateway.handover import History
+from chargebridge.gateway.leaving import Undelivered, find_undelivered
 from chargebridge.gateway.limits import allow_links
 from chargebridge.gateway.provisioning import SettingsFactory, charger_name, make_endpoints
-from chargebridge.gateway.roster import Roster, Undelivered
+from chargebridge.gateway.renaming import Renamed, with_new_names
+from chargebridge.gateway.roster import Pair, Roster
 from chargebridge.gateway.turns.binding import Binding
 from chargebridge.gateway.turns.sink import Sink
 from chargebridge.link import Endpoint
@@ -41,8 +43,12 @@ class ReloadPlan(Struct, frozen=True, kw_only=True):
     added: tuple[NewChargePoint, ...]
     endpoints: Mapping[str, tuple[Endpoint, ...]]
     """Of all central systems: there may be new certificates in the files of unchanged ones, too."""
+    renamed: tuple[Renamed, ...]
+    """Charge points that follow their central system to another name; `kept` or `changed` have it already."""
     relinked: frozenset[str]
     """Central systems that are reached in another way from now on."""
+    relinked_pairs: frozenset[Pair]
+    """Charge points that reach the one of the other name in another way."""
     sinks: Mapping[str, Sink]
     """Of drivers that are new or have other settings; made, not started."""
     histories: Mapping[str, History]
@@ -65,10 +71,13 @@ async def plan_reload(roster: Roster, configuration: Configuration) -> ReloadPla
         TooManyChargePointsError: the fleet does not fit into this process.
         StoreError: the store fails, or charge points have turns that are not durable in time.
     """
-    changes = difference(roster.configuration, configuration)
+    before = roster.configuration
+    renamed = tuple(roster.find_renamed(configuration))
+    changes = difference(with_new_names(before, renamed), configuration)
     moved = tuple((old, new) for old, new in changes.changed if charger_name(old) != charger_name(new))
+    old_names = {(one.new, one.identity): one.old for one in renamed}
     releasing = tuple(
-        roster.bindings[one.central_system, one.identity]
+        roster.bindings[old_names.get((one.central_system, one.identity), one.central_system), one.identity]
         for one in (*changes.removed, *(old for old, _ in moved))
     )
     # The only wait: from here on the roster stays as it is until the plan is carried out.
@@ -85,8 +94,9 @@ async def plan_reload(roster: Roster, configuration: Configuration) -> ReloadPla
         for name in changes.drivers.added | changes.drivers.changed
     }
     factory = SettingsFactory(configuration, roster.clock)
+    roster.rename_stored(configuration, renamed)
     try:
-        added = _load_added(roster, factory, changes.added)
+        added = _load_added(roster, factory, changes.added, old_names)
         undelivered = _find_undelivered(roster, factory, configuration, changes)
     except MsgspecError as error:
         raise StoreDamagedError(
@@ -101,6 +111,12 @@ async def plan_reload(roster: Roster, configuration: Configuration) -> ReloadPla
         moved=moved,
         added=added,
         endpoints=endpoints,
+        renamed=renamed,
+        relinked_pairs=frozenset(
+            (one.new, one.identity)
+            for one in renamed
+            if before.central_systems.get(one.old) != configuration.central_systems[one.new]
+        ),
         relinked=changes.central_systems.added | changes.central_systems.changed,
         sinks=sinks,
         histories=histories,
@@ -110,14 +126,18 @@ async def plan_reload(roster: Roster, configuration: Configuration) -> ReloadPla
 
 
 def _load_added(
-    roster: Roster, factory: SettingsFactory, added: Sequence[ChargePointSettings]
+    roster: Roster,
+    factory: SettingsFactory,
+    added: Sequence[ChargePointSettings],
+    old_names: Mapping[Pair, str],
 ) -> tuple[NewChargePoint, ...]:
     keys = roster.store.register([(settings.identity, settings.central_system) for settings in added])
     new = []
     for settings in added:
         key = keys[settings.identity, settings.central_system]
-        charge_point = None
-        if (settings.central_system, settings.identity) not in roster.leaving:
+        charge_point, name = None, settings.central_system
+        name = old_names.get((name, settings.identity), name)
+        if (name, settings.identity) not in roster.leaving:
             charge_point = roster.runtime.new_charge_point(factory.make(settings), roster.store.load(key))
         new.append(NewChargePoint(settings, key, charge_point))
     return tuple(new)
@@ -128,7 +148,7 @@ def _find_undelivered(
 ) -> tuple[Undelivered, ...]:
     if not changes.central_systems.added:
         return ()
-    return tuple(roster.find_undelivered(configuration, factory, roster.store.load_all()))
+    return tuple(find_undelivered(roster, configuration, factory, roster.store.load_all()))
 
 
 async def all_durable(bindings: Sequence[Binding], within_s: float) -> bool:

@@ -1,45 +1,37 @@
 """The roster: all charge points at work, each with its charger, link and driver."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import structlog
+from msgspec import structs
 
-from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
-from chargebridge.chargepoint.records import StoredChargePoint, Transaction
-from chargebridge.chargepoint.transactions import thinning
 from chargebridge.chargepoint.turn import ChargerDescribed, ChargerReleased, TimerFired
 from chargebridge.chargers.model import ChargerInfo, Driver
 from chargebridge.clock import Clock
 from chargebridge.config.charge_points import ChargePointSettings
 from chargebridge.config.configuration import Configuration
-from chargebridge.gateway.handover import NO_HISTORY, History, assign_charger, read_history
-from chargebridge.gateway.provisioning import SettingsFactory, charger_name, make_driver, make_endpoints
+from chargebridge.gateway.handover import History, read_history
+from chargebridge.gateway.link_gate import LinkGate
+from chargebridge.gateway.provisioning import (
+    NOT_CONFIGURED,
+    SettingsFactory,
+    make_driver,
+    make_endpoints,
+)
+from chargebridge.gateway.renaming import Renamed, find_renamed, urls_of
 from chargebridge.gateway.time_limits import TimeLimits
 from chargebridge.gateway.turns.binding import Binding
 from chargebridge.gateway.turns.runtime import Runtime
 from chargebridge.gateway.turns.sink import Sink
-from chargebridge.link import Endpoint, Fleet, LinkState
+from chargebridge.link import Endpoint, Fleet, Link, LinkState
 from chargebridge.store.journal import SqliteStore
-from chargebridge.store.rows import ChargePointRow
 
 _log = structlog.get_logger()
 
 Pair = tuple[str, str]
 """Central system and identity: transactions and queue belong to such a pair."""
-
-
-class Undelivered(NamedTuple):
-    """A charge point of the store that is not configured, and of which something is not delivered yet."""
-
-    row: ChargePointRow
-    running: tuple[Transaction, ...]
-    """Its transactions that have not ended."""
-    settings: ChargePointSettings
-    charge_point: VirtualChargePoint | None
-    """None: its central system is not configured."""
 
 
 class Roster:
@@ -80,7 +72,10 @@ class Roster:
         self.clock = clock
         self.limits = limits
         self.factory = SettingsFactory(configuration, clock)
+        self.gate = LinkGate(self._links_of)
         self._fleet = fleet
+        self.former_urls: dict[str, frozenset[str]] = {}
+        """Of central systems that may not be configured any more."""
         self._links_up_timer: asyncio.TimerHandle | None = None
         self.put(configuration, self.factory)
         self.sinks: dict[str, Sink] = {
@@ -118,38 +113,49 @@ class Roster:
         )
         return sink
 
-    # --- the start --------------------------------------------------------------------------------
+    # --- renamed central systems ------------------------------------------------------------------
 
-    def restore(self) -> None:
-        """Begin: restore every charge point to where the store says it was.
+    def rename_stored(self, configuration: Configuration, renamed: Sequence[Renamed]) -> None:
+        """Store the URLs of the central systems of a configuration, and which charge points follow one.
+
+        Raises:
+            StoreError: nothing has changed.
+        """
+        urls = urls_of(configuration)
+        self.store.rename_central_systems(urls, [((one.identity, one.old), one.new) for one in renamed])
+        self.former_urls |= urls
+        for one in renamed:
+            _log.info(
+                "charge point follows its central system, which has another name",
+                charge_point=one.identity,
+                central_system=one.new,
+                former=one.old,
+            )
+
+    def find_renamed(self, configuration: Configuration) -> list[Renamed]:
+        """Return the charge points that would follow their central system to another name.
 
         Raises:
             StoreError: the store cannot be read.
         """
-        keys = self.store.register([(identity, central) for central, identity in self.settings])
-        stored = self.store.load_all()
-        self.store.start(asyncio.get_running_loop(), self.runtime)
-        ended = self.restore_undelivered(self.find_undelivered(self.configuration, self.factory, stored))
-        newcomers = []
-        for (central_system, identity), settings in self.settings.items():
-            key = keys[identity, central_system]
-            charge_point = self.runtime.new_charge_point(self.factory.make(settings), stored.get(key))
-            binding = self.add(settings, key, charge_point)
-            abandoned = binding.charge_point.abandoned
-            if abandoned is not None:
-                ended[abandoned.charger] = abandoned  # its charger was replaced meanwhile
-            if binding.charge_point.state.charger is None:
-                newcomers.append((binding, charger_name(settings)))
-        if newcomers:
-            self.store.settle()
-        for binding, charger in newcomers:
-            # Never seen here: it may have been seen at another charge point.
-            history = self.history(charger)
-            if history != NO_HISTORY or charger in ended:
-                assign_charger(self.runtime, binding, history, ended.get(charger))
+        return find_renamed(configuration, self.store.charge_points(), self.former_urls)
+
+    def rename(self, renamed: Iterable[Renamed]) -> None:
+        """Go by the new names of central systems; the store does so already."""
+        for identity, old, new in renamed:
+            if (old, identity) in self.bindings:
+                binding = self.bindings[new, identity] = self.bindings.pop((old, identity))
+            elif (old, identity) in self.leaving:
+                binding, settings = self.leaving.pop((old, identity))
+                self.leaving[new, identity] = binding, structs.replace(settings, central_system=new)
+            else:
+                continue
+            binding.forget()
+            binding.central_system = new
 
     def stop(self) -> None:
         """Bring no links up any more."""
+        self.gate.stop()
         if self._links_up_timer is not None:
             self._links_up_timer.cancel()
 
@@ -188,9 +194,11 @@ class Roster:
 
     def make_link(self, binding: Binding, settings: ChargePointSettings) -> None:
         """Give a charge point a new link, which is down."""
-        central_system = self.configuration.central_systems[settings.central_system]
+        name = settings.central_system
+        central_system = self.configuration.central_systems.get(name, NOT_CONFIGURED)
+        urls = self.former_urls.get(name) or NOT_CONFIGURED.url
         binding.link = self._fleet.link(
-            self.endpoints[settings.central_system],
+            self.endpoints.get(name) or tuple(map(Endpoint, sorted(urls))),
             settings.identity,
             binding,
             password=self.password(settings),
@@ -199,7 +207,8 @@ class Roster:
 
     def password(self, settings: ChargePointSettings) -> str | None:
         """Return the password of a charge point at its central system."""
-        password = settings.password or self.configuration.central_systems[settings.central_system].password
+        central_system = self.configuration.central_systems.get(settings.central_system, NOT_CONFIGURED)
+        password = settings.password or central_system.password
         return password.get_secret_value() if password else None
 
     def renew(self, settings: ChargePointSettings) -> None:
@@ -222,10 +231,19 @@ class Roster:
         for binding in self.all():
             self._bring_link_up(binding)
 
-    @staticmethod
-    def _bring_link_up(binding: Binding) -> None:
+    def _bring_link_up(self, binding: Binding) -> None:
         if binding.link.state is LinkState.DOWN and not binding.link.last_error:
-            binding.link.up()
+            self.gate.bring_up(binding)
+
+    def _links_of(self, identity: str) -> Iterator[Link]:
+        """Return the links of all charge points of an identity, at whichever central system."""
+        for name in self.configuration.central_systems:
+            for binding in (
+                self.bindings.get((name, identity)),
+                self.leaving.get((name, identity), (None, None))[0],
+            ):
+                if binding is not None:
+                    yield binding.link
 
     # --- chargers ---------------------------------------------------------------------------------
 
@@ -260,95 +278,6 @@ class Roster:
         self.runtime.turn(binding, ChargerReleased())
         return binding
 
-    # --- charge points that leave -----------------------------------------------------------------
-
-    def find_undelivered(
-        self,
-        configuration: Configuration,
-        factory: SettingsFactory,
-        stored: Mapping[int, StoredChargePoint],
-    ) -> list[Undelivered]:
-        """Return the charge points that are neither configured nor at work, and have something to deliver.
-
-        Args:
-            configuration: the one to go by.
-            factory: makes the settings of its charge points.
-            stored: the records of all charge points, by their numbers in the store.
-
-        Raises:
-            StoreError: the store cannot be read.
-        """
-        configured = {(one.central_system, one.identity) for one in configuration.charge_points}
-        others = {*configured, *self.bindings, *self.leaving}
-        found = []
-        for row in self.store.charge_points():
-            own = stored.get(row.id)
-            if (row.central_system, row.identity) in others or own is None:
-                continue
-            if not own.open_transactions and not own.queue.messages:
-                continue
-            settings = ChargePointSettings(
-                identity=row.identity,
-                central_system=row.central_system,
-                driver="",
-                charger="",
-                behaviour=behaviour(),
-            )
-            charge_point = None
-            if row.central_system in configuration.central_systems:
-                charge_point = self.runtime.new_charge_point(factory.make(settings), own)
-            found.append(Undelivered(row, own.open_transactions, settings, charge_point))
-        return found
-
-    def restore_undelivered(self, undelivered: Iterable[Undelivered]) -> dict[str, Transaction]:
-        """Put these charge points to work until they have delivered everything.
-
-        Returns:
-            The transactions that this has ended, by charger: the charge point that has the charger now
-            goes on with the rest of the session.
-        """
-        ended: dict[str, Transaction] = {}
-        for row, running, settings, charge_point in undelivered:
-            ended.update((transaction.charger, transaction) for transaction in running)
-            if charge_point is None:
-                warn_of_undeliverable(row.identity, row.central_system)
-                continue
-            binding = self.bind(settings, row.id, charge_point, None)
-            self.leaving[row.central_system, row.identity] = binding, settings
-            self.runtime.resume(binding)
-            self.runtime.turn(binding, ChargerReleased())
-            abandoned = binding.charge_point.abandoned
-            if abandoned is not None:
-                ended[abandoned.charger] = abandoned  # of a newer session, if one had waited
-            binding.link.up()
-        return ended
-
-    def remove(self, settings: ChargePointSettings) -> Binding:
-        """Let a charge point leave: it delivers its queue, then it is dropped. Returns it."""
-        pair = settings.central_system, settings.identity
-        binding = self.release_charger(settings)
-        del self.bindings[pair]
-        self.leaving[pair] = binding, settings
-        if settings.central_system not in self.configuration.central_systems:
-            binding.link.down("the central system is not configured any more")
-            binding.forget()
-            if thinning.length(binding.charge_point):
-                warn_of_undeliverable(settings.identity, settings.central_system)
-        return binding
-
-    def drop_delivered(self) -> None:
-        """Drop charge points that are leaving and have delivered everything."""
-        for pair, (binding, _) in list(self.leaving.items()):
-            if binding.uncommitted or binding.backlog is not None or thinning.length(binding.charge_point):
-                continue
-            if binding.link.state is not LinkState.DOWN:
-                # Gone when this has ended too: nothing of it may reach one of the same name added later.
-                binding.link.down("everything is delivered")
-                binding.forget()
-                continue
-            del self.leaving[pair]
-            _log.info("removed charge point dropped: everything is delivered", charge_point=pair[1])
-
 
 def _guarded(act: Callable[[str], None], serial: str) -> None:
     """Call a driver; one that raises must not harm other chargers."""
@@ -356,12 +285,3 @@ def _guarded(act: Callable[[str], None], serial: str) -> None:
         act(serial)
     except Exception:  # noqa: BLE001 - drivers come from outside
         _log.exception("driver failed at watching a charger", charger=serial)
-
-
-def warn_of_undeliverable(identity: str, central_system: str) -> None:
-    """Log that messages cannot be delivered with this configuration."""
-    _log.warning(
-        "messages undeliverable: their central system is not configured any more",
-        charge_point=identity,
-        central_system=central_system,
-    )

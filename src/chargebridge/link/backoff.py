@@ -25,7 +25,8 @@ class Backoff:
     """Share of a wait, 0 to 1, that is random: 0.5 makes 10 s anything from 5 s to 10 s."""
     healthy_after_s: float = 30.0
     """A connection that lasted this long, in seconds, ends the failures before it. A shorter one is
-    a failure itself, so that a central system that accepts and then closes is not flooded."""
+    a failure itself, so that a central system that accepts and then closes is not flooded; one on which a
+    call was answered is the first failure, again and again."""
     _last_step: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -18,12 +18,10 @@ from chargebridge.link.pings import check_interval, first_ping_at, next_ping_at
 from chargebridge.link.schedule import NEVER
 from chargebridge.link.session import Session
 from chargebridge.link.state import LinkState
+from chargebridge.link.track_record import TrackRecord
 
 CLOSE_TIMEOUT_S: Final = 5.0
 """A close frame that is not answered for this long, in seconds, ends the connection anyway."""
-
-FAILURES_PER_URL: Final = 3
-"""After so many failures in a row at one URL of a central system, each further attempt goes to the next."""
 
 _OWNER_RAISED: Final = "internal error"
 
@@ -40,29 +38,24 @@ class Link:
         "_authorization",
         "_awaits_pong",
         "_close_code",
-        "_closed_here",
         "_dispatcher",
         "_key_format",
-        "_misses",
         "_owner",
         "_paused_until",
         "_ping_interval_s",
-        "_ponged",
-        "_received_before",
         "_session",
         "_state",
         "_wanted",
-        "connected_since",
         "deadline",
         "endpoints",
         "epoch",
-        "failures",
         "identity",
         "last_error",
         "last_error_at_ms",
         "next_attempt_at_ms",
         "received",
         "reconnects",
+        "record",
         "sent",
         "slot",
         "state_since_ms",
@@ -82,8 +75,8 @@ class Link:
         self.endpoints = endpoints
         """The URLs of the central system; to be replaced by the same ones with other certificates only."""
         self._at = 0
-        self._misses = 0
-        """Failures in a row at the present URL."""
+        self.record = TrackRecord()
+        """How its attempts and connections have ended; begins anew when the link is brought up."""
         self.identity = identity
         self._dispatcher = dispatcher
         self._state = LinkState.DOWN
@@ -95,12 +88,8 @@ class Link:
         """Why the link is not open, or was last closed; for operators."""
         self.last_error_at_ms: int | None = None
         """When an attempt or a connection failed last, even if the link is open by now; None: never."""
-        self.failures = 0
-        """Attempts that failed in a row; a connection that did not last counts as one."""
         self.next_attempt_at_ms: int | None = None
         """While the link waits: when its back-off ends; in the past, it waits in line for its turn."""
-        self.connected_since: float | None = None
-        """When the open connection opened, in seconds of the loop's clock."""
         self.sent = 0
         self.received = 0
         self.reconnects = 0
@@ -115,12 +104,6 @@ class Link:
         self._paused_until = 0.0
         self._ping_interval_s = self.endpoint.ping_interval_s
         self._awaits_pong = False
-        self._ponged = False
-        """The central system has answered a ping on this connection."""
-        self._received_before = 0
-        """`received` when this connection opened."""
-        self._closed_here = False
-        """This side has closed the connection."""
         self._close_code: int | None = None
         self.set_password(password)
 
@@ -143,12 +126,17 @@ class Link:
         """The URL that is used, or tried next."""
         return self.endpoints[self._at]
 
+    @property
+    def failures(self) -> int:
+        """Attempts that failed in a row; a connection that did not last counts as one."""
+        return self.record.failures
+
     def up(self) -> None:
         """Connect, and stay connected until `down`."""
         self._wanted = True
         if self.state is LinkState.DOWN:
             self.state = LinkState.WAITING
-            self.failures = self._misses = 0
+            self.record = TrackRecord()
             self.next_attempt_at_ms = self.state_since_ms
             self._dispatcher.awake.add(self)
             self._dispatcher.queue(self)
@@ -237,7 +225,7 @@ class Link:
         self.next_attempt_at_ms = None
         dispatcher = self._dispatcher
         self._attempt = Attempt(self, self.endpoint, self.identity, self._authorization)
-        self._attempt.start(dispatcher.loop, dispatcher.resolver, turn=self.failures)
+        self._attempt.start(dispatcher.loop, dispatcher.resolver, turn=self.record.failures)
         dispatcher.wake_at(self, dispatcher.loop.time() + self.endpoint.open_timeout_s)
 
     def deadline_reached(self, now: float) -> None:
@@ -248,11 +236,13 @@ class Link:
             case LinkState.CONNECTING:
                 hint = self._attempt.hint if self._attempt is not None else ""
                 self._abandon_attempt(answered=False)
-                reason = f"not open within {self.endpoint.open_timeout_s:g} s{hint}"
-                self._end(reason, healthy=False, failed=True)
+                self.record.attempt_failed()
+                self._end(f"not open within {self.endpoint.open_timeout_s:g} s{hint}", failed=True)
             case LinkState.OPEN if self._awaits_pong:
                 self.session_closing(f"deaf: no pong within {self.endpoint.pong_timeout_s:g} s")
                 self.abort()
+            case LinkState.OPEN if self._check_settled(now):
+                self._schedule_first_ping(now)
             case LinkState.OPEN if self._session is not None:
                 self._awaits_pong = True
                 self._dispatcher.wake_at(self, now + self.endpoint.pong_timeout_s)
@@ -270,12 +260,8 @@ class Link:
         self.state = LinkState.OPEN
         self.reconnects += self.epoch > 0
         self.epoch += 1
-        self.connected_since = now
+        self.record.opened(now, self.received)
         self.last_error = ""
-        if self._misses >= FAILURES_PER_URL:
-            self._misses = 0  # one that opens is found; its own failures count from here on
-        self._closed_here = self._ponged = False
-        self._received_before = self.received
         self._session = session = Session(self, transport, self.endpoint)
         self._schedule_first_ping(now)
         if not notify(self.identity, self._owner.link_opened, self.epoch):
@@ -287,8 +273,9 @@ class Link:
         """Wait for the next attempt."""
         self._attempt = None
         self._dispatcher.attempt_over(self, answered=answered)
+        self.record.attempt_failed()
         reason = without_credentials(reason, self._authorization)
-        self._end(reason, healthy=False, failed=True, at_least_s=retry_after_s)
+        self._end(reason, failed=True, at_least_s=retry_after_s)
 
     # Called by the session
 
@@ -300,11 +287,10 @@ class Link:
 
     def pong_received(self) -> None:
         """Wait for the time of the next ping."""
-        self._ponged = True
+        self.record.ponged = True
         if self._awaits_pong:
             self._awaits_pong = False
-            dispatcher = self._dispatcher
-            dispatcher.wake_at(self, next_ping_at(dispatcher.loop.time(), self._ping_interval_s))
+            self._ping_at(next_ping_at(self._dispatcher.loop.time(), self._ping_interval_s))
 
     def session_closing(self, reason: str, code: int | None = None) -> None:
         """Send no more, and give the central system a while to end the connection."""
@@ -318,16 +304,12 @@ class Link:
         code: int | None = CloseCode.ABNORMAL_CLOSURE
         if self.state is LinkState.CLOSING:
             reason, code = self.last_error, self._close_code
-        since = self.connected_since
-        lasted = self._dispatcher.loop.time() - since if since is not None else 0.0
+        now, now_ms = self._dispatcher.loop.time(), self._dispatcher.clock.now().utc_ms
+        self._check_settled(now)
         self._session = None
-        self.connected_since = None
         self._awaits_pong = False
-        healthy = lasted >= self.endpoint.backoff.healthy_after_s
-        answered = self.received > self._received_before
-        # One that hangs behind its load balancer answers pings: the owner closes, without a message.
-        worked = answered if self._closed_here else healthy and (answered or self._ponged)
-        self._end(reason, healthy=healthy, worked=worked, failed=not self._closed_here)
+        self.record.ended(now, now_ms, self.received, self.endpoint.backoff.healthy_after_s)
+        self._end(reason, failed=not self.record.closed_here)
         notify(self.identity, self._owner.link_closed, self.epoch, reason, code)
 
     def _take_down(self, code: CloseCode, reason: str) -> None:
@@ -337,14 +319,14 @@ class Link:
                 self._close(code, reason)
             case LinkState.CONNECTING:
                 self._abandon_attempt(answered=None)
-                self._end(reason, healthy=False)
+                self._end(reason)
             case LinkState.WAITING:
                 self._dispatcher.unqueue(self)
-                self._end(reason, healthy=False)
+                self._end(reason)
 
     def _close(self, code: CloseCode, reason: str) -> None:
         if self.state is LinkState.OPEN and self._session is not None:
-            self._closed_here = True
+            self.record.closed_here = True
             self.session_closing(reason)
             self._session.close(code, reason)
 
@@ -354,25 +336,15 @@ class Link:
             self._attempt = None
             self._dispatcher.attempt_over(self, answered=answered)
 
-    def _end(
-        self,
-        reason: str,
-        *,
-        healthy: bool,
-        worked: bool = False,
-        failed: bool = False,
-        at_least_s: float = 0.0,
-    ) -> None:
+    def _end(self, reason: str, *, failed: bool = False, at_least_s: float = 0.0) -> None:
         """End an attempt or a connection: back off if the link is to be up, otherwise stay down.
 
         Args:
             reason: for operators.
-            healthy: the connection has lasted.
-            worked: the URL was of use.
             failed: nobody on this side has ended it.
             at_least_s: the central system asked for no other attempt for so many seconds.
         """
-        dispatcher = self._dispatcher
+        dispatcher, was_open = self._dispatcher, self.state is not LinkState.CONNECTING
         self.last_error = reason
         if not self._wanted:
             self.state = LinkState.DOWN
@@ -381,25 +353,38 @@ class Link:
             dispatcher.link_down(self)
             return
         self.state = LinkState.WAITING
-        self.failures = 0 if healthy else self.failures + 1
-        self._misses = 0 if worked else self._misses + 1
         backoff = self.endpoint.backoff
-        wait = backoff.delay_s(self.failures, dispatcher.random)
+        wait = backoff.delay_s(self.record.failures, dispatcher.random)
         if at_least_s <= wait or len(self.endpoints) == 1:
             wait = max(wait, min(at_least_s, backoff.max_s))
         else:
-            self._misses = max(self._misses, FAILURES_PER_URL)  # it says itself that it is of no use now
+            self.record.avoid_url()
         now = dispatcher.loop.time()
         wait = max(wait, self._paused_until - now)
         self.next_attempt_at_ms = self.state_since_ms + round(wait * 1000 * dispatcher.clock.speed)
         dispatcher.wake_at(self, now + wait)
         if failed:
             self.last_error_at_ms = self.state_since_ms
-            notify(self.identity, self._owner.link_failed, reason)
-        if self._misses >= FAILURES_PER_URL:
+            unstable = was_open and self.record.unstable_since_ms is not None
+            notify(self.identity, self._owner.link_unstable if unstable else self._owner.link_failed, reason)
+        if self.record.url_is_of_no_use:
             # Not queued now, so the pacer loses no link that waits for another host.
             self._at = (self._at + 1) % len(self.endpoints)
 
+    def _check_settled(self, now: float) -> bool:
+        """Take note if this connection has made an unstable link stable again; returns whether it has."""
+        if self.record.unstable_since_ms is None:
+            return False
+        settled = self.record.has_lasted(now, self.endpoint.backoff.healthy_after_s) and self.record.settled()
+        if settled:
+            notify(self.identity, self._owner.link_stable)
+        return settled
+
     def _schedule_first_ping(self, now: float) -> None:
-        dispatcher = self._dispatcher
-        dispatcher.wake_at(self, first_ping_at(now, self._ping_interval_s, dispatcher.random))
+        self._ping_at(first_ping_at(now, self._ping_interval_s, self._dispatcher.random))
+
+    def _ping_at(self, at: float) -> None:
+        """Wake at the time of the next ping; an unstable link also when this connection has lasted."""
+        if self.record.unstable_since_ms is not None:
+            at = min(at, (self.record.connected_since or at) + self.endpoint.backoff.healthy_after_s)
+        self._dispatcher.wake_at(self, at)

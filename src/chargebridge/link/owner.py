@@ -37,6 +37,15 @@ class LinkOwner(Protocol):
         For operators. Waiting in line for an attempt is no failure.
         """
 
+    def link_unstable(self, reason: str) -> None:
+        """A connection has broken soon after it opened, and so have those before it.
+
+        For operators; instead of `link_failed`.
+        """
+
+    def link_stable(self) -> None:
+        """A connection has lasted, after `link_unstable`."""
+
 
 def notify(identity: str, call: Callable[[*Arguments], None], *arguments: *Arguments) -> bool:
     """Call the owner of a link; return False if it raised, which is logged.

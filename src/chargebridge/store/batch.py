@@ -18,6 +18,7 @@ from chargebridge.chargepoint.records import (
     ChangeLocalList,
     ClearTokenCache,
     DeadLetter,
+    DeadLetterAll,
     Dequeue,
     DropProfile,
     Enqueue,
@@ -112,6 +113,22 @@ _SETTLE = (
 _REQUEUE = """
     UPDATE queue SET sequence = ?, attempts = 0, not_before_ms = NULL, without_data = 0
     WHERE charge_point = ? AND sequence = ?"""
+_DEAD_LETTER_ALL = (
+    # The reason is the last entry of the history, too, which stays when the message is redelivered.
+    """INSERT INTO dead_letters
+        (charge_point, sequence, kind, transaction_number, payload, attempts, sampled_ms, at_ms, reason,
+        history)
+    SELECT charge_point, sequence, kind, transaction_number, payload, attempts, sampled_ms, :at_ms, :reason,
+        json_insert(coalesce(history, '[]'), '$[#]',
+            json_object('attempt', attempts, 'at_ms', :at_ms, 'reason', :reason))
+    FROM queue WHERE charge_point = :charge_point ORDER BY sequence""",
+    *(
+        f"UPDATE transactions SET {kind} = 'dead' WHERE charge_point = :charge_point AND number IN"
+        f" (SELECT transaction_number FROM queue WHERE charge_point = :charge_point AND kind = '{kind}')"
+        for kind in ("start", "stop")
+    ),
+    "DELETE FROM queue WHERE charge_point = :charge_point",
+)
 _DEQUEUE = deletion("queue", "charge_point", "sequence")
 _PUT_SAMPLES = Bulk(
     "INSERT OR REPLACE INTO transaction_samples (charge_point, transaction_number, document) VALUES {rows}",
@@ -134,6 +151,16 @@ _SET_ASIDE = Bulk("INSERT INTO set_aside (charge_point, at_ms, input, error) VAL
 _write_history = msgspec.json.Encoder().encode
 
 
+_Move = DeadLetterAll | Redeliver | Requeue | Settle
+"""Records that move or settle messages."""
+
+
+def dead_letter_all(connection: sqlite3.Connection, charge_point: int, record: DeadLetterAll) -> int:
+    """Move the whole queue of a charge point to the dead letters, and return how many messages that are."""
+    values = {"charge_point": charge_point, "at_ms": record.at_ms, "reason": record.reason}
+    return [connection.execute(statement, values).rowcount for statement in _DEAD_LETTER_ALL][-1]
+
+
 class Batch:
     """The records of some turns, sorted by table.
 
@@ -142,7 +169,7 @@ class Batch:
     """
 
     def __init__(self, turns: Iterable[Turn]) -> None:
-        self._before: list[tuple[_Part, int, Redeliver | Requeue | Settle]] = []
+        self._before: list[tuple[_Part, int, _Move]] = []
         """The parts before the last move of a message, or its settling, each with what follows it."""
         self._part = _Part()
         # Nearly all records are Enqueue and Dequeue; they are recognized first and here.
@@ -153,7 +180,7 @@ class Batch:
                     part.enqueue(charge_point, record)
                 elif type(record) is Dequeue:
                     part.dequeued += (charge_point, record.sequence)
-                elif type(record) is Redeliver or type(record) is Requeue or type(record) is Settle:
+                elif isinstance(record, _Move):
                     self._before.append((part, charge_point, record))
                     part = self._part = _Part()
                 else:
@@ -165,6 +192,8 @@ class Batch:
             part.apply(connection)
             if isinstance(move, Requeue):
                 connection.execute(_REQUEUE, (move.new_sequence, charge_point, move.sequence))
+            elif isinstance(move, DeadLetterAll):
+                dead_letter_all(connection, charge_point, move)
             elif isinstance(move, Settle):
                 settled = (move.at_ms, move.settlement.by, move.settlement.reason)
                 connection.execute(_SETTLE, (*settled, charge_point, move.transaction, move.through))

@@ -17,7 +17,7 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -175,6 +175,32 @@ class SqliteStore(StoreReader):
         self._write(insert)
         known = {(row.identity, row.central_system): row.id for row in self.charge_points()}
         return {pair: known[pair] for pair in pairs}
+
+    def rename_central_systems(
+        self, urls: Mapping[str, Collection[str]], renamed: Collection[tuple[Pair, str]]
+    ) -> None:
+        """Store the URLs of central systems, and the new names of those of some charge points; together.
+
+        Args:
+            urls: of the central systems that are configured, by name; others keep what is stored of them.
+            renamed: identity and former central system of charge points, and its name from now on.
+
+        Raises:
+            StoreError: nothing has changed.
+        """
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "INSERT INTO central_systems (name, urls) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET urls = excluded.urls",
+                [(name, " ".join(sorted(ones))) for name, ones in urls.items()],
+            )
+            connection.executemany(
+                "UPDATE charge_points SET central_system = ? WHERE identity = ? AND central_system = ?",
+                [(new, *pair) for pair, new in renamed],
+            )
+
+        self._write(write)
 
     def settle(self) -> None:
         """Wait until everything that was submitted is committed, or has failed.

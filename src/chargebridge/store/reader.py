@@ -18,6 +18,8 @@ from chargebridge.store.rows import (
     Counts,
     Cursor,
     DeadLetterRow,
+    QueueCursor,
+    QueuedRow,
     SetAside,
     SetAsideRow,
     Settled,
@@ -30,6 +32,12 @@ _PAGE = (
     "WHERE (:before IS NULL OR t.id < :before) AND (:identity IS NULL OR identity = :identity)"
     " AND settled_ms IS {} ORDER BY t.id DESC LIMIT :limit"
 )
+_ONLY = " AND q.charge_point IN (SELECT id FROM charge_points WHERE identity = :identity)"
+_SINCE = (
+    "CASE kind WHEN 'start' THEN started_ms WHEN 'stop' THEN stopped_ms"
+    " ELSE coalesce(nullif({queue}.sampled_ms, 0), started_ms) END"
+)
+"""When what a queued message says happened; the table of transactions is joined."""
 _DEAD_LETTERS = (
     f"SELECT at_ms, reason, settled_ms, settled_by, settled_reason,"
     f" t.id, t.charge_point, identity, central_system, {MESSAGE}"
@@ -80,6 +88,12 @@ class StoreReader:
                 " ON charge_point = id ORDER BY id"
             ).fetchall()
         return [ChargePointRow(*row) for row in rows]
+
+    def central_systems(self) -> dict[str, frozenset[str]]:
+        """Return the URLs of every central system that was ever configured, by name."""
+        with self._snapshot() as connection:
+            rows = connection.execute("SELECT name, urls FROM central_systems").fetchall()
+        return {name: frozenset(urls.split()) for name, urls in rows}
 
     def is_registered(self, identity: str) -> bool:
         """Tell whether a charge point of this identity was ever registered, at whichever central system."""
@@ -178,6 +192,37 @@ class StoreReader:
             found.append(TransactionRow(name, central_system, transaction, cursor))
         return found
 
+    def queued(
+        self, *, limit: int, after: QueueCursor | None = None, identity: str | None = None
+    ) -> list[QueuedRow]:
+        """Return queued messages, by charge point and in the order of delivery.
+
+        Args:
+            limit: at most so many.
+            after: where the previous page ended.
+            identity: only of the charge point of this identity, at whichever central system.
+        """
+        after = after or QueueCursor(0, 0)
+        only = "" if identity is None else _ONLY
+        with self._snapshot() as connection:
+            rows = connection.execute(
+                f"SELECT c.id, c.identity, c.central_system, {_SINCE.format(queue='q')}, {MESSAGE}"
+                " FROM queue AS q JOIN charge_points AS c ON c.id = q.charge_point"
+                " JOIN transactions AS t ON t.charge_point = c.id AND t.number = q.transaction_number"
+                f" WHERE (q.charge_point, q.sequence) > (:charge_point, :sequence){only}"
+                " ORDER BY q.charge_point, q.sequence LIMIT :limit",
+                {
+                    "charge_point": after.charge_point,
+                    "sequence": after.sequence,
+                    "identity": identity,
+                    "limit": limit,
+                },
+            ).fetchall()
+        return [
+            QueuedRow(charge_point, name, central_system, message_of(message), since_ms)
+            for charge_point, name, central_system, since_ms, *message in rows
+        ]
+
     def dead_letters(
         self, *, limit: int, before: int | None = None, identity: str | None = None, settled: bool = False
     ) -> list[DeadLetterRow]:
@@ -235,8 +280,7 @@ class StoreReader:
         """
         with self._snapshot() as connection:
             row = connection.execute(
-                "SELECT min(CASE kind WHEN 'start' THEN started_ms WHEN 'stop' THEN stopped_ms"
-                " ELSE coalesce(nullif(q.sampled_ms, 0), started_ms) END)"
+                f"SELECT min({_SINCE.format(queue='q')})"
                 " FROM charge_points AS c"
                 " JOIN queue AS q ON q.charge_point = c.id AND q.sequence ="
                 "  (SELECT sequence FROM queue WHERE charge_point = c.id ORDER BY sequence LIMIT 1)"

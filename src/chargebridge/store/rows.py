@@ -42,6 +42,25 @@ class Cursor(Struct, frozen=True, array_like=True):
     number: int
 
 
+class QueueCursor(Struct, frozen=True, array_like=True):
+    """The end of a page of queued messages; the next page continues behind it."""
+
+    charge_point: int
+    sequence: int
+
+
+class QueuedRow(Struct, frozen=True):
+    """A transaction-related message that the central system has not answered yet."""
+
+    charge_point: int
+    """Its number in the store."""
+    identity: str
+    central_system: str
+    message: QueuedMessage
+    since_ms: int
+    """UTC; when what it says happened."""
+
+
 class TransactionRow(Struct, frozen=True):
     """A transaction with its charge point and central system."""
 

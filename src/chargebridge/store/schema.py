@@ -37,6 +37,11 @@ _VERSION_1 = (
         last_transaction INTEGER NOT NULL DEFAULT 0,
         UNIQUE (identity, central_system)
     )""",
+    # A charge point is recognized by its identity and these when its central system has another name.
+    """CREATE TABLE central_systems (
+        name TEXT PRIMARY KEY,
+        urls TEXT NOT NULL
+    ) WITHOUT ROWID""",
     """CREATE TABLE states (
         charge_point INTEGER PRIMARY KEY REFERENCES charge_points (id),
         document TEXT NOT NULL

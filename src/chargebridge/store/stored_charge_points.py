@@ -41,7 +41,8 @@ def read_charge_point(connection: sqlite3.Connection, charge_point: int) -> Stor
     """
     row = connection.execute(
         "SELECT CAST(document AS BLOB), last_transaction,"
-        " (SELECT max(sequence) FROM queue WHERE queue.charge_point = id) FROM charge_points"
+        " (SELECT max(sequence) FROM queue WHERE queue.charge_point = id),"
+        " (SELECT count(*) FROM queue WHERE queue.charge_point = id) FROM charge_points"
         " LEFT JOIN states ON charge_point = id WHERE id = ?",
         (charge_point,),
     ).fetchone()
@@ -64,7 +65,7 @@ def read_charge_point(connection: sqlite3.Connection, charge_point: int) -> Stor
         f"SELECT CAST(document AS BLOB) {_SAMPLES} WHERE s.charge_point = ? ORDER BY t.number DESC",
         (charge_point,),
     ).fetchone()
-    document, last_transaction, last_sequence = row
+    document, last_transaction, last_sequence, queued = row
     return StoredChargePoint(
         document=document,
         configuration=dict(configuration),
@@ -72,6 +73,7 @@ def read_charge_point(connection: sqlite3.Connection, charge_point: int) -> Stor
         next_transaction=last_transaction + 1,
         next_sequence=(last_sequence or 0) + 1,
         queue=queue,
+        queued=queued,
         profiles=tuple(StoredProfile(*row) for row in profiles),
         samples=samples[0] if samples else None,
     )
@@ -89,9 +91,12 @@ def read_charge_points(connection: sqlite3.Connection) -> dict[int, StoredCharge
     ):
         opened[charge_point] = (*opened.get(charge_point, ()), transaction_of(row))
     pages = _read_heads(connection)
-    last_sequences: dict[int, int] = dict(
-        connection.execute("SELECT charge_point, max(sequence) FROM queue GROUP BY charge_point")
-    )
+    queues: dict[int, tuple[int, int]] = {
+        charge_point: (last, queued)
+        for charge_point, last, queued in connection.execute(
+            "SELECT charge_point, max(sequence), count(*) FROM queue GROUP BY charge_point"
+        )
+    }
     profiles: dict[int, tuple[StoredProfile, ...]] = {}
     for charge_point, *row in connection.execute(
         f"SELECT charge_point, {_PROFILE} FROM charging_profiles ORDER BY charge_point, profile_id"
@@ -107,8 +112,9 @@ def read_charge_points(connection: sqlite3.Connection) -> dict[int, StoredCharge
             configuration=configuration.get(charge_point, nothing.configuration),
             open_transactions=opened.get(charge_point, ()),
             next_transaction=last_transaction + 1,
-            next_sequence=last_sequences.get(charge_point, 0) + 1,
+            next_sequence=queues.get(charge_point, (0, 0))[0] + 1,
             queue=pages.get(charge_point, empty),
+            queued=queues.get(charge_point, (0, 0))[1],
             profiles=profiles.get(charge_point, ()),
             samples=samples.get(charge_point),
         )

@@ -44,7 +44,7 @@ def test_a_parameter_that_does_not_exist_is_refused_everywhere(at_site):
     [
         (
             "undeliverd=true",
-            "query.undeliverd: there is no such parameter; expected one of charge_point, cursor, format, ",
+            "query.undeliverd: there is no such parameter; expected one of assumed, charge_point, cursor, ",
         ),
         ("Limit=1", "query.Limit: there is no such parameter; expected "),
         ("a=1&b=2", "query.b: there is no such parameter; expected "),

@@ -10,7 +10,8 @@ import pytest
 
 from chargebridge.store.journal import STORE_FILE
 from tests.integration.api.conftest import TOKEN
-from tests.integration.api.test_api_dead_letters import delivered, eventually, given_up
+from tests.integration.api.test_api_dead_letters import NO_DATABASE, delivered, eventually, given_up
+from tests.integration.api.test_api_queue import waiting
 
 pytestmark = pytest.mark.integration
 
@@ -72,6 +73,49 @@ def test_dead_letters_are_listed_settled_and_redelivered(at_site, remember, comm
         await eventually(lambda: delivered(site, "CP-1"), True)
         code, _, error = await command("dead-letters", "settle", "--charge-point", "CP-1", *who, *url)
         assert (code, error) == (1, "there are no dead letters")
+
+    at_site(scenario)
+
+
+def test_a_queued_message_is_listed_and_set_aside(at_site, remember, command):
+    remember("CP-7", waiting(1), central_system="former")
+
+    async def scenario(site):
+        site.central_system.answer("StartTransaction", lambda identity, request: NO_DATABASE)
+        await site.start_charging("CP-1")
+        url = ("--url", site.server.url)
+        code, shown, _ = await command("queue", "list", "--json", "--charge-point", "CP-1", *url)
+        (start,) = [json.loads(line) for line in shown.splitlines()]
+        assert (code, start["kind"], start["last_answer"]) == (0, "start", "InternalError: no database")
+        code, shown, _ = await command("queue", "list", *url)
+        assert (code, "former" in shown) == (0, True)
+        who = ("--by", "Jana Kovar", "--reason", "it is in the way")
+        assert await command("queue", "set-aside", start["id"], *who, *url) == (
+            0,
+            "start of transaction 1 is a dead letter",
+            "",
+        )
+        code, shown, error = await command("queue", "set-aside", start["id"], *who, *url)
+        assert (code, shown, error[:40]) == (1, "", "there is no such message in the queue an")
+        assert (await command("queue", "set-aside", "7", *who, *url))[0] == 1
+
+    at_site(scenario)
+
+
+def test_a_leaving_charge_point_is_listed_and_ended(at_site, remember, command):
+    remember("CP-7", waiting(1), central_system="former")
+
+    async def scenario(site):
+        url = ("--url", site.server.url)
+        code, shown, _ = await command("leaving", "list", "--json", *url)
+        (leaving,) = [json.loads(line) for line in shown.splitlines()]
+        assert (code, leaving["identity"], leaving["queued_messages"]) == (0, "CP-7", 3)
+        assert "down" in (await command("leaving", "list", *url))[1]
+        who = ("--by", "Jana Kovar", "--reason", "that company is gone")
+        wrong = await command("leaving", "end", "CP-7", "--central-system", "csms", *who, *url)
+        assert (wrong[0], "no charge point 'CP-7' is leaving" in wrong[2]) == (1, True)
+        ended = await command("leaving", "end", "CP-7", *who, *url)
+        assert ended == (0, "3 queued messages became dead letters", "")
 
     at_site(scenario)
 

@@ -20,6 +20,7 @@ from chargebridge.drivers import (
     Quantity,
     Reachable,
     Reading,
+    ReportSessions,
     SessionEnded,
     SessionStarted,
     SetLimit,
@@ -462,6 +463,82 @@ class ReportsNoStart(ToyDriver):
             super().deliver(serial, event, receipt)
 
 
+class KeepsItsLossToItself(ToyDriver):
+    def say_why(self) -> None:
+        """Say nothing."""
+
+
+class GivesNoReason(ToyDriver):
+    def say_why(self) -> None:
+        self.sink.cloud_disconnected("")
+
+
+class DoesNotSayThatItIsBack(ToyDriver):
+    def connection_came(self) -> None:
+        sink, self.sink = self.sink, _Mute(self.sink, quiet=hasattr(self, "came"))
+        super().connection_came()
+        self.sink, self.came = sink, True
+
+
+class _Mute:
+    def __init__(self, sink, *, quiet: bool) -> None:
+        self.charger_event = sink.charger_event
+        self.charger_known = sink.charger_known
+        self.cloud_connected = (lambda: None) if quiet else sink.cloud_connected
+
+
+class CannotReportAgain(ToyDriver):
+    outcome = Outcome.IMPOSSIBLE
+
+    def carry_out(self, serial: str, command: ChargerCommand) -> None:
+        if isinstance(command, ReportSessions):
+            self.ended(serial, CommandOutcome(command.number, self.outcome))
+        else:
+            super().carry_out(serial, command)
+
+
+class RefusesToReportAgain(CannotReportAgain):
+    outcome = Outcome.REFUSED
+
+
+class SaysThatItHasLooked(CannotReportAgain):
+    outcome = Outcome.DONE
+
+
+class ReportsBehindTheOutcome(ToyDriver):
+    def carry_out(self, serial: str, command: ChargerCommand) -> None:
+        if isinstance(command, ReportSessions):
+            self.ended(serial, CommandOutcome(command.number, Outcome.DONE))
+            self.vendor.chargers[serial].carry_out(command)
+        else:
+            super().carry_out(serial, command)
+
+
+class ReportsInDisorder(ToyDriver):
+    def carry_out(self, serial: str, command: ChargerCommand) -> None:
+        charger = self.vendor.chargers[serial]
+        if isinstance(command, ReportSessions) and charger.session is not None:
+            charger.tell(charger.session)
+        super().carry_out(serial, command)
+
+
+class ReportsEverything(ToyDriver):
+    def carry_out(self, serial: str, command: ChargerCommand) -> None:
+        if isinstance(command, ReportSessions):
+            command = msgspec.structs.replace(command, first=0)
+        super().carry_out(serial, command)
+
+
+class ForgetsTheRunningOne(ToyDriver):
+    def carry_out(self, serial: str, command: ChargerCommand) -> None:
+        charger = self.vendor.chargers[serial]
+        session = charger.session
+        if isinstance(command, ReportSessions):
+            charger.session = None
+        super().carry_out(serial, command)
+        charger.session = charger.session or session
+
+
 BROKEN = [
     ("wrong_settings_name_their_key", TakesAnySettings, "the driver took them"),
     ("wrong_settings_name_their_key", DoesNotNameTheKey, "something is wrong"),
@@ -525,6 +602,19 @@ BROKEN = [
     ("a_session_that_ended_unseen_is_reported", MissesWhatHappenedWithoutIt, "the end of the session"),
     ("a_session_that_ended_unseen_is_reported", MixesSessionsUp, "the one that ended"),
     ("a_session_that_ended_unseen_is_reported", LosesTheEnergy, "the energy that was drawn"),
+    ("the_connection_with_the_cloud_is_reported", KeepsItsLossToItself, "when it is cut off"),
+    ("the_connection_with_the_cloud_is_reported", GivesNoReason, "with a reason"),
+    ("the_connection_with_the_cloud_is_reported", DoesNotSayThatItIsBack, "when it is back"),
+    ("a_cloud_that_is_not_there_is_reported", KeepsItsLossToItself, "cloud_disconnected"),
+    ("a_cloud_that_is_not_there_is_reported", GivesNoReason, "with a reason"),
+    ("sessions_are_reported_again", RefusesToReportAgain, "the outcome DONE"),
+    ("sessions_are_reported_again", SaysThatItHasLooked, "before the outcome"),
+    ("sessions_are_reported_again", ReportsBehindTheOutcome, "before the outcome"),
+    ("sessions_are_reported_again", ReportsInDisorder, "before the outcome"),
+    ("sessions_are_reported_again", ReportsEverything, "before the outcome"),
+    ("sessions_are_reported_again", ForgetsTheRunningOne, "before the outcome"),
+    ("a_session_that_never_was_is_not_reported", RefusesToReportAgain, "the outcome DONE"),
+    ("a_session_that_never_was_is_not_reported", ReportsEverything, "no session"),
 ]
 
 
@@ -542,6 +632,12 @@ def test_a_driver_that_breaks_a_sentence_fails(
 
 def test_every_check_has_a_driver_that_fails_it() -> None:
     assert {name for name, _, _ in BROKEN} == {check.name for check in CHECKS}
+
+
+@pytest.mark.parametrize("check", [check for check in CHECKS if "reported_again" in check.name], ids=str)
+def test_a_driver_whose_vendor_has_no_list_may_say_so(check: Check, tmp_path: Path) -> None:
+    with pytest.raises(SkipTest, match="cannot report sessions again"):
+        asyncio.run(check.run(toy(CannotReportAgain), tmp_path))
 
 
 class KeepsOnlyWhatCounts(ToyDriver):

@@ -20,6 +20,7 @@ from chargebridge.drivers import (
     Outcome,
     Quantity,
     Reachable,
+    ReportSessions,
     SessionEnd,
     SessionEnded,
     SessionStarted,
@@ -68,6 +69,7 @@ class ToyCharger(Charger):
         self.register_wh = 1000
         self.limit_ma: int | None = None
         self.kept: dict[int, ChargerEvent] = {}
+        self.ended: list[SessionEnded] = []
         self._numbers = 0
 
     @property
@@ -135,6 +137,10 @@ class ToyCharger(Charger):
                 self.tell_state()
             case EndSession(session=session) if self.session is not None and self.session.session == session:
                 self.end(SessionEnd.DEAUTHORIZED)
+            case ReportSessions(first=first):
+                for event in [*self.ended, *([self.session] if self.session else [])]:
+                    if event.session >= first:
+                        self.tell(event)
             case SetLimit(limit_ma=limit_ma):
                 self.limit_ma = limit_ma
             case _:
@@ -153,6 +159,7 @@ class ToyCharger(Charger):
                 register_wh=self.register_wh,
                 reason=reason,
             )
+            self.ended.append(ended)
             self.tell(ended)
         self.tell_state()
 
@@ -171,8 +178,7 @@ class ToyDriver:
     async def start(self) -> None:
         self.running = True
         self.vendor.drivers.append(self)
-        if self.vendor.up:
-            self.vendor.call_soon(self.connection_came)
+        self.vendor.call_soon(self.connection_came if self.vendor.up else self.say_why)
 
     async def stop(self) -> None:
         self.running = False
@@ -201,7 +207,8 @@ class ToyDriver:
             outcome = Outcome.REFUSED
         else:
             outcome = charger.carry_out(command)
-        self.ended(serial, CommandOutcome(command.number, outcome))
+        # Behind the events that are on their way.
+        self.vendor.call_soon(self.ended, serial, CommandOutcome(command.number, outcome))
 
     def is_expired(self, command: ChargerCommand) -> bool:
         return command.expires_ms <= self.vendor.clock.now().utc_ms
@@ -210,13 +217,18 @@ class ToyDriver:
         self.sink.command_outcome(serial, outcome)
 
     def connection_came(self) -> None:
+        self.sink.cloud_connected()
         for serial in self.watched:
             self.introduce(serial)
 
     def connection_went(self) -> None:
+        self.say_why()
         for serial in self.watched:
             event = Reachable(at_ms=self.vendor.clock.now().utc_ms, reachable=False)
             self.arrived(serial, event, None)
+
+    def say_why(self) -> None:
+        self.sink.cloud_disconnected("the vendor is away")
 
     def introduce(self, serial: str) -> None:
         charger = self.vendor.chargers.get(serial)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.services import RABBITMQ
+
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 ENVIRONMENT = {**os.environ, "COLUMNS": "110", "PYTHONUNBUFFERED": "1"}
@@ -112,3 +114,18 @@ def test_300_charge_points_reconcile_although_the_gateway_is_killed_three_times(
     killed = re.findall(r"with (\d+) sessions running, (\d+) calls unanswered", ran.stdout)
     assert len(killed) == 3
     assert all(int(running) >= 100 and int(unanswered) > 0 for running, unanswered in killed)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("cloud", ["simulator", "easee-account", "easee-operator"])
+def test_what_is_lost_for_good_is_assumed_or_rebuilt_to_the_wh(cloud: str):
+    if cloud == "easee-operator":
+        RABBITMQ.needed()
+    ran = demo(
+        "--charge-points", "25", "--duration", "30", "--speed", "300", "--seed", "5", "--lose", "4",
+        "--cloud", cloud, timeout_s=280,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "chargers lose the records of ends of sessions" in ran.stdout
+    assert ("the driver's file is moved away" in ran.stdout) == (cloud != "simulator")
+    assert int(numbers(ran.stdout, "rebuilt or assumed")[0]) > 0

@@ -3,14 +3,17 @@
 import asyncio
 import json
 
+import msgspec
 import pytest
 
 from chargebridge.chargers.easee.charger import MAX_PENDING, Charger
 from chargebridge.chargers.easee.executor import Executor
 from chargebridge.chargers.easee.fleet import Fleet
+from chargebridge.chargers.easee.read_results import ReadResults
 from chargebridge.chargers.easee.settings import read_settings
 from chargebridge.chargers.easee.twin.records import TwinRecord
 from chargebridge.chargers.easee.twin.ticks import format_time
+from chargebridge.chargers.easee.twin.twin import Twin
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     Measured,
@@ -62,6 +65,8 @@ class Cloud:
 
     def rebuild(self, charger, gap): ...
 
+    def read_sessions(self, charger): ...
+
     def checkpoint(self, charger):
         self.checkpointed.append(charger)
 
@@ -77,6 +82,7 @@ class Place:
         self.fleet = Fleet(settings, self.sink, self.clock, **times)
         self.sink.driver = self.fleet
         self.cloud = Cloud(replays=way == "account")
+        self.said: list[Update] = []
         self.fleet.watch(SERIAL)
         self.fleet.open(self.cloud, {})
         self.fleet.connection_opened()
@@ -88,7 +94,9 @@ class Place:
     def say(self, number: int, value: object, *, delivery: int | None = None) -> None:
         self.clock.utc_ms += 1000
         text = value if isinstance(value, str) else json.dumps(value)
-        self.fleet.observation_received(Update(SERIAL, number, self.clock.utc_ms, text, delivery))
+        update = Update(SERIAL, number, self.clock.utc_ms, text, delivery)
+        self.said.append(update)
+        self.fleet.observation_received(update)
 
     def end(self, session: int, *, delivery: int | None = None) -> None:
         edges = {"Start": format_time(self.clock.utc_ms - 60_000), "Stop": format_time(self.clock.utc_ms)}
@@ -172,7 +180,7 @@ async def test_sessions_rebuilt_meanwhile_leave_the_end_that_is_held_alone():
         reason="other",
         rebuilt=True,
     )
-    place.fleet.sessions_rebuilt(place.charger, [rebuilt])
+    ReadResults(place.fleet, place.sink).sessions_rebuilt(place.charger, [rebuilt])
     assert place.charger.pending_end is not None
     place.say(109, "1", delivery=4)
     assert [event.session for event in place.sink.of(SessionEnded)] == [6, 9]
@@ -236,6 +244,36 @@ async def test_a_restart_right_after_the_first_contact_is_no_first_contact():
     assert "running" not in record
     assert "ended" not in record
     assert place.cloud.checkpointed[0] is place.charger
+    place.fleet.close()
+
+
+async def test_what_was_found_and_not_taken_over_is_found_again_after_a_restart():
+    place = Place(acknowledges=False)
+    place.fleet.subscribed(SERIAL)
+    place.say(109, "3")
+    place.end(6)
+    place.start(7)
+    place.clock.utc_ms += 3_600_000
+    await until(lambda: place.charger.announced)
+    record = msgspec.json.decode(place.charger.earlier_record, type=TwinRecord)
+    later = Twin(SERIAL, record)
+    assert not record.first_contact
+    seen = [event for event, _ in place.charger.pending.values()]
+    assert [(type(event), event.session, event.found) for event in seen] == [
+        (SessionEnded, 6, True),
+        (SessionStarted, 7, True),
+    ]
+    place.end(7)
+    again = []
+    for said in place.said:
+        again += later.observe(said, T0, live=False)
+    again += later.settle()
+    sessions = [event for event in again if isinstance(event, SessionEnded | SessionStarted)]
+    assert [(type(event), event.session, event.found) for event in sessions] == [
+        (SessionStarted, 7, True),
+        (SessionEnded, 6, True),
+        (SessionEnded, 7, False),
+    ]
     place.fleet.close()
 
 

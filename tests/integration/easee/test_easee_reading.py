@@ -39,7 +39,8 @@ async def reading(account: Account, work, done) -> SimpleNamespace:
     told = SimpleNamespace(rebuilt=[], updates=[], products=[])
     owner = SimpleNamespace(
         sessions_rebuilt=lambda charger, events: told.rebuilt.append((charger.serial, events)),
-        observation_received=told.updates.append,
+        state_read=told.updates.extend,
+        sessions_found=lambda charger, updates: told.updates.extend(updates),
         products_read=told.products.append,
     )
     reader = Reader(account, SystemClock(), owner, "MISSED")
@@ -88,9 +89,18 @@ async def test_a_state_that_cannot_be_read_keeps_no_other_waiting():
     assert told.products == [{}]
 
 
-async def test_sessions_of_before_the_first_contact_are_not_read():
+async def test_the_last_sessions_are_read_for_themselves_and_before_the_state_in_their_order():
     account = Account(EH1=b'{"observations":[]}')
     await reading(account, lambda reader: reader.read_state(charger("EH1")), lambda _: account.asked)
     ids = account.asked[0].partition("ids=")[2].split(",")
     assert "109" in ids
     assert {"223", "129", "128"}.isdisjoint(ids)
+
+    times = ',"timestamp":"2026-01-01T00:00:00Z","value":"1"'
+    listed = ",".join(f'{{"id":{number}{times}}}' for number in (96, 109, 223, 129))
+    account = Account(EH1=f'{{"observations":[{listed}]}}'.encode())
+    unread = charger("EH1")
+    unread.twin.record.unread = True
+    told = await reading(account, lambda reader: reader.read_sessions(unread), lambda told: told.updates)
+    assert account.asked == ["/state/EH1/observations?ids=96,109,129,223"]
+    assert [update.id for update in told.updates] == [129, 223, 96, 109]

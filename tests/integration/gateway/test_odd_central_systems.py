@@ -1,6 +1,12 @@
 """Central systems that answer oddly or late, refuse, or hang up, on the wire."""
 
+import asyncio
+import json
+from datetime import UTC, datetime
+from itertools import pairwise
+
 import pytest
+from websockets.asyncio.server import serve
 
 from chargebridge.chargepoint.turn import Operation
 from chargebridge.emulators.central_system import AS_USUAL, Altered, CallRefused, Delayed, HangUp
@@ -169,3 +175,50 @@ async def test_q_11_a_stop_that_is_too_long_for_it_is_told_without_its_data(site
         await someone.act("unplug")
         assert "transactionData" not in await someone.expect("StopTransaction")
         await someone.reconcile()
+
+
+class Flapping:
+    """Answers one call on each connection, and ends it; or nothing, and ends it at once."""
+
+    def __init__(self):
+        self.answers, self.steady = True, False
+        self.opened_at = []
+
+    async def __call__(self, connection):
+        self.opened_at.append(asyncio.get_running_loop().time())
+        if not self.answers:
+            return
+        async for text in connection:
+            _, id, action, _ = json.loads(text)
+            now = datetime.now(UTC).isoformat()
+            boot = {"status": "Accepted", "currentTime": now, "interval": 300}
+            answer = boot if action == "BootNotification" else {"currentTime": now}
+            await connection.send(json.dumps([3, id, answer if action in {"Heartbeat", *BOOT} else {}]))
+            if not self.steady:
+                return
+
+
+BOOT = ("BootNotification",)
+
+
+async def test_a_link_that_is_answered_and_breaks_again_does_not_wait_longer_each_time(site, wait_until):
+    other_side = Flapping()
+    async with serve(other_side, "127.0.0.1", 0, subprotocols=["ocpp1.6"]) as server:
+        port = server.sockets[0].getsockname()[1]
+        site.central_systems["main"] = {
+            "url": f"ws://127.0.0.1:{port}/ocpp",
+            "reconnect_min_s": 0.1,
+            "reconnect_max_s": 60.0,
+        }
+        async with site.gateway() as gateway:
+            # After nine failures in a row the next wait would be 25 s.
+            await wait_until(lambda: len(other_side.opened_at) > 12)
+            link = gateway.charge_point("CP1").link
+            assert link.attempts <= 1
+            assert link.unstable_since is not None
+            assert gateway.figures().links_unstable == {"main": 1}
+
+            other_side.answers = False
+            await wait_until(lambda: gateway.charge_point("CP1").link.attempts >= 5)
+            waits = [later - earlier for earlier, later in pairwise(other_side.opened_at[-5:])]
+            assert waits == sorted(waits)

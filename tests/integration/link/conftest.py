@@ -38,6 +38,12 @@ class RecordingOwner:
     def link_failed(self, reason: str) -> None:
         self.failures.append(reason)
 
+    def link_unstable(self, reason: str) -> None:
+        self._note("unstable", reason)
+
+    def link_stable(self) -> None:
+        self._note("stable")
+
     def count(self, kind: str) -> int:
         return sum(what[0] == kind for what in self.told)
 

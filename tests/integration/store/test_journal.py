@@ -16,6 +16,7 @@ from chargebridge.chargepoint.records import (
     Attempt,
     Attempted,
     DeadLetter,
+    DeadLetterAll,
     Dequeue,
     DropProfile,
     Enqueue,
@@ -167,6 +168,7 @@ def test_a_charge_point_is_rebuilt_from_its_records(tmp_path: Path) -> None:
             ),
             next_transaction=2,
             next_sequence=4,
+            queued=2,
             queue=QueuePage(
                 (
                     QueuedMessage(2, MessageKind.METER_VALUES, 1, b"[]", 1, 99),
@@ -188,7 +190,7 @@ def test_a_charge_point_is_rebuilt_from_its_records(tmp_path: Path) -> None:
             ),
         )
         assert store.load(1) == expected
-        assert store.load_all() == {1: expected, 2: StoredChargePoint()}
+        assert store.load_all() == {1: expected, 2: StoredChargePoint(queued=0)}
         with pytest.raises(KeyError):
             store.load(3)
 
@@ -217,7 +219,7 @@ def test_transactions_are_numbered_on_although_all_are_gone_and_an_empty_queue_b
         await recorder.settled(2)
         assert store.prune(6, 6) == 1
         assert store.transactions(limit=9) == []
-        assert store.load(1) == StoredChargePoint(next_transaction=2, next_sequence=1)
+        assert store.load(1) == StoredChargePoint(next_transaction=2, next_sequence=1, queued=0)
 
     in_store(tmp_path, check)
 
@@ -499,6 +501,7 @@ plans = st.lists(
                         "attempt",
                         "drop",
                         "bury",
+                        "bury all",
                         "unbury",
                         "requeue",
                         "samples",
@@ -556,6 +559,10 @@ def turns_of(plan: Sequence[tuple[int, list[tuple[str, int, int]]]]) -> list[tup
                     grave = queued[charge_point].pop(0)
                     buried[charge_point].append((owner[charge_point, grave], grave))
                     records.append(DeadLetter(grave, value, "r"))
+                case "bury all":
+                    buried[charge_point] += [(owner[charge_point, one], one) for one in queued[charge_point]]
+                    queued[charge_point] = []
+                    records.append(DeadLetterAll(value, "r"))
                 case "unbury" if which in known[charge_point]:
                     risen = [one for one in buried[charge_point] if one[0] == which]
                     records.append(Redeliver(which, 2**62, sequence[charge_point] + 1))

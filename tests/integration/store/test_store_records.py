@@ -9,6 +9,7 @@ from chargebridge.chargepoint.records import (
     Attempt,
     Attempted,
     DeadLetter,
+    DeadLetterAll,
     DeadLettersFound,
     DeadLettersQuery,
     DeadTransaction,
@@ -215,6 +216,41 @@ def test_another_charge_points_letters_stay_dead(written):
     written.commit(Redeliver(1, 99, 6), charge_point=2)
     assert queued(written) == queued(written, 2) == []
     assert len(dead(written)) == 5
+
+
+def test_a_whole_queue_becomes_dead_letters_in_its_order_with_the_reason_at_the_end_of_each_history(written):
+    written.commit(PutTransaction(opened(1)), PutTransaction(opened(2)))
+    written.commit(
+        enqueue(1, MessageKind.METER_VALUES, payload=b"[1]", sampled_ms=10),
+        enqueue(2, MessageKind.STOP, payload=b"[3]"),
+        Attempted(1, 2, 99, (Attempt(1, 5, "first"), Attempt(2, 6, "second"))),
+        DeadLetterAll(70, "ended by 'J': it's over"),
+        enqueue(3, MessageKind.START, 2),
+    )
+    assert queued(written) == [(3, 2, "start", b"")]
+    sample, stop = reversed(written.reader.dead_letters(limit=9))
+    ended = "ended by 'J': it's over"
+    assert (sample.message.kind, sample.at_ms, sample.reason) == (MessageKind.METER_VALUES, 70, ended)
+    assert sample.message.history == (Attempt(1, 5, "first"), Attempt(2, 6, "second"), Attempt(2, 70, ended))
+    assert stop.message.history == (Attempt(0, 70, ended),)
+    edges = {row.transaction.number: row.transaction for row in written.reader.transactions(limit=9)}
+    assert (edges[1].start, edges[1].stop) == (opened(1).start, SendState.DEAD)
+    assert edges[2].start == opened(2).start
+
+
+def test_a_whole_queue_of_another_charge_point_stays(written):
+    written.commit(PutTransaction(opened(1)), enqueue(1, MessageKind.START))
+    written.commit(DeadLetterAll(70, "ended"), charge_point=2)
+    assert len(queued(written)) == 1
+
+
+def test_a_stored_charge_point_knows_how_long_its_queue_is_whatever_numbers_are_missing(written):
+    written.commit(PutTransaction(opened(1)))
+    written.commit(
+        *(enqueue(n, MessageKind.METER_VALUES, payload=b"[1]", sampled_ms=n) for n in range(1, 31))
+    )
+    written.commit(DeadLetter(20, 1, "set aside"), DeadLetter(21, 1, "set aside"))
+    assert written.reader.load(1).queued == written.reader.load_all()[1].queued == 28
 
 
 WHO = Settlement("Jana Kovar", "entered by hand")

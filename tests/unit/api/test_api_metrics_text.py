@@ -37,6 +37,8 @@ FIGURES = Figures(
     },
     link_states={"open": 7, "waiting": 3},
     links_failing={"main": 22, "other": 0},
+    leaving=24,
+    links_unstable={"main": 23, "other": 0},
     drivers_failing={"easee": True, "sim": False},
 )
 
@@ -57,6 +59,7 @@ def values(stored, now_ms=100_000):
 def test_every_figure_is_there():
     assert values(StoredFigures(oldest_queued_ms=98_500, dead_letters=11, set_aside=13)) == {
         "charge_points": 10,
+        "charge_points_leaving": 24,
         "driver_counts_total/unknown id/easee": 21,
         "links/down": 0,
         "links/waiting": 3,
@@ -65,6 +68,8 @@ def test_every_figure_is_there():
         "links/closing": 0,
         "links_failing/main": 22,
         "links_failing/other": 0,
+        "links_unstable/main": 23,
+        "links_unstable/other": 0,
         "driver_failing/easee": 1,
         "driver_failing/sim": 0,
         "charge_points_accepted": 6,

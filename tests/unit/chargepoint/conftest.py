@@ -14,6 +14,7 @@ from chargebridge.chargepoint.records import (
     ChangeLocalList,
     ClearTokenCache,
     DeadLetter,
+    DeadLetterAll,
     DeadLettersFound,
     DeadLettersQuery,
     DeadTransaction,
@@ -32,6 +33,7 @@ from chargebridge.chargepoint.records import (
     Redeliver,
     Requeue,
     SaveState,
+    SendState,
     SessionQuery,
     SessionsFound,
     SetConfiguration,
@@ -134,6 +136,8 @@ class MemoryStore:
                     self.dead.append((self.queue.pop(sequence), reason))
                     self.letters += 1
                     self.numbers.append(self.letters)
+                case DeadLetterAll(_, reason):
+                    self.bury_all(reason)
                 case Redeliver(transaction, through, first_sequence):
                     self.unbury(transaction, through, first_sequence)
                 case Settle(transaction, through):
@@ -155,6 +159,17 @@ class MemoryStore:
                         self.cached[token.id_tag.lower()] = token
                 case ClearTokenCache():
                     self.cached = {}
+
+    def bury_all(self, reason):
+        for sequence in sorted(self.queue):
+            message = self.queue.pop(sequence)
+            self.dead.append((message, reason))
+            self.letters += 1
+            self.numbers.append(self.letters)
+            if message.kind != "meter_values":
+                change = {message.kind.value: SendState.DEAD}
+                transaction = structs.replace(self.transactions[message.transaction], **change)
+                self.transactions[message.transaction] = transaction
 
     def queue_again(self, message, sequence):
         assert sequence == self.next_sequence
@@ -249,6 +264,7 @@ class MemoryStore:
             next_transaction=max(self.transactions, default=0) + 1,
             next_sequence=self.next_sequence,
             queue=self.page(0, 16),
+            queued=len(self.queue),
             profiles=tuple(self.profiles.values()),
             samples=next((self.samples.get(t.number) for t in open_transactions), None),
         )

@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from chargebridge.chargepoint.records import Attempt, Settlement
+from chargebridge.chargepoint.transactions import thinning
 from chargebridge.chargepoint.turn import Notice, NoticeKind, Operation, OperatorAnswered, OperatorAsked
 from chargebridge.chargers.model import SessionEnd
 from chargebridge.clock import format_utc
@@ -425,7 +426,7 @@ class TestWhileTheTransactionRuns:
 
 ACTS = (
     *("begin", "sample", "end", "answer", "answer", "refuse", "refuse", "wait", "restart", "link"),
-    *("send again", "send again one", "import", "hold", "deliver"),
+    *("send again", "send again one", "set aside", "import", "hold", "deliver"),
 )
 
 
@@ -476,6 +477,11 @@ class Life:
             case "send again one":
                 number = self.random.randint(1, max(self.session, 1))
                 bench.turn(OperatorAsked(1, Operation.REDELIVER, number))
+            case "set aside" if bench.store.queue:
+                message = self.random.choice(list(bench.store.queue.values()))
+                named = {"sequence": message.sequence, "fingerprint": message.fingerprint}
+                who = Settlement("Jana Kovar", "it is in the way")
+                bench.turn(OperatorAsked(1, Operation.SET_ASIDE, settlement=who, **named))
             case "import" if bench.linked:
                 data = "start:'2026-01-02T00:00:00Z', stop:'2026-01-03T00:00:00Z'"
                 asked = {"vendorId": "no.easee", "messageId": "ImportEaseeSessions", "data": data}
@@ -495,12 +501,13 @@ class Life:
         match action:
             case "StartTransaction":
                 key = payload["timestamp"], payload["meterStart"]
-                id = self.ids.setdefault(key, len(self.ids) + 1)
+                assert key not in self.ids, "a Start that was answered is sent again"
+                id = self.ids[key] = len(self.ids) + 1
                 return {"transactionId": id, "idTagInfo": {"status": "Accepted"}}
             case "StopTransaction" if payload["transactionId"] != -1:
                 assert payload["transactionId"] in self.ids.values()
-                told = payload["timestamp"], payload["meterStop"]
-                assert self.stops.setdefault(payload["transactionId"], told) == told
+                assert payload["transactionId"] not in self.stops, "a Stop that was answered is sent again"
+                self.stops[payload["transactionId"]] = payload["timestamp"], payload["meterStop"]
             case "MeterValues" if payload.get("transactionId", -1) != -1:
                 (value,) = payload["meterValue"]
                 told = self.told_samples.setdefault(payload["transactionId"], [])
@@ -534,6 +541,7 @@ def test_whatever_was_refused_is_told_once_with_its_own_edges(new_bench, seed):
         rebuilt = type(life.bench.cp)(life.bench.settings, life.bench.store.load())
         assert rebuilt.queue[: len(life.bench.cp.queue)] == life.bench.cp.queue
         assert rebuilt.next_sequence == life.bench.cp.next_sequence
+        assert thinning.length(rebuilt) == thinning.length(life.bench.cp) == len(life.bench.store.queue)
         assert rebuilt.running == life.bench.cp.running
     life.heal()
     bench = life.bench

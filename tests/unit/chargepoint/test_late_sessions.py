@@ -18,8 +18,10 @@ from chargebridge.chargers.model import (
     ChargerState,
     EndSession,
     Measured,
+    Outcome,
     Quantity,
     Reading,
+    ReportSessions,
     Restarted,
     SessionEnd,
     SessionEnded,
@@ -254,6 +256,44 @@ class TestBeforeTheEndOfTheRunningOne:
         assert away.cp.state.connector_operative
         tell(away, ended(2))
         assert not away.cp.state.connector_operative
+
+
+class TestWhileTheDriverReports:
+    """The driver was asked, and reports by number: what lies in between is on its way."""
+
+    @pytest.fixture
+    def asked(self, away):
+        tell(away, started(1), ended(4))
+        away.live(30)
+        (command,) = away.asked(ReportSessions)
+        assert tell(away, ended(1)) == [begun(1)]
+        return command
+
+    @pytest.mark.parametrize("restart", [False, True], ids=["", "with a restart"])
+    def test_the_end_of_the_running_one_waits_for_those_in_between(self, away, asked, restart):
+        if restart:
+            away.restart()
+            away.boot()
+        assert tell(away, ended(2), ended(3), ended(1), ended(4)) == [begun(1)]
+        away.done(asked)
+        away.settle()
+        assert account(away) == [whole(1), whole(2), whole(3), whole(4)]
+
+    @pytest.mark.parametrize("outcome", list(Outcome))
+    def test_whatever_the_outcome_it_waits_no_longer(self, away, asked, outcome):
+        away.done(asked, outcome)
+        away.settle()
+        assert account(away) == [whole(1), whole(4)]
+
+    def test_without_an_outcome_its_record_counts_when_the_wait_is_over(self, away, asked):
+        away.live(300)
+        assert tell(away, ended(2)) == [whole(1), whole(4), whole(2)]
+
+    def test_the_very_next_one_waits_for_none(self, away):
+        tell(away, started(1), ended(2))
+        away.live(30)
+        assert len(away.asked(ReportSessions)) == 1
+        assert tell(away, ended(1)) == [whole(1), whole(2)]
 
 
 class TestValuesOfOneThatWaits:

@@ -319,6 +319,65 @@ class TestTransactionData:
         )
         assert self.stops(with_data) == ["with"]
 
+    def next_stop(self, bench, session):
+        """Another session, up to its StopTransaction."""
+        bench.begin(session=session, register_wh=1500)
+        bench.settle()
+        bench.measure(Reading(Quantity.TEMPERATURE_C, 20), session=session)
+        bench.wait(10)
+        bench.end(1600)
+        while bench.open_call[1] != "StopTransaction":
+            bench.answer()
+        bench.said()
+
+    def accepted_only_without(self, bench):
+        while bench.open_call is None or bench.open_call[1] != "StopTransaction" or self.has_data(bench):
+            if bench.open_call is None:
+                bench.wait(60)
+            elif bench.open_call[1] == "StopTransaction":
+                bench.refuse("InternalError")
+            else:
+                bench.answer()
+        bench.settle()
+        bench.said()
+
+    @staticmethod
+    def has_data(bench):
+        return "transactionData" in bench.calls[-1][1] if bench.calls else True
+
+    @pytest.mark.parametrize("restart", [False, True])
+    def test_q_11_once_one_was_accepted_only_without_the_next_one_is_refused_with_it_once(
+        self, with_data, restart
+    ):
+        self.accepted_only_without(with_data)
+        if restart:
+            with_data.restart()
+            with_data.boot()
+        for session in (2, 3):
+            self.next_stop(with_data, session)
+            with_data.refuse("InternalError")
+            assert self.stops(with_data) == ["without"]
+            with_data.settle()
+        assert with_data.store.dead == []
+
+    def test_q_11_until_one_is_accepted_with_its_data(self, with_data):
+        self.accepted_only_without(with_data)
+        self.next_stop(with_data, 2)
+        with_data.settle()
+        self.next_stop(with_data, 3)
+        with_data.refuse("InternalError")
+        assert self.stops(with_data) == []
+        with_data.wait(60)
+        assert self.stops(with_data) == ["with"]
+
+    def test_q_11_silence_is_no_refusal_all_the_same(self, with_data):
+        self.accepted_only_without(with_data)
+        self.next_stop(with_data, 2)
+        with_data.wait(30)
+        with_data.answer()  # the probe
+        with_data.wait(60)
+        assert self.stops(with_data) == ["with"]
+
     def test_q_11_a_stop_without_data_has_its_attempts_and_no_more(self, charging):
         charging.end(9000)
         charging.said()

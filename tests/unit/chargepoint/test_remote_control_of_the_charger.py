@@ -593,9 +593,7 @@ class TestOperator:
         bench = new_bench(capabilities=frozenset()).ready()
         assert self.ask(bench, operation) == [OperatorAnswered(5, False, detail)]
 
-    @pytest.mark.parametrize(
-        "operation", sorted(set(Operation) - {Operation.REDELIVER, Operation.SETTLE, Operation.BOOT})
-    )
+    @pytest.mark.parametrize("operation", [Operation.STOP_TRANSACTION, Operation.RESET, Operation.UNLOCK])
     def test_a_charger_that_cannot_be_reached(self, charging, operation):
         charging.reachable(False)
         assert self.ask(charging, operation) == [OperatorAnswered(5, False, "the charger cannot be reached")]

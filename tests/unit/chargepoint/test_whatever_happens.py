@@ -73,6 +73,9 @@ AWAITED_S = 40.0
 IDLE = {ChargerState.DISCONNECTED, ChargerState.AWAITING_TOKEN}
 GARBAGE = [b"", b"[3,", b'[3,"x",{}]', b'[2,"x"]', b'[7,"x",{}]', b"\xff"]
 
+# Those that make dead letters have lives of their own, in `test_dead_letters`.
+OPERATIONS = [one for one in Operation if one not in {Operation.SET_ASIDE, Operation.END}]
+
 OPS = st.one_of(
     st.tuples(
         st.sampled_from(["state"]),
@@ -88,7 +91,7 @@ OPS = st.one_of(
     st.tuples(st.just("repeat"), st.integers(0, 200)),
     st.tuples(st.just("outcome"), st.sampled_from(list(Outcome))),
     st.tuples(st.just("end"), st.sampled_from(list(SessionEnd))),
-    st.tuples(st.just("operator"), st.sampled_from(list(Operation))),
+    st.tuples(st.just("operator"), st.sampled_from(OPERATIONS)),
     st.tuples(st.just("events come"), st.integers(0, 9)),
     st.tuples(
         st.sampled_from(

@@ -349,6 +349,26 @@ configuration = { ConectionTimeOut = "60", HeartbeatInterval = "soon" }
         assert (problem.key, problem.line, problem.found) == ("central_systems.main.url", 3, found)
         assert expected in problem.expected
 
+    def test_each_wrong_one_of_several_urls_is_named(self, problems: Problems) -> None:
+        urls = '["wss://a.example", "https://b.example", 7, "wss:///c"]'
+        found = problems(MINIMAL.replace('"wss://csms.example/ocpp"', urls))
+        assert [(problem.key, problem.found) for problem in found] == [
+            ("central_systems.main.url", "'https://b.example'"),
+            ("central_systems.main.url", "an integer"),
+            ("central_systems.main.url", "'wss:///c'"),
+        ]
+
+    def test_one_identity_is_once_at_one_url_whatever_the_names(self, problems: Problems) -> None:
+        other = MINIMAL.replace("central_systems.main", "central_systems.other").split("[drivers")[0]
+        points = "".join(
+            f'[[charge_points]]\nidentity = "CP1"\ncharger = "{name}"\ncentral_system = "{name}"\n'
+            for name in ("main", "other")
+        )
+        (problem,) = problems(MINIMAL + other + points)
+        assert problem.key == "charge_points.2.identity"
+        assert problem.found.endswith(" has at main, the same URL")
+        assert problem.expected == "each identity once at a URL"
+
     def test_files_for_tls_need_wss_at_several_urls_too(self, problems: Problems, tmp_path: Path) -> None:
         (tmp_path / "ca.pem").write_text("x")
         urls = '["ws://a.example", "ws://b.example"]\nca_file = "ca.pem"'

@@ -4,7 +4,16 @@ from itertools import pairwise
 
 import pytest
 
-from chargebridge.demo.faults import Moment, Outage, plan_cloud_outages, plan_kills, plan_outages
+from chargebridge.demo.faults import (
+    LOSSES_UNTIL,
+    Loss,
+    Moment,
+    Outage,
+    plan_cloud_outages,
+    plan_kills,
+    plan_losses,
+    plan_outages,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -56,6 +65,15 @@ def test_a_kill_while_starting_follows_the_one_before_at_once():
 def test_every_kind_of_outage_comes_before_one_comes_again(seed: int):
     kinds = [away.outage for away in plan_outages(seed, 2 * len(Outage), 60.0)]
     assert set(kinds[: len(Outage)]) == set(kinds[len(Outage) :]) == set(Outage)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_losses_come_by_turns_and_early_enough_for_what_shows_them(seed: int):
+    losses = plan_losses(seed, 6, 60.0, list(Loss))
+    assert [planned.loss for planned in losses] == [Loss.ENDS, Loss.DRIVER_FILE] * 3
+    assert losses[-1].at_s < 60.0 * LOSSES_UNTIL
+    assert losses == plan_losses(seed, 6, 60.0, list(Loss))
+    assert {planned.loss for planned in plan_losses(seed, 6, 60.0, [Loss.ENDS])} == {Loss.ENDS}
 
 
 def test_outages_last_for_moments_or_for_long():

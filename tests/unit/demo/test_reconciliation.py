@@ -59,6 +59,7 @@ def compare(
     register_wh: int = 400,
     violations: tuple[Violation, ...] = (),
     rebuilt_tag: str | None = None,
+    tag_for_untagged: str | None = None,
 ) -> Reconciliation:
     return reconcile(
         lambda serial: "CP" + serial[3:],
@@ -68,6 +69,7 @@ def compare(
         transactions,
         violations,
         None if rebuilt_tag is None else lambda transaction: transaction.id_tag == rebuilt_tag,
+        tag_for_untagged,
     )
 
 
@@ -260,11 +262,30 @@ def test_what_was_rebuilt_is_listed_and_counted_where_there_is_any():
     outcome = compare(transactions=[rebuilt(100, 351), TRANSACTIONS[2]], rebuilt_tag="MISSED")
     assert outcome.rebuilt == (f"CP1: charger SIM1, 251 Wh: {AT} 100 Wh to {UNTIL} 351 Wh",)
     # Two for three is nothing wrong then.
-    assert {"|sessions/transactions|3|2||", "|rebuilt||1||"} <= set(shown(outcome))
+    assert {"|sessions/transactions|3|2||", "|rebuiltorassumed||1||"} <= set(shown(outcome))
     nothing = compare(rebuilt_tag="MISSED")
     assert nothing.rebuilt == ()
     assert "|sessions/transactions|3|3|✓|" in shown(nothing)
     assert [row for row in shown(nothing) if "rebuilt" in row] == []
+
+
+def test_a_tag_that_was_in_a_lost_file_may_be_missing_and_nothing_else():
+    untagged = replace(TRANSACTIONS[1], id_tag="NOTAG")
+    transactions = [TRANSACTIONS[0], untagged, TRANSACTIONS[2]]
+    assert not compare(transactions=transactions).agrees
+    outcome = compare(transactions=transactions, tag_for_untagged="NOTAG")
+    assert outcome.agrees
+    assert outcome.untagged == 1
+    assert "|withouttheirtag||1||" in shown(outcome)
+    assert not compare(
+        transactions=[TRANSACTIONS[0], replace(untagged, stopped_at_ms=3_999), TRANSACTIONS[2]],
+        tag_for_untagged="NOTAG",
+    ).agrees
+    assert not compare(transactions=[*transactions, replace(untagged, id=9)], tag_for_untagged="NOTAG").agrees
+    assert not compare(
+        transactions=[TRANSACTIONS[0], replace(untagged, id_tag="OTHER"), TRANSACTIONS[2]],
+        tag_for_untagged="NOTAG",
+    ).agrees
 
 
 Account = tuple[list[FinishedSession], list[Transaction], list[Transaction]]

@@ -138,7 +138,7 @@ def test_a_gap_without_a_missing_session_is_energy_without_authorization() -> No
 def test_sessions_of_before_our_time_are_not_missed() -> None:
     history = History([1000, 2000, 3000])
     twin = Twin("EH", TwinRecord(first_contact=True))
-    assert twin.observe(history.end(1), T0, live=False) == []
+    assert [event.found for event in ends(twin.observe(history.end(1), T0, live=False))] == [True]
     hear(twin, [history.end(2)])
     assert twin.record.gaps == []
 
@@ -146,9 +146,11 @@ def test_sessions_of_before_our_time_are_not_missed() -> None:
 def test_a_session_that_ran_at_first_contact_and_whose_end_was_missed_is_a_gap() -> None:
     history = History([1000, 2000, 3000, 4000])
     twin = Twin("EH", TwinRecord(first_contact=True))
-    assert twin.observe(history.start(1), T0, live=False) == []
+    (started,) = twin.observe(history.start(1), T0, live=False)
+    assert isinstance(started, SessionStarted)
+    assert started.found
     hear(twin, [history.start(3)])
-    assert [(gap.from_wh, gap.to_wh, gap.begun) for gap in twin.record.gaps] == [(51_000, 56_000, False)]
+    assert [(gap.from_wh, gap.to_wh, gap.begun) for gap in twin.record.gaps] == [(51_000, 56_000, True)]
 
 
 def test_what_comes_late_of_sessions_that_were_rebuilt_is_reported_already() -> None:

@@ -169,6 +169,13 @@ class TestRepeats:
         assert bench.say(109, "1", T0) == []
         assert bench.twin.state == StateChanged(at_ms=T0 + 10, state=ChargerState.CHARGING)
 
+    def test_that_no_car_is_there_is_as_old_as_the_op_mode_that_says_so(self) -> None:
+        bench = Bench()
+        bench.say(109, "1", T0)
+        bench.say(96, "8", T0 + MIN)
+        later = Twin("EH123456", bench.twin.record)
+        assert later.state == StateChanged(at_ms=T0, state=ChargerState.DISCONNECTED)
+
     def test_a_replay_presents_no_token(self, bench: Bench) -> None:
         assert bench.say(128, "04AABBCC", T0, live=False) == []
         assert bench.say(128, "04AABBCC", T0) == []
@@ -178,10 +185,14 @@ class TestRepeats:
         assert bench.say(128, "04AABBCC", T0) == []
         assert bench.say(128, "04AABBCC", T0 + 1) == [TokenPresented(at_ms=T0 + 1, id_tag="04AABBCC")]
 
-    def test_a_replay_at_first_contact_starts_and_ends_nothing(self) -> None:
+    def test_a_replay_at_first_contact_says_that_its_sessions_were_found(self) -> None:
         bench = Bench(first_contact=True)
-        assert bench.end(6, (T0 - 90 * MIN, T0 - 60 * MIN), (1.0, 2.0), live=False) == []
-        assert bench.start(7, T0 - 30 * MIN, 2.0, live=False) == []
+        (ended,) = bench.end(6, (T0 - 90 * MIN, T0 - 60 * MIN), (1.0, 2.0), live=False)
+        assert isinstance(ended, SessionEnded)
+        assert (ended.session, ended.found) == (6, True)
+        assert bench.start(7, T0 - 30 * MIN, 2.0, live=False) == [
+            SessionStarted(at_ms=T0 - 30 * MIN, session=7, id_tag="TAG1", register_wh=2000, found=True)
+        ]
         assert bench.say(80, "334", T0 - 99 * MIN, live=False) == []
         assert bench.say(120, "7.2", T0 - MIN, live=False) == []
 

@@ -38,6 +38,7 @@ from chargebridge.gateway.turns.binding import Binding, Receipt
 from chargebridge.gateway.turns.runtime import Runtime
 from chargebridge.gateway.turns.traces import Traces
 from chargebridge.link import Endpoint, LinkState
+from chargebridge.link.track_record import TrackRecord
 from chargebridge.store.errors import EarlierTurnFailedError, StoreUnavailableError
 
 T0_MS = 1_767_348_000_000  # 2026-01-02T10:00:00Z
@@ -274,6 +275,7 @@ class MemoryLink:
         self.said, self.closed, self.pauses, self.ping_s = [], [], [], None
         self.endpoints = (Endpoint("ws://csms.example/ocpp"),)
         self.owner = None
+        self.record = TrackRecord()
 
     @property
     def endpoint(self):

@@ -5,6 +5,7 @@ from structlog.testing import capture_logs
 
 from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReported, Notice, NoticeKind
 from chargebridge.chargers.model import Reachable, SessionEnd, SessionEnded, SessionStarted
+from chargebridge.gateway.turns.outage_log import Topic
 from chargebridge.gateway.turns.sink import Sink
 from chargebridge.link import Endpoint
 
@@ -116,6 +117,27 @@ def test_a_central_system_that_is_away_is_one_line_and_its_return_another(bench)
         binding.link.open()
     bench.settle()
     assert (BACK, "info", 1000, None) in logged(bench, 10)
+
+
+def test_links_that_open_and_break_again_are_one_line_and_their_end_another(bench):
+    others = [bench.add(number) for number in range(2, 1001)]
+    bench.settle()
+    bindings = (bench.binding, *others)
+    for binding in bindings:
+        binding.link_unstable("closed by the central system: 1011")
+    unstable, stable = "links to central system open and break again", "links to central system stable"
+    assert logged(bench) == [(unstable, "warning", 1000, "closed by the central system: 1011")]
+    for binding in bindings:
+        binding.link.open()
+        binding.link_unstable("closed by the central system: 1011")
+    assert logged(bench) == []
+    assert bench.runtime.outage_log.count(Topic.UNSTABLE_LINKS) == {bench.binding.central_system: 1000}
+    for binding in bindings:
+        binding.link_stable()
+    assert (stable, "info", 1000, None) in logged(bench, 10)
+    bench.binding.link_unstable("closed")
+    bench.binding.forget_link()
+    assert bench.runtime.outage_log.count(Topic.UNSTABLE_LINKS) == {bench.binding.central_system: 0}
 
 
 def test_of_several_urls_the_log_names_the_one(bench):

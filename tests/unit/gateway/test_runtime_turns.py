@@ -36,6 +36,7 @@ pytestmark = pytest.mark.unit
 REACHABLE = ChargerReported(Reachable(at_ms=T0_MS, reachable=True))
 PLUGGED_IN = ChargerReported(StateChanged(at_ms=T0_MS, state=ChargerState.AWAITING_TOKEN))
 SESSION = ChargerReported(SessionStarted(at_ms=T0_MS, session=1, id_tag="TAG", register_wh=500))
+SESSION_2 = ChargerReported(SessionStarted(at_ms=T0_MS + 1, session=2, id_tag="TAG", register_wh=600))
 POWER = ChargerReported(Measured(at_ms=T0_MS, readings=(Reading(Quantity.POWER_W, 0),)))
 GET = [2, "g1", "GetConfiguration", {"key": ["NumberOfConnectors"]}]
 CHANGE = [2, "c1", "ChangeConfiguration", {"key": "ConnectionTimeOut", "value": "99"}]
@@ -265,3 +266,50 @@ def test_a_reset_whose_turn_is_undone_closes_nothing(bench):
     bench.tell(ChargerReported(Restarted(at_ms=T0_MS + 20_000)))
     bench.settle()
     assert "BootNotification" in bench.link.calls
+
+
+class TestTheTimeOutOfACall:
+    """It runs from the time at which the frame leaves (`RPC-6`), which the disk may delay."""
+
+    def begin(self, bench):
+        """Open a CALL whose frame waits for the disk; returns how many CALLs have left."""
+        ready(bench)
+        left = len(bench.link.calls)
+        bench.tell(SESSION)
+        assert bench.binding.charge_point.call is not None
+        assert len(bench.link.calls) == left
+        return left
+
+    def timed_out(self, bench):
+        return bench.runtime.emitter.notices[NoticeKind.CALL_TIMED_OUT]
+
+    def test_a_disk_that_takes_longer_than_the_time_out_shortens_it_by_nothing(self, bench):
+        left = self.begin(bench)
+        bench.clock.advance(45)
+        assert len(bench.link.calls) == left
+        bench.journal.commit()
+        assert len(bench.link.calls) == left + 1
+        bench.clock.advance(29)
+        bench.settle()
+        assert self.timed_out(bench) == 0
+        bench.clock.advance(2)
+        bench.settle()
+        assert self.timed_out(bench) == 1
+        assert bench.link.calls[-1] == "Heartbeat"
+
+    def test_inputs_meanwhile_do_not_let_it_run_out(self, bench):
+        self.begin(bench)
+        for _ in range(10):
+            bench.clock.advance(10)
+            bench.tell(POWER)
+        bench.settle()
+        assert self.timed_out(bench) == 0
+
+    def test_of_a_frame_that_has_left_it_runs_whatever_waits_for_the_disk(self, bench):
+        self.begin(bench)
+        bench.settle()
+        for _ in range(4):
+            bench.clock.advance(8)
+            bench.tell(SESSION_2)
+        bench.settle()
+        assert self.timed_out(bench) == 1

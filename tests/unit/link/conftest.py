@@ -176,6 +176,8 @@ class VirtualOwner:
         self.told: list[tuple[object, ...]] = []
         self.failures: list[str] = []
         self.opened_at: list[float] = []
+        self.unstable: list[tuple[float, str]] = []
+        self.stable_at: list[float] = []
 
     def link_opened(self, epoch: int) -> None:
         self.opened_at.append(self.loop.time())
@@ -189,6 +191,12 @@ class VirtualOwner:
 
     def link_failed(self, reason: str) -> None:
         self.failures.append(reason)
+
+    def link_unstable(self, reason: str) -> None:
+        self.unstable.append((self.loop.time(), reason))
+
+    def link_stable(self) -> None:
+        self.stable_at.append(self.loop.time())
 
 
 @pytest.fixture

@@ -51,6 +51,89 @@ def test_a_central_system_that_accepts_and_closes_is_not_hammered(loop, fleet, n
     assert kinds == ["opened", "closed"] * (len(kinds) // 2)
 
 
+class TestAnUnstableLink:
+    """Connections open, and soon break, again and again."""
+
+    @pytest.fixture
+    def flapping(self, loop, fleet, new_system, new_owner):
+        """A link whose central system answers a call, and lets go after a second."""
+        system, owner = new_system(), new_owner()
+        system.lasts_s = 1
+        endpoint = Endpoint(system.url, backoff=Backoff(min_s=2, max_s=300, healthy_after_s=30))
+        link = fleet.link(endpoint, "CP1", owner)
+        opened = owner.link_opened
+
+        def answered(epoch):
+            opened(epoch)
+            link.record.answered = True
+
+        owner.link_opened = answered
+        return system, owner, link
+
+    def test_its_waits_do_not_grow_while_it_opens_and_is_answered(self, loop, flapping):
+        system, _, link = flapping
+        link.up()
+        loop.pass_time(3600)
+        waits = [later - earlier - 1 for earlier, later in pairwise(system.attempts)]
+        assert len(waits) > 1000
+        assert all(1 <= wait <= 2.2 for wait in waits)
+
+    def test_they_grow_again_when_nothing_is_answered(self, loop, flapping):
+        system, owner, link = flapping
+        link.up()
+        loop.pass_time(60)
+        owner.link_opened = type(owner).link_opened.__get__(owner)
+        before = len(system.attempts)
+        loop.pass_time(3600)
+        assert len(system.attempts) - before < 30
+
+    def test_the_third_break_in_a_row_makes_it_unstable_and_its_owner_is_told_of_each(self, loop, flapping):
+        _, owner, link = flapping
+        link.up()
+        loop.pass_time(60)
+        assert len(owner.failures) == 2
+        assert len(owner.unstable) > 10
+        assert link.record.unstable_since_ms is not None
+
+    def test_a_connection_that_lasts_makes_it_stable(self, loop, flapping):
+        system, owner, link = flapping
+        link.up()
+        loop.pass_time(60)
+        system.lasts_s = None
+        loop.pass_time(60)
+        (stable_at,) = owner.stable_at
+        assert 30 <= stable_at - owner.opened_at[-1] <= 30.1
+        assert link.record.unstable_since_ms is None
+        assert link.record.failures == 1  # of the connection before; the open one has not ended
+
+    def test_with_no_pings_too(self, loop, flapping):
+        system, owner, link = flapping
+        link.up()
+        link.set_ping_interval(0)
+        loop.pass_time(60)
+        system.lasts_s = None
+        loop.pass_time(60)
+        assert len(owner.stable_at) == 1
+
+    def test_one_that_breaks_after_a_long_time_was_stable_before(self, loop, flapping):
+        system, owner, link = flapping
+        link.up()
+        loop.pass_time(60)
+        system.lasts_s = 31
+        loop.pass_time(40)
+        assert len(owner.stable_at) == 1
+
+    def test_what_this_side_closes_is_no_break(self, loop, fleet, new_system, new_owner):
+        system, owner = new_system(), new_owner()
+        endpoint = Endpoint(system.url, backoff=Backoff(min_s=2, max_s=300, healthy_after_s=30))
+        link = fleet.link(endpoint, "CP1", owner)
+        link.up()
+        for _ in range(20):
+            loop.pass_time(400)
+            link.close(link.epoch, "a reset")
+        assert (owner.unstable, link.record.unstable_since_ms) == ([], None)
+
+
 def test_a_healthy_connection_that_is_lost_is_replaced_at_once(loop, fleet, new_system, new_owner):
     system, owner = new_system(), new_owner()
     system.lasts_s = 60

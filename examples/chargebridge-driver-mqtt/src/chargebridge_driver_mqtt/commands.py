@@ -17,6 +17,7 @@ from chargebridge.drivers import (
     CommandOutcome,
     EndSession,
     Outcome,
+    ReportSessions,
     SetLimit,
     Withdraw,
 )
@@ -132,6 +133,10 @@ class Commands:
                 return await self._end_session(session)
             case SetLimit() if self._device.settings.limit is not None:
                 return await self._set_limit(command, self._device.settings.limit)
+            case ReportSessions():
+                return Result(
+                    Outcome.IMPOSSIBLE, "only this driver counts its sessions, and it keeps no list"
+                )
             case _:
                 return Result(Outcome.IMPOSSIBLE, "the configuration has no topic for it")
 

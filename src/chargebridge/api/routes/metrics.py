@@ -67,6 +67,11 @@ class GatewayCollector(Collector):
             "Charge points, including removed ones that still deliver queued messages.",
             figures.charge_points,
         )
+        yield _gauge(
+            "charge_points_leaving",
+            "Charge points that are not configured any more and still have something to deliver.",
+            figures.leaving,
+        )
         links = GaugeMetricFamily(
             "chargebridge_links", "WebSocket links to central systems, by state.", labels=["state"]
         )
@@ -81,6 +86,14 @@ class GatewayCollector(Collector):
         for central_system, count in figures.links_failing.items():
             failing.add_metric([central_system], count)
         yield failing
+        unstable = GaugeMetricFamily(
+            "chargebridge_links_unstable",
+            "Links that open and break again within 30 s, one connection after the other, by central system.",
+            labels=["central_system"],
+        )
+        for central_system, count in figures.links_unstable.items():
+            unstable.add_metric([central_system], count)
+        yield unstable
         drivers = GaugeMetricFamily(
             "chargebridge_driver_failing",
             "1 if the driver has no connection to the cloud of its chargers; otherwise 0.",

@@ -186,6 +186,12 @@ def _open(charge_point: ChargePoint, id: str, kind: CallKind, frame: bytes) -> N
     charge_point.set_timer(Timer.CALL, charge_point.settings.call_timeout_s)
 
 
+def restart_timeout(charge_point: ChargePoint) -> None:
+    """Let the time-out of the open CALL begin anew: its frame leaves only now, or has not left yet."""
+    if Timer.CALL in charge_point.timers:
+        charge_point.set_timer(Timer.CALL, charge_point.settings.call_timeout_s)
+
+
 # --- answers and time-outs --------------------------------------------------------------------------
 
 

@@ -23,6 +23,7 @@ from chargebridge.chargers.model import (
     EndSession,
     KeepList,
     ListedToken,
+    Outcome,
     OverrideSchedule,
     Plan,
     Reboot,
@@ -43,6 +44,7 @@ LONGEST_RETRY_S: Final = 3600.0
 ONE_SHOT: Final = frozenset({Purpose.REBOOT, Purpose.UNLOCK, Purpose.CACHE, Purpose.OVERRIDE})
 LASTING: Final = frozenset({Purpose.AVAILABILITY, Purpose.SETTINGS, Purpose.PLAN, Purpose.LIMIT})
 """Desired for good: sent again until it is done."""
+_NOT_REACHED: Final = frozenset({Outcome.EXPIRED, Outcome.UNKNOWN})
 _REFUSAL_SHOWN_MS: Final = 60_000
 _ONE_SHOT_VALID_MS: Final = 60_000
 _END_VALID_MS: Final = 600_000
@@ -245,6 +247,17 @@ def replace(charge_point: ChargePoint, known: IssuedCommand) -> None:
         known if issued.purpose is known.purpose else issued for issued in state.issued_commands
     )
     charge_point.mark_dirty()
+
+
+def charger_works(charge_point: ChargePoint) -> None:
+    """Try again soon what waits for long, since the charger did something else that it was sent.
+
+    Only what did not reach it: what it has refused, it may refuse again.
+    """
+    for issued in charge_point.state.issued_commands:
+        if issued.purpose in LASTING and issued.outcome in _NOT_REACHED and issued.failures > SOON:
+            replace(charge_point, structs.replace(issued, failures=SOON))
+            check_in(charge_point, max(RETRY_S - age_s(charge_point, issued), 0.0))
 
 
 def session_began(charge_point: ChargePoint) -> None:

@@ -120,6 +120,7 @@ def described(charge_point: ChargePoint, info: ChargerInfo) -> None:
         measures_by_phase=_shared(info.measures_by_phase),
     )
     state.firmware = state.firmware or info.firmware
+    state.released_ms = 0
     if Capability.PLAN not in info.capabilities:
         state.plan_unknown = state.plan is not None  # does it still follow what it has?
     adopt(charge_point, charge_point.configured)
@@ -190,6 +191,8 @@ def released(charge_point: ChargePoint) -> None:
         list_revision=state.list_revision,
         list_conflict=state.list_conflict,
         dynamic=state.dynamic,
+        aside=state.aside,
+        released_ms=state.released_ms or charge_point.now.utc_ms,
     )
     adopt(charge_point, charge_point.configured)
     charge_point.mark_dirty()
@@ -205,6 +208,7 @@ def assigned(charge_point: ChargePoint, assigned: ChargerAssigned) -> None:
     # It may keep the plan of its last charge point; to be rid of one that is not there wears its memory.
     charge_point.state.plan_unknown = bool(assigned.session or assigned.profile_writes)
     charge_point.state.charger_name = charge_point.settings.charger
+    charge_point.state.released_ms = 0
     sessions.forget_abandoned(charge_point)
     charge_point.mark_dirty()
 

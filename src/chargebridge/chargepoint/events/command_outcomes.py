@@ -10,7 +10,7 @@ from chargebridge.chargepoint.charger import charger_settings, commands, limits,
 from chargebridge.chargepoint.charger.commands import LASTING, ONE_SHOT, RETRY_S
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import IssuedCommand, Purpose
-from chargebridge.chargepoint.transactions import awaited_ends
+from chargebridge.chargepoint.transactions import awaited_ends, sessions
 from chargebridge.chargepoint.turn import NoticeKind
 from chargebridge.chargers.model import (
     Authorize,
@@ -100,6 +100,7 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
     commands.forget(charge_point, issued.purpose)
     if done:
         _done(charge_point, issued.command)
+        commands.charger_works(charge_point)
     if issued.purpose is Purpose.AUTHORIZATION:
         if isinstance(issued.command, EndSession):
             if charge_point.running is not None:
@@ -108,6 +109,8 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
             authorization.authorize_failed(charge_point)
             if outcome.outcome is Outcome.UNKNOWN:
                 commands.withdraw(charge_point)  # else the next car might charge by it
+    elif issued.purpose is Purpose.SESSIONS:
+        sessions.all_reported(charge_point)
     elif issued.purpose is Purpose.UNLOCK:
         unlocking.ended(charge_point, unlocked=done)
     elif issued.purpose is Purpose.OVERRIDE and outcome.outcome is Outcome.UNKNOWN:

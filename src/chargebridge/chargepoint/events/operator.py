@@ -1,10 +1,10 @@
 """Operations that an operator requests by way of the API."""
 
-from chargebridge.chargepoint.central_system import dead_letters, registration, resets, unlocking
+from chargebridge.chargepoint.central_system import calls, dead_letters, registration, resets, unlocking
 from chargebridge.chargepoint.charger import stopping, waiting_sessions
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.records import Transaction
-from chargebridge.chargepoint.transactions import sessions
+from chargebridge.chargepoint.transactions import sessions, setting_aside
 from chargebridge.chargepoint.turn import Operation, OperatorAnswered, OperatorAsked
 from chargebridge.chargers.model import Capability
 from chargebridge.ocpp16.enums import Reason, ResetType
@@ -15,6 +15,13 @@ def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
     if asked.operation in {Operation.REDELIVER, Operation.SETTLE}:
         dead_letters.operator_asked(charge_point, asked)
         return  # answered when the store has read them
+    if asked.operation is Operation.SET_ASIDE:
+        setting_aside.operator_asked(charge_point, asked)
+        return  # likewise, if it is not in memory
+    if asked.operation is Operation.END:
+        calls.drop_link(charge_point, "an operator has ended this charge point")
+        setting_aside.end_all(charge_point, asked)
+        return
     if asked.operation is Operation.BOOT:
         accepted, detail = _boot(charge_point)
     elif asked.operation is Operation.STOP_TRANSACTION:

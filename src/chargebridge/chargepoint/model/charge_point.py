@@ -24,6 +24,7 @@ from chargebridge.chargepoint.model.volatile import (
     Latest,
     ListTransfer,
     Redelivery,
+    SettingAside,
     StatusReport,
     TokenStatus,
     Triggered,
@@ -100,6 +101,7 @@ class ChargePoint:
         "probe_due",
         "profiles",
         "queue",
+        "queue_gaps",
         "reachable",
         "reading_queue",
         "redelivery",
@@ -108,6 +110,7 @@ class ChargePoint:
         "restarted",
         "running",
         "samples",
+        "setting_aside",
         "settings",
         "settled",
         "state",
@@ -231,6 +234,11 @@ class ChargePoint:
         self.loaded_through = (
             self.queue[-1].sequence if self.queue and stored.queue.more else stored.next_sequence - 1
         )
+        self.queue_gaps = 0
+        """Numbers behind `loaded_through` that no message has: those were set aside."""
+        if stored.queued is not None:
+            behind = self.next_sequence - 1 - self.loaded_through
+            self.queue_gaps = behind - (stored.queued - len(self.queue))
         self.reading_queue = False
         self.hang_ups = 0
         """How often in a row the connection has ended at the head, while others were answered."""
@@ -241,6 +249,7 @@ class ChargePoint:
         self.near_limit_through = 0
         """The end of the queue when a sample was last dropped for its length."""
         self.redelivery: Redelivery | None = None
+        self.setting_aside: SettingAside | None = None
 
         # Facts of a turn, for the concerns above those that find them out; empty between turns.
         self.transaction_over = False

@@ -202,6 +202,13 @@ class DynamicCurrent(Struct, frozen=True):
     """UTC; None: until it is written again."""
 
 
+class AsideRequest(Struct, frozen=True):
+    """A message that an operator wants to be a dead letter, and whose CALL is unanswered yet."""
+
+    sequence: int
+    reason: str
+
+
 class LockedCable(Struct, frozen=True):
     """Whose token gets a cable back that was kept when the central system refused its owner (`TX-4`)."""
 
@@ -316,6 +323,12 @@ class State(Struct, kw_only=True, omit_defaults=True):
     locked: LockedCable | None = None
     measurements_refused: bool = False
     """MeterValues were given up, and none were accepted since."""
+    released_ms: int = 0
+    """UTC; since when it has no charger: it is leaving the configuration. 0: it has one."""
+    aside: AsideRequest | None = None
+    """The head of the queue becomes a dead letter once its CALL is over, unless it is answered."""
+    data_refused: bool = False
+    """A StopTransaction was accepted without its transactionData only, and none with it since."""
     measurements_paused_s: int = 0
     """How long refused MeterValues have waited while a Start or Stop was behind them (`Q-10`)."""
 

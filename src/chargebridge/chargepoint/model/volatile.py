@@ -9,12 +9,14 @@ from msgspec import Struct
 from chargebridge.chargepoint.model.state import Origin
 from chargebridge.chargepoint.records import (
     DeadLettersQuery,
+    QueueQuery,
     SessionQuery,
     SessionsFound,
     Settlement,
     TokenQuery,
 )
 from chargebridge.chargepoint.rules.tokens import Known
+from chargebridge.chargepoint.turn import OperatorAsked
 from chargebridge.chargers.model import Measured, Quantity, Reading
 from chargebridge.ocpp16.enums import AuthorizationStatus, MessageTrigger, ReadingContext
 from chargebridge.ocpp16.enums import ChargePointErrorCode as ErrorCode
@@ -137,6 +139,13 @@ class HeldTransfer(NamedTuple):
     query: SessionQuery
     found: SessionsFound | None = None
     """While their dead letters are being read."""
+
+
+class SettingAside(NamedTuple):
+    """A message that is not in memory and is to be set aside, while the store is read."""
+
+    query: QueueQuery
+    asked: OperatorAsked
 
 
 class Redelivery(NamedTuple):

@@ -65,6 +65,16 @@ class DeadLetter(Struct, frozen=True):
     reason: str
 
 
+class DeadLetterAll(Struct, frozen=True):
+    """Move the whole queue to the dead letters; each history ends with the reason.
+
+    The Starts and Stops of their transactions are dead from now on.
+    """
+
+    at_ms: int
+    reason: str
+
+
 class Redeliver(Struct, frozen=True):
     """Move dead letters of a transaction into the queue again: Start, samples in their order, Stop.
 
@@ -170,6 +180,7 @@ Record = (
     | Attempted
     | Dequeue
     | DeadLetter
+    | DeadLetterAll
     | Redeliver
     | Settle
     | Requeue

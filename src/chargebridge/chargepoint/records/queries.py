@@ -113,6 +113,8 @@ class StoredChargePoint(Struct, frozen=True):
     next_sequence: int = 1
     queue: QueuePage = QueuePage()
     """The head of the queue."""
+    queued: int | None = None
+    """Messages in the queue, in all; None: it has no gaps, so their numbers say."""
     profiles: tuple[StoredProfile, ...] = ()
     samples: bytes | None = None
     """As put by `PutSamples` for the transaction that has not ended."""

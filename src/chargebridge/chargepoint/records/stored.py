@@ -1,6 +1,7 @@
 """The values that are stored: transactions, the messages of the queue, charging profiles, tokens."""
 
 from enum import StrEnum
+from zlib import crc32
 
 from msgspec import Struct
 
@@ -83,12 +84,13 @@ class ReportedSpan(Struct, frozen=True):
 
 
 class Attempt(Struct, frozen=True):
-    """A transmission of a message that the central system failed to process."""
+    """A transmission of a message that the central system failed to process, or that an operator gave up."""
 
     attempt: int
-    """From 1 each time that the message is queued; numbers that are missing have been left out."""
+    """From 1 each time that the message is queued; numbers that are missing have been left out. Of an entry
+    by an operator: how many attempts there were."""
     at_ms: int
-    """UTC; when it was known to have failed."""
+    """UTC; when it was known to have failed, or the operator asked."""
     reason: str
 
 
@@ -96,7 +98,8 @@ class QueuedMessage(Struct, frozen=True):
     """One transaction-related message that the central system has not answered yet."""
 
     sequence: int
-    """Rises for each charge point; the order of delivery. Starts at 1 again when an empty queue is loaded."""
+    """Rises for each charge point; the order of delivery. Starts at 1 again when an empty queue is loaded.
+    Numbers that are missing were set aside, or moved to the end."""
     kind: MessageKind
     transaction: int
     """`Transaction.number`."""
@@ -110,6 +113,12 @@ class QueuedMessage(Struct, frozen=True):
     """Why it was not processed so far: the first attempts and the newest."""
     without_data: bool = False
     """A STOP is sent without its samples: the central system does not take it with them."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight hex digits by which people name a message, beside a number that may be another's by now."""
+        content = f"{self.transaction} {self.kind.value} ".encode() + self.payload
+        return f"{crc32(content):08x}"
 
 
 class StoredProfile(Struct, frozen=True):

@@ -22,6 +22,7 @@ from chargebridge.chargepoint.records import (
     PutSamples,
     QueuedMessage,
     SendState,
+    Transaction,
 )
 from chargebridge.chargepoint.transactions import ledger, queue, retries
 from chargebridge.chargepoint.turn import NoticeKind
@@ -42,7 +43,8 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
     """Go on with the next message: the central system has this one."""
     message = charge_point.queue[0]
     if queue.precedes_its_start(charge_point, message):
-        queue.requeue(charge_point, message)
+        if not _is_to_be_set_aside(charge_point, message):
+            queue.requeue(charge_point, message)
     elif message.kind is MessageKind.METER_VALUES:
         if charge_point.state.measurements_refused:
             retries.measurements_accepted(charge_point)
@@ -57,6 +59,7 @@ def answered(charge_point: ChargePoint, payload: Raw) -> None:
         if transaction.start is SendState.DEAD:
             # It meant nothing without its Start, and is redelivered with it: as it was.
             charge_point.record(PutSamples(transaction.number, message.payload))
+        retries.stop_accepted(charge_point, message)
         ledger.put(charge_point, structs.replace(transaction, stop=SendState.ANSWERED))
         queue.drop_head(charge_point)
 
@@ -111,7 +114,8 @@ def failed(charge_point: ChargePoint, failure: Failure) -> None:
     """Retry the message later, or make it a dead letter: it could not be processed (`Q-4`, `Q-10`)."""
     message = charge_point.queue[0]
     if queue.precedes_its_start(charge_point, message):
-        queue.requeue(charge_point, message)
+        if not _is_to_be_set_aside(charge_point, message):
+            queue.requeue(charge_point, message)
         return
     if message.kind is not MessageKind.START and b'"Temperature"' in message.payload:
         advise_spelling(charge_point, failure)
@@ -129,6 +133,11 @@ def failed(charge_point: ChargePoint, failure: Failure) -> None:
         _give_up(charge_point, message, failure.reason)
         if failure.hung_up and message.kind is MessageKind.METER_VALUES:
             _give_up_measurements_before_an_edge(charge_point)
+
+
+def _is_to_be_set_aside(charge_point: ChargePoint, message: QueuedMessage) -> bool:
+    aside = charge_point.state.aside
+    return aside is not None and aside.sequence == message.sequence
 
 
 def hung_up(charge_point: ChargePoint, reason: str, code: int) -> None:
@@ -224,6 +233,7 @@ def advise_spelling(charge_point: ChargePoint, failure: Failure) -> None:
 
 
 def _remember(message: QueuedMessage, attempt: Attempt) -> tuple[Attempt, ...]:
+    """Return the history of a message with one more attempt; those in the middle of many are left out."""
     history = (*message.history, attempt)
     if len(history) <= _FIRST_KEPT + _NEWEST_KEPT:
         return history
@@ -243,16 +253,44 @@ def _give_up_measurements_before_an_edge(charge_point: ChargePoint) -> None:
 
 def _give_up(charge_point: ChargePoint, message: QueuedMessage, reason: str) -> None:
     """Make the head a dead letter."""
-    transaction = charge_point.transactions[message.transaction]
+    if message.kind is MessageKind.METER_VALUES:
+        retries.measurements_given_up(charge_point)
+    _make_dead_letter(charge_point, message, charge_point.transactions[message.transaction], reason)
+    queue.take_head(charge_point)
+
+
+def _make_dead_letter(
+    charge_point: ChargePoint, message: QueuedMessage, transaction: Transaction, reason: str
+) -> None:
     if message.kind is MessageKind.START:
         ledger.put(charge_point, structs.replace(transaction, start=SendState.DEAD))
     elif message.kind is MessageKind.STOP:
         ledger.put(charge_point, structs.replace(transaction, stop=SendState.DEAD))
-    else:
-        retries.measurements_given_up(charge_point)
     charge_point.record(DeadLetter(message.sequence, charge_point.now.utc_ms, reason))
     detail = f"{message.kind} of transaction {transaction.number}, at attempt {message.attempts}: {reason}"
     charge_point.notice(NoticeKind.DEAD_LETTER, detail)
     if charge_point.redelivery is not None:
         charge_point.redelivery = charge_point.redelivery._replace(outdated=True)
-    queue.take_head(charge_point)
+
+
+def set_aside(
+    charge_point: ChargePoint, message: QueuedMessage, transaction: Transaction, reason: str
+) -> None:
+    """Make a message a dead letter since an operator wants it, wherever it is in the queue.
+
+    Args:
+        charge_point: whose message it is.
+        message: it must not be under way.
+        transaction: its transaction, as it is now.
+        reason: who wants it, and why; the message's history ends with it.
+    """
+    entry = Attempt(message.attempts, charge_point.now.utc_ms, reason)
+    history, not_before_ms = _remember(message, entry), message.not_before_ms
+    charge_point.record(
+        Attempted(message.sequence, message.attempts, not_before_ms, history, message.without_data)
+    )
+    _make_dead_letter(charge_point, message, transaction, reason)
+    if message.sequence > charge_point.loaded_through:
+        queue.remove_stored(charge_point)
+    else:
+        queue.remove(charge_point, message)

@@ -150,6 +150,34 @@ def drop_head(charge_point: ChargePoint) -> None:
     take_head(charge_point)
 
 
+def remove(charge_point: ChargePoint, message: QueuedMessage) -> None:
+    """Go on without a message that is in memory; what became of it is on record."""
+    if message is charge_point.queue[0]:
+        take_head(charge_point)
+    else:
+        charge_point.queue = [other for other in charge_point.queue if other is not message]
+        forget_delivered(charge_point)
+
+
+def remove_stored(charge_point: ChargePoint) -> None:
+    """Go on without a message that is behind those in memory; what became of it is on record."""
+    charge_point.queue_gaps += 1
+    if charge_point.loaded_through + charge_point.queue_gaps == charge_point.next_sequence - 1:
+        charge_point.loaded_through, charge_point.queue_gaps = charge_point.next_sequence - 1, 0
+    forget_delivered(charge_point)
+
+
+def remove_all(charge_point: ChargePoint) -> None:
+    """Go on with an empty queue; what became of the messages is on record."""
+    charge_point.queue = []
+    charge_point.loaded_through, charge_point.queue_gaps = charge_point.next_sequence - 1, 0
+    charge_point.reading_queue = False  # a page that is on its way holds nothing new
+    charge_point.cancel_timer(Timer.RETRY)
+    forget_attempts(charge_point)
+    forget_hang_ups(charge_point)
+    forget_delivered(charge_point)
+
+
 def take_head(charge_point: ChargePoint) -> None:
     """Go on with the next message; what became of this one is on record."""
     charge_point.queue = charge_point.queue[1:]
@@ -173,7 +201,7 @@ def redeliver(charge_point: ChargePoint, dead: DeadTransaction) -> None:
     number, last = dead.transaction.number, charge_point.next_sequence - 1
     charge_point.record(Redeliver(number, dead.through, charge_point.next_sequence))
     charge_point.next_sequence += dead.messages
-    for message in charge_point.queue[_under_way(charge_point) :]:
+    for message in charge_point.queue[under_way(charge_point) :]:
         is_last_stop = message.kind is MessageKind.STOP and message.sequence == last
         if message.transaction == number and (dead.start or is_last_stop):
             requeue(charge_point, message)
@@ -181,7 +209,7 @@ def redeliver(charge_point: ChargePoint, dead: DeadTransaction) -> None:
         load_more(charge_point)
 
 
-def _under_way(charge_point: ChargePoint) -> int:
+def under_way(charge_point: ChargePoint) -> int:
     """Return how many messages the central system has not answered yet: the head, or none."""
     calls = charge_point.call, charge_point.late_call
     return int(any(call is not None and call.kind is CallKind.QUEUE for call in calls))
@@ -216,7 +244,8 @@ def forget_delivered(charge_point: ChargePoint) -> None:
     """Keep in memory only the running transaction and those of the messages at the head."""
     if len(charge_point.transactions) == 1 and charge_point.running is not None:
         return
-    if charge_point.reading_queue or charge_point.redelivery is not None:
+    being_read = charge_point.redelivery is not None or charge_point.setting_aside is not None
+    if charge_point.reading_queue or being_read:
         return  # what is being read may need, and be older than, what is here
     wanted = {message.transaction for message in charge_point.queue}
     if charge_point.running is not None:
@@ -246,5 +275,6 @@ def page_read(charge_point: ChargePoint, page: QueuePage) -> None:
         # What is in memory is newer than what was read.
         charge_point.transactions.setdefault(transaction.number, transaction)
     charge_point.queue = [*charge_point.queue, *fresh]
+    charge_point.queue_gaps -= fresh[-1].sequence - charge_point.loaded_through - len(fresh)
     charge_point.loaded_through = fresh[-1].sequence
     forget_delivered(charge_point)

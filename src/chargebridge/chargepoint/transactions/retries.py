@@ -63,11 +63,20 @@ def pause_s(charge_point: ChargePoint, message: QueuedMessage, failure: Failure)
     wait_s = interval_s(charge_point) * message.attempts
     if message.kind is MessageKind.METER_VALUES:
         return _pause_of_measurements_s(charge_point, message, failure, wait_s)
-    if has_data(message) and is_final(failure):
+    refused_before = charge_point.state.data_refused and not failure.unanswered
+    if has_data(message) and (is_final(failure) or refused_before):
         return None
     if message.attempts >= attempts_in_all(charge_point) and not failure.unanswered:
         return None
     return wait_s
+
+
+def stop_accepted(charge_point: ChargePoint, message: QueuedMessage) -> None:
+    """Note whether a StopTransaction was accepted with its transactionData or only without (`Q-11`)."""
+    state = charge_point.state
+    if message.payload and state.data_refused is not message.without_data:
+        state.data_refused = message.without_data
+        charge_point.mark_dirty()
 
 
 # --- measurements -----------------------------------------------------------------------------------

@@ -18,10 +18,10 @@ from typing import Final
 from msgspec import structs
 
 from chargebridge.chargepoint.authorization import authorization
-from chargebridge.chargepoint.charger import reported_sessions, waiting_sessions
+from chargebridge.chargepoint.charger import commands, reported_sessions, waiting_sessions
 from chargebridge.chargepoint.connector import availability
 from chargebridge.chargepoint.model.charge_point import ChargePoint
-from chargebridge.chargepoint.model.state import Evidence, Run
+from chargebridge.chargepoint.model.state import Evidence, Purpose, Run
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.records import Transaction
 from chargebridge.chargepoint.transactions import awaited_ends, sampling, transactions
@@ -59,9 +59,24 @@ def session_ended(charge_point: ChargePoint, event: SessionEnded) -> None:
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"end of session {event.session}: a repeat")
     elif running is not None and event.session != running.session:
         _defer(charge_point, event)
+    elif _others_may_precede(charge_point, event):
+        _wait(charge_point, event)
     else:
         _end(charge_point, event)
         _ended(charge_point)
+
+
+def all_reported(charge_point: ChargePoint) -> None:
+    """Process what has waited for the driver's answer: it has reported all sessions that it knows."""
+    if charge_point.running is not None and _ready(charge_point) is not None:
+        _ended(charge_point)
+
+
+def _others_may_precede(charge_point: ChargePoint, event: SessionEnded) -> bool:
+    """Whether the driver, which was asked, may still report sessions between this one and a newer one."""
+    newer = next((one for one in charge_point.state.waiting_events if one.session > event.session), None)
+    asked = commands.outstanding(charge_point, Purpose.SESSIONS) is not None
+    return asked and newer is not None and newer.session > event.session + 1
 
 
 def _begin(charge_point: ChargePoint, event: SessionStarted) -> None:
@@ -126,8 +141,7 @@ def _take_waiting(charge_point: ChargePoint) -> None:
 def _defer(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> None:
     """Keep an event of another session than the running one until its turn comes."""
     state, was_known = charge_point.state, waiting_sessions.newer_is_known(charge_point)
-    state.waiting_events = tuple(sorted((*state.waiting_events, event), key=waiting_sessions.order))
-    charge_point.mark_dirty()
+    _wait(charge_point, event)
     if waiting_sessions.newer_is_known(charge_point) and not was_known:
         awaited_ends.newer_session(charge_point)
         sampling.schedule(charge_point)  # of a session that is over no samples are taken
@@ -137,6 +151,12 @@ def _defer(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> N
             assume_running_ended(charge_point)
         else:
             _take(charge_point, state.waiting_events[0])
+
+
+def _wait(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> None:
+    waiting = (*charge_point.state.waiting_events, event)
+    charge_point.state.waiting_events = tuple(sorted(waiting, key=waiting_sessions.order))
+    charge_point.mark_dirty()
 
 
 def _ready(charge_point: ChargePoint) -> SessionStarted | SessionEnded | None:
@@ -163,10 +183,14 @@ def _take(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> No
 
 
 def assume_running_ended(charge_point: ChargePoint) -> None:
-    """End the transaction of a session that is over, without its record; nothing if none is over."""
+    """End the transaction of a session that is over, without its record if it has not come.
+
+    Nothing if none is over.
+    """
     running = charge_point.running
     if running is not None and waiting_sessions.is_over(charge_point):
-        awaited_ends.assume(charge_point, running)
+        if _ready(charge_point) is None:
+            awaited_ends.assume(charge_point, running)
         _ended(charge_point)
 
 

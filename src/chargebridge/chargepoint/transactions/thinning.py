@@ -21,8 +21,9 @@ _SHORTEST_MS: Final = 60_000
 
 
 def length(charge_point: ChargePoint) -> int:
-    """Return the length of the queue: what is in memory, and behind that in the store without gaps."""
-    return len(charge_point.queue) + charge_point.next_sequence - 1 - charge_point.loaded_through
+    """Return the length of the queue: what is in memory, and behind that in the store."""
+    behind = charge_point.next_sequence - 1 - charge_point.loaded_through - charge_point.queue_gaps
+    return len(charge_point.queue) + behind
 
 
 def _head(charge_point: ChargePoint) -> int:

@@ -120,6 +120,18 @@ class Charger:
         if self.settled:
             self.earlier_record = self.snapshot()
 
+    def end_first_contact(self) -> bool:
+        """End the first contact: sessions are news from now on. Return whether it ended just now.
+
+        This is saved at once, without what was found and still waits: after a restart it is no first contact.
+        """
+        if not self.twin.end_first_contact():
+            return False
+        self.earlier_record = (
+            self.snapshot() if self.settled else msgspec.json.encode(self.twin.first_record())
+        )
+        return True
+
     def is_redelivered(self, update: Update) -> bool:
         """Whether an observation is a duplicate of one with unacknowledged events; notes its delivery."""
         source = self._sources.get((update.id, update.at_ms, update.value))

@@ -21,11 +21,13 @@ from chargebridge.chargers.easee.discovery import find_chargers
 from chargebridge.chargers.easee.executor import Executor
 from chargebridge.chargers.easee.fleet import Fleet
 from chargebridge.chargers.easee.memory import Memory
+from chargebridge.chargers.easee.read_results import ReadResults
 from chargebridge.chargers.easee.reading import Reader
+from chargebridge.chargers.easee.session_reports import SessionReports
 from chargebridge.chargers.easee.settings import Settings, read_settings
 from chargebridge.chargers.easee.twin.records import Gap
 from chargebridge.chargers.easee.twin.wire import Response
-from chargebridge.chargers.model import ChargerCommand, EventSink, FoundCharger
+from chargebridge.chargers.model import ChargerCommand, EventSink, FoundCharger, ReportSessions
 from chargebridge.clock import Clock
 
 if TYPE_CHECKING:
@@ -251,7 +253,11 @@ class _Connection:
             sink.command_outcome,
             self._checkpointer.add,
         )
-        self._reader = Reader(self._account, clock, fleet, settings.missed_tag)
+        results = ReadResults(fleet, sink)
+        self._reader = Reader(self._account, clock, results, settings.missed_tag)
+        self._session_reports = SessionReports(
+            self._account, clock, results, settings.missed_tag, sink.command_outcome
+        )
 
     async def start(self) -> None:
         """Connect, and stay connected."""
@@ -263,6 +269,7 @@ class _Connection:
     async def stop(self) -> None:
         """Disconnect, and save the rest."""
         await self._executor.stop()
+        await self._session_reports.stop()
         await self._reader.stop()
         try:
             await self._checkpointer.stop()
@@ -302,7 +309,10 @@ class _Connection:
 
     def submit(self, charger: Charger, command: ChargerCommand) -> None:
         """See `ports.Cloud`."""
-        self._executor.submit(charger, command)
+        if isinstance(command, ReportSessions):
+            self._session_reports.submit(charger, command)
+        else:
+            self._executor.submit(charger, command)
 
     def response_received(self, response: Response) -> None:
         """See `ports.Cloud`."""
@@ -311,6 +321,10 @@ class _Connection:
     def rebuild(self, charger: Charger, gap: Gap) -> None:
         """See `ports.Cloud`."""
         self._reader.rebuild(charger, gap)
+
+    def read_sessions(self, charger: Charger) -> None:
+        """See `ports.Cloud`."""
+        self._reader.read_sessions(charger)
 
     def checkpoint(self, charger: Charger) -> None:
         """See `ports.Cloud`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -68,9 +69,9 @@ class Fleet:
         self._opened_ms = 0
         """When the connection was opened, by our clock."""
         self._timers = Timers()
-        self._later = later = self._timers.later
+        self.later = later = self._timers.later
         self._subscriptions = Subscriptions(self._replayed, later, self._settle_s)
-        silent_after_s = settings.silent_after_s
+        silent_after_s, self._replays = settings.silent_after_s, settings.way == "account"
         self._contacts = LastContacts(silent_after_s, clock.speed)
         self._queue = QueueHealth(
             self._report_all_reachable, later, silent_after_s, clock.speed, quiet_s=quiet_s
@@ -88,7 +89,7 @@ class Fleet:
         for charger in self.chargers.values():
             charger.twin = self._twin(charger.serial)
             self._subscribe(cloud, charger)
-        self._later(SWEEP_S / self._clock.speed, self._sweep)
+        self.later(SWEEP_S / self._clock.speed, self._sweep)
 
     def close(self) -> None:
         """Stop all timers; no events follow."""
@@ -117,7 +118,7 @@ class Fleet:
         if charger is not None:
             charger.watched = charger.announced = charger.reachable = False
             if self._cloud is not None:
-                self._later(self._forget_s, lambda: self._forget(charger))
+                self.later(self._forget_s, lambda: self._forget(charger))
 
     def acknowledge(self, receipt: Receipt) -> None:
         """Take note that an event is durable at the sink."""
@@ -162,8 +163,8 @@ class Fleet:
         return Twin(serial, record)
 
     def _new_record(self) -> TwinRecord:
-        # Everything in the operator's queue is ours; the first replay of an account's stream is not.
-        return TwinRecord(first_contact=self._settings.way == "account")
+        # Everything in the operator's queue is news; the first replay of an account's stream is not.
+        return TwinRecord(first_contact=self._replays, unread=not self._replays)
 
     # --- messages of the cloud ----------------------------------------------------------------------
 
@@ -198,10 +199,17 @@ class Fleet:
         self._subscriptions.begin(serial)
 
     def observation_received(self, update: Update) -> None:
-        """Take an observation of a charger."""
-        cloud, charger = self._cloud, self.chargers.get(update.serial)
-        if cloud is None:
-            return
+        """Take an observation of a charger from stream or queue."""
+        if self._cloud is not None:
+            self._take(self._cloud, update, live=self._is_live(self._cloud, update))
+
+    def observation_read(self, update: Update, *, found: bool) -> None:
+        """Take an observation that was read by REST; `found`: since nothing was known of the charger."""
+        if self._cloud is not None:
+            self._take(self._cloud, update, live=False, found=found)
+
+    def _take(self, cloud: Cloud, update: Update, *, live: bool, found: bool = False) -> None:
+        charger = self.chargers.get(update.serial)
         if charger is None or not charger.watched:
             self.counts["unknown serial"] += 1
             if update.delivery is not None:
@@ -212,18 +220,17 @@ class Fleet:
         now = self._clock.now()
         if update.delivery is not None:
             self._queue.message_arrived(update.at_ms, now)
-        live = self._is_live(cloud, update)
         if live:
             self._note_contact(charger, now.mono)
         if update.id not in DOCUMENTED:
             self.counts["unknown id"] += 1
             self._discard(cloud, charger, update)
             return
-        if live:
-            self._end_first_contact(cloud, charger)
+        if live and charger.end_first_contact():
+            cloud.checkpoint(charger)
         end_before = charger.twin.record.pending_end
         try:
-            events = charger.twin.observe(update, now.utc_ms, live=live)
+            events = charger.twin.observe(update, now.utc_ms, live=live, found=found)
         except (ValueError, msgspec.MsgspecError) as error:
             self.counts["unreadable"] += 1
             _log.info("observation unreadable", charger=update.serial, id=update.id, error=str(error)[:200])
@@ -236,7 +243,7 @@ class Fleet:
         end_now = charger.twin.record.pending_end
         if end_now is not None and end_now is not end_before:
             charger.hold_end(source, end_now.session)
-            self._later(self._settle_s, lambda: self._settle(charger, source))
+            self.later(self._settle_s, lambda: self.settle(charger, source))
         charger.finish(source)
         cloud.checkpoint(charger)
         if cloud.replays:
@@ -255,25 +262,19 @@ class Fleet:
                 self._cloud.acknowledge([response.delivery])
             self._cloud.response_received(response)
 
-    def sessions_rebuilt(self, charger: Charger, events: list[ChargerEvent]) -> None:
-        """Report sessions that were missed and rebuilt."""
-        charger.twin.unsaved = True
+    def deliver_read(self, charger: Charger, events: Sequence[ChargerEvent]) -> None:
+        """Report events of sessions that were read, rebuilt, or are reported again."""
         if self._cloud is not None and events:
-            source = PendingObservation(Update(charger.serial, 0, events[0].at_ms, "rebuilt"))
+            source = PendingObservation(Update(charger.serial, 0, events[0].at_ms, "read"))
             self._deliver(charger, events, source)
             charger.finish(source)
-            self._cloud.checkpoint(charger)
+        self.checkpoint(charger)
 
-    def products_read(self, products: dict[str, int]) -> None:
-        """Take the product codes of chargers."""
-        for serial, product in products.items():
-            charger = self.chargers.get(serial)
-            if charger is not None and charger.twin.record.product != product and self._cloud is not None:
-                charger.twin.record.product = product
-                charger.twin.unsaved = True
-                self._cloud.checkpoint(charger)
-                if charger.announced:
-                    self._sink.charger_known(charger.twin.info)
+    def checkpoint(self, charger: Charger) -> None:
+        """Have the twin of a charger saved, which has changed."""
+        charger.twin.unsaved = True
+        if self._cloud is not None:
+            self._cloud.checkpoint(charger)
 
     def _is_live(self, cloud: Cloud, update: Update) -> bool:
         """Whether an observation is live: neither replayed nor read by REST.
@@ -292,7 +293,7 @@ class Fleet:
 
     # --- events -------------------------------------------------------------------------------------
 
-    def _deliver(self, charger: Charger, events: list[ChargerEvent], source: PendingObservation) -> None:
+    def _deliver(self, charger: Charger, events: Sequence[ChargerEvent], source: PendingObservation) -> None:
         for event, number in charger.number_events(events, source):
             if charger.announced and not isinstance(event, Reachable):  # see `_report_reachable`
                 receipt = Receipt(charger.serial, number) if number else None
@@ -323,19 +324,13 @@ class Fleet:
         if charger is None or serial not in self._subscriptions.active:
             return  # it is announced with its first observation
         if self._cloud is not None:
-            self._end_first_contact(self._cloud, charger)
+            charger.end_first_contact()
             self._cloud.checkpoint(charger)
         if charger.announced:
             self._sink.charger_known(charger.twin.info)
             self._report_reachable(charger)
         else:
             self._announce(charger)
-
-    def _end_first_contact(self, cloud: Cloud, charger: Charger) -> None:
-        """Report sessions from now on, after a restart, too: it must not count as the first contact again."""
-        if charger.twin.end_first_contact():
-            charger.keep_record()
-            cloud.checkpoint(charger)
 
     def _is_reachable(self, charger: Charger) -> bool:
         return (
@@ -364,8 +359,11 @@ class Fleet:
         state = charger.twin.state
         if state is not None:
             self._sink.charger_event(charger.serial, state, None)
+        if charger.reachable and charger.twin.record.unread and self._cloud is not None:
+            self._cloud.read_sessions(charger)  # not while the queue has a backlog: its records are news
 
-    def _settle(self, charger: Charger, source: PendingObservation) -> None:
+    def settle(self, charger: Charger, source: PendingObservation) -> None:
+        """Report the pending end of this record without waiting for its reason any longer."""
         if charger.pending_end is source and self._cloud is not None:
             self._deliver(charger, charger.twin.settle(), source)
             charger.finish(source)
@@ -381,7 +379,7 @@ class Fleet:
 
     def _sweep(self) -> None:
         """Find chargers that are silent for too long, and gaps whose sessions have to be rebuilt."""
-        self._later(SWEEP_S / self._clock.speed, self._sweep)
+        self.later(SWEEP_S / self._clock.speed, self._sweep)
         if self._cloud is None or not self._open:
             return
         now = self._clock.now()

@@ -29,6 +29,9 @@ class Cloud(Protocol):
     def rebuild(self, charger: Charger, gap: Gap) -> None:
         """Rebuild the sessions that were missed in a gap."""
 
+    def read_sessions(self, charger: Charger) -> None:
+        """Read the last sessions of a charger of which nothing was known."""
+
     def checkpoint(self, charger: Charger) -> None:
         """Save what changed of a charger, then acknowledge the messages that it came from."""
 

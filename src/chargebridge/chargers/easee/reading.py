@@ -5,7 +5,7 @@ else arrives by stream or queue.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -32,23 +32,30 @@ RETRY_S: Final = 60.0
 WAIT_S: Final = 600.0
 """Seconds for which a read waits for the request budget."""
 
-_STATE: Final = USED - {
-    Observation.CHARGING_SESSION,
-    Observation.CHARGING_SESSION_START,
-    Observation.USER_ID_TOKEN,
-}
-"""The observations that are read at first contact; not sessions: earlier ones belong to nobody here."""
+_LAST_SESSIONS: Final = (Observation.CHARGING_SESSION, Observation.CHARGING_SESSION_START)
+"""They are applied first, in this order: the state decides what they mean."""
+SESSIONS: Final = frozenset({*_LAST_SESSIONS, Observation.CHARGER_OP_MODE, Observation.REASON_FOR_NO_CURRENT})
+"""The observations that show the last sessions of a charger."""
+_STATE: Final = USED - {*_LAST_SESSIONS, Observation.USER_ID_TOKEN}
+"""The observations that are read at first contact; the last sessions follow when the queue is empty."""
 
 _log = structlog.get_logger(__name__)
+
+
+class UnreadableError(Exception):
+    """The cloud's answer makes no sense; the text says why."""
 
 
 class Owner(Protocol):
     """Receives what was read."""
 
-    def observation_received(self, update: Update) -> None:
-        """Take an observation that was read."""
+    def state_read(self, updates: Sequence[Update]) -> None:
+        """Take the state of a charger."""
 
-    def sessions_rebuilt(self, charger: Charger, events: list[ChargerEvent]) -> None:
+    def sessions_found(self, charger: Charger, updates: Sequence[Update]) -> None:
+        """Take the last sessions of a charger of which nothing was known."""
+
+    def sessions_rebuilt(self, charger: Charger, events: Sequence[ChargerEvent]) -> None:
         """Take missed sessions that were rebuilt."""
 
     def products_read(self, products: dict[str, int]) -> None:
@@ -92,6 +99,7 @@ class Reader:
         self._owner = owner
         self._missed_tag = missed_tag
         self._states: dict[str, Charger] = {}
+        self._unread: dict[str, Charger] = {}
         self._gaps: dict[tuple[str, Gap], Charger] = {}
         self._products_wanted = False
         self._products_read = False
@@ -110,6 +118,11 @@ class Reader:
     def read_state(self, charger: Charger) -> None:
         """Read the state of a charger without a saved one."""
         self._states[charger.serial] = charger
+        self._work.set()
+
+    def read_sessions(self, charger: Charger) -> None:
+        """Read the last sessions of a charger of which nothing was known."""
+        self._unread[charger.serial] = charger
         self._work.set()
 
     def read_products(self) -> None:
@@ -140,7 +153,7 @@ class Reader:
         while self._gaps:
             (serial, gap), charger = next(iter(self._gaps.items()))
             if gap in charger.twin.record.gaps:  # else its record has come
-                listed = await self._listed(serial, gap)
+                listed = await list_sessions(self._account, serial, gap, WAIT_S)
                 record = charger.twin.record
                 if gap in record.gaps:
                     events = charging_sessions.rebuild(record, gap, listed, self._missed_tag)
@@ -152,22 +165,15 @@ class Reader:
         while self._states:
             serial, charger = next(iter(self._states.items()))
             if not charger.twin.state_known and charger.watched:
-                await self._read_state(serial)
+                self._owner.state_read(await self._read(charger, _STATE) or ())
             self._states.pop(serial, None)
-
-    async def _listed(self, serial: str, gap: Gap) -> Sequence[ListedSession]:
-        """Return the cloud's sessions around a gap; none if it lists none."""
-        path = f"/api/sessions/charger/{serial}/sessions/{format_time(gap.from_ms)}/{format_time(gap.to_ms)}"
-        try:
-            answer = await self._account.request("GET", path, kind=Kind.SESSIONS, timeout_s=WAIT_S)
-        except Refused as error:
-            _log.warning("session list refused", charger=serial, reason=str(error))
-            return ()
-        try:
-            return _read_sessions(answer.body)
-        except (msgspec.MsgspecError, ValueError) as error:
-            _log.warning("session list unreadable", charger=serial, error=str(error)[:200])
-            return ()
+        while self._unread:
+            serial, charger = next(iter(self._unread.items()))
+            if charger.twin.record.unread and charger.watched:
+                updates = await self._read(charger, SESSIONS)
+                if updates is not None:
+                    self._owner.sessions_found(charger, updates)
+            self._unread.pop(serial, None)
 
     async def _read_products(self) -> None:
         try:
@@ -184,22 +190,60 @@ class Reader:
             {one.id: one.product_code for one in products if one.product_code is not None}
         )
 
-    async def _read_state(self, serial: str) -> None:
-        ids = ",".join(str(number) for number in sorted(_STATE))
-        path = f"/state/{serial}/observations?ids={ids}"
+    async def _read(self, charger: Charger, ids: Iterable[int]) -> Sequence[Update] | None:
+        """Return observations of a charger; None: the cloud refuses them, or cannot be understood."""
         try:
-            answer = await self._account.request("GET", path, kind=Kind.READ, timeout_s=WAIT_S)
+            return await read_observations(self._account, charger.serial, ids, WAIT_S)
         except Refused as error:
-            _log.warning("charger state refused", charger=serial, reason=str(error))
-            return
-        try:
-            observations = msgspec.json.decode(answer.body, type=_Observations).observations
-            updates = [_update(serial, one) for one in observations if one.value is not None]
-        except (msgspec.MsgspecError, ValueError) as error:
-            _log.warning("charger state unreadable", charger=serial, reason=str(error)[:200])
-            return
-        for update in updates:
-            self._owner.observation_received(update)
+            _log.warning("charger state refused", charger=charger.serial, reason=str(error))
+        except UnreadableError as error:
+            _log.warning("charger state unreadable", charger=charger.serial, reason=str(error))
+        return None
+
+
+async def read_observations(
+    account: Account, serial: str, ids: Iterable[int], timeout_s: float
+) -> Sequence[Update]:
+    """Return the newest values of a charger's observations, those of sessions first.
+
+    Args:
+        account: calls to the REST API.
+        serial: of the charger.
+        ids: the observations.
+        timeout_s: seconds of the driver's clock for which the read waits for the request budget.
+
+    Raises:
+        CallFailedError: there is no answer.
+        UnreadableError: the answer makes no sense.
+    """
+    path = f"/state/{serial}/observations?ids={','.join(str(number) for number in sorted(ids))}"
+    answer = await account.request("GET", path, kind=Kind.READ, timeout_s=timeout_s)
+    try:
+        observations = msgspec.json.decode(answer.body, type=_Observations).observations
+        updates = [_update(serial, one) for one in observations if one.value is not None]
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise UnreadableError(f"the observations of {serial} cannot be read: {str(error)[:200]}") from None
+    ranks = {int(number): rank for rank, number in enumerate(_LAST_SESSIONS)}
+    return sorted(updates, key=lambda update: ranks.get(update.id, len(ranks)))
+
+
+async def list_sessions(account: Account, serial: str, gap: Gap, timeout_s: float) -> Sequence[ListedSession]:
+    """Return the cloud's sessions around a gap; none if it lists none. Arguments as of `read_observations`.
+
+    Raises:
+        NotSent, NoAnswer: there is no answer.
+    """
+    path = f"/api/sessions/charger/{serial}/sessions/{format_time(gap.from_ms)}/{format_time(gap.to_ms)}"
+    try:
+        answer = await account.request("GET", path, kind=Kind.SESSIONS, timeout_s=timeout_s)
+    except Refused as error:
+        _log.warning("session list refused", charger=serial, reason=str(error))
+        return ()
+    try:
+        return _read_sessions(answer.body)
+    except (msgspec.MsgspecError, ValueError) as error:
+        _log.warning("session list unreadable", charger=serial, error=str(error)[:200])
+        return ()
 
 
 def _update(serial: str, read: _Observation) -> Update:

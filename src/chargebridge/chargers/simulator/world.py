@@ -270,6 +270,18 @@ class World:
             self._scheduled[serial] = due_ms
             heapq.heappush(self._heap, (due_ms, serial))
 
+    # --- lost ends -------------------------------------------------------------------------------
+
+    def lose_end(self, serial: str, session: int) -> None:
+        """Lose the record of a session's end: the cloud of this charger does not list it any more."""
+        bay = self._bays[serial]
+        bay.charger.lose_end(session)
+        self._touch(serial, bay)
+
+    def lost_ends(self, serial: str) -> frozenset[int]:
+        """Return the newest sessions of a charger whose end records are lost."""
+        return frozenset(self._bays[serial].charger.record.lost_ends)
+
     # --- sessions and registers ------------------------------------------------------------------
 
     def finished_sessions(self) -> list[FinishedSession]:

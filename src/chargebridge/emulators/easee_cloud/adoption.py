@@ -83,8 +83,10 @@ class Adoption:
             product_code=self._settings.product_code,
         )
         self._take_over(charger, self._chargers.act(serial, "view", {}))
+        lost = self._chargers.world.lost_ends(serial)
         for finished in self._sessions_of(serial):
-            charger.add_session(finished)
+            if finished.session not in lost:
+                charger.add_session(finished)
         self._roster.add(charger)
 
     def _take_over(self, charger: CloudCharger, view: Mapping[str, object]) -> None:

@@ -8,7 +8,14 @@ import structlog
 from aiohttp import web
 
 from chargebridge.chargers.easee.twin.observations import Observation
-from chargebridge.chargers.model import ChargerEvent, ChargerInfo, CommandOutcome, Measured, Restarted
+from chargebridge.chargers.model import (
+    ChargerEvent,
+    ChargerInfo,
+    CommandOutcome,
+    Measured,
+    Restarted,
+    SessionEnded,
+)
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
@@ -74,7 +81,7 @@ class EaseeCloud:
         """The port; from the first `start` on it stays the same."""
         self._settings = settings
         self._chargers = chargers
-        dice = Dice(settings.seed, self.statistics.misbehaved)
+        self._dice = dice = Dice(settings.seed, self.statistics.misbehaved)
         self._roster = Roster(Layout(settings))
         self._scheduler = Scheduler(clock)
         self._hub = Hub(
@@ -228,6 +235,11 @@ class EaseeCloud:
         if (serial, number) in self._unacknowledged:
             return
         charger = self._roster[serial]
+        if number and isinstance(event, SessionEnded) and self._loses_end():
+            charger.session = None
+            self._chargers.world.lose_end(serial, event.session)
+            self._chargers.acknowledge(serial, number)
+            return
         observed = self._observer.observe(charger, event)
         acknowledgement = None
         if number:
@@ -243,6 +255,13 @@ class EaseeCloud:
             self._plans.store_pending(charger)
             if isinstance(event, Restarted) and charger.is_master:
                 self._currents.apply_to_circuit(charger.circuit)  # the circuit's limits are reset, too
+
+    def _loses_end(self) -> bool:
+        faults = self._misbehaviour
+        if faults.lose_next_ends:
+            faults.lose_next_ends -= 1
+            return self._dice("lost_ends", 1.0)
+        return self._dice("lost_ends", faults.lost_ends)
 
     def _finish_event(self, serial: str, number: int, delivered: bool) -> None:
         self._unacknowledged.discard((serial, number))

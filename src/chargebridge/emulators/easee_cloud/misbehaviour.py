@@ -88,6 +88,18 @@ class Misbehaviour:
     it_grid: Rate = 0.0
     """Share of chargers on an IT grid, without a neutral; applies to chargers adopted from now on."""
 
+    lost_ends: Rate = 0.0
+    """The record of a session's end is lost for good: it is sent to nobody, and neither the last values nor
+    the list of sessions have it."""
+    lose_next_ends: Count = 0
+    """Number of further ends of sessions that are lost so."""
+    lost_messages: Rate = 0.0
+    """An observation does not arrive in the operator's queue; the last values have it."""
+    lose_next_messages: Count = 0
+    """Number of further messages of the queue that are lost so."""
+    lose_id: Count = 0
+    """The observation that `lost_messages` and `lose_next_messages` apply to; 0 for any."""
+
     # --- streams ------------------------------------------------------------------------------------
     drop_streams_every_s: Seconds = 0.0
     """Interval at which all streams are cut, in seconds of the clock; 0 for never."""

@@ -138,12 +138,21 @@ class Publisher:
             self._hub.update(serial, message)
             if twice:
                 self._hub.update(serial, message)
-        if self._bus is not None:
+        if self._bus is not None and not self._loses_message(observed.id):
             self._bus.observe(serial, observed, acknowledgement)
             if twice:
                 self._bus.observe(serial, observed, None)
         elif acknowledgement is not None:
             acknowledgement.count_delivered()
+
+    def _loses_message(self, id: int) -> bool:
+        faults = self._misbehaviour
+        if faults.lose_id not in {0, id}:
+            return False
+        if faults.lose_next_messages:
+            faults.lose_next_messages -= 1
+            return self._dice("lost_messages", 1.0)
+        return self._dice("lost_messages", faults.lost_messages)
 
 
 def update_message(serial: str, observed: Observed) -> bytes:

@@ -99,6 +99,10 @@ class PendingTurn(Struct, frozen=True):
     receipt: Receipt | None
     has_failed: bool = False
     """Its input has failed before, and is taken for the second time."""
+    opens: str = ""
+    """The id of the CALL that it opens, if it does."""
+    submitted_at: float = 0.0
+    """Monotonic, in seconds of the clock."""
     sets_aside: bool = False
     """The input itself is on its way to the disk, set aside; there was no turn."""
 
@@ -126,10 +130,12 @@ class Binding:
         "driver",
         "key",
         "link",
+        "newest_call",
         "serial",
         "skipped",
         "slot",
         "uncommitted",
+        "unsent_call",
     )
 
     link: Link
@@ -151,6 +157,10 @@ class Binding:
         self.driver = driver
         self.uncommitted = 0
         """Turns on their way to the disk."""
+        self.newest_call = ""
+        """The id of the CALL that was opened last."""
+        self.unsent_call = ""
+        """The id of the open CALL while its frame waits for the disk."""
         self.backlog: RebuildBacklog | None = None
         """From a failed turn until the rebuild: inputs that the charge point takes then; otherwise None."""
         self.skipped: SkippedEvents | None = None
@@ -181,6 +191,8 @@ class Binding:
             self._is_deaf = False
             self._outage_log.recovered(Topic.LINKS, self.central_system, self.identity)
         self._turn(self, FrameReceived(epoch, data))
+        if self.charge_point.answered_here:
+            self.link.record.answered = True
 
     def link_closed(self, epoch: int, reason: str, code: int | None) -> None:
         """Report to the charge point that its link is gone."""
@@ -188,10 +200,22 @@ class Binding:
 
     def link_failed(self, reason: str) -> None:
         """Log that the central system cannot be reached, or has ended the connection."""
-        link = self.link
-        if len(link.endpoints) > 1:
-            reason = f"{link.endpoint.url}: {reason}"
-        self._outage_log.failed(Topic.LINKS, self.central_system, self.identity, reason)
+        self._outage_log.failed(Topic.LINKS, self.central_system, self.identity, self._with_url(reason))
+
+    def link_unstable(self, reason: str) -> None:
+        """Log that the link opens and soon breaks, again and again."""
+        self._outage_log.forget(Topic.LINKS, self.central_system, self.identity)
+        self._outage_log.failed(
+            Topic.UNSTABLE_LINKS, self.central_system, self.identity, self._with_url(reason)
+        )
+
+    def link_stable(self) -> None:
+        """Log that it does so no longer."""
+        self._outage_log.recovered(Topic.UNSTABLE_LINKS, self.central_system, self.identity)
+
+    def _with_url(self, reason: str) -> str:
+        several = len(self.link.endpoints) > 1
+        return f"{self.link.endpoint.url}: {reason}" if several else reason
 
     def link_deaf(self, reason: str) -> None:
         """Log that the central system has not answered on an open connection."""
@@ -202,6 +226,7 @@ class Binding:
         """Log no failure of this link any more: it is not to be open."""
         self._is_deaf = False
         self._outage_log.forget(Topic.LINKS, self.central_system, self.identity)
+        self._outage_log.forget(Topic.UNSTABLE_LINKS, self.central_system, self.identity)
 
     def forget(self) -> None:
         """Log nothing about this charge point any more."""

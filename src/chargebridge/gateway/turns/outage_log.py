@@ -42,6 +42,11 @@ class Topic(Enum):
     """Something that can fail: the events of the log, the field that names it, and what is counted."""
 
     LINKS = ("links to central system failing", "links to central system back", "central_system")
+    UNSTABLE_LINKS = (
+        "links to central system open and break again",
+        "links to central system stable",
+        "central_system",
+    )
     REGISTRATIONS = ("boots not accepted", "boots accepted", "central_system")
     DRIVER = ("driver failing", "driver back", "driver")
 

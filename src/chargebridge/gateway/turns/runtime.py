@@ -43,6 +43,8 @@ from chargebridge.store.rows import SetAside
 
 REBUILD_PAUSE_S: Final = 1.0
 """Real seconds before a charge point whose turn raised is rebuilt and takes the input again."""
+DELAYED_S: Final = 0.1
+"""Real seconds that the disk may delay the frame of a CALL before its time-out begins anew with the frame."""
 LONGEST_SET_ASIDE: Final = 4096
 """Characters that are kept of an input that was set aside, and of its error."""
 _RETRIED: Final = (
@@ -132,6 +134,8 @@ class Runtime:
 
     def _turn(self, binding: Binding, an_input: Input, receipt: Receipt | None, *, has_failed: bool) -> None:
         now = self._clock.now()
+        if binding.unsent_call:
+            binding.charge_point.call_delayed(now)
         if type(an_input) is FrameReceived:
             self._traces.add(Frame(binding.key, now.utc_ms, _RECEIVED, an_input.data))
         try:
@@ -153,16 +157,31 @@ class Runtime:
     ) -> None:
         self.turns += 1
         records, outputs = effects
+        call, opens = binding.charge_point.call, ""
+        if call is not None and call.id != binding.newest_call:
+            opens = binding.newest_call = call.id
         if records or binding.uncommitted:
             binding.uncommitted += 1
-            self._journal.submit(
-                binding.key, records, PendingTurn(binding, outputs, an_input, receipt, has_failed)
-            )
+            binding.unsent_call = opens or binding.unsent_call
+            submitted_at = binding.charge_point.now.mono
+            turn = PendingTurn(binding, outputs, an_input, receipt, has_failed, opens, submitted_at)
+            self._journal.submit(binding.key, records, turn)
         else:
             self.emitter.emit(binding, outputs, receipt)
         self._wheel.wake(binding, binding.charge_point.wake_at)
 
+    def _sent(self, turn: PendingTurn) -> None:
+        """Let the time-out of a CALL begin with its frame: the disk has delayed that."""
+        binding, now = turn.binding, self._clock.now()
+        if binding.unsent_call == turn.opens:
+            binding.unsent_call = ""
+            if now.mono - turn.submitted_at > DELAYED_S * self._clock.speed:
+                binding.charge_point.call_delayed(now)
+                self._wheel.wake(binding, binding.charge_point.wake_at)
+
     def _wake(self, binding: Binding) -> None:
+        if binding.unsent_call:
+            binding.charge_point.call_delayed(self._clock.now())
         wake_at = binding.charge_point.wake_at
         if wake_at <= self._clock.now().mono:
             self.turn(binding, TimerFired())
@@ -181,6 +200,8 @@ class Runtime:
             binding = token.binding
             binding.uncommitted -= 1
             self.emitter.emit(binding, token.outputs, token.receipt)
+            if token.opens:
+                self._sent(token)
             if not binding.uncommitted:
                 if binding.backlog is not None:
                     self._rebuild(binding)
@@ -252,6 +273,7 @@ class Runtime:
     def _distrust(binding: Binding) -> RebuildBacklog:
         """Use the object no more, nor its connection; returns the inputs to take when it is rebuilt."""
         binding.link.close(binding.link.epoch, "internal failure")
+        binding.unsent_call = ""
         if binding.backlog is None:
             binding.backlog = RebuildBacklog()
         return binding.backlog

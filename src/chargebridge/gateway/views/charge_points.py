@@ -32,6 +32,8 @@ class LinkView:
     """Why it is not open, or why it was closed last; empty while it is open."""
     last_error_at: str | None
     """When an attempt or a connection failed last, even if it is open by now; null: not since the start."""
+    unstable_since: str | None
+    """Since when connections open and break again within 30 s, one after the other; null: they do not."""
     reconnects: int
     sent: int
     """Messages since the program started."""
@@ -142,6 +144,39 @@ class ChargePointView:
     """Commands to the charger that have no outcome yet, such as plan, limit or reboot."""
 
 
+@dataclass(frozen=True, slots=True)
+class LeavingView:
+    """A charge point that is not configured any more, and still has something to deliver."""
+
+    identity: str
+    central_system: str
+    since: str | None
+    """When it was removed, or moved to another central system; null if that is not known."""
+    queued_messages: int
+    """Transaction-related messages that it has to deliver."""
+    transaction: TransactionView | None
+    """The transaction that still runs, if any."""
+    retrying: RetryView | None
+    """The first message, if it has failed before; otherwise null."""
+    link: LinkView
+    """If it is down, `last_error` says why."""
+
+
+def leaving_view(binding: Binding) -> LeavingView:
+    """Show a charge point that is leaving the configuration."""
+    charge_point = binding.charge_point
+    running, since_ms = charge_point.running, charge_point.state.released_ms
+    return LeavingView(
+        identity=binding.identity,
+        central_system=binding.central_system,
+        since=format_utc(since_ms) if since_ms else None,
+        queued_messages=queued_messages(binding),
+        transaction=transaction_view(running) if running is not None else None,
+        retrying=retry_view(charge_point),
+        link=link_view(binding.link),
+    )
+
+
 def transaction_view(transaction: Transaction) -> TransactionView:
     """Show a transaction."""
     stopped_ms = transaction.stopped_ms
@@ -176,10 +211,11 @@ def link_view(link: Link) -> LinkView:
         state=link.state.value,
         state_since=format_utc(link.state_since_ms),
         url=link.endpoint.url,
-        attempts=link.failures,
+        attempts=link.record.failures,
         next_attempt_at=at(link.next_attempt_at_ms),
         last_error=link.last_error,
         last_error_at=at(link.last_error_at_ms),
+        unstable_since=at(link.record.unstable_since_ms),
         reconnects=link.reconnects,
         sent=link.sent,
         received=link.received,

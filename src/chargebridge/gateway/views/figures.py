@@ -19,6 +19,8 @@ class Figures:
     """Counts of the whole gateway, for metrics and health."""
 
     charge_points: int
+    leaving: int
+    """Of them, those that are not configured any more and still have something to deliver."""
     open_links: int
     accepted: int
     chargers_reachable: int
@@ -43,6 +45,8 @@ class Figures:
     link_states: Mapping[str, int]
     links_failing: Mapping[str, int]
     """Charge points whose link fails, by central system."""
+    links_unstable: Mapping[str, int]
+    """Charge points whose link opens and soon breaks, again and again, by central system."""
     drivers_failing: Mapping[str, bool]
     """Whether the driver has no connection to its cloud, by its name in the configuration."""
 
@@ -62,6 +66,7 @@ def count(roster: Roster, runtime: Runtime, *, pending_turns: int, store_failing
     states = Counter(binding.link.state.value for binding in bindings)
     return Figures(
         charge_points=len(bindings),
+        leaving=len(roster.leaving),
         open_links=states[LinkState.OPEN.value],
         accepted=sum(charge_point.online for charge_point in charge_points),
         chargers_reachable=sum(charge_point.reachable for charge_point in charge_points),
@@ -87,5 +92,6 @@ def count(roster: Roster, runtime: Runtime, *, pending_turns: int, store_failing
         notices=dict(runtime.emitter.notices),
         link_states=dict(states),
         links_failing=dict.fromkeys(roster.endpoints, 0) | runtime.outage_log.count(Topic.LINKS),
+        links_unstable=dict.fromkeys(roster.endpoints, 0) | runtime.outage_log.count(Topic.UNSTABLE_LINKS),
         drivers_failing={name: bool(failing.get(name)) for name in roster.sinks},
     )

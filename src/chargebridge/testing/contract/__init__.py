@@ -23,6 +23,7 @@ skipped.
 """
 
 from chargebridge.testing.contract.check import Check, RigFactory
+from chargebridge.testing.contract.cloud_checks import CLOUD_CHECKS
 from chargebridge.testing.contract.command_checks import COMMAND_CHECKS
 from chargebridge.testing.contract.event_checks import EVENT_CHECKS
 from chargebridge.testing.contract.lifecycle_checks import LIFECYCLE_CHECKS
@@ -30,7 +31,13 @@ from chargebridge.testing.contract.recorder import ContractBroken, Recorder
 from chargebridge.testing.contract.rig import Charger, Rig, WrongSettings
 from chargebridge.testing.contract.session_checks import SESSION_CHECKS
 
-CHECKS: tuple[Check, ...] = (*LIFECYCLE_CHECKS, *EVENT_CHECKS, *COMMAND_CHECKS, *SESSION_CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *LIFECYCLE_CHECKS,
+    *EVENT_CHECKS,
+    *COMMAND_CHECKS,
+    *SESSION_CHECKS,
+    *CLOUD_CHECKS,
+)
 """All checks, in the order in which a driver is written: first it starts, last its sessions add up."""
 
 __all__ = ["CHECKS", "Charger", "Check", "ContractBroken", "Recorder", "Rig", "RigFactory", "WrongSettings"]

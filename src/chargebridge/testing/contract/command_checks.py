@@ -13,6 +13,7 @@ from chargebridge.drivers import (
     Outcome,
     OverrideSchedule,
     Reboot,
+    ReportSessions,
     SetAvailable,
     SetLimit,
     StorePlan,
@@ -64,6 +65,7 @@ def _one_of_each_kind(bench: Bench) -> list[ChargerCommand]:
         KeepList(number=number(), expires_ms=expires_ms, version=1, tokens=()),
         ClearCache(number=number(), expires_ms=expires_ms),
         OverrideSchedule(number=number(), expires_ms=expires_ms),
+        ReportSessions(number=number(), expires_ms=expires_ms, first=1, from_ms=0, from_wh=0),
         Unlock(number=number(), expires_ms=expires_ms),
         Reboot(number=number(), expires_ms=expires_ms),
     ]

@@ -11,10 +11,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from chargebridge.chargers.easee.twin.records import (
+    END_REPORTS_KEPT,
     ENDS_REMEMBERED,
+    FOUND_REMEMBERED,
     GAPS_REMEMBERED,
     Authorized,
     Ended,
+    EndReport,
     Gap,
     Running,
     SessionRecord,
@@ -44,7 +47,13 @@ class ListedSession(NamedTuple):
 
 
 def started(
-    record: TwinRecord, text: str, now_ms: int, *, authorization_required: bool, ours: bool = True
+    record: TwinRecord,
+    text: str,
+    now_ms: int,
+    *,
+    authorization_required: bool,
+    live: bool = True,
+    found: bool = False,
 ) -> list[ChargerEvent]:
     """Apply the start record of a session; return the events that follow.
 
@@ -53,7 +62,8 @@ def started(
         text: the value of observation 223.
         now_ms: UTC, by our clock.
         authorization_required: False: a car that is plugged in charges without a token.
-        ours: False for a replay of the time before the first contact.
+        live: False if it was replayed or read, and so may have happened long ago.
+        found: likewise, and nothing was known of the charger before.
 
     Raises:
         ValueError: it cannot be read (`msgspec.MsgspecError` is one); nothing was changed.
@@ -71,8 +81,12 @@ def started(
         assert record.authorized is not None
         tag = record.authorized.tag  # that user of Easee's is our remote start
     if running is None or running.id != number:
-        _detect_gap(record, number, started_ms, wh_of_uwh(start_uwh), now_ms)
-        running = record.running = Running(number, started_ms, start_uwh, tag, ours=ours)
+        if not found:
+            _detect_gap(record, number, started_ms, wh_of_uwh(start_uwh), now_ms)
+        running = record.running = Running(number, started_ms, start_uwh, tag, found=found)
+    elif live and running.found and running.reported:
+        running = record.running = msgspec.structs.replace(running, found=False)
+        events.append(start_event(running))  # what was only found may have been left to somebody else
     elif tag is not None and running.tag is None and not running.reported:
         running = record.running = msgspec.structs.replace(running, tag=tag)
     if tag is not None or not authorization_required:
@@ -83,22 +97,39 @@ def started(
 def report_start(record: TwinRecord) -> list[ChargerEvent]:
     """Report the start of the running session, as soon as it is authorized."""
     running = record.running
-    if running is None or running.reported or not running.ours:
+    if running is None or running.reported:
         return []
     tag = running.tag
     if tag is None and _is_fresh(record.authorized, running.started_ms):
         assert record.authorized is not None
         tag = record.authorized.tag
-    record.running = msgspec.structs.replace(running, reported=True, tag=tag)
+    running = record.running = msgspec.structs.replace(running, reported=True, tag=tag)
     record.authorized = None  # it does not count for the next session
     # The charger's own record counts, even after a stray value above it or a new meter.
     register_wh = wh_of_uwh(running.start_uwh)
     record.register_wh, record.register_ms, record.shown_uwh = register_wh, running.started_ms, 0
-    return [SessionStarted(at_ms=running.started_ms, session=running.id, id_tag=tag, register_wh=register_wh)]
+    return [start_event(running)]
+
+
+def start_event(running: Running) -> SessionStarted:
+    """Return the event of the start of a session."""
+    return SessionStarted(
+        at_ms=running.started_ms,
+        session=running.id,
+        id_tag=running.tag,
+        register_wh=wh_of_uwh(running.start_uwh),
+        found=running.found,
+    )
 
 
 def ended(
-    record: TwinRecord, text: str, now_ms: int, *, authorization_required: bool, ours: bool = True
+    record: TwinRecord,
+    text: str,
+    now_ms: int,
+    *,
+    authorization_required: bool,
+    live: bool = True,
+    found: bool = False,
 ) -> list[ChargerEvent]:
     """Apply the end record of a session; arguments and errors as of `started`.
 
@@ -111,24 +142,30 @@ def ended(
     if stop_uwh < start_uwh:
         raise ValueError(f"a session that ends at {stop_wh} Wh and began at {start_wh} Wh")
     number = _number(record, end.id, started_ms)
-    if number in record.reported or (record.pending_end is not None and record.pending_end.session == number):
+    if record.pending_end is not None and record.pending_end.session == number:
         return []
+    found = found or (not live and number in record.found)
+    if number in record.reported and (found or number not in record.found):
+        return []  # else it is news of a session that was only found, and is reported again
     events = settle(record)
     running = record.running if record.running is not None and record.running.id == number else None
     tag = running.tag if running is not None and running.tag is not None else _tag(end.auth, end.auth_reason)
     is_newest = record.ended is None or number > record.ended.id
     _fill_gap(record, number, started_ms, stopped_ms, start_wh, stop_wh)
     if is_newest:
-        if record.running is None or record.running.id < number:
+        if not found and (record.running is None or record.running.id < number):
             _detect_gap(record, number, started_ms, start_wh, now_ms)
         record.ended = Ended(number, stopped_ms, stop_wh, stop_uwh - start_uwh, record.shown_uwh)
         record.register_wh, record.register_ms = stop_wh, stopped_ms
     if record.running is not None and record.running.id <= number:
         record.running = None
     _mark_reported(record, number)
+    record.found = [one for one in record.found if one != number]
+    if found:
+        record.found = [*record.found, number][-FOUND_REMEMBERED:]
     unauthorized = authorization_required and not end.auth and not (running is not None and running.reported)
-    if not ours or (unauthorized and tag is None and stop_wh == start_wh):
-        return events  # before the first contact, or a car that was plugged in and never authorized
+    if unauthorized and tag is None and stop_wh == start_wh:
+        return events  # a car that was plugged in and never authorized
     whole = SessionEnded(
         at_ms=stopped_ms,
         session=number,
@@ -137,12 +174,13 @@ def ended(
         start_register_wh=start_wh,
         register_wh=stop_wh,
         reason=SessionEnd.OTHER,
+        found=found,
     )
     if record.ending == number:
         record.ending = None
-        return [*events, msgspec.structs.replace(whole, reason=SessionEnd.DEAUTHORIZED)]
+        return [*events, _reported(record, msgspec.structs.replace(whole, reason=SessionEnd.DEAUTHORIZED))]
     if running is None or not is_newest:
-        return [*events, whole]
+        return [*events, _reported(record, whole)]
     record.pending_end = whole
     return events
 
@@ -150,7 +188,7 @@ def ended(
 def settle(record: TwinRecord, reason: SessionEnd = SessionEnd.OTHER) -> list[ChargerEvent]:
     """Report the pending end of a session, with its reason."""
     held, record.pending_end = record.pending_end, None
-    return [] if held is None else [msgspec.structs.replace(held, reason=reason)]
+    return [] if held is None else [_reported(record, msgspec.structs.replace(held, reason=reason))]
 
 
 def _number(record: TwinRecord, session: int, started_ms: int) -> int:
@@ -174,6 +212,23 @@ def _tag(auth: str | None, auth_reason: int | str | None) -> str | None:
 
 def _is_fresh(authorized: Authorized | None, at_ms: int) -> bool:
     return authorized is not None and abs(at_ms - authorized.at_ms) <= AUTHORIZED_MS
+
+
+def _reported(record: TwinRecord, end: SessionEnded) -> SessionEnded:
+    """Remember an end that is reported, so that it can be reported again."""
+    report = EndReport(
+        end.session,
+        end.started_at_ms,
+        end.at_ms,
+        end.start_register_wh,
+        end.register_wh,
+        end.id_tag,
+        end.reason,
+        end.rebuilt,
+    )
+    others = [one for one in record.end_reports if one.session != end.session]
+    record.end_reports = sorted([*others, report], key=lambda one: one.session)[-END_REPORTS_KEPT:]
+    return end
 
 
 def _mark_reported(record: TwinRecord, session: int) -> None:
@@ -221,7 +276,7 @@ def _fill_gap(
     record.gaps = gaps[-GAPS_REMEMBERED:]
 
 
-def rebuild(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: str) -> list[ChargerEvent]:
+def rebuild(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: str) -> list[SessionEnded]:
     """Return the missed sessions of a gap, from the cloud's list and the register; their Wh are exact.
 
     Args:
@@ -238,7 +293,7 @@ def rebuild(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: 
     )
     ids = range(gap.after_id + 1, gap.before_id)
     within = within[: len(ids)] or [ListedSession(gap.from_ms, gap.to_ms, gap.to_wh - gap.from_wh)]
-    reported: list[ChargerEvent] = []
+    reported: list[SessionEnded] = []
     at_wh, at_ms = gap.from_wh, gap.from_ms
     for number, (session, one) in enumerate(zip(ids, within, strict=False), 1):
         start_ms = min(max(one.started_ms, at_ms), gap.to_ms)
@@ -246,18 +301,17 @@ def rebuild(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: 
         # The last one takes the energy that the list lacks, so that no Wh is lost or reported twice.
         stop_wh = gap.to_wh if number == len(within) else min(at_wh + one.energy_wh, gap.to_wh)
         if stop_wh > at_wh or (gap.begun and number == 1):
-            reported.append(
-                SessionEnded(
-                    at_ms=stop_ms,
-                    session=session,
-                    id_tag=tag,
-                    started_at_ms=start_ms,
-                    start_register_wh=at_wh,
-                    register_wh=stop_wh,
-                    reason=SessionEnd.OTHER,
-                    rebuilt=True,
-                )
+            end = SessionEnded(
+                at_ms=stop_ms,
+                session=session,
+                id_tag=tag,
+                started_at_ms=start_ms,
+                start_register_wh=at_wh,
+                register_wh=stop_wh,
+                reason=SessionEnd.OTHER,
+                rebuilt=True,
             )
+            reported.append(_reported(record, end))
         at_wh, at_ms = stop_wh, stop_ms
     for session in ids[-ENDS_REMEMBERED:]:
         # A late record of any of them is a repeat, whichever session it was merged into.

@@ -73,7 +73,7 @@ def steps_for(
     Raises:
         NotPossibleError: Easee has no command for it.
     """
-    running = twin.record.running
+    running = twin.running
     match command:
         case Authorize(id_tag=tag, accepted=True):
             return (
@@ -129,7 +129,7 @@ def steps_for(
         case ClearCache():
             raise NotPossibleError("Easee documents no command that clears a charger's cache")
         case ReportSessions():
-            raise NotPossibleError("records of sessions are reported once")
+            raise NotPossibleError("the cloud has the records of sessions, and no command is needed")
 
 
 def limit_in_amperes(command: SetLimit, twin: Twin) -> int:

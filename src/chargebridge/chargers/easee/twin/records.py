@@ -5,11 +5,14 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from chargebridge.chargers.model import SessionEnded
+from chargebridge.chargers.model import SessionEnd, SessionEnded
 
 ENDS_REMEMBERED: Final = 64
 """The number of reported sessions that are remembered, to recognize their repeats."""
 GAPS_REMEMBERED: Final = 16
+END_REPORTS_KEPT: Final = 16
+"""The number of ends of sessions that can be reported again without a question to the cloud."""
+FOUND_REMEMBERED: Final = 4
 
 
 class Seen(Struct, frozen=True, array_like=True, gc=False):
@@ -28,8 +31,8 @@ class Running(Struct, frozen=True, gc=False):
     tag: str | None
     reported: bool = False
     """Whether its start was reported; it is not before somebody is authorized."""
-    ours: bool = True
-    """False: it ran at the first contact with the charger; it is reported as a whole when it ends."""
+    found: bool = False
+    """It ran at the first contact with the charger; its end is reported like any other."""
 
 
 class Ended(Struct, frozen=True, gc=False):
@@ -42,6 +45,19 @@ class Ended(Struct, frozen=True, gc=False):
     """The energy of the session: the same value in the next session is a stale repeat."""
     shown_uwh: int = 0
     """The last energy that was reported while it ran, likewise."""
+
+
+class EndReport(Struct, frozen=True, array_like=True, gc=False):
+    """A session whose end was reported, to be reported again."""
+
+    session: int
+    started_ms: int
+    ended_ms: int
+    start_wh: int
+    stop_wh: int
+    tag: str | None
+    reason: SessionEnd
+    rebuilt: bool = False
 
 
 class Gap(Struct, frozen=True, gc=False):
@@ -70,7 +86,11 @@ class TwinRecord(Struct, kw_only=True, omit_defaults=True):
     """The saved state of one charger."""
 
     first_contact: bool = False
-    """A replay now is of the time before the first contact: its sessions are not reported."""
+    """A replay now is of the time before the first contact: its sessions are reported as found."""
+    unread: bool = False
+    """Nothing was saved of the charger, and its last sessions have not been read yet; they count as found."""
+    found: list[int] = field(default_factory=list)
+    """The sessions that were over at the first contact."""
     seen: dict[int, Seen] = field(default_factory=dict)
     """The newest value of each observation that matters."""
     running: Running | None = None
@@ -83,6 +103,8 @@ class TwinRecord(Struct, kw_only=True, omit_defaults=True):
     """... for sessions that began since this time, by the charger's clock."""
     reported: list[int] = field(default_factory=list)
     """Ids of the last reported sessions, in rising order."""
+    end_reports: list[EndReport] = field(default_factory=list)
+    """The last reported ends, by session."""
     gaps: list[Gap] = field(default_factory=list)
     register_wh: int = 0
     """The newest plausible register."""

@@ -2,8 +2,8 @@
 
 Pure: no clock, no sockets. Its state is a `TwinRecord`, which can be saved at any moment. Repeated, late and
 reordered observations are reported once: an observation counts if it is newer than the last one of its id,
-a session is recognized by its id (`charging_sessions`). The replay of a subscription presents no token, makes
-no measurement, and reports no session of before the first contact.
+a session is recognized by its id (`charging_sessions`). The replay of a subscription presents no token and
+makes no measurement; its sessions of before the first contact are reported as found.
 """
 
 from decimal import Decimal
@@ -23,7 +23,7 @@ from chargebridge.chargers.easee.twin.measurements import (
 )
 from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, state_of
 from chargebridge.chargers.easee.twin.observations import Observation
-from chargebridge.chargers.easee.twin.records import Authorized, Seen, TwinRecord
+from chargebridge.chargers.easee.twin.records import Authorized, Running, Seen, TwinRecord
 from chargebridge.chargers.easee.twin.vocabulary import REASON_NAMES, VENDOR, OpMode, model_name
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
@@ -185,8 +185,15 @@ class Twin:
         self.record.authorized = None
         self.unsaved = True
 
+    @property
+    def running(self) -> Running | None:
+        """The running session; None if there is none, or its car has gone and its record is missing."""
+        running, mode = self.record.running, self.record.seen.get(_O.CHARGER_OP_MODE)
+        gone = mode is not None and int(mode.value) == OpMode.DISCONNECTED
+        return None if running and mode and gone and mode.at_ms > running.started_ms else running
+
     def end_first_contact(self) -> bool:
-        """End the first contact: sessions are reported from now on. Return whether it ended just now."""
+        """End the first contact: sessions are news from now on. Return whether it ended just now."""
         first = self.record.first_contact
         if first:
             self.record.first_contact, self.unsaved = False, True
@@ -194,13 +201,22 @@ class Twin:
 
     # --- observations -----------------------------------------------------------------------------------
 
-    def observe(self, update: Update, now_ms: int, *, live: bool = True) -> list[ChargerEvent]:
+    def first_record(self) -> TwinRecord:
+        """Return the record after the first contact, while nothing that was found has been taken over."""
+        running = self.record.running
+        unreported = None if running is None else msgspec.structs.replace(running, reported=False)
+        return TwinRecord(found=self.record.found, running=unreported)
+
+    def observe(
+        self, update: Update, now_ms: int, *, live: bool = True, found: bool = False
+    ) -> list[ChargerEvent]:
         """Apply an observation to the state.
 
         Args:
             update: an observation of this charger.
             now_ms: UTC, by our clock.
-            live: False if a subscription has replayed it.
+            live: False if a subscription has replayed it, or it was read.
+            found: it was read since nothing was known of the charger.
 
         Returns:
             The events that follow from it, in order.
@@ -209,19 +225,20 @@ class Twin:
             ValueError: its value cannot be read; nothing was changed.
         """
         record, required = self.record, self.authorization_required
-        ours = live or not record.first_contact
+        found = found or (record.first_contact and not live)
         if update.id in _SAVED or record.first_contact:
             self.unsaved = True
         if live:
             record.first_contact = False
         if update.id == _O.CHARGING_SESSION_START:
             events = charging_sessions.started(
-                record, update.value, now_ms, authorization_required=required, ours=ours
+                record, update.value, now_ms, authorization_required=required, live=live, found=found
             )
+            events += self._report_start_if_offered()
             return events + self._state_change(update.at_ms)
         if update.id == _O.CHARGING_SESSION:
             events = charging_sessions.ended(
-                record, update.value, now_ms, authorization_required=required, ours=ours
+                record, update.value, now_ms, authorization_required=required, live=live, found=found
             )
             return events + self._settle_if_unplugged() + self._state_change(update.at_ms)
         if update.id not in USED or not self._is_newer(update, now_ms):
@@ -233,6 +250,14 @@ class Twin:
         self.unsaved = True
         events = charging_sessions.settle(self.record)
         return events + self._state_change(events[0].at_ms) if events else []
+
+    def _report_start_if_offered(self) -> list[ChargerEvent]:
+        """Report the start of a session whose charger was seen to offer current before its record arrived."""
+        running, mode = self.record.running, self.record.seen.get(_O.CHARGER_OP_MODE)
+        if running is None or mode is None or mode.at_ms < running.started_ms:
+            return []
+        offers = int(mode.value) in {OpMode.CHARGING, *OFFERS}
+        return charging_sessions.report_start(self.record) if offers else []
 
     def _settle_if_unplugged(self) -> list[ChargerEvent]:
         """Report a pending end if the car was unplugged before the end record arrived."""
@@ -326,6 +351,8 @@ class Twin:
         )
         if state is None:
             return None
+        if state is ChargerState.DISCONNECTED:
+            at_ms = seen.at_ms  # by the op mode alone
         reason = ""
         if state is ChargerState.AWAITING_START and reason_code:
             reason = REASON_NAMES.get(reason_code, f"ReasonForNoCurrent {reason_code}")

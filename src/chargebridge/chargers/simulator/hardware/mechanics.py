@@ -256,10 +256,14 @@ class ChargerMechanics:
         self._finished.append(ended)
         if record.ends_to_lose:
             record.ends_to_lose -= 1
-            record.lost_ends.append(session.number)
-            del record.lost_ends[:-LOST_ENDS_REMEMBERED]
+            self.lose_end(session.number)
         else:
             self.reporter.report(ended)
+
+    def lose_end(self, session: int) -> None:
+        """Take note that the record of a session's end is lost for good."""
+        self.record.lost_ends.append(session)
+        del self.record.lost_ends[:-LOST_ENDS_REMEMBERED]
 
     # --- reports ---------------------------------------------------------------------------------
 

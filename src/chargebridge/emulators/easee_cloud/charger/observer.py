@@ -93,6 +93,8 @@ class Observer:
         state = event.state
         if state is ChargerState.DISCONNECTED:
             charger.car = False
+            if charger.session is not None and charger.session.started_at_ms <= event.at_ms:
+                charger.session = None  # the record of its end is lost
         elif state not in {ChargerState.DISABLED, ChargerState.FAULTED}:
             _set_car(charger, report)
         charger.state = event
