@@ -93,6 +93,8 @@ class Acts:
                 )
             case 16 if random.random() < 0.5:
                 self._operate(identity, OperatorAsked(next(self._asks), Operation.STOP_TRANSACTION))
+            case 16 if random.random() < 0.2:
+                self._set_aside(identity)
             case 17 if random.random() < 0.3:
                 wanted = random.choice((Operation.RESET, Operation.UNLOCK, Operation.BOOT))
                 self._operate(identity, OperatorAsked(next(self._asks), wanted))
@@ -117,6 +119,23 @@ class Acts:
         self._world.central.ask(
             identity, "SetChargingProfile", {"connectorId": 1, "csChargingProfiles": profile}
         )
+
+    def _set_aside(self, identity):
+        """The operator sets a queued message aside, whatever it is; the central system never gets it so."""
+        process = self._world.process
+        binding = process.bindings.get(identity) if process is not None else None
+        if binding is None or not binding.charge_point.queue:
+            return
+        message = self._random.choice(binding.charge_point.queue)
+        why = Settlement("the operator", "it is in the way")
+        asked = OperatorAsked(
+            next(self._asks),
+            Operation.SET_ASIDE,
+            settlement=why,
+            sequence=message.sequence,
+            fingerprint=message.fingerprint,
+        )
+        self._operate(identity, asked)
 
     def _operate(self, identity, asked):
         """The operator asks for something by the API, while everything goes on."""

@@ -1,7 +1,5 @@
 """Simulated chargers with cars, the vendor's cloud that keeps their events, and the driver's way to it."""
 
-from bisect import bisect_right
-from functools import cached_property
 from random import Random
 
 from msgspec import structs
@@ -16,39 +14,17 @@ from chargebridge.chargers.model import (
     SessionStarted,
 )
 from chargebridge.chargers.simulator.bay import Bay
-from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH
-from chargebridge.chargers.simulator.hardware.charger import NotPossibleError, SimulatedCharger
+from chargebridge.chargers.simulator.hardware.charger import NotPossibleError
 from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.chargers.simulator.traffic import PACES, Traffic, Visitor
 from tests.simulation.faults import Kind
+from tests.simulation.metered_charger import MeteredCharger
 
 _MEASURE_EVERY_S = 180
 _LATEST_S = 2400
 """How late an event may be while the stream is up."""
 _GREETS_S = 2.0
 """How long a driver's connection takes at most until it is greeted."""
-
-
-class MeteredCharger(SimulatedCharger):
-    """A charger whose register can be looked up for any time of the past."""
-
-    def _reconnect(self):
-        super()._reconnect()
-        outlet = self.record.outlet
-        self.curve.append((outlet.at_ms, outlet.register_uj, outlet.power_mw))
-
-    @cached_property
-    def curve(self):
-        """(time in ms, register in microjoules, power from there on in milliwatts) wherever power changed."""
-        return []
-
-    def true_register_wh(self, at_ms):
-        """Return what the register showed at a time; None before it was installed."""
-        place = bisect_right(self.curve, at_ms, key=lambda change: change[0])
-        if not place:
-            return None
-        since_ms, register_uj, power_mw = self.curve[place - 1]
-        return (register_uj + power_mw * (at_ms - since_ms)) // UJ_PER_WH
 
 
 class _Driver:

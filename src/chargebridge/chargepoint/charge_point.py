@@ -127,6 +127,7 @@ class VirtualChargePoint(ChargePoint):
         resets.resume(self)
         queue.resume(self)
         sampling.schedule(self)
+        awaited_ends.resume(self)
         limits.refresh(self)
         return self._finish()
 

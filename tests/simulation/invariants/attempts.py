@@ -148,6 +148,8 @@ class Attempts:
                     self._given_up(identity, charge_point, self._message(identity, sequence), reason)
 
     def _given_up(self, identity, charge_point, message, reason):
+        if reason.startswith("set aside"):
+            return  # by an operator, at any time
         wanted = max(configuration.integer(charge_point, "TransactionMessageAttempts"), 1)
         if message.action not in _EDGES:
             wanted = 0 if reason.startswith("not sent") else 1

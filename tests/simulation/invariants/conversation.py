@@ -56,8 +56,8 @@ class Conversation:
         self.speakers = defaultdict(Speaker)
         self._decided_ms = {}
         """By frame that waits for the disk: when it was decided to send it."""
-        self._answered = defaultdict(set)
-        """By charge point: messages of transactions of which an answer has reached it in this life."""
+        self._answered = defaultdict(dict)
+        """By charge point: when an answer to a message of a transaction has first reached it in this life."""
 
     def decided(self, data):
         """A turn sends a frame: a time-out runs from there; it leaves when the disk has taken it."""
@@ -139,7 +139,9 @@ class Conversation:
             # An event of the charger that came twice may be two messages, with the same content.
             head = self._world.process.bindings[identity].charge_point.queue[:1]
             message = f"{action} {[one.sequence for one in head]} {json.dumps(payload)}"
-            require(ANSWERED, identity, message not in self._answered[identity], f"again: {message}")
+            # One that waits for the disk was decided before the answer came.
+            answered_ms = self._answered[identity].get(message, now_ms)
+            require(ANSWERED, identity, now_ms <= answered_ms, f"again: {message}")
             speaker.attempts[id] = message
         if action == "BootNotification":
             speaker.boot_ids.add(id)
@@ -201,7 +203,7 @@ class Conversation:
                 self._note_answered(speaker, id)
                 message = speaker.attempts.get(id, "")
                 if message and not speaker.garbled and settles(message, payload):
-                    self._answered[identity].add(message)
+                    self._answered[identity].setdefault(message, self._world.timeline.now_ms)
             case [4, str(id), *_]:
                 self._note_answered(speaker, id)
                 speaker.attempts.pop(id, None)

@@ -9,7 +9,7 @@ _NOBODY_CHARGES = frozenset({ChargerState.DISCONNECTED, ChargerState.AWAITING_TO
 _LOOK_EVERY_MS = 60_000
 MARGIN_S = 240
 """Beyond the time for which an end is awaited."""
-FOUND_WITHIN_S = 180
+FOUND_WITHIN_S = 110
 """How long a driver takes to find a record, which it is asked for after half a minute."""
 
 

@@ -336,6 +336,13 @@ class Bench:
         if reachable:
             self.reachable()
 
+    def rebuild(self):
+        """Build it anew in the same process, as after a turn that failed: the driver repeats nothing."""
+        self.cp, reachable = VirtualChargePoint(self.settings, self.store.load()), self.cp.reachable
+        self.cp.reachable = reachable
+        self.linked, self.open_call, self.pages = False, None, []
+        self._take(self.cp.resume(self.now))
+
     def turn(self, an_input):
         effects = self.cp.handle(an_input, self.now)
         self._take(effects)

@@ -393,6 +393,13 @@ class TestTheWait:
         assert stops(driving_away.live(AWAITED_S - 101)) == []
         assert stops(driving_away.live(1)) == [(1400, "EVDisconnected")]
 
+    def test_goes_on_where_the_charge_point_is_rebuilt_and_the_charger_stays_reachable(self, driving_away):
+        driving_away.live(100)
+        driving_away.rebuild()
+        driving_away.boot()
+        assert stops(driving_away.live(AWAITED_S - 101)) == []
+        assert stops(driving_away.live(2)) == [(1400, "EVDisconnected")]
+
     def test_a_restart_that_took_longer_leaves_the_record_some_time(self, driving_away):
         driving_away.utc_ms += 10 * AWAITED_S * 1000
         driving_away.restart()

@@ -186,6 +186,12 @@ def charger_returned(charge_point: ChargePoint) -> None:
         _begin_wait(charge_point, ending, min(wait_s, longest_s))
 
 
+def resume(charge_point: ChargePoint) -> None:
+    """Go on with the wait where a charge point was rebuilt while its charger can be reached, as it stays."""
+    if charge_point.reachable:
+        charger_returned(charge_point)
+
+
 def charger_left(charge_point: ChargePoint) -> None:
     """Wait no longer for what cannot come: the wait begins anew when the charger is back."""
     ending = charge_point.state.ending
