@@ -16,7 +16,7 @@ from chargebridge.chargers.simulator.hardware.car import Car
 from chargebridge.chargers.simulator.hardware.record import ChargerSettings
 from chargebridge.emulators.easee_cloud import Cadence
 from chargebridge.ocpp16.timestamps import parse_timestamp
-from tests.simulation.vendor import MeteredCharger
+from tests.simulation.metered_charger import MeteredCharger
 from tests.unit.chargepoint.conftest import Bench
 
 pytestmark = pytest.mark.unit
