@@ -59,7 +59,7 @@ def reconcile(charge_point: ChargePoint) -> None:
 
 
 def resume(charge_point: ChargePoint) -> None:
-    """Look after what is desired where a charge point was rebuilt while its charger can be reached, as it stays.
+    """Look after what is desired where a charge point was rebuilt while its charger can be reached.
 
     Nothing else would reconcile it: the driver says nothing anew.
     """
