@@ -48,8 +48,8 @@ class Audit:
     def set_aside(self, charge_point: str, start: tuple[int, str, int, int], *, of_stop: bool) -> None:
         """Take note that an operator has set one message aside, which may never be sent then.
 
-        Without its start the rest of a transaction is sent under -1; without its stop the next one begins. What
-        is redelivered later may come behind the stop.
+        Without its start the rest of a transaction is sent under -1; without its stop the next one begins.
+        What is redelivered later may come behind the stop.
 
         Args:
             charge_point: its identity.
