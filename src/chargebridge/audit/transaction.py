@@ -53,6 +53,10 @@ class Transaction:
     """The newest MeterValues, to recognize its repeats."""
     again: bool = False
     """An operator has had it sent again: its messages may come late, and once more."""
+    is_sent: bool = False
+    """Its start was sent; otherwise it is known only because an operator has set a message of it aside."""
+    stop_set_aside: bool = False
+    """An operator has set its stop aside, so that the next transaction may begin without it."""
 
     def __str__(self) -> str:
         number = "/".join(map(str, self.ids)) or "without an id"
