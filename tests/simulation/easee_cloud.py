@@ -174,7 +174,7 @@ class EaseeVendor(Vendor):
         self._observer = Observer(self.settings)
         self._last_number = 0
         self._by_account = {}
-        """By charger: the token for which the account has authorized last, and the sessions since."""
+        """By charger: the token that the account has authorized for the next session; those it has begun."""
         self._authorized = defaultdict(list)
         """By charger: (time, token) of each authorization that the gateway has asked for."""
         self._waiting = {}
@@ -247,8 +247,10 @@ class EaseeVendor(Vendor):
     def _as_authorized(self, serial, event):
         """A session that the account has authorized has its user for a token."""
         tag, sessions = self._by_account[serial]
-        if isinstance(event, SessionStarted) and tag is not None and event.id_tag == tag:
-            sessions.add(event.session)
+        if isinstance(event, SessionStarted):
+            if tag is not None and event.id_tag == tag:
+                sessions.add(event.session)
+            self._by_account[serial] = (None, sessions)  # an authorization is for one session
         if isinstance(event, SessionStarted | SessionEnded) and event.session in sessions:
             self.cloud[serial].auth_reasons[event.session] = AUTH_REASON_USER
             return structs.replace(event, id_tag=str(self.settings.user_id))
