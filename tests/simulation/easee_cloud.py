@@ -2,12 +2,14 @@
 
 import heapq
 import sqlite3
+from collections import defaultdict
 
 from msgspec import structs
 
 from chargebridge.chargers.easee.executor import BUS_COMMAND_EXPIRY_S, OUTCOME_TIMEOUT_S
 from chargebridge.chargers.easee.memory import Memory
 from chargebridge.chargers.easee.silence import CATCH_UP_S
+from chargebridge.chargers.easee.twin.charging_sessions import AUTHORIZED_MS
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER
 from chargebridge.chargers.easee.twin.wire import Update
@@ -49,6 +51,10 @@ _LATEST_S = 240
 _BUFFERED_MS = 30_000
 _AUTHORIZATION_MS = 180_000
 _TAGS_OF_MISSED = {MISSED_TAG, "NOTAG"}
+_REBUILT = """
+    SELECT 1 FROM transactions JOIN charge_points ON charge_points.id = charge_point
+    WHERE identity = ? AND session = ? AND rebuilt AND id_tag = ?
+"""
 _PREFETCH = (60, 20_000)
 
 
@@ -168,7 +174,9 @@ class EaseeVendor(Vendor):
         self._observer = Observer(self.settings)
         self._last_number = 0
         self._by_account = {}
-        """By charger: the token for which the account has authorized last, and the sessions since."""
+        """By charger: the token that the account has authorized for the next session; those it has begun."""
+        self._authorized = defaultdict(list)
+        """By charger: (time, token) of each authorization that the gateway has asked for."""
         self._waiting = {}
         """By our number of a command: the process, and the driver's own number."""
         super().__init__(world, serials, pace, seed)
@@ -239,8 +247,10 @@ class EaseeVendor(Vendor):
     def _as_authorized(self, serial, event):
         """A session that the account has authorized has its user for a token."""
         tag, sessions = self._by_account[serial]
-        if isinstance(event, SessionStarted) and tag is not None and event.id_tag == tag:
-            sessions.add(event.session)
+        if isinstance(event, SessionStarted):
+            if tag is not None and event.id_tag == tag:
+                sessions.add(event.session)
+            self._by_account[serial] = (None, sessions)  # an authorization is for one session
         if isinstance(event, SessionStarted | SessionEnded) and event.session in sessions:
             self.cloud[serial].auth_reasons[event.session] = AUTH_REASON_USER
             return structs.replace(event, id_tag=str(self.settings.user_id))
@@ -355,10 +365,30 @@ class EaseeVendor(Vendor):
                 del told[one.beginning]
             told.update((one.beginning, one) for one in missed)
 
+    def other_tags(self, outlet, session):
+        """Return tokens that a session may have been booked on though it had another one.
+
+        An account is shown its own user instead of the token. So the driver takes the one that it has
+        authorized last, not knowing whether it was one before that; of a session that was rebuilt none.
+        """
+        if self.way == "operator":
+            return frozenset()
+        identity = self._world.identity_of(outlet.serial)
+        rows = self._world.disk.connection.execute(_REBUILT, (identity, session.session, MISSED_TAG))
+        began_ms, (_, by_account) = session.started_at_ms, self._by_account[outlet.serial]
+        authorized = {
+            tag
+            for at_ms, tag in self._authorized[outlet.serial]
+            if session.session in by_account and began_ms - AUTHORIZED_MS <= at_ms <= began_ms
+        }
+        return frozenset({MISSED_TAG} if rows.fetchone() is not None else ()) | authorized
+
     # --- commands
 
     def command(self, serial, command, process):
         """Send a command to its charger, with a number of the cloud's own; each has an outcome in time."""
+        if isinstance(command, Authorize) and command.accepted:
+            self._authorized[serial].append((self._timeline.now_ms, command.id_tag))
         self._last_number += 1
         expires_ms = min(
             command.expires_ms, self._world.host_clock.now().utc_ms + round(BUS_COMMAND_EXPIRY_S * 1000)

@@ -371,7 +371,8 @@ class Connection:
     def command_ended(self, serial, command, outcome):
         """The outcome of a command is there."""
         charger = self.fleet.chargers[serial]
-        command_effects.apply_outcome(charger, command, outcome.outcome)
+        now_ms = self._process.world.host_clock.now().utc_ms
+        command_effects.apply_outcome(charger, command, outcome.outcome, now_ms)
         self.checkpoint(charger)
         self._report(serial, outcome)
 

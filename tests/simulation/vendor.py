@@ -420,6 +420,10 @@ class Vendor:
     def excuse(self, sessions, told):
         """Replace what cannot be reported as the charger accounts for it; here everything can."""
 
+    def other_tags(self, outlet, session):
+        """Return idTags that a session may have been booked on besides its own; here each shows its token."""
+        return frozenset()
+
     def stop_arrivals(self):
         for outlet in self.outlets.values():
             if outlet.bay.visitor is not None:

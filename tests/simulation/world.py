@@ -432,6 +432,7 @@ class World:
                 one.started_at_ms,
                 one.at_ms,
                 one.id_tag,
+                self.vendor.other_tags(outlet, one),
             )
             for identity, outlet in self.outlets()
             for one in outlet.finished

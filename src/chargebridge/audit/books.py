@@ -22,6 +22,8 @@ class PhysicalSession(NamedTuple):
     end_ms: int
     id_tag: str | None
     """None: nobody presented a token, and any idTag will do."""
+    other_tags: frozenset[str] = frozenset()
+    """Further idTags that will do, where the charger's vendor does not show the token."""
 
 
 def unfinished(transactions: Iterable[Transaction]) -> Iterator[Finding]:
@@ -84,7 +86,7 @@ def compare(
             yield Finding(BOOKS, f"no session of the charger: {transaction}, stopped as {stop}")
             continue
         parts[session] += 1
-        if session.id_tag is not None and session.id_tag != transaction.id_tag:
+        if session.id_tag is not None and transaction.id_tag not in {session.id_tag, *session.other_tags}:
             yield Finding(BOOKS, f"another driver than of {session}: {transaction}")
         told = (transaction.start_wh, stop.wh, transaction.start_ms, stop.at_ms)
         if not assumed and told != session[1:5]:

@@ -468,6 +468,12 @@ class TestBooks:
         assert self.books(SESSION, [self.WHOLE], assumed={"CP1"}, incomplete={"CP1"}) == []
         assert "no session" in self.books([*SESSION, *NEXT], [FIRST], assumed={"CP1"}, incomplete={"CP1"})[0]
 
+    def test_another_idtag_will_do_where_that_is_handed_in(self):
+        whole = [start(tag="TAG2"), *SESSION[1:]]
+        assert "another driver" in self.books(whole, [FIRST])[0]
+        assert self.books(whole, [FIRST._replace(other_tags=frozenset({"TAG2"}))]) == []
+        assert "another driver" in self.books(whole, [FIRST._replace(other_tags=frozenset({"TAG3"}))])[0]
+
     def test_of_rebuilt_transactions_only_the_energy_counts(self):
         whole = [start(tag="NOTAG"), started(), stop("e", 400, 50), result("e")]
         assert self.books(whole, [FIRST, SECOND], rebuilt={7}) == []

@@ -220,15 +220,42 @@ class TestEvidence:
         idle_register(charging, 1070)
         assert stops(charging.live(AWAITED_S - 30)) == [(1060 if newer == 2 else 1040, "Other")]
 
-    @pytest.mark.parametrize("newer", [2, 3])
-    def test_tx_8_it_ends_before_the_newer_one_begins_even_if_the_state_is_later(self, charging, newer):
+    def test_tx_8_it_ends_where_the_next_one_begins_even_if_the_state_is_later(self, charging):
         charging.live(60)
         began_ms = charging.utc_ms
         charging.live(60)
         charging.state(S.AWAITING_TOKEN)
-        charging.tell(SessionStarted(at_ms=began_ms, session=newer, id_tag="TAG2", register_wh=1000))
+        charging.tell(SessionStarted(at_ms=began_ms, session=2, id_tag="TAG2", register_wh=1000))
         (_, stop), (_, start) = of_transactions(charging.live(AWAITED_S))
         assert stop["timestamp"] == start["timestamp"] == format_utc(began_ms)
+
+    def test_tx_8_a_state_behind_a_later_one_leaves_room_for_those_in_between(self, charging):
+        """The gateway was away: the charger has had sessions 2 and 3, and is idle since both."""
+        first = charging._session
+        charging.live(60)
+        charging.energy(1100)
+        read_ms = charging.utc_ms
+        charging.settle()
+        charging.live(600)
+        began_ms = charging.utc_ms
+        charging.live(60)
+        charging.state(S.AWAITING_TOKEN)
+        charging.tell(SessionStarted(at_ms=began_ms, session=3, id_tag="TAG3", register_wh=1500))
+        (_, stop), _ = of_transactions(charging.live(AWAITED_S))
+        assert (stop["meterStop"], stop["timestamp"]) == (1100, format_utc(read_ms))
+        charging._session = (3, "TAG3", began_ms, 1500)
+        charging.end(1600)
+        charging._session = first
+        rest = record(charging, 1300, read_ms + 60_000)
+        charging.tell(structs.replace(rest, rebuilt=True, id_tag="MISSED"))
+        charging._session = (2, "MISSED", read_ms + 120_000, 1300)
+        charging.tell(record(charging, 1500, read_ms + 300_000, session=2))
+        charging.serve()
+        told = [
+            (one.session, one.id_tag, one.started_ms - read_ms, one.stopped_ms - read_ms)
+            for one in sorted(charging.store.transactions.values(), key=lambda one: one.started_ms)
+        ]
+        assert told[1:3] == [(1, "TAG1", 0, 60_000), (2, "MISSED", 120_000, 300_000)]
 
     def test_of_a_newer_one_alone_neither(self, charging):
         charging.live(60)

@@ -139,9 +139,16 @@ def test_where_an_end_was_assumed_only_the_rest_was_rebuilt(away):
     assert kept(away) == [
         (1, "TAG1", 0, False),
         (3, "TAG1", 90, False),
-        (1, "MISSED", 90, True),
+        (1, "TAG1", 90, True),  # whose session that was is known
     ]
     assert warned(away) == ["session 1: 90 Wh"]
+
+
+def test_nor_is_its_rest_somebody_elses_if_the_charger_reports_no_token_any_more(away):
+    tell(away, started(1), started(3))
+    away.live(3600)
+    tell(away, recorded(3), structs.replace(recorded(1), id_tag=None))
+    assert kept(away)[2] == (1, "TAG1", 90, False)
 
 
 def test_of_a_session_that_is_told_of_nothing_is_rebuilt(away):

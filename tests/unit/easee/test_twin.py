@@ -420,6 +420,25 @@ class TestSessions:
         assert isinstance(start, SessionStarted)
         assert start.id_tag == "REMOTE"
 
+    @pytest.mark.parametrize(("withdrawn_s", "id_tag"), [(30, "REMOTE"), (-1, None)])
+    def test_a_withdrawn_one_counts_for_a_session_that_began_before(
+        self, bench: Bench, withdrawn_s: int, id_tag: str | None
+    ) -> None:
+        """Its start record comes late, and meanwhile nobody seemed to have plugged in."""
+        bench.say(109, "3", T0 + 1)
+        bench.twin.mark_authorized("REMOTE", T0 - 5000)
+        bench.twin.end_authorization(T0 + withdrawn_s * 1000)
+        bench.start(1, T0, 100.0, "4711", AuthReason=6)
+        bench.end(1, (T0, T0 + MIN), (100.0, 101.0), "4711", reason=6)
+        ended = [event for event in bench.twin.settle() if isinstance(event, SessionEnded)]
+        assert [event.id_tag for event in ended] == [id_tag]
+
+    def test_it_counts_for_one_whose_start_record_never_comes(self, bench: Bench) -> None:
+        bench.twin.mark_authorized("REMOTE", T0 - 1000)
+        (ended,) = bench.end(5, (T0, T0 + MIN), (100.0, 101.0), "4711", reason=6)
+        assert isinstance(ended, SessionEnded)
+        assert ended.id_tag == "REMOTE"
+
     def test_a_token_that_was_authorized_once_counts_for_one_session(self, bench: Bench) -> None:
         bench.twin.mark_authorized("REMOTE", T0 - 1000)
         bench.start(1, T0, 100.0, "4711", AuthReason=6)

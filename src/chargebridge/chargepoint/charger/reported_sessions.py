@@ -114,3 +114,17 @@ def forget_assumed(charge_point: ChargePoint, session: int) -> None:
     if len(kept) < len(state.assumed):
         state.assumed = kept
         charge_point.mark_dirty()
+
+
+def in_part(charge_point: ChargePoint, session: int) -> ReportedSession | None:
+    """Return how far a session is reported, if that may not be all of it."""
+    reported = assumed(charge_point, session) or charge_point.state.newest_elsewhere
+    return reported if reported is not None and reported.session == session else None
+
+
+def id_tag(charge_point: ChargePoint, session: int) -> str | None:
+    """Return the idTag of a session that is reported in part; None: it is not known here."""
+    if in_part(charge_point, session) is None:
+        return None
+    starts = reversed(charge_point.state.recent_starts)
+    return next((start.id_tag for start in starts if start.session == session), None)

@@ -256,8 +256,9 @@ def assume(charge_point: ChargePoint, running: Transaction) -> None:
             at_ms = started_ms if ending.since_ms is None else min(at_ms, started_ms)
             register_wh = start_wh
         else:
-            # Energy of a session in between, unknown yet, must not be reported twice.
-            at_ms = min(at_ms, started_ms)
+            # Neither energy nor time of a session in between, unknown yet, must be reported twice: what was
+            # seen since a later one began says nothing of when this one has ended.
+            at_ms = min(known.register_ms, started_ms) if at_ms > started_ms else at_ms
     reason = Reason.EV_DISCONNECTED if ending.unplugged else Reason.OTHER
     transactions.assume_end(
         charge_point, running, at_ms, register_wh, reason, last=following is None, unplugged=ending.unplugged

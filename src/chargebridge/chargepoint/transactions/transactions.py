@@ -18,7 +18,7 @@ from chargebridge.chargepoint.charger.restarts import RESETS
 from chargebridge.chargepoint.connector import status
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.model.state import LockedCable, Run, StartEdge, StopRequest
-from chargebridge.chargepoint.records import MessageKind, ReportedSession, SendState, Transaction
+from chargebridge.chargepoint.records import MessageKind, SendState, Transaction
 from chargebridge.chargepoint.transactions import (
     edge_values,
     in_doubt,
@@ -59,7 +59,8 @@ _STARTS_REMEMBERED: Final = 16
 def begin(charge_point: ChargePoint, event: SessionStarted) -> None:
     """Begin the transaction of a session; no other is running."""
     intent = charge_point.state.intent
-    id_tag = fit(event.id_tag or (intent.id_tag if intent else charge_point.settings.tag_for_untagged), 20)
+    known = event.id_tag or reported_sessions.id_tag(charge_point, event.session)
+    id_tag = fit(known or (intent.id_tag if intent else charge_point.settings.tag_for_untagged), 20)
     parent = intent.parent_id_tag if intent and same_token(intent.id_tag, id_tag) else None
     at_ms, register_wh = _unreported(charge_point, event.session, event.at_ms, event.register_wh)
     began = _begin(charge_point, event.session, id_tag, at_ms, register_wh, parent)
@@ -141,7 +142,10 @@ def end(charge_point: ChargePoint, event: SessionEnded) -> None:
         unplugged = event.reason is SessionEnd.EV_DISCONNECTED
         _leave_cable(charge_point, event.at_ms, unplugged=unplugged)
         return
-    reported = _reported_in_part(charge_point, event.session)
+    reported = reported_sessions.in_part(charge_point, event.session)
+    # The idTag of one that was rebuilt is made up.
+    made_up = event.rebuilt or event.id_tag is None
+    known = reported_sessions.id_tag(charge_point, event.session) if made_up else None
     at_ms, register_wh = _unreported(
         charge_point, event.session, event.started_at_ms, event.start_register_wh
     )
@@ -156,7 +160,7 @@ def end(charge_point: ChargePoint, event: SessionEnded) -> None:
             NoticeKind.EVENT_IGNORED, f"end of session {event.session}: all of it is reported"
         )
         return
-    id_tag = fit(event.id_tag or charge_point.settings.tag_for_untagged, 20)
+    id_tag = fit(known or event.id_tag or charge_point.settings.tag_for_untagged, 20)
     transaction = _begin(charge_point, event.session, id_tag, at_ms, register_wh, None)
     reason, _ = _reason(charge_point, event, None)
     stop(charge_point, transaction, event.at_ms, event.register_wh, reason, rebuilt=event.rebuilt)
@@ -272,16 +276,10 @@ def _keep_cable(charge_point: ChargePoint, ended: Transaction, request: StopRequ
 
 def _unreported(charge_point: ChargePoint, session: int, at_ms: int, register_wh: int) -> tuple[int, int]:
     """Return where the part of a session begins that is not reported yet."""
-    reported = _reported_in_part(charge_point, session)
+    reported = reported_sessions.in_part(charge_point, session)
     if reported is None:
         return at_ms, register_wh
     return max(at_ms, reported.at_ms), max(register_wh, reported.register_wh)
-
-
-def _reported_in_part(charge_point: ChargePoint, session: int) -> ReportedSession | None:
-    """Return how far a session is reported, if that may not be all of it."""
-    reported = reported_sessions.assumed(charge_point, session) or charge_point.state.newest_elsewhere
-    return reported if reported is not None and reported.session == session else None
 
 
 def stop(

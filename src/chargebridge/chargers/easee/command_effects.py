@@ -19,7 +19,7 @@ def prepare(charger: Charger, command: ChargerCommand, now_ms: int) -> bool:
     return True
 
 
-def apply_outcome(charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
+def apply_outcome(charger: Charger, command: ChargerCommand, outcome: Outcome, now_ms: int) -> None:
     """Update the twin with the outcome of a command; it has to be saved."""
     record, refused = charger.twin.record, outcome is Outcome.REFUSED
     charger.twin.unsaved = True
@@ -27,8 +27,11 @@ def apply_outcome(charger: Charger, command: ChargerCommand, outcome: Outcome) -
         limited = command.limit_ma is not None
         record.limit_a = limit_in_amperes(command, charger.twin) if limited else None
         record.limit_until_ms = command.until_ms if limited else None
-    elif (isinstance(command, Authorize) and refused) or (isinstance(command, Withdraw) and not refused):
+    elif isinstance(command, Authorize) and refused:
         charger.twin.clear_authorization()
+    elif isinstance(command, Withdraw) and outcome is Outcome.DONE:
+        # A session that began with it meanwhile goes on, and its start record may come late.
+        charger.twin.end_authorization(now_ms)
     elif isinstance(command, EndSession) and refused and record.ending == command.session:
         record.ending = None
     charger.keep_record()

@@ -216,7 +216,7 @@ class Executor:
         return Outcome.DONE, ""
 
     def _apply_outcome(self, charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
-        command_effects.apply_outcome(charger, command, outcome)
+        command_effects.apply_outcome(charger, command, outcome, self._clock.now().utc_ms)
         if isinstance(command, SetLimit) and outcome is not Outcome.REFUSED and command.limit_ma is not None:
             self._warn_volatile(charger)
         self._save(charger)

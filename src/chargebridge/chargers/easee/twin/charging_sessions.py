@@ -151,6 +151,9 @@ def ended(
     running = record.running if record.running is not None and record.running.id == number else None
     tag = running.tag if running is not None and running.tag is not None else _tag(end.auth, end.auth_reason)
     is_newest = record.ended is None or number > record.ended.id
+    authorized = record.authorized if tag is None and end.auth else None
+    if authorized is not None and authorized.at_ms <= started_ms and _is_fresh(authorized, started_ms):
+        tag, record.authorized = authorized.tag, None  # its start record has not come, and never may
     _fill_gap(record, number, started_ms, stopped_ms, start_wh, stop_wh)
     if is_newest:
         if not found and (record.running is None or record.running.id < number):
@@ -211,7 +214,10 @@ def _tag(auth: str | None, auth_reason: int | str | None) -> str | None:
 
 
 def _is_fresh(authorized: Authorized | None, at_ms: int) -> bool:
-    return authorized is not None and abs(at_ms - authorized.at_ms) <= AUTHORIZED_MS
+    """Whether the newest authorization counts for a session that began then."""
+    if authorized is None or (authorized.until_ms is not None and at_ms > authorized.until_ms):
+        return False
+    return abs(at_ms - authorized.at_ms) <= AUTHORIZED_MS
 
 
 def _reported(record: TwinRecord, end: SessionEnded) -> SessionEnded:

@@ -80,6 +80,8 @@ class Authorized(Struct, frozen=True, gc=False):
 
     tag: str
     at_ms: int
+    until_ms: int | None = None
+    """When it was withdrawn, by our clock: it counts for a session that began before and is reported late."""
 
 
 class TwinRecord(Struct, kw_only=True, omit_defaults=True):

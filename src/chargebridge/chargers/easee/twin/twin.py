@@ -179,6 +179,12 @@ class Twin:
         self.record.authorized = None
         self.unsaved = True
 
+    def end_authorization(self, now_ms: int) -> None:
+        """Take note that the token counts only for a session that has begun by now, even if unknown yet."""
+        if self.record.authorized is not None:
+            self.record.authorized = msgspec.structs.replace(self.record.authorized, until_ms=now_ms)
+            self.unsaved = True
+
     @property
     def running(self) -> Running | None:
         """The running session; None if there is none, or its car has gone and its record is missing."""
