@@ -114,6 +114,8 @@ class RestoredWorld(World):
         self.disk.connection = connection
         if self.disk_is_full:
             self.disk.fill()
+        for identity, _ in self.outlets():
+            self.audit.restored(identity)
         self._had = {_start(one) for one in self.central.ledger.transactions()}
         ago = (until_ms - taken_ms) / 60_000
         self.trace.add("", "##", f"restored from a backup of {ago:.0f} minutes before")

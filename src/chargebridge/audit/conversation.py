@@ -160,7 +160,7 @@ class Conversation:
         if transaction is None:
             transaction = self.transactions[key] = Transaction(connector, id_tag, start_wh, start_ms)
             before = self._newest.get(connector)
-            if before is not None and before.stop is None and not before.again:
+            if before is not None and before.stop is None and not before.is_loose:
                 yield Finding("TX-8", f"{transaction} begins, and there is no Stop of {before}")
             self._newest[connector] = transaction
         elif transaction.settled and not transaction.again:
@@ -186,6 +186,8 @@ class Conversation:
         if transaction.stop is None:
             transaction.latest = payload
             yield from transaction.read(payload["meterValue"])
+        elif transaction.forgotten:
+            yield from transaction.read_again(payload["meterValue"])
         elif not transaction.again:
             yield Finding("Q-1", f"new MeterValues after the Stop of {transaction}")
         return transaction
@@ -205,7 +207,7 @@ class Conversation:
             return None
         data = payload.get("transactionData")
         if transaction.stop is None:
-            if self._newest[transaction.connector] is not transaction and not transaction.again:
+            if self._newest[transaction.connector] is not transaction and not transaction.is_loose:
                 yield Finding("TX-8", f"a Stop after the next Start, of {transaction}")
             yield from transaction.end(stop, data)
             return transaction
