@@ -367,6 +367,23 @@ def test_what_the_driver_repeats_by_itself_is_no_reason_to_ask_for_less(life):
     assert (command.first, command.from_wh) == (4, 1500)
 
 
+def test_what_an_earlier_restore_has_missed_is_asked_for_after_the_next_one_as_well(life):
+    bench = life.bench
+    bench.begin(session=3, register_wh=1000)
+    bench.end(register_wh=1500)
+    bench.serve()
+    life.back_up()
+    bench.wait(BACKUP_S, answering=True)
+    life.restore(reachable=False)
+    bench.tell(ended(9, 8000, 9000, bench.utc_ms - 60_000, bench.utc_ms))
+    bench.serve()
+    life.back_up()  # before the driver could look for sessions 4 to 8
+    bench.wait(BACKUP_S, answering=True)
+    life.restore()
+    (command,) = bench.asked(ReportSessions)
+    assert (command.first, command.from_wh) == (4, 1500)
+
+
 def test_a_charger_that_is_away_is_asked_when_it_is_back(life):
     bench = life.bench
     bench.begin(session=3, register_wh=1000)
