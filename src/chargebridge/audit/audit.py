@@ -54,6 +54,18 @@ class Audit:
         for transaction in self._conversations[charge_point].transactions.values():
             transaction.forgotten = True
 
+    def set_aside(self, charge_point: str, start: tuple[int, str, int, int], *, of_stop: bool) -> None:
+        """Take note that an operator has set one message aside, which may never be sent then.
+
+        Without its start the rest of a transaction is sent under -1; without its stop the next one begins.
+
+        Args:
+            charge_point: its identity.
+            start: of its transaction: connector, idTag, register in Wh and time in ms.
+            of_stop: it is the stop; otherwise the start.
+        """
+        self._conversations[charge_point].set_aside(start, of_stop=of_stop)
+
     def sent(self, at_ms: int, charge_point: str, frame: str | bytes) -> None:
         """Take a frame of a charge point.
 

@@ -49,7 +49,7 @@ class Conversation:
         """Unanswered CALLs of the central system by message id: how often each arrived."""
         self._by_id: dict[int, Transaction] = {}
         self._newest: dict[int, Transaction] = {}
-        """By connector: the transaction that was started last."""
+        """By connector: the transaction whose start was sent last."""
 
     def connected(self) -> None:
         """Begin a new connection."""
@@ -82,9 +82,17 @@ class Conversation:
             case [3, str(id), payload]:
                 yield from self._result(id, payload if isinstance(payload, dict) else {})
             case [4, str(id), *_]:
-                self._answered(id)
+                # It stays unanswered: the first usable answer may come yet, where frames are doubled.
+                self._call_is_over(id)
             case _:
                 self._spoilt = True
+
+    def set_aside(self, start: tuple[int, str, int, int], *, of_stop: bool) -> None:
+        """Take note that an operator has set a start or a stop aside, of the transaction that begins so."""
+        connector, id_tag, start_wh, start_ms = start
+        key = (connector, id_tag.casefold(), start_wh, start_ms)
+        transaction = self.transactions.setdefault(key, Transaction(connector, id_tag, start_wh, start_ms))
+        transaction.stop_set_aside |= of_stop
 
     # --- CALLs and answers ---------------------------------------------------------------------------
 
@@ -115,21 +123,26 @@ class Conversation:
         if len(self._unanswered) > _UNANSWERED_KEPT:
             del self._unanswered[next(iter(self._unanswered))]
 
-    def _answered(self, id: str) -> _Call | None:
-        if self._newest_call is not None and self._newest_call.id == id:
+    def _call_is_over(self, id: str) -> bool:
+        """Let another CALL follow; returns whether it was the newest one, which was not over yet."""
+        is_newest = self._newest_call is not None and self._newest_call.id == id
+        if is_newest:
             self._newest_call = None
-        return self._unanswered.pop(id, None)
+        return is_newest
 
     def _result(self, id: str, payload: dict[str, Any]) -> Iterator[Finding]:
-        is_late = self._newest_call is None or self._newest_call.id != id
-        call = self._answered(id)
+        is_late = not self._call_is_over(id)
+        call = self._unanswered.get(id)
         if call is None:
             return
+        starts = call.action == "StartTransaction"
+        if not starts or _transaction_id(payload.get("transactionId")) is not None:
+            del self._unanswered[id]
         if call.action == "BootNotification":
             status = str(payload.get("status")).capitalize()
             if status in {"Accepted", "Pending", "Rejected"}:
                 self.registration = status
-        elif call.action == "StartTransaction" and call.transaction is not None:
+        elif starts and call.transaction is not None:
             yield from self._start_answered(call.transaction, payload, is_late=is_late)
         elif call.action == "StopTransaction" and call.transaction is not None and call.has_id:
             call.transaction.stop_answered_on = self._connection
@@ -159,10 +172,14 @@ class Conversation:
         transaction = self.transactions.get(key)
         if transaction is None:
             transaction = self.transactions[key] = Transaction(connector, id_tag, start_wh, start_ms)
+        if not transaction.is_sent:
+            transaction.is_sent = True
             before = self._newest.get(connector)
-            if before is not None and before.stop is None and not before.is_loose:
+            excused = before is None or before.is_loose or before.stop_set_aside
+            if before is not None and before.stop is None and not excused:
                 yield Finding("TX-8", f"{transaction} begins, and there is no Stop of {before}")
-            self._newest[connector] = transaction
+            if not transaction.again:  # what is redelivered is older than what was sent last
+                self._newest[connector] = transaction
         elif transaction.settled and not transaction.again:
             # A central system that recognizes repeats books both as one.
             yield Finding("TX-1", f"a second Start equals the one of {transaction}")
@@ -207,7 +224,8 @@ class Conversation:
             return None
         data = payload.get("transactionData")
         if transaction.stop is None:
-            if self._newest[transaction.connector] is not transaction and not transaction.is_loose:
+            is_newest = self._newest.get(transaction.connector) is transaction
+            if transaction.is_sent and not is_newest and not transaction.is_loose:
                 yield Finding("TX-8", f"a Stop after the next Start, of {transaction}")
             yield from transaction.end(stop, data)
             return transaction

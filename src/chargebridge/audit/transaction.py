@@ -55,6 +55,10 @@ class Transaction:
     """An operator has had it sent again: its messages may come late, and once more."""
     forgotten: bool = False
     """A restored store may lack what was sent of it, until it has had a stop since."""
+    is_sent: bool = False
+    """Its start was sent at least once; otherwise it is known only because an operator has set that aside."""
+    stop_set_aside: bool = False
+    """An operator has set its stop aside, so that the next transaction may begin without it."""
 
     def __str__(self) -> str:
         number = "/".join(map(str, self.ids)) or "without an id"

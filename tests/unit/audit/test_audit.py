@@ -81,6 +81,9 @@ def audited(*lines, timeout_ms=30_000, close=True):
             case "restore":
                 audit.restarted()
                 audit.restored("CP1")
+            case "aside":
+                minute, wh = (int(text) for text in rest.split()[:2])
+                audit.set_aside("CP1", (1, "TAG", wh, DAY_MS + minute * 60_000), of_stop="stop" in rest)
     if close:
         audit.close_books()
     return audit
@@ -131,6 +134,28 @@ class TestRight:
     def test_a_call_that_timed_out_and_is_answered_late(self):
         lines = [start(), "wait 30", call("h", "Heartbeat"), result("h"), started(), stop(), result("e")]
         assert findings(*BOOT, *lines) == []
+
+    @pytest.mark.parametrize("unusable", [refused("s"), result("s", transactionId="seven")])
+    def test_a_start_whose_first_answer_is_of_no_use_has_the_id_of_the_next_one(self, unusable):
+        assert findings(*BOOT, start(), unusable, started(), stop(), result("e")) == []
+
+    def test_a_stop_that_is_refused_and_taken_is_answered(self):
+        assert findings(*BOOT, *SESSION[:2], stop(), refused("e"), result("e")) == []
+
+    def test_without_a_start_that_was_set_aside_the_rest_is_sent_under_minus_1(self):
+        rest = [sample("m2", 350, 45, -1), result("m2"), stop("e2", 400, 50, -1), result("e2")]
+        lines = [*BOOT, *SESSION, "aside 40 300", *rest]
+        assert rules(*lines) == ["TX-1"]  # unless it is known that something lies in dead letters
+        again = ["redeliver", start("s3", 300, 40), started("s3", 8), stop("e3", 400, 50, 8), result("e3")]
+        assert findings(*lines, *again) == []
+
+    def test_without_a_stop_that_was_set_aside_the_next_transaction_begins(self):
+        lines = [*BOOT, *SESSION[:4], "aside 0 100 stop", *NEXT]
+        assert rules(*lines) == ["TX-9"]
+        assert findings(*lines, "redeliver", start("s3"), started("s3"), stop("e3"), result("e3")) == []
+
+    def test_what_was_set_aside_while_it_was_sent_may_be_answered(self):
+        assert findings(*BOOT, start(), "aside 0 100", started(), *SESSION[2:], *NEXT) == []
 
     def test_measurements_that_were_refused_are_left_out_of_a_repeat(self):
         data = [reading(250, 20)]
@@ -261,6 +286,14 @@ class TestTransactions:
         assert rules(
             *BOOT, start(), started(), sample("m", 200, 10, -1), result("m"), stop(), result("e")
         ) == ["TX-6"]
+
+    def test_tx_6_a_start_that_was_set_aside_excuses_no_other_transaction(self):
+        early = stop("e2", 299, 39, -1)
+        assert rules(*BOOT, *SESSION, "aside 40 300", early, result("e2"), close=False) == ["TX-6"]
+
+    def test_tx_8_a_start_that_was_set_aside_excuses_no_missing_stop(self):
+        assert rules(*BOOT, *SESSION[:4], "aside 40 300", *NEXT, close=False) == ["TX-8"]
+        assert rules(*BOOT, *SESSION[:4], "aside 40 300 stop", *NEXT, close=False) == ["TX-8"]
 
     def test_tx_7_an_id_that_nobody_gave(self):
         assert rules(*BOOT, sample("m", 200, 10)) == ["TX-7"]
