@@ -10,6 +10,7 @@ FOUND = {
     8: "the driver was asked from the newest session on that it had repeated by itself",
     301: "the rest of a session whose end was assumed was sent, though all of it may have been before",
     105: "an end that was assumed had the energy of sessions that had followed unseen",
+    14001: "a second restore forgot which sessions the first one had missed",
 }
 """Seeds that once found a defect."""
 
