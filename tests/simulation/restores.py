@@ -179,8 +179,9 @@ class RestoredWorld(World):
             self._require_books(identity, not twice, f"booked twice: {session}: {parts}")
             whole = _covered_wh(parts | of_it) == session.stop_wh - session.start_wh
             self._require_books(identity, whole, f"{session}: booked {parts}, dead letters {of_it}")
-            # In parts only where an end was assumed.
-            exact = parts <= {session} or any(one.stopped_ms != session.stopped_ms for one in parts | of_it)
+            # In parts only where an end was assumed, with another register or time.
+            end = session.stopped_ms, session.stop_wh
+            exact = parts <= {session} or any((one.stopped_ms, one.stop_wh) != end for one in parts | of_it)
             self._require_books(identity, exact, f"{session} was told as {parts}")
             self.held_back += session not in parts
         self._require_books(identity, not booked, f"no session of the charger: {booked}")

@@ -256,6 +256,23 @@ def test_a_session_that_began_meanwhile_and_runs_is_not_told_under_minus_one(lif
     assert bench.store.queue == {}
 
 
+def test_triggered_meter_values_of_a_session_that_is_not_told_name_no_transaction(life):
+    bench = life.bench
+    life.back_up()
+    bench.wait(60, answering=True)
+    begun_ms = bench.utc_ms
+    bench.wait(BACKUP_S, answering=True)
+    life.restore()
+    bench.tell(SessionStarted(at_ms=begun_ms, session=1, id_tag="TAG1", register_wh=1000))
+    bench.measure(energy(2000), session=1)
+    bench.serve()
+    trigger = {"requestedMessage": "MeterValues", "connectorId": 1}
+    assert bench.ask("TriggerMessage", trigger) == {"status": "Accepted"}
+    ((_, payload),) = [call for call in bench.serve() if call[0] == "MeterValues"]
+    assert "transactionId" not in payload
+    assert payload["meterValue"][0]["sampledValue"][0]["value"] == "2000"
+
+
 def test_a_session_that_began_after_the_former_life_is_told_as_ever(life):
     bench = life.bench
     life.back_up()
