@@ -232,6 +232,13 @@ def remove_leftovers(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def newest_session_ms(connection: sqlite3.Connection) -> int:
+    """Return when the newest session of a store began or ended, UTC by its charger; 0: it has none."""
+    newest = "SELECT max(max(started_ms, ifnull(stopped_ms, 0))) FROM transactions"
+    newest_ms: int | None = connection.execute(newest).fetchone()[0]
+    return newest_ms or 0
+
+
 def newest_change_ms(directory: Path) -> int | None:
     """Return when a store was last written, by the host's clock; None: there is none."""
     written = [
