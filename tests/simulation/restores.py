@@ -17,7 +17,7 @@ import structlog
 
 from chargebridge.chargepoint.records import Restored
 from chargebridge.ocpp16.timestamps import parse_timestamp
-from chargebridge.store.restoring import mark_restored, newest_session_ms
+from chargebridge.store.restoring import hold_back_assumed_ends, mark_restored, newest_session_ms
 from tests.simulation.faults import OUR_OWN, Kind
 from tests.simulation.invariants import BOOT_FIRST, DRAINS, DURABLE, ONE_CALL
 from tests.simulation.invariants.accounts import Told
@@ -107,6 +107,7 @@ class RestoredWorld(World):
         connection.execute("PRAGMA foreign_keys = ON")
         self.restores += 1
         mark_restored(connection, Restored(taken_ms, until_ms), self.restores, now_ms)
+        hold_back_assumed_ends(connection, self.disk.connection)
         self.disk.connection = connection
         if self.disk_is_full:
             self.disk.fill()

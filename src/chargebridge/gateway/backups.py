@@ -138,7 +138,13 @@ class Restore:
             OSError, sqlite3.Error: it is not; the restore can be run again.
         """
         foreseen, generation = self.foreseen, self._generation + 1
-        report = restoring.prepare(self._folder / STORE_FILE, foreseen.restored, generation, self._now_ms)
+        report = restoring.prepare(
+            self._folder / STORE_FILE,
+            foreseen.restored,
+            generation,
+            self._now_ms,
+            replaced=self._directory / STORE_FILE,
+        )
         names = [one.name for one in foreseen.manifest.files]
         for name in names:
             restoring.make_private(self._folder / name)

@@ -103,6 +103,12 @@ class House:
         with closing(SqliteStore(self.directory)) as store:
             return [row.identity for row in store.charge_points()]
 
+    def open_transactions(self):
+        """Return (session, whether an end was assumed) of each."""
+        with closing(sqlite3.connect(self.directory / STORE_FILE)) as store:
+            rows = store.execute("SELECT session, assumed FROM transactions WHERE stopped_ms IS NULL")
+            return [(session, bool(assumed)) for session, assumed in rows]
+
     def remembered(self):
         with closing(sqlite3.connect(self.driver_file)) as file:
             return [name for (name,) in file.execute("SELECT name FROM kept")]
@@ -159,6 +165,30 @@ def test_a_session_that_the_backup_has_as_well_is_not_in_doubt(house):
         house.directory, Generation(generation=known.generation, until_ms=TAKEN_MS, stopped=True)
     )
     assert not house.restore(house.back_up())[0].in_doubt
+
+
+def test_an_end_that_was_made_up_since_the_backup_is_known_after_the_restore(house):
+    house.live("CP1")
+    house.begin_session(TAKEN_MS)
+    backup = house.back_up()
+    with closing(sqlite3.connect(house.directory / STORE_FILE)) as store:
+        store.execute(
+            "UPDATE transactions SET stopped_ms = ?, stop = 'answered', assumed = 1", (TAKEN_MS + 1,)
+        )
+        store.commit()
+    house.restore(backup)
+    assert house.open_transactions() == [(1, True)]
+
+
+def test_an_end_that_is_the_chargers_own_is_not_held_back(house):
+    house.live("CP1")
+    house.begin_session(TAKEN_MS)
+    backup = house.back_up()
+    with closing(sqlite3.connect(house.directory / STORE_FILE)) as store:
+        store.execute("UPDATE transactions SET stopped_ms = ?, stop = 'answered'", (TAKEN_MS + 1,))
+        store.commit()
+    house.restore(backup)
+    assert house.open_transactions() == [(1, False)]
 
 
 def test_until_when_it_ran_can_be_said(house):

@@ -129,6 +129,24 @@ def test_the_chargers_own_record_ends_an_open_transaction_as_it_was_told_before(
     assert bench.store.dead == []
 
 
+def test_the_chargers_own_record_is_a_dead_letter_if_the_former_gateway_had_made_up_an_end(life):
+    bench = life.bench
+    bench.begin(session=1, register_wh=1000)
+    bench.serve()
+    started_ms = bench.utc_ms
+    life.back_up()
+    store = life.before
+    store.transactions[1] = structs.replace(store.transactions[1], assumed=True)  # as a restore marks it
+    bench.wait(BACKUP_S, answering=True)
+    life.restore()
+    bench.tell(ended(1, 1000, 3000, started_ms, bench.utc_ms))
+    assert transaction_calls(bench.serve()) == []
+    ((message, reason),) = bench.store.dead
+    assert message.kind == "stop"
+    assert "session 1 of TAG1 from 1000 to 3000 Wh" in reason
+    assert "whose end had been made up before" in reason
+
+
 def test_a_rebuilt_end_of_an_open_transaction_is_a_dead_letter_that_says_what_the_charger_said(life):
     bench = life.bench
     bench.begin(session=1, register_wh=1000)
