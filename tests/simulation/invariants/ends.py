@@ -25,6 +25,8 @@ class Ends:
         self._world = watch.world
         self._newest = defaultdict(lambda: (0, None))
         """By charge point: (time at the charger, state or session) of the newest thing it has said."""
+        self._session = defaultdict(int)
+        """By charge point: the newest session of which anything was reported."""
         self._quiet_s = defaultdict(float)
         """By charge point: for how long the running session has been over, or was to end, faults left out."""
 
@@ -38,6 +40,7 @@ class Ends:
                 said = state
             case Measured(at_ms=at_ms, session=session) | SessionStarted(at_ms=at_ms, session=session):
                 said = session
+                self._session[identity] = max(self._session[identity], session or 0)
             case _:
                 return
         if said is not None and at_ms >= self._newest[identity][0]:
@@ -69,6 +72,8 @@ class Ends:
             self._watch.require(OVER, identity, self._quiet_s[identity] <= bound_s, text)
 
     def _is_over(self, identity, running):
+        if self._session[identity] > running.session:
+            return True
         at_ms, said = self._newest[identity]
         if at_ms <= running.started_ms:
             return False

@@ -237,6 +237,68 @@ class TestEvidence:
         charging.state(S.CHARGING)
         assert stops(charging.live(AWAITED_S)) == [(1060, "Other")]
 
+    def test_what_is_measured_in_a_newer_one_is_an_event_of_it(self, charging):
+        """The record of one session and the beginning of the next were both lost."""
+        charging.live(600)
+        charging.energy(1400)
+        measured_ms = charging.utc_ms
+        charging.live(60)
+        charging.energy(1900, session=2)
+        charging.live(30)
+        (asked,) = charging.asked(ReportSessions)
+        assert asked.first == 1
+        charging.said()
+        ((_, stop),) = of_transactions(charging.live(AWAITED_S))
+        assert (stop["meterStop"], stop["timestamp"]) == (1400, format_utc(measured_ms))
+
+    def test_rs_1_a_remote_start_is_refused_while_a_newer_one_is_measured(self, charging):
+        charging.live(60)
+        charging.energy(1900, session=2)
+        assert charging.ask("RemoteStartTransaction", {"idTag": "TAG9"})["status"] == "Rejected"
+
+    def test_tx_8_an_end_while_the_charger_was_away_is_no_later_than_what_it_measured(self, charging):
+        """Other sessions may have begun and ended before it was back, and their records may come yet."""
+        charging.live(600)
+        charging.energy(1400)
+        measured_ms = charging.utc_ms
+        charging.serve()
+        charging.reachable(False)
+        charging.live(7200)
+        charging.said()
+        charging.reachable()
+        charging.state(S.DISCONNECTED)
+        idle_register(charging, 9000)
+        ((_, stop),) = of_transactions(charging.live(AWAITED_S))
+        assert (stop["meterStop"], stop["reason"]) == (1400, "EVDisconnected")
+        assert stop["timestamp"] == format_utc(measured_ms)
+        began_ms = measured_ms + 600_000
+        charging.tell(
+            SessionEnded(
+                at_ms=began_ms + 60_000,
+                session=2,
+                id_tag="TAG2",
+                started_at_ms=began_ms,
+                start_register_wh=1400,
+                register_wh=9000,
+                reason=SessionEnd.EV_DISCONNECTED,
+            )
+        )
+        (_, start), (_, stop) = of_transactions(charging.serve())
+        assert (start["timestamp"], stop["meterStop"]) == (format_utc(began_ms), 9000)
+
+    def test_a_state_that_changes_once_it_is_back_is_when_it_ended(self, charging):
+        charging.live(600)
+        charging.reachable(False)
+        charging.live(7200)
+        charging.reachable()
+        charging.state(S.CHARGING)
+        charging.live(60)
+        charging.state(S.DISCONNECTED)
+        unplugged = format_utc(charging.utc_ms)
+        charging.said()
+        ((_, stop),) = of_transactions(charging.live(AWAITED_S))
+        assert stop["timestamp"] == unplugged
+
     def test_nor_any_state_once_the_car_was_gone(self, charging):
         charging.live(60)
         charging.state(S.AWAITING_TOKEN)

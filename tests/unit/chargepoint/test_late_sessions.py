@@ -497,6 +497,8 @@ class TestRemembering:
                 bench.restart()
                 bench.boot()
             tell(bench, event)
+        bench.obey()  # the driver has reported all that it was asked for
+        bench.settle()
         assert sorted(account(bench)) == [whole(session) for session in sessions]
         assert (bench.cp.running, bench.cp.state.waiting_events, bench.store.queue) == (None, (), {})
 

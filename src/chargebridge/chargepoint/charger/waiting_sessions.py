@@ -6,7 +6,7 @@ from msgspec import structs
 
 from chargebridge.chargepoint.charger import commands
 from chargebridge.chargepoint.model.charge_point import ChargePoint
-from chargebridge.chargepoint.model.state import Purpose
+from chargebridge.chargepoint.model.state import Evidence, Purpose
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargers.model import ChargerState, SessionEnded, SessionStarted
 
@@ -43,9 +43,11 @@ def leaves_nothing_running(charge_point: ChargePoint) -> bool:
     """Whether the running session is over, and no newer one runs at the charger, as far as is known."""
     if not is_over(charge_point):
         return False
-    if not newer_is_known(charge_point):
-        return True
     state = charge_point.state
+    if not newer_is_known(charge_point):
+        # A newer one may be known by what was measured in it alone.
+        followed = state.ending is not None and state.ending.evidence is Evidence.NEWER_SESSION
+        return not followed or state.charger in IDLE
     newest = state.waiting_events[-1]
     return isinstance(newest, SessionEnded) or (
         state.charger in IDLE and state.states.is_later_than(newest.at_ms, charge_point.now.utc_ms)

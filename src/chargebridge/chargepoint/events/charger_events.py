@@ -68,6 +68,8 @@ def _state_changed(charge_point: ChargePoint, event: StateChanged) -> None:
     if state.states.is_later_than(event.at_ms, now_ms) or (state.states.repeats(event.at_ms) and not newest):
         charge_point.notice(NoticeKind.EVENT_IGNORED, "state: older than the last")
         return
+    if charge_point.state_unseen_until_ms is None and charge_point.reachable:
+        charge_point.state_unseen_until_ms = max(event.at_ms, now_ms)
     same = (event.state, event.reason, event.fault) == (state.charger, state.reason, state.fault)
     if same and not awaited_ends.repeats_news(charge_point, event):
         repeated_ms = min(event.at_ms, now_ms)
@@ -95,6 +97,7 @@ def _reachable(charge_point: ChargePoint, event: Reachable) -> None:
         return
     # Its time does not matter: a driver that comes back says since when, which may be long before it left.
     charge_point.reachable = event.reachable
+    charge_point.state_unseen_until_ms = None
     if event.reachable:
         awaited_ends.charger_returned(charge_point)
         boot_wait.returned(charge_point)
@@ -158,6 +161,7 @@ def released(charge_point: ChargePoint) -> None:
     """
     charge_point.reachable = False
     charge_point.state_repeated_ms = 0
+    charge_point.state_unseen_until_ms = None
     if commands.outstanding(charge_point, Purpose.PLAN) is not None:
         limits.plan_unknown(charge_point)
     sessions.abandon(charge_point)

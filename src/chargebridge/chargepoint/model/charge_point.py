@@ -116,6 +116,7 @@ class ChargePoint:
         "settled",
         "state",
         "state_repeated_ms",
+        "state_unseen_until_ms",
         "status_failed",
         "status_hang_ups",
         "statuses",
@@ -148,6 +149,11 @@ class ChargePoint:
         """Whether the charger's cloud can reach it: unknown, so not, until its driver says so."""
         self.state_repeated_ms = 0
         """The latest time at which the charger has reported its present state again."""
+        self.state_unseen_until_ms: int | None = None
+        """Up to this time the charger may have had other states, unseen, since it could not be reached.
+
+        None: it cannot be reached, or has not reported its state since it can.
+        """
         self.configuration: Mapping[str, str] = stored.configuration or _NOTHING
         self.now = Instant(0, 0.0)
         self.timers: dict[Timer, float] = {}

@@ -117,7 +117,10 @@ class Ending(Struct, frozen=True):
 
     evidence: Evidence
     since_ms: int | None
-    """UTC; since when the charger does not have it any more. None: only that a newer session is known."""
+    """UTC; since when the charger does not have it any more.
+
+    None: only that a newer session is known, or that it was over when the charger could be reached again.
+    """
     until_ms: int | None = None
     """UTC; its record is awaited until then. None: the wait begins once the charger can be reached."""
     unplugged: bool = False

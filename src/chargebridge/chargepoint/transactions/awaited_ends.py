@@ -3,7 +3,7 @@
 A transaction runs only while its charger has that session. The evidence that it has not:
 
 * its state, newer than the session's beginning: no car is there, or nobody is authorized;
-* an event of a newer session;
+* an event of a newer session, or what was measured in one;
 * it has carried out an `EndSession`.
 
 The record, which alone knows when and why the session ended, is on its way then. So it is awaited, for
@@ -107,8 +107,14 @@ def end_carried_out(charge_point: ChargePoint) -> None:
 
 
 def measured(charge_point: ChargePoint, event: Measured) -> None:
-    """Take energy long after an `EndSession` for a session that goes on: it was not carried out after all."""
+    """Take what is measured in a newer session for evidence.
+
+    Energy long after an `EndSession` is evidence against its being carried out.
+    """
     ending, running = charge_point.state.ending, charge_point.running
+    if running is not None and event.session is not None and event.session > running.session:
+        newer_session(charge_point)
+        return
     if ending is None or ending.evidence is not Evidence.COMMAND or running is None:
         return
     assert ending.since_ms is not None
@@ -137,11 +143,19 @@ def _take_state(charge_point: ChargePoint, at_ms: int) -> None:
         return
     if unplugged and not configuration.boolean(charge_point, "StopTransactionOnEVSideDisconnect"):
         return
+    unseen_until_ms = charge_point.state_unseen_until_ms
+    # Otherwise it may have ended long before, and others may have begun and ended since.
+    is_seen_at_once = unseen_until_ms is not None and at_ms > unseen_until_ms
     if ending is None:
-        _await(charge_point, Ending(Evidence.STATE, at_ms, unplugged=unplugged))
+        since_ms = at_ms if is_seen_at_once else None
+        _await(charge_point, Ending(Evidence.STATE, since_ms, unplugged=unplugged, idle=is_seen_at_once))
     elif ending.evidence is Evidence.COMMAND:
         state.ending = structs.replace(
-            ending, evidence=Evidence.STATE, since_ms=at_ms, unplugged=unplugged, idle=True
+            ending,
+            evidence=Evidence.STATE,
+            since_ms=at_ms if is_seen_at_once else ending.since_ms,
+            unplugged=unplugged,
+            idle=is_seen_at_once,
         )
         charge_point.mark_dirty()
     elif unplugged and not ending.unplugged and ending.evidence is Evidence.STATE:
