@@ -63,8 +63,8 @@ class Transaction(Struct, frozen=True):
     rebuilt: bool = False
     """Its session was rebuilt (`SessionEnded.rebuilt`): its energy is exact, the rest need not be."""
     assumed: bool = False
-    """Its end was assumed (while it is open: by a gateway whose store was replaced by this one), since the record of its session did not come in time. What that contains more is
-    another transaction of the same session."""
+    """Its end was assumed, since the record of its session did not come in time. What that contains more is
+    another transaction of the same session. While it is open: by the gateway of a store that this replaced."""
 
 
 class Restored(Struct, frozen=True):
