@@ -419,6 +419,35 @@ def test_what_an_earlier_restore_has_missed_is_asked_for_after_the_next_one_as_w
     assert (command.first, command.from_wh) == (4, 1500)
 
 
+def test_more_sessions_than_may_wait_for_the_driver_are_told_once_and_in_order(life):
+    bench = life.bench
+    bench.begin(session=1, register_wh=1000)
+    bench.serve()
+    life.back_up()
+    started_ms = bench.utc_ms
+    life.restore()
+    (_,) = bench.asked(ReportSessions)  # which is not answered
+    bench.wait(120, answering=True)
+    first_ms = bench.utc_ms
+
+    def began(session):
+        at_ms = first_ms + session * 100
+        return SessionStarted(at_ms=at_ms, session=session, id_tag="TAG1", register_wh=1000 + session)
+
+    bench.tell(began(3))
+    bench.tell(ended(1, 1000, 1003, started_ms, first_ms))
+    bench.said()
+    for session in range(3, 40):
+        at_ms = first_ms + session * 100
+        bench.tell(ended(session, 1000 + session, 1001 + session, at_ms, at_ms + 50))
+        bench.tell(began(session + 1))
+    bench.tell(ended(40, 1040, 1041, first_ms + 4000, first_ms + 4050))
+    calls = transaction_calls(bench.serve())
+    starts = [payload["meterStart"] for action, payload in calls if action == "StartTransaction"]
+    assert starts == [1000 + session for session in range(3, 41)]
+    assert len(calls) == 1 + 2 * len(starts)
+
+
 def test_a_charger_that_is_away_is_asked_when_it_is_back(life):
     bench = life.bench
     bench.begin(session=3, register_wh=1000)
