@@ -127,10 +127,9 @@ class Acts:
         if binding is None or not binding.charge_point.queue:
             return
         message = self._random.choice(binding.charge_point.queue)
-        if message.kind is not MessageKind.METER_VALUES:
-            of = binding.charge_point.transactions[message.transaction]
-            start = (of.connector, of.id_tag, of.meter_start_wh, of.started_ms)
-            self._world.audit.set_aside(identity, start, of_stop=message.kind is MessageKind.STOP)
+        of = binding.charge_point.transactions[message.transaction]
+        start = (of.connector, of.id_tag, of.meter_start_wh, of.started_ms)
+        self._world.audit.set_aside(identity, start, of_stop=message.kind is MessageKind.STOP)
         why = Settlement("the operator", "it is in the way")
         asked = OperatorAsked(
             next(self._asks),

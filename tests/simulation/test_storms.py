@@ -47,6 +47,7 @@ MENDED = {
     (6037, 6, False): "an end was assumed before the newest reading, as the host's clock was behind",
     (6041, 6, False): "a session between two others was missed, and never asked for",
     (6069, 6, False): "the rest of a session whose end was assumed hours too late",
+    (12002, 6, True): "a command that got lost was not sent again where a turn had failed",
 }
 """(seed, charge points, narrow) beyond those of the storms that once found a defect."""
 

@@ -58,11 +58,12 @@ class Audit:
         """Take note that an operator has set one message aside, which may never be sent then.
 
         Without its start the rest of a transaction is sent under -1; without its stop the next one begins.
+        What is redelivered later may come behind the stop.
 
         Args:
             charge_point: its identity.
             start: of its transaction: connector, idTag, register in Wh and time in ms.
-            of_stop: it is the stop; otherwise the start.
+            of_stop: it is the stop; otherwise the start, or samples.
         """
         self._conversations[charge_point].set_aside(start, of_stop=of_stop)
 

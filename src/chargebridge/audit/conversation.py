@@ -88,7 +88,7 @@ class Conversation:
                 self._spoilt = True
 
     def set_aside(self, start: tuple[int, str, int, int], *, of_stop: bool) -> None:
-        """Take note that an operator has set a start or a stop aside, of the transaction that begins so."""
+        """Take note that an operator has set a message aside, of the transaction that begins so."""
         connector, id_tag, start_wh, start_ms = start
         key = (connector, id_tag.casefold(), start_wh, start_ms)
         transaction = self.transactions.setdefault(key, Transaction(connector, id_tag, start_wh, start_ms))

@@ -56,7 +56,7 @@ class Transaction:
     forgotten: bool = False
     """A restored store may lack what was sent of it, until it has had a stop since."""
     is_sent: bool = False
-    """Its start was sent at least once; otherwise it is known only because an operator has set that aside."""
+    """Its start was sent; otherwise it is known only because an operator has set a message of it aside."""
     stop_set_aside: bool = False
     """An operator has set its stop aside, so that the next transaction may begin without it."""
 

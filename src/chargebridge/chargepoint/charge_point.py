@@ -128,6 +128,7 @@ class VirtualChargePoint(ChargePoint):
         queue.resume(self)
         sampling.schedule(self)
         awaited_ends.resume(self)
+        command_outcomes.resume(self)
         limits.refresh(self)
         return self._finish()
 

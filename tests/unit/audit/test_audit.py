@@ -154,6 +154,12 @@ class TestRight:
         assert rules(*lines) == ["TX-9"]
         assert findings(*lines, "redeliver", start("s3"), started("s3"), stop("e3"), result("e3")) == []
 
+    def test_a_sample_that_was_set_aside_and_redelivered_may_come_after_the_stop(self):
+        late = [sample("m2", 200, 10), result("m2")]
+        sent = [start(), started(), stop(), result("e"), *late]
+        assert findings(*BOOT, "aside 0 100", "redeliver", *sent, *NEXT) == []
+        assert rules(*BOOT, "aside 0 100", *sent, *NEXT) == ["Q-1"]
+
     def test_what_was_set_aside_while_it_was_sent_may_be_answered(self):
         assert findings(*BOOT, start(), "aside 0 100", started(), *SESSION[2:], *NEXT) == []
 

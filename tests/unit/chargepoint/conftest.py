@@ -338,8 +338,9 @@ class Bench:
 
     def rebuild(self):
         """Build it anew in the same process, as after a turn that failed: the driver repeats nothing."""
-        self.cp, reachable = VirtualChargePoint(self.settings, self.store.load()), self.cp.reachable
-        self.cp.reachable = reachable
+        failed, self.cp = self.cp, VirtualChargePoint(self.settings, self.store.load())
+        self.cp.reachable = failed.reachable
+        self.cp.state_unseen_until_ms = failed.state_unseen_until_ms
         self.linked, self.open_call, self.pages = False, None, []
         self._take(self.cp.resume(self.now))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chargebridge.chargers.model import ClearCache, Outcome, SetAvailable
+from chargebridge.chargers.model import ClearCache, EndSession, Outcome, SetAvailable
 
 pytestmark = pytest.mark.unit
 
@@ -70,3 +70,19 @@ def test_a_charger_that_comes_back_is_sent_it_at_once(bench):
     bench.reachable(False)
     bench.reachable()
     assert len(bench.asked(SetAvailable)) == 1
+
+
+def test_a_charge_point_that_is_rebuilt_while_it_can_be_reached_sends_again_what_was_lost(bench):
+    """The driver repeats nothing then, so nothing else would remind the charge point."""
+    change_availability(bench)
+    bench.asked(SetAvailable)
+    bench.rebuild()
+    assert waits(bench, SetAvailable, 60) == 30
+
+
+def test_so_is_the_end_of_a_session_that_was_promised(new_bench):
+    bench = new_bench().ready().charging()
+    bench.token("TAG1")
+    assert len(bench.asked(EndSession)) == 1
+    bench.rebuild()
+    assert waits(bench, EndSession, 60) == 30

@@ -122,7 +122,10 @@ class TestRaising:
 
     def test_twice_at_the_end_of_a_session_leaves_no_transaction_that_runs_for_ever(self, bench):
         ready(bench)
+        bench.tell(REACHABLE)
         bench.tell(started(1), token="r1")
+        charging = StateChanged(at_ms=bench.clock.now().utc_ms, state=ChargerState.CHARGING)
+        bench.tell(ChargerReported(charging))
         bench.settle()
         bench.break_turns(2, a_session)
         bench.tell(ended(1), token="r2")
@@ -130,7 +133,6 @@ class TestRaising:
         bench.settle()
         assert bench.runtime.set_aside == 1
         unplugged_ms = bench.clock.now().utc_ms
-        bench.tell(REACHABLE)
         bench.tell(ChargerReported(StateChanged(at_ms=unplugged_ms, state=ChargerState.DISCONNECTED)))
         bench.settle()
         (transaction,) = bench.journal.stored[1].transactions.values()

@@ -58,6 +58,16 @@ def reconcile(charge_point: ChargePoint) -> None:
     limits.resend(charge_point)
 
 
+def resume(charge_point: ChargePoint) -> None:
+    """Look after what is desired where a charge point was rebuilt while its charger can be reached.
+
+    Nothing else would reconcile it: the driver says nothing anew.
+    """
+    state = charge_point.state
+    if charge_point.reachable and (state.issued_commands or state.stop_request is not None):
+        commands.check_in(charge_point, RETRY_S)
+
+
 def _send_new(charge_point: ChargePoint, issued: IssuedCommand) -> None:
     """Send a new command for what a lasting one was to achieve, as it is desired now."""
     if issued.purpose is Purpose.LIMIT:

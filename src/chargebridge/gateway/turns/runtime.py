@@ -333,8 +333,9 @@ class Runtime:
             self._schedule_rebuild(binding, LONGEST_PAUSE_S)
             return
         self._journal.recovered(binding.key)
-        # The driver has reported this once, and does not repeat it.
+        # The driver has reported these once, and does not repeat them.
         charge_point.reachable = binding.charge_point.reachable
+        charge_point.state_unseen_until_ms = binding.charge_point.state_unseen_until_ms
         binding.charge_point, binding.backlog = charge_point, None
         self.resume(binding)
         inputs = backlog.inputs
