@@ -45,6 +45,15 @@ class Audit:
         for transaction in self._conversations[charge_point].transactions.values():
             transaction.again = True
 
+    def restored(self, charge_point: str) -> None:
+        """Take note that a store without the newest records of this charge point was put in place.
+
+        Of each transaction so far: it may end as a dead letter only; its readings may be sent again; and its
+        Stop, once more, with the same register and time.
+        """
+        for transaction in self._conversations[charge_point].transactions.values():
+            transaction.forgotten = True
+
     def set_aside(self, charge_point: str, start: tuple[int, str, int, int], *, of_stop: bool) -> None:
         """Take note that an operator has set one message aside, which may never be sent then.
 

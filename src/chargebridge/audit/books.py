@@ -88,8 +88,8 @@ def compare(
         parts[session] += 1
         if session.id_tag is not None and transaction.id_tag not in {session.id_tag, *session.other_tags}:
             yield Finding(BOOKS, f"another driver than of {session}: {transaction}")
-        told = (transaction.start_wh, stop.wh, transaction.start_ms, stop.at_ms)
-        if not assumed and told != session[1:5]:
+        booked = (transaction.start_wh, stop.wh, transaction.start_ms, stop.at_ms)
+        if not assumed and booked != session[1:5]:
             yield Finding(BOOKS, f"other edges than of {session}: {transaction}, stopped as {stop}")
     if complete and len(exact) == len(closed):
         for session in own:

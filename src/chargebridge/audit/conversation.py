@@ -175,7 +175,7 @@ class Conversation:
         if not transaction.is_sent:
             transaction.is_sent = True
             before = self._newest.get(connector)
-            excused = before is None or before.again or before.stop_set_aside
+            excused = before is None or before.is_loose or before.stop_set_aside
             if before is not None and before.stop is None and not excused:
                 yield Finding("TX-8", f"{transaction} begins, and there is no Stop of {before}")
             if not transaction.again:  # what is redelivered is older than what was sent last
@@ -203,6 +203,8 @@ class Conversation:
         if transaction.stop is None:
             transaction.latest = payload
             yield from transaction.read(payload["meterValue"])
+        elif transaction.forgotten:
+            yield from transaction.read_again(payload["meterValue"])
         elif not transaction.again:
             yield Finding("Q-1", f"new MeterValues after the Stop of {transaction}")
         return transaction
@@ -223,7 +225,7 @@ class Conversation:
         data = payload.get("transactionData")
         if transaction.stop is None:
             is_newest = self._newest.get(transaction.connector) is transaction
-            if transaction.is_sent and not is_newest and not transaction.again:
+            if transaction.is_sent and not is_newest and not transaction.is_loose:
                 yield Finding("TX-8", f"a Stop after the next Start, of {transaction}")
             yield from transaction.end(stop, data)
             return transaction

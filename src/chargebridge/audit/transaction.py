@@ -53,6 +53,8 @@ class Transaction:
     """The newest MeterValues, to recognize its repeats."""
     again: bool = False
     """An operator has had it sent again: its messages may come late, and once more."""
+    forgotten: bool = False
+    """A restored store may lack what was sent of it, until it has had a stop since."""
     is_sent: bool = False
     """Its start was sent; otherwise it is known only because an operator has set a message of it aside."""
     stop_set_aside: bool = False
@@ -71,6 +73,11 @@ class Transaction:
     def may_lack_id(self) -> bool:
         """Whether its charge point may have no id for it (`TX-6`)."""
         return not self.ids or self.answered_late
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether its stop may come late, or never."""
+        return self.again or self.forgotten
 
     def read(self, values: list[dict[str, Any]]) -> Iterator[Finding]:
         """Check readings of the register against those before and behind them in time, and keep them."""
@@ -102,10 +109,27 @@ class Transaction:
                 yield Finding("MV-3", f"a reading of {utc(latest_ms)}, after the stop of {self}")
             if highest_wh > stop.wh:
                 yield Finding("TX-13", f"meterStop {stop.wh} is below a reading of {highest_wh:g} of {self}")
-        self.stop, self.data = stop, data
+        self.stop, self.data, self.forgotten = stop, data, False
 
-    def end_again(self, stop: Stop, data: object) -> Iterator[Finding]:
+    def read_again(self, values: list[dict[str, Any]]) -> Iterator[Finding]:
+        """Check readings that come after its stop: they fit to each other, and lie before it."""
+        yield from self.read(values)
+        if self.stop is None or not self.readings:
+            return
+        latest_ms, highest_wh = self.readings[-1]
+        if latest_ms > self.stop.at_ms:
+            yield Finding("MV-3", f"a reading of {utc(latest_ms)}, after the stop of {self}")
+        if highest_wh > self.stop.wh:
+            text = f"a reading of {highest_wh:g} Wh, and its meterStop was {self.stop.wh}: {self}"
+            yield Finding("TX-13", text)
+
+    def end_again(self, stop: Stop, data: list[dict[str, Any]] | None) -> Iterator[Finding]:
         """Take a repeat of its stop: with the same content (`Q-6`)."""
+        if self.stop is not None and self.forgotten and stop[:2] == self.stop[:2]:
+            # Who ended it, and what was measured since the backup, the store may lack: no money.
+            yield from self.read_again(data or [])
+            self.stop, self.data, self.forgotten = stop, data, False
+            return
         if stop != self.stop:
             yield Finding("Q-6", f"two Stops differ: {self.stop} and {stop}, of {self}")
         # Measurements that were refused may be left out of a repeat.

@@ -1,7 +1,8 @@
 """Backup and restore of a configuration: its store with the files of its drivers."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,6 +13,8 @@ from chargebridge.config import Configuration
 from chargebridge.gateway.provisioning import make_clock, make_idle_driver
 from chargebridge.store import restoring
 from chargebridge.store.backup import Manifest, back_up, unpack
+from chargebridge.store.connection import open_reader
+from chargebridge.store.errors import StoreError
 from chargebridge.store.generation import read_generation, store_marks
 from chargebridge.store.journal import STORE_FILE
 from chargebridge.store.marks import Mark
@@ -20,6 +23,8 @@ from chargebridge.store.state_dir import StateDirectory
 
 CLOCKS_DIFFER_MS: Final = 60_000
 """A charger's clock may be ahead by so much of the one that says until when a gateway has run."""
+_CLOCK_BACK_MS: Final = 86_400_000
+"""The host's clock may have been set back by so much: sessions that are later by more say nothing."""
 _UNPACKED: Final = "restoring"
 """The folder in the state directory into which a backup is unpacked."""
 
@@ -107,7 +112,15 @@ class Restore:
         return store_marks(path) if path.exists() else {}
 
     def _until_ms(self, marks: Mapping[str, int]) -> int:
-        """Return until when a gateway has run here: at the latest now."""
+        """Return until when a gateway has run here: now at the latest, or at its newest session.
+
+        Chargers have clocks of their own, so that one is known even if the host's was set back.
+        """
+        newest_ms, by_clock_ms = _newest_session_ms(self._directory), self._until_by_clock_ms(marks)
+        is_new = _newest_session_ms(self._folder) < newest_ms <= self._now_ms + _CLOCK_BACK_MS
+        return max(by_clock_ms, newest_ms) if is_new else by_clock_ms
+
+    def _until_by_clock_ms(self, marks: Mapping[str, int]) -> int:
         known = read_generation(self._directory)
         if known is None:
             return self._now_ms
@@ -125,7 +138,13 @@ class Restore:
             OSError, sqlite3.Error: it is not; the restore can be run again.
         """
         foreseen, generation = self.foreseen, self._generation + 1
-        report = restoring.prepare(self._folder / STORE_FILE, foreseen.restored, generation, self._now_ms)
+        report = restoring.prepare(
+            self._folder / STORE_FILE,
+            foreseen.restored,
+            generation,
+            self._now_ms,
+            replaced=self._directory / STORE_FILE,
+        )
         names = [one.name for one in foreseen.manifest.files]
         for name in names:
             restoring.make_private(self._folder / name)
@@ -157,6 +176,14 @@ def restore(configuration: Configuration, backup: Path, until_ms: int | None = N
             yield Restore(configuration, backup, until_ms)
         finally:
             restoring.remove_leftovers(folder)
+
+
+def _newest_session_ms(directory: Path) -> int:
+    try:
+        with closing(open_reader(directory / STORE_FILE)) as connection:
+            return restoring.newest_session_ms(connection)
+    except (StoreError, sqlite3.Error):
+        return 0  # a store that is lost or damaged is why backups are restored
 
 
 def _by_clock(clock: Clock, host_ms: int) -> int:

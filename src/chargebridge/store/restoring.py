@@ -8,10 +8,12 @@ start and the restore can be run again. What was there is moved aside, never del
 # SQL is put together from our own names only; values are always parameters.
 # ruff: noqa: S608
 
+import contextlib
 import os
 import shutil
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +23,8 @@ from chargebridge.chargepoint.records import Restored
 from chargebridge.clock import format_utc
 from chargebridge.store.backup import single_file
 from chargebridge.store.bounds import drop_dead_meter_values
+from chargebridge.store.connection import open_reader
+from chargebridge.store.errors import StoreError
 from chargebridge.store.generation import (
     Generation,
     sync_directory,
@@ -102,6 +106,33 @@ def _hold_back(connection: sqlite3.Connection, restored: Restored, now_ms: int) 
     drop_dead_meter_values(connection, [charge_point for (charge_point,) in charge_points])
 
 
+def hold_back_assumed_ends(connection: sqlite3.Connection, replaced: sqlite3.Connection) -> None:
+    """Mark transactions that were open at the backup, and of which another end was made up since.
+
+    Args:
+        connection: of the restored store.
+        replaced: of the store that it replaces, which knows what was sent since.
+    """
+    for charge_point, number, *session in connection.execute(_OPEN).fetchall():
+        if replaced.execute(_MADE_UP, session).fetchone() is not None:
+            connection.execute(
+                "UPDATE transactions SET assumed = 1 WHERE charge_point = ? AND number = ?",
+                (charge_point, number),
+            )
+
+
+_OPEN: Final = (
+    "SELECT charge_point, number, identity, central_system, charger, session, started_ms FROM transactions"
+    " JOIN charge_points ON charge_points.id = charge_point WHERE stopped_ms IS NULL"
+)
+# Of a dead letter the same may have been so in a store that was replaced before.
+_MADE_UP: Final = (
+    "SELECT 1 FROM transactions JOIN charge_points ON charge_points.id = charge_point"
+    " WHERE identity = ? AND central_system = ? AND charger = ? AND session = ? AND started_ms = ?"
+    " AND (assumed = 1 OR rebuilt = 1 OR stop = 'dead')"
+)
+
+
 def _leave_numbers_out(connection: sqlite3.Connection) -> None:
     """Give no id of a dead letter, and no number of a transaction, that was given since the backup."""
     known = connection.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'dead_letters'").fetchone()
@@ -121,8 +152,17 @@ _UNCERTAIN: Final = (
 )
 
 
-def prepare(store: Path, restored: Restored, generation: int, now_ms: int) -> list[RestoredChargePoint]:
+def prepare(
+    store: Path, restored: Restored, generation: int, now_ms: int, replaced: Path
+) -> list[RestoredChargePoint]:
     """Make an unpacked store one that can be used, and return what is certain of its charge points.
+
+    Args:
+        store: unpacked.
+        restored: see `mark_restored`, as for the next two.
+        generation: from now on.
+        now_ms: UTC.
+        replaced: the store that it replaces; it may be lost or damaged.
 
     Raises:
         sqlite3.Error: it was not changed.
@@ -144,6 +184,9 @@ def prepare(store: Path, restored: Restored, generation: int, now_ms: int) -> li
             id for (id,) in connection.execute("SELECT id FROM charge_points WHERE last_transaction = 0")
         }
         mark_restored(connection, restored, generation, now_ms)
+        if in_doubt:
+            with contextlib.suppress(StoreError, sqlite3.Error), closing(open_reader(replaced)) as present:
+                hold_back_assumed_ends(connection, present)
         rows = connection.execute(_CHARGE_POINTS).fetchall()
     return [
         RestoredChargePoint(
@@ -230,6 +273,13 @@ def make_private(path: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove what an interrupted restore has unpacked."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def newest_session_ms(connection: sqlite3.Connection) -> int:
+    """Return when the newest session of a store began or ended, UTC by its charger; 0: it has none."""
+    newest = "SELECT max(max(started_ms, ifnull(stopped_ms, 0))) FROM transactions"
+    newest_ms: int | None = connection.execute(newest).fetchone()[0]
+    return newest_ms or 0
 
 
 def newest_change_ms(directory: Path) -> int | None:

@@ -26,10 +26,14 @@ from chargebridge.chargepoint.model.state import State, dump
 from chargebridge.chargers.model import ChargerState
 from chargebridge.clock import ScaledClock
 from chargebridge.emulators.central_system import CentralSystem, Kind
+from chargebridge.emulators.easee_cloud.bus.operator_bus import delete_bus
 from chargebridge.gateway.gateway import Gateway
 from chargebridge.gateway.provisioning import read
 from chargebridge.gateway.time_limits import TimeLimits
 from chargebridge.store.journal import STORE_FILE, SqliteStore
+from tests.integration.easee.broker import new_operator
+from tests.integration.gateway.behind_easee import standing
+from tests.services import RABBITMQ
 
 SPEED = 60.0
 """Simulated seconds in a real one."""
@@ -237,6 +241,20 @@ async def until(condition, timeout_s=30):
 @pytest.fixture
 def wait_until():
     return until
+
+
+@pytest.fixture(params=["account", "operator"])
+def way(request):
+    return request.param
+
+
+@pytest.fixture
+def place(site, way, wait_until):
+    """Makes a place behind Easee's cloud that the way in leads to."""
+    operator = new_operator() if way == "operator" else None
+    yield lambda: standing(site, way, wait_until, operator)
+    if operator is not None:
+        asyncio.run(delete_bus(RABBITMQ.needed(), operator))
 
 
 @pytest.fixture

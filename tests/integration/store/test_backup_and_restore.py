@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 import zipfile
 from contextlib import closing
 
@@ -44,6 +45,7 @@ password = "charge-me"
 directory = "state"
 """
 TAKEN_MS = 1_767_348_000_000
+HOUR_MS = 3_600_000
 
 
 class House:
@@ -79,6 +81,16 @@ class House:
             file.execute("INSERT INTO kept VALUES (?)", (identity,))
             file.commit()
 
+    def begin_session(self, at_ms):
+        with closing(sqlite3.connect(self.directory / STORE_FILE)) as store:
+            store.execute(
+                "INSERT INTO transactions (charge_point, number, session, charger, connector, id_tag,"
+                " started_ms, meter_start_wh, start, sampled_ms, register_wh, register_ms, stop, rebuilt)"
+                " VALUES (1, 1, 1, 'sim/SIM1', 1, 'TAG', ?, 100, 'answered', 0, 100, 0, 'none', 0)",
+                (at_ms,),
+            )
+            store.commit()
+
     def back_up(self, name="backup.zip"):
         back_up_configuration(self.configuration, self.folder / name)
         return self.folder / name
@@ -90,6 +102,12 @@ class House:
     def identities(self):
         with closing(SqliteStore(self.directory)) as store:
             return [row.identity for row in store.charge_points()]
+
+    def open_transactions(self):
+        """Return (session, whether an end was assumed) of each."""
+        with closing(sqlite3.connect(self.directory / STORE_FILE)) as store:
+            rows = store.execute("SELECT session, assumed FROM transactions WHERE stopped_ms IS NULL")
+            return [(session, bool(assumed)) for session, assumed in rows]
 
     def remembered(self):
         with closing(sqlite3.connect(self.driver_file)) as file:
@@ -126,6 +144,51 @@ def test_nothing_is_in_doubt_if_nothing_has_run_since(house):
     assert not foreseen.in_doubt
     with closing(SqliteStore(house.directory)) as store:
         assert store.load(1).restored is None
+
+
+@pytest.mark.parametrize(("ahead_ms", "counts"), [(HOUR_MS, True), (30 * 24 * HOUR_MS, False)])
+def test_a_clock_that_was_set_back_does_not_hide_the_sessions_since_the_backup(house, ahead_ms, counts):
+    """Sessions have the times of their chargers; one whose clock is far ahead counts for nothing."""
+    house.live("CP1")
+    backup = house.back_up()
+    session_ms = time.time_ns() // 1_000_000 + ahead_ms
+    house.begin_session(session_ms)
+    foreseen, _ = house.restore(backup)
+    assert (foreseen.restored.until_ms >= session_ms) is counts
+
+
+def test_a_session_that_the_backup_has_as_well_is_not_in_doubt(house):
+    house.live("CP1")
+    house.begin_session(time.time_ns() // 1_000_000 + HOUR_MS)
+    known = read_generation(house.directory)
+    write_generation(
+        house.directory, Generation(generation=known.generation, until_ms=TAKEN_MS, stopped=True)
+    )
+    assert not house.restore(house.back_up())[0].in_doubt
+
+
+def test_an_end_that_was_made_up_since_the_backup_is_known_after_the_restore(house):
+    house.live("CP1")
+    house.begin_session(TAKEN_MS)
+    backup = house.back_up()
+    with closing(sqlite3.connect(house.directory / STORE_FILE)) as store:
+        store.execute(
+            "UPDATE transactions SET stopped_ms = ?, stop = 'answered', assumed = 1", (TAKEN_MS + 1,)
+        )
+        store.commit()
+    house.restore(backup)
+    assert house.open_transactions() == [(1, True)]
+
+
+def test_an_end_that_is_the_chargers_own_is_not_held_back(house):
+    house.live("CP1")
+    house.begin_session(TAKEN_MS)
+    backup = house.back_up()
+    with closing(sqlite3.connect(house.directory / STORE_FILE)) as store:
+        store.execute("UPDATE transactions SET stopped_ms = ?, stop = 'answered'", (TAKEN_MS + 1,))
+        store.commit()
+    house.restore(backup)
+    assert house.open_transactions() == [(1, False)]
 
 
 def test_until_when_it_ran_can_be_said(house):

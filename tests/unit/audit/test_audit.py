@@ -78,6 +78,9 @@ def audited(*lines, timeout_ms=30_000, close=True):
                 audit.restarted()
             case "redeliver":
                 audit.redelivered("CP1")
+            case "restore":
+                audit.restarted()
+                audit.restored("CP1")
             case "aside":
                 minute, wh = (int(text) for text in rest.split()[:2])
                 audit.set_aside("CP1", (1, "TAG", wh, DAY_MS + minute * 60_000), of_stop="stop" in rest)
@@ -389,8 +392,74 @@ class TestTransactions:
         ]
         assert rules(*BOOT, *lost, close=False) == ["TX-6"]
 
-    def test_findings_are_bounded(self):
-        assert len(findings(*["> ["] * 1100)) == 1000
+
+class TestRestored:
+    """What a store may lack that was restored from a backup, and what it may not make of that."""
+
+    OPEN = (*BOOT, *SESSION[:4])
+    BACK = ("restore", *REBOOT)
+    ENDED = (stop(reason="Local", idTag="TAG", transactionData=[reading(250, 20)]), result("e"))
+    BY_RECORD = (stop("e1", reason="EVDisconnected", transactionData=[reading(200, 10)]), result("e1"))
+
+    def test_a_stop_by_the_record_has_the_same_register_and_time(self):
+        assert rules(*self.OPEN, *self.ENDED, *self.BACK, *self.BY_RECORD) == []
+        assert rules(*self.OPEN, *self.ENDED, "connect", *self.BY_RECORD) == ["Q-6", "Q-6"]
+
+    @pytest.mark.parametrize("other", [{"wh": 299}, {"wh": 301}, {"minute": 29}, {"minute": 31}])
+    def test_q_6_a_second_stop_with_another_register_or_time(self, other):
+        contradicts = [stop("e1", **other), result("e1")]
+        assert "Q-6" in rules(*self.OPEN, *self.ENDED, *self.BACK, *contradicts)
+
+    @pytest.mark.parametrize(
+        ("wh", "minute", "rule"), [(301, 20, "TX-13"), (250, 31, "MV-3"), (99, 20, "MV-9"), (250, 5, "MV-9")]
+    )
+    def test_readings_of_a_second_stop_lie_in_the_transaction(self, wh, minute, rule):
+        data = [reading(200, 10), reading(wh, minute)]
+        said = rules(*self.OPEN, *self.ENDED, *self.BACK, stop("e1", transactionData=data), result("e1"))
+        assert set(said) == {rule}
+
+    def test_q_6_only_the_first_stop_after_the_restore_may_differ(self):
+        again = [stop("e2", reason="Other"), result("e2")]
+        lines = [*self.OPEN, *self.ENDED, *self.BACK, *self.BY_RECORD]
+        assert rules(*lines, "connect", *again) == ["Q-6"]
+        assert rules(*lines, *self.BY_RECORD, close=False) == ["RPC-3", "Q-6"]
+        assert rules(*lines, "restore", *(line.replace('"rb"', '"rb2"') for line in REBOOT), *again) == []
+
+    def test_samples_may_be_sent_again_and_lie_before_the_stop(self):
+        sent = [*self.OPEN, *self.ENDED, *self.BACK]
+        assert rules(*sent, sample("m1", 200, 10), result("m1"), *self.BY_RECORD) == []
+        assert rules(*sent, sample("m1", 250, 31), result("m1"), close=False) == ["MV-3"]
+        assert rules(*sent, sample("m1", 301, 20), result("m1"), close=False) == ["TX-13"]
+        assert rules(*sent, *self.BY_RECORD, sample("m1", 250, 20), result("m1"), close=False) == ["Q-1"]
+
+    def test_what_was_open_may_end_as_a_dead_letter_and_what_began_since_may_not(self):
+        assert rules(*self.OPEN, *self.BACK, *NEXT, close=False) == []
+        since = [*NEXT[:2], start("s3", 400, 55), started("s3", 9)]
+        assert rules(*self.OPEN, *self.BACK, *since, close=False) == ["TX-8"]
+        assert rules(*self.OPEN, *self.BACK, *NEXT) == ["TX-9"]
+
+    def test_a_stop_that_was_a_dead_letter_may_be_sent_after_the_next_start(self):
+        assert rules(*self.OPEN, *NEXT, *self.BACK, *SESSION[4:], close=False) == ["TX-8"]
+        assert rules(*self.OPEN, *self.BACK, *NEXT, *SESSION[4:]) == []
+
+    def test_tx_1_no_start_is_sent_again(self):
+        assert rules(*self.OPEN, *self.ENDED, *self.BACK, start("s1"), started("s1")) == ["TX-1"]
+
+    def test_tx_7_no_id_is_made_up(self):
+        assert rules(*self.OPEN, *self.BACK, stop(number=8), result("e"), close=False) == ["TX-7"]
+
+    def test_boot_2_a_restored_program_boots(self):
+        assert rules(*self.OPEN, "restore", "connect", stop(), result("e")) == ["BOOT-2"]
+
+    def test_another_charge_point_is_not_excused(self):
+        audit = audited(*self.OPEN, *self.ENDED, close=False)
+        audit.restored("CP2")
+        audit.sent(DAY_MS + 60_000, "CP1", stop("e1", 299)[2:])
+        assert [finding.split(": ")[1] for finding in audit.findings] == ["Q-6", "Q-6"]
+
+
+def test_findings_are_bounded():
+    assert len(findings(*["> ["] * 1100)) == 1000
 
 
 def minutes(minute):

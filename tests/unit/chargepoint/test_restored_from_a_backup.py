@@ -129,6 +129,24 @@ def test_the_chargers_own_record_ends_an_open_transaction_as_it_was_told_before(
     assert bench.store.dead == []
 
 
+def test_the_chargers_own_record_is_a_dead_letter_if_the_former_gateway_had_made_up_an_end(life):
+    bench = life.bench
+    bench.begin(session=1, register_wh=1000)
+    bench.serve()
+    started_ms = bench.utc_ms
+    life.back_up()
+    store = life.before
+    store.transactions[1] = structs.replace(store.transactions[1], assumed=True)  # as a restore marks it
+    bench.wait(BACKUP_S, answering=True)
+    life.restore()
+    bench.tell(ended(1, 1000, 3000, started_ms, bench.utc_ms))
+    assert transaction_calls(bench.serve()) == []
+    ((message, reason),) = bench.store.dead
+    assert message.kind == "stop"
+    assert "session 1 of TAG1 from 1000 to 3000 Wh" in reason
+    assert "whose end had been made up before" in reason
+
+
 def test_a_rebuilt_end_of_an_open_transaction_is_a_dead_letter_that_says_what_the_charger_said(life):
     bench = life.bench
     bench.begin(session=1, register_wh=1000)
@@ -256,6 +274,23 @@ def test_a_session_that_began_meanwhile_and_runs_is_not_told_under_minus_one(lif
     assert bench.store.queue == {}
 
 
+def test_triggered_meter_values_of_a_session_that_is_not_told_name_no_transaction(life):
+    bench = life.bench
+    life.back_up()
+    bench.wait(60, answering=True)
+    begun_ms = bench.utc_ms
+    bench.wait(BACKUP_S, answering=True)
+    life.restore()
+    bench.tell(SessionStarted(at_ms=begun_ms, session=1, id_tag="TAG1", register_wh=1000))
+    bench.measure(energy(2000), session=1)
+    bench.serve()
+    trigger = {"requestedMessage": "MeterValues", "connectorId": 1}
+    assert bench.ask("TriggerMessage", trigger) == {"status": "Accepted"}
+    ((_, payload),) = [call for call in bench.serve() if call[0] == "MeterValues"]
+    assert "transactionId" not in payload
+    assert payload["meterValue"][0]["sampledValue"][0]["value"] == "2000"
+
+
 def test_a_session_that_began_after_the_former_life_is_told_as_ever(life):
     bench = life.bench
     life.back_up()
@@ -365,6 +400,52 @@ def test_what_the_driver_repeats_by_itself_is_no_reason_to_ask_for_less(life):
     bench.reachable()
     (command,) = bench.asked(ReportSessions)
     assert (command.first, command.from_wh) == (4, 1500)
+
+
+def test_what_an_earlier_restore_has_missed_is_asked_for_after_the_next_one_as_well(life):
+    bench = life.bench
+    bench.begin(session=3, register_wh=1000)
+    bench.end(register_wh=1500)
+    bench.serve()
+    life.back_up()
+    bench.wait(BACKUP_S, answering=True)
+    life.restore(reachable=False)
+    bench.tell(ended(9, 8000, 9000, bench.utc_ms - 60_000, bench.utc_ms))
+    bench.serve()
+    life.back_up()  # before the driver could look for sessions 4 to 8
+    bench.wait(BACKUP_S, answering=True)
+    life.restore()
+    (command,) = bench.asked(ReportSessions)
+    assert (command.first, command.from_wh) == (4, 1500)
+
+
+def test_more_sessions_than_may_wait_for_the_driver_are_told_once_and_in_order(life):
+    bench = life.bench
+    bench.begin(session=1, register_wh=1000)
+    bench.serve()
+    life.back_up()
+    started_ms = bench.utc_ms
+    life.restore()
+    (_,) = bench.asked(ReportSessions)  # which is not answered
+    bench.wait(120, answering=True)
+    first_ms = bench.utc_ms
+
+    def began(session):
+        at_ms = first_ms + session * 100
+        return SessionStarted(at_ms=at_ms, session=session, id_tag="TAG1", register_wh=1000 + session)
+
+    bench.tell(began(3))
+    bench.tell(ended(1, 1000, 1003, started_ms, first_ms))
+    bench.said()
+    for session in range(3, 40):
+        at_ms = first_ms + session * 100
+        bench.tell(ended(session, 1000 + session, 1001 + session, at_ms, at_ms + 50))
+        bench.tell(began(session + 1))
+    bench.tell(ended(40, 1040, 1041, first_ms + 4000, first_ms + 4050))
+    calls = transaction_calls(bench.serve())
+    starts = [payload["meterStart"] for action, payload in calls if action == "StartTransaction"]
+    assert starts == [1000 + session for session in range(3, 41)]
+    assert len(calls) == 1 + 2 * len(starts)
 
 
 def test_a_charger_that_is_away_is_asked_when_it_is_back(life):

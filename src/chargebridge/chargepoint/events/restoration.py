@@ -15,7 +15,10 @@ _FINAL: Final = frozenset({Outcome.DONE, Outcome.REFUSED, Outcome.IMPOSSIBLE})
 def resume(charge_point: ChargePoint) -> None:
     """Have the charger brought to what the store says: it may have confirmed something else since."""
     charge_point.restored_anew = False
-    charge_point.state.missed_from = _missed_from(charge_point)
+    # What an earlier restore has missed may not have been found by the time of the backup.
+    edges = (charge_point.state.missed_from, _missed_from(charge_point))
+    known = (edge for edge in edges if edge is not None)
+    charge_point.state.missed_from = min(known, key=lambda edge: edge.session, default=None)
     charge_point.mark_dirty()
     availability.restored(charge_point)
     if Capability.LIMIT in charge_point.settings.capabilities and charge_point.state.limit is None:

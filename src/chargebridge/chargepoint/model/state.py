@@ -340,8 +340,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     restored: Restored | None = None
     """The last restore of the store that this charge point has taken in; None: there was none."""
     missed_from: ReportedSession | None = None
-    """The first session that may have been missed by that restore, with the edge before it, as long as the
-    driver has not looked for it and every later one."""
+    """The first session that may have been missed by that restore, or one before, with the edge before
+    it, as long as the driver has not looked for it and every later one."""
 
 
 # Sets in one order: the same inputs lead to the same records, byte for byte.
@@ -386,6 +386,5 @@ def after_restore(state: State, restored: Restored) -> State:
         plan_unknown=state.info is not None and Capability.PLAN in state.info.capabilities,
         overridden=None,
         override_unknown=None,
-        missed_from=None,
         reports_asked_wh=None,
     )

@@ -64,7 +64,7 @@ class Transaction(Struct, frozen=True):
     """Its session was rebuilt (`SessionEnded.rebuilt`): its energy is exact, the rest need not be."""
     assumed: bool = False
     """Its end was assumed, since the record of its session did not come in time. What that contains more is
-    another transaction of the same session."""
+    another transaction of the same session. While it is open: before a restore."""
 
 
 class Restored(Struct, frozen=True):

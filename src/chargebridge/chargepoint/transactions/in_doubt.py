@@ -6,7 +6,8 @@ restored store knows nothing of. Until then:
 * A session that began may have a StartTransaction, whose id is lost: sent again, some central systems would
   book it twice. Nothing of its transaction is sent.
 * A transaction that was open at the backup may have its StopTransaction. The charger's own record leads to
-  the same one. An end that was assumed or rebuilt may differ, so it is not sent.
+  the same one. An end that was assumed or rebuilt may differ, so it is not sent; nor is any, if the former
+  gateway had assumed one.
 
 Each such message becomes a dead letter at once, which an operator can redeliver or settle.
 """
@@ -63,7 +64,7 @@ def stop_may_contradict(
     """
     if _restored(charge_point, transaction.started_ms) is None:
         return False
-    if transaction.start is SendState.DEAD:
+    if transaction.start is SendState.DEAD or transaction.assumed:
         return True
     return not exact and may_have_ended(charge_point, transaction, measured_ms)
 
@@ -78,7 +79,13 @@ def reason(charge_point: ChargePoint, kind: MessageKind, transaction: Transactio
         what = f"{_said(transaction)}, which began before {format_utc(restored.until_ms)}"
         return f"may have been sent already: {backup}; {what}"
     if kind is MessageKind.STOP and transaction.stop is SendState.DEAD:
-        what = f"{_said(transaction)}, an end that is not by the charger's own record"
+        made_up = transaction.rebuilt or transaction.assumed
+        why = (
+            "an end that is not by the charger's own record"
+            if made_up
+            else "whose end had been made up before"
+        )
+        what = f"{_said(transaction)}, {why}"
         return f"another StopTransaction may have been sent already: {backup}; {what}"
     return None
 

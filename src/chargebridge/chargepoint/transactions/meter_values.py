@@ -13,7 +13,7 @@ from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.records import MessageKind, SendState, Transaction
 from chargebridge.chargepoint.rules.replays import SKEW_MS
-from chargebridge.chargepoint.transactions import latest_values, ledger, queue, sampling, thinning
+from chargebridge.chargepoint.transactions import in_doubt, latest_values, ledger, queue, sampling, thinning
 from chargebridge.chargepoint.transactions.latest_values import ENERGY, PERIODIC, Timed, bits
 from chargebridge.chargepoint.transactions.ledger import CONNECTOR
 from chargebridge.chargepoint.turn import NoticeKind
@@ -170,7 +170,8 @@ def triggered(charge_point: ChargePoint, connector: int) -> bytes:
     if newest is not None and newest.wh > running.register_wh:
         # Once it is sent, no sample may be less, not even after a restart (MV-9).
         ledger.put(charge_point, structs.replace(running, register_wh=newest.wh, register_ms=newest.at_ms))
-    if running.start is SendState.QUEUED:
+    held_back = in_doubt.reason(charge_point, MessageKind.METER_VALUES, running) is not None
+    if running.start is SendState.QUEUED or held_back:
         return latest_values.outside(connector, values)
     return b'{"connectorId":%d,"transactionId":%d,"meterValue":[%b]}' % (
         connector,

@@ -149,6 +149,8 @@ def _defer(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> N
         running = charge_point.running
         if running is not None and state.waiting_events[0].session > running.session:
             assume_running_ended(charge_point)
+        elif running is not None and state.waiting_events[0].session == running.session:
+            _ended(charge_point)  # its record has waited for others that may precede the newer ones
         else:
             _take(charge_point, state.waiting_events[0])
 

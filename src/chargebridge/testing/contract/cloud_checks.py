@@ -66,8 +66,8 @@ async def sessions_are_reported_again(bench: Bench) -> None:
             run.seen.expect(outcome.outcome is Outcome.DONE, "the outcome DONE")
             deliveries = [one.what for one in run.seen.of(charger.serial, mark)]
             before = deliveries[: deliveries.index(outcome)]
-            told = [_anyhow(one) for one in before if isinstance(one, SessionEnded | SessionStarted)]
-            run.seen.expect(told == expected, f"before the outcome {expected}; it is {told}")
+            reported = [_anyhow(one) for one in before if isinstance(one, SessionEnded | SessionStarted)]
+            run.seen.expect(reported == expected, f"before the outcome {expected}; it is {reported}")
 
 
 @check("ReportSessions of a session that never was is DONE, and nothing is reported.")
@@ -83,12 +83,12 @@ async def a_session_that_never_was_is_not_reported(bench: Bench) -> None:
         mark = run.seen.mark
         outcome = await _report(bench, run, ended.session + 1, ended.at_ms, ended.register_wh)
         run.seen.expect(outcome.outcome is Outcome.DONE, "the outcome DONE")
-        told = [
+        reported = [
             one.what
             for one in run.seen.of(charger.serial, mark)
             if isinstance(one.what, SessionEnded | SessionStarted)
         ]
-        run.seen.expect(not told, f"no session; it is {told}")
+        run.seen.expect(not reported, f"no session; it is {reported}")
 
 
 def _anyhow(event: SessionEnded | SessionStarted) -> SessionEnded | SessionStarted:
