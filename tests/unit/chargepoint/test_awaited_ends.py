@@ -653,7 +653,8 @@ class TestARecordThatComesAfterAll:
         driving_away.asked()
         driving_away.begin(session=3, id_tag="TAG2", register_wh=1460)
         assert starts(driving_away.serve()) == [("TAG2", 1460)]
-        assert [(one.first, one.from_wh) for one in driving_away.asked(ReportSessions)] == [(2, 1400)]
+        # The record of the first one, whose end was assumed, may be what is missing.
+        assert [(one.first, one.from_wh) for one in driving_away.asked(ReportSessions)] == [(1, 1000)]
         told = notices(driving_away, NoticeKind.ENERGY_WITHOUT_SESSION)
         assert told == ["60 Wh between sessions 1 and 3"]
 

@@ -47,10 +47,18 @@ def ask(charge_point: ChargePoint) -> None:
 
 
 def ask_once(charge_point: ChargePoint, edge_wh: int) -> None:
-    """Ask the driver for all sessions behind the newest transaction, which ends at this register."""
+    """Ask the driver for all sessions behind the newest transaction, which ends at this register.
+
+    If that end was assumed, the record of that session may be what is missing: it is asked for, too.
+    """
     state = charge_point.state
-    if edge_wh != state.reports_asked_wh:
-        state.reports_asked_wh = edge_wh
-        charge_point.mark_dirty()
-        first = reported_sessions.newest(charge_point) + 1
-        commands.report_sessions(charge_point, first, state.register_ms, edge_wh)
+    if edge_wh == state.reports_asked_wh:
+        return
+    state.reports_asked_wh = edge_wh
+    charge_point.mark_dirty()
+    newest = reported_sessions.newest(charge_point)
+    start = next((one for one in reversed(state.recent_starts) if one.session == newest), None)
+    if start is not None and reported_sessions.assumed(charge_point, newest) is not None:
+        commands.report_sessions(charge_point, newest, start.at_ms, start.register_wh)
+    else:
+        commands.report_sessions(charge_point, newest + 1, state.register_ms, edge_wh)
