@@ -175,10 +175,14 @@ class Conversation:
         if not transaction.is_sent:
             transaction.is_sent = True
             before = self._newest.get(connector)
-            excused = before is None or before.is_loose or before.stop_set_aside
-            if before is not None and before.stop is None and not excused:
+            is_late = transaction.again  # what is redelivered is older than what was sent last
+            if (
+                before is not None
+                and before.stop is None
+                and not (is_late or before.is_loose or before.stop_set_aside)
+            ):
                 yield Finding("TX-8", f"{transaction} begins, and there is no Stop of {before}")
-            if not transaction.again:  # what is redelivered is older than what was sent last
+            if not is_late:
                 self._newest[connector] = transaction
         elif transaction.settled and not transaction.again:
             # A central system that recognizes repeats books both as one.

@@ -160,6 +160,10 @@ class TestRight:
         assert findings(*BOOT, "aside 0 100", "redeliver", *sent, *NEXT) == []
         assert rules(*BOOT, "aside 0 100", *sent, *NEXT) == ["Q-1"]
 
+    def test_what_was_set_aside_before_it_was_sent_may_be_redelivered_while_another_one_runs(self):
+        assert findings(*BOOT, "aside 0 100", *NEXT[:2], "redeliver", *SESSION, *NEXT[2:]) == []
+        assert "TX-8" in rules(*BOOT, "aside 0 100", *NEXT[:2], *SESSION, *NEXT[2:])
+
     def test_what_was_set_aside_while_it_was_sent_may_be_answered(self):
         assert findings(*BOOT, start(), "aside 0 100", started(), *SESSION[2:], *NEXT) == []
 
