@@ -146,6 +146,8 @@ class Acts:
         if process is not None and identity in process.bindings:
             if asked.operation in {Operation.REDELIVER, Operation.SETTLE}:
                 self._world.audit.redelivered(identity)
+            elif asked.operation is Operation.BOOT:
+                self._world.watch.conversation.operator_boots(identity)
             self._world.trace.add(identity, "##", f"the operator: {asked.operation}")
             process.runtime.turn(process.bindings[identity], asked)
 

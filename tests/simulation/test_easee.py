@@ -123,7 +123,7 @@ MUTATIONS = {
     all_up_to_the_newest: {RELEASED},
 }
 COSTLY = {
-    what_waits_is_saved: (invariants.ENERGY, 8),
+    what_waits_is_saved: (invariants.ENERGY, 53),
     acknowledged_at_once: (invariants.LIVENESS, 2),
     saved_as_it_is_now: (invariants.ENERGY, 6),
 }

@@ -107,6 +107,10 @@ class Conversation:
             self._watch.require(RESET, identity, after_s >= 0.9, f"closed {after_s:.1f} s after the answer")
         speaker.resets_ms = now_ms
 
+    def operator_boots(self, identity):
+        """An operator has it boot, whether its charger is back or not."""
+        self.speakers[identity].resets_ms = None
+
     def reported(self, identity, word):
         """Something comes from a charger: it may say that the charger is back, or has never been away."""
         returns = isinstance(word, Restarted) or (isinstance(word, Reachable) and word.reachable)
