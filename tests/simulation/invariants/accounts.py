@@ -114,7 +114,7 @@ class Accounts:
             if parts:
                 told_of.add(session)
         require(ENERGY, identity, not invented, f"told too much: {invented}")
-        self._is_listed(identity, missing, told_of)
+        self._is_listed(identity, missing, told_of, outlet)
 
     def _told(self, identity):
         """Return all transactions by their beginnings: what the central system has, and dead letters."""
@@ -139,13 +139,23 @@ class Accounts:
         text = f"session {session} is not marked: {made_up}"
         self._watch.require(ENERGY, identity, {part.beginning for part in made_up} <= marked, text)
 
-    def _is_listed(self, identity, missing, told_of):
+    def _is_listed(self, identity, missing, told_of, outlet):
         """Energy of which no charger will ever tell is listed, in front of the next session that is told.
 
-        So is energy of which its charger has told only after that.
+        So is energy of which its charger has told only after that: what was listed in front of a session then
+        reaches over others that came later.
         """
         wanted = Counter()
+        finished = {one.session: one for one in outlet.finished}
+        reaching = [
+            (following, finished[following].start_register_wh - listed_wh)
+            for following, listed_wh in self._listed[identity].items()
+            if following in finished
+        ]
         for session, missing_wh in missing.items():
+            from_wh = finished[session].register_wh - missing_wh
+            if any(session < following and back_to_wh <= from_wh for following, back_to_wh in reaching):
+                continue
             wanted[min((number for number in told_of if number > session), default=None)] += missing_wh
         for following, missing_wh in wanted.items():
             listed_wh = self._listed[identity][following]
