@@ -57,7 +57,7 @@ def ask_once(charge_point: ChargePoint, edge_wh: int) -> None:
     state.reports_asked_wh = edge_wh
     charge_point.mark_dirty()
     newest = reported_sessions.newest(charge_point)
-    start = next((one for one in reversed(state.recent_starts) if one.session == newest), None)
+    start = next((one for one in state.recent_starts if one.session == newest), None)
     if start is not None and reported_sessions.assumed(charge_point, newest) is not None:
         commands.report_sessions(charge_point, newest, start.at_ms, start.register_wh)
     else:
