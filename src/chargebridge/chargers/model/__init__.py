@@ -48,7 +48,16 @@ from chargebridge.chargers.model.events import (
     StateChanged,
     TokenPresented,
 )
-from chargebridge.chargers.model.port import Counts, Driver, EventSink, FindsChargers, KeepsFiles
+from chargebridge.chargers.model.port import (
+    CloudStatus,
+    Counts,
+    Driver,
+    EventSink,
+    FindsChargers,
+    KeepsFiles,
+    Pause,
+    ReportsCloud,
+)
 
 __all__ = [
     "Authorize",
@@ -58,6 +67,7 @@ __all__ = [
     "ChargerInfo",
     "ChargerState",
     "ClearCache",
+    "CloudStatus",
     "Command",
     "CommandOutcome",
     "Configure",
@@ -75,6 +85,7 @@ __all__ = [
     "Measured",
     "Outcome",
     "OverrideSchedule",
+    "Pause",
     "Plan",
     "PlanPeriod",
     "Quantity",
@@ -82,6 +93,7 @@ __all__ = [
     "Reading",
     "Reboot",
     "ReportSessions",
+    "ReportsCloud",
     "Restarted",
     "SessionEnd",
     "SessionEnded",

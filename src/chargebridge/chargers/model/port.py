@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from msgspec import Struct
+
 from chargebridge.chargers.model.charger import ChargerInfo, FoundCharger
 from chargebridge.chargers.model.commands import ChargerCommand, CommandOutcome
 from chargebridge.chargers.model.events import ChargerEvent
@@ -119,6 +121,42 @@ class Counts(Protocol):
 
     def counts(self) -> Mapping[str, int]:
         """Return counts since the start, each by a word or two in lower case, such as `unreadable`."""
+
+
+class Pause(Struct, frozen=True):
+    """Requests that a driver does not send for a while, since its cloud wants so or fails."""
+
+    what: str
+    """What is not sent: the name of an endpoint, or `all requests`."""
+    until_ms: int
+    """When it ends, in UTC milliseconds."""
+    reason: str
+    """Why; no secrets."""
+
+
+class CloudStatus(Struct, frozen=True, kw_only=True):
+    """How a driver and the cloud of its chargers stand at present, for API, metrics and console."""
+
+    connected: bool
+    """Whether the connection is open by which the events of chargers come."""
+    reason: str = ""
+    """Why it is not open; empty while it is."""
+    pauses: tuple[Pause, ...] = ()
+    """What is not sent at present, by the end of the pause."""
+    waiting: int = 0
+    """Requests that wait for their turn within the limits of the cloud. They are not failures."""
+    waiting_s: float = 0.0
+    """About how long it takes until the last of them is sent, in seconds of the driver's clock."""
+    read_only: bool = False
+    """Nothing is written to any charger: commands are refused."""
+
+
+@runtime_checkable
+class ReportsCloud(Protocol):
+    """A driver that can say how it stands with its cloud; not every one can."""
+
+    def cloud_status(self) -> CloudStatus:
+        """Return the present state; cheap, as it is asked for with every scrape of metrics."""
 
 
 @runtime_checkable
