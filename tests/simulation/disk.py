@@ -1,14 +1,10 @@
 """The disk, and the journal that writes to it: what ships, without its thread."""
 
-import sqlite3
-from contextlib import contextmanager
 from pathlib import Path
 
 from chargebridge.chargepoint.records import Dequeue
 from chargebridge.store.committing import Committer, Read, Recovered
-from chargebridge.store.errors import environment_error
-from chargebridge.store.reader import StoreReader
-from chargebridge.store.schema import migrate
+from chargebridge.store.in_memory import InMemoryStore
 from tests.simulation.faults import Kind
 
 _PATH = Path("simulated.sqlite3")
@@ -16,25 +12,12 @@ _LARGEST_BATCH = 64
 _UNSTORABLE = Dequeue(2**70)
 
 
-class Disk(StoreReader):
+class Disk(InMemoryStore):
     """A SQLite database that outlives the gateway's processes, and can run full."""
 
     def __init__(self, pairs):
-        super().__init__(_PATH)
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        self.connection.execute("PRAGMA foreign_keys = ON")
-        migrate(self.connection, _PATH)
-        self.connection.executemany(
-            "INSERT INTO charge_points (identity, central_system) VALUES (?, ?)", pairs
-        )
+        super().__init__(pairs, _PATH)
         self._roomy = self.connection.execute("PRAGMA max_page_count").fetchone()[0]
-
-    @contextmanager
-    def _snapshot(self):
-        try:
-            yield self.connection
-        except sqlite3.Error as error:
-            raise environment_error(error, self.path) from error
 
     def fill(self):
         """Leave no room for another page."""

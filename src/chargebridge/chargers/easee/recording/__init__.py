@@ -1,0 +1,1 @@
+"""Recordings of what Easee's cloud says: their file, how they are made, and how the driver runs over one."""

@@ -1,0 +1,168 @@
+"""A recording shows offline what a central system would have been sent of it."""
+
+import gzip
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from chargebridge.chargers.easee.recording.file import (
+    Ended,
+    Header,
+    Opened,
+    Recording,
+    RecordingError,
+    RestAnswer,
+    StreamMessage,
+    Writer,
+    embed,
+    extract,
+)
+from chargebridge.replay.report import Report, as_json, report_of
+from chargebridge.replay.stage import Replay
+
+pytestmark = pytest.mark.unit
+
+RECORDINGS = Path(__file__).parents[1] / "easee" / "recordings"
+TOKEN = "04A1B2C3D4E5F6"
+
+
+def replayed(name: str) -> Report:
+    return report_of(Replay(Recording(RECORDINGS / f"{name}.jsonl")))
+
+
+def sessions(report):
+    return [(one.id_tag, one.energy_wh) for charger in report.charge_points for one in charger.sessions]
+
+
+def statuses(report):
+    return [one.status for charger in report.charge_points for one in charger.statuses if one.connector == 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "energy_wh"),
+    [
+        ("rfid-tap", TOKEN, 7420),
+        ("session-record", None, 3612),
+        ("late-session-energy", TOKEN, 22030),
+        ("car-takes-nothing", TOKEN, 1200),
+        ("ready-with-power", TOKEN, 1250),
+    ],
+)
+def test_a_recorded_session_is_one_transaction_with_its_energy_and_its_token(name, tag, energy_wh):
+    report = replayed(name)
+    [(id_tag, energy)] = sessions(report)
+    assert energy == energy_wh
+    assert tag is None or id_tag == tag
+    assert report.charge_points[0].energy_wh == energy_wh
+    assert report.ended == "written by hand"
+    assert report.source
+
+
+def test_energy_that_is_told_late_changes_no_register():
+    report = replayed("late-session-energy")
+    [charge_point] = report.charge_points
+    [session] = charge_point.sessions
+    assert (session.meter_start_wh, session.meter_stop_wh) == (100_000, 122_030)
+    assert charge_point.missing_sessions == 0
+
+
+def test_a_car_that_takes_nothing_is_connected_until_it_leaves():
+    told = statuses(replayed("car-takes-nothing"))
+    assert told[0] == "Available"
+    assert "Preparing" in told
+    assert "Charging" in told
+    assert told[-1] == "Available"
+
+
+def test_what_the_driver_does_not_know_or_cannot_read_is_counted():
+    report = replayed("ready-with-power")
+    assert report.unknown_observations == {"999": 2}
+    assert report.unknown_values == {"ReasonForNoCurrent 201": 1}
+    assert report.unreadable == {
+        "message of the stream: DecodeError: Input data was truncated": 1,
+        "value of observation 124 (LIFETIME_ENERGY)": 1,
+    }
+
+
+def test_the_same_recording_gives_the_same_report():
+    assert as_json(replayed("rfid-tap")) == as_json(replayed("rfid-tap"))
+    assert json.loads(as_json(replayed("rfid-tap")))["charge_points"][0]["charger"] == "EHTEST01"
+
+
+# --- the file ---------------------------------------------------------------------------------------
+
+HEADER = Header(way="account", chargebridge="1.0", started_ms=1_767_348_000_000)
+UPDATE = '{"type":1,"target":"ProductUpdate","arguments":[]}'
+
+
+@pytest.mark.parametrize("name", ["one.jsonl", "one.jsonl.gz"])
+def test_a_file_has_all_that_was_written_even_if_its_writer_was_killed(tmp_path, name):
+    writer = Writer(tmp_path / name, HEADER, 10_000)
+    lines = [Opened(t=1), StreamMessage(t=2, message=embed(UPDATE)), Ended(t=3, reason="enough")]
+    for line in lines:
+        writer.write(line)
+    assert list(Recording(tmp_path / name).lines()) == lines  # it is not closed
+    writer.close()
+    assert list(Recording(tmp_path / name).lines()) == lines
+    assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_that_was_written_halfway_is_left_out(tmp_path):
+    path = tmp_path / "one.jsonl"
+    writer = Writer(path, HEADER, 10_000)
+    writer.write(Opened(t=1))
+    writer.close()
+    path.write_bytes(path.read_bytes() + b'{"kind":"opened","t"')
+    recording = Recording(path)
+    assert list(recording.lines()) == [Opened(t=1)]
+    assert recording.unreadable == [3]
+
+
+def test_a_file_that_exists_is_not_overwritten(tmp_path):
+    (tmp_path / "one.jsonl").write_text("mine")
+    with pytest.raises(RecordingError, match="exists; name a file that does not"):
+        Writer(tmp_path / "one.jsonl", HEADER, 10_000)
+    assert (tmp_path / "one.jsonl").read_text() == "mine"
+
+
+def test_a_file_is_full_when_it_has_reached_its_limit(tmp_path):
+    writer = Writer(tmp_path / "one.jsonl", HEADER, 1000)
+    assert not writer.is_full
+    for _ in range(50):
+        writer.write(Opened(t=1))
+    assert writer.is_full
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"nonsense",
+        b'{"format":"other","way":"account","chargebridge":"1","started_ms":1}',
+        b"\x1f\x8b",
+        b"\xff",
+    ],
+)
+def test_what_is_no_recording_is_refused(tmp_path, content):
+    for name in ("one.jsonl", "one.gz"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(RecordingError, match=r"no recording|cannot be read"):
+            Recording(tmp_path / name)
+
+
+def test_a_newer_format_is_refused_with_its_version(tmp_path):
+    header = Header(way="account", chargebridge="7.0", started_ms=1, version=9)
+    (tmp_path / "one.gz").write_bytes(gzip.compress(msgspec.json.encode(header)))
+    with pytest.raises(RecordingError, match=r"version 9 .* made by chargebridge 7\.0"):
+        Recording(tmp_path / "one.gz")
+
+
+@pytest.mark.parametrize(
+    "text", [UPDATE, "", "null", '"text"', '{"broken":', "[NaN]", "12", '{"a":\n1}', "\ud800"]
+)
+def test_any_text_comes_out_of_a_line_as_it_went_in(text):
+    line = RestAnswer(t=1, path="/", status=200, body=embed(text))
+    assert extract(line.body) == text.encode(errors="replace").decode()
