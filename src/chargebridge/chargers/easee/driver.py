@@ -31,7 +31,7 @@ from chargebridge.chargers.model import ChargerCommand, EventSink, FoundCharger,
 from chargebridge.clock import Clock
 
 if TYPE_CHECKING:
-    from chargebridge.chargers.easee.account.stream import Stream
+    from chargebridge.chargers.easee.account.stream import Listener, Stream
     from chargebridge.chargers.easee.operator.bus import Bus
 
 _log = structlog.get_logger(__name__)
@@ -177,7 +177,14 @@ def make_account(
 # Stream and bus need libraries that are slow to import, and a driver needs only one of them.
 
 
-def _make_stream(settings: Settings, account: Account, fleet: Fleet, clock: Clock) -> "Stream":
+def make_stream(
+    settings: Settings,
+    account: Account,
+    listener: "Listener",
+    clock: Clock,
+    tap: Callable[[str], None] | None = None,
+) -> "Stream":
+    """Return the stream that the settings describe; see `Stream` for the arguments."""
     from chargebridge.chargers.easee.account.hub import HubTimes  # noqa: PLC0415
     from chargebridge.chargers.easee.account.stream import SUBSCRIBES_A_SECOND, Stream  # noqa: PLC0415
 
@@ -186,11 +193,12 @@ def _make_stream(settings: Settings, account: Account, fleet: Fleet, clock: Cloc
     return Stream(
         settings.stream_url,
         account,
-        fleet,
+        listener,
         clock,
         random.Random(),  # noqa: S311 - nothing secret hangs on jitter
         times=msgspec.structs.replace(times, silence_s=silence_s),
         subscribes_a_second=SUBSCRIBES_A_SECOND * clock.speed,
+        tap=tap,
     )
 
 
@@ -246,7 +254,7 @@ class _Connection:
             throttled_until_ms=int(memory.document(self._throttling_key) or 0),
             on_throttled=lambda until_ms: self._save_soon(self._throttling_key, str(until_ms).encode()),
         )
-        self._stream = _make_stream(settings, self._account, fleet, clock) if self.replays else None
+        self._stream = make_stream(settings, self._account, fleet, clock) if self.replays else None
         self._bus = None if self.replays else _make_bus(settings, self._account, fleet, clock)
         self._checkpointer = Checkpointer(memory, self.acknowledge)
         self._executor = Executor(

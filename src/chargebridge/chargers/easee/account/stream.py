@@ -6,6 +6,7 @@ again.
 
 import asyncio
 import math
+from collections.abc import Callable
 from random import Random
 from typing import Final, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -69,6 +70,7 @@ class Stream:
         times: the time-outs of a connection.
         backoff: the waits between connections.
         subscribes_a_second: the rate of subscriptions, in real seconds.
+        tap: is called with each frame before it is read, if somebody wants it as it came.
     """
 
     def __init__(
@@ -82,12 +84,14 @@ class Stream:
         times: HubTimes | None = None,
         backoff: Backoff | None = None,
         subscribes_a_second: float = SUBSCRIBES_A_SECOND,
+        tap: Callable[[str], None] | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._account = account
         self._listener = listener
         self._clock = clock
         self._random = random
+        self._tap = tap
         self._times = times or HubTimes()
         self._backoff = backoff or Backoff()
         self._pause_s = 1 / subscribes_a_second
@@ -244,6 +248,8 @@ class Stream:
     # --- messages --------------------------------------------------------------------------------
 
     def _frame_received(self, frame: str) -> None:
+        if self._tap is not None:
+            self._tap(frame)
         for message in read_frame(frame):
             if self._task is None:
                 return
