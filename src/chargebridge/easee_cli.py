@@ -231,7 +231,7 @@ def _show_statuses(console: Console, one: "ChargePointReport") -> None:
 def _show_counts(console: Console, title: str, counts: dict[str, int]) -> None:
     if not counts:
         return
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(title=title, title_justify="left", show_header=False, min_width=40)
     table.add_column(overflow="fold")
     table.add_column(justify="right")
     for what, count in counts.items():

@@ -1,7 +1,7 @@
 """The cloud of a recording: what the recorded one said comes to the driver again, at the same times.
 
 Everything that decides in the driver is what ships; only its event loop, sockets and file are left out. No
-command reaches anybody: each counts as done.
+command reaches anybody: each counts as done, but that to end a session, which counts as refused.
 """
 
 import contextlib
@@ -46,7 +46,14 @@ from chargebridge.chargers.easee.twin.records import Gap
 from chargebridge.chargers.easee.twin.twin import DOCUMENTED, USED
 from chargebridge.chargers.easee.twin.vocabulary import GridType, OpMode, ReasonForNoCurrent
 from chargebridge.chargers.easee.twin.wire import Response, Update
-from chargebridge.chargers.model import ChargerCommand, CommandOutcome, EventSink, Outcome, ReportSessions
+from chargebridge.chargers.model import (
+    ChargerCommand,
+    CommandOutcome,
+    EndSession,
+    EventSink,
+    Outcome,
+    ReportSessions,
+)
 from chargebridge.clock import Clock
 
 DONE_AFTER_S: Final = 1.0
@@ -345,6 +352,9 @@ class PlayedCloud:
             outcome = Outcome.EXPIRED
         elif not charger.reachable:
             outcome, detail = Outcome.REFUSED, "charger unreachable"
+        elif isinstance(command, EndSession):
+            # Done, it would make the end of a session due that need not have come.
+            outcome, detail = Outcome.REFUSED, "not sent: this is a replay"
         elif isinstance(command, ReportSessions):
             self._report_sessions(charger, command)
         else:

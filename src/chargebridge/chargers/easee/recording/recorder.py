@@ -123,7 +123,11 @@ class Recorder:
         return self._writer.lines if self._writer is not None else 0
 
     def stop(self, reason: str = "stopped by hand") -> None:
-        """End the recording soon."""
+        """End the recording soon.
+
+        Args:
+            reason: why, in words that may be in the file.
+        """
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(reason)
 
@@ -176,7 +180,7 @@ class Recorder:
                     await self._read_sessions(account)
             except TimeoutError:
                 self.counts["reads left out"] += 1
-        self._write(Ended(t=self._clock.now().utc_ms, reason=self._redactor.text(reason)))
+        self._write(Ended(t=self._clock.now().utc_ms, reason=reason))
         return reason
 
     # --- reads by REST ------------------------------------------------------------------------------
@@ -321,7 +325,7 @@ class Recorder:
             if not self.counts["opened"]:
                 raise ConnectionError(str(error)) from None
             self._write(Lost(t=self._clock.now().utc_ms, reason=self._redactor.text(str(error))))
-            self.stop(f"the broker is gone: {error}")
+            self.stop("the broker has ended the connection")
 
     def _queue_opened(self, waiting: int) -> None:
         if not self.counts["opened"]:
@@ -352,7 +356,8 @@ class Recorder:
         try:
             self._writer.write(line)
         except RecordingError as error:
-            self.stop(str(error))
+            self.state = str(error)
+            self.stop("the file cannot be written")
             return
         self.counts[str(type(line).__struct_config__.tag)] += 1
         if self._writer.is_full:
