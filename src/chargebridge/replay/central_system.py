@@ -12,8 +12,8 @@ from chargebridge.link import LinkState
 from chargebridge.link.track_record import TrackRecord
 from chargebridge.replay.timeline import Timeline
 
-ANSWERS_AFTER_S: Final = 0.05
-"""Real seconds."""
+REOPENED_AFTER_S: Final = 1.0
+"""Real seconds after which a link that was closed is open again."""
 HEARTBEAT_S: Final = 86_400
 CALLS_AT_MOST: Final = 200_000
 """CALLs that are kept, of all charge points together; further ones are only counted."""
@@ -121,21 +121,24 @@ class ReplayedLink:
         return True
 
     def answer_soon(self, data: bytes) -> None:
-        """Deliver a frame of the central system, if the connection is the same by then."""
+        """Deliver a frame of the central system: at the same moment, but not within the turn that led to it.
+
+        However fast the recorder's clock ran, nothing of the recording comes in between.
+        """
         epoch = self.epoch
 
         def arrive() -> None:
             if epoch == self.epoch and self.state is LinkState.OPEN:
                 self.owner.frame_received(epoch, data)
 
-        self._timeline.later(ANSWERS_AFTER_S, arrive)
+        self._timeline.later(0.0, arrive)
 
     def close(self, epoch: int, reason: str, pause_s: float = 0.0) -> None:
         """Close the connection, and open it again after a pause."""
         if epoch == self.epoch and self.state is LinkState.OPEN:
             self.state = LinkState.DOWN
             self._timeline.later(0.0, lambda: self.owner.link_closed(epoch, reason, None))
-            self._timeline.later(pause_s + ANSWERS_AFTER_S, self.up)
+            self._timeline.later(pause_s + REOPENED_AFTER_S, self.up)
 
     def reopen(self) -> None:
         """End a pause; here it ends by itself."""

@@ -5,6 +5,7 @@ import json
 import re
 import secrets
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aio_pika
 import pytest
@@ -16,7 +17,7 @@ from chargebridge.chargers.easee.redaction import Redactor
 from chargebridge.chargers.easee.settings import Settings
 from chargebridge.replay.report import report_of
 from chargebridge.replay.stage import Replay
-from tests.integration.easee.broker import new_operator
+from tests.integration.easee.broker import Cable, new_operator
 from tests.integration.easee.stage import until
 
 pytestmark = pytest.mark.integration
@@ -149,6 +150,34 @@ async def test_nobody_else_gets_messages_of_a_queue_that_is_recorded(stage, tmp_
             await queue.read()
         recorder.stop()
         await recording
+
+
+async def test_a_queue_is_read_on_when_its_broker_was_away(stage, tmp_path, rabbitmq_url):
+    operator_id, broker = new_operator(), urlsplit(rabbitmq_url)
+    async with (
+        Cable(broker.hostname, broker.port or 5672) as cable,
+        Queue(rabbitmq_url, operator_id) as queue,
+    ):
+        url = rabbitmq_url.replace(broker.netloc.rpartition("@")[2], f"127.0.0.1:{cable.port}")
+        bus = {"amqp_url": url, "operator_id": operator_id, "integration_account": True}
+        async with stage(speed=SPEED, **bus) as site:
+            recorder = recorder_of(site, tmp_path / "queue.jsonl", way="operator")
+            recording = asyncio.create_task(recorder.run())
+            await until(lambda: recorder.counts["queue"])
+            cable.cut()
+            await until(lambda: recorder.counts["lost"])
+            cable.mend()
+            await until(lambda: recorder.counts["opened"] == 2)
+            messages = recorder.counts["queue"]
+            await until(lambda: recorder.counts["queue"] > messages)
+            recorder.stop()
+            await recording
+        recorded = [
+            line for line in Recording(tmp_path / "queue.jsonl").lines() if isinstance(line, QueueMessage)
+        ]
+        left = await queue.take_all()
+    marks = [_mark(line.key, bytes(line.body)) for line in recorded]
+    assert marks == [_mark(key, body) for key, body, _ in left][: len(marks)]
 
 
 async def test_a_file_ends_at_its_limit_and_says_so(stage, tmp_path):

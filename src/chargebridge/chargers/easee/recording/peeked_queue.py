@@ -9,13 +9,13 @@ alone.
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import aiormq
 from aio_pika.exceptions import AMQPError
 from aiormq.abc import DeliveredMessage
-from aiormq.exceptions import ChannelAccessRefused
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from chargebridge.chargers.easee.operator.bus_connection import (
     CONNECT_S,
@@ -33,6 +33,8 @@ hour, if it is set up as usual."""
 CONNECTIONS_AT_MOST: Final = 6
 """A broker may drop a message of some kinds of queues that it has delivered 20 times."""
 
+WAITS_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
+
 
 class QueueInUseError(Exception):
     """Somebody else reads the queue."""
@@ -46,7 +48,9 @@ class PeekedQueue:
         opened: is called when the queue is open, with the number of messages that wait in it.
         take: is called with the routing key and the body of each message, and whether it was delivered to
             somebody before; once for each, however often the queue is opened again.
+        lost: is called with the reason when the connection is lost, or an attempt has failed.
         renew_s: real seconds for which it stays open.
+        waits_s: real seconds before each new attempt; after so many in a row that fail there is none.
     """
 
     def __init__(
@@ -54,13 +58,18 @@ class PeekedQueue:
         broker: BrokerInfo,
         opened: Callable[[int], None],
         take: Callable[[str, bytes, bool], None],
+        lost: Callable[[str], None],
         *,
         renew_s: float = RENEW_S,
+        waits_s: Sequence[float] = WAITS_S,
     ) -> None:
         self._broker = broker
         self._opened = opened
         self._take = take
+        self._lost = lost
         self._renew_s = renew_s
+        self._waits_s = waits_s
+        self._connections = 0
         self._taken: Counter[bytes] = Counter()
         """Digests of the messages that were taken."""
         self._again: Counter[bytes] = Counter()
@@ -73,10 +82,19 @@ class PeekedQueue:
 
         Raises:
             QueueInUseError: somebody else reads the queue.
-            BrokerLostError: the broker cannot be reached, or the connection is lost.
+            BrokerLostError: the broker cannot be reached, for several times in a row.
         """
-        for _ in range(CONNECTIONS_AT_MOST):
-            await self._read_once()
+        failures = 0
+        while self._connections < CONNECTIONS_AT_MOST:
+            before = self._connections
+            try:
+                await self._read_once()
+            except BrokerLostError as error:
+                failures = failures + 1 if self._connections == before else 1
+                if failures > len(self._waits_s):
+                    raise
+                self._lost(str(error))
+                await asyncio.sleep(self._waits_s[failures - 1])
             if self._full.is_set():
                 return f"the broker hands out no more than {MESSAGES_AT_MOST} messages that stay in the queue"
         minutes = round(CONNECTIONS_AT_MOST * self._renew_s / 60)
@@ -104,7 +122,7 @@ class PeekedQueue:
                 channel.closing.result()
                 raise BrokerLostError("the broker has closed the channel")
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-            raise BrokerLostError(f"connection closed by the broker: {type(error).__name__}") from None
+            raise BrokerLostError(_text(error)) from None
         finally:
             self._reading = False
             await close(connection)
@@ -116,6 +134,7 @@ class PeekedQueue:
             raise QueueInUseError
         await channel.basic_qos(prefetch_count=MESSAGES_AT_MOST)
         self._reading = True
+        self._connections += 1
         self._opened(declared.message_count or 0)
         try:
             # Exclusive: whoever else wants to read the queue meanwhile is refused.
@@ -137,3 +156,9 @@ class PeekedQueue:
         self._take(key, message.body, bool(delivery.redelivered))
         if self._taken.total() >= MESSAGES_AT_MOST:
             self._full.set()
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, ChannelNotFoundEntity):
+        return "the broker does not have the operator's queue"
+    return f"the broker has ended the connection: {type(error).__name__}"

@@ -105,6 +105,8 @@ class Recorder:
         self._writer: Writer | None = None
         self._ended: asyncio.Future[str] | None = None
         self._started_ms = 0
+        self._is_open = False
+        """Whether the queue is open."""
         self.serials: list[str] = []
         """The chargers that are recorded; of a queue those that the account lists."""
         self.counts: Counter[str] = Counter()
@@ -284,6 +286,7 @@ class Recorder:
 
     def connection_failed(self, reason: str) -> None:
         """See `stream.Listener`."""
+        self._is_open = False
         self.state = f"not connected: {reason}"
         self._write(Lost(t=self._clock.now().utc_ms, reason=self._redactor.text(reason)))
 
@@ -301,7 +304,9 @@ class Recorder:
 
     async def _record_queue(self, account: Account, broker: BrokerInfo, ended: asyncio.Future[str]) -> None:
         self._redactor.learn(broker.server, broker.queue_name, broker.exchange_name, broker.username)
-        queue = PeekedQueue(broker, self._queue_opened, self._queue_message, renew_s=self._renew_s)
+        queue = PeekedQueue(
+            broker, self._queue_opened, self._queue_message, self.connection_failed, renew_s=self._renew_s
+        )
 
         async def read() -> str:
             await self._read_values(account)  # the queue waits meanwhile
@@ -324,11 +329,11 @@ class Recorder:
         except BrokerLostError as error:
             if not self.counts["opened"]:
                 raise ConnectionError(str(error)) from None
-            self._write(Lost(t=self._clock.now().utc_ms, reason=self._redactor.text(str(error))))
             self.stop("the broker has ended the connection")
 
     def _queue_opened(self, waiting: int) -> None:
-        if not self.counts["opened"]:
+        if not self._is_open:  # else it was opened again before the broker's time-out
+            self._is_open = True
             self.state = f"connected, {waiting} messages waited in the queue"
             self._write(Opened(t=self._clock.now().utc_ms))
 
