@@ -181,9 +181,9 @@ def _show(report: "Report") -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
     print(f"recorded       {report.started} to {report.until}, way {report.way!r}")
     if report.source:
-        print(f"source         {report.source}")
-    print(f"made by        chargebridge {report.recorded_with}")
-    print(f"ended          {report.ended or 'cut off: the recorder was killed'}")
+        print(f"source         {_shown(report.source)}")
+    print(f"made by        chargebridge {_shown(report.recorded_with)}")
+    print(f"ended          {_shown(report.ended) or 'cut off: the recorder was killed'}")
     print(
         f"read           {report.lines} lines, {report.messages} messages, {report.observations} observations"
     )
@@ -197,13 +197,14 @@ def _show(report: "Report") -> None:
     _show_counts(console, "Unknown values", report.unknown_values)
     unreadable = {f"line {number} of the file": 1 for number in report.unreadable_lines}
     _show_counts(console, "Unreadable", report.unreadable | unreadable)
+    _show_counts(console, "Failures of the driver", report.failures)
     _show_counts(console, "Refused by the cloud", report.refusals)
 
 
 def _show_sessions(console: Console, one: "ChargePointReport") -> None:
     missing = f", {one.missing_sessions} times sessions are missing" if one.missing_sessions else ""
     title = f"{one.charger}: {len(one.sessions)} sessions, {one.energy_wh} Wh{missing}"
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=_shown(title), title_justify="left")
     for heading in ("started", "stopped", "idTag", "reason"):
         table.add_column(heading, overflow="fold")
     for heading in ("meter start Wh", "meter stop Wh", "Wh"):
@@ -211,7 +212,7 @@ def _show_sessions(console: Console, one: "ChargePointReport") -> None:
     for session in one.sessions:
         figures = (session.meter_start_wh, session.meter_stop_wh, session.energy_wh)
         words = (session.started, session.stopped or "-", session.id_tag, session.reason or "-")
-        table.add_row(*map(escape, words), *("-" if figure is None else str(figure) for figure in figures))
+        table.add_row(*map(_shown, words), *("-" if figure is None else str(figure) for figure in figures))
     console.print(table)
 
 
@@ -220,11 +221,11 @@ def _show_statuses(console: Console, one: "ChargePointReport") -> None:
     title = f"{one.charger}: {len(one.statuses)} statuses"
     if len(shown) < len(one.statuses):
         title += f", the first {len(shown)} of them (all: --json)"
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=_shown(title), title_justify="left")
     for heading in ("time", "connector", "status", "error, info"):
         table.add_column(heading, overflow="fold")
     for status in shown:
-        table.add_row(status.time, str(status.connector), escape(status.status), escape(status.error))
+        table.add_row(*map(_shown, (status.time, str(status.connector), status.status, status.error)))
     console.print(table)
 
 
@@ -235,5 +236,10 @@ def _show_counts(console: Console, title: str, counts: dict[str, int]) -> None:
     table.add_column(overflow="fold")
     table.add_column(justify="right")
     for what, count in counts.items():
-        table.add_row(escape(what), str(count))
+        table.add_row(_shown(what), str(count))
     console.print(table)
+
+
+def _shown(text: str) -> str:
+    """Return a text of a recording, which anybody may have written, for a terminal."""
+    return escape("".join(letter if letter.isprintable() else "?" for letter in text))

@@ -72,6 +72,8 @@ class Report(Struct, frozen=True, kw_only=True):
     unknown_observations: dict[str, int]
     unknown_values: dict[str, int]
     unreadable: dict[str, int]
+    failures: dict[str, int]
+    """Errors of the driver itself."""
     refusals: dict[str, int]
     """What the cloud refused to the recorder."""
 
@@ -103,6 +105,7 @@ def report_of(replay: Replay) -> Report:
         unknown_observations=_sorted({str(id): n for id, n in findings.unknown_observations.items()}),
         unknown_values=_sorted(findings.unknown_values),
         unreadable=_sorted(findings.unreadable),
+        failures=_sorted(findings.failures),
         refusals=_sorted(findings.refusals),
     )
 

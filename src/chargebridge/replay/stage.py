@@ -102,6 +102,9 @@ class Replay:
 
     Args:
         recording: it is played from its beginning to its end.
+
+    Raises:
+        RecordingError: it cannot be played.
     """
 
     def __init__(self, recording: Recording) -> None:

@@ -11,6 +11,7 @@ from chargebridge.chargers.easee.recording.file import (
     Ended,
     Header,
     Opened,
+    QueueMessage,
     Recording,
     RecordingError,
     RestAnswer,
@@ -158,6 +159,49 @@ def test_a_newer_format_is_refused_with_its_version(tmp_path):
     (tmp_path / "one.gz").write_bytes(gzip.compress(msgspec.json.encode(header)))
     with pytest.raises(RecordingError, match=r"version 9 .* made by chargebridge 7\.0"):
         Recording(tmp_path / "one.gz")
+
+
+def recording_of(tmp_path, header, *lines):
+    tmp_path.mkdir(exist_ok=True)
+    path = tmp_path / "one.jsonl"
+    writer = Writer(path, header, 1_000_000)
+    for line in lines:
+        writer.write(line)
+    writer.close()
+    return Recording(path)
+
+
+def test_a_line_of_another_year_does_not_hold_up_the_replay(tmp_path):
+    began_ms = HEADER.started_ms
+    lines = [Opened(t=began_ms), Opened(t=began_ms + 50 * 86_400_000), Ended(t=began_ms + 1, reason="enough")]
+    report = report_of(Replay(recording_of(tmp_path, HEADER, *lines)))
+    assert (report.lines, report.unreadable_lines, report.ended) == (2, [3], "enough")
+
+
+@pytest.mark.parametrize("pattern", ["x", "{serial}{serial}{id}"])
+def test_patterns_of_routing_keys_that_make_no_sense_are_refused(tmp_path, pattern):
+    header = msgspec.structs.replace(HEADER, way="operator", patterns={"observation": pattern})
+    with pytest.raises(RecordingError, match="wrong patterns"):
+        Replay(recording_of(tmp_path, header))
+
+
+def test_a_queue_with_keys_of_its_own_is_replayed_by_them(tmp_path):
+    header = msgspec.structs.replace(HEADER, way="operator", patterns={"observation": "obs.{id}.{serial}"})
+    body = embed('{"Timestamp":"2026-01-02T10:00:00Z","Value":"3"}')
+    lines = [
+        Opened(t=HEADER.started_ms),
+        QueueMessage(t=HEADER.started_ms + 1000, key="obs.109.EH1", body=body),
+        QueueMessage(t=HEADER.started_ms + 2000, key="EH1.X.109", body=body),
+        QueueMessage(t=HEADER.started_ms + 3000, key="obs.120.EH1", body=embed("{")),
+    ]
+    report = report_of(Replay(recording_of(tmp_path, header, *lines)))
+    assert [one.charger for one in report.charge_points] == ["EH1"]
+    assert report.unreadable == {
+        "body of the queue: Input data was truncated": 1,
+        "routing key: {serial}.X.{number}": 1,
+    }
+    assert report.ended == ""
+    assert report.failures == {}
 
 
 @pytest.mark.parametrize(

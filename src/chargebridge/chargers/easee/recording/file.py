@@ -9,10 +9,10 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 FORMAT: Final = "chargebridge easee recording"
 VERSION: Final = 1
@@ -22,6 +22,11 @@ CLOCK_NOTE: Final = (
 )
 LONGEST_LINE: Final = 8 * 1024 * 1024
 """Bytes."""
+LONGEST_MS: Final = 40 * 86_400_000
+"""Lines that are later than this after the beginning of a recording are no part of it."""
+
+Time = Annotated[int, Meta(ge=0, le=4_102_444_800_000)]
+"""UTC milliseconds, until the year 2100."""
 
 
 class RecordingError(Exception):
@@ -37,8 +42,8 @@ class Header(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the driver was connected."""
     chargebridge: str
     """The version of this program."""
-    started_ms: int
-    speed: float = 1.0
+    started_ms: Time
+    speed: Annotated[float, Meta(gt=0, le=100_000)] = 1.0
     """Seconds of the recorder's clock in a real second."""
     patterns: dict[str, str] = {}
     """The patterns of routing keys, by setting, if they are not the usual ones."""
@@ -51,7 +56,7 @@ class Header(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Line(Struct, frozen=True, kw_only=True, tag_field="kind"):
     """The base of all other lines."""
 
-    t: int
+    t: Time
     """UTC milliseconds by the recorder's clock, at receipt."""
 
 
@@ -217,9 +222,14 @@ class Recording:
             if number == 1 or not text.strip():
                 continue
             try:
-                yield _line.decode(text)
+                line = _line.decode(text)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 self.unreadable.append(number)
+                continue
+            if line.t - self.header.started_ms > LONGEST_MS:
+                self.unreadable.append(number)
+            else:
+                yield line
 
     def _read_header(self, text: bytes) -> Header:
         try:

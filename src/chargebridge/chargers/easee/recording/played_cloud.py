@@ -29,6 +29,7 @@ from chargebridge.chargers.easee.recording.file import (
     Lost,
     Opened,
     QueueMessage,
+    RecordingError,
     RestAnswer,
     StreamMessage,
     Subscribed,
@@ -58,6 +59,7 @@ from chargebridge.clock import Clock
 
 DONE_AFTER_S: Final = 1.0
 """Seconds of the recording after which a command counts as done."""
+CHARGERS_AT_MOST: Final = 20_000
 KINDS_AT_MOST: Final = 1000
 """Different kinds of findings that are counted by themselves."""
 
@@ -83,6 +85,8 @@ class Findings:
         """By name and value of the enumeration."""
         self.unreadable: Counter[str] = Counter()
         """Messages, values and bodies, by what they are and what is wrong."""
+        self.failures: Counter[str] = Counter()
+        """Errors of the driver itself, by type and kind of line."""
         self.refusals: Counter[str] = Counter()
         """What the cloud refused to the recorder."""
         self.commands: Counter[str] = Counter()
@@ -134,6 +138,9 @@ class PlayedCloud:
         sink: receives the events of the chargers.
         clock: shows the time of the recording, and its speed.
         timers: let that time pass.
+
+    Raises:
+        RecordingError: the header makes no sense.
     """
 
     def __init__(
@@ -146,7 +153,10 @@ class PlayedCloud:
         self._sink = sink
         self._clock = clock
         self._results = ReadResults(self.fleet, sink)
-        self._reader = MessageReader(Patterns(**header.patterns))
+        try:
+            self._reader = MessageReader(msgspec.convert(header.patterns, Patterns))
+        except (msgspec.ValidationError, ValueError) as error:
+            raise RecordingError(f"the recording has wrong patterns of routing keys: {error}") from None
         self._answers = _Answers()
         self._waits_for_state: dict[str, Charger] = {}
         self._waits_for_sessions: dict[str, Charger] = {}
@@ -159,6 +169,14 @@ class PlayedCloud:
 
     def take(self, line: AnyLine) -> None:
         """Let a line of the recording happen now."""
+        try:
+            self._take(line)
+        except Exception as error:  # noqa: BLE001 - a defect that a recording shows is what it is for
+            self.findings.note(
+                self.findings.failures, f"{type(error).__name__} at a line {type(line).__name__}"
+            )
+
+    def _take(self, line: AnyLine) -> None:
         match line:
             case Opened():
                 self.fleet.connection_opened()
@@ -234,6 +252,9 @@ class PlayedCloud:
 
         These are its chargers, and the lists of sessions: the last one, which has all of them, is read at the
         end of a recording.
+
+        Raises:
+            RecordingError: there are too many chargers.
         """
         match line:
             case Subscribed(charger=serial):
@@ -253,6 +274,8 @@ class PlayedCloud:
                     self._answers.lists[parts[4]] = extract(line.body).encode()
             case _:
                 pass
+        if len(self.serials) > CHARGERS_AT_MOST:
+            raise RecordingError(f"the recording has more than {CHARGERS_AT_MOST} chargers")
 
     def _answer(self, line: RestAnswer) -> None:
         if line.status is None or line.status >= 300:

@@ -6,7 +6,7 @@ Each text is redacted before it is written.
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Final
@@ -50,6 +50,8 @@ from chargebridge.clock import Clock
 LIST_WAIT_S: Final = 60.0
 READ_WAIT_S: Final = 600.0
 """Seconds of the driver's clock for which a read waits for its turn."""
+FIRST_READS_S: Final = 60.0
+"""Real seconds for the first reads of an operator, whose queue waits for them."""
 LAST_READS_S: Final = 20.0
 """Real seconds for the last reads."""
 READ_CHARGERS: Final = 10
@@ -177,11 +179,7 @@ class Recorder:
         reason = ended.result()
         if not self._writer.is_full:
             self.state = "reading the last sessions"
-            try:
-                async with asyncio.timeout(LAST_READS_S):
-                    await self._read_sessions(account)
-            except TimeoutError:
-                self.counts["reads left out"] += 1
+            await self._within(LAST_READS_S, self._read_sessions(account))
         self._write(Ended(t=self._clock.now().utc_ms, reason=reason))
         return reason
 
@@ -219,6 +217,14 @@ class Recorder:
             raise ConnectionError(
                 f"this account has no message bus, as an integration account has ({error})"
             ) from None
+
+    async def _within(self, seconds: float, reading: Coroutine[None, None, None]) -> None:
+        """Read for so many real seconds at most."""
+        try:
+            async with asyncio.timeout(seconds):
+                await reading
+        except TimeoutError:
+            self.counts["time-out of reads"] += 1
 
     async def _read_values(self, account: Account) -> None:
         await self._read(account, "/api/accounts/products")
@@ -309,7 +315,7 @@ class Recorder:
         )
 
         async def read() -> str:
-            await self._read_values(account)  # the queue waits meanwhile
+            await self._within(FIRST_READS_S, self._read_values(account))
             return await queue.run()
 
         reading = asyncio.get_running_loop().create_task(read())
