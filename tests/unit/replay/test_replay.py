@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from chargebridge.chargers.easee.recording.file import (
+    FORMAT,
     Ended,
     Header,
     Opened,
@@ -94,7 +95,7 @@ def test_the_same_recording_gives_the_same_report():
 
 # --- the file ---------------------------------------------------------------------------------------
 
-HEADER = Header(way="account", chargebridge="1.0", started_ms=1_767_348_000_000)
+HEADER = Header(format=FORMAT, version=1, way="account", chargebridge="1.0", started_ms=1_767_348_000_000)
 UPDATE = '{"type":1,"target":"ProductUpdate","arguments":[]}'
 
 
@@ -108,6 +109,13 @@ def test_a_file_has_all_that_was_written_even_if_its_writer_was_killed(tmp_path,
     writer.close()
     assert list(Recording(tmp_path / name).lines()) == lines
     assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_the_first_line_has_format_and_version(tmp_path):
+    Writer(tmp_path / "one.jsonl", HEADER, 10_000).close()
+    header = json.loads((tmp_path / "one.jsonl").read_text())
+    assert header["format"] == "chargebridge easee recording"
+    assert header["version"] == 1
 
 
 def test_a_line_that_was_written_halfway_is_left_out(tmp_path):
@@ -155,7 +163,7 @@ def test_what_is_no_recording_is_refused(tmp_path, content):
 
 
 def test_a_newer_format_is_refused_with_its_version(tmp_path):
-    header = Header(way="account", chargebridge="7.0", started_ms=1, version=9)
+    header = msgspec.structs.replace(HEADER, chargebridge="7.0", version=9)
     (tmp_path / "one.gz").write_bytes(gzip.compress(msgspec.json.encode(header)))
     with pytest.raises(RecordingError, match=r"version 9 .* made by chargebridge 7\.0"):
         Recording(tmp_path / "one.gz")

@@ -36,8 +36,9 @@ class RecordingError(Exception):
 class Header(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The first line."""
 
-    format: str = FORMAT
-    version: int = VERSION
+    format: str
+    """`FORMAT`"""
+    version: int
     way: Literal["account", "operator"]
     """How the driver was connected."""
     chargebridge: str
@@ -82,7 +83,7 @@ class StreamMessage(Line, frozen=True, kw_only=True, tag="stream"):
     message: Raw
 
 
-class QueueMessage(Line, frozen=True, kw_only=True, tag="queue"):
+class QueueMessage(Line, frozen=True, kw_only=True, omit_defaults=True, tag="queue"):
     """A message of the operator's queue."""
 
     key: str
@@ -90,7 +91,7 @@ class QueueMessage(Line, frozen=True, kw_only=True, tag="queue"):
     redelivered: bool = False
 
 
-class RestAnswer(Line, frozen=True, kw_only=True, tag="rest"):
+class RestAnswer(Line, frozen=True, kw_only=True, omit_defaults=True, tag="rest"):
     """The answer to a read by REST, or why there is none."""
 
     path: str

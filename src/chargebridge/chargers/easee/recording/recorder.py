@@ -24,6 +24,8 @@ from chargebridge.chargers.easee.operator.bus_connection import BrokerInfo, Brok
 from chargebridge.chargers.easee.reading import SESSIONS
 from chargebridge.chargers.easee.recording.file import (
     CLOCK_NOTE,
+    FORMAT,
+    VERSION,
     AnyLine,
     Ended,
     Header,
@@ -160,6 +162,8 @@ class Recorder:
         self._started_ms = self._clock.now().utc_ms
         patterns = _patterns(self._settings)
         header = Header(
+            format=FORMAT,
+            version=VERSION,
             way=self._settings.way,
             chargebridge=__version__,
             started_ms=self._started_ms,
