@@ -202,8 +202,11 @@ def _show(report: "Report") -> None:
 
 
 def _show_sessions(console: Console, one: "ChargePointReport") -> None:
-    missing = f", {one.missing_sessions} times sessions are missing" if one.missing_sessions else ""
-    title = f"{one.charger}: {len(one.sessions)} sessions, {one.energy_wh} Wh{missing}"
+    missing = f", stretches of missing sessions: {one.missing_sessions}" if one.missing_sessions else ""
+    title = f"{one.charger}: sessions: {len(one.sessions)}, {one.energy_wh} Wh{missing}"
+    if not one.sessions:
+        console.print(_shown(title), style="italic")
+        return
     table = Table(title=_shown(title), title_justify="left")
     for heading in ("started", "stopped", "idTag", "reason"):
         table.add_column(heading, overflow="fold")
@@ -218,7 +221,7 @@ def _show_sessions(console: Console, one: "ChargePointReport") -> None:
 
 def _show_statuses(console: Console, one: "ChargePointReport") -> None:
     shown = one.statuses[:STATUSES_SHOWN]
-    title = f"{one.charger}: {len(one.statuses)} statuses"
+    title = f"{one.charger}: statuses: {len(one.statuses)}"
     if len(shown) < len(one.statuses):
         title += f", the first {len(shown)} of them (all: --json)"
     table = Table(title=_shown(title), title_justify="left")

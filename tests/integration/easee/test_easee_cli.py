@@ -83,7 +83,7 @@ def replay(*arguments):
 def test_a_replay_is_shown_as_tables():
     output = replay(RECORDINGS / "ready-with-power.jsonl").output
     for shown in (
-        "EHTEST05: 1 sessions, 1250 Wh",
+        "EHTEST05: sessions: 1, 1250 Wh",
         "04A1B2C3D4E5F6",
         "2026-03-01T10:00:46.300Z",
         "EVDisconnected",
