@@ -11,16 +11,19 @@ from chargebridge.chargers.easee.recording.file import (
     FORMAT,
     Ended,
     Header,
+    Lost,
     Opened,
     QueueMessage,
     Recording,
     RecordingError,
     RestAnswer,
     StreamMessage,
+    Subscribed,
     Writer,
     embed,
     extract,
 )
+from chargebridge.clock import format_utc
 from chargebridge.replay.report import Report, as_json, report_of
 from chargebridge.replay.stage import Replay
 
@@ -177,6 +180,65 @@ def recording_of(tmp_path, header, *lines):
         writer.write(line)
     writer.close()
     return Recording(path)
+
+
+def observation(t, id, value):
+    argument = {"mid": "EH1", "dataType": 6, "id": id, "timestamp": format_utc(t), "value": value}
+    return StreamMessage(
+        t=t, message=embed(json.dumps({"type": 1, "target": "ProductUpdate", "arguments": [argument]}))
+    )
+
+
+def session_record(t, id, start_kwh, stop_kwh):
+    times = {"Start": format_utc(t - 600_000), "Stop": format_utc(t)}
+    energies = {"MeterValueStart": start_kwh, "MeterValueStop": stop_kwh, "EnergyKwh": stop_kwh - start_kwh}
+    return observation(t, 129, json.dumps({"Id": id, "Auth": TOKEN, "AuthReason": 1, **times, **energies}))
+
+
+def subscribed(t, *updates):
+    return [Opened(t=t), Subscribed(t=t, charger="EH1"), *updates]
+
+
+def missed_session(*, body):
+    """Of three sessions the second began and ended while the stream was away; a list of sessions follows."""
+    began, later = HEADER.started_ms, HEADER.started_ms + 7_200_000
+    lines = subscribed(
+        began, *(observation(began, id, value) for id, value in ((124, "0"), (109, "1"), (250, "1")))
+    )
+    lines += [observation(began + 60_000, 109, "3"), session_record(began + 700_000, 1, 0.0, 1.0)]
+    lines += [observation(began + 700_000, 109, "1"), Lost(t=began + 800_000, reason="gone")]
+    lines += subscribed(later, session_record(later, 3, 3.0, 3.5), observation(later, 109, "1"))
+    path = "/api/sessions/charger/EH1/sessions/2026-01-01T00:00:00Z/2026-01-03T00:00:00Z"
+    lines.append(RestAnswer(t=later + 60_000, path=path, status=200, body=embed(body)))
+    return [*lines, Ended(t=later + 60_000, reason="enough")]
+
+
+def test_a_session_that_the_stream_missed_is_rebuilt_from_the_recorded_list(tmp_path):
+    times = {"carConnected": "2026-01-02T10:20:00Z", "carDisconnected": "2026-01-02T10:50:00Z"}
+    lines = missed_session(body=json.dumps([{**times, "kiloWattHours": 2.0, "sessionId": 2}]))
+    report = report_of(Replay(recording_of(tmp_path, HEADER, *lines)))
+    [charge_point] = report.charge_points
+    assert sorted(one.energy_wh for one in charge_point.sessions) == [500, 1000, 2000]
+    assert charge_point.missing_sessions == 0
+    assert report.notices["transaction_rebuilt"] == 1
+
+
+def test_an_answer_that_is_no_json_is_counted(tmp_path):
+    report = report_of(Replay(recording_of(tmp_path, HEADER, *missed_session(body="<html>"))))
+    assert report.unreadable == {
+        "answer to /api/sessions/charger/…/sessions/…/…: JSON is malformed: invalid character (byte 0)": 1
+    }
+
+
+def test_what_the_cloud_refused_to_the_recorder_is_shown(tmp_path):
+    began = HEADER.started_ms
+    refused = RestAnswer(t=began, path="/api/accounts/products", status=403, error="HTTP 403: forbidden")
+    unanswered = RestAnswer(t=began, path="/api/chargers", status=None, error="throttled by the cloud (429)")
+    report = report_of(Replay(recording_of(tmp_path, HEADER, refused, unanswered)))
+    assert report.refusals == {
+        "read: HTTP 403: forbidden": 1,
+        "read: throttled by the cloud (429)": 1,
+    }
 
 
 def test_a_line_of_another_year_does_not_hold_up_the_replay(tmp_path):

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from msgspec import Struct
 
-from chargebridge.chargers.easee import command_effects
+from chargebridge.chargers.easee import command_effects, harmless
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.failures import CallFailedError, NotFound
 from chargebridge.chargers.easee.account.transport import Answer
@@ -282,6 +282,11 @@ class PlayedCloud:
             self.findings.note(self.findings.refusals, f"read: {line.error[:200] or f'HTTP {line.status}'}")
             return
         body, parts = extract(line.body).encode(), urlsplit(line.path).path.split("/")
+        try:
+            msgspec.json.decode(body)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            self.findings.note(self.findings.unreadable, f"answer to {_route_of(parts)}: {str(error)[:200]}")
+            return
         if parts[1:] == ["api", "chargers"]:
             self._products(body)
         elif parts[1:2] == ["state"] and len(parts) > 3:
@@ -428,6 +433,10 @@ def _at_once(reading: Coroutine[Any, Any, _Result]) -> _Result:
         return cast("_Result", ended.value)
     reading.close()
     raise AssertionError("a recorded read waits for something")
+
+
+def _route_of(parts: list[str]) -> str:
+    return "/".join(part if not part or part.lower() in harmless.ROUTE else "…" for part in parts)[:100]
 
 
 def _lists_sessions(parts: list[str]) -> bool:
