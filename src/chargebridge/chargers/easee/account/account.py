@@ -158,7 +158,8 @@ class Account:
             if isinstance(failure, NoAnswer) and method != "GET":
                 raise failure
             at_s = self._budget.ready_at(endpoint, kind, self._pacer.now_s())
-            if at_s > deadline_s:
+            # The stream has a back-off of its own, and a reason to show.
+            if at_s > deadline_s or endpoint is HANDSHAKE:
                 if isinstance(failure, NotSent):
                     failure.until_s = at_s
                 raise failure

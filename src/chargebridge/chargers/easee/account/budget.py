@@ -15,7 +15,14 @@ from typing import Final
 from msgspec import Struct
 
 from chargebridge.chargers.easee.account.block import Block
-from chargebridge.chargers.easee.account.endpoints import ENDPOINTS, HANDSHAKE, OTHER, SIGN_IN, Endpoint
+from chargebridge.chargers.easee.account.endpoints import (
+    BROKER,
+    ENDPOINTS,
+    HANDSHAKE,
+    OTHER,
+    SIGN_IN,
+    Endpoint,
+)
 from chargebridge.chargers.easee.account.gates import JITTER, LONGEST_BACKOFF_S, Gate, Ticket
 
 MARGIN_S: Final = 5.0
@@ -57,7 +64,7 @@ class Paused(Struct, frozen=True):
     until_s: float
     reason: str
     urgent: bool
-    """Whether requests are among them that somebody waits for."""
+    """Whether it concerns what somebody waits for: commands, or the connection to the cloud."""
 
 
 class _Window:
@@ -82,10 +89,15 @@ class _Window:
         self._sent.append(now_s)
 
 
+_NEEDED: Final = (SIGN_IN, HANDSHAKE, BROKER)
+"""Nothing goes on for long without them."""
+
+
 class _Lane:
     """One endpoint: its window, and a gate for requests that somebody waits for and one for the others."""
 
     def __init__(self, endpoint: Endpoint, random: Random) -> None:
+        self._endpoint = endpoint
         limit = endpoint.limit
         part, whole = SHARE
         self.window = (
@@ -107,8 +119,7 @@ class _Lane:
         if name == SIGN_IN.name:  # elsewhere it is shorter than the wait of whoever sends it
             ends.append((self.urgent.backoff_until_s, self.urgent.backoff_reason))
         until_s, reason = max(ends)
-        urgent = name == SIGN_IN.name or self.urgent.paused_until_s >= until_s
-        return Paused(name, until_s, reason, urgent)
+        return Paused(name, until_s, reason, self._endpoint.of_charger or self._endpoint in _NEEDED)
 
 
 class Budget:
