@@ -3,7 +3,9 @@
 import pytest
 
 from chargebridge.chargers.easee.account import endpoints
+from chargebridge.chargers.easee.account.budget import SHARE
 from chargebridge.chargers.easee.account.endpoints import ENDPOINTS, Limit, endpoint_of
+from tests.documents import document
 
 pytestmark = pytest.mark.unit
 
@@ -66,3 +68,20 @@ def test_names_are_few_and_each_is_one_endpoint():
     names = [one.name for one in ENDPOINTS]
     assert len(names) == len(set(names)) <= 25
     assert endpoints.HANDSHAKE.longest_pause_s * 1.25 <= 300
+
+
+def test_the_table_of_limits_in_the_documentation_is_that_of_the_code():
+    text = document("easee.md").split("## Rate limits")[1].split("## Failures")[0]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:4]] for line in text.splitlines() if " min | " in line
+    ]
+    documented = {endpoint.partition(":")[0]: (limit, share) for endpoint, limit, share in rows}
+    part, whole = SHARE
+    assert documented == {
+        one.name: (
+            f"{one.limit.requests} in {one.limit.window_s / 60:g} min",
+            str(max(one.limit.requests * part // whole, 1)),
+        )
+        for one in ENDPOINTS
+        if one.limit is not None
+    }
