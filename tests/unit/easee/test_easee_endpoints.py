@@ -3,7 +3,7 @@
 import pytest
 
 from chargebridge.chargers.easee.account import endpoints
-from chargebridge.chargers.easee.account.budget import SHARE
+from chargebridge.chargers.easee.account.budget import SHARE, Limits
 from chargebridge.chargers.easee.account.endpoints import ENDPOINTS, Limit, endpoint_of
 from tests.documents import document
 
@@ -71,11 +71,10 @@ def test_names_are_few_and_each_is_one_endpoint():
 
 
 def test_the_table_of_limits_in_the_documentation_is_that_of_the_code():
-    text = document("easee.md").split("## Rate limits")[1].split("## Failures")[0]
-    rows = [
-        [cell.strip() for cell in line.split("|")[1:4]] for line in text.splitlines() if " min | " in line
-    ]
-    documented = {endpoint.partition(":")[0]: (limit, share) for endpoint, limit, share in rows}
+    text = document("easee.md").split("## Rate limits")[1].split("### Pauses")[0]
+    lines = [line for line in text.splitlines() if " min | " in line or "requests_per_5_min` |" in line]
+    cells = [[cell.strip() for cell in line.split("|")[1:4]] for line in lines]
+    documented = {endpoint.partition(":")[0]: (limit, share) for endpoint, limit, share in cells}
     part, whole = SHARE
     assert documented == {
         one.name: (
@@ -85,3 +84,4 @@ def test_the_table_of_limits_in_the_documentation_is_that_of_the_code():
         for one in ENDPOINTS
         if one.limit is not None
     }
+    assert f"| {Limits().background} |" in text
