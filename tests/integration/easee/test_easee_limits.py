@@ -17,7 +17,7 @@ from chargebridge.chargers.model import (
     SessionStarted,
 )
 from chargebridge.clock import SystemClock
-from tests.integration.easee.bench import Bench, Sink, driving
+from tests.integration.easee.bench import Bench, Sink, driving, settings
 from tests.integration.easee.stage import SERIAL, until
 from tests.integration.easee.test_discover import configuration, discover
 
@@ -158,3 +158,30 @@ def test_the_driver_says_how_it_stands_before_it_is_started():
     assert isinstance(driver, ReportsCloud)
     status = driver.cloud_status()
     assert (status.connected, status.reason) == (False, "not started")
+
+
+async def test_discover_sends_nothing_while_a_running_driver_knows_of_a_block(stage, tmp_path):
+    async with stage(speed=1.0) as site:
+        file = configuration(site, tmp_path)
+        state_dir = tmp_path / "state"
+        text = file.read_text()
+        file.write_text(f'[state]\ndirectory = "{state_dir}"\n{text}')
+        sink = Sink()
+        driver = EaseeDriver("home", settings(site, "account"), sink, site.clock, state_dir)
+        sink.driver = driver
+        driver.watch(SERIAL)
+        await driver.start()
+        try:
+            await Bench(site, driver, sink).ready()
+            site.cloud.misbehaviour.blocked = True
+            refused = await Bench(site, driver, sink).outcome(Reboot)
+            assert "blocks this account or address for 24 hours" in refused.detail
+        finally:
+            await driver.stop()
+        asked = site.cloud.statistics.requests_while_blocked
+        code, output = await discover(file)
+        assert code == 1
+        assert len(output.strip().splitlines()) == 1
+        assert "blocks this account or address for 24 hours" in output
+        assert "try again in" in output
+        assert site.cloud.statistics.requests_while_blocked == asked

@@ -161,6 +161,8 @@ class Account:
             # The stream has a back-off of its own, and a reason to show.
             if at_s > deadline_s or endpoint is HANDSHAKE:
                 if isinstance(failure, NotSent):
+                    if self._budget.block.until_s >= at_s:
+                        failure = NotSent(self._budget.wait_reason(endpoint, kind, self._pacer.now_s()))
                     failure.until_s = at_s
                 raise failure
 

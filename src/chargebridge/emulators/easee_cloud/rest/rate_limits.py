@@ -97,6 +97,7 @@ class Limiter:
         return limit.passes(now_ms)
 
     def _published(self, request: web.Request, kind: str) -> _Published | None:
-        if kind == "command" and request.match_info.get("name", "").startswith("poll_"):
-            return _POLLS
+        name = request.match_info.get("name", "")
+        if kind == "command" and name.startswith("poll_"):
+            return _POLLS._replace(endpoint=name[:40])
         return _BY_KIND.get((request.method, kind))
