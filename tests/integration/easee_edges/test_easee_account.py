@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from chargebridge.chargers.easee.account.block import BLOCKED
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import (
     ChargerUnreachable,
@@ -15,7 +16,7 @@ from chargebridge.chargers.easee.account.failures import (
     NotSent,
     Refused,
 )
-from chargebridge.chargers.easee.account.pauses import SavedPauses, of_older_version
+from chargebridge.chargers.easee.account.pauses import SavedBlock, SavedPauses, of_older_version
 from chargebridge.chargers.easee.account.secret import Tokens
 
 pytestmark = pytest.mark.integration
@@ -440,6 +441,17 @@ async def test_a_block_is_kept_over_a_restart_and_forgotten_when_it_is_over(site
     assert kept[-1] == SavedPauses()
     told = [one["event"] for one in log if one.get("what") == "all requests"]
     assert told == ["requests paused", "requests paused", "requests resumed"]
+
+
+async def test_a_block_that_ended_before_the_start_is_left_with_one_request_and_no_line(site, log):
+    over = SavedPauses(SavedBlock(site.clock.now().utc_ms - 1000, 1, BLOCKED))
+    kept: list[SavedPauses] = []
+    async with site:
+        account = site.account(pauses=over, save_pauses=kept.append)
+        await asyncio.gather(*(post(account) for _ in range(5)))
+        assert account.pauses() == ()
+    assert kept[-1] == SavedPauses()
+    assert [one for one in log if "what" in one] == []
 
 
 @pytest.mark.parametrize(("left_s", "silent_s"), [(24 * 3600, 900), (300, 300), (-10, 0)])

@@ -444,6 +444,23 @@ def test_an_answer_in_between_is_proof_that_there_is_no_block():
     assert silent_s(budget, now_s) == 0
 
 
+@given(st.lists(st.tuples(st.sampled_from(ENDPOINTS), st.booleans(), st.floats(0, 100)), max_size=60))
+def test_only_three_refusals_in_a_row_are_ever_taken_for_a_block(steps):
+    budget, now_s, in_a_row, refused = a_budget(), 100.0, 0, set()
+    for endpoint, is_refused, pause_s in steps:
+        now_s = max(now_s + pause_s, budget.ready_at(endpoint, Kind.COMMAND, now_s + pause_s))
+        if is_refused:
+            refuse(budget, endpoint, now_s)
+            in_a_row += 1
+            refused.add(endpoint.name)
+        else:
+            take(budget, endpoint, Kind.COMMAND, now_s)
+            in_a_row, refused = 0, set()
+        evident = in_a_row >= 3 and (SIGN_IN.name in refused or len(refused) >= 3)
+        assert bool(budget.block.steps) is evident
+        assert budget.block.suspected is (in_a_row >= 2 and not evident)
+
+
 def test_sign_in_alone_that_is_refused_three_times_in_a_row_is_taken_for_a_block():
     budget, now_s = a_budget(), 100.0
     for _ in range(3):

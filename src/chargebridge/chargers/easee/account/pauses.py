@@ -103,6 +103,8 @@ class Pauses:
             (_log.info if warned else _log.debug)("requests resumed", account=self._account, what=what)
         now_s = self._clock.now().mono
         for what, paused in unsettled.items():
+            if paused.until_s <= now_s:
+                continue  # it was over before this start; the next answer shows it
             warns = paused.urgent or paused.until_s - now_s > LONG_S
             if self._logged.get(what, ("", False)) not in ((paused.reason, warns), (paused.reason, True)):
                 self._logged[what] = paused.reason, warns
