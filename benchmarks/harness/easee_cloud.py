@@ -101,7 +101,7 @@ async def serve(url: str, count: int) -> None:
         integration_account=True,
         amqp_url=url,
         operator_id=operator,
-        rate_limits=RateLimits(overall=many, session_lists=many),
+        rate_limits=RateLimits(overall=many, by_endpoint=False),
     )
     cloud = EaseeCloud(chargers, clock, settings)
     connection = await aiormq.connect(url)

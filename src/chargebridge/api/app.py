@@ -11,6 +11,7 @@ from chargebridge.api.routes import (
     backup,
     charge_points,
     dead_letters,
+    drivers,
     frames,
     health,
     leaving,
@@ -50,6 +51,10 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "frames", "description": "OCPP frames exchanged with the central system; secrets are masked."},
     {"name": "operations", "description": "Operations on a charge point."},
     {"name": "simulated chargers", "description": "Cars, tokens and faults at simulated chargers."},
+    {
+        "name": "drivers",
+        "description": "The connections to the clouds of chargers, and what waits or is paused.",
+    },
     {"name": "service", "description": "Health, metrics and backup of the program."},
 ]
 
@@ -85,6 +90,7 @@ def create_app(gateway: Gateway, token: str) -> FastAPI:
         set_aside.router,
         frames.router,
         simulated.router,
+        drivers.router,
         metrics.router,
         backup.router,
     ):

@@ -42,6 +42,7 @@ from chargebridge.gateway.views.charge_points import (
     charge_point_view,
     leaving_view,
 )
+from chargebridge.gateway.views.drivers import DriverView, driver_view
 from chargebridge.gateway.views.figures import Figures, count
 from chargebridge.link import Fleet, LinkState
 from chargebridge.store.backup import back_up
@@ -393,6 +394,14 @@ class Gateway:
         if not isinstance(binding.driver, Simulated):
             raise NotSimulatedError(f"the charger of {identity!r} is not simulated")
         return await binding.driver.act(binding.serial, action, arguments)
+
+    def drivers(self) -> list[DriverView]:
+        """Show how each driver stands with the cloud of its chargers, in the order of the configuration."""
+        types = self.configuration.drivers
+        return [
+            driver_view(name, types[name].type if name in types else "", sink.driver)
+            for name, sink in self.roster.sinks.items()
+        ]
 
     def figures(self) -> Figures:
         """Count everything once."""

@@ -9,6 +9,7 @@ OPERATIONS = {
     "GET /ready",
     "GET /metrics",
     "GET /charge-points",
+    "GET /drivers",
     "GET /charge-points/{identity}",
     "POST /charge-points/{identity}/link/down",
     "POST /charge-points/{identity}/link/up",

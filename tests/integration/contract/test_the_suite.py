@@ -13,6 +13,7 @@ from chargebridge.drivers import (
     ChargerCommand,
     ChargerEvent,
     ChargerInfo,
+    CloudStatus,
     CommandOutcome,
     EndSession,
     Measured,
@@ -473,6 +474,13 @@ class GivesNoReason(ToyDriver):
         self.sink.cloud_disconnected("")
 
 
+class AlwaysSaysThatItIsConnected(ToyDriver):
+    """Its cloud_status is not that of its connection."""
+
+    def cloud_status(self):
+        return CloudStatus(connected=True)
+
+
 class DoesNotSayThatItIsBack(ToyDriver):
     def connection_came(self) -> None:
         sink, self.sink = self.sink, _Mute(self.sink, quiet=hasattr(self, "came"))
@@ -604,6 +612,7 @@ BROKEN = [
     ("a_session_that_ended_unseen_is_reported", LosesTheEnergy, "the energy that was drawn"),
     ("the_connection_with_the_cloud_is_reported", KeepsItsLossToItself, "when it is cut off"),
     ("the_connection_with_the_cloud_is_reported", GivesNoReason, "with a reason"),
+    ("the_connection_with_the_cloud_is_reported", AlwaysSaysThatItIsConnected, "connected False"),
     ("the_connection_with_the_cloud_is_reported", DoesNotSayThatItIsBack, "when it is back"),
     ("a_cloud_that_is_not_there_is_reported", KeepsItsLossToItself, "cloud_disconnected"),
     ("a_cloud_that_is_not_there_is_reported", GivesNoReason, "with a reason"),

@@ -9,7 +9,7 @@ import pytest
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.chargers.simulator.world import World
 from chargebridge.clock import Instant
-from chargebridge.emulators.easee_cloud import EaseeCloud, EaseeCloudSettings, Misbehaviour
+from chargebridge.emulators.easee_cloud import EaseeCloud, EaseeCloudSettings, Misbehaviour, RateLimits
 from tests.integration.easee.broker import new_operator, operator_of
 from tests.integration.easee.stage import Client, set_stage, until
 
@@ -90,6 +90,66 @@ class TestHttp:
             await cloud.stop()
             world.close()
 
+    async def test_a_block_may_be_a_403_of_the_gateway_that_announces_nothing(self, stage):
+        async with stage() as site:
+            wrong = site.cloud.misbehaviour
+            wrong.blocked, wrong.block_status, wrong.block_announced = True, 403, False
+            assert await site.client.call("GET", CHARGERS) == (403, {"message": "Forbidden"})
+            wrong.block_announced = True
+            status, answer = await site.client.call("GET", "/api/sites")
+            assert (status, "24 hours" in answer["message"]) == (403, True)
+
+    async def test_a_503_lasts_about_a_minute_for_all_but_the_stream(self, stage):
+        async with stage(speed=60.0) as site:
+            wrong = site.cloud.misbehaviour
+            wrong.unavailable = 1.0
+            assert (await site.client.call("GET", "/api/sites"))[0] == 503
+            wrong.unavailable = 0.0
+            since_ms = site.clock.now().utc_ms
+            assert (await site.client.command("reboot"))[0] == 503
+            assert await site.client.negotiate()
+            while (await site.client.call("GET", "/api/sites"))[0] == 503:  # noqa: ASYNC110 - it polls
+                await asyncio.sleep(0.05)
+            assert site.clock.now().utc_ms - since_ms >= 50_000
+            assert site.cloud.statistics.misbehaved["unavailable"] == 1
+
+    async def test_a_charger_that_cannot_be_reached_is_a_504_and_others_answer(self, stage):
+        async with stage(chargers=2) as site:
+            wrong = site.cloud.misbehaviour
+            wrong.unreachable_charger = "EH000001"
+            assert (await site.client.command("reboot"))[0] == 504
+            assert (await site.client.settings(enabled=False))[0] == 504
+            assert (await site.client.call("GET", f"{CHARGERS}/EH000001/state"))[0] == 200
+            assert (await site.client.command("reboot", serial="EH000002"))[0] == 202
+
+    async def test_a_command_to_a_charger_without_connection_is_accepted_or_a_504(self, stage):
+        async with stage() as site:
+            site.act("lose_cloud")
+            assert (await site.client.command("reboot"))[0] == 202
+            site.cloud.misbehaviour.unreachable = 1.0
+            assert (await site.client.command("reboot"))[0] == 504
+            assert site.cloud.statistics.misbehaved["unreachable"] == 1
+
+    @pytest.mark.parametrize("name", ["too_many_negotiations", "too_many_streams"])
+    async def test_the_stream_alone_may_be_refused_with_429(self, stage, name):
+        async with stage() as site:
+            setattr(site.cloud.misbehaviour, name, 1.0)
+            url = f"{site.cloud.stream_url}/negotiate"
+            async with site.client.http.post(url, headers=site.client.headers) as answer:
+                assert answer.status == (429 if name == "too_many_negotiations" else 200)
+            if name == "too_many_streams":
+                with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                    await site.client.http.ws_connect(site.cloud.stream_url, headers=site.client.headers)
+                assert refused.value.status == 429
+            assert (await site.client.command("reboot"))[0] == 202
+
+    async def test_a_login_may_wait_for_the_confirmation_of_its_address(self, stage):
+        async with stage() as site:
+            site.cloud.misbehaviour.unverified = True
+            body = {"userName": "driver@example.com", "password": "charge-me"}
+            status, answer = await site.client.call("POST", "/api/accounts/login", body)
+            assert (status, answer["errorCode"]) == (400, 727)
+
     async def test_refresh_tokens_can_be_refused_before_their_time_and_are_used_up_then(self, stage):
         async with stage() as site:
             site.cloud.misbehaviour.refuse_next_refreshes = 1
@@ -99,7 +159,7 @@ class TestHttp:
             assert await site.client.refresh() == 200
 
     async def test_requests_at_the_same_time_are_counted(self, stage):
-        async with stage() as site:
+        async with stage(rate_limits=RateLimits(by_endpoint=False)) as site:
             site.cloud.misbehaviour.slow_s = 0.1
             await asyncio.gather(*(site.client.get(CHARGERS) for _ in range(3)))
             assert site.cloud.statistics.most_in_flight["chargers"] == 3

@@ -165,14 +165,34 @@ class TestReading:
 class TestRateLimits:
     async def test_more_than_so_many_requests_are_429_with_retry_after(self, stage):
         async with stage(rate_limits=RateLimits(overall=5)) as site:
-            statuses = [(await site.client.call("GET", "/api/chargers"))[0] for _ in range(6)]
+            statuses = [(await site.client.call("GET", "/api/sites"))[0] for _ in range(6)]
             assert statuses == [200, 200, 200, 200, 429, 429]
-            async with site.client.http.get(site.cloud.url + "/api/chargers") as response:
+            async with site.client.http.get(site.cloud.url + "/api/sites") as response:
                 assert response.headers["retry-after"] == "30"
 
-    async def test_session_lists_have_a_limit_of_their_own_for_each_charger(self, stage):
-        async with stage(chargers=2) as site:
-            path = "/api/sessions/charger/{}/sessions/descending"
-            statuses = [(await site.client.call("GET", path.format("EH000001")))[0] for _ in range(11)]
-            assert statuses == [200] * 10 + [429]
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "passing"),
+        [
+            ("GET", "/api/chargers", None, 2),
+            ("POST", f"{CHARGER}/settings", {"smartButtonEnabled": True}, 20),
+            ("GET", "/api/sessions/charger/EH000001/sessions/descending", None, 20),
+            ("POST", f"{CHARGER}/commands/poll_all", None, 1),
+        ],
+    )
+    async def test_each_endpoint_has_the_limit_that_is_published(self, stage, method, path, body, passing):
+        async with stage(chargers=2, speed=1.0) as site:
+            statuses = [(await site.client.call(method, path, body))[0] for _ in range(passing + 2)]
+            assert 429 not in statuses[:passing]
+            assert statuses[passing:] == [429, 429]
+            assert (await site.client.call("GET", "/api/sites"))[0] == 200
+            other = path.replace("EH000001", "EH000002")
+            assert (await site.client.call(method, other, body))[0] == 429, "the account is counted"
+
+    async def test_limits_of_endpoints_can_be_counted_by_charger_or_switched_off(self, stage):
+        path = "/api/sessions/charger/{}/sessions/descending"
+        async with stage(chargers=2, speed=1.0, rate_limits=RateLimits(for_each_charger=True)) as site:
+            statuses = [(await site.client.call("GET", path.format("EH000001")))[0] for _ in range(21)]
+            assert statuses == [200] * 20 + [429]
             assert (await site.client.call("GET", path.format("EH000002")))[0] == 200
+        async with stage(speed=1.0, rate_limits=RateLimits(by_endpoint=False)) as site:
+            assert {(await site.client.call("GET", "/api/chargers"))[0] for _ in range(5)} == {200}

@@ -7,13 +7,22 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from chargebridge.chargers.easee.account.block import BLOCKED
 from chargebridge.chargers.easee.account.budget import Kind
-from chargebridge.chargers.easee.account.failures import NoAnswer, NotFound, NotSent, Refused
+from chargebridge.chargers.easee.account.failures import (
+    ChargerUnreachable,
+    NoAnswer,
+    NotFound,
+    NotSent,
+    Refused,
+)
+from chargebridge.chargers.easee.account.pauses import SavedBlock, SavedPauses, of_older_version
 from chargebridge.chargers.easee.account.secret import Tokens
 
 pytestmark = pytest.mark.integration
 
 STATE = "/api/chargers/EH1/state"
+LIST = "/api/chargers"
 START = "/api/chargers/EH1/commands/start_charging"
 
 
@@ -102,7 +111,7 @@ async def test_a_refresh_that_fails_early_is_no_reason_to_do_nothing(site):
     async with site:
         account = site.account()
         await get(account)
-        site.cloud.script("/api/accounts/refresh_token", (503, b"busy"))
+        site.cloud.script("/api/accounts/refresh_token", (502, b"busy"))
         site.clock.passed_s += 3600 - 59
         await get(account)
     assert site.cloud.headers[-1]["Authorization"] == "Bearer access-secret-1"
@@ -285,30 +294,237 @@ async def test_retry_after_may_be_a_date(site):
     assert caught.value.until_s == pytest.approx(5_060, abs=0.1)
 
 
-async def test_nothing_at_all_is_sent_in_the_silence_after_a_429(site):
+async def test_a_429_pauses_the_endpoint_that_said_so_and_nothing_else(site, log):
     async with site:
-        site.cloud.script(STATE, (429, b""))
+        site.cloud.script(LIST, (429, b""))
         account = site.account()
-        with pytest.raises(NotSent, match="throttled"):
+        with pytest.raises(NotSent, match="throttled: too many requests to this endpoint: charger list"):
+            await get(account, LIST)
+        for _ in range(30):
+            with pytest.raises(NotSent, match="charger list"):
+                await get(account, LIST, timeout_s=1)
+            await post(account)
             await get(account)
-        asked = len(site.cloud.asked)
-        for _ in range(100):
-            site.clock.passed_s += 8
-            with pytest.raises(NotSent, match="throttled"):
-                await post(account)
-        assert len(site.cloud.asked) == asked
-        site.clock.passed_s += 100
+        assert site.cloud.count(LIST) == 1
+        (pause,) = account.pauses()
+        assert pause.what == "charger list"
+        assert 60_000 <= pause.until_ms - site.clock.now().utc_ms <= 75_000
+        site.clock.passed_s += 80
+        site.cloud.script(LIST, None)
+        await get(account, LIST)
+        assert account.pauses() == ()
+    assert [one["event"] for one in log if one["log_level"] == "warning"] == []
+
+
+async def test_the_third_list_of_chargers_within_a_minute_waits_and_delays_no_command(site):
+    async with site:
+        account = site.account()
+        await get(account, LIST)
+        await get(account, LIST, kind=Kind.COMMAND)
+        third = asyncio.create_task(get(account, LIST, timeout_s=600))
         await post(account)
+        await third
+    times = [at for (_, path), at in zip(site.cloud.asked, site.cloud.times, strict=True) if path == LIST]
+    assert times[2] - times[0] > 60
 
 
-async def test_a_block_is_kept_for_more_than_a_day(site):
+async def test_whoever_waits_goes_before_the_background_at_an_endpoint_with_room_for_one(site):
+    first, background, command = (f"/api/equalizers/{serial}" for serial in ("QP1", "QP2", "QP3"))
+    async with site:
+        account = site.account()
+        await get(account, first)
+        calls = [asyncio.create_task(get(account, background, timeout_s=600)) for _ in range(3)]
+        calls.append(asyncio.create_task(get(account, command, kind=Kind.COMMAND, timeout_s=600)))
+        await asyncio.sleep(0)
+        assert account.waiting == 4
+        assert account.waiting_s > 180
+        await asyncio.gather(*calls)
+        assert (account.waiting, account.waiting_s) == (0, 0)
+    asked = [path for _, path in site.cloud.asked if path.startswith("/api/equalizers")]
+    assert asked == [first, command, background, background, background]
+
+
+async def test_a_block_is_kept_for_more_than_a_day_without_a_request_and_said_once(site, log):
     async with site:
         text = b"Too many requests from a third party system: your IP is blocked for 24 hours"
         site.cloud.script(STATE, (429, text))
         account = site.account()
         with pytest.raises(NotSent) as caught:
             await get(account)
-    assert caught.value.until_s > 5_000 + 24 * 3600
+        assert caught.value.until_s > 5_000 + 24 * 3600
+        asked = len(site.cloud.asked)
+        for _ in range(24):
+            for call in (get, post):
+                with pytest.raises(NotSent, match="blocks this account or address"):
+                    await call(account)
+            assert [one.what for one in account.pauses()][-1] == "all requests"
+            site.clock.passed_s += 3600
+        assert len(site.cloud.asked) == asked
+    told = [(one["log_level"], one["event"]) for one in log if one.get("what") == "all requests"]
+    assert told == [("warning", "requests paused")]
+
+
+async def test_a_block_that_no_text_announces_is_told_from_several_endpoints(site, log):
+    async with site:
+        account = site.account()
+        await get(account)
+        site.clock.passed_s += 60
+        for path in ("/api/accounts/refresh_token", "/api/accounts/login", STATE, LIST, START):
+            site.cloud.script(path, (429, b""))
+        with pytest.raises(NotSent):
+            await get(account)
+        with pytest.raises(NotSent):
+            await post(account)
+        with pytest.raises(NotSent, match="several endpoints"):
+            await get(account, LIST)
+        asked = len(site.cloud.asked)
+        site.clock.passed_s += 16 * 60
+        with pytest.raises(NotSent, match="blocks"):
+            await get(account)
+        assert len(site.cloud.asked) == asked + 1, "one request shows it"
+        site.clock.passed_s += 24 * 3600
+        with pytest.raises(NotSent, match="blocks"):
+            await post(account)
+        assert len(site.cloud.asked) == asked + 1
+        site.cloud.scripts.clear()
+        site.clock.passed_s += 20 * 60
+        await post(account)
+        assert account.pauses() == ()
+    told = [one["event"] for one in log if one.get("what") == "all requests"]
+    assert told == ["requests paused", "requests paused", "requests resumed"]
+
+
+async def test_a_new_token_shows_that_refusals_of_two_endpoints_are_no_block(site):
+    async with site:
+        account = site.account()
+        site.cloud.script(STATE, (429, b""))
+        site.cloud.script(LIST, (429, b""))
+        for _ in range(5):
+            for path in (STATE, LIST):
+                with pytest.raises(NotSent):
+                    await get(account, path)
+            site.clock.passed_s += 4000
+        assert site.cloud.refreshes > 1
+        await post(account)
+
+
+async def test_pauses_are_kept_over_a_restart(site):
+    kept: list[SavedPauses] = []
+    async with site:
+        site.cloud.script(STATE, (429, b"", {"Retry-After": "300"}))
+        with pytest.raises(NotSent):
+            await get(site.account(save_pauses=kept.append))
+        document = msgspec.json.encode(kept[-1])
+        again = site.account(pauses=msgspec.json.decode(document, type=SavedPauses))
+        with pytest.raises(NotSent, match="throttled"):
+            await get(again)
+        assert site.cloud.count(STATE) == 1
+        await post(again)
+
+
+async def test_a_block_is_kept_over_a_restart_and_forgotten_when_it_is_over(site, log):
+    kept: list[SavedPauses] = []
+    async with site:
+        site.cloud.script(
+            STATE, (403, b"Your IP address is blocked for 24 hours from the last request."), None
+        )
+        with pytest.raises(NotSent):
+            await get(site.account(save_pauses=kept.append))
+        asked = len(site.cloud.asked)
+        site.clock.passed_s += 20 * 3600
+        again = site.account(pauses=kept[-1], save_pauses=kept.append)
+        with pytest.raises(NotSent, match="blocks"):
+            await post(again)
+        assert len(site.cloud.asked) == asked
+        site.clock.passed_s += 5 * 3600
+        await post(again)
+    assert kept[-1] == SavedPauses()
+    told = [one["event"] for one in log if one.get("what") == "all requests"]
+    assert told == ["requests paused", "requests paused", "requests resumed"]
+
+
+async def test_a_block_that_ended_before_the_start_is_left_with_one_request_and_no_line(site, log):
+    over = SavedPauses(SavedBlock(site.clock.now().utc_ms - 1000, 1, BLOCKED))
+    kept: list[SavedPauses] = []
+    async with site:
+        account = site.account(pauses=over, save_pauses=kept.append)
+        await asyncio.gather(*(post(account) for _ in range(5)))
+        assert account.pauses() == ()
+    assert kept[-1] == SavedPauses()
+    assert [one for one in log if "what" in one] == []
+
+
+@pytest.mark.parametrize(("left_s", "silent_s"), [(24 * 3600, 900), (300, 300), (-10, 0)])
+async def test_a_pause_of_an_older_version_is_continued_for_a_quarter_of_an_hour_at_most(
+    site, left_s, silent_s
+):
+    now_ms = site.clock.now().utc_ms
+    async with site:
+        account = site.account(pauses=of_older_version(now_ms + left_s * 1000, now_ms))
+        if silent_s:
+            with pytest.raises(NotSent) as caught:
+                await post(account)
+            assert caught.value.until_s == pytest.approx(5_000 + silent_s, abs=1)
+        site.clock.passed_s += silent_s
+        await post(account)
+
+
+# --- 503 and 504 ---------------------------------------------------------------------------------
+
+
+async def test_a_504_is_one_charger_that_cannot_be_reached_and_delays_no_other(site):
+    async with site:
+        site.cloud.script(START, (504, b"<html>"))
+        account = site.account()
+        for _ in range(10):
+            with pytest.raises(ChargerUnreachable, match=r"charger unreachable \(504\)"):
+                await post(account)
+            await post(account, START.replace("EH1", "EH2"))
+        assert site.clock.passed_s == 0
+    assert site.cloud.count(START) == 10
+
+
+async def test_a_504_of_the_cloud_itself_is_a_failure_like_others(site):
+    async with site:
+        site.cloud.script(LIST, (504, b""), None)
+        await get(site.account(), LIST, kind=Kind.COMMAND)
+    assert site.cloud.count(LIST) == 2
+
+
+async def test_a_503_is_retried_for_whoever_waits_until_patience_ends_and_says_why(site):
+    async with site:
+        site.cloud.script(START, (503, b""), (503, b""), None)
+        account = site.account()
+        await post(account, timeout_s=5)
+        assert site.cloud.count(START) == 3
+        site.cloud.script(START, (503, b""))
+        with pytest.raises(NotSent, match=r"try again in a minute \(503\)"):
+            await post(account, timeout_s=5)
+        with pytest.raises(NotSent, match=r"try again in a minute \(503\)"):
+            await get(account, timeout_s=30)
+        await get(account, timeout_s=80)
+
+
+async def test_failures_of_reads_do_not_delay_commands(site):
+    async with site:
+        site.cloud.script(STATE, (500, b""))
+        account = site.account()
+        with pytest.raises((NoAnswer, NotSent)):
+            await get(account, timeout_s=100)
+        waited_s = site.clock.passed_s
+        await post(account)
+        assert site.clock.passed_s == waited_s
+
+
+async def test_a_login_that_waits_for_the_confirmation_of_the_address_says_what_to_do(site, log):
+    async with site:
+        site.cloud.script("/api/accounts/login", (400, {"errorCode": 727, "errorCodeName": "x"}))
+        account = site.account()
+        for _ in range(3):
+            with pytest.raises(NotSent, match="not confirmed yet: open the link in the e-mail"):
+                await post(account)
+        assert site.cloud.logins == 1
+    assert [one["log_level"] for one in log if "not confirmed" in one["event"]] == ["error"]
 
 
 # --- what is certain -----------------------------------------------------------------------------
@@ -324,7 +540,7 @@ async def test_a_500_leaves_open_whether_a_command_was_carried_out(site):
 
 async def test_a_500_to_a_read_is_tried_again_ever_more_slowly(site):
     async with site:
-        site.cloud.script(STATE, (500, b""), (502, b""), (503, b""), None)
+        site.cloud.script(STATE, (500, b""), (502, b""), (504, b""), None)
         await get(site.account())
     waits = [b - a for a, b in zip(site.cloud.times[1:], site.cloud.times[2:], strict=False)]
     assert 0.5 <= waits[0] <= 1 <= waits[1] <= 2 <= waits[2] <= 4

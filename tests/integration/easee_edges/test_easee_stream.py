@@ -396,25 +396,53 @@ async def test_a_failing_hub_is_retried(stage):
         await stage.ears.hears("opened")
 
 
-async def test_a_429_to_the_negotiation_keeps_everything_quiet(stage):
-    async with stage:
-        stage.hub.negotiations = [(429, {})]
-        stream = await stage.open()
-        await stage.cloud.is_asked(HUB + "/negotiate")
-        await until(lambda: "throttled" in stream.disconnect_reason)
-        with pytest.raises(NotSent, match="throttled"):
-            await stage.account.request("POST", HUB + "/negotiate", timeout_s=60)
-        assert stage.cloud.count(HUB + "/negotiate") == 1
+async def commands_go_on(stage) -> None:
+    for command in ("start_charging", "stop_charging"):
+        answer = await stage.account.request("POST", f"/api/chargers/EH1/commands/{command}", timeout_s=5)
+        assert answer.status == 200
 
 
-async def test_a_429_to_the_upgrade_keeps_everything_quiet(stage, site):
+async def test_429s_to_the_negotiation_delay_the_stream_alone(stage, site, log):
     async with stage:
-        stage.hub.upgrade = web.Response(status=429, headers={"Retry-After": "50"})
+        stage.hub.negotiations += [(429, {"message": "Too Many Requests"})] * 6
         stream = await stage.open()
-        await stage.cloud.is_asked(HUB)
-        await until(lambda: stream.disconnect_reason == "the stream was refused: HTTP 429")
-        assert stage.cloud.count(HUB) == 1
-        assert stage.account._pacer.budget.breaker.throttled_until_s == pytest.approx(5050, abs=0.1)
+        waits = []
+        for times in range(1, 7):
+            await stage.cloud.is_asked(HUB + "/negotiate", times)
+            await until(lambda: stage.account.stream_pause() is not None)
+            waits.append(stage.account.stream_pause()[1] - site.clock.now().mono)
+            await commands_go_on(stage)
+            await until(lambda: "(429); commands go on" in stream.disconnect_reason)
+            assert [one.what for one in stage.account.pauses()] == ["stream handshake"]
+            site.clock.passed_s += waits[-1] + 1
+            await stage.account.token(5, new=True)
+        assert 30 <= waits[0] <= 40
+        assert 240 <= min(waits[3:]) <= max(waits[3:]) <= 300
+        await stage.hub.peer()
+        await until(lambda: not list(stage.account._budget.unsettled()))
+    said = [(one["log_level"], one["event"], one["what"]) for one in log if "what" in one]
+    assert said == [
+        ("warning", "requests paused", "stream handshake"),
+        ("info", "requests resumed", "stream handshake"),
+    ]
+
+
+async def test_429s_to_the_upgrade_delay_the_stream_alone_as_long_as_they_ask_for(stage, site):
+    async with stage:
+        waits = []
+        for times in range(1, 4):
+            stage.hub.upgrade = web.Response(status=429, headers={"Retry-After": "50"})
+            if times == 1:
+                await stage.open()
+            await stage.cloud.is_asked(HUB, times)
+            await until(lambda: stage.account.stream_pause() is not None)
+            waits.append(stage.account.stream_pause()[1] - site.clock.now().mono)
+            await commands_go_on(stage)
+            assert stage.cloud.count(HUB) == times
+            site.clock.passed_s += waits[-1] + 1
+        assert waits[0] == pytest.approx(50, abs=0.1)
+        assert 60 <= waits[1] <= 75
+        assert 120 <= waits[2] <= 150
 
 
 async def test_a_wrong_password_is_waited_out_without_hammering(stage, site):

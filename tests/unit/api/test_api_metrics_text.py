@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from chargebridge.api.routes.metrics import GatewayCollector, StoredFigures
 from chargebridge.chargepoint.turn import NoticeKind
+from chargebridge.chargers.model import CloudStatus, Pause
 from chargebridge.gateway.views.figures import Figures
 
 pytestmark = pytest.mark.unit
@@ -40,6 +41,14 @@ FIGURES = Figures(
     leaving=24,
     links_unstable={"main": 23, "other": 0},
     drivers_failing={"easee": True, "sim": False},
+    cloud_statuses={
+        "easee": CloudStatus(
+            connected=False,
+            pauses=(Pause("charger list", 26_000, "too many"), Pause("all requests", 27_500, "a block")),
+            waiting=28,
+            read_only=True,
+        )
+    },
 )
 
 
@@ -72,6 +81,10 @@ def test_every_figure_is_there():
         "links_unstable/other": 0,
         "driver_failing/easee": 1,
         "driver_failing/sim": 0,
+        "driver_paused_until_timestamp_seconds/easee/charger list": 26,
+        "driver_paused_until_timestamp_seconds/easee/all requests": 27.5,
+        "driver_requests_waiting/easee": 28,
+        "driver_read_only/easee": 1,
         "charge_points_accepted": 6,
         "chargers_reachable": 9,
         "running_transactions": 3,

@@ -32,7 +32,9 @@ def test_every_name_is_in_the_reference(name: str) -> None:
     assert f".. autoclass:: chargebridge.drivers.{name}\n" in reference or f"`{name}` is any of" in reference
 
 
-@pytest.mark.parametrize("name", ["Driver", "EventSink", "FindsChargers", "Counts", "KeepsFiles", "Clock"])
+@pytest.mark.parametrize(
+    "name", ["Driver", "EventSink", "FindsChargers", "Counts", "KeepsFiles", "ReportsCloud", "Clock"]
+)
 def test_every_method_of_the_ports_says_what_it_does(name: str) -> None:
     for method, function in vars(getattr(drivers, name)).items():
         if not method.startswith("_") and callable(function):

@@ -9,7 +9,7 @@ from chargebridge.emulators.easee_cloud.acknowledgement import PendingAcknowledg
 from chargebridge.emulators.easee_cloud.bus.outbox import BusMessage, Outbox
 from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, parse
-from chargebridge.emulators.easee_cloud.rest.middleware import RateLimit
+from chargebridge.emulators.easee_cloud.rest.rate_limits import RateLimit
 
 pytestmark = pytest.mark.unit
 

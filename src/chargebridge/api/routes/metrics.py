@@ -102,6 +102,7 @@ class GatewayCollector(Collector):
         for driver, fails in figures.drivers_failing.items():
             drivers.add_metric([driver], fails)
         yield drivers
+        yield from self._clouds()
         yield _gauge(
             "charge_points_accepted",
             "Charge points whose BootNotification was accepted.",
@@ -128,6 +129,29 @@ class GatewayCollector(Collector):
             "Profile writes left to the charger with the smallest remaining write budget.",
             figures.profile_writes_remaining,
         )
+
+    def _clouds(self) -> Iterator[Metric]:
+        paused = GaugeMetricFamily(
+            "chargebridge_driver_paused_until_timestamp_seconds",
+            "When the pause ends for which a driver does not send these requests to its cloud.",
+            labels=["driver", "what"],
+        )
+        waiting = GaugeMetricFamily(
+            "chargebridge_driver_requests_waiting",
+            "Requests of a driver that wait for their turn within the limits of its cloud.",
+            labels=["driver"],
+        )
+        read_only = GaugeMetricFamily(
+            "chargebridge_driver_read_only",
+            "1 if the driver writes nothing to any charger; otherwise 0.",
+            labels=["driver"],
+        )
+        for driver, status in self._figures.cloud_statuses.items():
+            for pause in status.pauses:
+                paused.add_metric([driver, pause.what], pause.until_ms / 1000)
+            waiting.add_metric([driver], status.waiting)
+            read_only.add_metric([driver], status.read_only)
+        yield from (paused, waiting, read_only)
 
     def _turns(self) -> Iterator[Metric]:
         figures = self._figures

@@ -1,7 +1,6 @@
 """The driver for chargers behind Easee's cloud: with an account's stream or an operator's message queue."""
 
-import asyncio
-import hashlib
+import math
 import random
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -12,9 +11,16 @@ import aiohttp
 import msgspec
 import structlog
 
-from chargebridge.chargers.easee.account.account import Account, load_nothing, report_nothing, save_nothing
+from chargebridge.chargers.easee.account.account import (
+    Account,
+    load_nothing,
+    save_no_pauses,
+    save_nothing,
+)
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
+from chargebridge.chargers.easee.account.pauses import SavedPauses
 from chargebridge.chargers.easee.account.secret import Tokens
+from chargebridge.chargers.easee.account_state import AccountState
 from chargebridge.chargers.easee.charger import Charger, Receipt
 from chargebridge.chargers.easee.checkpoints import Checkpointer
 from chargebridge.chargers.easee.discovery import find_chargers
@@ -27,8 +33,14 @@ from chargebridge.chargers.easee.session_reports import SessionReports
 from chargebridge.chargers.easee.settings import Settings, read_settings
 from chargebridge.chargers.easee.twin.records import Gap
 from chargebridge.chargers.easee.twin.wire import Response
-from chargebridge.chargers.model import ChargerCommand, EventSink, FoundCharger, ReportSessions
-from chargebridge.clock import Clock
+from chargebridge.chargers.model import (
+    ChargerCommand,
+    CloudStatus,
+    EventSink,
+    FoundCharger,
+    ReportSessions,
+)
+from chargebridge.clock import Clock, format_utc
 
 if TYPE_CHECKING:
     from chargebridge.chargers.easee.account.stream import Listener, Stream
@@ -129,6 +141,12 @@ class EaseeDriver:
             counts |= self._connection.counts()
         return counts
 
+    def cloud_status(self) -> CloudStatus:
+        """Return the connection to the cloud, what it does not take at present, and what waits."""
+        if self._connection is None:
+            return CloudStatus(connected=False, reason="not started")
+        return self._connection.status()
+
     async def find_chargers(self) -> list[FoundCharger]:
         """Return the chargers that the account can see.
 
@@ -137,15 +155,39 @@ class EaseeDriver:
         """
         # Tokens of its own: renewing the saved ones would invalidate them for a running driver.
         async with aiohttp.ClientSession() as session:
-            account = make_account(self._settings, session, self._clock)
+            account = make_account(self._settings, session, self._clock, pauses=self._saved_pauses())
             try:
                 return await find_chargers(account)
-            except (NotSent, Refused, NoAnswer, msgspec.MsgspecError) as error:
+            except NotSent as error:
+                if error.until_s is None or not account.pauses():
+                    raise ConnectionError(self._unreachable(error)) from error
+                now = self._clock.now()
+                left_s = max(error.until_s - now.mono, 0.0)
+                until = format_utc(now.utc_ms + round(left_s * 1000))
                 raise ConnectionError(
-                    f"driver {self._name!r}: {error}; is {self._settings.url} the right URL, and reachable?"
+                    f"driver {self._name!r}: {error}; try again in {math.ceil(left_s)} s, after {until}"
                 ) from error
+            except (Refused, NoAnswer, msgspec.MsgspecError) as error:
+                raise ConnectionError(self._unreachable(error)) from error
             finally:
                 await account.close()
+
+    def _unreachable(self, error: Exception) -> str:
+        return f"driver {self._name!r}: {error}; is {self._settings.url} the right URL, and reachable?"
+
+    def _saved_pauses(self) -> SavedPauses:
+        """Return what a running driver has saved: even one request more would prolong a block."""
+        if self._path is None or not self._path.exists():
+            return SavedPauses()
+        try:
+            memory = Memory(self._path)
+            try:
+                return AccountState(memory, self._settings).pauses(self._clock.now().utc_ms)
+            finally:
+                memory.close()
+        except (ValueError, OSError, sqlite3.Error) as error:
+            _log.warning("saved pauses of requests unreadable, going on without them", error=str(error))
+            return SavedPauses()
 
 
 def make_account(
@@ -155,8 +197,8 @@ def make_account(
     *,
     load: Callable[[], Tokens | None] = load_nothing,
     save: Callable[[Tokens], None] = save_nothing,
-    throttled_until_ms: int = 0,
-    on_throttled: Callable[[int], None] = report_nothing,
+    pauses: SavedPauses | None = None,
+    save_pauses: Callable[[SavedPauses], None] = save_no_pauses,
 ) -> Account:
     """Return the account for the REST API that the settings describe."""
     return Account(
@@ -168,8 +210,8 @@ def make_account(
         random=random.Random(),  # noqa: S311 - nothing secret hangs on jitter
         load=load,
         save=save,
-        throttled_until_ms=throttled_until_ms,
-        on_throttled=on_throttled,
+        pauses=pauses,
+        save_pauses=save_pauses,
         requests_per_5_min=settings.requests_per_5_min,
     )
 
@@ -237,22 +279,16 @@ class _Connection:
     ) -> None:
         self.replays = settings.way == "account"
         self._memory = memory
-        self._saving: set[asyncio.Future[None]] = set()
-        # Saved tokens of another account, or of an emulated cloud, are not used.
-        account_hash = hashlib.sha256(f"{settings.url} {settings.user_name}".encode()).hexdigest()
-        self._tokens_key, self._throttling_key = (
-            f"tokens of {account_hash}",
-            f"throttled until, of {account_hash}",
-        )
+        self._state = AccountState(memory, settings)
         self._session = aiohttp.ClientSession()
         self._account = make_account(
             settings,
             self._session,
             clock,
-            load=self._load,
-            save=self._save,
-            throttled_until_ms=int(memory.document(self._throttling_key) or 0),
-            on_throttled=lambda until_ms: self._save_soon(self._throttling_key, str(until_ms).encode()),
+            load=self._state.tokens,
+            save=self._state.save_tokens,
+            pauses=self._state.pauses(clock.now().utc_ms),
+            save_pauses=self._state.save_pauses,
         )
         self._stream = make_stream(settings, self._account, fleet, clock) if self.replays else None
         self._bus = None if self.replays else _make_bus(settings, self._account, fleet, clock)
@@ -291,7 +327,7 @@ class _Connection:
                     await connection.stop()
             await self._account.close()
             await self._session.close()
-            await asyncio.gather(*self._saving)
+            await self._state.finish()
             self._memory.close()
 
     def counts(self) -> Mapping[str, int]:
@@ -300,6 +336,17 @@ class _Connection:
             connection.unreadable for connection in (self._stream, self._bus) if connection is not None
         )
         return {"unreadable message": unreadable, "foreign response": self._executor.foreign}
+
+    def status(self) -> CloudStatus:
+        """Return the connection to the cloud, what it does not take at present, and what waits."""
+        reasons = [one.disconnect_reason for one in (self._stream, self._bus) if one is not None]
+        return CloudStatus(
+            connected=not any(reasons),
+            reason="".join(reasons),
+            pauses=self._account.pauses(),
+            waiting=self._account.waiting,
+            waiting_s=self._account.waiting_s,
+        )
 
     # --- interface for the fleet --------------------------------------------------------------------
 
@@ -346,27 +393,3 @@ class _Connection:
         """See `ports.Cloud`."""
         if self._bus is not None:
             self._bus.acknowledge(deliveries)
-
-    # --- tokens -------------------------------------------------------------------------------------
-
-    def _load(self) -> Tokens | None:
-        document = self._memory.document(self._tokens_key)
-        try:
-            return None if document is None else msgspec.json.decode(document, type=Tokens)
-        except msgspec.MsgspecError:
-            return None  # signing in replaces them
-
-    def _save(self, tokens: Tokens) -> None:
-        self._save_soon(self._tokens_key, msgspec.json.encode(tokens))
-
-    def _save_soon(self, name: str, document: bytes) -> None:
-        # A slow disk must not block the loop.
-        saving = asyncio.get_running_loop().run_in_executor(None, self._save_now, name, document)
-        self._saving.add(saving)
-        saving.add_done_callback(self._saving.discard)
-
-    def _save_now(self, name: str, document: bytes) -> None:
-        try:
-            self._memory.save_document(name, document)
-        except sqlite3.Error as error:
-            _log.warning("account state cannot be saved", error=str(error))

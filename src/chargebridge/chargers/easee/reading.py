@@ -1,11 +1,11 @@
 """Reads by REST in the background: product codes, states at first contact, and lists of missed sessions.
 
-One read follows the other as the account's request budget allows; a failed one is retried later. Everything
-else arrives by stream or queue.
+One read of a kind follows the other as the account's request budget allows; a failed one is retried later.
+Everything else arrives by stream or queue.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -101,55 +101,61 @@ class Reader:
         self._states: dict[str, Charger] = {}
         self._unread: dict[str, Charger] = {}
         self._gaps: dict[tuple[str, Gap], Charger] = {}
-        self._products_wanted = False
         self._products_read = False
-        self._work = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        # Each has a limit of its own at the cloud, so one that is paused does not delay the others.
+        self._gap_due, self._products_due, self._state_due = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Start to read."""
-        self._task = asyncio.get_running_loop().create_task(self._read_all())
+        create_task = asyncio.get_running_loop().create_task
+        self._tasks = [
+            create_task(self._repeat(self._gap_due, self._read_gaps)),
+            create_task(self._repeat(self._products_due, self._read_products)),
+            create_task(self._repeat(self._state_due, self._read_states)),
+        ]
 
     async def stop(self) -> None:
         """Stop reading."""
-        if self._task is not None:
-            await tasks.end(self._task)
+        await tasks.end(*self._tasks)
 
     def read_state(self, charger: Charger) -> None:
         """Read the state of a charger without a saved one."""
         self._states[charger.serial] = charger
-        self._work.set()
+        self._state_due.set()
 
     def read_sessions(self, charger: Charger) -> None:
         """Read the last sessions of a charger of which nothing was known."""
         self._unread[charger.serial] = charger
-        self._work.set()
+        self._state_due.set()
 
     def read_products(self) -> None:
         """Read the product codes of the account's chargers, once; a charger missing there never appears."""
         if not self._products_read:
-            self._products_wanted = self._products_read = True
-            self._work.set()
+            self._products_read = True
+            self._products_due.set()
 
     def rebuild(self, charger: Charger, gap: Gap) -> None:
         """Rebuild the missed sessions of a gap."""
         self._gaps[charger.serial, gap] = charger
-        self._work.set()
+        self._gap_due.set()
 
-    async def _read_all(self) -> None:
+    async def _repeat(self, due: asyncio.Event, read: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await self._work.wait()
-            self._work.clear()
+            await due.wait()
+            due.clear()
             try:
-                await self._read_due()
-            except (NotSent, NoAnswer) as error:
+                await read()
+            except NotSent as error:  # its turn has not come yet: pauses have a line of their own
+                _log.debug("read not sent, retrying later", reason=str(error))
+            except NoAnswer as error:
                 _log.info("read failed, retrying later", reason=str(error))
             else:
                 continue
             await asyncio.sleep(max(RETRY_S / self._clock.speed, 1.0))
-            self._work.set()
+            due.set()
 
-    async def _read_due(self) -> None:
+    async def _read_gaps(self) -> None:
         while self._gaps:
             (serial, gap), charger = next(iter(self._gaps.items()))
             if gap in charger.twin.record.gaps:  # else its record has come
@@ -159,9 +165,8 @@ class Reader:
                     events = charging_sessions.rebuild(record, gap, listed, self._missed_tag)
                     self._owner.sessions_rebuilt(charger, events)
             del self._gaps[serial, gap]
-        if self._products_wanted:
-            await self._read_products()
-            self._products_wanted = False
+
+    async def _read_states(self) -> None:
         while self._states:
             serial, charger = next(iter(self._states.items()))
             if not charger.twin.state_known and charger.watched:
@@ -235,7 +240,7 @@ async def list_sessions(account: Account, serial: str, gap: Gap, timeout_s: floa
     """
     path = f"/api/sessions/charger/{serial}/sessions/{format_time(gap.from_ms)}/{format_time(gap.to_ms)}"
     try:
-        answer = await account.request("GET", path, kind=Kind.SESSIONS, timeout_s=timeout_s)
+        answer = await account.request("GET", path, kind=Kind.READ, timeout_s=timeout_s)
     except Refused as error:
         _log.warning("session list refused", charger=serial, reason=str(error))
         return ()

@@ -30,7 +30,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     silent_after_s: Annotated[int, Meta(ge=300, le=86_400)] = 1500
     """Seconds after which a silent charger counts as unreachable; idle ones send something every 15 min."""
     requests_per_5_min: Annotated[int, Meta(ge=10, le=100_000)] = 500
-    """The most REST requests of this account in five minutes; Easee's own limit is not published."""
+    """The most REST requests of this account in five minutes, beside the published limits of endpoints;
+    inferred: clients in the field keep to 500."""
     prefetch: Annotated[int, Meta(ge=10, le=65_535)] = 20_000
     """The most messages of the queue that are not acknowledged yet."""
     authorize_status: Annotated[int, Meta(ge=0, le=255)] = REMOTE_START_STATUS

@@ -126,7 +126,9 @@ class EaseeCloud:
         )
         self._accounts = accounts = Accounts(settings, clock)
         self._adoption = Adoption(chargers, self._roster, self._observer, settings, self._misbehaviour, clock)
-        self._middleware = Middleware(accounts, settings, self._misbehaviour, dice, self.statistics, clock)
+        self._middleware = Middleware(
+            accounts, settings, self._misbehaviour, dice, self.statistics, clock, self._is_reachable
+        )
         self._context = Context(
             chargers=chargers,
             roster=self._roster,
@@ -302,6 +304,10 @@ class EaseeCloud:
             self._commands.accept(charger, command, arguments, ticks=ticks, expires_ms=expires_ms)
         except ArgumentsError as error:
             self._commands.reject(charger, command, ticks=ticks, comment=str(error))
+
+    def _is_reachable(self, serial: str) -> bool:
+        charger = self._roster.get(serial)
+        return charger is None or charger.reachable
 
     async def _negotiate(self, _: web.Request) -> web.Response:
         return self._hub.negotiate()

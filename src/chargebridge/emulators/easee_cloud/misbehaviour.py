@@ -5,7 +5,7 @@ Rates are from 0 (never) to 1 (always); the cloud's seed decides when a fault ha
 
 from dataclasses import dataclass, fields
 from random import Random
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -35,13 +35,28 @@ class Misbehaviour:
     """Answers 500."""
     bad_gateway: Rate = 0.0
     """Answers 502."""
+    unavailable: Rate = 0.0
+    """Answers 503, and to all further requests (but the stream's) for `unavailable_s`."""
+    unavailable_s: Seconds = 60.0
+    """In seconds of the clock: 503 means to try again in about a minute."""
+    unreachable: Rate = 0.0
+    """Answers a command, settings or a plan for a charger without connection with 504; otherwise it is
+    accepted, and expires."""
+    unreachable_charger: str = ""
+    """Serial of a charger that is shown as connected, and for which they are answered with 504."""
+    unverified: bool = False
+    """Answers a login with 400 and errorCode 727: the e-mail address is not confirmed."""
     fail_next: Count = 0
     """Number of further requests answered with `fail_status`."""
     fail_status: Annotated[int, Meta(ge=400, le=599)] = 500
     fail_kind: str = ""
     """The kind of request that `fail_next` applies to (see `Statistics.requests`); empty for any."""
     blocked: bool = False
-    """Answers every request with 429 until 24 hours of the clock pass without a request."""
+    """Answers every request with `block_status` until 24 hours of the clock pass without a request."""
+    block_status: Literal[403, 429] = 429
+    """429, or 403 of the API gateway."""
+    block_announced: bool = True
+    """The text of such an answer says that the address is blocked."""
     slow_s: Seconds = 0.0
     """Delay of each answer, in real seconds."""
     refuse_refresh: Rate = 0.0
@@ -105,6 +120,10 @@ class Misbehaviour:
     """Interval at which all streams are cut, in seconds of the clock; 0 for never."""
     silent_streams: bool = False
     """Streams stay open and send nothing: no updates, no responses, no pings."""
+    too_many_negotiations: Rate = 0.0
+    """Answers the negotiation of a stream with 429, while REST works."""
+    too_many_streams: Rate = 0.0
+    """Answers the WebSocket of a negotiated stream with 429, while REST works."""
     deaf: Rate = 0.0
     """A new stream sends nothing after its handshake."""
 
@@ -150,6 +169,8 @@ _EVERYTHING: Final = {
     "too_many": 0.01,
     "server_error": 0.01,
     "bad_gateway": 0.01,
+    "unavailable": 0.001,
+    "unreachable": 0.5,
     "refuse_refresh": 0.2,
     "empty_reply": 0.02,
     "rejected": 0.01,
@@ -166,6 +187,8 @@ _EVERYTHING: Final = {
     "unknown": 0.02,
     "null_state": 0.05,
     "it_grid": 0.2,
+    "too_many_negotiations": 0.05,
+    "too_many_streams": 0.05,
     "deaf": 0.02,
 }
 

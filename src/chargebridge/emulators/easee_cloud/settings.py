@@ -15,16 +15,16 @@ class Cadence(Struct, frozen=True, kw_only=True):
 
 
 class RateLimits(Struct, frozen=True, kw_only=True):
-    """How many requests are answered within a time of the clock; further ones get 429.
+    """How many requests are answered within a time of the clock; further ones get 429."""
 
-    Easee publishes no numbers; these are the ones that clients in the field keep to.
-    """
-
+    by_endpoint: bool = True
+    """The limits in the texts of Easee's OpenAPI: `GET /api/chargers` 2 in a minute, `settings` and settings
+    of circuits 20 in a minute each, sessions 20 in ten minutes, each `poll_*` 1 in three minutes."""
+    for_each_charger: bool = False
+    """Counts those limits for each charger, not for the account. How Easee counts is unknown."""
     overall: int = 500
+    """All requests of the account. Inferred: clients in the field keep to it."""
     overall_window_s: int = 300
-    session_lists: int = 10
-    """Lists of sessions, for each charger."""
-    session_lists_window_s: int = 3600
 
 
 class RoutingKeys(Struct, frozen=True, kw_only=True):

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from chargebridge.chargepoint.configuration.profile_writes import BUDGET, remaining
 from chargebridge.chargepoint.turn import NoticeKind
-from chargebridge.chargers.model import Counts
+from chargebridge.chargers.model import CloudStatus, ReportsCloud
 from chargebridge.gateway.roster import Roster
 from chargebridge.gateway.turns.outage_log import Topic
 from chargebridge.gateway.turns.runtime import Runtime
 from chargebridge.gateway.views.charge_points import queued_messages
+from chargebridge.gateway.views.drivers import driver_counts
 from chargebridge.link import LinkState
 
 
@@ -49,6 +50,8 @@ class Figures:
     """Charge points whose link opens and soon breaks, again and again, by central system."""
     drivers_failing: Mapping[str, bool]
     """Whether the driver has no connection to its cloud, by its name in the configuration."""
+    cloud_statuses: Mapping[str, CloudStatus]
+    """How drivers stand with their clouds, of those that say so, by their names in the configuration."""
 
 
 def count(roster: Roster, runtime: Runtime, *, pending_turns: int, store_failing: str | None) -> Figures:
@@ -85,13 +88,16 @@ def count(roster: Roster, runtime: Runtime, *, pending_turns: int, store_failing
         waiting_for_store=len(runtime.outage),
         events_deferred=runtime.backpressure.deferred,
         driver_counts={
-            name: dict(sink.driver.counts())
-            for name, sink in roster.sinks.items()
-            if isinstance(sink.driver, Counts)
+            name: counts for name, sink in roster.sinks.items() if (counts := driver_counts(sink.driver))
         },
         notices=dict(runtime.emitter.notices),
         link_states=dict(states),
         links_failing=dict.fromkeys(roster.endpoints, 0) | runtime.outage_log.count(Topic.LINKS),
         links_unstable=dict.fromkeys(roster.endpoints, 0) | runtime.outage_log.count(Topic.UNSTABLE_LINKS),
         drivers_failing={name: bool(failing.get(name)) for name in roster.sinks},
+        cloud_statuses={
+            name: sink.driver.cloud_status()
+            for name, sink in roster.sinks.items()
+            if isinstance(sink.driver, ReportsCloud)
+        },
     )

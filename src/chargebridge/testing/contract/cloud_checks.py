@@ -8,6 +8,7 @@ from msgspec import structs
 from chargebridge.drivers import (
     CommandOutcome,
     Outcome,
+    ReportsCloud,
     ReportSessions,
     SessionEnd,
     SessionEnded,
@@ -28,8 +29,10 @@ async def the_connection_with_the_cloud_is_reported(bench: Bench) -> None:
         seen.expect(said == [None], "cloud_connected, since the charger can be reached")
         await seen.until(lambda: seen.connections[-1:] != [None], "cloud_disconnected when it is cut off")
         _expect_reason(run)
+        _expect_status(run, connected=False)
         await bench.rig.restore_cloud()
         await seen.until(lambda: seen.connections[-1:] == [None], "cloud_connected when it is back")
+        _expect_status(run, connected=True)
 
 
 @check("A driver that does not find its cloud says why.")
@@ -38,6 +41,14 @@ async def a_cloud_that_is_not_there_is_reported(bench: Bench) -> None:
     async with bench.running(bench.charger.serial, make=bench.rig.make_lost_driver) as run:
         await run.seen.until(lambda: run.seen.connections, "cloud_disconnected")
         _expect_reason(run)
+
+
+def _expect_status(run: Run, *, connected: bool) -> None:
+    """Expect that a driver that can say how it stands says the same."""
+    if isinstance(run.driver, ReportsCloud):
+        status = run.driver.cloud_status()
+        run.seen.expect(status.connected is connected, f"a cloud_status with connected {connected}")
+        run.seen.expect(bool(status.reason) is not connected, "a reason in cloud_status, if not connected")
 
 
 def _expect_reason(run: Run) -> None:

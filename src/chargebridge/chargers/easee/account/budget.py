@@ -1,183 +1,125 @@
-"""The request budget and the circuit breaker for Easee's cloud.
+"""The request budget for Easee's cloud: what may be sent, to which endpoint, and when.
 
-Easee's rate limits are not published; the figures are those that other clients use without being throttled.
-A client that continues after a 429 has its address blocked for 24 hours *from its last request*, and with it
-everybody behind that address: so throttling is obeyed to the second. Pure: time and chance are handed in.
+It stays below the published limits of each endpoint, and keeps a share for requests that somebody waits for.
+It obeys the pauses that the cloud asks for: a 429 pauses the endpoint that said so, a 503 the background, a
+block everything. Pure: time and chance are handed in.
 """
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from enum import StrEnum
 from random import Random
 from typing import Final
 
 from msgspec import Struct
 
+from chargebridge.chargers.easee.account.block import Block
+from chargebridge.chargers.easee.account.endpoints import (
+    BROKER,
+    ENDPOINTS,
+    HANDSHAKE,
+    OTHER,
+    SIGN_IN,
+    Endpoint,
+)
+from chargebridge.chargers.easee.account.gates import JITTER, LONGEST_BACKOFF_S, Gate, Ticket
+
 MARGIN_S: Final = 5.0
 """Extra length of a window: the cloud counts a request at its arrival, we count it when it is sent."""
-RECHECK_S: Final = 0.25
-"""Seconds between two checks while a trial request is in flight."""
+BUSY_S: Final = 60.0
+"""The pause of the background after a 503, which means: again in about a minute."""
+SHARE: Final = (3, 4)
+"""The share of an endpoint's limit for the background."""
 
-FIRST_BACKOFF_S: Final = 1.0
-LONGEST_BACKOFF_S: Final = 120.0
-THROTTLED_S: Final = 15 * 60.0
-"""Throttling after a 429 without `Retry-After`."""
-BLOCKED_S: Final = 24 * 3600 + 15 * 60.0
-"""Throttling after a 429 that announces a block, or that follows right after another throttling."""
-RIGHT_AFTER_S: Final = 10 * 60.0
-LONGEST_RETRY_AFTER_S: Final = 7 * 24 * 3600.0
-"""The longest `Retry-After` that is believed."""
+ALL_REQUESTS: Final = "all requests"
+BACKGROUND: Final = "background requests"
 
 
 class Kind(StrEnum):
-    """The purpose of a request; its share of the budget depends on it."""
+    """The purpose of a request."""
 
     COMMAND = "command"
-    """A request that somebody waits for; also signing in."""
+    """A request that somebody waits for; also signing in. It comes before those in the background."""
     READ = "read"
-    """A read in the background; leaves a share of the budget to commands."""
-    SESSIONS = "sessions"
-    """A read of charging sessions between dates, with a limit of its own."""
-    SITE = "site"
-    """A read of a site with its circuits, with a limit of its own."""
+    """A read in the background."""
+    SETTING = "setting"
+    """A write in the background: lasting settings, plans, a limit that is sent again."""
 
 
 class Limits(Struct, frozen=True):
-    """The limits of one account: requests in a window of seconds."""
+    """The limits of all requests together, in a window of seconds."""
 
     requests: int = 500
-    reads: int = 400
-    """The part of `requests` for reads; the rest is reserved for commands."""
+    background: int = 400
+    """The part of `requests` for the background; the rest is reserved for commands."""
     window_s: float = 300.0
-    rare: int = 10
-    """For each of `SESSIONS` and `SITE`."""
-    rare_window_s: float = 3600.0
 
 
-class Ticket(Struct, frozen=True, gc=False):
-    """A request that was sent; its result is reported with this ticket."""
+class Paused(Struct, frozen=True):
+    """Requests that are not sent at present."""
 
-    number: int
-    sent_s: float
+    what: str
+    """The name of an endpoint, `all requests`, or `background requests`."""
+    until_s: float
+    reason: str
+    urgent: bool
+    """Whether it concerns what somebody waits for: commands, or the connection to the cloud."""
 
 
 class _Window:
-    """The times of the last requests of a kind."""
+    """The times of the last requests."""
 
-    def __init__(self, limit: int, window_s: float) -> None:
+    def __init__(self, requests: int, background: int, window_s: float) -> None:
+        self._background = background
         self._span_s = window_s + MARGIN_S
-        self._sent: deque[float] = deque(maxlen=limit)
+        self._sent: deque[float] = deque(maxlen=requests)
+        self._requests = requests
 
-    def ready_at(self, limit: int) -> float:
-        """Return when fewer than `limit` of them are younger than the window."""
+    def ready_at(self, *, urgent: bool) -> float:
+        """Return when there is room in this share of the window."""
+        limit = self._requests if urgent else self._background
         return self._sent[-limit] + self._span_s if len(self._sent) >= limit else -math.inf
+
+    def wait_s(self, requests: int, *, urgent: bool) -> float:
+        """Return about how long so many more requests take, after the first may be sent."""
+        return max(requests - 1, 0) // (self._requests if urgent else self._background) * self._span_s
 
     def note(self, now_s: float) -> None:
         self._sent.append(now_s)
 
 
-class Breaker:
-    """A circuit breaker: backs off from a cloud that fails, and stays silent after a 429.
+_NEEDED: Final = (SIGN_IN, HANDSHAKE, BROKER)
+"""Nothing goes on for long without them."""
 
-    After a failure it waits, longer each time, then lets a single trial request pass before all others.
 
-    Args:
-        random: the source of jitter.
-    """
+class _Lane:
+    """One endpoint: its window, and a gate for requests that somebody waits for and one for the others."""
 
-    def __init__(self, random: Random) -> None:
-        self._random = random
-        self._failures = 0
-        self._open_until_s = -math.inf
-        """The end of the back-off after failures; a success ends it early."""
-        self._throttled_until_s = -math.inf
-        """The end of throttling after a 429; only time ends it."""
-        self._throttled_without_success = False
-        self._throttles = 0
-        """The number of 429s in a row, each to the first request after a throttling."""
-        self._trial: Ticket | None = None
-        self._numbers = 0
+    def __init__(self, endpoint: Endpoint, random: Random) -> None:
+        self._endpoint = endpoint
+        limit = endpoint.limit
+        part, whole = SHARE
+        self.window = (
+            _Window(limit.requests, max(limit.requests * part // whole, 1), limit.window_s) if limit else None
+        )
+        self.urgent = Gate(random, endpoint.longest_backoff_s, one_trial=False)
+        self.background = Gate(random, LONGEST_BACKOFF_S, one_trial=True)
 
-    @property
-    def throttled_until_s(self) -> float:
-        """When throttling ends, in seconds of the same clock; in the past if there is none."""
-        return self._throttled_until_s
+    def gate(self, *, urgent: bool) -> Gate:
+        return self.urgent if urgent else self.background
 
-    def resume_throttling(self, until_s: float) -> None:
-        """Continue a throttling that began before a restart."""
-        self._throttled_until_s = until_s
-        self._throttled_without_success, self._throttles = True, 1
-
-    def ready_at(self, now_s: float) -> float:
-        """Return the earliest time for the next request, in seconds of the clock that is handed in."""
-        at = max(self._open_until_s, self._throttled_until_s)
-        return max(at, now_s + RECHECK_S) if self._trial is not None else at
-
-    def sent(self, now_s: float) -> Ticket:
-        """Take note that a request is sent."""
-        self._numbers += 1
-        ticket = Ticket(self._numbers, now_s)
-        if self._failures:
-            self._trial = ticket
-        return ticket
-
-    def succeeded(self, ticket: Ticket) -> None:
-        """Take note that the cloud answered, with any status."""
-        # A late answer to an early request says nothing about failures since then.
-        if self._is_current(ticket):
-            self._failures = 0
-            self._open_until_s = -math.inf
-            self._throttled_without_success = False
-        self.abandoned(ticket)
-
-    def failed(self, ticket: Ticket, now_s: float) -> None:
-        """Take note that the cloud or its gateway failed, or was unreachable."""
-        if self._is_current(ticket):
-            self._open_until_s = max(self._open_until_s, now_s + self._next_backoff_s())
-        self.abandoned(ticket)
-
-    def throttled(
-        self, ticket: Ticket, now_s: float, *, retry_after_s: float | None = None, blocked: bool = False
-    ) -> None:
-        """Take note of a 429.
-
-        Args:
-            ticket: the ticket of the request.
-            now_s: when the answer came.
-            retry_after_s: the answer's `Retry-After`, in seconds.
-            blocked: the answer announces a block.
-        """
-        # Many may be in flight when the first is throttled: the others count only if they ask for longer.
-        fresh = ticket.sent_s >= self._throttled_until_s
-        unanswered = fresh and self._throttled_without_success
-        soon = fresh and 0.0 <= now_s - self._throttled_until_s < RIGHT_AFTER_S
-        least_s = self._next_backoff_s() if fresh else 0.0
-        if fresh:
-            self._throttles = self._throttles + 1 if unanswered else 1
-        if blocked or self._throttles > 2 or (retry_after_s is None and (unanswered or soon)):
-            least_s = BLOCKED_S
-        elif unanswered or retry_after_s is None:
-            least_s = max(least_s, THROTTLED_S)
-        # `Retry-After` is obeyed exactly, until the first request after it is throttled again.
-        wait_s = max(min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S), least_s)
-        self._throttled_until_s = max(self._throttled_until_s, now_s + wait_s)
-        self._throttled_without_success = True
-        self.abandoned(ticket)
-
-    def abandoned(self, ticket: Ticket) -> None:
-        """Take note that the answer to a request is not waited for any longer."""
-        if self._trial == ticket:
-            self._trial = None
-
-    def _is_current(self, ticket: Ticket) -> bool:
-        """Whether a request was sent after the last known failure: many are in flight when failures begin."""
-        return ticket.sent_s >= max(self._open_until_s, self._throttled_until_s)
-
-    def _next_backoff_s(self) -> float:
-        # Bounded before it is raised: a week of failures must not overflow a float.
-        wait_s = min(FIRST_BACKOFF_S * 2.0 ** min(self._failures, 16), LONGEST_BACKOFF_S)
-        self._failures += 1
-        return wait_s * (1 - 0.5 * self._random.random())
+    def paused(self, name: str) -> Paused:
+        """Return the longest of its pauses, over or not."""
+        ends = [
+            (self.background.backoff_until_s, self.background.backoff_reason),
+            (self.background.paused_until_s, self.background.pause_reason),
+            (self.urgent.paused_until_s, self.urgent.pause_reason),
+        ]
+        if name == SIGN_IN.name:  # elsewhere it is shorter than the wait of whoever sends it
+            ends.append((self.urgent.backoff_until_s, self.urgent.backoff_reason))
+        until_s, reason = max(ends)
+        return Paused(name, until_s, reason, self._endpoint.of_charger or self._endpoint in _NEEDED)
 
 
 class Budget:
@@ -189,37 +131,214 @@ class Budget:
     """
 
     def __init__(self, random: Random, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
-        self._all = _Window(self._limits.requests, self._limits.window_s)
-        self._rare = {
-            kind: _Window(self._limits.rare, self._limits.rare_window_s)
-            for kind in (Kind.SESSIONS, Kind.SITE)
-        }
-        self.breaker: Final = Breaker(random)
+        self._random = random
+        kept = limits or Limits()
+        self._all = _Window(kept.requests, kept.background, kept.window_s)
+        self._lanes = {endpoint.name: _Lane(endpoint, random) for endpoint in ENDPOINTS}
+        self._cloud = _Lane(OTHER, random)
+        """What concerns all endpoints: no connection, and a 503."""
+        self.block: Final = Block()
+        self._numbers = 0
 
-    def ready_at(self, kind: Kind, now_s: float) -> float:
+    # --- when ---------------------------------------------------------------------------------------
+
+    def ready_at(self, endpoint: Endpoint, kind: Kind, now_s: float) -> float:
         """Return when a request may be sent, as far as it is known now; not after `now_s`: at once.
 
         Args:
+            endpoint: where it goes.
             kind: its purpose.
             now_s: the present, in seconds of a monotonic clock.
         """
-        limits = self._limits
-        share = limits.requests if kind is Kind.COMMAND else limits.reads
-        at = max(self.breaker.ready_at(now_s), self._all.ready_at(share))
-        rare = self._rare.get(kind)
-        return at if rare is None else max(at, rare.ready_at(limits.rare))
+        urgent = kind is Kind.COMMAND
+        lane = self._lanes[endpoint.name]
+        return max(
+            self.block.ready_at(now_s),
+            self._all.ready_at(urgent=urgent),
+            lane.gate(urgent=urgent).ready_at(now_s),
+            -math.inf if lane.window is None else lane.window.ready_at(urgent=urgent),
+            # The hub is another machine than the one for requests.
+            -math.inf if endpoint is HANDSHAKE else self._cloud.gate(urgent=urgent).ready_at(now_s),
+        )
 
-    def take(self, kind: Kind, now_s: float) -> Ticket:
+    def take(self, endpoint: Endpoint, kind: Kind, now_s: float) -> Ticket:
         """Take note that a request is sent; return the ticket for its result.
 
         Raises:
             RuntimeError: it must not be sent yet.
         """
-        if self.ready_at(kind, now_s) > now_s:
-            raise RuntimeError(f"a request ({kind}) was sent too early")
+        if self.ready_at(endpoint, kind, now_s) > now_s:
+            raise RuntimeError(f"a request ({kind}, {endpoint.name}) was sent too early")
+        self._numbers += 1
+        ticket = Ticket(self._numbers, now_s, endpoint, urgent=kind is Kind.COMMAND)
         self._all.note(now_s)
-        rare = self._rare.get(kind)
-        if rare is not None:
-            rare.note(now_s)
-        return self.breaker.sent(now_s)
+        window = self._lanes[endpoint.name].window
+        if window is not None:
+            window.note(now_s)
+        self.block.sent(ticket)
+        for gate in self._gates(ticket):
+            gate.sent(ticket)
+        return ticket
+
+    def wait_s(self, endpoint: Endpoint, kind: Kind, requests: int, now_s: float) -> float:
+        """Return about how long it takes to send so many requests, in seconds."""
+        urgent, window = kind is Kind.COMMAND, self._lanes[endpoint.name].window
+        first_s = max(self.ready_at(endpoint, kind, now_s) - now_s, 0.0)
+        windows = [self._all] if window is None else [self._all, window]
+        return first_s + max(one.wait_s(requests, urgent=urgent) for one in windows)
+
+    def wait_reason(self, endpoint: Endpoint, kind: Kind, now_s: float) -> str:
+        """Return why a request has to wait, for an operator."""
+        if self.block.until_s > now_s:
+            return f"throttled: {self.block.reason}"
+        urgent = kind is Kind.COMMAND
+        for gate in (self._lanes[endpoint.name].gate(urgent=urgent), self._cloud.gate(urgent=urgent)):
+            if gate.paused_until_s > now_s:
+                return f"throttled: {gate.pause_reason}"
+            if gate.ready_at(now_s) > now_s:
+                return f"backing off from the cloud: {gate.backoff_reason}"
+        lane = self._lanes[endpoint.name]
+        if lane.window is not None and lane.window.ready_at(urgent=urgent) > now_s:
+            return f"request budget of the {endpoint.name} used up"
+        return "request budget used up"
+
+    def pauses(self, now_s: float) -> Iterator[Paused]:
+        """Yield what is not sent at present, since the cloud asks for it or fails."""
+        if self.block.until_s > now_s:
+            yield Paused(ALL_REQUESTS, self.block.until_s, self.block.reason, urgent=True)
+        for name, lane in (*self._lanes.items(), (BACKGROUND, self._cloud)):
+            paused = lane.paused(name)
+            if paused.until_s > now_s:
+                yield paused
+
+    def unsettled(self) -> Iterator[Paused]:
+        """Yield the pauses that the cloud has asked for, over or not, until it has answered again."""
+        if self.block.steps:
+            yield Paused(ALL_REQUESTS, self.block.until_s, self.block.reason, urgent=True)
+        for name, lane in self._lanes.items():
+            if lane.urgent.refusals or lane.background.refusals:
+                yield lane.paused(name)
+        if self._cloud.background.pause_reason:
+            yield self._cloud.paused(BACKGROUND)
+
+    # --- results ------------------------------------------------------------------------------------
+
+    def answered(self, ticket: Ticket) -> None:
+        """Take note that the cloud answered, with any status that no other method is for."""
+        self.block.answered(ticket)
+        gate = self._gate(ticket)
+        # What opens the stream is settled by the connection itself: `stream_opened`.
+        if ticket.endpoint is not HANDSHAKE and gate.is_current(ticket):
+            gate.refusals = 0
+        for each in self._gates(ticket):
+            each.answered(ticket)
+        if self._cloud.background.is_current(ticket):
+            self._cloud.background.pause_reason = ""
+        self.abandoned(ticket)
+
+    def stream_opened(self) -> None:
+        """Take note that the hub has accepted a connection."""
+        self._lanes[HANDSHAKE.name].urgent.refusals = 0
+
+    def stream_refused(self, now_s: float, *, retry_after_s: float | None, announced: bool) -> None:
+        """Take note of a 429 to a connection of the hub; arguments as of `throttled`."""
+        self._numbers += 1
+        ticket = Ticket(self._numbers, now_s, HANDSHAKE, urgent=True)
+        self.throttled(ticket, now_s, retry_after_s=retry_after_s, announced=announced)
+
+    def failed(self, ticket: Ticket, now_s: float, reason: str) -> None:
+        """Take note that the cloud failed at this endpoint."""
+        self.block.answered(ticket)
+        self.lost(ticket, now_s, reason)
+
+    def lost(self, ticket: Ticket, now_s: float, reason: str = "the cloud does not answer") -> None:
+        """Take note that no readable answer came."""
+        self._gate(ticket).failed(ticket, now_s, reason)
+        self.abandoned(ticket)
+
+    def unreachable(self, ticket: Ticket, now_s: float) -> None:
+        """Take note that there is no connection to the cloud."""
+        self._shared_gate(ticket).failed(ticket, now_s, "the cloud is unreachable")
+        self.abandoned(ticket)
+
+    def forbidden(self, ticket: Ticket, now_s: float, *, announced: bool = False) -> None:
+        """Take note of a 403 of the gateway; `announced`: its text announces a block."""
+        self.block.refused(ticket, now_s, announced=announced)
+        self.lost(ticket, now_s, "refused by the cloud's gateway (403)")
+
+    def busy(self, ticket: Ticket, now_s: float, retry_after_s: float | None = None) -> None:
+        """Take note of a 503: the background pauses for a minute, what somebody waits for backs off."""
+        reason = "the cloud asks to try again in a minute (503)"
+        self.block.answered(ticket)
+        gate = self._shared_gate(ticket)
+        gate.failed(ticket, now_s, reason)
+        if gate is not self._gate(ticket):
+            wait_s = BUSY_S if retry_after_s is None else min(retry_after_s, LONGEST_BACKOFF_S)
+            until_s = now_s + wait_s * (1 + JITTER * self._random.random())
+            self._cloud.background.pause(until_s, reason)
+        self.abandoned(ticket)
+
+    def throttled(
+        self, ticket: Ticket, now_s: float, *, retry_after_s: float | None = None, announced: bool = False
+    ) -> None:
+        """Take note of a 429.
+
+        Args:
+            ticket: the ticket of the request.
+            now_s: when the answer came.
+            retry_after_s: the answer's `Retry-After`, in seconds.
+            announced: the answer announces a block.
+        """
+        reason = _too_many(ticket.endpoint.name)
+        lane, gate = self._lanes[ticket.endpoint.name], self._gate(ticket)
+        until_s = gate.throttled(ticket, now_s, retry_after_s)
+        lane.background.pause(until_s, reason)
+        # What the cloud has not said is a guess: a command tries once, whatever the background has met.
+        if ticket.urgent or retry_after_s is not None:
+            lane.urgent.pause(until_s, reason)
+        self.block.refused(ticket, now_s, retry_after_s=retry_after_s, announced=announced)
+        self.abandoned(ticket)
+
+    def abandoned(self, ticket: Ticket) -> None:
+        """Take note that the answer to a request is not waited for any longer."""
+        self.block.abandoned(ticket)
+        for gate in self._gates(ticket):
+            gate.abandoned(ticket)
+
+    # --- over a restart -----------------------------------------------------------------------------
+
+    def paused_until(self, endpoint: Endpoint) -> float:
+        """Return the end of a pause that the cloud has asked for, of requests that somebody waits for."""
+        return self._lanes[endpoint.name].urgent.paused_until_s
+
+    def requested_pauses(self, now_s: float) -> Iterator[tuple[Endpoint, Kind, float]]:
+        """Yield the pauses after a 429, not the back-off after failures: endpoint, purpose, end."""
+        for endpoint in ENDPOINTS:
+            lane = self._lanes[endpoint.name]
+            for kind, gate in ((Kind.COMMAND, lane.urgent), (Kind.READ, lane.background)):
+                if gate.paused_until_s > now_s:
+                    yield endpoint, kind, gate.paused_until_s
+
+    def resume_pause(self, endpoint: str, kind: Kind, until_s: float) -> None:
+        """Continue a pause of an endpoint that began before a restart; an unknown endpoint is ignored."""
+        lane = self._lanes.get(endpoint)
+        if lane is not None:
+            lane.gate(urgent=kind is Kind.COMMAND).pause(until_s, _too_many(endpoint))
+
+    # --- gates --------------------------------------------------------------------------------------
+
+    def _gate(self, ticket: Ticket) -> Gate:
+        return self._lanes[ticket.endpoint.name].gate(urgent=ticket.urgent)
+
+    def _shared_gate(self, ticket: Ticket) -> Gate:
+        """Return the gate of what concerns all endpoints of the machine that the request went to."""
+        if ticket.endpoint is HANDSHAKE:
+            return self._gate(ticket)
+        return self._cloud.gate(urgent=ticket.urgent)
+
+    def _gates(self, ticket: Ticket) -> tuple[Gate, Gate]:
+        return self._gate(ticket), self._shared_gate(ticket)
+
+
+def _too_many(endpoint: str) -> str:
+    return f"too many requests to this endpoint: {endpoint} (429)"

@@ -51,6 +51,16 @@ class NotFound(Refused):
     """The resource does not exist: no plan, no such charger, no outcome of a command yet."""
 
 
+class ChargerUnreachable(Refused):
+    """The call was certainly not done: the cloud cannot reach the charger that it is for (504)."""
+
+    def __init__(self) -> None:
+        super().__init__(504)
+
+    def __str__(self) -> str:
+        return "charger unreachable (504)"
+
+
 class NoAnswer(CallFailedError):  # noqa: N818 - named like what is certain
     """It is unknown whether the call was done."""
 

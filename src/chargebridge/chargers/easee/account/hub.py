@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from chargebridge.chargers.easee.account.failures import DETAIL_LIMIT
+from chargebridge.chargers.easee.account.transport import Received
 from chargebridge.chargers.easee.twin.hub_messages import SEPARATOR
 
 FRAME_LIMIT: Final = 1024 * 1024
@@ -38,14 +39,12 @@ class HubLostError(Exception):
 
     Args:
         reason: the reason, for an operator.
-        status: the HTTP status if the server refused the WebSocket.
-        retry_after: the header of that answer.
+        refusal: the answer of a server that refused the WebSocket.
     """
 
-    def __init__(self, reason: str, status: int | None = None, retry_after: str | None = None) -> None:
+    def __init__(self, reason: str, refusal: Received | None = None) -> None:
         super().__init__(reason[:DETAIL_LIMIT])
-        self.status = status
-        self.retry_after = retry_after
+        self.refusal = refusal
 
 
 class HubTimes(Struct, frozen=True):
@@ -147,9 +146,10 @@ class Hub:
         try:
             return await opening
         except InvalidStatus as error:
-            status, headers = error.response.status_code, error.response.headers
-            retry_after = next(iter(headers.get_all("Retry-After")), None)
-            raise HubLostError(f"the stream was refused: HTTP {status}", status, retry_after) from None
+            answer = error.response
+            retry_after = next(iter(answer.headers.get_all("Retry-After")), None)
+            refusal = Received(answer.status_code, bytes(answer.body or b""), retry_after)
+            raise HubLostError(f"the stream was refused: HTTP {refusal.status}", refusal) from None
         except TimeoutError:
             raise HubLostError(f"the stream did not open for {self._times.open_s:g} s") from None
         except (WebSocketException, OSError) as error:

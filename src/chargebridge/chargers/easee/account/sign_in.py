@@ -17,6 +17,7 @@ import structlog
 from msgspec import Meta, Struct
 
 from chargebridge.chargers.easee.account.budget import Kind
+from chargebridge.chargers.easee.account.endpoints import SIGN_IN
 from chargebridge.chargers.easee.account.failures import NotSent
 from chargebridge.chargers.easee.account.pacing import RequestPacer
 from chargebridge.chargers.easee.account.secret import Secret, Tokens
@@ -38,6 +39,8 @@ LONGEST_LIFE_S: Final = 48 * 3600.0
 YOUNG_S: Final = 30.0
 """The age in seconds below which a refused token is not renewed: a new one would be refused, too."""
 BAD_PASSWORD: Final = 100
+UNVERIFIED: Final = 727
+"""`errorCode` of a login whose e-mail address is not confirmed yet."""
 FIRST_REFUSAL_S: Final = 10 * 60.0
 FIRST_OUTAGE_S: Final = 30.0
 LONGEST_REFUSAL_S: Final = 6 * 3600.0
@@ -157,7 +160,7 @@ class SignIn:
         if now_s < self._refused_until_s:
             raise NotSent(self._refusal_reason, self._refused_until_s)
         if self._renewal is None:
-            await self._pacer.until_ready(Kind.COMMAND, deadline_s)
+            await self._pacer.until_ready(SIGN_IN, Kind.COMMAND, deadline_s)
         if self._renewal is None:
             self._renewal = asyncio.get_running_loop().create_task(self._renew_token())
             self._renewal.add_done_callback(self._forget)
@@ -176,8 +179,7 @@ class SignIn:
             _log.info("token renewal failed, retrying", account=self._user, error=str(error))
 
     def _may_send(self) -> bool:
-        now_s = self._pacer.now_s()
-        return self._pacer.budget.ready_at(Kind.COMMAND, now_s) <= now_s
+        return self._pacer.is_ready(SIGN_IN, Kind.COMMAND)
 
     async def _refreshed(self) -> bool:
         """Use the refresh token; return False if the password is needed."""
@@ -185,7 +187,7 @@ class SignIn:
         if tokens is None or not tokens.refresh:
             return False
         body = {"accessToken": tokens.access, "refreshToken": tokens.refresh}
-        received = await self._pacer.send("POST", "/api/accounts/refresh_token", body, kind=Kind.COMMAND)
+        received = await self._pacer.send_at_once("POST", "/api/accounts/refresh_token", body)
         if received.status < 300:
             if self._take(received):
                 return True
@@ -198,7 +200,7 @@ class SignIn:
 
     async def _log_in(self) -> None:
         body = {"userName": self._user, "password": self._password.reveal()}
-        received = await self._pacer.send("POST", "/api/accounts/login", body, kind=Kind.COMMAND)
+        received = await self._pacer.send_at_once("POST", "/api/accounts/login", body)
         if received.status < 300 and self._take(received):
             if self._refusals:
                 _log.warning("signed in again", account=self._user)
@@ -209,6 +211,12 @@ class SignIn:
             reason = refusal(received)
             if reason.code == BAD_PASSWORD:
                 self._refuse("the cloud refuses `user_name` and `password` of this account", FIRST_REFUSAL_S)
+            elif reason.code == UNVERIFIED:
+                self._refuse(
+                    "the e-mail address of `user_name` is not confirmed yet: open the link in the e-mail of"
+                    " Easee, or request a new one in the Easee app",
+                    FIRST_REFUSAL_S,
+                )
             else:
                 # A 400 or 401 without that code is also what an outage looks like.
                 self._refuse(f"the cloud refuses the login ({reason})", FIRST_OUTAGE_S)

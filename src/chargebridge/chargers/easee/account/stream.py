@@ -163,6 +163,8 @@ class Stream:
 
     async def _run_connection(self) -> tuple[str, float]:
         """Return why the connection ended, and the earliest time for the next one."""
+        if (pause := self._account.stream_pause()) is not None:
+            return pause
         try:
             if self._renew_token:
                 await self._account.token(NEGOTIATE_WAIT_S, new=True)
@@ -171,13 +173,15 @@ class Stream:
             headers = self._account.headers(self._url, token)
             await self._listen(Hub(url, headers, self._opened, self._frame_received, self._times))
         except NotSent as error:
+            if (pause := self._account.stream_pause()) is not None:
+                return pause
             return error.reason, -math.inf if error.until_s is None else error.until_s
         except CallFailedError as error:
             return f"the stream cannot be negotiated: {error}", -math.inf
         except HubLostError as error:
-            return str(error), self._account.throttled(
-                error.retry_after
-            ) if error.status == 429 else -math.inf
+            if error.refusal is not None and error.refusal.status == 429:
+                self._account.stream_refused(error.refusal)
+            return self._account.stream_pause() or (str(error), -math.inf)
         except Exception as error:  # noqa: BLE001 - a stream that is not opened again loses every charger
             _log.exception("stream failed unexpectedly, reconnecting")
             return f"the stream failed: {type(error).__name__}", -math.inf
@@ -214,6 +218,7 @@ class Stream:
             return
         _log.debug("stream connected", chargers=len(self._wanted))
         self._opened_at, self.disconnect_reason = asyncio.get_running_loop().time(), ""
+        self._account.stream_opened()
         self._listener.connection_opened()
         self._due.update(self._wanted)
         self._something_due.set()

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 from yarl import URL
 
+from chargebridge.chargers.easee.account.endpoints import Endpoint
 from chargebridge.chargers.easee.account.failures import DETAIL_LIMIT, NotFound, Refused
 from chargebridge.chargers.easee.account.secret import Secret
 
@@ -177,8 +178,13 @@ def is_gateway_refusal(received: Received) -> bool:
     return problem is None or problem == Problem()
 
 
+def is_charger_unreachable(endpoint: Endpoint, received: Received) -> bool:
+    """Whether a 504 says that the charger cannot be reached which a request was for: only this one."""
+    return received.status == 504 and endpoint.of_charger
+
+
 def announces_block(received: Received) -> bool:
-    """Whether a 429 announces that the address is blocked for 24 hours."""
+    """Whether a refusal announces that the address is blocked for 24 hours."""
     text = received.body[:4096].lower()
     return b"block" in text or b"24 h" in text
 

@@ -51,6 +51,13 @@ class _Accounts:
                 code=100,
                 name="InvalidUserPassword",
             )
+        if self._context.misbehaviour.unverified:
+            raise ProblemError(
+                HTTPStatus.BAD_REQUEST,
+                "The e-mail address is not verified.",
+                code=727,
+                name="EmailNotVerified",
+            )
         self._context.statistics.logins += 1
         return self._given(tokens)
 

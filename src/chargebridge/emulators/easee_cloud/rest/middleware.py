@@ -1,7 +1,6 @@
-"""The middleware of every request: statistics, the block, injected faults, rate limit, access token."""
+"""The middleware of every request: statistics, the block, injected faults, rate limits, access token."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
@@ -12,6 +11,7 @@ from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
 from chargebridge.emulators.easee_cloud.misbehaviour import BLOCK_S, Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.problems import ProblemError, refusal_of_the_gateway
+from chargebridge.emulators.easee_cloud.rest.rate_limits import Limiter
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics
 
@@ -21,30 +21,6 @@ BLOCK_TEXT: Final = (
     "Too many requests from a third party system."
     " Your IP address is blocked for 24 hours from the last request."
 )
-
-
-class RateLimit:
-    """A sliding-window rate limit.
-
-    Args:
-        most: the number of requests that pass within the window.
-        window_s: the length of the window, in seconds of the clock.
-    """
-
-    def __init__(self, most: int, window_s: int) -> None:
-        self._most = most
-        self._window_ms = window_s * 1000
-        self._passed: deque[int] = deque()
-
-    def passes(self, now_ms: int) -> bool:
-        """Return whether a request passes now; one that passes is counted."""
-        passed = self._passed
-        while passed and passed[0] <= now_ms - self._window_ms:
-            passed.popleft()
-        if len(passed) >= self._most:
-            return False
-        passed.append(now_ms)
-        return True
 
 
 class Middleware:
@@ -57,6 +33,7 @@ class Middleware:
         dice: decides when a fault happens.
         statistics: the cloud's counters.
         clock: the cloud's time.
+        is_reachable: returns whether the cloud has a connection to a charger.
     """
 
     def __init__(
@@ -67,14 +44,16 @@ class Middleware:
         dice: Dice,
         statistics: Statistics,
         clock: Clock,
+        is_reachable: Callable[[str], bool],
     ) -> None:
         self._accounts = accounts
         self._misbehaviour = misbehaviour
         self._dice = dice
         self._statistics = statistics
         self._clock = clock
-        limits = settings.rate_limits
-        self._overall = RateLimit(limits.overall, limits.overall_window_s)
+        self._is_reachable = is_reachable
+        self._limiter = Limiter(settings.rate_limits)
+        self._unavailable_until_ms = 0
         self._last_request_ms: int | None = None
         """The time of the last request, while the address is blocked."""
 
@@ -123,17 +102,32 @@ class Middleware:
         now_ms = self._clock.now().utc_ms
         if self._is_blocked(now_ms):
             self._statistics.requests_while_blocked += 1
-            return self._too_many(BLOCK_TEXT)
-        fault = self._fault(kind, public=public)
+            wrong = self._misbehaviour
+            if wrong.block_status == 403:
+                return refusal_of_the_gateway(403, BLOCK_TEXT if wrong.block_announced else "Forbidden")
+            return self._too_many(BLOCK_TEXT if wrong.block_announced else "Too Many Requests")
+        fault = self._fault(kind, now_ms, public=public)
         if fault is not None:
             return self._fail(fault, request)
-        if not self._overall.passes(now_ms):
+        if not self._limiter.passes(request, kind, now_ms):
             return self._too_many("Too Many Requests")
-        if public or self._accounts.accepts(_token(request, stream=stream)):
+        if not public and not self._accounts.accepts(_token(request, stream=stream)):
+            return ProblemError(
+                HTTPStatus.UNAUTHORIZED, "The access token is missing, wrong or expired."
+            ).response(request.path)
+        return self._unreachable(request, kind)
+
+    def _unreachable(self, request: web.Request, kind: str) -> web.Response | None:
+        """Return the answer to a request that would have to reach a charger and cannot."""
+        serial = request.match_info.get("charger")
+        if serial is None or kind not in _TO_CHARGERS or request.method == "GET":
             return None
-        return ProblemError(
-            HTTPStatus.UNAUTHORIZED, "The access token is missing, wrong or expired."
-        ).response(request.path)
+        wrong = self._misbehaviour
+        if serial == wrong.unreachable_charger:
+            return self._fail(HTTPStatus.GATEWAY_TIMEOUT, request)
+        if not self._is_reachable(serial) and self._dice("unreachable", wrong.unreachable):
+            return self._fail(HTTPStatus.GATEWAY_TIMEOUT, request)
+        return None
 
     def _is_blocked(self, now_ms: int) -> bool:
         if not self._misbehaviour.blocked:
@@ -146,8 +140,17 @@ class Middleware:
         self._last_request_ms = now_ms
         return True
 
-    def _fault(self, kind: str, *, public: bool) -> int | None:
+    def _fault(self, kind: str, now_ms: int, *, public: bool) -> int | None:
         wrong = self._misbehaviour
+        if kind in _HANDSHAKE:
+            name = _HANDSHAKE[kind]
+            if self._dice(name, getattr(wrong, name)):
+                return HTTPStatus.TOO_MANY_REQUESTS
+        elif now_ms < self._unavailable_until_ms:
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        elif self._dice("unavailable", wrong.unavailable):
+            self._unavailable_until_ms = now_ms + round(wrong.unavailable_s * 1000)
+            return HTTPStatus.SERVICE_UNAVAILABLE
         if wrong.fail_next and wrong.fail_kind in ("", kind):
             wrong.fail_next -= 1
             return wrong.fail_status
@@ -186,6 +189,10 @@ _FAULTS: Final = {
     "server_error": HTTPStatus.INTERNAL_SERVER_ERROR,
     "bad_gateway": HTTPStatus.BAD_GATEWAY,
 }
+_HANDSHAKE: Final = {"negotiate": "too_many_negotiations", "stream": "too_many_streams"}
+"""Faults of the stream's host alone, by the kind of request."""
+_TO_CHARGERS: Final = frozenset({"command", "settings", "plan"})
+"""Kinds of requests that the cloud passes on to a charger."""
 _KNOWN: Final = frozenset(int(status) for status in HTTPStatus)
 
 

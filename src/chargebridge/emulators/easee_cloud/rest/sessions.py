@@ -10,10 +10,9 @@ from chargebridge.chargers.model import SessionEnded
 from chargebridge.clock import format_utc
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.notation import kwh
-from chargebridge.emulators.easee_cloud.problems import answer, not_found, refusal_of_the_gateway
+from chargebridge.emulators.easee_cloud.problems import answer, not_found
 from chargebridge.emulators.easee_cloud.rest import requests
 from chargebridge.emulators.easee_cloud.rest.context import Context, Route
-from chargebridge.emulators.easee_cloud.rest.middleware import RateLimit
 
 LISTED_AT_MOST: Final = 1000
 
@@ -34,7 +33,6 @@ def routes(context: Context) -> list[Route]:
 class _Sessions:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._limits: dict[str, RateLimit] = {}
 
     async def ongoing(self, request: web.Request) -> web.Response:
         charger = self._context.roster.charger(request.match_info["charger"])
@@ -52,22 +50,16 @@ class _Sessions:
 
     async def between(self, request: web.Request) -> web.Response:
         charger = self._context.roster.charger(request.match_info["charger"])
-        if not self._passes(charger):
-            return self._too_many()
         return answer([_listed(ended) for ended in _between(charger, request)])
 
     async def descending(self, request: web.Request) -> web.Response:
         charger = self._context.roster.charger(request.match_info["charger"])
-        if not self._passes(charger):
-            return self._too_many()
         limit = requests.number(request.query.get("limit", ""), LISTED_AT_MOST, LISTED_AT_MOST)
         newest = sorted(charger.finished, key=lambda ended: ended.session, reverse=True)
         return answer([_listed(ended) for ended in newest[:limit]])
 
     async def total(self, request: web.Request) -> web.Response:
         charger = self._context.roster.charger(request.match_info["charger"])
-        if not self._passes(charger):
-            return self._too_many()
         total_wh = sum(ended.register_wh - ended.start_register_wh for ended in _between(charger, request))
         return answer(_number(kwh(total_wh)))
 
@@ -84,18 +76,6 @@ class _Sessions:
             end_ms=None,
             duration_ms=duration_ms,
         )
-
-    def _passes(self, charger: CloudCharger) -> bool:
-        now_ms = self._context.clock.now().utc_ms
-        limits = self._context.settings.rate_limits
-        limit = self._limits.get(charger.serial)
-        if limit is None:
-            limit = RateLimit(limits.session_lists, limits.session_lists_window_s)
-            self._limits[charger.serial] = limit
-        return limit.passes(now_ms)
-
-    def _too_many(self) -> web.Response:
-        return refusal_of_the_gateway(429, "Too Many Requests", self._context.misbehaviour.retry_after_s)
 
 
 def _between(charger: CloudCharger, request: web.Request) -> list[SessionEnded]:
