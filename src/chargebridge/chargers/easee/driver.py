@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import math
 import random
+import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +22,7 @@ from chargebridge.chargers.easee.checkpoints import Checkpointer
 from chargebridge.chargers.easee.discovery import find_chargers
 from chargebridge.chargers.easee.executor import Executor
 from chargebridge.chargers.easee.fleet import Fleet
+from chargebridge.chargers.easee.lists import UnreadableListError
 from chargebridge.chargers.easee.memory import Memory
 from chargebridge.chargers.easee.read_results import ReadResults
 from chargebridge.chargers.easee.reading import Reader
@@ -27,8 +30,8 @@ from chargebridge.chargers.easee.session_reports import SessionReports
 from chargebridge.chargers.easee.settings import Settings, read_settings
 from chargebridge.chargers.easee.twin.records import Gap
 from chargebridge.chargers.easee.twin.wire import Response
-from chargebridge.chargers.model import ChargerCommand, EventSink, FoundCharger, ReportSessions
-from chargebridge.clock import Clock
+from chargebridge.chargers.model import ChargerCommand, EventSink, Found, ReportSessions
+from chargebridge.clock import Clock, format_utc
 
 if TYPE_CHECKING:
     from chargebridge.chargers.easee.account.stream import Stream
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+_PAUSE: Final = re.compile(r"429|403|throttl")
+"""In the reason of a call that was not sent, since the cloud wants a pause."""
 SHORTEST_SILENCE_S: Final = 5.0
 """The shortest time in real seconds after which a silent stream is closed, however fast the clock runs."""
 
@@ -129,23 +134,32 @@ class EaseeDriver:
             counts |= self._connection.counts()
         return counts
 
-    async def find_chargers(self) -> list[FoundCharger]:
+    async def find_chargers(self) -> Found:
         """Return the chargers that the account can see.
 
         Raises:
-            OSError: the cloud did not answer; the text says why.
+            OSError: the cloud did not answer, or refused; the text says why, and when to retry.
         """
         # Tokens of its own: renewing the saved ones would invalidate them for a running driver.
         async with aiohttp.ClientSession() as session:
             account = make_account(self._settings, session, self._clock)
             try:
                 return await find_chargers(account)
-            except (NotSent, Refused, NoAnswer, msgspec.MsgspecError) as error:
-                raise ConnectionError(
-                    f"driver {self._name!r}: {error}; is {self._settings.url} the right URL, and reachable?"
-                ) from error
+            except NotSent as error:
+                raise ConnectionError(f"driver {self._name!r}: {error}; {self._remedy(error)}") from error
+            except (Refused, NoAnswer, UnreadableListError) as error:
+                raise ConnectionError(f"driver {self._name!r}: {error}; {self._remedy()}") from error
             finally:
                 await account.close()
+
+    def _remedy(self, error: NotSent | None = None) -> str:
+        """Say what to do about lists that cannot be had: when to retry, if the cloud wants a pause."""
+        now = self._clock.now()
+        if error is not None and error.until_s is not None and _PAUSE.search(error.reason):
+            wait_s = max(math.ceil(error.until_s - now.mono), 0)
+            at = format_utc(now.utc_ms + wait_s * 1000)
+            return f"retry in {wait_s} s ({at}), not before, as each request may make the pause longer"
+        return f"is {self._settings.url} the right URL, and reachable?"
 
 
 def make_account(
