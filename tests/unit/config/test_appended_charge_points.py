@@ -24,6 +24,6 @@ pytestmark = pytest.mark.unit
     ids=["nothing is known", "the vendor is known", "both are known", "names that OCPP has no room for"],
 )
 def test_vendor_and_model_are_written_as_far_as_they_are_known(found, keys):
-    written = charge_point_tables([found], driver="cloud", central_system="mine")
+    written = charge_point_tables([(found, "EH1")], driver="cloud", central_system="mine")
     (table,) = tomllib.loads(written)["charge_points"]
     assert table == {"identity": "EH1", "driver": "cloud", "central_system": "mine", **keys}
