@@ -179,6 +179,9 @@ def emulate_easee(
         str | None, typer.Option(help="Broker of the operator's bus; left out: there is no bus.")
     ] = None,
     operator_id: Annotated[str, typer.Option(help="Whose bus it is.")] = "1000",
+    serve_state: Annotated[
+        bool, typer.Option("--serve-state", help="Bring back GET /api/chargers/ID/state, for old clients.")
+    ] = False,
     misbehave: Annotated[
         str, typer.Option(help="What goes wrong: everything, everything*0.5, or duplicates=0.1,lost=0.05 ...")
     ] = "",
@@ -202,6 +205,7 @@ def emulate_easee(
         amqp_url=amqp_url,
         integration_account=amqp_url is not None,
         operator_id=operator_id,
+        serves_state=serve_state,
     )
     settings = ServiceSettings(
         cloud=cloud, chargers=chargers, traffic=traffic, speed=speed, state_path=state, misbehave=misbehave

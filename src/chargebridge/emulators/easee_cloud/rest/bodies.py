@@ -86,6 +86,9 @@ STATE: Final[Mapping[str, Observation]] = {
     "errorCode": _O.ERROR_CODE,
     "fatalErrorCode": _O.FATAL_ERROR_CODE,
 }
+ERRORS: Final = (100, 103, 106, 107, 108, 109, 110, 111, 113, 207, 218)
+"""The numbers that the field `errors` of `state` may have. Their meanings are not public; which of them is
+sent for which fault is made up here."""
 ALWAYS_THERE: Final = frozenset({"chargerOpMode", "isOnline", "latestFirmware"})
 """Fields of `state` that are never null."""
 
@@ -124,6 +127,8 @@ def state_body(charger: CloudCharger, latest_firmware: int) -> dict[str, object]
     body["latestFirmware"] = latest_firmware
     body["latestPulse"] = None if newest_ms is None else format_utc(newest_ms)
     body["isOnline"] = charger.reachable
+    code = charger.last_values.typed(_O.ERROR_CODE)
+    body["errors"] = [ERRORS[code % len(ERRORS)]] if isinstance(code, int) and code else []
     return body
 
 

@@ -12,6 +12,7 @@ from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
 from chargebridge.emulators.easee_cloud.misbehaviour import BLOCK_S, Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.problems import ProblemError, refusal_of_the_gateway
+from chargebridge.emulators.easee_cloud.rest.odd_lists import path_fault
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics
 
@@ -124,6 +125,9 @@ class Middleware:
         if self._is_blocked(now_ms):
             self._statistics.requests_while_blocked += 1
             return self._too_many(BLOCK_TEXT)
+        failed = path_fault(self._misbehaviour.path_faults, request.path)
+        if failed is not None:
+            return failed
         fault = self._fault(kind, public=public)
         if fault is not None:
             return self._fail(fault, request)
