@@ -9,7 +9,6 @@ import structlog
 
 from chargebridge.config.sections import LogFormat, LogSettings
 
-
 _OF_MANY_LINES: Final = frozenset({"exception", "stack"})
 
 

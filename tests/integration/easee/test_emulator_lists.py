@@ -99,3 +99,13 @@ async def test_entries_of_chargers_say_what_the_account_may(stage):
         assert (await site.client.call("POST", "/api/chargers/EH000001/partners", {"id": 7}))[0] == 200
         partner = await site.client.get("/api/chargers/EH000001/partners")
         assert (partner["isOperator"], partner["useAmqpIntegration"]) == (True, False)
+
+
+async def test_the_energy_of_a_site_is_the_register_of_each_charger(stage):
+    async with stage(chargers=2, chargers_a_circuit=2) as site, site.client.stream() as stream:
+        await stream.shows(109, "1")
+        (found,) = await site.client.get("/api/sites")
+        assert await site.client.get(f"/api/sites/{found['id']}/energy") == [
+            {"chargerId": "EH000001", "lifeTimeEnergy": 0.0},
+            {"chargerId": "EH000002", "lifeTimeEnergy": 0.0},
+        ]

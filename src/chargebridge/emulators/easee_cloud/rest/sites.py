@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.vocabulary import CommandId
 from chargebridge.emulators.easee_cloud.charger.layout import Circuit, Site
 from chargebridge.emulators.easee_cloud.problems import answer, not_found
@@ -69,6 +70,7 @@ def routes(context: Context) -> list[Route]:
         Route("GET", "/api/sites", "sites", handlers.list_all),
         Route("GET", "/api/sites/{site}", "site", handlers.one),
         Route("GET", "/api/sites/{site}/state", "site_state", handlers.state),
+        Route("GET", "/api/sites/{site}/energy", "site_energy", handlers.energy),
         Route("GET", "/api/sites/{site}/users", "site_users", handlers.users),
         Route("GET", f"{circuit}/settings", "circuit_settings", handlers.read_settings),
         Route("POST", f"{circuit}/settings", "circuit_settings", handlers.change_settings),
@@ -98,6 +100,24 @@ class _Sites:
             {"circuitId": circuit.id, "siteId": site.id, "chargerStates": []} for circuit in site.circuits
         ]
         return answer({"siteId": site.id, "circuitStates": circuits})
+
+    async def energy(self, request: web.Request) -> web.Response:
+        """Return the register of each charger of a site in kWh, null if it has never reported one."""
+        roster = self._context.roster
+        serials = [
+            serial
+            for circuit in roster.site(request.match_info["site"]).circuits
+            for serial in circuit.serials
+        ]
+        return answer(
+            [
+                {
+                    "chargerId": serial,
+                    "lifeTimeEnergy": roster[serial].last_values.typed(Observation.LIFETIME_ENERGY),
+                }
+                for serial in serials
+            ]
+        )
 
     async def users(self, request: web.Request) -> web.Response:
         self._context.roster.site(request.match_info["site"])
