@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_PAUSE: Final = re.compile(r"429|403|throttl")
-"""In the reason of a call that was not sent, since the cloud wants a pause."""
+_NO_PAUSE: Final = re.compile("backing off|unreachable|`password`")
+"""In the reason of a call that was not sent for another reason than that the cloud wants a pause."""
 SHORTEST_SILENCE_S: Final = 5.0
 """The shortest time in real seconds after which a silent stream is closed, however fast the clock runs."""
 
@@ -155,7 +155,7 @@ class EaseeDriver:
     def _remedy(self, error: NotSent | None = None) -> str:
         """Say what to do about lists that cannot be had: when to retry, if the cloud wants a pause."""
         now = self._clock.now()
-        if error is not None and error.until_s is not None and _PAUSE.search(error.reason):
+        if error is not None and error.until_s is not None and not _NO_PAUSE.search(error.reason):
             wait_s = max(math.ceil(error.until_s - now.mono), 0)
             at = format_utc(now.utc_ms + wait_s * 1000)
             return f"retry in {wait_s} s ({at}), not before, as each request may make the pause longer"

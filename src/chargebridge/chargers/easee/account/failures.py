@@ -6,6 +6,7 @@ further themselves: some of them carry request headers, and those carry tokens.
 
 from typing import Final
 
+from chargebridge.chargers.easee.twin.vocabulary import CHARGER_ERRORS
 from chargebridge.plain_text import one_line
 
 DETAIL_LIMIT: Final = 200
@@ -45,6 +46,8 @@ class Refused(CallFailedError):  # noqa: N818 - named like what is certain
         self.code = code
         self.name = one_line(name, DETAIL_LIMIT)
         self.detail = one_line(detail, DETAIL_LIMIT)
+        if code in CHARGER_ERRORS and not self.name and not self.detail:
+            self.detail = "an error of the charger, whose meaning Easee does not publish"
         error = " ".join(part for part in (str(code) if code is not None else "", self.name) if part)
         super().__init__(": ".join(part for part in (f"HTTP {status}", error, self.detail) if part))
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.vocabulary import CHARGER_ERRORS
 from chargebridge.clock import format_utc
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 
@@ -86,9 +87,6 @@ STATE: Final[Mapping[str, Observation]] = {
     "errorCode": _O.ERROR_CODE,
     "fatalErrorCode": _O.FATAL_ERROR_CODE,
 }
-ERRORS: Final = (100, 103, 106, 107, 108, 109, 110, 111, 113, 207, 218)
-"""The numbers that the field `errors` of `state` may have. Their meanings are not public; which of them is
-sent for which fault is made up here."""
 ALWAYS_THERE: Final = frozenset({"chargerOpMode", "isOnline", "latestFirmware"})
 """Fields of `state` that are never null."""
 
@@ -128,7 +126,9 @@ def state_body(charger: CloudCharger, latest_firmware: int) -> dict[str, object]
     body["latestPulse"] = None if newest_ms is None else format_utc(newest_ms)
     body["isOnline"] = charger.reachable
     code = charger.last_values.typed(_O.ERROR_CODE)
-    body["errors"] = [ERRORS[code % len(ERRORS)]] if isinstance(code, int) and code else []
+    # Which of the numbers is sent for which fault is made up: their meanings are not public.
+    number = CHARGER_ERRORS[code % len(CHARGER_ERRORS)] if isinstance(code, int) and code else None
+    body["errors"] = [] if number is None else [number]
     return body
 
 
