@@ -1,23 +1,19 @@
 """The command line."""
 
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from chargebridge import __version__
 from chargebridge.backup_cli import backup, restore
 from chargebridge.console import ConfigFile, fail, show_problems
+from chargebridge.discover_cli import discover
 from chargebridge.easee_cli import easee_app
 from chargebridge.operator_cli import dead_letters_app, leaving_app, queue_app, set_aside_app
-
-if TYPE_CHECKING:
-    from chargebridge.chargers.model import FoundCharger
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,6 +30,7 @@ app.add_typer(queue_app, name="queue")
 app.add_typer(leaving_app, name="leaving")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(set_aside_app, name="set-aside")
+app.command()(discover)
 app.command()(backup)
 app.command()(restore)
 
@@ -104,73 +101,6 @@ def config_check(file: Annotated[Path, typer.Argument(help="The configuration fi
     for name, central_system in configuration.central_systems.items():
         count = sum(one.central_system == name for one in configuration.charge_points)
         table.add_row(name, "\n".join(central_system.url), str(count))
-    console.print(table)
-
-
-@app.command()
-def discover(
-    config: ConfigFile,
-    driver: Annotated[
-        str | None, typer.Option(help="Name of the driver; needed only if there are several.")
-    ] = None,
-    write: Annotated[
-        bool, typer.Option("--write", help="Add a charge point to the file for each that has none.")
-    ] = False,
-    central_system: Annotated[
-        str | None,
-        typer.Option(help="Central system of new charge points; needed only if there are several."),
-    ] = None,
-) -> None:
-    """Show the chargers of an account with their sites and circuits, and write charge points for them."""
-    import asyncio
-    import logging
-
-    import structlog
-
-    from chargebridge.config import ConfigurationError
-    from chargebridge.config.appending import append, charge_point_tables
-    from chargebridge.gateway.provisioning import ProvisioningError, find_chargers, read
-
-    # The error says the same as the log of the driver.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        configuration = read(config)
-        name = _one_of("driver", driver or configuration.default_driver, configuration.drivers)
-        system = _one_of(
-            "central-system",
-            central_system or configuration.default_central_system,
-            configuration.central_systems,
-        )
-        found = asyncio.run(find_chargers(configuration, name))
-        shown = {one.charger: one.identity for one in configuration.charge_points if one.driver == name}
-        _show_chargers(found, shown)
-        new = [one for one in found if one.serial not in shown]
-        if write and new:
-            append(config, charge_point_tables(new, driver=name, central_system=system))
-            print(f"{len(new)} charge points added to {config}")
-    except ConfigurationError as error:
-        show_problems(error)
-        raise typer.Exit(2) from None
-    except (ProvisioningError, OSError) as error:
-        raise fail(str(error)) from None
-
-
-def _one_of(option: str, name: str | None, known: Mapping[str, object]) -> str:
-    if name is None or name not in known:
-        said = "is needed" if name is None else f"{name!r} is not in the configuration"
-        raise fail(f"--{option} {said}; one of: {', '.join(sorted(known))}", code=2)
-    return name
-
-
-def _show_chargers(found: "Sequence[FoundCharger]", shown: Mapping[str, str]) -> None:
-    console = Console()
-    table = Table(title=f"{len(found)} chargers", title_justify="left")
-    for heading in ("site", "circuit", "charger", "name", "model", "charge point"):
-        table.add_column(heading, overflow="fold")
-    for one in found:
-        model = f"{one.vendor} {one.model}".strip()
-        row = (one.site, one.circuit, one.serial, one.name, model, shown.get(one.serial, "-"))
-        table.add_row(*(escape(cell) for cell in row))
     console.print(table)
 
 
@@ -251,6 +181,9 @@ def emulate_easee(
         str | None, typer.Option(help="Broker of the operator's bus; left out: there is no bus.")
     ] = None,
     operator_id: Annotated[str, typer.Option(help="Whose bus it is.")] = "1000",
+    serve_state: Annotated[
+        bool, typer.Option("--serve-state", help="Bring back GET /api/chargers/ID/state, for old clients.")
+    ] = False,
     misbehave: Annotated[
         str, typer.Option(help="What goes wrong: everything, everything*0.5, or duplicates=0.1,lost=0.05 ...")
     ] = "",
@@ -276,6 +209,7 @@ def emulate_easee(
         operator_id=operator_id,
         # A stream is given up sooner by clients whose clock runs as fast.
         ping_s=max(15 / speed, 1.0),
+        serves_state=serve_state,
     )
     settings = ServiceSettings(
         cloud=cloud, chargers=chargers, traffic=traffic, speed=speed, state_path=state, misbehave=misbehave

@@ -3,11 +3,13 @@
 import contextlib
 import logging
 import sys
-from typing import TextIO, cast
+from typing import Final, TextIO, cast
 
 import structlog
 
 from chargebridge.config.sections import LogFormat, LogSettings
+
+_OF_MANY_LINES: Final = frozenset({"exception", "stack"})
 
 
 class _Stream:
@@ -23,6 +25,17 @@ class _Stream:
     def flush(self) -> None:
         with contextlib.suppress(OSError):
             self._stream.flush()
+
+
+def _show_printable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Escape control characters and marks of the writing direction: values may be words of others.
+
+    Tracebacks, which are ours, keep their lines. JSON escapes all of it by itself.
+    """
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable() and key not in _OF_MANY_LINES:
+            event[key] = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in value)
+    return event
 
 
 def set_up(settings: LogSettings, stream: TextIO | None = None) -> None:
@@ -50,7 +63,11 @@ def set_up(settings: LogSettings, stream: TextIO | None = None) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.StackInfoRenderer(),
-            structlog.dev.set_exc_info if for_people else structlog.processors.format_exc_info,
+            *(
+                (_show_printable, structlog.dev.set_exc_info)
+                if for_people
+                else (structlog.processors.format_exc_info,)
+            ),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.level.upper())),

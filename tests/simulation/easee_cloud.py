@@ -163,7 +163,10 @@ class EaseeVendor(Vendor):
     def __init__(self, world, serials, pace, seed, way):
         self.way = way
         self.settings = EaseeCloudSettings(
-            cadence=Cadence(session_energy_s=300, lifetime_energy_s=1200), firmware=317
+            cadence=Cadence(session_energy_s=300, lifetime_energy_s=1200),
+            firmware=317,
+            # The driver has no use for the rating of a cable; without it a seed stays the same world.
+            rated_without_cable=True,
         )
         self.file = DriverFile()
         self.queue = Queue(world, _PREFETCH[seed % 2])

@@ -1,5 +1,7 @@
 """The log of the program."""
 
+import io
+
 import pytest
 import structlog
 
@@ -29,3 +31,32 @@ def test_a_log_that_cannot_be_written_stops_nobody():
         structlog.get_logger().error("the store fails")
     finally:
         structlog.configure(**before)
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_words_of_others_cannot_act_on_the_terminal_that_shows_them(log_format):
+    before = structlog.get_config()
+    stream = io.StringIO()
+    try:
+        logs.set_up(LogSettings(format=log_format), stream)
+        structlog.get_logger().warning("refused", reason="\x1b[31mred\x07 a\u202eb\nINFO forged", name="Süd")
+    finally:
+        structlog.configure(**before)
+    (line,) = stream.getvalue().splitlines()
+    assert line.isprintable()
+    assert "INFO forged" in line
+    assert "Süd" in line or "S\\u00fcd" in line
+
+
+def test_a_traceback_keeps_its_lines():
+    before = structlog.get_config()
+    stream = io.StringIO()
+    try:
+        logs.set_up(LogSettings(format="console"), stream)
+        try:
+            int("no")
+        except ValueError:
+            structlog.get_logger().exception("failed")
+    finally:
+        structlog.configure(**before)
+    assert stream.getvalue().splitlines()[-1].startswith("ValueError: invalid literal")

@@ -18,6 +18,7 @@ from pydantic import (
 
 from chargebridge.chargepoint.behaviour import COMPATIBILITY, PRESETS, Behaviour, behaviour
 from chargebridge.chargepoint.model.state import SerialIn
+from chargebridge.config.labels import check_labels
 from chargebridge.config.problems import UnexpectedError
 from chargebridge.config.references import Secret, Surroundings, surroundings
 from chargebridge.config.sections import Table, check_hex
@@ -66,6 +67,8 @@ class ChargePointSettings(Struct, frozen=True, kw_only=True):
     """The idTag of a session that the charger started without one."""
     end_awaited_s: int = 300
     """The record of a session that is over at its charger is awaited so long; then its end is assumed."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """Words of the operator's own by key, sorted; nothing of OCPP."""
     password: SecretStr | None = None
     """None: the central system's."""
 
@@ -182,6 +185,7 @@ class _Joined(Table):
     firmware: Annotated[str, _ascii(50)] | None = None
     tag_for_untagged: Annotated[str, _ascii(20)] = "NOTAG"
     end_awaited_s: Annotated[int, Field(ge=30, le=86_400)] = 300
+    labels: dict[str, str] = Field(default_factory=dict)
     password: Annotated[Secret | None, Field(validate_default=True)] = None
 
     @field_validator("behaviour")
@@ -197,6 +201,11 @@ class _Joined(Table):
         if any(key.lower() == _PASSWORD_KEY for key in configuration):
             raise UnexpectedError("the key AuthorizationKey", "`password` of the charge point instead of it")
         return configuration
+
+    @field_validator("labels")
+    @classmethod
+    def _are_labels(cls, labels: dict[str, str]) -> dict[str, str]:
+        return dict(check_labels(labels))
 
     @field_validator("password")
     @classmethod
@@ -227,6 +236,7 @@ class _Joined(Table):
             firmware=self.firmware,
             tag_for_untagged=self.tag_for_untagged,
             end_awaited_s=self.end_awaited_s,
+            labels=tuple(sorted(self.labels.items())),
             password=self.password,
         )
 

@@ -1,7 +1,7 @@
 """The gateway: it runs a configuration. The public face for API, command line and tests."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -195,9 +195,17 @@ class Gateway:
 
     # --- the public face --------------------------------------------------------------------------
 
-    def identities(self) -> list[str]:
-        """Return the identities of all configured charge points."""
-        return list(self.roster.by_identity)
+    def identities(self, labels: Collection[tuple[str, str]] = ()) -> list[str]:
+        """Return the identities of the configured charge points that have all of these labels."""
+        if not labels:
+            return list(self.roster.by_identity)
+        wanted = set(labels)
+        return [
+            identity
+            for identity, binding in self.roster.by_identity.items()
+            if (settings := self.roster.settings.get((binding.central_system, identity))) is not None
+            and wanted <= set(settings.labels)
+        ]
 
     def _binding(self, identity: str) -> Binding:
         binding = self.roster.by_identity.get(identity)
@@ -229,8 +237,9 @@ class Gateway:
 
     def _view(self, binding: Binding) -> ChargePointView:
         settings = self.roster.settings.get((binding.central_system, binding.identity))
-        driver = settings.driver if settings is not None else None
-        return charge_point_view(binding, driver)
+        if settings is None:
+            return charge_point_view(binding, None)
+        return charge_point_view(binding, settings.driver, settings.labels)
 
     def newest_frames(self) -> dict[str, ShownFrame]:
         """Return the newest frame of each charge point, by identity."""

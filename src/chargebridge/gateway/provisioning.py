@@ -10,6 +10,7 @@ from random import Random
 from typing import Final
 
 import structlog
+from msgspec import structs
 
 from chargebridge import __version__
 from chargebridge.chargepoint.model.state import Settings
@@ -20,6 +21,7 @@ from chargebridge.chargers.model import (
     Driver,
     EventSink,
     FindsChargers,
+    Found,
     FoundCharger,
 )
 from chargebridge.clock import Clock, ScaledClock, SystemClock
@@ -34,11 +36,15 @@ from chargebridge.config.sections import (
 )
 from chargebridge.gateway.time_limits import TimeLimits
 from chargebridge.link import Backoff, Endpoint, client_ssl_context
+from chargebridge.plain_text import one_line
 
 DRIVER_GROUP: Final = "chargebridge.drivers"
 
 NOT_CONFIGURED: Final = CentralSystemSettings(url=("ws://not-configured.invalid",))
 """Of a central system that is not configured any more; nothing ever connects to it."""
+
+LONGEST_WARNING: Final = 500
+"""Characters of a driver's warning that are shown."""
 
 _Fault = tuple[tuple[str, ...], str, str]
 """The key, the value found there, and the one expected."""
@@ -227,8 +233,8 @@ def make_idle_driver(name: str, settings: DriverSettings, clock: Clock, state_di
     return make_driver(name, settings, _NullSink(), clock, state_dir)
 
 
-async def find_chargers(configuration: Configuration, name: str) -> list[FoundCharger]:
-    """Return the chargers that a driver of a configuration can find.
+async def find_chargers(configuration: Configuration, name: str) -> Found:
+    """Return the chargers that a driver of a configuration can find, their names on one line.
 
     Raises:
         ProvisioningError: it cannot find chargers, or cannot be made.
@@ -239,7 +245,21 @@ async def find_chargers(configuration: Configuration, name: str) -> list[FoundCh
     driver = make_idle_driver(name, settings, clock, configuration.state.directory)
     if not isinstance(driver, FindsChargers):
         raise ProvisioningError(f"drivers.{name}: a driver {settings.type!r} cannot find chargers")
-    return await driver.find_chargers()
+    answer = await driver.find_chargers()
+    found = answer if isinstance(answer, Found) else Found(chargers=answer)
+    return structs.replace(
+        found,
+        chargers=tuple(map(_shown, found.chargers)),
+        warnings=tuple(one_line(warning, LONGEST_WARNING) for warning in found.warnings),
+    )
+
+
+def _shown(charger: FoundCharger) -> FoundCharger:
+    """Return a charger without anything in its names that a terminal or a file could be misled by."""
+    return structs.replace(
+        charger,
+        **{field: one_line(getattr(charger, field)) for field in FoundCharger.__struct_fields__},
+    )
 
 
 async def start_driver(name: str, driver: Driver) -> None:

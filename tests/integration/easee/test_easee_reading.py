@@ -104,3 +104,26 @@ async def test_the_last_sessions_are_read_for_themselves_and_before_the_state_in
     told = await reading(account, lambda reader: reader.read_sessions(unread), lambda told: told.updates)
     assert account.asked == ["/state/EH1/observations?ids=96,109,129,223"]
     assert [update.id for update in told.updates] == [129, 223, 96, 109]
+
+
+async def test_odd_entries_of_a_list_cost_themselves_and_no_other():
+    gap = Gap(1, 3, 0, 1000, 100, 350, 0)
+    account = Account(
+        EH1=b'{"observations":[null,{"id":"109"},{"id":120,"timestamp":"never","value":1},'
+        b'{"id":109,"timestamp":"2026-01-01T00:00:00Z","value":3}]}',
+        EH2=b'[{"carConnected":5},null,{"carConnected":"1970-01-01T00:00:00.2Z","carDisconnected":'
+        b'"1970-01-01T00:00:00.8Z","kiloWattHours":0.25}]',
+        chargers=b'[{"id":null,"productCode":1},{"id":"EH1","productCode":"100"},{"productCode":1},7,'
+        b'{"id":"EH2","productCode":400},{"id":"EH3","productCode":null}]',
+    )
+
+    def work(reader: Reader) -> None:
+        reader.read_products()
+        reader.read_state(charger("EH1"))
+        reader.rebuild(charger("EH2", gap), gap)
+
+    told = await reading(account, work, lambda told: told.rebuilt and told.products and told.updates)
+    assert told.products == [{"EH1": 100, "EH2": 400}]
+    assert [(update.id, update.value) for update in told.updates] == [(109, "3")]
+    [(_, [event])] = told.rebuilt
+    assert (event.started_at_ms, event.at_ms) == (200, 800)

@@ -58,11 +58,11 @@ class TestLife:
     async def test_an_unreachable_charger_takes_commands_and_never_answers(self, stage):
         async with stage() as site, site.client.stream() as stream:
             site.act("lose_cloud")
-            await stream.shows(250, "false")
+            await stream.shows(250, "0")
             status, taken = await site.client.command("set_dynamic_charger_current", {"amps": 6})
             assert status == 202
             site.act("regain_cloud")
-            await stream.shows(250, "true")
+            await stream.shows(250, "1")
             _, poll = await site.client.command("poll_all")
             await until(lambda: stream.responses)
             assert [one["ticks"] for one in stream.responses] == [poll["ticks"]]
@@ -287,7 +287,7 @@ class TestPlans:
     async def test_a_plan_for_a_charger_that_is_away_is_handed_over_when_it_is_back(self, stage):
         async with stage() as site, site.client.stream() as stream:
             site.act("lose_cloud")
-            await stream.shows(250, "false")
+            await stream.shows(250, "0")
             body = {"startTime": "06:00:00", "enabled": True, "timezone": "UTC", "maximumAmps": 16}
             assert (await site.client.call("POST", f"{CHARGER}/schedules/delayed", body))[0] == 200
             assert site.view()["plan"] is None

@@ -54,9 +54,9 @@ class TestHttp:
     async def test_the_next_requests_of_a_kind_can_fail(self, stage):
         async with stage() as site:
             wrong = site.cloud.misbehaviour
-            wrong.fail_next, wrong.fail_status, wrong.fail_kind = 2, 503, "state"
+            wrong.fail_next, wrong.fail_status, wrong.fail_kind = 2, 503, "config"
             await site.client.get(CHARGERS)
-            path = f"{CHARGERS}/EH000001/state"
+            path = f"{CHARGERS}/EH000001/config"
             assert [(await site.client.call("GET", path))[0] for _ in range(3)] == [503, 503, 200]
             wrong.fail_next, wrong.fail_status, wrong.fail_kind = 1, 429, "negotiate"
             url = f"{site.cloud.stream_url}/negotiate"
@@ -305,7 +305,7 @@ class TestUpdates:
             await until(lambda: {id for id, _ in stream.updates} & {6, 8, 156, 157, 233, 234})
 
     async def test_fields_of_the_state_can_be_null(self, stage):
-        async with stage() as site:
+        async with stage(serves_state=True) as site:
             site.cloud.misbehaviour.null_state = 1.0
             async with site.client.stream() as stream:
                 await stream.shows(109, "1")

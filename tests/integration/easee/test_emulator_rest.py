@@ -78,7 +78,7 @@ class TestReading:
             assert (await site.client.get(f"{CHARGER}/site"))["id"] == plain["id"]
 
     async def test_state_is_null_where_nothing_was_told_yet(self, stage):
-        async with stage() as site:
+        async with stage(serves_state=True) as site:
             async with site.client.stream() as stream:
                 await stream.shows(109, "1")
             state = await site.client.get(f"{CHARGER}/state")
@@ -92,6 +92,11 @@ class TestReading:
             assert config["authorizationRequired"] is True
             assert config["detectedPowerGridType"] == 1
             assert config["limitToSinglePhaseCharging"] is None
+
+    async def test_the_state_of_a_charger_is_gone_unless_it_is_brought_back(self, stage):
+        async with stage() as site:
+            status, answer = await site.client.call("GET", f"{CHARGER}/state")
+            assert (status, answer["title"]) == (404, "Not Found")
 
     async def test_observations_are_typed_and_old_ones_have_their_old_times(self, stage):
         async with stage() as site:
@@ -133,7 +138,7 @@ class TestReading:
 
     async def test_what_is_not_there_is_404_with_problem_details(self, stage):
         async with stage() as site:
-            for path in ("/api/chargers/EH999999/state", f"{CHARGER}/weekly_charge_plan", "/api/sites/1"):
+            for path in ("/api/chargers/EH999999/config", f"{CHARGER}/weekly_charge_plan", "/api/sites/1"):
                 status, answer = await site.client.call("GET", path)
                 assert (status, answer["title"], answer["status"]) == (404, "Not Found", 404)
 

@@ -86,7 +86,8 @@ def test_a_killed_one_goes_on_from_its_file(tmp_path):
         until(http, state="charging")
         ongoing = http.get("/api/chargers/EH000001/sessions/ongoing").json()
         assert (ongoing["sessionId"], ongoing["sessionEnd"]) == (1, None)
-        assert http.get("/api/chargers/EH000001/state").json()["dynamicChargerCurrent"] == 12.0
+        read = http.get("/state/EH000001/observations?ids=48").json()["observations"]
+        assert [one["value"] for one in read] == [12.0]
         assert http.post("/api/chargers/EH000001/commands/stop_charging").status_code == 202
         until(http, session=None)
         latest = http.get("/api/chargers/EH000001/sessions/latest").json()

@@ -89,7 +89,7 @@ class TestReading:
             assert (await found.get_users())["siteUsers"]
 
     async def test_state_and_config_are_what_pyeasee_expects(self, stage):
-        async with stage() as site, easee_at(site.cloud) as easee:
+        async with stage(serves_state=True) as site, easee_at(site.cloud) as easee:
             [charger] = await easee.get_chargers()
             async with site.client.stream() as stream:
                 await stream.shows(109, "1")

@@ -163,6 +163,7 @@ class TestWhatIsRead:
         firmware = "F"
         tag_for_untagged = "FREE"
         end_awaited_s = 60
+        labels = { site = "Villa Süd", circuit = "1 (32 A)" }
         password = "abc"
         """
         (charge_point,) = read(TWO + text).charge_points
@@ -176,6 +177,7 @@ class TestWhatIsRead:
         assert (charge_point.vendor, charge_point.model, charge_point.serial) == ("V", "M", "S")
         assert (charge_point.serial_in, charge_point.firmware) == ("both", "F")
         assert charge_point.end_awaited_s == 60
+        assert charge_point.labels == (("circuit", "1 (32 A)"), ("site", "Villa Süd"))
         assert hash(charge_point) == hash(read(TWO + text).charge_points[0])
 
     def test_a_fleet_is_three_lines(self, read: Read) -> None:

@@ -117,9 +117,9 @@ class TestState:
 
     def test_the_connection_is_the_clouds_own_observation(self, charger_of, noon_ms):
         one = charger_of()
-        assert one.by(Reachable(at_ms=noon_ms, reachable=True)) == [(250, "true")]
+        assert one.by(Reachable(at_ms=noon_ms, reachable=True)) == [(250, "1")]
         lost = one.by(Reachable(at_ms=noon_ms, reachable=False))
-        assert lost == [(251, "CONNECTION_LOST"), (250, "false")]
+        assert lost == [(251, "CONNECTION_LOST"), (250, "0")]
 
 
 class TestSessions:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from chargebridge.api.parameters import Identity, TheGateway
+from chargebridge.api.parameters import Identity, Labels, TheGateway
 from chargebridge.api.problems import answers
 from chargebridge.gateway.views.charge_points import ChargePointView, LinkView
 
@@ -21,7 +21,7 @@ class ChargePointPage:
     """Some of the charge points, in the order of the configuration."""
 
     total: int
-    """Number of charge points."""
+    """Number of charge points, those with the labels that were asked for."""
     offset: int
     items: list[ChargePointView]
 
@@ -29,11 +29,12 @@ class ChargePointPage:
 @router.get("", summary="List charge points")
 async def list_charge_points(
     gateway: TheGateway,
+    labels: Labels,
     limit: Annotated[int, Query(ge=1, le=500, description="Maximum number of items.")] = 100,
     offset: Annotated[int, Query(ge=0, le=1_000_000, description="Number of items to skip.")] = 0,
 ) -> ChargePointPage:
     """Show the configured charge points with their live state, page by page."""
-    identities = gateway.identities()
+    identities = gateway.identities(labels)
     page = identities[offset : offset + limit]
     return ChargePointPage(
         total=len(identities), offset=offset, items=[gateway.charge_point(identity) for identity in page]

@@ -1,75 +1,140 @@
-"""Discovery of the chargers that an account can see, with their sites and circuits."""
+"""Discovery of the chargers that an account can see, with their sites and circuits.
 
+The cloud has two lists: the chargers, and the sites with their circuits and chargers. Either may be refused,
+and any entry of them may be odd; what can be read is found.
+"""
+
+import re
+from collections.abc import Iterator
 from typing import Final
 
-import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
-from chargebridge.chargers.easee.account.failures import NotFound
-from chargebridge.chargers.easee.twin.vocabulary import VENDOR, known_model_name
-from chargebridge.chargers.model import FoundCharger
+from chargebridge.chargers.easee.account.failures import CallFailedError, NotFound
+from chargebridge.chargers.easee.lists import (
+    Oddities,
+    UnreadableListError,
+    number_of,
+    read_inner_list,
+    read_list,
+    text_of,
+)
+from chargebridge.chargers.easee.twin.vocabulary import EQUALIZER, VENDOR, known_model_name
+from chargebridge.chargers.model import Found, FoundCharger
+from chargebridge.plain_text import one_line
 
 WAIT_S: Final = 8.0
 """Seconds to wait for the cloud: somebody waits for the answer at a terminal."""
 
+_CHARGERS: Final = "the list of chargers"
+_SITES: Final = "the list of sites"
+_SERIAL: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""Easee's serial numbers are letters and digits; they become parts of paths."""
+_NOTHING: Final = Raw(b"null")
+
 
 class _Charger(Struct, frozen=True, rename="camel"):
     id: str
-    name: str | None = None
-    product_code: int | None = None
+    name: object = None
+    product_code: object = None
 
 
 class _Circuit(Struct, frozen=True, rename="camel"):
-    id: int | str | None = None
-    panel_name: str | None = None
-    rated_current: float | None = None
-    chargers: list[_Charger] | None = None
+    id: object = None
+    panel_name: object = None
+    rated_current: object = None
+    chargers: Raw = _NOTHING
 
 
 class _Site(Struct, frozen=True, rename="camel"):
-    id: int | str | None = None
-    name: str | None = None
-    circuits: list[_Circuit] | None = None
+    id: object = None
+    name: object = None
+    circuits: Raw = _NOTHING
 
 
-async def find_chargers(account: Account) -> list[FoundCharger]:
-    """Return all chargers that an account can see, by site, circuit and serial.
+async def find_chargers(account: Account) -> Found:
+    """Return the chargers that an account can see, by site, circuit and serial.
 
     Raises:
-        NotSent, Refused, NoAnswer: the cloud cannot be reached, or does not answer.
-        msgspec.MsgspecError: its answer cannot be read.
+        NotSent, Refused, NoAnswer: neither list can be had.
+        UnreadableListError: neither list can be read.
     """
-    answer = await account.request("GET", "/api/chargers", kind=Kind.READ, timeout_s=WAIT_S)
-    chargers = {one.id: one for one in msgspec.json.decode(answer.body, type=list[_Charger] | None) or ()}
+    await account.token(WAIT_S)  # one failure for both lists: a wrong password, an absent cloud
+    failures: list[tuple[str, Exception]] = []
+    warnings = []
+    chargers: dict[str, _Charger] = {}
+    sites: list[_Site] = []
+    odd_chargers, odd_sites = Oddities(_CHARGERS), Oddities(_SITES)
+    try:
+        answer = await account.request("GET", "/api/chargers", kind=Kind.READ, timeout_s=WAIT_S)
+        chargers = {one.id: one for one in _chargers(answer.body, odd_chargers)}
+    except (CallFailedError, UnreadableListError) as error:
+        failures.append((_CHARGERS, error))
     try:
         answer = await account.request("GET", "/api/accounts/products", kind=Kind.READ, timeout_s=WAIT_S)
-        sites = msgspec.json.decode(answer.body, type=list[_Site] | None) or []
+        sites = read_list(answer.body, _Site, odd_sites)
     except NotFound:
-        sites = []
+        pass  # an account without sites
+    except (CallFailedError, UnreadableListError) as error:
+        failures.append((_SITES, error))
+    if len(failures) == 2:
+        raise failures[0][1]
     found: dict[str, FoundCharger] = {}
-    for site in sites:
-        for circuit in site.circuits or ():
-            for one in circuit.chargers or ():
-                known = chargers.get(one.id, one)
-                found[one.id] = _found(known, site.name or str(site.id or ""), _circuit_name(circuit))
+    for site, circuit, one in _in_circuits(sites, odd_sites):
+        known = chargers.get(one.id, one)
+        found.setdefault(one.id, _found(known, site, circuit))
     for serial, one in chargers.items():
-        found.setdefault(serial, _found(one, "", ""))
-    return sorted(found.values(), key=lambda one: (one.site, one.circuit, one.serial))
+        found.setdefault(serial, _found(one))
+    warnings += [f"{what} cannot be read: {one_line(str(error), 300)}" for what, error in failures]
+    warnings += [odd.warning for odd in (odd_chargers, odd_sites) if odd.count]
+    return Found(
+        chargers=sorted(found.values(), key=lambda one: (one.site, one.site_id, one.circuit, one.serial)),
+        warnings=warnings,
+        complete=not failures,
+        gone_unknown=_gone_unknown({what for what, _ in failures}, odd_chargers),
+    )
 
 
-def _found(charger: _Charger, site: str, circuit: str) -> FoundCharger:
+def _gone_unknown(failed: set[str], odd_chargers: Oddities) -> str:
+    if _CHARGERS in failed:
+        return f"{_CHARGERS} cannot be read"
+    return f"{_CHARGERS} has entries that cannot be read" if odd_chargers.count else ""
+
+
+def _chargers(body: bytes | Raw, odd: Oddities, *, inner: bool = False) -> Iterator[_Charger]:
+    """Yield the chargers of a list, each with a serial that can be one."""
+    for one in (read_inner_list if inner else read_list)(body, _Charger, odd):
+        if not _SERIAL.fullmatch(one.id):
+            odd.note(f"{one_line(one.id, 40)!r} is no serial number")
+        elif number_of(one.product_code) != EQUALIZER:
+            yield one
+
+
+def _in_circuits(sites: list[_Site], odd: Oddities) -> Iterator[tuple[_Site, _Circuit, _Charger]]:
+    for site in sites:
+        for circuit in read_inner_list(site.circuits, _Circuit, odd):
+            for one in _chargers(circuit.chargers, odd, inner=True):
+                yield site, circuit, one
+
+
+def _found(charger: _Charger, site: _Site | None = None, circuit: _Circuit | None = None) -> FoundCharger:
+    site_id = one_line(text_of(site.id)) if site is not None else ""
     return FoundCharger(
         serial=charger.id,
-        name=charger.name or "",
+        name=one_line(text_of(charger.name)),
         vendor=VENDOR,
-        model=known_model_name(charger.product_code),
-        site=site,
-        circuit=circuit,
+        model=known_model_name(number_of(charger.product_code)),
+        site=(one_line(text_of(site.name)) or site_id) if site is not None else "",
+        circuit=_circuit_name(circuit) if circuit is not None else "",
+        site_id=site_id,
     )
 
 
 def _circuit_name(circuit: _Circuit) -> str:
-    name = circuit.panel_name or str(circuit.id or "")
-    return f"{name} ({circuit.rated_current:g} A)" if circuit.rated_current else name
+    name = one_line(text_of(circuit.panel_name)) or one_line(text_of(circuit.id))
+    rated = circuit.rated_current
+    if isinstance(rated, str):
+        rated = number_of(rated)
+    return f"{name} ({rated:g} A)" if isinstance(rated, int | float) and rated else name

@@ -26,6 +26,7 @@ from chargebridge.chargers.easee.checkpoints import Checkpointer
 from chargebridge.chargers.easee.discovery import find_chargers
 from chargebridge.chargers.easee.executor import Executor
 from chargebridge.chargers.easee.fleet import Fleet
+from chargebridge.chargers.easee.lists import UnreadableListError
 from chargebridge.chargers.easee.memory import Memory
 from chargebridge.chargers.easee.read_results import ReadResults
 from chargebridge.chargers.easee.reading import Reader
@@ -37,7 +38,7 @@ from chargebridge.chargers.model import (
     ChargerCommand,
     CloudStatus,
     EventSink,
-    FoundCharger,
+    Found,
     ReportSessions,
 )
 from chargebridge.clock import Clock, format_utc
@@ -147,11 +148,11 @@ class EaseeDriver:
             return CloudStatus(connected=False, reason="not started")
         return self._connection.status()
 
-    async def find_chargers(self) -> list[FoundCharger]:
+    async def find_chargers(self) -> Found:
         """Return the chargers that the account can see.
 
         Raises:
-            OSError: the cloud did not answer; the text says why.
+            OSError: the cloud did not answer, or refused; the text says why, and when to retry.
         """
         # Tokens of its own: renewing the saved ones would invalidate them for a running driver.
         async with aiohttp.ClientSession() as session:
@@ -167,7 +168,7 @@ class EaseeDriver:
                 raise ConnectionError(
                     f"driver {self._name!r}: {error}; try again in {math.ceil(left_s)} s, after {until}"
                 ) from error
-            except (Refused, NoAnswer, msgspec.MsgspecError) as error:
+            except (Refused, NoAnswer, UnreadableListError) as error:
                 raise ConnectionError(self._unreachable(error)) from error
             finally:
                 await account.close()

@@ -17,6 +17,7 @@ from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.charger import Charger
+from chargebridge.chargers.easee.lists import Oddities, UnreadableListError, number_of, read_list
 from chargebridge.chargers.easee.twin import charging_sessions
 from chargebridge.chargers.easee.twin.charging_sessions import ListedSession
 from chargebridge.chargers.easee.twin.observations import Observation
@@ -69,7 +70,7 @@ class _Observation(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Observations(msgspec.Struct, frozen=True):
-    observations: list[_Observation]
+    observations: msgspec.Raw
 
 
 class _Listed(msgspec.Struct, frozen=True, rename="camel"):
@@ -80,7 +81,7 @@ class _Listed(msgspec.Struct, frozen=True, rename="camel"):
 
 class _Product(msgspec.Struct, frozen=True, rename="camel"):
     id: str
-    product_code: int | None = None
+    product_code: object = None
 
 
 class Reader:
@@ -186,14 +187,16 @@ class Reader:
         except Refused as error:
             _log.warning("charger list refused", reason=str(error))
             return
+        odd = Oddities("the list of chargers")
         try:
-            products = msgspec.json.decode(answer.body, type=list[_Product] | None) or []
-        except msgspec.MsgspecError as error:
-            _log.warning("charger list unreadable", error=str(error)[:200])
+            products = read_list(answer.body, _Product, odd)
+        except UnreadableListError as error:
+            _log.warning("charger list unreadable", error=str(error))
             return
-        self._owner.products_read(
-            {one.id: one.product_code for one in products if one.product_code is not None}
-        )
+        if odd.count:
+            _log.warning("charger list has odd entries", reason=odd.warning)
+        codes = ((one.id, number_of(one.product_code)) for one in products)
+        self._owner.products_read({serial: code for serial, code in codes if code is not None})
 
     async def _read(self, charger: Charger, ids: Iterable[int]) -> Sequence[Update] | None:
         """Return observations of a charger; None: the cloud refuses them, or cannot be understood."""
@@ -223,11 +226,19 @@ async def read_observations(
     """
     path = f"/state/{serial}/observations?ids={','.join(str(number) for number in sorted(ids))}"
     answer = await account.request("GET", path, kind=Kind.READ, timeout_s=timeout_s)
+    odd = Oddities(f"the observations of {serial}")
+    updates = []
     try:
-        observations = msgspec.json.decode(answer.body, type=_Observations).observations
-        updates = [_update(serial, one) for one in observations if one.value is not None]
-    except (msgspec.MsgspecError, ValueError) as error:
+        read = msgspec.json.decode(answer.body, type=_Observations).observations
+        for one in read_list(read, _Observation, odd):
+            try:
+                updates += [_update(serial, one)] if one.value is not None else []
+            except ValueError as error:
+                odd.note(str(error)[:200])
+    except (ValueError, RecursionError) as error:
         raise UnreadableError(f"the observations of {serial} cannot be read: {str(error)[:200]}") from None
+    if odd.count:
+        _log.warning("observations have odd entries", charger=serial, reason=odd.warning)
     ranks = {int(number): rank for rank, number in enumerate(_LAST_SESSIONS)}
     return sorted(updates, key=lambda update: ranks.get(update.id, len(ranks)))
 
@@ -245,8 +256,8 @@ async def list_sessions(account: Account, serial: str, gap: Gap, timeout_s: floa
         _log.warning("session list refused", charger=serial, reason=str(error))
         return ()
     try:
-        return _read_sessions(answer.body)
-    except (msgspec.MsgspecError, ValueError) as error:
+        return _read_sessions(answer.body, serial)
+    except ValueError as error:
         _log.warning("session list unreadable", charger=serial, error=str(error)[:200])
         return ()
 
@@ -256,13 +267,21 @@ def _update(serial: str, read: _Observation) -> Update:
     return Update(serial, read.id, parse_time(read.timestamp), text)
 
 
-def _read_sessions(body: bytes) -> list[ListedSession]:
-    return [
-        ListedSession(
-            parse_time(one.car_connected),
-            parse_time(one.car_disconnected),
-            wh_of_uwh(uwh_of_kwh(one.kilo_watt_hours)),
-        )
-        for one in msgspec.json.decode(body, type=list[_Listed] | None) or ()
-        if one.car_connected and one.car_disconnected and one.kilo_watt_hours is not None
-    ]
+def _read_sessions(body: bytes, serial: str) -> list[ListedSession]:
+    odd = Oddities(f"the sessions of {serial}")
+    sessions = []
+    for one in read_list(body, _Listed, odd):
+        try:
+            if one.car_connected and one.car_disconnected and one.kilo_watt_hours is not None:
+                sessions.append(
+                    ListedSession(
+                        parse_time(one.car_connected),
+                        parse_time(one.car_disconnected),
+                        wh_of_uwh(uwh_of_kwh(one.kilo_watt_hours)),
+                    )
+                )
+        except ValueError as error:
+            odd.note(str(error)[:200])
+    if odd.count:
+        _log.warning("session list has odd entries", charger=serial, reason=odd.warning)
+    return sessions

@@ -1,5 +1,6 @@
 """The charger: its states, faults and capabilities, what it measures, and how a driver describes it."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -117,5 +118,20 @@ class FoundCharger(Struct, frozen=True):
     """As `model`, what `ChargerInfo` will say of it; empty: not known yet."""
     model: str = ""
     site: str = ""
+    """The name of its site; empty: not known."""
     circuit: str = ""
     """Its circuit; chargers of one circuit share a fuse."""
+    site_id: str = ""
+    """The vendor's own key of the site, as names may occur twice."""
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """All that a driver has found, and how far it can be relied on."""
+
+    chargers: Sequence[FoundCharger]
+    warnings: Sequence[str] = ()
+    """What could not be read and is left out, a line each; no secrets."""
+    complete: bool = True
+    """Whether everything that was asked for was answered. If not, sites or chargers may be missing."""
+    gone_unknown: str = ""
+    """Why a charger that is not among them may exist nevertheless; empty: it does not."""

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from chargebridge.chargers.model.charger import ChargerInfo, FoundCharger
+from chargebridge.chargers.model.charger import ChargerInfo, Found, FoundCharger
 from chargebridge.chargers.model.commands import ChargerCommand, CommandOutcome
 from chargebridge.chargers.model.events import ChargerEvent
 
@@ -107,11 +107,13 @@ class Driver(Protocol):
 class FindsChargers(Protocol):
     """A driver that can list the chargers there are; not every one can."""
 
-    async def find_chargers(self) -> list[FoundCharger]:
+    async def find_chargers(self) -> Found | list[FoundCharger]:
         """Return the chargers that the driver's account can see, started or not.
 
+        A list alone says that it is complete. What can be read is returned, with warnings about the rest.
+
         Raises:
-            OSError: the list cannot be read; says why, and what to do.
+            OSError: nothing can be read; says why, and what to do.
         """
 
 

@@ -3,7 +3,7 @@
 Rates are from 0 (never) to 1 (always); the cloud's seed decides when a fault happens.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from random import Random
 from typing import Annotated, Final, Literal
 
@@ -63,6 +63,18 @@ class Misbehaviour:
     """Refuses a valid refresh token, which cannot be used again then."""
     refuse_next_refreshes: Count = 0
 
+    path_faults: dict[str, int | str] = field(default_factory=dict)
+    """What requests for a path, without its query, are answered instead: a status (403 as the API gateway
+    does), `refused` (403 as the API itself does), `garbage`, or `null`."""
+
+    # --- lists --------------------------------------------------------------------------------------
+    odd_entries: Rate = 0.0
+    """An entry of the lists of chargers and sites is odd: a null id, a text for a number, no circuits."""
+    odd_next: Count = 0
+    """Number of further entries that are odd so."""
+    odd_how: str = ""
+    """How they are odd, see `rest.odd_lists`; empty for any."""
+
     # --- commands -----------------------------------------------------------------------------------
     empty_reply: Rate = 0.0
     """Answers a command with 200 and `[]`, executes it, and sends its CommandResponse."""
@@ -98,6 +110,10 @@ class Misbehaviour:
     """An old session energy is sent again, with the present time."""
     unknown: Rate = 0.0
     """An observation is sent whose id no list names."""
+    odd_times: Rate = 0.0
+    """The time of an update has no decimals where its milliseconds are 0, and six elsewhere."""
+    other_messages: Rate = 0.0
+    """With an update come the messages `SubscribeToMyProduct` and `ChargerUpdate`, which are real."""
     null_state: Rate = 0.0
     """A field of `state` is null although it has a value."""
     it_grid: Rate = 0.0
@@ -147,7 +163,7 @@ class Misbehaviour:
         Raises:
             ValueError: a field is unknown, or its value is invalid.
         """
-        known = {field.name for field in fields(self)}
+        known = {one.name for one in fields(self)}
         if unknown := changes.keys() - known:
             first = sorted(unknown)[0]
             raise ValueError(f"unknown fault {first!r}; expected one of {', '.join(sorted(known))}")
@@ -160,7 +176,7 @@ class Misbehaviour:
 
     def as_dict(self) -> dict[str, object]:
         """Return all fields by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
 _EVERYTHING: Final = {
@@ -185,6 +201,9 @@ _EVERYTHING: Final = {
     "stale": 0.02,
     "stale_fresh": 0.01,
     "unknown": 0.02,
+    "odd_entries": 0.02,
+    "odd_times": 0.2,
+    "other_messages": 0.02,
     "null_state": 0.05,
     "it_grid": 0.2,
     "too_many_negotiations": 0.05,

@@ -134,8 +134,13 @@ class Publisher:
     def _send(self, serial: str, observed: Observed, acknowledgement: PendingAcknowledgement | None) -> None:
         twice = self._dice("duplicates", self._misbehaviour.duplicates)
         if self._hub.has_subscribers(serial):
-            message = update_message(serial, observed)
+            message = update_message(
+                serial, observed, odd=self._dice("odd_times", self._misbehaviour.odd_times)
+            )
             self._hub.update(serial, message)
+            if self._dice("other_messages", self._misbehaviour.other_messages):
+                for other in other_messages(serial, observed):
+                    self._hub.update(serial, other)
             if twice:
                 self._hub.update(serial, message)
         if self._bus is not None and not self._loses_message(observed.id):
@@ -155,11 +160,19 @@ class Publisher:
         return self._dice("lost_messages", faults.lost_messages)
 
 
-def update_message(serial: str, observed: Observed) -> bytes:
-    """Encode an observation as a message of a stream."""
-    return signalr.product_update(
-        serial, observed.id, int(data_type(observed.id)), format_utc(observed.at_ms), observed.text
-    )
+def update_message(serial: str, observed: Observed, *, odd: bool = False) -> bytes:
+    """Encode an observation as a message of a stream; `odd`: its time has no or six decimals."""
+    time = format_utc(observed.at_ms)
+    if odd:
+        time = time.replace(".000Z", "Z") if time.endswith(".000Z") else time.replace("Z", "000Z")
+    return signalr.product_update(serial, observed.id, int(data_type(observed.id)), time, observed.text)
+
+
+def other_messages(serial: str, observed: Observed) -> Iterable[bytes]:
+    """Encode messages of other names, which are real; their bodies are made up."""
+    yield signalr.invocation("SubscribeToMyProduct", {"mid": serial})
+    message = update_message(serial, observed)
+    yield message.replace(b'"ProductUpdate"', b'"ChargerUpdate"', 1)
 
 
 def replay(charger: CloudCharger) -> Iterable[bytes]:

@@ -85,6 +85,15 @@ class EaseeCloudSettings(Struct, frozen=True, kw_only=True):
     awaiting_authentication: bool = False
     """Op mode of a car that waits for a token: True for 7, as newer pages say, False for 2 with reason 55."""
 
+    serves_state: bool = False
+    """Whether `GET /api/chargers/{id}/state` is there, which Easee removed on 2026-09-01."""
+    connected_as_word: bool = False
+    """Whether observation 250 is `true` and `false`; otherwise `1` and `0`, as chargers have it."""
+    rated_without_cable: bool = False
+    """Whether the rating of the cable (104) is there without one; otherwise it is -1 then."""
+    empty_error_string: bool = False
+    """Whether the error string (118) is empty without an error; otherwise it has the state of the RCD."""
+
     product_code: int = 1
     firmware: int = 317
     latest_firmware: int = 318

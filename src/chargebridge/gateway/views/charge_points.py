@@ -130,6 +130,8 @@ class ChargePointView:
     driver: str | None
     charger: str
     """The charger's serial number; empty if this charge point was removed and only delivers its queue."""
+    labels: dict[str, str]
+    """Words of the operator's own, from the configuration file."""
     link: LinkView
     registration: str | None
     """Accepted, Pending, Rejected, or null while unanswered."""
@@ -238,7 +240,9 @@ def link_view(link: Link) -> LinkView:
     )
 
 
-def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
+def charge_point_view(
+    binding: Binding, driver: str | None, labels: Iterable[tuple[str, str]] = ()
+) -> ChargePointView:
     """Show a charge point."""
     charge_point = binding.charge_point
     state, running = charge_point.state, charge_point.running
@@ -252,6 +256,7 @@ def charge_point_view(binding: Binding, driver: str | None) -> ChargePointView:
         central_system=binding.central_system,
         driver=driver,
         charger=binding.serial,
+        labels=dict(labels),
         link=link_view(binding.link),
         registration=charge_point.registration.value if charge_point.registration else None,
         charger_reachable=charge_point.reachable,

@@ -6,6 +6,9 @@ further themselves: some of them carry request headers, and those carry tokens.
 
 from typing import Final
 
+from chargebridge.chargers.easee.twin.vocabulary import CHARGER_ERRORS
+from chargebridge.plain_text import one_line
+
 DETAIL_LIMIT: Final = 200
 """The most characters of an answer's text that are kept."""
 
@@ -41,8 +44,10 @@ class Refused(CallFailedError):  # noqa: N818 - named like what is certain
     def __init__(self, status: int, code: int | None = None, name: str = "", detail: str = "") -> None:
         self.status = status
         self.code = code
-        self.name = name[:DETAIL_LIMIT]
-        self.detail = detail[:DETAIL_LIMIT]
+        self.name = one_line(name, DETAIL_LIMIT)
+        self.detail = one_line(detail, DETAIL_LIMIT)
+        if code in CHARGER_ERRORS and not self.name and not self.detail:
+            self.detail = "an error of the charger, whose meaning Easee does not publish"
         error = " ".join(part for part in (str(code) if code is not None else "", self.name) if part)
         super().__init__(": ".join(part for part in (f"HTTP {status}", error, self.detail) if part))
 

@@ -139,7 +139,13 @@ REMOTE_START_STATUS: Final = 42
 AUTH_REASON_USER: Final = 6
 """The AuthReason of a session whose Auth is a user of Easee's, not a token."""
 
+CHARGER_ERRORS: Final = (100, 103, 106, 107, 108, 109, 110, 111, 113, 207, 218)
+"""The numbers of errors of a charger that Easee's API declares. Their meanings are not public."""
+
 VENDOR: Final = "Easee"
+EQUALIZER: Final = 1000
+"""The product code of the one product that is no charger. Inferred: of the codes that Easee's lists may have
+(1, 100, 400, 1000) no charger was seen with it, and Equalizers are the only other products."""
 _PRODUCTS: Final = {
     1: "Home",
     2: "Charge Lite",

@@ -35,6 +35,8 @@ from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 SCANNED_TOKEN_REASON: Final = 1
 """AuthReason of a token that was scanned at the reader."""
 CONNECTION_LOST: Final = "CONNECTION_LOST"
+NO_CABLE: Final = "-1"
+NO_ERROR: Final = '{"rcd":{"ok":1,"mask":0}}'
 _AUTH_REASONS_KEPT: Final = 20
 _REBOOT_COMMANDED: Final = 1 << 20
 _BROWNOUT: Final = 1 << 12
@@ -72,7 +74,7 @@ class Observer:
         report = Report(charger.last_values, event.at_ms)
         match event:
             case Reachable():
-                _report_reachable(charger, event, report)
+                self._report_reachable(charger, event, report)
             case StateChanged():
                 self._report_state(charger, event, report)
             case TokenPresented():
@@ -106,8 +108,25 @@ class Observer:
         report.add_if_changed(_O.NUMBER_OF_CARS_CHARGING, boolean(state is ChargerState.CHARGING))
         locked = bool(charger.car) or charger.last_values.text(_O.LOCK_CABLE_PERMANENTLY) == "1"
         report.add_if_changed(_O.CABLE_LOCKED, boolean(locked))
+        report.add_if_changed(_O.CABLE_RATING, self._cable_rating(charger, there=locked))
         report.add_if_changed(_O.PILOT_MODE, _pilot(charger, state))
         self.report_mode(charger, report)
+
+    def _cable_rating(self, charger: CloudCharger, *, there: bool) -> str:
+        return str(charger.info.max_current_a) if there or self._settings.rated_without_cable else NO_CABLE
+
+    def _report_reachable(self, charger: CloudCharger, event: Reachable, report: Report) -> None:
+        charger.reachable = event.reachable
+        if event.reachable:
+            charger.limits_due = True
+            # It may have expired while the charger was unreachable.
+            report.add_if_changed(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
+        else:
+            report.add(_O.CLOUD_DISCONNECT_REASON, CONNECTION_LOST)
+        connected = boolean(event.reachable)
+        if self._settings.connected_as_word:
+            connected = "true" if event.reachable else "false"
+        report.add_if_changed(_O.CONNECTED_TO_CLOUD, connected)
 
     def report_mode(self, charger: CloudCharger, report: Report) -> None:
         """Report op mode, reason, LED and offered current as they follow from state and limits."""
@@ -117,7 +136,8 @@ class Observer:
         amperes, cause = charger.limits.lowest(charger.circuit.limits, report.at_ms)
         smart = charger.last_values.text(_O.SMART_CHARGING) == "1"
         mode, reason, led = self._mode(charger, charger.state, amperes, cause, smart=smart)
-        report.add_if_changed(_O.ERROR_STRING, "" if fault is None else fault.value)
+        fine = "" if self._settings.empty_error_string else NO_ERROR
+        report.add_if_changed(_O.ERROR_STRING, fine if fault is None else fault.value)
         report.add_if_changed(_O.ERROR_CODE, "0" if fault is None else str(_ERROR_CODES[fault]))
         if state is ChargerState.DISABLED:
             report.add_if_changed(_O.IS_ENABLED, "0")
@@ -255,18 +275,6 @@ def report_dynamic_circuit(charger: CloudCharger, report: Report) -> None:
     """Report the dynamic current of the circuit."""
     for phase, amperes in enumerate(charger.circuit.limits.dynamic_a):
         report.add(_O.DYNAMIC_CIRCUIT_CURRENT_P1 + phase, str(amperes))
-
-
-def _report_reachable(charger: CloudCharger, event: Reachable, report: Report) -> None:
-    charger.reachable = event.reachable
-    if event.reachable:
-        charger.limits_due = True
-        # It may have expired while the charger was unreachable.
-        report.add_if_changed(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
-    else:
-        report.add(_O.CLOUD_DISCONNECT_REASON, CONNECTION_LOST)
-    # The cloud itself makes this observation, and writes booleans as words.
-    report.add_if_changed(_O.CONNECTED_TO_CLOUD, "true" if event.reachable else "false")
 
 
 def _report_token(charger: CloudCharger, event: TokenPresented, report: Report) -> None:

@@ -37,7 +37,7 @@ Finish = Callable[[bool | None, str], None]
 
 MINUTE_MS: Final = 60_000
 _MOST_MINUTES: Final = 366 * 24 * 60
-_MOST_AMPERES: Final = 500
+_MOST_AMPERES: Final = 1000
 _O = Observation
 
 _KEPT_BOOLEANS: Final[Mapping[int, Observation]] = {

@@ -101,5 +101,10 @@ class _Accounts:
         )
 
     async def products(self, _: web.Request) -> web.Response:
-        roster = self._context.roster
-        return answer([site_body(site, roster, detailed=True) for site in roster.layout.sites.values()])
+        roster, lists = self._context.roster, self._context.lists
+        return answer(
+            [
+                lists.site(dict(site_body(site, roster, detailed=True, lists=lists)))
+                for site in roster.layout.sites.values()
+            ]
+        )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.vocabulary import CHARGER_ERRORS
 from chargebridge.clock import format_utc
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 
@@ -124,6 +125,10 @@ def state_body(charger: CloudCharger, latest_firmware: int) -> dict[str, object]
     body["latestFirmware"] = latest_firmware
     body["latestPulse"] = None if newest_ms is None else format_utc(newest_ms)
     body["isOnline"] = charger.reachable
+    code = charger.last_values.typed(_O.ERROR_CODE)
+    # Which of the numbers is sent for which fault is made up: their meanings are not public.
+    number = CHARGER_ERRORS[code % len(CHARGER_ERRORS)] if isinstance(code, int) and code else None
+    body["errors"] = [] if number is None else [number]
     return body
 
 

@@ -29,6 +29,7 @@ _PRODUCTS: Final = {
     102: "Charge Core",
     103: "Charge Pro",
     400: "Charge One",
+    1000: "Equalizer",
 }
 
 
@@ -64,7 +65,8 @@ class _Chargers:
         self._roster = context.roster
 
     async def list_all(self, _: web.Request) -> web.Response:
-        return answer([charger_body(charger) for charger in self._roster.values()])
+        lists = self._context.lists
+        return answer([lists.charger(charger_body(charger)) for charger in self._roster.values()])
 
     async def one(self, request: web.Request) -> web.Response:
         return answer(charger_body(self._roster.charger(request.match_info["charger"])))
@@ -91,6 +93,8 @@ class _Chargers:
 
     async def state(self, request: web.Request) -> web.Response:
         charger = self._roster.charger(request.match_info["charger"])
+        if not self._context.settings.serves_state:
+            raise not_found("The state of a charger is not served any more.")
         body = state_body(charger, self._context.settings.latest_firmware)
         rate = self._context.misbehaviour.null_state
         for name in body.keys() - ALWAYS_THERE if rate else ():
@@ -115,7 +119,17 @@ class _Chargers:
         charger = self._roster.charger(request.match_info["charger"])
         if charger.partner_id is None:
             raise not_found("The charger has no operator.")
-        return answer({"id": charger.partner_id, "name": "An operator"})
+        bus = self._context.settings.amqp_url is not None
+        return answer(
+            {
+                "id": charger.partner_id,
+                "name": "An operator",
+                "isOperator": True,
+                "isInstaller": False,
+                "useAmqpIntegration": bus,
+                "useOcppIntegration": False,
+            }
+        )
 
     async def choose_partner(self, request: web.Request) -> web.Response:
         charger = self._roster.charger(request.match_info["charger"])

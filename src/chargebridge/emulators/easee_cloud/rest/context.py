@@ -11,6 +11,7 @@ from chargebridge.emulators.easee_cloud.commands.dispatch import CommandDispatch
 from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanStorage
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.rest.middleware import Handler
+from chargebridge.emulators.easee_cloud.rest.odd_lists import OddLists
 from chargebridge.emulators.easee_cloud.roster import Roster
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics
@@ -31,6 +32,11 @@ class Context:
     dice: Dice
     statistics: Statistics
     clock: Clock
+
+    @property
+    def lists(self) -> OddLists:
+        """What makes entries of lists odd."""
+        return OddLists(self.misbehaviour, self.dice)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
 from chargebridge.emulators.easee_cloud.misbehaviour import BLOCK_S, Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.problems import ProblemError, refusal_of_the_gateway
+from chargebridge.emulators.easee_cloud.rest.odd_lists import path_fault
 from chargebridge.emulators.easee_cloud.rest.rate_limits import Limiter
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 from chargebridge.emulators.easee_cloud.statistics import Statistics
@@ -106,6 +107,9 @@ class Middleware:
             if wrong.block_status == 403:
                 return refusal_of_the_gateway(403, BLOCK_TEXT if wrong.block_announced else "Forbidden")
             return self._too_many(BLOCK_TEXT if wrong.block_announced else "Too Many Requests")
+        failed = path_fault(self._misbehaviour.path_faults, request.path)
+        if failed is not None:
+            return failed
         fault = self._fault(kind, now_ms, public=public)
         if fault is not None:
             return self._fail(fault, request)

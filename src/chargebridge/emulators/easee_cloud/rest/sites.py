@@ -7,15 +7,19 @@ from typing import Annotated, Final
 from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.vocabulary import CommandId
 from chargebridge.emulators.easee_cloud.charger.layout import Circuit, Site
 from chargebridge.emulators.easee_cloud.problems import answer, not_found
 from chargebridge.emulators.easee_cloud.rest import requests
 from chargebridge.emulators.easee_cloud.rest.bodies import charger_body
 from chargebridge.emulators.easee_cloud.rest.context import Context, Route
+from chargebridge.emulators.easee_cloud.rest.odd_lists import OddLists
 from chargebridge.emulators.easee_cloud.roster import Roster
 
 Amperes = Annotated[float, Meta(ge=0, le=500)]
+SharedAmperes = Annotated[float, Meta(ge=0, le=1000)]
+"""Of the second and third phase; Easee's API takes more for them than for the first."""
 Minutes = Annotated[int, Meta(ge=0, le=366 * 24 * 60)]
 _CREATED: Final = "2023-01-10T08:00:00Z"
 
@@ -33,8 +37,8 @@ class CircuitSettings(Struct, frozen=True, rename={"time_to_live": "timeToLive"}
     """The settings of a circuit; absent fields stay unchanged."""
 
     dynamicCircuitCurrentP1: Amperes | UnsetType = UNSET  # noqa: N815 - as it is on the wire
-    dynamicCircuitCurrentP2: Amperes | UnsetType = UNSET  # noqa: N815
-    dynamicCircuitCurrentP3: Amperes | UnsetType = UNSET  # noqa: N815
+    dynamicCircuitCurrentP2: SharedAmperes | UnsetType = UNSET  # noqa: N815
+    dynamicCircuitCurrentP3: SharedAmperes | UnsetType = UNSET  # noqa: N815
     maxCircuitCurrentP1: Amperes | UnsetType = UNSET  # noqa: N815
     maxCircuitCurrentP2: Amperes | UnsetType = UNSET  # noqa: N815
     maxCircuitCurrentP3: Amperes | UnsetType = UNSET  # noqa: N815
@@ -66,6 +70,7 @@ def routes(context: Context) -> list[Route]:
         Route("GET", "/api/sites", "sites", handlers.list_all),
         Route("GET", "/api/sites/{site}", "site", handlers.one),
         Route("GET", "/api/sites/{site}/state", "site_state", handlers.state),
+        Route("GET", "/api/sites/{site}/energy", "site_energy", handlers.energy),
         Route("GET", "/api/sites/{site}/users", "site_users", handlers.users),
         Route("GET", f"{circuit}/settings", "circuit_settings", handlers.read_settings),
         Route("POST", f"{circuit}/settings", "circuit_settings", handlers.change_settings),
@@ -95,6 +100,24 @@ class _Sites:
             {"circuitId": circuit.id, "siteId": site.id, "chargerStates": []} for circuit in site.circuits
         ]
         return answer({"siteId": site.id, "circuitStates": circuits})
+
+    async def energy(self, request: web.Request) -> web.Response:
+        """Return the register of each charger of a site in kWh, null if it has never reported one."""
+        roster = self._context.roster
+        serials = [
+            serial
+            for circuit in roster.site(request.match_info["site"]).circuits
+            for serial in circuit.serials
+        ]
+        return answer(
+            [
+                {
+                    "chargerId": serial,
+                    "lifeTimeEnergy": roster[serial].last_values.typed(Observation.LIFETIME_ENERGY),
+                }
+                for serial in serials
+            ]
+        )
 
     async def users(self, request: web.Request) -> web.Response:
         self._context.roster.site(request.match_info["site"])
@@ -167,8 +190,10 @@ class _Sites:
         return self._context.roster.circuit(parts["site"], parts["circuit"])
 
 
-def site_body(site: Site, roster: Roster, *, detailed: bool) -> Mapping[str, object]:
-    """Return a site as JSON, with its circuits if `detailed`."""
+def site_body(
+    site: Site, roster: Roster, *, detailed: bool, lists: OddLists | None = None
+) -> Mapping[str, object]:
+    """Return a site as JSON, with its circuits if `detailed`; `lists` makes entries of chargers odd."""
     body: dict[str, object] = {
         "id": site.id,
         "uuid": f"00000000-0000-4000-8000-{site.id:012d}",
@@ -200,16 +225,18 @@ def site_body(site: Site, roster: Roster, *, detailed: bool) -> Mapping[str, obj
         "ratedCurrent": sum(circuit.limits.rated_a for circuit in site.circuits),
         "useDynamicMaster": False,
         "partnerId": None,
+        "userRole": 1,
         "installerId": None,
     }
     if detailed:
-        body["circuits"] = [circuit_body(circuit, roster) for circuit in site.circuits]
+        body["circuits"] = [circuit_body(circuit, roster, lists) for circuit in site.circuits]
         body["equalizers"] = []
     return body
 
 
-def circuit_body(circuit: Circuit, roster: Roster) -> Mapping[str, object]:
+def circuit_body(circuit: Circuit, roster: Roster, lists: OddLists | None = None) -> Mapping[str, object]:
     """Return a circuit with its chargers as JSON."""
+    chargers = [{**charger_body(roster[serial]), "isTemporary": False} for serial in circuit.serials]
     master = roster[circuit.serials[0]]
     return {
         "id": circuit.id,
@@ -219,7 +246,7 @@ def circuit_body(circuit: Circuit, roster: Roster) -> Mapping[str, object]:
         "panelName": f"{circuit.site.circuits.index(circuit) + 1}",
         "ratedCurrent": circuit.limits.rated_a,
         "fuse": circuit.limits.rated_a,
-        "chargers": [charger_body(roster[serial]) for serial in circuit.serials],
+        "chargers": chargers if lists is None else [lists.charger(one) for one in chargers],
         "masterBackplate": {"id": master.serial.replace("EH", "BP"), "masterBackPlateId": None},
         "useDynamicMaster": False,
         "parentCircuitId": None,
