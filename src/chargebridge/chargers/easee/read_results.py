@@ -7,7 +7,7 @@ from chargebridge.chargers.easee.charger import Charger
 from chargebridge.chargers.easee.fleet import Fleet
 from chargebridge.chargers.easee.twin import repeats
 from chargebridge.chargers.easee.twin.wire import Update
-from chargebridge.chargers.model import ChargerEvent, EventSink, SessionEnded
+from chargebridge.chargers.model import ChargerEvent, EventSink, Measured, SessionEnded
 
 QUEUE_LAG_S: Final = 5.0
 """Real seconds by which the operator's queue may be behind the values that the cloud shows."""
@@ -55,6 +55,11 @@ class ReadResults:
     def sessions_rebuilt(self, charger: Charger, events: Sequence[ChargerEvent]) -> None:
         """Report sessions that were missed and rebuilt."""
         self._fleet.deliver_read(charger, events)
+
+    def register_read(self, charger: Charger, measured: Measured | None) -> None:
+        """Report the register that was read of a session whose end is not known."""
+        if measured is not None:
+            self._fleet.deliver_read(charger, [measured])
 
     def report_again(self, charger: Charger, first: int, reported: set[tuple[int, bool]]) -> None:
         """Report the known sessions from `first` on again, except those that wait to be acknowledged.
