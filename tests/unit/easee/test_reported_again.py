@@ -275,3 +275,18 @@ class TestCarIsGone:
 
     def test_its_record_counts_whenever_it_comes(self, bench):
         assert bench.say(end(1)) == [(SessionEnded, 1, False)]
+
+
+class TestWithdrawnTooLate:
+    """A session began by the authorization, and its start record is late: it goes on."""
+
+    @pytest.mark.parametrize("bus", [False, True], ids=["account", "operator"])
+    @pytest.mark.parametrize(
+        ("number", "after_ms", "sent"), [(3, 1, 0), (3, -1, 1), (2, 1, 1), (1, 1, 1), (4, 1, 1)]
+    )
+    def test_it_is_not_stopped_where_energy_flows_since_the_last_one(self, bus, number, after_ms, sent):
+        bench = Bench()
+        bench.say(start(1), end(1), mode(number, ended_ms(1) + after_ms))
+        bench.twin.mark_authorized("TAG", T0)
+        command = Withdraw(number=1, expires_ms=T0)
+        assert len(steps_for(command, bench.twin, T0, bus=bus, authorize_status=42)) == sent
