@@ -83,6 +83,8 @@ class Misbehaviour:
     """An old session energy is sent again, with the present time."""
     unknown: Rate = 0.0
     """An observation is sent whose id no list names."""
+    null_session: Rate = 0.0
+    """A nullable field of a listed session is null although it has a value."""
     null_state: Rate = 0.0
     """A field of `state` is null although it has a value."""
     it_grid: Rate = 0.0
@@ -93,12 +95,26 @@ class Misbehaviour:
     the list of sessions have it."""
     lose_next_ends: Count = 0
     """Number of further ends of sessions that are lost so."""
+    withheld_ends: Rate = 0.0
+    """The record of a session's end never comes, and the last values do not have it either; the list of
+    sessions has the session."""
+    withhold_next_ends: Count = 0
+    """Number of further ends of sessions that are withheld so."""
     lost_messages: Rate = 0.0
-    """An observation does not arrive in the operator's queue; the last values have it."""
+    """An observation arrives neither in the operator's queue nor on a stream; the last values have it."""
     lose_next_messages: Count = 0
-    """Number of further messages of the queue that are lost so."""
+    """Number of further messages that are lost so."""
     lose_id: Count = 0
     """The observation that `lost_messages` and `lose_next_messages` apply to; 0 for any."""
+
+    late_ends: Rate = 0.0
+    """The record of a session's end comes late in queue and streams; the last values have it in time."""
+    late_next_ends: Count = 0
+    """Number of further ends of sessions that come late."""
+    late_energy: Rate = 0.0
+    """A session energy comes late likewise: cumulative, with its own time, perhaps in another session."""
+    late_s: Seconds = 3600.0
+    """How late, in seconds of the clock."""
 
     # --- streams ------------------------------------------------------------------------------------
     drop_streams_every_s: Seconds = 0.0
@@ -164,7 +180,10 @@ _EVERYTHING: Final = {
     "stale": 0.02,
     "stale_fresh": 0.01,
     "unknown": 0.02,
+    "null_session": 0.05,
     "null_state": 0.05,
+    "late_ends": 0.05,
+    "late_energy": 0.05,
     "it_grid": 0.2,
     "deaf": 0.02,
 }
