@@ -148,12 +148,6 @@ class Reader:
             self._work.set()
 
     async def _read_due(self) -> None:
-        while self._gaps:
-            (serial, gap), charger = next(iter(self._gaps.items()))
-            if gap in charger.twin.record.gaps:  # else its record has come
-                await self._rebuild(charger, gap)
-            del self._gaps[serial, gap]
-            self._attempts.pop((serial, gap), None)
         if self._products_wanted:
             await self._read_products()
             self._products_wanted = False
@@ -169,6 +163,15 @@ class Reader:
                 if updates is not None:
                     self._owner.sessions_found(charger, updates)
             self._unread.pop(serial, None)
+        while self._gaps:
+            (serial, gap), charger = next(iter(self._gaps.items()))
+            if gap in charger.twin.record.gaps:  # else its record has come
+                await self._rebuild(charger, gap)
+            del self._gaps[serial, gap]
+            self._attempts.pop((serial, gap), None)
+            if self._products_wanted or self._states or self._unread:
+                self._work.set()  # gaps may take hours, within the limits of lists
+                return
 
     async def _rebuild(self, charger: Charger, gap: Gap) -> None:
         attempt = self._attempts[charger.serial, gap] = self._attempts.get((charger.serial, gap), 0) + 1

@@ -15,7 +15,7 @@ from chargebridge.chargers.easee.read_results import ReadResults
 from chargebridge.chargers.easee.reading import ENERGY, SESSIONS, UnreadableError, read_observations
 from chargebridge.chargers.easee.twin import rebuilding, repeats
 from chargebridge.chargers.easee.twin.rebuilding import ListedSession
-from chargebridge.chargers.easee.twin.records import Gap
+from chargebridge.chargers.easee.twin.records import Gap, TwinRecord
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import CommandOutcome, Outcome, ReportSessions, SessionEnded
 from chargebridge.clock import Clock
@@ -122,24 +122,19 @@ class SessionReports:
         self, charger: Charger, command: ReportSessions, *, complete: bool
     ) -> list[SessionEnded]:
         """Rebuild sessions that are missing among those that are wanted."""
-        gap = self._gap(charger, command)
+        now_ms = self._clock.now().utc_ms
+        gap = _gap(charger.twin.record, command, now_ms)
         if gap is None:
             return []
         found = await look_up(self._account, charger.serial, gap, self._wait_s(command), complete=complete)
         record = charger.twin.record
-        if self._gap(charger, command) != gap:
+        if _gap(record, command, now_ms) != gap:
             return []  # a record of it has arrived meanwhile
         if gap in record.gaps and not rebuilding.is_certain(gap, found.listed):
             return []  # it waits for its late records
         rebuilt = rebuilding.rebuild(record, gap, found.listed, self._missed_tag, found.registers)
         _log.info("missed sessions rebuilt on demand", charger=charger.serial, sessions=len(rebuilt))
         return rebuilt
-
-    def _gap(self, charger: Charger, command: ReportSessions) -> Gap | None:
-        record, now_ms = charger.twin.record, self._clock.now().utc_ms
-        return rebuilding.known_gap(record, command.first) or repeats.missing_sessions(
-            record, command, now_ms
-        )
 
     async def _end_unrecorded(
         self, charger: Charger, command: ReportSessions, read: Sequence[Update], *, complete: bool
@@ -172,3 +167,9 @@ class SessionReports:
 
     def _wait_s(self, command: ReportSessions) -> float:
         return max(min(READ_WAIT_S * self._clock.speed, self._left_s(command)), 0.0)
+
+
+def _gap(record: TwinRecord, command: ReportSessions, now_ms: int) -> Gap | None:
+    """Return the gap in which the first wanted session is missing; None: in none."""
+    known = rebuilding.known_gap(record, command.first)
+    return known or repeats.missing_sessions(record, command, now_ms)
