@@ -166,7 +166,11 @@ class Reader:
         while self._gaps:
             (serial, gap), charger = next(iter(self._gaps.items()))
             if gap in charger.twin.record.gaps:  # else its record has come
-                await self._rebuild(charger, gap)
+                try:
+                    await self._rebuild(charger, gap)
+                except (NotSent, NoAnswer):
+                    self._gaps[serial, gap] = self._gaps.pop((serial, gap))  # after the others
+                    raise
             del self._gaps[serial, gap]
             self._attempts.pop((serial, gap), None)
             if self._products_wanted or self._states or self._unread:
