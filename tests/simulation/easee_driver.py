@@ -326,6 +326,8 @@ class Connection:
         reported = repeats.reported_edges(record)
         read = self._last_sessions(charger)
         self._results.sessions_read(charger, read)
+        if self._results.align(charger, command):
+            reported = repeats.reported_edges(record)
         listed = self._listed(charger)
         gap = rebuilding.known_gap(record, command.first)
         if gap is None or not rebuilding.is_certain(gap, listed):

@@ -113,6 +113,8 @@ class SessionReports:
         read = await read_observations(self._account, serial, wanted, self._wait_s(command))
         reported = repeats.reported_edges(charger.twin.record)
         self._results.sessions_read(charger, read)
+        if self._results.align(charger, command):
+            reported = repeats.reported_edges(charger.twin.record)  # none is known by its present number
         rebuilt = await self._rebuild(charger, command, complete=complete)
         rebuilt += await self._end_unrecorded(charger, command, read, complete=complete)
         reported |= {(one.session, True) for one in rebuilt}
