@@ -50,10 +50,12 @@ _LATEST_S = 240
 """How late an observation may be; a missed session is rebuilt after 600 s."""
 _BUFFERED_MS = 30_000
 _AUTHORIZATION_MS = 180_000
-_TAGS_OF_MISSED = {MISSED_TAG, "NOTAG"}
+_NO_TAG = "NOTAG"
+_TAGS_OF_MISSED = {MISSED_TAG, _NO_TAG}
+_WRONG_MS = AUTHORIZED_MS - 300_000
 _REBUILT = """
     SELECT 1 FROM transactions JOIN charge_points ON charge_points.id = charge_point
-    WHERE identity = ? AND session = ? AND rebuilt AND id_tag = ?
+    WHERE identity = ? AND id_tag = ? AND rebuilt AND meter_start_wh <= ? AND meter_stop_wh >= ?
 """
 _PREFETCH = (60, 20_000)
 
@@ -179,7 +181,7 @@ class EaseeVendor(Vendor):
         self._by_account = {}
         """By charger: the token that the account has authorized for the next session; those it has begun."""
         self._authorized = defaultdict(list)
-        """By charger: (time, token) of each authorization that the gateway has asked for."""
+        """By charger: (time, token, how wrong the host's clock was) of each authorization by the gateway."""
         self._waiting = {}
         """By our number of a command: the process, and the driver's own number."""
         super().__init__(world, serials, pace, seed)
@@ -372,17 +374,21 @@ class EaseeVendor(Vendor):
         """Return tokens that a session may have been booked on though it had another one.
 
         An account is shown its own user instead of the token. So the driver takes the one that it has
-        authorized last, not knowing whether it was one before that; of a session that was rebuilt none.
+        authorized last, not knowing whether it was one before that; of a session that was rebuilt none. If
+        the host's clock was wrong then, it takes none either.
         """
         if self.way == "operator":
             return frozenset()
         identity = self._world.identity_of(outlet.serial)
-        rows = self._world.disk.connection.execute(_REBUILT, (identity, session.session, MISSED_TAG))
+        # By its registers: the number of one that was rebuilt need not be the charger's.
+        edges = identity, MISSED_TAG, session.start_register_wh, session.register_wh
+        rows = self._world.disk.connection.execute(_REBUILT, edges)
         began_ms, (_, by_account) = session.started_at_ms, self._by_account[outlet.serial]
         authorized = {
-            tag
-            for at_ms, tag in self._authorized[outlet.serial]
+            one
+            for at_ms, tag, wrong_ms in self._authorized[outlet.serial]
             if session.session in by_account and began_ms - AUTHORIZED_MS <= at_ms <= began_ms
+            for one in ((tag, _NO_TAG) if wrong_ms > _WRONG_MS else (tag,))
         }
         return frozenset({MISSED_TAG} if rows.fetchone() is not None else ()) | authorized
 
@@ -391,7 +397,9 @@ class EaseeVendor(Vendor):
     def command(self, serial, command, process):
         """Send a command to its charger, with a number of the cloud's own; each has an outcome in time."""
         if isinstance(command, Authorize) and command.accepted:
-            self._authorized[serial].append((self._timeline.now_ms, command.id_tag))
+            now_ms = self._timeline.now_ms
+            wrong_ms = abs(self._world.host_clock.now().utc_ms - now_ms)
+            self._authorized[serial].append((now_ms, command.id_tag, wrong_ms))
         self._last_number += 1
         expires_ms = min(
             command.expires_ms, self._world.host_clock.now().utc_ms + round(BUS_COMMAND_EXPIRY_S * 1000)

@@ -10,12 +10,12 @@ from chargebridge.chargers.easee.checkpoints import SAVE_AFTER_S, DueCheckpoints
 from chargebridge.chargers.easee.fleet import Fleet
 from chargebridge.chargers.easee.operator.deliveries import Deliveries
 from chargebridge.chargers.easee.read_results import ReadResults
-from chargebridge.chargers.easee.reading import SESSIONS
+from chargebridge.chargers.easee.reading import ENERGY, SESSIONS
 from chargebridge.chargers.easee.settings import Settings
-from chargebridge.chargers.easee.twin import charging_sessions, repeats
-from chargebridge.chargers.easee.twin.charging_sessions import ListedSession
+from chargebridge.chargers.easee.twin import rebuilding, repeats
 from chargebridge.chargers.easee.twin.commands import NotPossibleError, limit_in_amperes, steps_for
 from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.rebuilding import ListedSession
 from chargebridge.chargers.easee.twin.records import TwinRecord
 from chargebridge.chargers.easee.twin.twin import USED
 from chargebridge.chargers.model import (
@@ -316,7 +316,7 @@ class Connection:
 
     def _last_sessions(self, charger):
         """Return what the cloud shows of a charger's last sessions, their records first."""
-        updates = [one for one in self._vendor.replay(charger.serial) if one.id in SESSIONS]
+        updates = [one for one in self._vendor.replay(charger.serial) if one.id in SESSIONS | ENERGY]
         ranks = {int(Observation.CHARGING_SESSION): 0, int(Observation.CHARGING_SESSION_START): 1}
         return sorted(updates, key=lambda one: ranks.get(one.id, 2))
 
@@ -324,11 +324,23 @@ class Connection:
         """Carry out a `ReportSessions` as the driver does, in one step."""
         record, now_ms = charger.twin.record, self._process.world.host_clock.now().utc_ms
         reported = repeats.reported_edges(record)
-        self._results.sessions_read(charger, self._last_sessions(charger))
-        gap = repeats.missing_sessions(record, command, now_ms)
-        if gap is not None:
-            rebuilt = charging_sessions.rebuild(record, gap, self._listed(charger), MISSED_TAG)
-            reported |= {(one.session, True) for one in rebuilt}
+        read = self._last_sessions(charger)
+        self._results.sessions_read(charger, read)
+        if self._results.align(charger, command):
+            reported = repeats.reported_edges(record)
+        listed = self._listed(charger)
+        gap = rebuilding.known_gap(record, command.first)
+        if gap is None or not rebuilding.is_certain(gap, listed):
+            gap = repeats.missing_sessions(record, command, now_ms)
+        rebuilt = [] if gap is None else rebuilding.rebuild(record, gap, listed, MISSED_TAG)
+        running = rebuilding.car_has_gone(charger.twin)
+        if running is not None and running.id >= command.first:
+            ended = rebuilding.end_unrecorded(charger.twin, read, listed, MISSED_TAG)
+            if ended is None:
+                self._results.register_read(charger, rebuilding.best_register(charger.twin, read))
+            else:
+                rebuilt.append(ended)
+        reported |= {(one.session, True) for one in rebuilt}
         self._results.report_again(charger, command.first, reported)
         self._report(charger.serial, CommandOutcome(command.number, Outcome.DONE))
 
@@ -392,13 +404,13 @@ class Connection:
         self._rebuilding.discard((charger.serial, gap))
         record = charger.twin.record
         if gap in record.gaps:
-            events = charging_sessions.rebuild(record, gap, self._listed(charger), MISSED_TAG)
+            events = rebuilding.rebuild(record, gap, self._listed(charger), MISSED_TAG)
             self._results.sessions_rebuilt(charger, events)
 
     def _listed(self, charger):
         """Return the cloud's list of a charger's sessions."""
         return [
-            ListedSession(one.started_at_ms, one.at_ms, one.register_wh - one.start_register_wh)
+            ListedSession(one.started_at_ms, one.at_ms, (one.register_wh - one.start_register_wh) * 1_000_000)
             for one in self._vendor.cloud[charger.serial].finished
         ]
 

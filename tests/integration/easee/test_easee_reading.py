@@ -1,13 +1,15 @@
 """What is read in the background: one answer that makes no sense keeps nothing else waiting."""
 
 import asyncio
+import json
 from types import SimpleNamespace
 
 import pytest
 
+from chargebridge.chargers.easee.account.failures import NoAnswer, Refused
 from chargebridge.chargers.easee.account.transport import Answer
 from chargebridge.chargers.easee.charger import Charger
-from chargebridge.chargers.easee.reading import Reader
+from chargebridge.chargers.easee.reading import COMPLETE_ATTEMPTS, Reader
 from chargebridge.chargers.easee.twin.records import Gap, TwinRecord
 from chargebridge.chargers.easee.twin.twin import Twin
 from chargebridge.clock import SystemClock
@@ -68,6 +70,94 @@ async def test_a_list_of_sessions_that_cannot_be_read_is_done_without():
     ]
 
 
+BEGAN, GONE = "2026-01-01T00:10:00Z", "2026-01-01T00:20:00Z"
+SINCE_MS = 1_767_225_600_000
+
+
+def entry(kwh: float, **more: object) -> dict[str, object]:
+    return {"carConnected": BEGAN, "carDisconnected": GONE, "kiloWattHours": kwh, **more}
+
+
+def gap(wh: int) -> Gap:
+    return Gap(1, 3, SINCE_MS, SINCE_MS + 3_600_000, 1000, 1000 + wh, 0)
+
+
+async def rebuilt(account: Account, missed: Gap) -> list[tuple[int, str | None]]:
+    """Return energy and token of each session of a gap."""
+    told = await reading(
+        account,
+        lambda reader: reader.rebuild(charger("EH1", missed), missed),
+        lambda told: told.rebuilt,
+    )
+    return [(one.register_wh - one.start_register_wh, one.id_tag) for one in told.rebuilt[0][1]]
+
+
+async def test_a_bad_entry_of_a_list_costs_only_itself():
+    listed = [{"carConnected": 5}, entry(0.25, rfidKey="TAG"), entry(-1)]
+    account = Account(sessions=json.dumps(listed).encode())
+    assert await rebuilt(account, gap(250)) == [(250, "TAG")]
+    assert len(account.asked) == 1
+
+
+async def test_tokens_come_from_the_list_filtered_by_each_that_was_used():
+    usage = [
+        {"rfidKey": "TAG 1", "energy": 0.25},
+        {"rfidKey": None, "energy": 3},
+        {"rfidKey": "B", "energy": 1},
+    ]
+    days = [{"year": 2026, "month": 1, "dayOfMonth": 1, "authTokensUsage": usage}]
+    listed = json.dumps([entry(0.25, id=77)]).encode()
+    account = Account(
+        **{
+            "rfidKeys=TAG%201": listed,
+            "rfidKeys=B": b"[]",
+            "daily": json.dumps(days).encode(),
+            "sessions/20": listed,
+        }
+    )
+    assert await rebuilt(account, gap(250)) == [(250, "TAG 1")]
+    assert [path.rpartition("/")[2] for path in account.asked] == [
+        "2026-01-01T01:00:00.0000000Z",
+        "daily",
+        "2026-01-01T01:00:00.0000000Z?rfidKeys=B",
+        "2026-01-01T01:00:00.0000000Z?rfidKeys=TAG%201",
+    ]
+
+
+async def test_a_filter_that_is_ignored_names_nobody():
+    usage = [{"rfidKey": "A", "energy": 0.1}]
+    days = json.dumps([{"authTokensUsage": usage}]).encode()
+    account = Account(daily=days, sessions=json.dumps([entry(0.25)]).encode())
+    account.answers = {"daily": days, **account.answers}
+    assert await rebuilt(account, gap(250)) == [(250, "MISSED")]
+
+
+async def test_without_tokens_a_session_is_rebuilt_all_the_same():
+    class Refusing(Account):
+        async def request(self, method, path, body=None, *, kind, timeout_s):
+            answer = await super().request(method, path, body, kind=kind, timeout_s=timeout_s)
+            if "daily" in path:
+                raise Refused(404)
+            return answer
+
+    account = Refusing(sessions=json.dumps([entry(0.25)]).encode())
+    assert await rebuilt(account, gap(250)) == [(250, "MISSED")]
+
+
+async def test_tokens_that_cannot_be_had_keep_no_session_waiting_for_ever(monkeypatch):
+    class Mute(Account):
+        async def request(self, method, path, body=None, *, kind, timeout_s):
+            answer = await super().request(method, path, body, kind=kind, timeout_s=timeout_s)
+            if "daily" in path:
+                raise NoAnswer("no answer")
+            return answer
+
+    monkeypatch.setattr("chargebridge.chargers.easee.reading.RETRY_S", 0.0)
+    account = Mute(sessions=json.dumps([entry(0.25)]).encode())
+    assert await rebuilt(account, gap(250)) == [(250, "MISSED")]
+    assert len([path for path in account.asked if "daily" in path]) == COMPLETE_ATTEMPTS
+
+
 async def test_a_state_that_cannot_be_read_keeps_no_other_waiting():
     account = Account(
         EH1=b'{"observations":[{"id":109,"timestamp":"never","value":1}]}',
@@ -87,6 +177,20 @@ async def test_a_state_that_cannot_be_read_keeps_no_other_waiting():
         ("EH2", 250, "true"),
     ]
     assert told.products == [{}]
+
+
+async def test_lists_of_missed_sessions_keep_no_first_contact_waiting():
+    account = Account(sessions=b"[]", observations=b'{"observations":[]}', chargers=b"[]")
+
+    def work(reader: Reader) -> None:
+        for wh in (100, 200, 300):
+            reader.rebuild(charger(f"EH{wh}", gap(wh)), gap(wh))
+        reader.read_state(charger("EH1"))
+        reader.read_products()
+
+    await reading(account, work, lambda told: len(told.rebuilt) == 3)
+    assert [path.split("/")[1] for path in account.asked[:2]] == ["api", "state"]
+    assert "/api/chargers" in account.asked[0]
 
 
 async def test_the_last_sessions_are_read_for_themselves_and_before_the_state_in_their_order():

@@ -137,6 +137,16 @@ class TestWhatWasAcknowledged:
             assert outcome.outcome is Outcome.REFUSED
             assert "400" in outcome.detail
 
+    async def test_a_read_that_fails_is_retried_while_somebody_waits(self, place, way):
+        async with place() as site, driving(site, way) as bench:
+            await bench.ready()
+            await charge_and_leave(bench)
+            site.cloud.misbehaviour.fail_status = 500
+            site.cloud.misbehaviour.fail_kind = "observations"
+            site.cloud.misbehaviour.fail_next = 1
+            told, outcome = await report(bench, 1)
+            assert (numbers(told), outcome.outcome) == ([(SessionEnded, 1)], Outcome.DONE)
+
 
 class TestLostEnd:
     async def test_a_message_that_the_queue_lost_is_in_the_last_values(self, operators):
@@ -159,6 +169,26 @@ class TestLostEnd:
             assert (ended.id_tag, ended.rebuilt, ended.found) == ("04AABBCC", False, False)
             await charge(bench, "NEXT")
             assert bench.sink.of(SessionStarted)[-1].session == 2
+
+    async def test_a_record_that_never_comes_is_made_up_for_by_the_list(self, place, way):
+        async with place() as site, driving(site, way) as bench:
+            await bench.ready()
+            await charge(bench, "LOST")
+            await later(site, 10)
+            site.cloud.misbehaviour.withhold_next_ends = 1
+            await leave(bench)
+            told, outcome = await report(bench, 1)
+            true = finished(site, 1)
+            assert outcome.outcome is Outcome.DONE
+            assert [(one.session, one.id_tag, one.register_wh, one.rebuilt) for one in told] == [
+                (1, "LOST", true.stop_register_wh, True)
+            ]
+            again, _ = await report(bench, 1)
+            assert again == told
+            # The next session begins there, and nothing else is made up.
+            await charge(bench, "NEXT")
+            assert bench.sink.of(SessionStarted)[-1].register_wh == true.stop_register_wh
+            assert bench.sink.of(SessionEnded) == told
 
     @pytest.mark.parametrize("loser", ["cloud", "charger"])
     async def test_one_that_is_lost_for_good_is_not_invented(self, place, way, loser):
@@ -225,8 +255,8 @@ class TestFileLost:
                 told, outcome = await report(bench, 2, from_wh=known.register_wh, from_ms=known.at_ms)
                 assert outcome.outcome is Outcome.DONE
                 assert [(event.session, event.id_tag, event.rebuilt) for event in told] == [
-                    (2, "MISSED", True),
-                    (3, "MISSED", True),
+                    (2, "TAG2", True),
+                    (3, "TAG3", True),
                     (4, "TAG4", False),
                 ]
                 assert [(event.start_register_wh, event.register_wh) for event in told] == [

@@ -171,3 +171,20 @@ def test_one_that_waits_when_the_charger_goes_is_told_as_rebuilt(away):
     away.settle()
     assert kept(away)[1:] == [(6, "MISSED", 90, True)]
     assert away.cp.abandoned.rebuilt
+
+
+def test_a_record_that_comes_after_all_adds_what_the_rebuilt_end_lacked(away):
+    tell(away, started(1), structs.replace(rebuilt(1), register_wh=1150))
+    assert kept(away) == [(1, "TAG1", 50, True)]
+    tell(away, recorded(1), recorded(1), rebuilt(1))
+    assert kept(away) == [(1, "TAG1", 50, True), (1, "TAG1", 40, False)]
+
+
+def test_so_does_the_next_session(away):
+    tell(away, started(1), structs.replace(rebuilt(1), register_wh=1150), started(2))
+    assert [(session, wh) for session, _, wh, _ in kept(away)] == [(1, 50), (1, 50), (2, 0)]
+
+
+def test_a_rebuilt_end_that_has_all_of_it_is_repeated_without_effect(away):
+    tell(away, started(1), rebuilt(1), rebuilt(1), recorded(1), structs.replace(started(2), register_wh=1190))
+    assert kept(away) == [(1, "TAG1", 90, True), (2, "TAG1", 0, False)]

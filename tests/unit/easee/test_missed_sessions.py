@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargebridge.chargers.easee.twin import charging_sessions
-from chargebridge.chargers.easee.twin.charging_sessions import ListedSession
+from chargebridge.chargers.easee.twin import rebuilding
+from chargebridge.chargers.easee.twin.rebuilding import ListedSession
 from chargebridge.chargers.easee.twin.records import Gap, TwinRecord
 from chargebridge.chargers.easee.twin.ticks import format_time
 from chargebridge.chargers.easee.twin.twin import Twin
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.unit
 
 T0 = 1_767_225_600_000
 MIN = 60_000
+WH = 1_000_000
 
 
 def _kwh(wh: int) -> float:
@@ -62,7 +63,7 @@ class History:
 
     def listed(self, number: int) -> ListedSession:
         _, start_ms, stop_ms, start_wh, stop_wh = self.sessions[number]
-        return ListedSession(start_ms, stop_ms, stop_wh - start_wh)
+        return ListedSession(start_ms, stop_ms, (stop_wh - start_wh) * WH)
 
 
 def ends(events: list[ChargerEvent]) -> list[SessionEnded]:
@@ -111,7 +112,7 @@ def test_missed_sessions_are_rebuilt_and_the_wh_match(data: st.DataObject, energ
     listed = [history.listed(number) for number in sorted(missed) if data.draw(st.booleans())]
     rebuilt: list[ChargerEvent] = []
     for gap in list(twin.record.gaps):
-        rebuilt += charging_sessions.rebuild(twin.record, gap, listed, "MISSED")
+        rebuilt += rebuilding.rebuild(twin.record, gap, listed, "MISSED")
     assert twin.record.gaps == []
     told = sorted([*ends(events), *ends(rebuilt)], key=lambda event: (event.start_register_wh, event.session))
     assert told[0].start_register_wh == history.sessions[0][3]
@@ -120,7 +121,10 @@ def test_missed_sessions_are_rebuilt_and_the_wh_match(data: st.DataObject, energ
         assert before.register_wh == after.start_register_wh
         assert before.session < after.session
         assert before.at_ms <= after.started_at_ms
-    assert all(event.rebuilt and event.id_tag == "MISSED" for event in ends(rebuilt))
+    # Whose start record came is charged by its token; nobody knows the others.
+    assert all(event.rebuilt for event in ends(rebuilt))
+    assert {event.id_tag for event in ends(rebuilt) if event.session - 1 not in begun} <= {"MISSED"}
+    assert {event.id_tag for event in ends(rebuilt) if event.session - 1 in begun} <= {"T", "MISSED"}
     # Whoever was told of a start is told of an end.
     starts = {event.session for event in events if isinstance(event, SessionStarted)}
     assert starts <= {event.session for event in told}
@@ -157,7 +161,7 @@ def test_what_comes_late_of_sessions_that_were_rebuilt_is_reported_already() -> 
     history = History([1000, 2000, 3000, 4000, 5000])
     twin = Twin("EH", TwinRecord())
     hear(twin, [history.end(0), history.end(4)])
-    (told,) = ends(charging_sessions.rebuild(twin.record, twin.record.gaps[0], (), "MISSED"))
+    (told,) = ends(rebuilding.rebuild(twin.record, twin.record.gaps[0], (), "MISSED"))
     assert (told.start_register_wh, told.register_wh) == (51_000, 60_000)
     assert hear(twin, [history.end(1), history.end(2), history.end(3)]) == []
 
@@ -178,10 +182,10 @@ def test_what_the_list_does_not_know_of_goes_to_the_last_of_the_missed_sessions(
     record = TwinRecord()
     gap = Gap(1, 4, T0, T0 + 100 * MIN, 1000, 9000, T0)
     listed = [
-        ListedSession(T0 + 10 * MIN, T0 + 20 * MIN, 3000),
-        ListedSession(T0 + 50 * MIN, T0 + 60 * MIN, 4000),
+        ListedSession(T0 + 10 * MIN, T0 + 20 * MIN, 3000 * WH),
+        ListedSession(T0 + 50 * MIN, T0 + 60 * MIN, 4000 * WH),
     ]
-    told = ends(charging_sessions.rebuild(record, gap, listed, "MISSED"))
+    told = ends(rebuilding.rebuild(record, gap, listed, "MISSED"))
     assert [(event.session, event.start_register_wh, event.register_wh) for event in told] == [
         (2, 1000, 4000),
         (3, 4000, 9000),

@@ -5,9 +5,9 @@ import json
 import msgspec
 import pytest
 
-from chargebridge.chargers.easee.twin import charging_sessions, repeats
-from chargebridge.chargers.easee.twin.charging_sessions import ListedSession
+from chargebridge.chargers.easee.twin import rebuilding, repeats
 from chargebridge.chargers.easee.twin.commands import steps_for
+from chargebridge.chargers.easee.twin.rebuilding import ListedSession
 from chargebridge.chargers.easee.twin.records import END_REPORTS_KEPT, TwinRecord
 from chargebridge.chargers.easee.twin.ticks import format_time
 from chargebridge.chargers.easee.twin.twin import Twin
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.unit
 
 T0 = 1_767_225_600_000
 MIN = 60_000
+WH = 1_000_000
 SERIAL = "EH000001"
 
 
@@ -214,9 +215,9 @@ class TestMissing:
         bench.say(end(7), start(8), live=False)
         gap = bench.missing(5, from_wh=50_700)
         assert (gap.after_id, gap.before_id, gap.from_wh, gap.to_wh) == (4, 7, 50_700, 70_000)
-        listed = [ListedSession(began_ms(session), ended_ms(session), 10_000) for session in (5, 6)]
-        listed[0] = ListedSession(began_ms(5), ended_ms(5), 9_300)
-        rebuilt = charging_sessions.rebuild(bench.twin.record, gap, listed, "MISSED")
+        listed = [ListedSession(began_ms(session), ended_ms(session), 10_000 * WH) for session in (5, 6)]
+        listed[0] = ListedSession(began_ms(5), ended_ms(5), 9_300 * WH)
+        rebuilt = rebuilding.rebuild(bench.twin.record, gap, listed, "MISSED")
         assert [(one.session, one.start_register_wh, one.register_wh, one.rebuilt) for one in rebuilt] == [
             (5, 50_700, 60_000, True),
             (6, 60_000, 70_000, True),
@@ -269,8 +270,23 @@ class TestCarIsGone:
     def test_the_next_session_leaves_a_gap_with_all_of_its_energy(self, bench):
         assert bench.say(start(2)) == [(SessionStarted, 2, False)]
         (gap,) = bench.twin.record.gaps
-        (rebuilt,) = charging_sessions.rebuild(bench.twin.record, gap, (), "MISSED")
+        (rebuilt,) = rebuilding.rebuild(bench.twin.record, gap, (), "MISSED")
         assert (rebuilt.session, rebuilt.start_register_wh, rebuilt.register_wh) == (1, 10_000, 20_000)
 
     def test_its_record_counts_whenever_it_comes(self, bench):
         assert bench.say(end(1)) == [(SessionEnded, 1, False)]
+
+
+class TestWithdrawnTooLate:
+    """A session began by the authorization, and its start record is late: it goes on."""
+
+    @pytest.mark.parametrize("bus", [False, True], ids=["account", "operator"])
+    @pytest.mark.parametrize(
+        ("number", "after_ms", "sent"), [(3, 1, 0), (3, -1, 1), (2, 1, 1), (1, 1, 1), (4, 1, 1)]
+    )
+    def test_it_is_not_stopped_where_energy_flows_since_the_last_one(self, bus, number, after_ms, sent):
+        bench = Bench()
+        bench.say(start(1), end(1), mode(number, ended_ms(1) + after_ms))
+        bench.twin.mark_authorized("TAG", T0)
+        command = Withdraw(number=1, expires_ms=T0)
+        assert len(steps_for(command, bench.twin, T0, bus=bus, authorize_status=42)) == sent

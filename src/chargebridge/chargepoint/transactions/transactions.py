@@ -136,6 +136,10 @@ def end(charge_point: ChargePoint, event: SessionEnded) -> None:
         request = charge_point.state.stop_request
         reason, asked_for = _reason(charge_point, event, request)
         id_tag = request.id_tag if request is not None and asked_for else None
+        if event.rebuilt:
+            # Its record may come after all, and contain more; so may the beginning of the next session.
+            register_wh = max(event.register_wh, running.register_wh)
+            reported_sessions.mark_assumed(charge_point, event.session, event.at_ms, register_wh)
         stop(charge_point, running, event.at_ms, event.register_wh, reason, id_tag, rebuilt=event.rebuilt)
         if request is not None and asked_for:
             _keep_cable(charge_point, running, request)

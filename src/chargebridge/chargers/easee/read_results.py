@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from typing import Final
 
+import structlog
+
 from chargebridge.chargers.easee.charger import Charger
 from chargebridge.chargers.easee.fleet import Fleet
-from chargebridge.chargers.easee.twin import repeats
+from chargebridge.chargers.easee.twin import renumbering, repeats
 from chargebridge.chargers.easee.twin.wire import Update
-from chargebridge.chargers.model import ChargerEvent, EventSink, SessionEnded
+from chargebridge.chargers.model import ChargerEvent, EventSink, Measured, ReportSessions, SessionEnded
+
+_log = structlog.get_logger(__name__)
 
 QUEUE_LAG_S: Final = 5.0
 """Real seconds by which the operator's queue may be behind the values that the cloud shows."""
@@ -56,6 +60,20 @@ class ReadResults:
         """Report sessions that were missed and rebuilt."""
         self._fleet.deliver_read(charger, events)
 
+    def register_read(self, charger: Charger, measured: Measured | None) -> None:
+        """Report the register that was read of a session whose end is not known."""
+        if measured is not None:
+            self._fleet.deliver_read(charger, [measured])
+
+    def align(self, charger: Charger, command: ReportSessions) -> bool:
+        """Raise the numbers of sessions that are too low; return whether they were."""
+        self._settle(charger)
+        by = renumbering.align(charger.twin.record, command)
+        if by:
+            _log.warning("session numbers were too low", charger=charger.serial, by=by)
+            self._fleet.checkpoint(charger)
+        return by > 0
+
     def report_again(self, charger: Charger, first: int, reported: set[tuple[int, bool]]) -> None:
         """Report the known sessions from `first` on again, except those that wait to be acknowledged.
 
@@ -65,12 +83,15 @@ class ReadResults:
             reported: `repeats.reported_edges` of before its last records were read: if those brought all that
                 is wanted, nothing is reported twice. Otherwise all of it comes again, in order.
         """
-        if charger.pending_end is not None:
-            self._fleet.settle(charger, charger.pending_end)
+        self._settle(charger)
         waiting = [event for event, _ in charger.pending.values()]
         events = [event for event in repeats.sessions_again(charger.twin, first) if event not in waiting]
         if any((event.session, isinstance(event, SessionEnded)) in reported for event in events):
             self._fleet.deliver_read(charger, events)
+
+    def _settle(self, charger: Charger) -> None:
+        if charger.pending_end is not None:
+            self._fleet.settle(charger, charger.pending_end)
 
     def products_read(self, products: dict[str, int]) -> None:
         """Take the product codes of chargers."""

@@ -1,4 +1,4 @@
-"""Reads by REST in the background: product codes, states at first contact, and lists of missed sessions.
+"""Reads by REST in the background: product codes, states at first contact, and what shows missed sessions.
 
 One read of a kind follows the other as the account's request budget allows; a failed one is retried later.
 Everything else arrives by stream or queue.
@@ -6,7 +6,6 @@ Everything else arrives by stream or queue.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from decimal import Decimal
 from typing import Final, Protocol
 
 import msgspec
@@ -18,11 +17,11 @@ from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.charger import Charger
 from chargebridge.chargers.easee.lists import Oddities, UnreadableListError, number_of, read_list
-from chargebridge.chargers.easee.twin import charging_sessions
-from chargebridge.chargers.easee.twin.charging_sessions import ListedSession
+from chargebridge.chargers.easee.look_up import look_up
+from chargebridge.chargers.easee.twin import rebuilding
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Gap
-from chargebridge.chargers.easee.twin.ticks import format_time, parse_time, uwh_of_kwh, wh_of_uwh
+from chargebridge.chargers.easee.twin.ticks import parse_time
 from chargebridge.chargers.easee.twin.twin import USED
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import ChargerEvent
@@ -30,6 +29,8 @@ from chargebridge.clock import Clock
 
 RETRY_S: Final = 60.0
 """Seconds before a failed read is retried."""
+COMPLETE_ATTEMPTS: Final = 3
+"""Attempts to read tokens and registers of missed sessions; after them a gap is rebuilt without."""
 WAIT_S: Final = 600.0
 """Seconds for which a read waits for the request budget."""
 
@@ -37,6 +38,8 @@ _LAST_SESSIONS: Final = (Observation.CHARGING_SESSION, Observation.CHARGING_SESS
 """They are applied first, in this order: the state decides what they mean."""
 SESSIONS: Final = frozenset({*_LAST_SESSIONS, Observation.CHARGER_OP_MODE, Observation.REASON_FOR_NO_CURRENT})
 """The observations that show the last sessions of a charger."""
+ENERGY: Final = frozenset({Observation.SESSION_ENERGY, Observation.LIFETIME_ENERGY, Observation.TOTAL_POWER})
+"""The observations that show how much energy a session has used whose record is missing."""
 _STATE: Final = USED - {*_LAST_SESSIONS, Observation.USER_ID_TOKEN}
 """The observations that are read at first contact; the last sessions follow when the queue is empty."""
 
@@ -73,12 +76,6 @@ class _Observations(msgspec.Struct, frozen=True):
     observations: msgspec.Raw
 
 
-class _Listed(msgspec.Struct, frozen=True, rename="camel"):
-    car_connected: str | None = None
-    car_disconnected: str | None = None
-    kilo_watt_hours: Decimal | None = None
-
-
 class _Product(msgspec.Struct, frozen=True, rename="camel"):
     id: str
     product_code: object = None
@@ -102,6 +99,7 @@ class Reader:
         self._states: dict[str, Charger] = {}
         self._unread: dict[str, Charger] = {}
         self._gaps: dict[tuple[str, Gap], Charger] = {}
+        self._attempts: dict[tuple[str, Gap], int] = {}
         self._products_read = False
         # Each has a limit of its own at the cloud, so one that is paused does not delay the others.
         self._gap_due, self._products_due, self._state_due = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -156,17 +154,6 @@ class Reader:
             await asyncio.sleep(max(RETRY_S / self._clock.speed, 1.0))
             due.set()
 
-    async def _read_gaps(self) -> None:
-        while self._gaps:
-            (serial, gap), charger = next(iter(self._gaps.items()))
-            if gap in charger.twin.record.gaps:  # else its record has come
-                listed = await list_sessions(self._account, serial, gap, WAIT_S)
-                record = charger.twin.record
-                if gap in record.gaps:
-                    events = charging_sessions.rebuild(record, gap, listed, self._missed_tag)
-                    self._owner.sessions_rebuilt(charger, events)
-            del self._gaps[serial, gap]
-
     async def _read_states(self) -> None:
         while self._states:
             serial, charger = next(iter(self._states.items()))
@@ -180,6 +167,27 @@ class Reader:
                 if updates is not None:
                     self._owner.sessions_found(charger, updates)
             self._unread.pop(serial, None)
+
+    async def _read_gaps(self) -> None:
+        while self._gaps:
+            (serial, gap), charger = next(iter(self._gaps.items()))
+            if gap in charger.twin.record.gaps:  # else its record has come
+                try:
+                    await self._rebuild(charger, gap)
+                except (NotSent, NoAnswer):
+                    self._gaps[serial, gap] = self._gaps.pop((serial, gap))  # after the others
+                    raise
+            del self._gaps[serial, gap]
+            self._attempts.pop((serial, gap), None)
+
+    async def _rebuild(self, charger: Charger, gap: Gap) -> None:
+        attempt = self._attempts[charger.serial, gap] = self._attempts.get((charger.serial, gap), 0) + 1
+        complete = attempt < COMPLETE_ATTEMPTS
+        found = await look_up(self._account, charger.serial, gap, WAIT_S, complete=complete)
+        record = charger.twin.record
+        if gap in record.gaps:
+            events = rebuilding.rebuild(record, gap, found.listed, self._missed_tag, found.registers)
+            self._owner.sessions_rebuilt(charger, events)
 
     async def _read_products(self) -> None:
         try:
@@ -243,45 +251,6 @@ async def read_observations(
     return sorted(updates, key=lambda update: ranks.get(update.id, len(ranks)))
 
 
-async def list_sessions(account: Account, serial: str, gap: Gap, timeout_s: float) -> Sequence[ListedSession]:
-    """Return the cloud's sessions around a gap; none if it lists none. Arguments as of `read_observations`.
-
-    Raises:
-        NotSent, NoAnswer: there is no answer.
-    """
-    path = f"/api/sessions/charger/{serial}/sessions/{format_time(gap.from_ms)}/{format_time(gap.to_ms)}"
-    try:
-        answer = await account.request("GET", path, kind=Kind.READ, timeout_s=timeout_s)
-    except Refused as error:
-        _log.warning("session list refused", charger=serial, reason=str(error))
-        return ()
-    try:
-        return _read_sessions(answer.body, serial)
-    except ValueError as error:
-        _log.warning("session list unreadable", charger=serial, error=str(error)[:200])
-        return ()
-
-
 def _update(serial: str, read: _Observation) -> Update:
     text = read.value if isinstance(read.value, str) else msgspec.json.encode(read.value).decode()
     return Update(serial, read.id, parse_time(read.timestamp), text)
-
-
-def _read_sessions(body: bytes, serial: str) -> list[ListedSession]:
-    odd = Oddities(f"the sessions of {serial}")
-    sessions = []
-    for one in read_list(body, _Listed, odd):
-        try:
-            if one.car_connected and one.car_disconnected and one.kilo_watt_hours is not None:
-                sessions.append(
-                    ListedSession(
-                        parse_time(one.car_connected),
-                        parse_time(one.car_disconnected),
-                        wh_of_uwh(uwh_of_kwh(one.kilo_watt_hours)),
-                    )
-                )
-        except ValueError as error:
-            odd.note(str(error)[:200])
-    if odd.count:
-        _log.warning("session list has odd entries", charger=serial, reason=odd.warning)
-    return sessions

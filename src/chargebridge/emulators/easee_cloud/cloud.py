@@ -22,6 +22,7 @@ from chargebridge.emulators.easee_cloud.accounts import Accounts
 from chargebridge.emulators.easee_cloud.acknowledgement import PendingAcknowledgement
 from chargebridge.emulators.easee_cloud.adoption import Adoption
 from chargebridge.emulators.easee_cloud.bus.operator_bus import OperatorBus
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.charger.observer import Observer
 from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands
@@ -31,6 +32,7 @@ from chargebridge.emulators.easee_cloud.commands.execution import ArgumentsError
 from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanStorage
 from chargebridge.emulators.easee_cloud.control import Control
 from chargebridge.emulators.easee_cloud.delayed_actions import DelayedActions
+from chargebridge.emulators.easee_cloud.lateness import Lateness
 from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.publisher import Publisher, replay
 from chargebridge.emulators.easee_cloud.rest.context import Context
@@ -103,6 +105,7 @@ class EaseeCloud:
         self._publisher = Publisher(
             self._hub, self._bus, self._delayed_actions, self._misbehaviour, dice, self.statistics, clock
         )
+        self._lateness = Lateness(self._scheduler, self._publisher, self._misbehaviour, dice)
         self._observer = Observer(settings)
         self._charger_commands = ChargerCommands(chargers, clock)
         self._charger_commands.subscriber = _Listener(self)
@@ -141,6 +144,7 @@ class EaseeCloud:
             dice=dice,
             statistics=self.statistics,
             clock=clock,
+            observer=self._observer,
         )
         self._runner: web.AppRunner | None = None
         self._unacknowledged: set[tuple[str, int]] = set()
@@ -242,7 +246,10 @@ class EaseeCloud:
             self._chargers.world.lose_end(serial, event.session)
             self._chargers.acknowledge(serial, number)
             return
-        observed = self._observer.observe(charger, event)
+        recorded = not (isinstance(event, SessionEnded) and self._withholds_end(charger, event))
+        observed = self._lateness.hold_back(
+            charger, self._observer.observe(charger, event, recorded=recorded)
+        )
         acknowledgement = None
         if number:
             self._unacknowledged.add((serial, number))
@@ -264,6 +271,21 @@ class EaseeCloud:
             faults.lose_next_ends -= 1
             return self._dice("lost_ends", 1.0)
         return self._dice("lost_ends", faults.lost_ends)
+
+    def _withholds_end(self, charger: CloudCharger, event: SessionEnded) -> bool:
+        faults = self._misbehaviour
+        if event.session == charger.withheld_session:
+            return True  # a repeat
+        if any(known.session == event.session for known in charger.finished):
+            return False
+        rate = faults.withheld_ends
+        if faults.withhold_next_ends:
+            faults.withhold_next_ends -= 1
+            rate = 1.0
+        if not self._dice("withheld_ends", rate):
+            return False
+        charger.withheld_session = event.session
+        return True
 
     def _finish_event(self, serial: str, number: int, delivered: bool) -> None:
         self._unacknowledged.discard((serial, number))

@@ -114,6 +114,8 @@ class Misbehaviour:
     """The time of an update has no decimals where its milliseconds are 0, and six elsewhere."""
     other_messages: Rate = 0.0
     """With an update come the messages `SubscribeToMyProduct` and `ChargerUpdate`, which are real."""
+    null_session: Rate = 0.0
+    """A nullable field of a listed session is null although it has a value."""
     null_state: Rate = 0.0
     """A field of `state` is null although it has a value."""
     it_grid: Rate = 0.0
@@ -124,12 +126,26 @@ class Misbehaviour:
     the list of sessions have it."""
     lose_next_ends: Count = 0
     """Number of further ends of sessions that are lost so."""
+    withheld_ends: Rate = 0.0
+    """The record of a session's end never comes, and the last values do not have it either; the list of
+    sessions has the session."""
+    withhold_next_ends: Count = 0
+    """Number of further ends of sessions that are withheld so."""
     lost_messages: Rate = 0.0
-    """An observation does not arrive in the operator's queue; the last values have it."""
+    """An observation arrives neither in the operator's queue nor on a stream; the last values have it."""
     lose_next_messages: Count = 0
-    """Number of further messages of the queue that are lost so."""
+    """Number of further messages that are lost so."""
     lose_id: Count = 0
     """The observation that `lost_messages` and `lose_next_messages` apply to; 0 for any."""
+
+    late_ends: Rate = 0.0
+    """The record of a session's end comes late in queue and streams; the last values have it in time."""
+    late_next_ends: Count = 0
+    """Number of further ends of sessions that come late."""
+    late_energy: Rate = 0.0
+    """A session energy comes late likewise: cumulative, with its own time, perhaps in another session."""
+    late_s: Seconds = 3600.0
+    """How late, in seconds of the clock."""
 
     # --- streams ------------------------------------------------------------------------------------
     drop_streams_every_s: Seconds = 0.0
@@ -204,7 +220,10 @@ _EVERYTHING: Final = {
     "odd_entries": 0.02,
     "odd_times": 0.2,
     "other_messages": 0.02,
+    "null_session": 0.05,
     "null_state": 0.05,
+    "late_ends": 0.05,
+    "late_energy": 0.05,
     "it_grid": 0.2,
     "too_many_negotiations": 0.05,
     "too_many_streams": 0.05,

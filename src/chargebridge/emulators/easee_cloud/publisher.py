@@ -133,7 +133,9 @@ class Publisher:
 
     def _send(self, serial: str, observed: Observed, acknowledgement: PendingAcknowledgement | None) -> None:
         twice = self._dice("duplicates", self._misbehaviour.duplicates)
-        if self._hub.has_subscribers(serial):
+        followed = self._hub.has_subscribers(serial)
+        lost = (followed or self._bus is not None) and self._loses_message(observed.id)
+        if followed and not lost:
             message = update_message(
                 serial, observed, odd=self._dice("odd_times", self._misbehaviour.odd_times)
             )
@@ -143,7 +145,7 @@ class Publisher:
                     self._hub.update(serial, other)
             if twice:
                 self._hub.update(serial, message)
-        if self._bus is not None and not self._loses_message(observed.id):
+        if self._bus is not None and not lost:
             self._bus.observe(serial, observed, acknowledgement)
             if twice:
                 self._bus.observe(serial, observed, None)

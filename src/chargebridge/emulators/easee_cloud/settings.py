@@ -82,6 +82,8 @@ class EaseeCloudSettings(Struct, frozen=True, kw_only=True):
     remote_start_auth_reason: int | str = 42
     """AuthReason of a session started by command without a scan. Only its name is documented:
     `BlindlyAcceptToken`."""
+    listed_ids_are_own: bool = True
+    """Whether the ids in lists of sessions are the cloud's own, not the charger's numbers. Inferred."""
     awaiting_authentication: bool = False
     """Op mode of a car that waits for a token: True for 7, as newer pages say, False for 2 with reason 55."""
 

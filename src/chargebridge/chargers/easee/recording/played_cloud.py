@@ -20,8 +20,10 @@ from chargebridge.chargers.easee.account.failures import CallFailedError, NotFou
 from chargebridge.chargers.easee.account.transport import Answer
 from chargebridge.chargers.easee.charger import Charger
 from chargebridge.chargers.easee.fleet import Fleet
+from chargebridge.chargers.easee.lists import Oddities, UnreadableListError, number_of, read_list
+from chargebridge.chargers.easee.look_up import look_up
 from chargebridge.chargers.easee.read_results import ReadResults
-from chargebridge.chargers.easee.reading import SESSIONS, UnreadableError, list_sessions, read_observations
+from chargebridge.chargers.easee.reading import SESSIONS, UnreadableError, read_observations
 from chargebridge.chargers.easee.recording.file import (
     AnyLine,
     Ended,
@@ -35,11 +37,11 @@ from chargebridge.chargers.easee.recording.file import (
     Subscribed,
     extract,
 )
+from chargebridge.chargers.easee.session_reports import SessionReports
 from chargebridge.chargers.easee.settings import Settings
 from chargebridge.chargers.easee.timers import Timing
-from chargebridge.chargers.easee.twin import charging_sessions, repeats
+from chargebridge.chargers.easee.twin import rebuilding, repeats
 from chargebridge.chargers.easee.twin.bus_messages import MessageReader, Patterns
-from chargebridge.chargers.easee.twin.charging_sessions import ListedSession
 from chargebridge.chargers.easee.twin.commands import NotPossibleError, steps_for
 from chargebridge.chargers.easee.twin.hub_messages import Refusal, Unreadable, read_frame
 from chargebridge.chargers.easee.twin.observations import Observation
@@ -101,7 +103,7 @@ class Findings:
 
 class _Product(Struct, frozen=True, rename="camel"):
     id: str
-    product_code: int | None = None
+    product_code: object = None
 
 
 class _Typed(Struct, frozen=True):
@@ -158,6 +160,9 @@ class PlayedCloud:
         except (msgspec.ValidationError, ValueError) as error:
             raise RecordingError(f"the recording has wrong patterns of routing keys: {error}") from None
         self._answers = _Answers()
+        self._session_reports = SessionReports(
+            self._account, clock, self._results, settings.missed_tag, sink.command_outcome
+        )
         self._waits_for_state: dict[str, Charger] = {}
         self._waits_for_sessions: dict[str, Charger] = {}
         self._delivery = 0
@@ -293,14 +298,16 @@ class PlayedCloud:
             self._state(parts[2], body)
 
     def _products(self, body: bytes) -> None:
+        odd = Oddities("the list of chargers")
         try:
-            products = msgspec.json.decode(body, type=list[_Product] | None) or []
-        except msgspec.MsgspecError as error:
-            self.findings.note(self.findings.unreadable, f"list of chargers: {str(error)[:200]}")
+            products = read_list(body, _Product, odd)
+        except UnreadableListError as error:
+            self.findings.note(self.findings.unreadable, f"list of chargers: {error}")
             return
-        self._results.products_read(
-            {one.id: one.product_code for one in products if one.product_code is not None}
-        )
+        if odd.count:
+            self.findings.note(self.findings.unreadable, odd.warning)
+        codes = ((one.id, number_of(one.product_code)) for one in products)
+        self._results.products_read({serial: code for serial, code in codes if code is not None})
 
     def _state(self, serial: str, body: bytes) -> None:
         self._answers.observations[serial] = body
@@ -360,16 +367,9 @@ class PlayedCloud:
         """See `ports.Cloud`."""
         record = charger.twin.record
         if gap in record.gaps and charger.serial in self._answers.lists:
-            events = charging_sessions.rebuild(
-                record, gap, self._listed(charger, gap), self._settings.missed_tag
-            )
+            found = _at_once(look_up(self._account, charger.serial, gap, 0.0, complete=False))
+            events = rebuilding.rebuild(record, gap, found.listed, self._settings.missed_tag, found.registers)
             self._results.sessions_rebuilt(charger, events)
-
-    def _listed(self, charger: Charger, gap: Gap) -> list[ListedSession]:
-        try:
-            return list(_at_once(list_sessions(self._account, charger.serial, gap, 0.0)))
-        except CallFailedError:
-            return []
 
     def submit(self, charger: Charger, command: ChargerCommand) -> None:
         """Count a command as done, if it could have been sent."""
@@ -403,15 +403,12 @@ class PlayedCloud:
             self.fleet.later(delay_s, lambda: self._sink.command_outcome(charger.serial, ended))
 
     def _report_sessions(self, charger: Charger, command: ReportSessions) -> None:
-        record = charger.twin.record
-        reported = repeats.reported_edges(record)
-        gap = repeats.missing_sessions(record, command, self._clock.now().utc_ms)
-        if gap is not None:
-            rebuilt = charging_sessions.rebuild(
-                record, gap, self._listed(charger, gap), self._settings.missed_tag
-            )
-            reported |= {(one.session, True) for one in rebuilt}
-        self._results.report_again(charger, command.first, reported)
+        try:
+            _at_once(self._session_reports.report(charger, command, complete=False))
+        except (CallFailedError, UnreadableError):
+            # Nothing was read of the charger: what the driver itself knows is all there is.
+            reported = repeats.reported_edges(charger.twin.record)
+            self._results.report_again(charger, command.first, reported)
 
     def response_received(self, response: Response) -> None:
         """Commands of others have outcomes that concern nobody here."""
@@ -446,8 +443,16 @@ def _lists_sessions(parts: list[str]) -> bool:
 def _only(body: bytes, wanted: set[int]) -> bytes:
     """Return an answer with those of its observations that were requested."""
     found = msgspec.json.decode(body, type=dict[str, list[msgspec.Raw]])["observations"]
-    kept = [one for one in found if msgspec.json.decode(one, type=_Typed).id in wanted]
+    kept = [one for one in found if _id_of(one) in wanted]
     return msgspec.json.encode({"observations": kept})
+
+
+def _id_of(observation: msgspec.Raw) -> int | None:
+    """Return the number of an observation; None if it has none."""
+    try:
+        return msgspec.json.decode(observation, type=_Typed).id
+    except msgspec.MsgspecError:
+        return None
 
 
 def _pattern_of(key: str) -> str:

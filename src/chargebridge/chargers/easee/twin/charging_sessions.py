@@ -2,11 +2,10 @@
 
 Session ids rise for each charger, so a session is recognized by its id in whatever order the records arrive.
 If ids are missing between two sessions, and energy was used between them, sessions were missed: this is a
-gap. A late record fills it, or after a while the cloud's own list of sessions (`rebuild`).
+gap. A late record fills it, or after a while the cloud's own list of sessions (`rebuilding`).
 """
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -33,14 +32,6 @@ AUTHORIZED_MS: Final = 15 * 60_000
 
 _start_decoder = msgspec.json.Decoder(SessionStart)
 _record_decoder = msgspec.json.Decoder(SessionRecord)
-
-
-class ListedSession(NamedTuple):
-    """A session of the cloud's own list, which has neither the charger's session ids nor tokens."""
-
-    started_ms: int
-    ended_ms: int
-    energy_wh: int
 
 
 # --- records ----------------------------------------------------------------------------------------
@@ -145,12 +136,13 @@ def ended(
     if record.pending_end is not None and record.pending_end.session == number:
         return []
     found = found or (not live and number in record.found)
-    if number in record.reported and (found or number not in record.found):
+    corrects = _contains_more(record, number, stop_wh)
+    if number in record.reported and (found or number not in record.found) and not corrects:
         return []  # else it is news of a session that was only found, and is reported again
     events = settle(record)
     running = record.running if record.running is not None and record.running.id == number else None
     tag = running.tag if running is not None and running.tag is not None else _tag(end.auth, end.auth_reason)
-    is_newest = record.ended is None or number > record.ended.id
+    is_newest = record.ended is None or number > record.ended.id or corrects
     authorized = record.authorized if tag is None and end.auth else None
     if authorized is not None and authorized.at_ms <= started_ms and _is_fresh(authorized, started_ms):
         tag, record.authorized = authorized.tag, None  # its start record has not come, and never may
@@ -162,7 +154,7 @@ def ended(
         record.register_wh, record.register_ms = stop_wh, stopped_ms
     if record.running is not None and record.running.id <= number:
         record.running = None
-    _mark_reported(record, number)
+    mark_reported(record, number)
     record.found = [one for one in record.found if one != number]
     if found:
         record.found = [*record.found, number][-FOUND_REMEMBERED:]
@@ -181,17 +173,24 @@ def ended(
     )
     if record.ending == number:
         record.ending = None
-        return [*events, _reported(record, msgspec.structs.replace(whole, reason=SessionEnd.DEAUTHORIZED))]
+        return [*events, reported_end(record, msgspec.structs.replace(whole, reason=SessionEnd.DEAUTHORIZED))]
     if running is None or not is_newest:
-        return [*events, _reported(record, whole)]
+        return [*events, reported_end(record, whole)]
     record.pending_end = whole
     return events
+
+
+def _contains_more(record: TwinRecord, session: int, stop_wh: int) -> bool:
+    """Whether a late record has more energy than the end that was made up, and nothing has followed."""
+    if record.ended is None or record.ended.id != session or record.running is not None:
+        return False
+    return any(one.session == session and one.rebuilt and one.stop_wh < stop_wh for one in record.end_reports)
 
 
 def settle(record: TwinRecord, reason: SessionEnd = SessionEnd.OTHER) -> list[ChargerEvent]:
     """Report the pending end of a session, with its reason."""
     held, record.pending_end = record.pending_end, None
-    return [] if held is None else [_reported(record, msgspec.structs.replace(held, reason=reason))]
+    return [] if held is None else [reported_end(record, msgspec.structs.replace(held, reason=reason))]
 
 
 def _number(record: TwinRecord, session: int, started_ms: int) -> int:
@@ -220,7 +219,7 @@ def _is_fresh(authorized: Authorized | None, at_ms: int) -> bool:
     return abs(at_ms - authorized.at_ms) <= AUTHORIZED_MS
 
 
-def _reported(record: TwinRecord, end: SessionEnded) -> SessionEnded:
+def reported_end(record: TwinRecord, end: SessionEnded) -> SessionEnded:
     """Remember an end that is reported, so that it can be reported again."""
     report = EndReport(
         end.session,
@@ -237,7 +236,8 @@ def _reported(record: TwinRecord, end: SessionEnded) -> SessionEnded:
     return end
 
 
-def _mark_reported(record: TwinRecord, session: int) -> None:
+def mark_reported(record: TwinRecord, session: int) -> None:
+    """Remember that a session is reported, to recognize its repeats."""
     record.reported = sorted({*record.reported, session})[-ENDS_REMEMBERED:]
 
 
@@ -250,13 +250,14 @@ def _detect_gap(record: TwinRecord, session: int, started_ms: int, start_wh: int
     if running is not None and running.id < session:
         from_wh = wh_of_uwh(running.start_uwh)
         to_wh = max(start_wh, from_wh)
-        after, from_ms, begun = running.id - 1, running.started_ms, running.reported
+        after, from_ms, begun, tag = running.id - 1, running.started_ms, running.reported, running.tag
     elif last is not None and session > last.id + 1:
-        after, from_ms, from_wh, to_wh, begun = last.id, last.at_ms, last.register_wh, start_wh, False
+        after, from_ms, from_wh, to_wh = last.id, last.at_ms, last.register_wh, start_wh
+        begun, tag = False, None
     else:
         return
     if to_wh > from_wh or begun:
-        gap = Gap(after, session, from_ms, started_ms, from_wh, to_wh, now_ms, begun)
+        gap = Gap(after, session, from_ms, started_ms, from_wh, to_wh, now_ms, begun, tag)
         record.gaps = [*record.gaps, gap][-GAPS_REMEMBERED:]
 
 
@@ -270,9 +271,7 @@ def _fill_gap(
             gaps.append(gap)
             continue
         noticed_ms = gap.noticed_ms
-        before = Gap(
-            gap.after_id, session, gap.from_ms, started_ms, gap.from_wh, start_wh, noticed_ms, gap.begun
-        )
+        before = msgspec.structs.replace(gap, before_id=session, to_ms=started_ms, to_wh=start_wh)
         after = Gap(session, gap.before_id, stopped_ms, gap.to_ms, stop_wh, gap.to_wh, noticed_ms)
         gaps += [
             one
@@ -280,46 +279,3 @@ def _fill_gap(
             if one.before_id > one.after_id + 1 and (one.to_wh > one.from_wh or one.begun)
         ]
     record.gaps = gaps[-GAPS_REMEMBERED:]
-
-
-def rebuild(record: TwinRecord, gap: Gap, listed: Sequence[ListedSession], tag: str) -> list[SessionEnded]:
-    """Return the missed sessions of a gap, from the cloud's list and the register; their Wh are exact.
-
-    Args:
-        record: the state of the charger; the gap is removed from it.
-        gap: the gap.
-        listed: the cloud's sessions of that time, in any order; it may be empty.
-        tag: the idTag of these sessions, as their tokens are unknown.
-    """
-    record.gaps = [one for one in record.gaps if one != gap]
-    within = sorted(
-        one
-        for one in listed
-        if one.energy_wh > 0 and one.started_ms < gap.to_ms and one.ended_ms > gap.from_ms
-    )
-    ids = range(gap.after_id + 1, gap.before_id)
-    within = within[: len(ids)] or [ListedSession(gap.from_ms, gap.to_ms, gap.to_wh - gap.from_wh)]
-    reported: list[SessionEnded] = []
-    at_wh, at_ms = gap.from_wh, gap.from_ms
-    for number, (session, one) in enumerate(zip(ids, within, strict=False), 1):
-        start_ms = min(max(one.started_ms, at_ms), gap.to_ms)
-        stop_ms = min(max(one.ended_ms, start_ms), gap.to_ms)
-        # The last one takes the energy that the list lacks, so that no Wh is lost or reported twice.
-        stop_wh = gap.to_wh if number == len(within) else min(at_wh + one.energy_wh, gap.to_wh)
-        if stop_wh > at_wh or (gap.begun and number == 1):
-            end = SessionEnded(
-                at_ms=stop_ms,
-                session=session,
-                id_tag=tag,
-                started_at_ms=start_ms,
-                start_register_wh=at_wh,
-                register_wh=stop_wh,
-                reason=SessionEnd.OTHER,
-                rebuilt=True,
-            )
-            reported.append(_reported(record, end))
-        at_wh, at_ms = stop_wh, stop_ms
-    for session in ids[-ENDS_REMEMBERED:]:
-        # A late record of any of them is a repeat, whichever session it was merged into.
-        _mark_reported(record, session)
-    return reported

@@ -12,7 +12,7 @@ from msgspec import Struct
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.plans import weekly_plan
 from chargebridge.chargers.easee.twin.twin import Twin
-from chargebridge.chargers.easee.twin.vocabulary import CommandId
+from chargebridge.chargers.easee.twin.vocabulary import CommandId, OpMode
 from chargebridge.chargers.model import (
     Authorize,
     ChargerCommand,
@@ -86,7 +86,7 @@ def steps_for(
             refuses = bus and running is None
             return (_deauthorize(tag),) if refuses else ()
         case Withdraw():
-            if running is not None and running.reported:
+            if (running is not None and running.reported) or _charges_unrecorded(twin):
                 return ()
             authorized = twin.record.authorized
             tag = "" if authorized is None else authorized.tag
@@ -130,6 +130,14 @@ def steps_for(
             raise NotPossibleError("Easee documents no command that clears a charger's cache")
         case ReportSessions():
             raise NotPossibleError("the cloud has the records of sessions, and no command is needed")
+
+
+def _charges_unrecorded(twin: Twin) -> bool:
+    """Whether energy flows since the last session: another one has begun, and its start record is late."""
+    mode, ended = twin.record.seen.get(Observation.CHARGER_OP_MODE), twin.record.ended
+    if mode is None or int(mode.value) != OpMode.CHARGING:
+        return False
+    return ended is None or mode.at_ms > ended.at_ms
 
 
 def limit_in_amperes(command: SetLimit, twin: Twin) -> int:

@@ -73,6 +73,8 @@ class Gap(Struct, frozen=True, gc=False):
     """When it was noticed, by our clock: a late record may still fill it."""
     begun: bool = False
     """The start of the first one was reported: its end has to be, even if it used no energy."""
+    tag: str | None = None
+    """The token of the first one, if its start record has come."""
 
 
 class Authorized(Struct, frozen=True, gc=False):

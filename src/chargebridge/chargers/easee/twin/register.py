@@ -33,14 +33,14 @@ def apply_energy(record: TwinRecord, update: Update, *, live: bool, current_a: i
     uwh = uwh_of_kwh(number_of(update.value))
     record.seen[update.id] = Seen(update.at_ms, update.value)
     if update.id == Observation.SESSION_ENERGY:
-        if running is None or update.at_ms < running.started_ms or _is_of_previous_session(record, uwh):
+        if running is None or update.at_ms < running.started_ms or is_of_previous_session(record, uwh):
             return None
-        if not _can_flow(wh_of_uwh(uwh), update.at_ms - running.started_ms, current_a):
+        if not can_flow(wh_of_uwh(uwh), update.at_ms - running.started_ms, current_a):
             return None
         record.shown_uwh = uwh
         uwh += running.start_uwh
     register_wh = wh_of_uwh(uwh)
-    if record.register_ms and not _can_flow(
+    if record.register_ms and not can_flow(
         register_wh - record.register_wh, update.at_ms - record.register_ms, current_a
     ):
         return None  # a meter does not jump
@@ -56,7 +56,7 @@ def apply_energy(record: TwinRecord, update: Update, *, live: bool, current_a: i
     return register_wh
 
 
-def _is_of_previous_session(record: TwinRecord, uwh: int) -> bool:
+def is_of_previous_session(record: TwinRecord, uwh: int) -> bool:
     """Whether a session's energy is a stale repeat of the previous session's."""
     last = record.ended
     if last is None or uwh == 0:
@@ -64,7 +64,7 @@ def _is_of_previous_session(record: TwinRecord, uwh: int) -> bool:
     return any(one > 0 and abs(uwh - one) <= _SAME_UWH for one in (last.energy_uwh, last.shown_uwh))
 
 
-def _can_flow(wh: int, elapsed_ms: int, current_a: int) -> bool:
+def can_flow(wh: int, elapsed_ms: int, current_a: int) -> bool:
     """Whether so much energy can flow in this time."""
     power_w = current_a * _HIGHEST_VOLTAGE_V
     return wh <= power_w * max(elapsed_ms, 0) / 3_600_000 + _SLACK_WH

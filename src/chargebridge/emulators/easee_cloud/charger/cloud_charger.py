@@ -24,6 +24,8 @@ from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 
 SESSIONS_KEPT: Final = 1000
 """Finished sessions of one charger that the API lists."""
+REGISTERS_KEPT: Final = 240
+"""Values of the register of one charger that the API lists: ten days of them."""
 CONFIGURED_BEFORE_MS: Final = 90 * 86_400_000
 """Age of a charger's configuration when it is adopted: the real replay carries such old times, too."""
 
@@ -89,8 +91,16 @@ class CloudCharger:
     hour_register_wh: int = 0
     session_energy_reported_ms: int = 0
     lifetime_energy_reported_ms: int = 0
+    lifetime_energy_s: int | None = None
+    """The configured interval of the register; None: `Cadence`."""
+    lifetime_energy_idle: bool = True
+    """Whether the register is also reported while no car charges."""
+    registers: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=REGISTERS_KEPT))
+    """The reported registers, with their times."""
     old_energy: Observed | None = None
     """An earlier session energy, for `Misbehaviour.stale`."""
+    withheld_session: int = 0
+    """The newest session whose record never comes (`Misbehaviour.withheld_ends`)."""
     limits_due: bool = False
     """Whether its limit has to be sent again, since the charger may have lost it."""
     sent_limit_ma: int | None = None

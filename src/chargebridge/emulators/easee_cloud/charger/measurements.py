@@ -64,13 +64,16 @@ def _report_energy(
         charger.session_energy_reported_ms = at_ms
         report.add(_O.SESSION_ENERGY, kwh(register_wh - session.start_register_wh))
     _report_hour(charger, register_wh, report)
-    if at_ms - charger.lifetime_energy_reported_ms >= cadence.lifetime_energy_s * 1000:
+    interval_s = cadence.lifetime_energy_s if charger.lifetime_energy_s is None else charger.lifetime_energy_s
+    is_due = at_ms - charger.lifetime_energy_reported_ms >= interval_s * 1000
+    if is_due and (number is not None or charger.lifetime_energy_idle):
         report_lifetime_energy(charger, register_wh, report)
 
 
 def report_lifetime_energy(charger: CloudCharger, register_wh: int, report: Report) -> None:
     """Report the energy register."""
     charger.lifetime_energy_reported_ms = report.at_ms
+    charger.registers.append((report.at_ms, register_wh))
     report.add(_O.LIFETIME_ENERGY, kwh(register_wh))
 
 

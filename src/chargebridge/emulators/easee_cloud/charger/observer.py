@@ -69,8 +69,14 @@ class Observer:
     def __init__(self, settings: EaseeCloudSettings) -> None:
         self._settings = settings
 
-    def observe(self, charger: CloudCharger, event: ChargerEvent) -> list[Observed]:
-        """Return the observations that a charger reports for an event, in order, and update its state."""
+    def observe(self, charger: CloudCharger, event: ChargerEvent, *, recorded: bool = True) -> list[Observed]:
+        """Return the observations that a charger reports for an event, in order, and update its state.
+
+        Args:
+            charger: the charger.
+            event: what happened there.
+            recorded: False: the record of a session's end never reaches the cloud.
+        """
         report = Report(charger.last_values, event.at_ms)
         match event:
             case Reachable():
@@ -82,7 +88,7 @@ class Observer:
             case SessionStarted():
                 self._report_start(charger, event, report)
             case SessionEnded():
-                self._report_end(charger, event, report)
+                self._report_end(charger, event, report, recorded=recorded)
             case Measured():
                 report_measured(charger, event, report, self._settings.cadence)
             case Restarted():
@@ -219,6 +225,10 @@ class Observer:
             return 0
         return AUTH_REASON_USER if auth == str(self._settings.user_id) else SCANNED_TOKEN_REASON
 
+    def auth_reason(self, charger: CloudCharger, session: int, auth: str) -> int | str:
+        """Return the AuthReason of a session."""
+        return charger.auth_reasons.get(session, self._reason_of(auth))
+
     def session_of(
         self, charger: CloudCharger, number: int, id_tag: str | None, started_at_ms: int, register_wh: int
     ) -> Session:
@@ -227,12 +237,14 @@ class Observer:
         return Session(
             number=number,
             auth=auth,
-            auth_reason=charger.auth_reasons.get(number, self._reason_of(auth)),
+            auth_reason=self.auth_reason(charger, number, auth),
             started_at_ms=started_at_ms,
             start_register_wh=register_wh,
         )
 
-    def _report_end(self, charger: CloudCharger, event: SessionEnded, report: Report) -> None:
+    def _report_end(
+        self, charger: CloudCharger, event: SessionEnded, report: Report, *, recorded: bool
+    ) -> None:
         late = _is_late(charger, event.at_ms)
         charger.add_session(event)
         running = charger.session
@@ -245,8 +257,9 @@ class Observer:
             report_no_flow(charger, report)
             report.add(_O.SESSION_ENERGY, energy)
         auth = event.id_tag or ""
-        reason = charger.auth_reasons.get(event.session, self._reason_of(auth))
-        report.add(_O.CHARGING_SESSION, _end_text(event, auth, reason))
+        reason = self.auth_reason(charger, event.session, auth)
+        if recorded:
+            report.add(_O.CHARGING_SESSION, _end_text(event, auth, reason))
         if not late:
             report.add(_O.SESSION_ENERGY, energy)  # chargers report it several times at the end
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.accounts import Accounts
+from chargebridge.emulators.easee_cloud.charger.observer import Observer
 from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl
 from chargebridge.emulators.easee_cloud.commands.dispatch import CommandDispatcher
 from chargebridge.emulators.easee_cloud.commands.plan_storage import PlanStorage
@@ -32,6 +33,7 @@ class Context:
     dice: Dice
     statistics: Statistics
     clock: Clock
+    observer: Observer
 
     @property
     def lists(self) -> OddLists:

@@ -4,6 +4,7 @@ from chargebridge.emulators.easee_cloud.rest import (
     accounts,
     chargers,
     commands,
+    lifetime_energy,
     plans,
     resources,
     sessions,
@@ -16,6 +17,6 @@ def routes(context: Context) -> list[Route]:
     """Return all routes; among those with the same path, the first one that matches answers."""
     return [
         route
-        for part in (accounts, chargers, commands, plans, resources, sessions, sites)
+        for part in (accounts, lifetime_energy, chargers, commands, plans, resources, sessions, sites)
         for route in part.routes(context)
     ]
