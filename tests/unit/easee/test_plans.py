@@ -87,7 +87,12 @@ def test_a_constant_limit_holds_all_week_in_two_ranges_a_day() -> None:
 
 
 def test_a_range_ends_where_the_limit_changes_and_equal_ones_are_one() -> None:
-    periods = (PlanPeriod(0, 10_000), PlanPeriod(3600, 10_900), PlanPeriod(7200, 0), PlanPeriod(79_200, 16_000))
+    periods = (
+        PlanPeriod(0, 10_000),
+        PlanPeriod(3600, 10_900),
+        PlanPeriod(7200, 0),
+        PlanPeriod(79_200, 16_000),
+    )
     body = weekly_plan(Plan(start_ms=0, periods=periods, repeat_s=86_400), NOW_MS)
     assert body is not None
     assert body["days"][6]["ranges"] == [
@@ -101,8 +106,13 @@ def test_a_day_of_three_ranges_is_not_possible() -> None:
     assert weekly_plan(Plan(start_ms=0, periods=periods, repeat_s=86_400), NOW_MS) is None
 
 
-@pytest.mark.parametrize(("limit_ma", "most_a", "range_a"), [(80_000, 32, 32), (33_000, 40, None), (80_000, 40, None), (32_900, 40, 32), (20_000, 16, 16)])
-def test_a_limit_is_capped_only_where_the_charger_cannot_offer_more(limit_ma: int, most_a: int, range_a: int | None) -> None:
+@pytest.mark.parametrize(
+    ("limit_ma", "most_a", "range_a"),
+    [(80_000, 32, 32), (33_000, 40, None), (80_000, 40, None), (32_900, 40, 32), (20_000, 16, 16)],
+)
+def test_a_limit_is_capped_only_where_the_charger_cannot_offer_more(
+    limit_ma: int, most_a: int, range_a: int | None
+) -> None:
     body = weekly_plan(Plan(start_ms=0, periods=(PlanPeriod(0, limit_ma),)), NOW_MS, most_a)
     found = None if body is None else body["days"][0]["ranges"][0]["chargingCurrentLimit"]
     assert found == range_a

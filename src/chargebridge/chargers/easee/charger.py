@@ -72,6 +72,7 @@ class Charger:
         "pending_end",
         "processed",
         "reachable",
+        "schedule_news",
         "serial",
         "silent",
         "twin",
@@ -98,6 +99,8 @@ class Charger:
         self.commands: deque[ChargerCommand] = deque()
         """Its commands in order; the first one is in progress."""
         self.worker: asyncio.Task[None] | None = None
+        self.schedule_news: asyncio.Event | None = None
+        """Is set when it has shown its schedule, while somebody waits for that."""
         self.limit_due = False
         """Somebody else has raised its volatile limit; it will be sent again."""
         self.earlier_record: bytes | None = None

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from chargebridge.chargers.easee.account.account import Account, load_nothing, report_nothing, save_nothing
-from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
+from chargebridge.chargers.easee.account.failures import CallFailedError, NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.account.secret import Tokens
 from chargebridge.chargers.easee.charger import Charger, Receipt
 from chargebridge.chargers.easee.checkpoints import Checkpointer
@@ -22,9 +22,10 @@ from chargebridge.chargers.easee.executor import Executor
 from chargebridge.chargers.easee.fleet import Fleet
 from chargebridge.chargers.easee.memory import Memory
 from chargebridge.chargers.easee.read_results import ReadResults
-from chargebridge.chargers.easee.reading import Reader
+from chargebridge.chargers.easee.reading import Reader, UnreadableError, read_observations
 from chargebridge.chargers.easee.session_reports import SessionReports
 from chargebridge.chargers.easee.settings import Settings, read_settings
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Gap
 from chargebridge.chargers.easee.twin.wire import Response
 from chargebridge.chargers.model import ChargerCommand, EventSink, FoundCharger, ReportSessions
@@ -38,6 +39,9 @@ _log = structlog.get_logger(__name__)
 
 SHORTEST_SILENCE_S: Final = 5.0
 """The shortest time in real seconds after which a silent stream is closed, however fast the clock runs."""
+
+READ_WAIT_S: Final = 10.0
+"""Real seconds for which a read of what a command has done waits for the request budget."""
 
 
 class EaseeDriver:
@@ -229,6 +233,8 @@ class _Connection:
     ) -> None:
         self.replays = settings.way == "account"
         self._memory = memory
+        self._fleet = fleet
+        self._clock = clock
         self._saving: set[asyncio.Future[None]] = set()
         # Saved tokens of another account, or of an emulated cloud, are not used.
         account_hash = hashlib.sha256(f"{settings.url} {settings.user_name}".encode()).hexdigest()
@@ -256,6 +262,7 @@ class _Connection:
             settings.authorize_status,
             sink.command_outcome,
             self._checkpointer.add,
+            self._read_shown,
         )
         results = ReadResults(fleet, sink)
         self._reader = Reader(self._account, clock, results, settings.missed_tag)
@@ -338,6 +345,19 @@ class _Connection:
         """See `ports.Cloud`."""
         if self._bus is not None:
             self._bus.acknowledge(deliveries)
+
+    async def _read_shown(self, charger: Charger, wanted: frozenset[Observation]) -> bool:
+        """Read observations of a charger into its twin; return whether that was possible."""
+        try:
+            updates = await read_observations(
+                self._account, charger.serial, wanted, READ_WAIT_S * self._clock.speed
+            )
+        except (CallFailedError, UnreadableError) as error:
+            _log.info("what the charger shows cannot be read", charger=charger.serial, reason=str(error))
+            return False
+        for update in updates:
+            self._fleet.observation_read(update, found=False)
+        return True
 
     # --- tokens -------------------------------------------------------------------------------------
 

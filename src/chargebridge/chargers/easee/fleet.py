@@ -252,6 +252,8 @@ class Fleet:
                 self._announce(charger)  # its replay came too late
         if update.id in INFO and charger.announced:
             self._sink.charger_known(charger.twin.info)
+        if update.id == Observation.CHARGING_SCHEDULE and charger.schedule_news is not None:
+            charger.schedule_news.set()
         if update.id == Observation.DYNAMIC_CHARGER_CURRENT and live:
             self._limits.limit_reported(charger)
 

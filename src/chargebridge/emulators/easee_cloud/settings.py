@@ -1,5 +1,7 @@
 """The settings of an emulated Easee Cloud. They are fixed; `Misbehaviour` can change while it runs."""
 
+from typing import Literal
+
 from msgspec import Struct
 
 from chargebridge.chargers.easee.twin.vocabulary import RoutingKey
@@ -85,6 +87,8 @@ class EaseeCloudSettings(Struct, frozen=True, kw_only=True):
     awaiting_authentication: bool = False
     """Op mode of a car that waits for a token: True for 7, as newer pages say, False for 2 with reason 55."""
 
+    equal_times: Literal["nothing", "refused", "all_day"] = "nothing"
+    """What a range of a weekly plan is that begins and ends at the same time of day; nothing documents it."""
     product_code: int = 1
     firmware: int = 317
     latest_firmware: int = 318

@@ -34,6 +34,8 @@ class Kind(StrEnum):
 
     COMMAND = "command"
     """A request that somebody waits for; also signing in."""
+    SETTING = "setting"
+    """A write in the background, for which nobody waits; leaves a share of the budget to commands."""
     READ = "read"
     """A read in the background; leaves a share of the budget to commands."""
     SESSIONS = "sessions"

@@ -122,6 +122,8 @@ class TwinRecord(Struct, kw_only=True, omit_defaults=True):
     limit_a: int | None = None
     """The volatile limit that was set last, in whole amperes; None: none."""
     limit_until_ms: int | None = None
+    plan_not_shown_ms: int = 0
+    """When a plan that was sent was never shown by the charger, by our clock; 0: that has not happened."""
 
 
 class SessionStart(Struct, frozen=True, rename="pascal"):

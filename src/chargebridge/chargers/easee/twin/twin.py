@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from chargebridge.chargers.easee.twin import charging_sessions, register
+from chargebridge.chargers.easee.twin import charging_sessions, register, schedules
 from chargebridge.chargers.easee.twin.measurements import (
     MEASURED,
     MEASURES,
@@ -24,6 +24,7 @@ from chargebridge.chargers.easee.twin.measurements import (
 from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, state_of
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Authorized, Running, Seen, TwinRecord
+from chargebridge.chargers.easee.twin.schedules import WeekLimits
 from chargebridge.chargers.easee.twin.vocabulary import REASON_NAMES, VENDOR, OpMode, model_name
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
@@ -65,6 +66,13 @@ _STATE: Final = frozenset(
 INFO: Final = frozenset(
     {_O.DETECTED_POWER_GRID_TYPE, _O.CIRCUIT_MAX_CURRENT_P1, _O.MAX_CHARGER_CURRENT, _O.SOFTWARE_RELEASE}
 )
+LIMITS: Final = (
+    _O.CIRCUIT_MAX_CURRENT_P1,
+    _O.MAX_CHARGER_CURRENT,
+    _O.DYNAMIC_CHARGER_CURRENT,
+    _O.DYNAMIC_CIRCUIT_CURRENT_P1,
+)
+"""The observations that show a limit in amperes; of a circuit the first phase, on which every charger is."""
 _SETTINGS: Final = frozenset({_O.LOCAL_AUTHORIZE_OFFLINE_ENABLED, _O.ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID})
 USED: Final = frozenset(
     {
@@ -72,11 +80,12 @@ USED: Final = frozenset(
         *_SETTINGS,
         *_STATE,
         *INFO,
+        *LIMITS,
+        _O.CHARGING_SCHEDULE,
         _O.CONNECTED_TO_CLOUD,
         _O.USER_ID_TOKEN,
         _O.SESSION_ENERGY,
         _O.LIFETIME_ENERGY,
-        _O.DYNAMIC_CHARGER_CURRENT,
         _O.CHARGING_SESSION,
         _O.CHARGING_SESSION_START,
     }
@@ -168,6 +177,28 @@ class Twin:
     def dynamic_current_a(self) -> Decimal | None:
         """The volatile limit that the charger reports."""
         return self._decimal(_O.DYNAMIC_CHARGER_CURRENT)
+
+    @property
+    def schedule(self) -> WeekLimits | None:
+        """The limits of the schedule that the charger shows; None: it has shown none that can be read."""
+        seen = self.record.seen.get(_O.CHARGING_SCHEDULE)
+        if seen is None:
+            return None
+        try:
+            return schedules.shown_limits(seen.value)
+        except schedules.NoScheduleError:
+            return None
+
+    def limit_ma(self, at_ms: int) -> int | None:
+        """Return the lowest limit that the charger shows for a time, in mA per phase; None: it shows none."""
+        shown = [self._decimal(observation) for observation in LIMITS]
+        if _O.CHARGING_SCHEDULE in self.record.seen:
+            planned = self.schedule
+            if planned is None:
+                return None  # it may be lower than all others
+            scheduled_a = schedules.limit_a(planned, at_ms)
+            shown.append(None if scheduled_a is None else Decimal(scheduled_a))
+        return min((int(amperes * 1000) for amperes in shown if amperes is not None), default=None)
 
     def mark_authorized(self, tag: str, now_ms: int) -> None:
         """Take note that this token is authorized: it belongs to the next session without a token."""
@@ -382,13 +413,15 @@ class Twin:
 
 
 _BOOLEANS: Final = frozenset({_O.CONNECTED_TO_CLOUD, _O.IS_ENABLED, _O.AUTHORIZATION_REQUIRED, *_SETTINGS})
-_TEXTS: Final = frozenset({_O.USER_ID_TOKEN, _O.SOFTWARE_RELEASE})
+_TEXTS: Final = frozenset({_O.USER_ID_TOKEN, _O.SOFTWARE_RELEASE, _O.CHARGING_SCHEDULE})
 
 
 def _check(observation: int, value: str) -> None:
     """Raise ValueError if a value cannot be read."""
     if observation in _BOOLEANS:
         is_true(value)
+    elif observation == _O.CHARGING_SCHEDULE and len(value) > schedules.LONGEST:
+        raise ValueError(f"a schedule of {len(value)} characters")
     elif observation not in _TEXTS:
         number_of(value)
         if observation in {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT}:
