@@ -89,12 +89,14 @@ class PlanStorage:
         """
         self._replace_pending(charger)
         wanted: WeekLimits = limits_of_plan(call.body) if isinstance(call.body, dict) else ()
-        if wanted and charger.twin.schedule == wanted:
+        if wanted and _shows(charger, wanted):
             return Outcome.DONE, ""
         now_ms = self._clock.now().utc_ms
         if wanted and 0 < now_ms - charger.twin.record.plan_not_shown_ms < NO_PLANS_MS:
             return Outcome.IMPOSSIBLE, f"{_NOT_SHOWN}; another one is tried after a day"
         unanswered = ""
+        charger.twin.record.schedule_unsure = charger.twin.unsaved = True
+        self._save(charger)
         try:
             await self._send(call)
         except NotFound as error:
@@ -108,8 +110,6 @@ class PlanStorage:
             return Outcome.REFUSED, str(error)
         except NoAnswer as error:
             unanswered = str(error)
-        if charger.twin.schedule == wanted and not unanswered:
-            return Outcome.DONE, ""
         task = asyncio.get_running_loop().create_task(self._verify(charger, command, wanted, unanswered))
         self._pending[charger.serial] = command, task
         return None
@@ -142,7 +142,7 @@ class PlanStorage:
         if await self._is_shown(charger, wanted):
             return Outcome.DONE, ""
         was_read = await self._read(charger, frozenset({Observation.CHARGING_SCHEDULE}))
-        if charger.twin.schedule == wanted:
+        if _shows(charger, wanted):
             return Outcome.DONE, ""
         if not wanted:
             if was_read and not _shows_any(charger):
@@ -161,7 +161,7 @@ class PlanStorage:
         news = charger.schedule_news = asyncio.Event()
         try:
             async with asyncio.timeout(max(SHOWN_S / self._clock.speed, SHORTEST_SHOWN_S)):
-                while charger.twin.schedule != wanted:
+                while not _shows(charger, wanted):
                     await news.wait()
                     news.clear()
         except TimeoutError:
@@ -188,6 +188,11 @@ class PlanStorage:
         except CallFailedError as error:
             return Outcome.UNKNOWN, f"{_NOT_SHOWN}, and it could not be deleted: {error}"
         return Outcome.IMPOSSIBLE, _NOT_SHOWN
+
+
+def _shows(charger: Charger, wanted: WeekLimits) -> bool:
+    """Whether a charger has shown this schedule since the last write; an older one may be out of date."""
+    return charger.twin.schedule == wanted and not charger.twin.record.schedule_unsure
 
 
 def _shows_any(charger: Charger) -> bool:

@@ -325,6 +325,8 @@ class Twin:
         _check(observation, update.value)
         before = record.seen.get(observation)
         record.seen[observation] = Seen(update.at_ms, update.value)
+        if observation == _O.CHARGING_SCHEDULE:
+            record.schedule_unsure = False
         if observation in _STATE:
             return self._apply_state(update)
         if observation == _O.CONNECTED_TO_CLOUD:
