@@ -1,4 +1,4 @@
-"""What the cloud answers is not what the charger does: a command is done when the charger shows its effect."""
+"""The cloud's answer is not what the charger does: a command is done when the charger shows its effect."""
 
 import asyncio
 from functools import partial

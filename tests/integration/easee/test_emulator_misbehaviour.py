@@ -163,7 +163,7 @@ class TestCommands:
             path = "/api/chargers/EH000001/weekly_charge_plan"
             assert (await site.client.call("POST", path, body))[0] == 200
             await until(lambda: site.view()["plan"] is not None)
-            _, poll = await site.client.command("poll_all")
+            await site.client.command("poll_all")
             await until(lambda: stream.responses)
             text = stream.last(62)
             assert (json.loads(text)["StartSchedule"] if text else None) == shown

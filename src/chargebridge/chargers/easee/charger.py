@@ -12,6 +12,7 @@ from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     ChargerCommand,
     ChargerEvent,
+    LimitShown,
     Measured,
     Restarted,
     SessionEnded,
@@ -68,6 +69,7 @@ class Charger:
         "commands",
         "earlier_record",
         "limit_due",
+        "limit_shown",
         "pending",
         "pending_end",
         "processed",
@@ -99,6 +101,8 @@ class Charger:
         self.commands: deque[ChargerCommand] = deque()
         """Its commands in order; the first one is in progress."""
         self.worker: asyncio.Task[None] | None = None
+        self.limit_shown: LimitShown | None = None
+        """The limit that was last reported to the sink, since the charger is watched."""
         self.schedule_news: asyncio.Event | None = None
         """Is set when it has shown its schedule, while somebody waits for that."""
         self.limit_due = False

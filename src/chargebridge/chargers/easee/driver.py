@@ -28,7 +28,14 @@ from chargebridge.chargers.easee.settings import Settings, read_settings
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Gap
 from chargebridge.chargers.easee.twin.wire import Response
-from chargebridge.chargers.model import ChargerCommand, EventSink, FoundCharger, ReportSessions
+from chargebridge.chargers.model import (
+    ChargerCommand,
+    CommandOutcome,
+    EventSink,
+    FoundCharger,
+    Outcome,
+    ReportSessions,
+)
 from chargebridge.clock import Clock
 
 if TYPE_CHECKING:
@@ -40,6 +47,7 @@ _log = structlog.get_logger(__name__)
 SHORTEST_SILENCE_S: Final = 5.0
 """The shortest time in real seconds after which a silent stream is closed, however fast the clock runs."""
 
+READ_ONLY: Final = "the driver is read-only (read_only = true)"
 READ_WAIT_S: Final = 10.0
 """Real seconds for which a read of what a command has done waits for the request budget."""
 
@@ -233,6 +241,8 @@ class _Connection:
     ) -> None:
         self.replays = settings.way == "account"
         self._memory = memory
+        self._read_only = settings.read_only
+        self._sink = sink
         self._fleet = fleet
         self._clock = clock
         self._saving: set[asyncio.Future[None]] = set()
@@ -320,7 +330,11 @@ class _Connection:
 
     def submit(self, charger: Charger, command: ChargerCommand) -> None:
         """See `ports.Cloud`."""
-        if isinstance(command, ReportSessions):
+        if self._read_only and not isinstance(command, ReportSessions):
+            if command.number:
+                refused = CommandOutcome(command.number, Outcome.REFUSED, READ_ONLY)
+                self._sink.command_outcome(charger.serial, refused)
+        elif isinstance(command, ReportSessions):
             self._session_reports.submit(charger, command)
         else:
             self._executor.submit(charger, command)

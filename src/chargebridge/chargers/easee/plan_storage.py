@@ -95,18 +95,20 @@ class PlanStorage:
         if wanted and 0 < now_ms - charger.twin.record.plan_not_shown_ms < NO_PLANS_MS:
             return Outcome.IMPOSSIBLE, f"{_NOT_SHOWN}; another one is tried after a day"
         unanswered = ""
-        charger.twin.record.schedule_unsure = charger.twin.unsaved = True
+        was_unsure, charger.twin.record.schedule_unsure = charger.twin.record.schedule_unsure, True
+        charger.twin.unsaved = True
         self._save(charger)
         try:
             await self._send(call)
         except NotFound as error:
-            if wanted:
-                return Outcome.REFUSED, str(error)
-            if not _shows_any(charger):
-                return Outcome.DONE, ""
+            if wanted or not _shows_any(charger):
+                charger.twin.record.schedule_unsure = was_unsure
+                return (Outcome.REFUSED, str(error)) if wanted else (Outcome.DONE, "")
         except Refused as error:
+            charger.twin.record.schedule_unsure = was_unsure
             return (Outcome.IMPOSSIBLE if error.status in _MALFORMED else Outcome.REFUSED), str(error)
         except NotSent as error:
+            charger.twin.record.schedule_unsure = was_unsure
             return Outcome.REFUSED, str(error)
         except NoAnswer as error:
             unanswered = str(error)

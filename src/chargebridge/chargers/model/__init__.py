@@ -39,6 +39,7 @@ from chargebridge.chargers.model.commands import (
 from chargebridge.chargers.model.events import (
     ChargerEvent,
     Event,
+    LimitShown,
     Measured,
     Reachable,
     Restarted,
@@ -81,6 +82,7 @@ __all__ = [
     "FoundCharger",
     "KeepList",
     "KeepsFiles",
+    "LimitShown",
     "ListedToken",
     "Measured",
     "Outcome",

@@ -54,6 +54,8 @@ CAPABILITIES: Final = frozenset(
     }
 )
 """The capabilities with a documented command: not unlocking, a local list or clearing a cache."""
+READABLE: Final = frozenset({Capability.TEMPERATURE})
+"""The capabilities without any command."""
 DEFAULT_CURRENT_A: Final = 32
 _SOON_MS: Final = 5_000
 _FUTURE_MS: Final = 2 * 86_400_000
@@ -101,12 +103,24 @@ class Twin:
     Args:
         serial: the serial of the charger.
         record: the saved state; it is changed in place.
+        read_only: nothing is written to the charger.
     """
 
-    __slots__ = ("_measured_ms", "_reported_state", "record", "serial", "unsaved")
+    __slots__ = (
+        "_measured_ms",
+        "_read_only",
+        "_reported_state",
+        "_schedule",
+        "record",
+        "serial",
+        "unsaved",
+    )
 
-    def __init__(self, serial: str, record: TwinRecord) -> None:
+    def __init__(self, serial: str, record: TwinRecord, *, read_only: bool = False) -> None:
         self.serial = serial
+        self._read_only = read_only
+        self._schedule: tuple[str, WeekLimits | None] = "", ()
+        """The newest schedule as it is shown, and what was read of it."""
         self.record = record
         self.unsaved = True
         """Whether the record may differ from the saved one; code that changes the record sets this."""
@@ -154,7 +168,8 @@ class Twin:
             firmware="" if firmware is None else firmware.value,
             phases=1 if grid in ONE_PHASE else 3,
             max_current_a=current_a,
-            capabilities=CAPABILITIES,
+            capabilities=READABLE if self._read_only else CAPABILITIES,
+            read_only=self._read_only,
             measures=MEASURES,
             measures_by_phase=MEASURES_BY_PHASE,
         )
@@ -184,10 +199,13 @@ class Twin:
         seen = self.record.seen.get(_O.CHARGING_SCHEDULE)
         if seen is None:
             return None
-        try:
-            return schedules.shown_limits(seen.value)
-        except schedules.NoScheduleError:
-            return None
+        if self._schedule[0] != seen.value:
+            try:
+                read: WeekLimits | None = schedules.shown_limits(seen.value)
+            except schedules.NoScheduleError:
+                read = None
+            self._schedule = seen.value, read
+        return self._schedule[1]
 
     def limit_ma(self, at_ms: int) -> int | None:
         """Return the lowest limit that the charger shows for a time, in mA per phase; None: it shows none."""
