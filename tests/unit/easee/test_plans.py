@@ -108,7 +108,7 @@ def test_a_day_of_three_ranges_is_not_possible() -> None:
 
 @pytest.mark.parametrize(
     ("limit_ma", "most_a", "range_a"),
-    [(80_000, 32, 32), (33_000, 40, None), (80_000, 40, None), (32_900, 40, 32), (20_000, 16, 16)],
+    [(80_000, 32, 32), (33_000, 40, None), (80_000, 40, None), (32_900, 40, 32), (20_000, 16, 20)],
 )
 def test_a_limit_is_capped_only_where_the_charger_cannot_offer_more(
     limit_ma: int, most_a: int, range_a: int | None

@@ -33,7 +33,8 @@ def weekly_plan(plan: Plan, now_ms: int, max_current_a: int = HIGHEST_A) -> dict
     Args:
         plan: the plan.
         now_ms: UTC; a plan that begins later cannot be expressed.
-        max_current_a: the current that the charger can offer; what it cannot offer needs no limit.
+        max_current_a: the current that the charger can offer. A limit above 32 A says the same as 32 A to a
+            charger that offers no more.
     """
     forever = plan.repeat_s is None and len(plan.periods) == 1 and plan.duration_s is None
     if not (forever or plan.repeat_s in _REPEATS_S) or plan.start_ms > now_ms:
@@ -64,9 +65,11 @@ def _ranges(plan: Plan, midnight_ms: int, max_current_a: int) -> list[tuple[int,
         until_ms = end_ms if change_ms is None else min(change_ms, end_ms)
         if limit_ma is None or (until_ms - midnight_ms) % _MINUTE_MS:
             return None
-        amperes = min(limit_ma // 1000, max_current_a)
+        amperes = limit_ma // 1000
         if amperes > HIGHEST_A:
-            return None
+            if max_current_a > HIGHEST_A:
+                return None
+            amperes = HIGHEST_A
         start, stop = (at_ms - midnight_ms) // _MINUTE_MS, (until_ms - midnight_ms) // _MINUTE_MS
         if amperes >= LOWEST_A:
             if ranges and ranges[-1][1:] == (start, amperes):
