@@ -120,6 +120,18 @@ class TestAnswers:
             assert (await bench.outcome(SetAvailable, available=True)).outcome is Outcome.DONE
             assert (await bench.outcome(Withdraw)).outcome is Outcome.DONE
 
+    async def test_settings_with_fewer_tickets_than_settings_have_to_be_shown(self, place):
+        async with place() as site, driving(site, "account") as bench:
+            await bench.ready()
+            twin = bench.driver.fleet.charger(SERIAL).twin
+            await until(lambda: twin.setting(Observation.LOCAL_AUTHORIZE_OFFLINE_ENABLED) is not None)
+            # The driver believes that two settings differ, the cloud finds one of them.
+            kept = twin.record.seen[Observation.LOCAL_AUTHORIZE_OFFLINE_ENABLED]
+            twin.record.seen[Observation.LOCAL_AUTHORIZE_OFFLINE_ENABLED] = type(kept)(0, "0")
+            before = site.cloud.statistics.count("observations")
+            assert (await bench.outcome(Configure, authorization_required=False)).outcome is Outcome.DONE
+            assert site.cloud.statistics.count("observations") == before + 1
+
     async def test_an_effect_that_the_stream_does_not_show_is_read(self, place):
         async with place() as site, driving(site, "account") as bench:
             await bench.ready()
@@ -224,6 +236,9 @@ class TestPlans:
             site.cloud.misbehaviour.fail_status = 400
             site.cloud.misbehaviour.fail_kind = "plan"
             assert (await bench.outcome(StorePlan, plan=NIGHTS)).outcome is Outcome.IMPOSSIBLE
+            site.cloud.misbehaviour.fail_next = 1
+            # To have no plan is never impossible: it would be wanted at once again.
+            assert (await bench.outcome(StorePlan, plan=None)).outcome is Outcome.REFUSED
 
     async def test_a_newer_plan_replaces_one_that_is_not_shown_yet(self, place):
         async with place() as site, driving(site, "account") as bench:

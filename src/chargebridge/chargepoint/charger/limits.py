@@ -210,6 +210,11 @@ def plan_impossible(charge_point: ChargePoint, plan: Plan | None) -> None:
     refresh(charge_point)
 
 
+def firmware_changed(charge_point: ChargePoint) -> None:
+    """Try again what the charger could not keep: another firmware may."""
+    charge_point.state.plan_impossible = None
+
+
 def plan_unknown(charge_point: ChargePoint) -> None:
     """Count a plan that may have been written, and write it again: the outcome is unknown."""
     profile_writes.count(charge_point)

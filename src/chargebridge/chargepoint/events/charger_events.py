@@ -118,6 +118,8 @@ def described(charge_point: ChargePoint, info: ChargerInfo) -> None:
     state = charge_point.state
     if info == state.info:
         return
+    if state.info is not None and state.info.firmware != info.firmware:
+        limits.firmware_changed(charge_point)
     comes_from_elsewhere = state.info is None and state.newest_elsewhere is not None
     state.info = structs.replace(
         info,

@@ -256,7 +256,8 @@ class Executor:
             outcome, detail = await self._await_outcome(charger, command, ticket, since_ms)
             if outcome is not Outcome.DONE:
                 return outcome, detail
-        if answer.tickets or answer.accepted or await self._await_effect(charger, command, since_ms):
+        confirmed = answer.accepted or len(answer.tickets) >= _parts_of(step)
+        if confirmed or await self._await_effect(charger, command, since_ms):
             return Outcome.DONE, ""
         return Outcome.UNKNOWN, _NO_EFFECT
 
@@ -354,6 +355,12 @@ class Executor:
                 break
             await asyncio.sleep(_POLL_S)
         return met
+
+
+def _parts_of(step: Step) -> int:
+    """Return how many tickets say that all of a step was carried out: settings have one each."""
+    settings = isinstance(step, RestCall) and step.path.endswith("/settings")
+    return len(step.body) if settings and isinstance(step.body, dict) else 1
 
 
 def _outcome(accepted: bool, comment: str) -> tuple[Outcome, str]:

@@ -23,7 +23,7 @@ from chargebridge.chargers.easee.twin.schedules import WeekLimits, limits_of_pla
 from chargebridge.chargers.model import Outcome, StorePlan
 from chargebridge.clock import Clock
 
-SHOWN_S: Final = 60.0
+SHOWN_S: Final = 120.0
 """Seconds for which a charger may take to show a plan; after that its schedule is read once."""
 SHORTEST_SHOWN_S: Final = 3.0
 """The shortest such wait in real seconds, however fast the clock runs: networks do not get faster."""
@@ -106,7 +106,9 @@ class PlanStorage:
                 return (Outcome.REFUSED, str(error)) if wanted else (Outcome.DONE, "")
         except Refused as error:
             charger.twin.record.schedule_unsure = was_unsure
-            return (Outcome.IMPOSSIBLE if error.status in _MALFORMED else Outcome.REFUSED), str(error)
+            # The absence of a plan cannot be impossible.
+            impossible = bool(wanted) and error.status in _MALFORMED
+            return (Outcome.IMPOSSIBLE if impossible else Outcome.REFUSED), str(error)
         except NotSent as error:
             charger.twin.record.schedule_unsure = was_unsure
             return Outcome.REFUSED, str(error)
