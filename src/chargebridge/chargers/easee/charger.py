@@ -127,6 +127,14 @@ class Charger:
         if self.settled:
             self.earlier_record = self.snapshot()
 
+    def limit_news(self, now_ms: int) -> LimitShown | None:
+        """Return the lowest limit that it shows now; None if the sink knows that."""
+        limit_ma, known = self.twin.limit_ma(now_ms), self.limit_shown
+        if known is not None and known.limit_ma == limit_ma:
+            return None
+        self.limit_shown = LimitShown(at_ms=now_ms, limit_ma=limit_ma)
+        return self.limit_shown
+
     def end_first_contact(self) -> bool:
         """End the first contact: sessions are news from now on. Return whether it ended just now.
 

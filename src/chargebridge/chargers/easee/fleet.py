@@ -18,14 +18,7 @@ from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import TwinRecord
 from chargebridge.chargers.easee.twin.twin import DOCUMENTED, INFO, LIMITS, Twin
 from chargebridge.chargers.easee.twin.wire import Response, Update
-from chargebridge.chargers.model import (
-    ChargerCommand,
-    ChargerEvent,
-    EventSink,
-    LimitShown,
-    Reachable,
-    SetLimit,
-)
+from chargebridge.chargers.model import ChargerCommand, ChargerEvent, EventSink, Reachable, SetLimit
 from chargebridge.clock import Clock
 
 SETTLE_S: Final = 2.0
@@ -376,13 +369,9 @@ class Fleet:
             self._cloud.read_sessions(charger)  # not while the queue has a backlog: its records are news
 
     def _report_limit(self, charger: Charger, now_ms: int) -> None:
-        """Report the lowest limit that a charger shows, if that is another one than before."""
-        if not charger.announced:
-            return
-        limit_ma, known = charger.twin.limit_ma(now_ms), charger.limit_shown
-        if known is None or known.limit_ma != limit_ma:
-            charger.limit_shown = LimitShown(at_ms=now_ms, limit_ma=limit_ma)
-            self._sink.charger_event(charger.serial, charger.limit_shown, None)
+        event = charger.limit_news(now_ms) if charger.announced else None
+        if event is not None:
+            self._sink.charger_event(charger.serial, event, None)
 
     def settle(self, charger: Charger, source: PendingObservation) -> None:
         """Report the pending end of this record without waiting for its reason any longer."""
