@@ -359,8 +359,9 @@ class Executor:
 
 def _parts_of(step: Step) -> int:
     """Return how many tickets say that all of a step was carried out: settings have one each."""
-    settings = isinstance(step, RestCall) and step.path.endswith("/settings")
-    return len(step.body) if settings and isinstance(step.body, dict) else 1
+    if isinstance(step, RestCall) and step.path.endswith("/settings") and isinstance(step.body, dict):
+        return len(step.body)
+    return 1
 
 
 def _outcome(accepted: bool, comment: str) -> tuple[Outcome, str]:
