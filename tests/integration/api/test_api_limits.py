@@ -34,13 +34,14 @@ async def configure(site, key, value):
 
 def test_profile_is_shown_with_the_limit_that_it_gives(at_site):
     async def scenario(site):
-        assert (await site.get("/charge-points/CP-1"))["charging"]["limit_a"] == 32.0
+        shown = (await site.get("/charge-points/CP-1"))["charging"]
+        assert (shown["limit_a"], shown["wished_limit_a"]) == (32.0, 32.0)
         answer = await site.central_system.call(
             "CP-1", SetChargingProfile(connector_id=1, cs_charging_profiles=TEN_AMPERE)
         )
         assert answer.status is ChargingProfileStatus.ACCEPTED
         shown = (await site.get("/charge-points/CP-1"))["charging"]
-        assert shown["limit_a"] == 10.0
+        assert shown["wished_limit_a"] == 10.0
         assert shown["profiles"] == [
             {"id": 7, "connector": 1, "purpose": "TxDefaultProfile", "stack_level": 3, "kind": "Absolute"}
         ]
@@ -66,7 +67,7 @@ def test_current_of_the_moment_is_shown_as_it_was_written(at_site):
     async def scenario(site):
         await configure(site, "DynamicChargerCurrent", "8.5")
         shown = (await site.get("/charge-points/CP-1"))["charging"]
-        assert shown["limit_a"] == 8.5
+        assert shown["wished_limit_a"] == 8.5
         assert shown["dynamic_currents"] == [{"key": "DynamicChargerCurrent", "value": "8.5", "until": None}]
 
     at_site(scenario, preset="easee")

@@ -16,6 +16,7 @@ from chargebridge.chargers.easee.twin.ticks import format_time
 from chargebridge.chargers.easee.twin.twin import Twin
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
+    LimitShown,
     Measured,
     Quantity,
     Reading,
@@ -348,4 +349,35 @@ async def test_an_idle_charger_is_introduced_with_the_register_that_its_replay_s
     await place.replay()
     registers = [event for _, event in place.sink.told if isinstance(event, Measured)]
     assert registers == [Measured(at_ms=measured_ms, readings=(Reading(Quantity.ENERGY_WH, 5250),))]
+    place.fleet.close()
+
+
+async def test_the_limit_that_the_charger_shows_is_reported_when_it_changes_by_message_or_by_time():
+    place = Place()
+    await place.replay()
+    limits = [event.limit_ma for event in place.sink.of(LimitShown)]
+    assert limits == [None]
+    place.say(48, "16")
+    place.say(48, "16.0")
+    place.say(47, "10")
+    place.say(150, "20")
+    night_s = 86_400 - place.clock.utc_ms // 1000 % 86_400
+    start = format_time(place.clock.utc_ms)
+    place.say(
+        62,
+        {
+            "StartSchedule": start,
+            "ProfileKind": "Recurring",
+            "RecurrencyKind": "Daily",
+            "Periods": [[0, 8], [night_s, 0]],
+        },
+    )
+    place.clock.utc_ms += night_s * 1000
+    await until(lambda: place.sink.of(LimitShown)[-1].limit_ma == 0, "no message says so")
+    place.say(62, "")
+    limits = [event.limit_ma for event in place.sink.of(LimitShown)]
+    assert limits == [None, 16_000, 10_000, 8_000, 0, 10_000]
+    place.fleet.unwatch(SERIAL)
+    place.fleet.watch(SERIAL)
+    await until(lambda: len(place.sink.of(LimitShown)) == 7, "whoever watches it again learns it")
     place.fleet.close()

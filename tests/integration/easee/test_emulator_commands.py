@@ -1,5 +1,7 @@
 """Commands and settings of the emulated Easee Cloud: what they do, how they are answered, and when not."""
 
+import json
+
 import pytest
 
 from chargebridge.chargers.easee.twin.ticks import ticks_of
@@ -233,6 +235,17 @@ class TestCurrents:
             await site.charges(stream, token="04AABBDD")
             await until(lambda: site.view()["current_offered_a"] == 16)
 
+    async def test_a_change_of_the_phase_mode_raises_the_dynamic_current_for_seconds(self, stage):
+        async with stage() as site, site.client.stream() as stream:
+            await site.client.command("set_dynamic_charger_current", {"amps": 10, "minutes": 0})
+            await stream.shows(48, "10")
+            stream.forget()
+            await site.client.settings(phaseMode=1)
+            await stream.shows(38, "1")
+            await stream.shows(48, "10")
+            assert [value for number, value in stream.updates if number == 48] == ["32", "10"]
+            assert await site.client.settings(phaseMode=1) == (200, [])
+
 
 class TestPlans:
     async def test_a_weekly_plan_is_kept_told_and_followed(self, stage):
@@ -240,10 +253,19 @@ class TestPlans:
             path = f"{CHARGER}/weekly_charge_plan"
             plan = {"isEnabled": True, "days": []}
             for day in range(7):
-                ranges = [{"startTime": "00:00Z", "stopTime": "00:00Z", "chargingCurrentLimit": 10}]
+                ranges = [
+                    {"startTime": start, "stopTime": stop, "chargingCurrentLimit": 10}
+                    for start, stop in (("00:00Z", "12:00Z"), ("12:00Z", "00:00Z"))
+                ]
                 plan["days"].append({"dayOfWeek": day, "ranges": ranges})
             assert (await site.client.call("POST", path, plan))[0] == 200
             await until(lambda: stream.last(62))
+            assert json.loads(stream.last(62)) == {
+                "StartSchedule": "1970-01-05T00:00:00.000Z",
+                "ProfileKind": "Recurring",
+                "RecurrencyKind": "Weekly",
+                "Periods": [[0, 10]],
+            }
             assert await site.client.get(path) == plan
             await site.charges(stream)
             assert stream.last(96) == "76"
@@ -252,6 +274,61 @@ class TestPlans:
             await stream.shows(62, "")
             assert (await site.client.call("GET", path))[0] == 404
             assert site.view()["plan"] is None
+
+    @pytest.mark.parametrize(
+        ("equal_times", "shown"),
+        [("nothing", (200, "")), ("refused", (400, None)), ("all_day", (200, [[0, 10], [86_400, 0]]))],
+    )
+    async def test_what_a_range_of_equal_times_means_can_be_chosen(self, stage, equal_times, shown):
+        async with stage(equal_times=equal_times) as site, site.client.stream() as stream:
+            one = {"startTime": "00:00Z", "stopTime": "00:00Z", "chargingCurrentLimit": 10}
+            stream.forget()
+            status, _ = await site.client.call(
+                "POST", f"{CHARGER}/weekly_charge_plan", {"days": [{"dayOfWeek": 0, "ranges": [one]}]}
+            )
+            assert status == shown[0]
+            if status == 200:
+                await until(lambda: stream.last(62) is not None)
+                text = stream.last(62)
+                assert (json.loads(text)["Periods"] if text else text) == shown[1]
+
+    @pytest.mark.parametrize("limit_a", [33, -1, 16.5])
+    async def test_limits_of_a_weekly_plan_are_whole_amperes_up_to_32(self, stage, limit_a):
+        async with stage() as site:
+            one = {"startTime": "01:00Z", "stopTime": "02:00Z", "chargingCurrentLimit": limit_a}
+            body = {"days": [{"dayOfWeek": 0, "ranges": [one]}]}
+            status, answer = await site.client.call("POST", f"{CHARGER}/weekly_charge_plan", body)
+            assert (status, site.view()["plan"]) == (400, None)
+            assert "chargingCurrentLimit" in str(answer["errors"])
+
+    async def test_a_day_of_a_weekly_plan_has_two_ranges_at_most(self, stage):
+        async with stage() as site:
+            ranges = [
+                {"startTime": f"0{hour}:00Z", "stopTime": f"0{hour + 1}:00Z", "chargingCurrentLimit": 10}
+                for hour in (1, 3, 5)
+            ]
+            path = f"{CHARGER}/weekly_charge_plan"
+            for number, expected in ((3, 400), (2, 200)):
+                body = {"days": [{"dayOfWeek": 0, "ranges": ranges[:number]}]}
+                assert (await site.client.call("POST", path, body))[0] == expected
+
+    async def test_schedules_are_read_as_a_whole_and_have_18_periods_at_most(self, stage):
+        async with stage() as site:
+            assert (await site.client.get(f"{CHARGER}/schedules")) == {
+                "enabled": "none",
+                "delayed": None,
+                "daily": None,
+                "weekly": None,
+            }
+            period = {"startTime": "01:00", "stopTime": "02:00", "maximumAmps": 10}
+            body = {"enabled": True, "timezone": "UTC", "periods": [period] * 19}
+            assert (await site.client.call("POST", f"{CHARGER}/schedules/daily", body))[0] == 400
+            body["periods"] = [period]
+            assert (await site.client.call("POST", f"{CHARGER}/schedules/daily", body))[0] == 200
+            kept = await site.client.get(f"{CHARGER}/schedules")
+            assert (kept["enabled"], kept["daily"]) == ("daily", {"timezone": "UTC", "periods": [period]})
+            assert (await site.client.call("POST", f"{CHARGER}/schedules/daily/disable"))[0] == 200
+            assert (await site.client.get(f"{CHARGER}/schedules"))["enabled"] == "none"
 
     async def test_a_delayed_start_offers_nothing_until_it_is_overridden(self, stage):
         async with stage() as site, site.client.stream() as stream:

@@ -187,6 +187,59 @@ class TestCommands:
             assert [one["id"] for one in stream.responses] == [3]
             assert (stream.last(48), stream.last(40)) == ("32", "70")
 
+    @pytest.mark.parametrize(
+        ("fault", "accepted", "has_ticks", "current", "responses"),
+        [
+            ("accepted_null", None, True, "9", [True]),
+            ("accepted_null_dropped", None, False, "32", []),
+            ("accepted_false", False, True, "32", [False]),
+            ("accepted_false_dropped", False, False, "32", []),
+        ],
+    )
+    async def test_200_can_say_that_nothing_was_accepted(
+        self, stage, fault, accepted, has_ticks, current, responses
+    ):
+        async with stage() as site, site.client.stream() as stream:
+            setattr(site.cloud.misbehaviour, fault, 1.0)
+            status, answer = await site.client.command("set_dynamic_charger_current", {"amps": 9})
+            assert (status, answer["wasAccepted"], bool(answer["ticks"])) == (200, accepted, has_ticks)
+            status, (part,) = await site.client.settings(ledStripBrightness=11)
+            assert (status, part["wasAccepted"], bool(part["ticks"])) == (200, accepted, has_ticks)
+            setattr(site.cloud.misbehaviour, fault, 0.0)
+            await site.client.command("poll_all")
+            await until(lambda: len(stream.responses) >= 2 * len(responses) + 1)
+            assert sorted(one["wasAccepted"] for one in stream.responses) == [*responses, *responses, True]
+            assert stream.last(48) == current
+
+    @pytest.mark.parametrize(
+        ("fault", "shown"), [("plan_not_shown", None), ("plan_shown_wrong", "1970-01-05T01:00:00.000Z")]
+    )
+    async def test_a_plan_is_shown_wrong_or_never(self, stage, fault, shown):
+        async with stage() as site, site.client.stream() as stream:
+            stream.forget()
+            setattr(site.cloud.misbehaviour, fault, 1.0)
+            one = {"startTime": "00:00Z", "stopTime": "06:00Z", "chargingCurrentLimit": 10}
+            body = {"days": [{"dayOfWeek": 0, "ranges": [one]}]}
+            path = "/api/chargers/EH000001/weekly_charge_plan"
+            assert (await site.client.call("POST", path, body))[0] == 200
+            await until(lambda: site.view()["plan"] is not None)
+            await site.client.command("poll_all")
+            await until(lambda: stream.responses)
+            text = stream.last(62)
+            assert (json.loads(text)["StartSchedule"] if text else None) == shown
+
+    async def test_a_plan_is_shown_late(self, stage):
+        async with stage() as site, site.client.stream() as stream:
+            stream.forget()
+            site.cloud.misbehaviour.plan_delay_s = 30.0
+            one = {"startTime": "00:00Z", "stopTime": "06:00Z", "chargingCurrentLimit": 10}
+            body = {"days": [{"dayOfWeek": 0, "ranges": [one]}]}
+            before_ms = site.clock.now().utc_ms
+            path = "/api/chargers/EH000001/weekly_charge_plan"
+            assert (await site.client.call("POST", path, body))[0] == 200
+            await until(lambda: stream.last(62))
+            assert site.clock.now().utc_ms >= before_ms + 30_000
+
     async def test_the_status_of_a_command_is_not_there_at_first(self, stage):
         async with stage() as site:
             site.cloud.misbehaviour.status_missing = 2

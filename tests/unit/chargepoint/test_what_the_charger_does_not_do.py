@@ -1,9 +1,12 @@
 """What is asked of a charger that refuses, forgets, has another time, or has had another charge point."""
 
 import pytest
+from msgspec import structs
 
-from chargebridge.chargepoint.turn import CommandEnded, Notice, NoticeKind
+from chargebridge.chargepoint.turn import ChargerDescribed, CommandEnded, Notice, NoticeKind
 from chargebridge.chargers.model import (
+    Capability,
+    ChargerInfo,
     ChargerState,
     CommandOutcome,
     Configure,
@@ -127,6 +130,24 @@ def test_a_plan_that_a_charger_can_never_keep_is_carried_out_without_its_memory(
     assert bench.asked(StorePlan) == []
     assert bench.cp.state.limit.limit_ma == 10_000
     assert value(bench, "ProfileWritesRemaining") == "70"
+
+
+def test_a_plan_that_a_charger_could_not_keep_is_tried_again_with_another_firmware(new_bench):
+    bench = new_bench("easee").ready()
+    info = ChargerInfo(
+        serial="EH1", vendor="V", model="M", firmware="317", capabilities=frozenset(Capability)
+    )
+    bench.turn(ChargerDescribed(info))
+    bench.obey()
+    limit_to(bench, (0, 10))
+    plan, limit = bench.asked(StorePlan, SetLimit)
+    bench.done(limit)
+    bench.done(plan, Outcome.IMPOSSIBLE)
+    bench.turn(ChargerDescribed(structs.replace(info, phases=1)))
+    assert bench.asked(StorePlan) == []
+    bench.turn(ChargerDescribed(structs.replace(info, firmware="318")))
+    (again,) = bench.asked(StorePlan)
+    assert again.plan == plan.plan
 
 
 def test_an_older_plan_that_would_bind_it_is_cleared_then(new_bench):

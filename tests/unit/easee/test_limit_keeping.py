@@ -68,6 +68,14 @@ def test_a_newer_limit_takes_its_place_and_no_second_row_of_attempts_begins():
     assert (len(place.sent), len(place.timers)) == (1, 1)
 
 
+def test_a_change_of_the_phase_mode_that_raises_the_limit_for_seconds_needs_no_command():
+    place = Place()
+    place.report(32)
+    place.report(13)  # 5 to 10 s later, by itself
+    assert place.wait() == 30
+    assert (place.sent, place.timers) == ([], [])
+
+
 def test_a_limit_that_is_kept_is_not_sent_again():
     place = Place()
     place.report(13)

@@ -1,5 +1,7 @@
 """Which limit is the lowest, what ends when, and charge plans as plans of chargers."""
 
+import json
+
 import pytest
 
 from chargebridge.chargers.model import Plan, PlanPeriod
@@ -14,6 +16,7 @@ from chargebridge.emulators.easee_cloud.charger.plans import (
     delayed_plan,
     next_time_ms,
     repeating_plan,
+    schedule_text,
     second_of_day,
     utc_offset_s,
 )
@@ -51,6 +54,18 @@ class TestLimits:
     )
     def test_p2_and_p3_at_0_leave_one_phase(self, phases, least):
         assert least_of(phases) == least
+
+    def test_a_change_of_the_phase_mode_raises_the_dynamic_current_whatever_it_was(self):
+        one = charger()
+        one.set_dynamic(20, None)
+        one.set_dynamic(8, until_ms=9000)
+        one.raised_until_ms = 7000
+        assert (one.expire(6999), one.dynamic_a) == (False, 32)
+        assert (one.expire(7000), one.dynamic_a) == (True, 8)
+        assert (one.expire(9000), one.dynamic_a) == (True, 20)
+        one.raised_until_ms = 20_000
+        one.set_dynamic(10, None)
+        assert one.dynamic_a == 10
 
     def test_a_temporary_dynamic_current_of_a_charger_ends_with_the_one_before(self):
         one = charger()
@@ -137,3 +152,29 @@ class TestPlans:
         day_ms = DAY_S * 1000
         assert next_time_ms(3600, 10 * day_ms) == 10 * day_ms + HOUR_MS
         assert next_time_ms(3600, 10 * day_ms + HOUR_MS) == 11 * day_ms + HOUR_MS
+
+
+@pytest.mark.parametrize(
+    ("plan", "kind", "recurrency", "periods"),
+    [
+        (Plan(start_ms=0, periods=(PlanPeriod(0, 10_000),), repeat_s=DAY_S), "Recurring", "Daily", [[0, 10]]),
+        (
+            Plan(start_ms=0, periods=(PlanPeriod(0, 0), PlanPeriod(60, 16_000)), repeat_s=WEEK_S),
+            "Recurring",
+            "Weekly",
+            [[0, 0], [60, 16]],
+        ),
+        (Plan(start_ms=0, periods=(PlanPeriod(0, 8_000),)), "Absolute", None, [[0, 8]]),
+    ],
+)
+def test_a_plan_is_shown_in_the_format_of_the_firmware(plan, kind, recurrency, periods):
+    assert json.loads(schedule_text(plan)) == {
+        "StartSchedule": "1970-01-01T00:00:00.000Z",
+        "ProfileKind": kind,
+        "RecurrencyKind": recurrency,
+        "Periods": periods,
+    }
+
+
+def test_no_plan_is_shown_as_nothing():
+    assert schedule_text(None) == ""

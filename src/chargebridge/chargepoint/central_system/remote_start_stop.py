@@ -1,7 +1,7 @@
 """RemoteStartTransaction and RemoteStopTransaction (`RS-*`, OCPP 1.6 §5.11, §5.12)."""
 
 from chargebridge.chargepoint.authorization import authorization
-from chargebridge.chargepoint.charger import charging_profiles, stopping, waiting_sessions
+from chargebridge.chargepoint.charger import charging_profiles, commands, stopping, waiting_sessions
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.rules.tokens import ID_TAG_LIMIT
 from chargebridge.chargepoint.transactions import sessions
@@ -27,7 +27,7 @@ def remote_start(
         and charge_point.accepted  # BOOT-8
         and (authorization.may_start(charge_point) or authorization.may_start_soon(charge_point))
     )
-    if not possible:
+    if not possible or commands.refused_as_read_only(charge_point, "RemoteStartTransaction"):
         return RemoteStartTransactionResponse(status=RemoteStartStopStatus.REJECTED)
     try:
         profile = charging_profiles.comes_with_start(charge_point, request.charging_profile)
@@ -52,7 +52,8 @@ def remote_stop(
         and charge_point.registration is not RegistrationStatus.PENDING
         and (charge_point.reachable or waiting_sessions.is_over(charge_point))
     )
-    if not possible:
+    over = waiting_sessions.is_over(charge_point)
+    if not possible or (not over and commands.refused_as_read_only(charge_point, "RemoteStopTransaction")):
         return RemoteStopTransactionResponse(status=RemoteStartStopStatus.REJECTED)
     sessions.end_soon(charge_point)
     if charge_point.running is running:

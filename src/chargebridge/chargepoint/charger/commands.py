@@ -42,6 +42,7 @@ SOON: Final = 4
 """Attempts that follow each other so soon; to a charger that goes on refusing they become rarer."""
 LONGEST_RETRY_S: Final = 3600.0
 ONE_SHOT: Final = frozenset({Purpose.REBOOT, Purpose.UNLOCK, Purpose.CACHE, Purpose.OVERRIDE})
+READ_ONLY: Final = "the driver is read-only (read_only = true)"
 LASTING: Final = frozenset({Purpose.AVAILABILITY, Purpose.SETTINGS, Purpose.PLAN, Purpose.LIMIT})
 """Desired for good: sent again until it is done."""
 _NOT_REACHED: Final = frozenset({Outcome.EXPIRED, Outcome.UNKNOWN})
@@ -66,9 +67,10 @@ def authorize(charge_point: ChargePoint, id_tag: str, valid_ms: int) -> None:
 
 def show_refusal(charge_point: ChargePoint, id_tag: str) -> None:
     """Show the driver at the reader that the token may not charge; nothing depends on its outcome."""
-    number, expires_ms = _stamp(charge_point, _REFUSAL_SHOWN_MS)
-    command = Authorize(number=number, expires_ms=expires_ms, id_tag=id_tag, accepted=False)
-    charge_point.emit(CommandCharger(command))
+    if not charge_point.settings.read_only:
+        number, expires_ms = _stamp(charge_point, _REFUSAL_SHOWN_MS)
+        command = Authorize(number=number, expires_ms=expires_ms, id_tag=id_tag, accepted=False)
+        charge_point.emit(CommandCharger(command))
     charge_point.notice(NoticeKind.AUTHORIZATION_REFUSED, "")
 
 
@@ -201,8 +203,13 @@ def pause_s(failures: int) -> float:
 
 
 def _issue(charge_point: ChargePoint, purpose: Purpose, command: ChargerCommand) -> None:
-    """Issue a command, and remember it until its outcome is known; it replaces that of the same purpose."""
+    """Issue a command, and remember it until its outcome is known; it replaces that of the same purpose.
+
+    None is issued to a charger that is only read: it would be refused for ever.
+    """
     forget(charge_point, purpose)
+    if charge_point.settings.read_only and purpose is not Purpose.SESSIONS:
+        return
     charge_point.state.issued_commands = (
         *charge_point.state.issued_commands,
         IssuedCommand(purpose, command),
@@ -218,6 +225,20 @@ def send(charge_point: ChargePoint, command: ChargerCommand) -> None:
     """Send a command that is desired, and check in a while what has become of it."""
     charge_point.emit(CommandCharger(command))
     check_in(charge_point, RETRY_S * 2)
+
+
+def refused_as_read_only(charge_point: ChargePoint, action: str) -> bool:
+    """Return whether a request cannot be passed on since the charger is only read; the log says so."""
+    if charge_point.settings.read_only:
+        charge_point.notice(NoticeKind.COMMAND_FAILED, f"{action}: {READ_ONLY}")
+    return charge_point.settings.read_only
+
+
+def forget_unsendable(charge_point: ChargePoint) -> None:
+    """Forget every command that is not sent to a charger that is only read."""
+    for issued in charge_point.state.issued_commands:
+        if issued.purpose is not Purpose.SESSIONS:
+            forget(charge_point, issued.purpose)
 
 
 # --- outstanding commands ---------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from chargebridge.chargepoint.model.state import Purpose
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargepoint.rules import plans, schedules
 from chargebridge.chargepoint.rules.schedules import EvaluationContext, Installed
-from chargebridge.chargers.model import Capability, Plan, SetLimit
+from chargebridge.chargers.model import Capability, LimitShown, Plan, SetLimit
 from chargebridge.chargers.plan_limits import next_plan_change_ms, plan_limit_ma, same_limits
 from chargebridge.ocpp16.enums import AuthorizationStatus, ChargingProfileKindType, ChargingProfilePurposeType
 
@@ -210,6 +210,11 @@ def plan_impossible(charge_point: ChargePoint, plan: Plan | None) -> None:
     refresh(charge_point)
 
 
+def firmware_changed(charge_point: ChargePoint) -> None:
+    """Try again what the charger could not keep: another firmware may."""
+    charge_point.state.plan_impossible = None
+
+
 def plan_unknown(charge_point: ChargePoint) -> None:
     """Count a plan that may have been written, and write it again: the outcome is unknown."""
     profile_writes.count(charge_point)
@@ -237,6 +242,21 @@ def _own_ma(charge_point: ChargePoint) -> int | None:
     plan = None if _overridden(charge_point) else state.plan
     planned = None if plan is None else plan_limit_ma(plan, charge_point.now.utc_ms)
     return hardware_ma if planned is None else min(planned, hardware_ma)
+
+
+def shown_ma(charge_point: ChargePoint) -> int | None:
+    """Return the limit that the charger has, in mA per phase, as it shows or has confirmed; None: unknown."""
+    shown: LimitShown | None = charge_point.limit_shown
+    if shown is not None:
+        return shown.limit_ma
+    if Capability.LIMIT not in charge_point.settings.capabilities:
+        return None
+    confirmed, now_ms = charge_point.state.limit, charge_point.now.utc_ms
+    if confirmed is None or confirmed.limit_ma is None:
+        return _own_ma(charge_point)
+    if confirmed.until_ms is not None and confirmed.until_ms <= now_ms:
+        return _own_ma(charge_point)
+    return min(confirmed.limit_ma, charge_point.settings.max_current_a * 1000)
 
 
 def volatile_limit_lost(charge_point: ChargePoint) -> None:

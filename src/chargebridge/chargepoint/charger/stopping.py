@@ -11,7 +11,7 @@ from chargebridge.ocpp16.enums import AuthorizationStatus, Reason
 def request_stop(charge_point: ChargePoint, reason: Reason, id_tag: str | None = None) -> None:
     """Have the charger end the running session; its Stop will carry the first reason given."""
     state = charge_point.state
-    if state.stop_request is None:
+    if state.stop_request is None and not charge_point.settings.read_only:
         state.stop_request = StopRequest(reason, id_tag)
         charge_point.mark_dirty()
         commands.end_session(charge_point)

@@ -22,7 +22,8 @@ def change_availability(
     request: ChangeAvailability,
 ) -> ChangeAvailabilityResponse:
     """Answer ChangeAvailability: now, or when the transaction on the connector is over (`AV-1`)."""
-    if request.connector_id not in {0, 1}:
+    unknown = request.connector_id not in {0, 1}
+    if unknown or commands.refused_as_read_only(charge_point, "ChangeAvailability"):
         return ChangeAvailabilityResponse(status=AvailabilityStatus.REJECTED)
     state = charge_point.state
     wanted = request.type is AvailabilityType.OPERATIVE

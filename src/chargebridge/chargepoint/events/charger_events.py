@@ -28,6 +28,7 @@ from chargebridge.chargers.model import (
     ChargerEvent,
     ChargerInfo,
     ChargerState,
+    LimitShown,
     Measured,
     Quantity,
     Reachable,
@@ -58,6 +59,8 @@ def received(charge_point: ChargePoint, event: ChargerEvent) -> None:
             authorization.token_presented(charge_point, event)
         case Reachable() as event:
             _reachable(charge_point, event)
+        case LimitShown() as event:
+            charge_point.limit_shown = event
         case Restarted() as event:
             resets.charger_restarted(charge_point, event)
 
@@ -115,6 +118,8 @@ def described(charge_point: ChargePoint, info: ChargerInfo) -> None:
     state = charge_point.state
     if info == state.info:
         return
+    if state.info is not None and state.info.firmware != info.firmware:
+        limits.firmware_changed(charge_point)
     comes_from_elsewhere = state.info is None and state.newest_elsewhere is not None
     state.info = structs.replace(
         info,
@@ -127,7 +132,10 @@ def described(charge_point: ChargePoint, info: ChargerInfo) -> None:
     if Capability.PLAN not in info.capabilities:
         state.plan_unknown = state.plan is not None  # does it still follow what it has?
     adopt(charge_point, charge_point.configured)
-    configuration.withdraw_unsupported_values(charge_point)
+    if info.read_only:
+        commands.forget_unsendable(charge_point)
+    else:
+        configuration.withdraw_unsupported_values(charge_point)
     availability.described(charge_point)
     if comes_from_elsewhere:
         # It may keep list, cache and limit of whoever had it before.
@@ -160,6 +168,7 @@ def released(charge_point: ChargePoint) -> None:
     its time from the beginning.
     """
     charge_point.reachable = False
+    charge_point.limit_shown = None
     charge_point.state_repeated_ms = 0
     charge_point.state_unseen_until_ms = None
     if commands.outstanding(charge_point, Purpose.PLAN) is not None:

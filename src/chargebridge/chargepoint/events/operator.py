@@ -1,7 +1,7 @@
 """Operations that an operator requests by way of the API."""
 
 from chargebridge.chargepoint.central_system import calls, dead_letters, registration, resets, unlocking
-from chargebridge.chargepoint.charger import stopping, waiting_sessions
+from chargebridge.chargepoint.charger import commands, stopping, waiting_sessions
 from chargebridge.chargepoint.model.charge_point import ChargePoint
 from chargebridge.chargepoint.records import Transaction
 from chargebridge.chargepoint.transactions import sessions, setting_aside
@@ -26,6 +26,8 @@ def operator_asked(charge_point: ChargePoint, asked: OperatorAsked) -> None:
         accepted, detail = _boot(charge_point)
     elif asked.operation is Operation.STOP_TRANSACTION:
         accepted, detail = _stop(charge_point)
+    elif charge_point.settings.read_only:
+        accepted, detail = False, commands.READ_ONLY
     elif not charge_point.reachable:
         accepted, detail = False, "the charger cannot be reached"
     elif asked.operation is Operation.RESET:
@@ -47,6 +49,8 @@ def _stop(charge_point: ChargePoint) -> tuple[bool, str]:
         return False, "no transaction is running"
     if not charge_point.reachable and not over:
         return False, "the charger cannot be reached"
+    if charge_point.settings.read_only and not over:
+        return False, commands.READ_ONLY
     sessions.end_soon(charge_point)
     if charge_point.running is running:
         stopping.request_stop(charge_point, Reason.REMOTE)

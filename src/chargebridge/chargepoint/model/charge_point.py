@@ -33,7 +33,7 @@ from chargebridge.chargepoint.records import QueuedMessage, Record, StoredCharge
 from chargebridge.chargepoint.rules import keys, measurands, schedules
 from chargebridge.chargepoint.rules.schedules import Installed
 from chargebridge.chargepoint.turn import Notice, NoticeKind, Output, SendFrame
-from chargebridge.chargers.model import Capability
+from chargebridge.chargers.model import Capability, LimitShown
 from chargebridge.clock import Instant
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.fields import Response
@@ -89,6 +89,7 @@ class ChargePoint:
         "is_new",
         "late_call",
         "latest",
+        "limit_shown",
         "list_transfer",
         "loaded_through",
         "measurable",
@@ -147,6 +148,8 @@ class ChargePoint:
             self.state = state.after_restore(self.state, stored.restored)
         self.reachable = False
         """Whether the charger's cloud can reach it: unknown, so not, until its driver says so."""
+        self.limit_shown: LimitShown | None = None
+        """The newest limit that the charger shows; None: its driver has not said."""
         self.state_repeated_ms = 0
         """The latest time at which the charger has reported its present state again."""
         self.state_unseen_until_ms: int | None = None
@@ -288,6 +291,7 @@ class ChargePoint:
                 model=settings.model or info.model,
                 serial=settings.serial or info.serial,
                 capabilities=info.capabilities,
+                read_only=info.read_only,
                 phases=info.phases,
                 max_current_a=info.max_current_a,
                 measures=info.measures,

@@ -63,6 +63,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The idTag of a session that the charger started without one."""
     software: str = ""
     """Our own version, reported behind the charger's firmware."""
+    read_only: bool = False
+    """Of its charger, as `ChargerInfo` has it: it is sent no commands."""
     phases: int = 3
     """Of its charger, as `max_current_a` in A per phase."""
     max_current_a: int = 32

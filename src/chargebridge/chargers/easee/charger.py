@@ -12,6 +12,7 @@ from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     ChargerCommand,
     ChargerEvent,
+    LimitShown,
     Measured,
     Restarted,
     SessionEnded,
@@ -68,10 +69,12 @@ class Charger:
         "commands",
         "earlier_record",
         "limit_due",
+        "limit_shown",
         "pending",
         "pending_end",
         "processed",
         "reachable",
+        "schedule_news",
         "serial",
         "silent",
         "twin",
@@ -98,6 +101,10 @@ class Charger:
         self.commands: deque[ChargerCommand] = deque()
         """Its commands in order; the first one is in progress."""
         self.worker: asyncio.Task[None] | None = None
+        self.limit_shown: LimitShown | None = None
+        """The limit that was last reported to the sink, since the charger is watched."""
+        self.schedule_news: asyncio.Event | None = None
+        """Is set when it has shown its schedule, while somebody waits for that."""
         self.limit_due = False
         """Somebody else has raised its volatile limit; it will be sent again."""
         self.earlier_record: bytes | None = None
@@ -119,6 +126,14 @@ class Charger:
         """Have the record saved as it is now, whatever events follow; not if some wait already."""
         if self.settled:
             self.earlier_record = self.snapshot()
+
+    def limit_news(self, now_ms: int) -> LimitShown | None:
+        """Return the lowest limit that it shows now; None if the sink knows that."""
+        limit_ma, known = self.twin.limit_ma(now_ms), self.limit_shown
+        if known is not None and known.limit_ma == limit_ma:
+            return None
+        self.limit_shown = LimitShown(at_ms=now_ms, limit_ma=limit_ma)
+        return self.limit_shown
 
     def end_first_contact(self) -> bool:
         """End the first contact: sessions are news from now on. Return whether it ended just now.

@@ -17,7 +17,7 @@ from chargebridge.chargers.easee.account.account import (
     save_no_pauses,
     save_nothing,
 )
-from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
+from chargebridge.chargers.easee.account.failures import CallFailedError, NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.account.pauses import SavedPauses
 from chargebridge.chargers.easee.account.secret import Tokens
 from chargebridge.chargers.easee.account_state import AccountState
@@ -29,16 +29,19 @@ from chargebridge.chargers.easee.fleet import Fleet
 from chargebridge.chargers.easee.lists import UnreadableListError
 from chargebridge.chargers.easee.memory import Memory
 from chargebridge.chargers.easee.read_results import ReadResults
-from chargebridge.chargers.easee.reading import Reader
+from chargebridge.chargers.easee.reading import Reader, UnreadableError, read_observations
 from chargebridge.chargers.easee.session_reports import SessionReports
 from chargebridge.chargers.easee.settings import Settings, read_settings
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Gap
 from chargebridge.chargers.easee.twin.wire import Response
 from chargebridge.chargers.model import (
     ChargerCommand,
     CloudStatus,
+    CommandOutcome,
     EventSink,
     Found,
+    Outcome,
     ReportSessions,
 )
 from chargebridge.clock import Clock, format_utc
@@ -51,6 +54,10 @@ _log = structlog.get_logger(__name__)
 
 SHORTEST_SILENCE_S: Final = 5.0
 """The shortest time in real seconds after which a silent stream is closed, however fast the clock runs."""
+
+READ_ONLY: Final = "the driver is read-only (read_only = true)"
+READ_WAIT_S: Final = 10.0
+"""Real seconds for which a read of what a command has done waits for the request budget."""
 
 
 class EaseeDriver:
@@ -281,6 +288,10 @@ class _Connection:
         self.replays = settings.way == "account"
         self._memory = memory
         self._state = AccountState(memory, settings)
+        self._read_only = settings.read_only
+        self._sink = sink
+        self._fleet = fleet
+        self._clock = clock
         self._session = aiohttp.ClientSession()
         self._account = make_account(
             settings,
@@ -301,6 +312,7 @@ class _Connection:
             settings.authorize_status,
             sink.command_outcome,
             self._checkpointer.add,
+            self._read_shown,
         )
         results = ReadResults(fleet, sink)
         self._reader = Reader(self._account, clock, results, settings.missed_tag)
@@ -347,6 +359,7 @@ class _Connection:
             pauses=self._account.pauses(),
             waiting=self._account.waiting,
             waiting_s=self._account.waiting_s,
+            read_only=self._read_only,
         )
 
     # --- interface for the fleet --------------------------------------------------------------------
@@ -369,7 +382,11 @@ class _Connection:
 
     def submit(self, charger: Charger, command: ChargerCommand) -> None:
         """See `ports.Cloud`."""
-        if isinstance(command, ReportSessions):
+        if self._read_only and not isinstance(command, ReportSessions):
+            if command.number:
+                refused = CommandOutcome(command.number, Outcome.REFUSED, READ_ONLY)
+                self._sink.command_outcome(charger.serial, refused)
+        elif isinstance(command, ReportSessions):
             self._session_reports.submit(charger, command)
         else:
             self._executor.submit(charger, command)
@@ -394,3 +411,16 @@ class _Connection:
         """See `ports.Cloud`."""
         if self._bus is not None:
             self._bus.acknowledge(deliveries)
+
+    async def _read_shown(self, charger: Charger, wanted: frozenset[Observation]) -> bool:
+        """Read observations of a charger into its twin; return whether that was possible."""
+        try:
+            updates = await read_observations(
+                self._account, charger.serial, wanted, READ_WAIT_S * self._clock.speed
+            )
+        except (CallFailedError, UnreadableError) as error:
+            _log.info("what the charger shows cannot be read", charger=charger.serial, reason=str(error))
+            return False
+        for update in updates:
+            self._fleet.observation_read(update, found=False)
+        return True

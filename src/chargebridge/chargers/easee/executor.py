@@ -4,23 +4,27 @@ A command is sent to the cloud, which returns a ticket; the charger's response f
 Responses to other clients' commands arrive too, so a response counts only if it carries the ticks of the
 ticket. Without a response the charger's observations count, then what the cloud answers to a query about the
 ticket; without any of them, the outcome is unknown.
+
+An answer without a ticket says that nothing was to be done, or nothing at all. It does not make a command
+done: then the charger has to show its effect, now or soon.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
-import msgspec
 import structlog
 
 from chargebridge import tasks
 from chargebridge.chargers.easee import command_effects
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
-from chargebridge.chargers.easee.account.failures import NoAnswer, NotFound, NotSent, Refused
+from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.charger import Charger
+from chargebridge.chargers.easee.plan_storage import PlanStorage, Read
+from chargebridge.chargers.easee.twin.answers import CommandAnswer, Ticket, read_answer
 from chargebridge.chargers.easee.twin.commands import (
     BusCommand,
     NotPossibleError,
@@ -29,6 +33,8 @@ from chargebridge.chargers.easee.twin.commands import (
     confirmed_by_observations,
     steps_for,
 )
+from chargebridge.chargers.easee.twin.effects import shown_by, shows_effect
+from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.ticks import ticks_of
 from chargebridge.chargers.easee.twin.wire import Response
 from chargebridge.chargers.model import (
@@ -49,6 +55,9 @@ RESPONSE_TIMEOUT_S: Final = 3.0
 QUERY_AFTER_S: Final = (3.0, 8.0, 18.0)
 """Real seconds after which the cloud is queried about a ticket."""
 OUTCOME_TIMEOUT_S: Final = 25.0
+EFFECT_TIMEOUT_S: Final = 8.0
+"""Real seconds for which a charger may take to show the effect of a command that was answered without a
+ticket; after that what shows it is read once."""
 BUS_COMMAND_EXPIRY_S: Final = 60.0
 """Seconds after which a command on the bus expires."""
 MAX_SPEEDUP: Final = 10.0
@@ -57,29 +66,9 @@ _POLL_S: Final = 0.25
 _EARLY_RESPONSES: Final = 1024
 _SUPERSEDED: Final = (SetLimit, SetAvailable, Configure, StorePlan)
 """Commands of which only the newest counts."""
+_NO_EFFECT: Final = "the cloud has not said that it was carried out, and the charger does not show it"
 
 _log = structlog.get_logger(__name__)
-
-
-class Ticket(NamedTuple):
-    """The cloud's name for a command that it has accepted; the response carries the same."""
-
-    serial: str
-    command: int
-    ticks: int
-
-
-class _Status(msgspec.Struct, frozen=True, rename="camel"):
-    """The cloud's answer to a query about a ticket."""
-
-    was_accepted: bool | None = None
-    comment: str | None = None
-
-
-class _Ticket(msgspec.Struct, frozen=True, rename="camel"):
-    device: str = ""
-    command_id: int = 0
-    ticks: int = 0
 
 
 class Sender(Protocol):
@@ -89,6 +78,11 @@ class Sender(Protocol):
         self, serial: str, command_id: int, ticks: int, expires_ms: int, arguments: Sequence[str]
     ) -> None:
         """Publish a command to the broker; raises `NotSent` or `NoAnswer`."""
+
+
+async def _read_nothing(_charger: Charger, _wanted: frozenset[Observation]) -> bool:
+    """Read nothing: what the charger shows by itself has to do."""
+    return False
 
 
 class Executor:
@@ -101,6 +95,7 @@ class Executor:
         authorize_status: see `commands.steps_for`.
         report_outcome: is called with the serial and the outcome of each command.
         save: is called with a charger when a command has changed its twin.
+        read: reads what shows the effect of a command that the cloud has not confirmed.
     """
 
     def __init__(
@@ -111,6 +106,7 @@ class Executor:
         authorize_status: int,
         report_outcome: Callable[[str, CommandOutcome], None],
         save: Callable[[Charger], None],
+        read: Read = _read_nothing,
     ) -> None:
         self.foreign = 0
         """The number of responses to commands of other clients."""
@@ -126,13 +122,18 @@ class Executor:
         self._last_ticks = 0
         self._volatile_warned = False
         self._workers: set[asyncio.Task[None]] = set()
+        self._read = read
+        self._plans = PlanStorage(account, clock, read, self._command_ended, save)
 
     def submit(self, charger: Charger, command: ChargerCommand) -> None:
         """Queue a command behind those that were submitted for this charger before."""
         queue = charger.commands
         if not command.number and any(isinstance(waiting, SetLimit) for waiting in queue):
             return  # a limit that is sent again must not replace a newer one
-        if command.number and any(command.number == waiting.number for waiting in queue):
+        if command.number and (
+            any(command.number == waiting.number for waiting in queue)
+            or self._plans.is_pending(charger, command.number)
+        ):
             return  # submitted again: its outcome is still to come
         if isinstance(command, _SUPERSEDED):
             # The first one is in progress.
@@ -163,6 +164,7 @@ class Executor:
     async def stop(self) -> None:
         """Stop at once, without outcomes for the commands in progress."""
         await tasks.end(*self._workers)
+        await self._plans.stop()
 
     # --- one command ------------------------------------------------------------------------------------
 
@@ -171,14 +173,15 @@ class Executor:
             while charger.commands:
                 command = charger.commands[0]
                 try:
-                    outcome, detail = await self._carry_out(charger, command)
+                    result = await self._carry_out(charger, command)
                 except Exception as error:  # noqa: BLE001 - whatever a cloud says, the next command goes on
                     _log.exception(
                         "command failed unexpectedly", charger=charger.serial, command=type(command).__name__
                     )
-                    outcome, detail = Outcome.UNKNOWN, type(error).__name__
+                    result = Outcome.UNKNOWN, type(error).__name__
                 charger.commands.popleft()
-                self._command_ended(charger, command, outcome, detail)
+                if result is not None:
+                    self._command_ended(charger, command, *result)
         finally:
             charger.worker = None
 
@@ -188,7 +191,8 @@ class Executor:
         if command.number:
             self._report_outcome(charger.serial, CommandOutcome(command.number, outcome, detail))
 
-    async def _carry_out(self, charger: Charger, command: ChargerCommand) -> tuple[Outcome, str]:
+    async def _carry_out(self, charger: Charger, command: ChargerCommand) -> tuple[Outcome, str] | None:
+        """Carry out a command; return its outcome, None if that follows later."""
         now_ms = self._clock.now().utc_ms
         if command.expires_ms <= now_ms:
             return Outcome.EXPIRED, ""
@@ -205,6 +209,8 @@ class Executor:
             )
         except NotPossibleError as error:
             return Outcome.IMPOSSIBLE, str(error)
+        if isinstance(command, StorePlan) and isinstance(steps[0], RestCall):
+            return await self._plans.store(charger, command, steps[0])
         if command_effects.prepare(charger, command, now_ms):
             self._save(charger)
         for step in steps:
@@ -236,11 +242,7 @@ class Executor:
         self, charger: Charger, command: ChargerCommand, step: Step, since_ms: int
     ) -> tuple[Outcome, str]:
         try:
-            tickets = await self._send(charger, command, step)
-        except NotFound as error:
-            if isinstance(step, RestCall) and step.method == "DELETE":
-                return Outcome.DONE, ""
-            return Outcome.REFUSED, str(error)
+            answer = await self._send(charger, command, step)
         except (NotSent, Refused) as error:
             return Outcome.REFUSED, str(error)
         except NoAnswer as error:
@@ -248,13 +250,18 @@ class Executor:
                 charger, command, since_ms, RESPONSE_TIMEOUT_S * self._pace
             )
             return (Outcome.DONE, "") if shown else (Outcome.UNKNOWN, str(error))
-        for ticket in tickets:
+        if answer.refusal is not None:
+            return Outcome.REFUSED, answer.refusal
+        for ticket in answer.tickets:
             outcome, detail = await self._await_outcome(charger, command, ticket, since_ms)
             if outcome is not Outcome.DONE:
                 return outcome, detail
-        return Outcome.DONE, ""
+        confirmed = answer.accepted or len(answer.tickets) >= _parts_of(step)
+        if confirmed or await self._await_effect(charger, command, since_ms):
+            return Outcome.DONE, ""
+        return Outcome.UNKNOWN, _NO_EFFECT
 
-    async def _send(self, charger: Charger, command: ChargerCommand, step: Step) -> Sequence[Ticket]:
+    async def _send(self, charger: Charger, command: ChargerCommand, step: Step) -> CommandAnswer:
         if isinstance(step, BusCommand):
             assert self._bus is not None
             ticket = Ticket(charger.serial, step.command, self._next_ticks())
@@ -264,13 +271,16 @@ class Executor:
                 command.expires_ms, now_ms + round(BUS_COMMAND_EXPIRY_S * 1000 * max(speed / MAX_SPEEDUP, 1))
             )
             await self._bus.send(ticket.serial, ticket.command, ticket.ticks, until_ms, step.arguments)
-            return (ticket,)
+            return CommandAnswer((ticket,))
         left_s = (command.expires_ms - self._clock.now().utc_ms) / 1000
         timeout_s = max(min(SEND_WAIT_S * self._clock.speed, left_s), 0.0)
+        # Nobody waits for a lasting setting, or for a limit that the driver sends again by itself.
+        background = isinstance(command, Configure) or not command.number
+        kind = Kind.SETTING if background else Kind.COMMAND
         answer = await self._account.request(
-            step.method, step.path, step.body, kind=Kind.COMMAND, timeout_s=timeout_s
+            step.method, step.path, step.body, kind=kind, timeout_s=timeout_s
         )
-        return tuple(_tickets(answer.status, answer.body, charger.serial))
+        return read_answer(answer.body, charger.serial)
 
     def _next_ticks(self) -> int:
         self._last_ticks = max(self._last_ticks + 1, ticks_of(self._clock.now().utc_ms))
@@ -287,7 +297,7 @@ class Executor:
         loop = asyncio.get_running_loop()
         began = loop.time()
         response = self._waiting[key] = loop.create_future()
-        querying: asyncio.Task[_Status | None] | None = None
+        querying: asyncio.Task[CommandAnswer | None] | None = None
         try:
             for look_after_s in (*QUERY_AFTER_S, OUTCOME_TIMEOUT_S):
                 look_at = began + look_after_s * self._pace
@@ -296,8 +306,8 @@ class Executor:
                     await asyncio.wait(waits, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
                     if querying is not None and querying.done():
                         status, querying = querying.result(), None
-                        if status is not None and status.was_accepted is not None:
-                            return _outcome(status.was_accepted, status.comment or "")
+                        if status is not None and (status.accepted or status.refusal is not None):
+                            return _outcome(status.accepted, status.refusal or "")
                 if response.done():
                     return _outcome(response.result().accepted, response.result().comment)
                 if confirmed_by_observations(command, charger.twin, since_ms):
@@ -310,34 +320,48 @@ class Executor:
                 querying.cancel()
         return Outcome.UNKNOWN, "no response from the charger"
 
-    async def _query(self, ticket: Ticket) -> _Status | None:
+    async def _query(self, ticket: Ticket) -> CommandAnswer | None:
         """Query the cloud about a ticket; return None if it does not know it or cannot be reached."""
         path = f"/api/commands/{ticket.serial}/{ticket.command}/{ticket.ticks}"
-        with suppress(NotSent, Refused, NoAnswer, msgspec.MsgspecError):
+        with suppress(NotSent, Refused, NoAnswer):
             answer = await self._account.request("GET", path, kind=Kind.READ, timeout_s=self._clock.speed)
-            return msgspec.json.decode(answer.body, type=_Status)
+            return read_answer(answer.body, ticket.serial)
         return None
+
+    async def _await_effect(self, charger: Charger, command: ChargerCommand, since_ms: int) -> bool:
+        """Return whether the charger shows the effect of a command: already, soon, or when that is read."""
+
+        def is_shown() -> bool:
+            return shows_effect(command, charger.twin, since_ms)
+
+        if await self._await(is_shown, EFFECT_TIMEOUT_S * self._pace):
+            return True
+        ids = shown_by(command)
+        return bool(ids) and await self._read(charger, ids) and is_shown()
 
     async def _await_confirmation(
         self, charger: Charger, command: ChargerCommand, since_ms: int, timeout_s: float
     ) -> bool:
+        return await self._await(
+            lambda: confirmed_by_observations(command, charger.twin, since_ms), timeout_s
+        )
+
+    async def _await(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Return whether a condition is true within so many real seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        while not (shown := confirmed_by_observations(command, charger.twin, since_ms)):
+        while not (met := condition()):
             if loop.time() >= deadline:
                 break
             await asyncio.sleep(_POLL_S)
-        return shown
+        return met
 
 
-def _tickets(status: int, body: bytes, serial: str) -> Iterable[Ticket]:
-    """Yield the tickets of an answer: from one object, from an array, or none."""
-    if status != 202 or not body.strip():
-        return
-    answered = msgspec.json.decode(body, type=_Ticket | list[_Ticket] | None)
-    for one in [answered] if isinstance(answered, _Ticket) else answered or []:
-        if one.ticks:
-            yield Ticket(one.device or serial, one.command_id, one.ticks)
+def _parts_of(step: Step) -> int:
+    """Return how many tickets say that all of a step was carried out: settings have one each."""
+    if isinstance(step, RestCall) and step.path.endswith("/settings") and isinstance(step.body, dict):
+        return len(step.body)
+    return 1
 
 
 def _outcome(accepted: bool, comment: str) -> tuple[Outcome, str]:

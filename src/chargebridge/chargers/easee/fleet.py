@@ -16,7 +16,7 @@ from chargebridge.chargers.easee.subscriptions import Subscriptions
 from chargebridge.chargers.easee.timers import Timers, Timing
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import TwinRecord
-from chargebridge.chargers.easee.twin.twin import DOCUMENTED, INFO, Twin
+from chargebridge.chargers.easee.twin.twin import DOCUMENTED, INFO, LIMITS, Twin
 from chargebridge.chargers.easee.twin.wire import Response, Update
 from chargebridge.chargers.model import ChargerCommand, ChargerEvent, EventSink, Reachable, SetLimit
 from chargebridge.clock import Clock
@@ -27,6 +27,7 @@ SHORTEST_SETTLE_S: Final = 0.3
 """The shortest such wait in real seconds, however fast the clock runs: networks do not get faster."""
 FORGET_S: Final = 5.0
 """Real seconds after which an unwatched charger is forgotten."""
+_SHOWS_LIMIT: Final = frozenset({*LIMITS, Observation.CHARGING_SCHEDULE})
 _REACHABILITY: Final = frozenset({Observation.CHARGER_OP_MODE, Observation.CONNECTED_TO_CLOUD})
 
 _log = structlog.get_logger(__name__)
@@ -109,7 +110,7 @@ class Fleet:
     def watch(self, serial: str) -> None:
         """Send the events of a charger to the sink, beginning with its present state."""
         charger = self.charger(serial)
-        charger.watched, charger.announced = True, False
+        charger.watched, charger.announced, charger.limit_shown = True, False, None
         if self._cloud is not None:
             self._subscribe(self._cloud, charger)
 
@@ -161,7 +162,7 @@ class Fleet:
         record = self.records.get(serial)
         if record is None:
             record = self.records[serial] = self._new_record()
-        return Twin(serial, record)
+        return Twin(serial, record, read_only=self._settings.read_only)
 
     def _new_record(self) -> TwinRecord:
         # Everything in the operator's queue is news; the first replay of an account's stream is not.
@@ -252,7 +253,11 @@ class Fleet:
                 self._announce(charger)  # its replay came too late
         if update.id in INFO and charger.announced:
             self._sink.charger_known(charger.twin.info)
-        if update.id == Observation.DYNAMIC_CHARGER_CURRENT and live:
+        if update.id == Observation.CHARGING_SCHEDULE and charger.schedule_news is not None:
+            charger.schedule_news.set()
+        if update.id in _SHOWS_LIMIT:
+            self._report_limit(charger, now.utc_ms)
+        if update.id == Observation.DYNAMIC_CHARGER_CURRENT and live and not self._settings.read_only:
             self._limits.limit_reported(charger)
 
     def response_received(self, response: Response) -> None:
@@ -313,6 +318,7 @@ class Fleet:
         reachable = Reachable(at_ms=now.utc_ms, reachable=charger.reachable)
         self._sink.charger_event(charger.serial, reachable, None)
         self._report_state(charger)
+        self._report_limit(charger, now.utc_ms)
         for number, (event, _) in list(charger.pending.items()):
             self._sink.charger_event(charger.serial, event, Receipt(charger.serial, number))
         register = charger.twin.idle_register
@@ -362,6 +368,11 @@ class Fleet:
         if charger.reachable and charger.twin.record.unread and self._cloud is not None:
             self._cloud.read_sessions(charger)  # not while the queue has a backlog: its records are news
 
+    def _report_limit(self, charger: Charger, now_ms: int) -> None:
+        event = charger.limit_news(now_ms) if charger.announced else None
+        if event is not None:
+            self._sink.charger_event(charger.serial, event, None)
+
     def settle(self, charger: Charger, source: PendingObservation) -> None:
         """Report the pending end of this record without waiting for its reason any longer."""
         if charger.pending_end is source and self._cloud is not None:
@@ -383,6 +394,9 @@ class Fleet:
         if self._cloud is None or not self._open:
             return
         now = self._clock.now()
+        for one in self.chargers.values():
+            if one.twin.schedule:
+                self._report_limit(one, now.utc_ms)  # its schedule changes it without a message
         if not self._cloud.replays:
             self._queue.check_stalled(now.mono, sum(one.announced for one in self.chargers.values()))
         for serial in self._contacts.take_silent(now.mono):

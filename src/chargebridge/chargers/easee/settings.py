@@ -23,6 +23,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The REST API."""
     stream_url: str = "https://streams.easee.com/hubs/chargers"
     """The SignalR hub of chargers."""
+    read_only: bool = False
+    """Show everything, and write nothing to any charger: commands are refused."""
     missed_tag: Annotated[str, Meta(min_length=1, max_length=20)] = "MISSED"
     """The idTag of missed sessions that are rebuilt from the cloud's list of sessions."""
     rebuild_after_s: Annotated[int, Meta(ge=0, le=7 * 86_400)] = 600

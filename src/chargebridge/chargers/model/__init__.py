@@ -40,6 +40,7 @@ from chargebridge.chargers.model.commands import (
 from chargebridge.chargers.model.events import (
     ChargerEvent,
     Event,
+    LimitShown,
     Measured,
     Reachable,
     Restarted,
@@ -83,6 +84,7 @@ __all__ = [
     "FoundCharger",
     "KeepList",
     "KeepsFiles",
+    "LimitShown",
     "ListedToken",
     "Measured",
     "Outcome",

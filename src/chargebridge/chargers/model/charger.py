@@ -100,6 +100,9 @@ class ChargerInfo(Struct, frozen=True):
     max_current_a: int = 32
     """The current that the charger can offer per phase, as it is built and fused."""
     capabilities: frozenset[Capability] = frozenset()
+    read_only: bool = False
+    """The driver writes nothing to the charger, as its operator has set: every command is refused, except
+    reports of sessions."""
     measures: frozenset[Quantity] | None = None
     """What it measures as a whole (`Reading.phase` 0), beside the register, which every charger has. None:
     the driver does not know, so it may be anything, a temperature only with its capability."""

@@ -100,6 +100,24 @@ class Restarted(Event, frozen=True, tag=True, kw_only=True):
     firmware: str = ""
 
 
+class LimitShown(Event, frozen=True, tag=True, kw_only=True):
+    """The lowest limit that the charger itself shows to have, whoever set it. Only the newest one counts.
+
+    A driver whose vendor shows limits delivers it after `StateChanged` when its charger is watched, and when
+    it changes. Without it, a charge point shows what the charger has confirmed.
+    """
+
+    limit_ma: int | None
+    """mA per phase; None: the charger shows a limit that cannot be read, or none yet."""
+
+
 ChargerEvent = (
-    Reachable | StateChanged | TokenPresented | SessionStarted | SessionEnded | Measured | Restarted
+    Reachable
+    | StateChanged
+    | TokenPresented
+    | SessionStarted
+    | SessionEnded
+    | Measured
+    | Restarted
+    | LimitShown
 )

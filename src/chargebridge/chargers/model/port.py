@@ -23,7 +23,8 @@ class EventSink(Protocol):
         A driver keeps an event that has a receipt until it is acknowledged, and delivers it again whenever
         its charger is watched again: while the disk is slow or full, the gateway does not take events beyond
         a bound. Of measurements it may drop the oldest. A receipt of None means that the driver keeps no
-        such event, since only the present counts (`Reachable`, `StateChanged`, `Measured` of no session).
+        such event, since only the present counts (`Reachable`, `StateChanged`, `LimitShown`, `Measured` of no
+        session).
 
         After a restart of the driver, too, it delivers such events again, in their order. Only then it may
         leave some out, as a cloud may show only the latest of each kind:

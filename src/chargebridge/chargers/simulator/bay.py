@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from chargebridge.chargers.model import (
     ChargerEvent,
+    LimitShown,
     Measured,
     Reachable,
     Restarted,
@@ -128,7 +129,7 @@ class Bay:
         collected: list[Kept] = []
         dropped: list[int] = []
         for event in self.charger.take_events():
-            if isinstance(event, Reachable | StateChanged) or (
+            if isinstance(event, Reachable | StateChanged | LimitShown) or (
                 isinstance(event, Measured) and event.session is None
             ):
                 collected.append(Kept(0, event))

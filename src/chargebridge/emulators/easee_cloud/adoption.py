@@ -21,6 +21,7 @@ from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
 from chargebridge.emulators.easee_cloud.charger.measurements import report_lifetime_energy
 from chargebridge.emulators.easee_cloud.charger.notation import boolean, midnight_ms
 from chargebridge.emulators.easee_cloud.charger.observer import Observer
+from chargebridge.emulators.easee_cloud.charger.plans import schedule_text
 from chargebridge.emulators.easee_cloud.charger.report import Report
 from chargebridge.emulators.easee_cloud.misbehaviour import Misbehaviour
 from chargebridge.emulators.easee_cloud.roster import Roster
@@ -113,7 +114,7 @@ class Adoption:
             charger.limits.set_dynamic(seen.limit_ma // 1000, seen.limit_until_ms)
             report.add_if_changed(Observation.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
         if seen.plan is not None:
-            report.add(Observation.CHARGING_SCHEDULE, msgspec.json.encode(seen.plan).decode())
+            report.add(Observation.CHARGING_SCHEDULE, schedule_text(seen.plan))
         report.add_if_changed(Observation.IS_ENABLED, boolean(seen.available))
         rules = seen.settings
         charger.rules = Configure(

@@ -113,7 +113,15 @@ class EaseeCloud:
         self._currents = CurrentControl(
             self._roster, self._charger_commands, self._observer, publish, self._scheduler, clock
         )
-        self._plans = PlanStorage(self._charger_commands, self._currents, publish, clock)
+        self._plans = PlanStorage(
+            self._charger_commands,
+            self._currents,
+            publish,
+            clock,
+            self._scheduler,
+            self._misbehaviour,
+            dice,
+        )
         executor = CommandExecutor(chargers, self._charger_commands, self._currents, publish, settings, clock)
         self._commands = CommandDispatcher(
             executor,

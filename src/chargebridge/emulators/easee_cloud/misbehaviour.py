@@ -80,6 +80,21 @@ class Misbehaviour:
     """Answers a command with 200 and `[]`, executes it, and sends its CommandResponse."""
     ignored: Rate = 0.0
     """Answers a command with 200 and `[]`, and does nothing."""
+    accepted_null: Rate = 0.0
+    """Answers a command with 200, `wasAccepted` null and its ticks, and executes it; its CommandResponse
+    follows."""
+    accepted_null_dropped: Rate = 0.0
+    """Answers a command with 200, `wasAccepted` null and no ticks, and does nothing."""
+    accepted_false: Rate = 0.0
+    """Answers a command with 200, `wasAccepted` false and its ticks; the CommandResponse says the same."""
+    accepted_false_dropped: Rate = 0.0
+    """Answers a command with 200, `wasAccepted` false and no ticks."""
+    plan_delay_s: Seconds = 0.0
+    """Seconds of the clock after which a charger shows a plan (observation 62)."""
+    plan_not_shown: Rate = 0.0
+    """A charger never shows a plan, or that it has none any more."""
+    plan_shown_wrong: Rate = 0.0
+    """A charger shows a plan as one that begins an hour later."""
     status_missing: Count = 0
     """How many requests for the status of a command are answered 404 before it is available."""
     rejected: Rate = 0.0
@@ -205,6 +220,12 @@ _EVERYTHING: Final = {
     "unreachable": 0.5,
     "refuse_refresh": 0.2,
     "empty_reply": 0.02,
+    "accepted_null": 0.02,
+    "accepted_null_dropped": 0.01,
+    "accepted_false": 0.01,
+    "accepted_false_dropped": 0.01,
+    "plan_not_shown": 0.02,
+    "plan_shown_wrong": 0.02,
     "rejected": 0.01,
     "lost": 0.02,
     "lost_executed": 0.5,

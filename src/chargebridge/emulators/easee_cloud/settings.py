@@ -1,5 +1,7 @@
 """The settings of an emulated Easee Cloud. They are fixed; `Misbehaviour` can change while it runs."""
 
+from typing import Literal
+
 from msgspec import Struct
 
 from chargebridge.chargers.easee.twin.vocabulary import RoutingKey
@@ -96,6 +98,8 @@ class EaseeCloudSettings(Struct, frozen=True, kw_only=True):
     empty_error_string: bool = False
     """Whether the error string (118) is empty without an error; otherwise it has the state of the RCD."""
 
+    equal_times: Literal["nothing", "refused", "all_day"] = "nothing"
+    """What a range of a weekly plan is that begins and ends at the same time of day; nothing documents it."""
     product_code: int = 1
     firmware: int = 317
     latest_firmware: int = 318

@@ -336,6 +336,7 @@ class Runtime:
         # The driver has reported these once, and does not repeat them.
         charge_point.reachable = binding.charge_point.reachable
         charge_point.state_unseen_until_ms = binding.charge_point.state_unseen_until_ms
+        charge_point.limit_shown = binding.charge_point.limit_shown
         binding.charge_point, binding.backlog = charge_point, None
         self.resume(binding)
         inputs = backlog.inputs

@@ -36,12 +36,17 @@ class ChargingView:
     """The limits of charging, where they come from, and how the charger keeps them."""
 
     limit_a: float | None
-    """The current that the charger may offer now, for each phase; null: it is not known to support limits."""
+    """The limit that the charger has now, for each phase: the lowest that it shows, or else has confirmed;
+    null: unknown."""
+    wished_limit_a: float | None
+    """The limit that it is to have now, for each phase; null: it is not known to support limits."""
     profiles: list[ProfileView]
     dynamic_currents: list[DynamicCurrentView]
     """The dynamic currents in force."""
     plan_stored: bool | None
     """Whether the charger keeps a plan in its own memory; null: unknown."""
+    plan_impossible: bool
+    """The charger could not keep the last profile as a plan: volatile limits carry it out instead."""
     volatile_limit_a: float | None
     """The volatile limit that the charger has confirmed, for each phase; null: none."""
     profile_writes_today: int
@@ -55,9 +60,11 @@ class ChargingView:
 def charging_view(charge_point: VirtualChargePoint) -> ChargingView:
     """Show the limits at a charge point, as of its last turn."""
     state, now_ms = charge_point.state, charge_point.now.utc_ms
+    shown_ma = limits.shown_ma(charge_point)
     limited = Capability.LIMIT in charge_point.settings.capabilities
     return ChargingView(
-        limit_a=limits.in_force_ma(charge_point) / 1000 if limited else None,
+        limit_a=None if shown_ma is None else shown_ma / 1000,
+        wished_limit_a=limits.in_force_ma(charge_point) / 1000 if limited else None,
         profiles=_profiles(charge_point),
         dynamic_currents=[
             DynamicCurrentView(
@@ -69,6 +76,7 @@ def charging_view(charge_point: VirtualChargePoint) -> ChargingView:
             if current.until_ms is None or current.until_ms > now_ms
         ],
         plan_stored=None if state.plan_unknown else state.plan is not None,
+        plan_impossible=state.plan_impossible is not None,
         volatile_limit_a=_volatile_limit_a(state.limit, now_ms),
         profile_writes_today=int(profile_writes.today(charge_point)),
         profile_writes_remaining=profile_writes.remaining(charge_point),

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from chargebridge.chargers.easee.twin.observations import Observation
-from chargebridge.chargers.easee.twin.plans import weekly_plan
+from chargebridge.chargers.easee.twin.plans import RANGES_A_DAY, weekly_plan
 from chargebridge.chargers.easee.twin.twin import Twin
 from chargebridge.chargers.easee.twin.vocabulary import CommandId, OpMode
 from chargebridge.chargers.model import (
@@ -113,12 +113,15 @@ def steps_for(
         case StorePlan(plan=None):
             return (RestCall("DELETE", f"{_charger(twin)}/weekly_charge_plan"),)
         case StorePlan(plan=plan):
-            body = None if plan is None else weekly_plan(plan, now_ms)
+            body = None if plan is None else weekly_plan(plan, now_ms, twin.info.max_current_a)
             if body is None:
-                raise NotPossibleError("the cloud stores only weekly plans in whole minutes")
+                raise NotPossibleError(
+                    f"the cloud stores only weekly plans in whole minutes, {RANGES_A_DAY} ranges a day"
+                )
             return (RestCall("POST", f"{_charger(twin)}/weekly_charge_plan", body),)
         case Configure():
-            changed = {name: value for name, (value, kept) in _wanted(command, twin).items() if value != kept}
+            wanted = wanted_settings(command, twin)
+            changed = {name: value for name, (value, kept) in wanted.items() if value != kept}
             return (_settings(twin, changed),) if changed else ()
         case OverrideSchedule():
             return (_command(twin, "override_schedule"),)
@@ -167,7 +170,7 @@ def confirmed_by_observations(command: ChargerCommand, twin: Twin, since_ms: int
             ended = twin.record.ended
             return ended is not None and ended.id >= session
         case Configure():
-            return all(value == kept for value, kept in _wanted(command, twin).values())
+            return all(value == kept for value, kept in wanted_settings(command, twin).values())
     return False
 
 
@@ -182,7 +185,7 @@ def _limit(command: SetLimit, twin: Twin, now_ms: int, *, bus: bool) -> Step:
     return RestCall("POST", f"{_charger(twin)}/commands/set_dynamic_charger_current", body)
 
 
-def _wanted(command: Configure, twin: Twin) -> dict[str, tuple[bool, bool | None]]:
+def wanted_settings(command: Configure, twin: Twin) -> dict[str, tuple[bool, bool | None]]:
     """Return each setting as it is wanted and as the charger reports it."""
     return {
         "authorizationRequired": (

@@ -124,6 +124,10 @@ class TwinRecord(Struct, kw_only=True, omit_defaults=True):
     limit_a: int | None = None
     """The volatile limit that was set last, in whole amperes; None: none."""
     limit_until_ms: int | None = None
+    schedule_unsure: bool = False
+    """A plan was written or deleted, and the charger has not shown its schedule since."""
+    plan_not_shown_ms: int = 0
+    """When a plan that was sent was never shown by the charger, by our clock; 0: that has not happened."""
 
 
 class SessionStart(Struct, frozen=True, rename="pascal"):

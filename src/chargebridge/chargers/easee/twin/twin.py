@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from chargebridge.chargers.easee.twin import charging_sessions, register
+from chargebridge.chargers.easee.twin import charging_sessions, register, schedules
 from chargebridge.chargers.easee.twin.measurements import (
     MEASURED,
     MEASURES,
@@ -24,6 +24,7 @@ from chargebridge.chargers.easee.twin.measurements import (
 from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, state_of
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Authorized, Running, Seen, TwinRecord
+from chargebridge.chargers.easee.twin.schedules import WeekLimits
 from chargebridge.chargers.easee.twin.vocabulary import REASON_NAMES, VENDOR, OpMode, model_name
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
@@ -53,6 +54,8 @@ CAPABILITIES: Final = frozenset(
     }
 )
 """The capabilities with a documented command: not unlocking, a local list or clearing a cache."""
+READABLE: Final = frozenset({Capability.TEMPERATURE})
+"""The capabilities without any command."""
 DEFAULT_CURRENT_A: Final = 32
 _SOON_MS: Final = 5_000
 _FUTURE_MS: Final = 2 * 86_400_000
@@ -65,6 +68,13 @@ _STATE: Final = frozenset(
 INFO: Final = frozenset(
     {_O.DETECTED_POWER_GRID_TYPE, _O.CIRCUIT_MAX_CURRENT_P1, _O.MAX_CHARGER_CURRENT, _O.SOFTWARE_RELEASE}
 )
+LIMITS: Final = (
+    _O.CIRCUIT_MAX_CURRENT_P1,
+    _O.MAX_CHARGER_CURRENT,
+    _O.DYNAMIC_CHARGER_CURRENT,
+    _O.DYNAMIC_CIRCUIT_CURRENT_P1,
+)
+"""The observations that show a limit in amperes; of a circuit the first phase, on which every charger is."""
 _SETTINGS: Final = frozenset({_O.LOCAL_AUTHORIZE_OFFLINE_ENABLED, _O.ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID})
 USED: Final = frozenset(
     {
@@ -72,11 +82,12 @@ USED: Final = frozenset(
         *_SETTINGS,
         *_STATE,
         *INFO,
+        *LIMITS,
+        _O.CHARGING_SCHEDULE,
         _O.CONNECTED_TO_CLOUD,
         _O.USER_ID_TOKEN,
         _O.SESSION_ENERGY,
         _O.LIFETIME_ENERGY,
-        _O.DYNAMIC_CHARGER_CURRENT,
         _O.CHARGING_SESSION,
         _O.CHARGING_SESSION_START,
     }
@@ -92,12 +103,24 @@ class Twin:
     Args:
         serial: the serial of the charger.
         record: the saved state; it is changed in place.
+        read_only: nothing is written to the charger.
     """
 
-    __slots__ = ("_measured_ms", "_reported_state", "record", "serial", "unsaved")
+    __slots__ = (
+        "_measured_ms",
+        "_read_only",
+        "_reported_state",
+        "_schedule",
+        "record",
+        "serial",
+        "unsaved",
+    )
 
-    def __init__(self, serial: str, record: TwinRecord) -> None:
+    def __init__(self, serial: str, record: TwinRecord, *, read_only: bool = False) -> None:
         self.serial = serial
+        self._read_only = read_only
+        self._schedule: tuple[str, WeekLimits | None] = "", ()
+        """The newest schedule as it is shown, and what was read of it."""
         self.record = record
         self.unsaved = True
         """Whether the record may differ from the saved one; code that changes the record sets this."""
@@ -145,7 +168,8 @@ class Twin:
             firmware="" if firmware is None else firmware.value,
             phases=1 if grid in ONE_PHASE else 3,
             max_current_a=current_a,
-            capabilities=CAPABILITIES,
+            capabilities=READABLE if self._read_only else CAPABILITIES,
+            read_only=self._read_only,
             measures=MEASURES,
             measures_by_phase=MEASURES_BY_PHASE,
         )
@@ -168,6 +192,31 @@ class Twin:
     def dynamic_current_a(self) -> Decimal | None:
         """The volatile limit that the charger reports."""
         return self._decimal(_O.DYNAMIC_CHARGER_CURRENT)
+
+    @property
+    def schedule(self) -> WeekLimits | None:
+        """The limits of the schedule that the charger shows; None: it has shown none that can be read."""
+        seen = self.record.seen.get(_O.CHARGING_SCHEDULE)
+        if seen is None:
+            return None
+        if self._schedule[0] != seen.value:
+            try:
+                read: WeekLimits | None = schedules.shown_limits(seen.value)
+            except schedules.NoScheduleError:
+                read = None
+            self._schedule = seen.value, read
+        return self._schedule[1]
+
+    def limit_ma(self, at_ms: int) -> int | None:
+        """Return the lowest limit that the charger shows for a time, in mA per phase; None: it shows none."""
+        shown = [self._decimal(observation) for observation in LIMITS]
+        if _O.CHARGING_SCHEDULE in self.record.seen:
+            planned = self.schedule
+            if planned is None:
+                return None  # it may be lower than all others
+            scheduled_a = schedules.limit_a(planned, at_ms)
+            shown.append(None if scheduled_a is None else Decimal(scheduled_a))
+        return min((int(amperes * 1000) for amperes in shown if amperes is not None), default=None)
 
     def mark_authorized(self, tag: str, now_ms: int) -> None:
         """Take note that this token is authorized: it belongs to the next session without a token."""
@@ -294,6 +343,8 @@ class Twin:
         _check(observation, update.value)
         before = record.seen.get(observation)
         record.seen[observation] = Seen(update.at_ms, update.value)
+        if observation == _O.CHARGING_SCHEDULE:
+            record.schedule_unsure = False
         if observation in _STATE:
             return self._apply_state(update)
         if observation == _O.CONNECTED_TO_CLOUD:
@@ -382,13 +433,15 @@ class Twin:
 
 
 _BOOLEANS: Final = frozenset({_O.CONNECTED_TO_CLOUD, _O.IS_ENABLED, _O.AUTHORIZATION_REQUIRED, *_SETTINGS})
-_TEXTS: Final = frozenset({_O.USER_ID_TOKEN, _O.SOFTWARE_RELEASE})
+_TEXTS: Final = frozenset({_O.USER_ID_TOKEN, _O.SOFTWARE_RELEASE, _O.CHARGING_SCHEDULE})
 
 
 def _check(observation: int, value: str) -> None:
     """Raise ValueError if a value cannot be read."""
     if observation in _BOOLEANS:
         is_true(value)
+    elif observation == _O.CHARGING_SCHEDULE and len(value) > schedules.LONGEST:
+        raise ValueError(f"a schedule of {len(value)} characters")
     elif observation not in _TEXTS:
         number_of(value)
         if observation in {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT}:

@@ -59,6 +59,13 @@ class ScannedToken(Struct, frozen=True):
     at_ms: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PendingPlan:
+    """A plan on its way to a charger; None: none is to be stored any more."""
+
+    plan: Plan | None
+
+
 @dataclass(slots=True, eq=False)
 class CloudCharger:
     """One charger of the account."""
@@ -113,8 +120,8 @@ class CloudCharger:
     """Whether a commanded reboot has not been reported yet."""
     plans: dict[str, bytes] = field(default_factory=dict)
     """The body of the stored charge plan by its kind; one entry at most."""
-    pending_plan: tuple[Plan | None, str] | None = None
-    """A plan not stored yet since the charger is unreachable, and the text that reports it."""
+    pending_plan: PendingPlan | None = None
+    """A plan not stored yet since the charger is unreachable."""
     access_level: int = 1
     partner_id: int | None = None
 

@@ -103,6 +103,8 @@ class ChargerLimits:
     """The dynamic current without an expiry."""
     temporary_a: int | None = None
     temporary_until_ms: int | None = None
+    raised_until_ms: int | None = None
+    """For so long the dynamic current is at its highest, since the phase mode has changed."""
     plan: Plan | None = None
     overridden: bool = False
     """Whether the plan does not apply to the running session."""
@@ -110,10 +112,13 @@ class ChargerLimits:
     @property
     def dynamic_a(self) -> int:
         """The dynamic current in force."""
+        if self.raised_until_ms is not None:
+            return self.rated_a
         return self.lasting_a if self.temporary_a is None else self.temporary_a
 
     def set_dynamic(self, amperes: int, until_ms: int | None) -> None:
         """Set the dynamic current; when it expires, the one before applies again."""
+        self.raised_until_ms = None
         if until_ms is None:
             self.lasting_a = amperes
             self.temporary_a = self.temporary_until_ms = None
@@ -122,8 +127,11 @@ class ChargerLimits:
 
     def expire(self, now_ms: int) -> bool:
         """Fall back if the dynamic current has expired; return whether it has."""
+        raised = self.raised_until_ms is not None and now_ms >= self.raised_until_ms
+        if raised:
+            self.raised_until_ms = None
         if self.temporary_until_ms is None or now_ms < self.temporary_until_ms:
-            return False
+            return raised
         self.temporary_a = self.temporary_until_ms = None
         return True
 

@@ -8,13 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
+
 from chargebridge.chargers.model import Plan, PlanPeriod
+from chargebridge.clock import format_utc
 
 DAY_S: Final = 86_400
 WEEK_S: Final = 7 * DAY_S
 MONDAY_MS: Final = 4 * DAY_S * 1000
 """1970-01-05, a Monday."""
 RANGES_AT_MOST: Final = 200
+_REPEATS: Final = {DAY_S: "Daily", WEEK_S: "Weekly"}
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -78,6 +82,23 @@ def delayed_plan(now_ms: int, start_ms: int, limit_a: float) -> Plan:
     if wait_s <= 0:
         return Plan(start_ms=now_ms, periods=(PlanPeriod(0, limit_ma),))
     return Plan(start_ms=now_ms, periods=(PlanPeriod(0, 0), PlanPeriod(wait_s, limit_ma)))
+
+
+def schedule_text(plan: Plan | None) -> str:
+    """Return a plan as the firmware shows it, in observation 62; empty without one.
+
+    That offsets are seconds from the start, and limits amperes, is inferred.
+    """
+    if plan is None:
+        return ""
+    repeats = _REPEATS.get(plan.repeat_s or 0)
+    schedule = {
+        "StartSchedule": format_utc(plan.start_ms),
+        "ProfileKind": "Absolute" if repeats is None else "Recurring",
+        "RecurrencyKind": repeats,
+        "Periods": [[period.offset_s, period.limit_ma // 1000] for period in plan.periods],
+    }
+    return msgspec.json.encode(schedule).decode()
 
 
 def second_of_day(text: str) -> int:

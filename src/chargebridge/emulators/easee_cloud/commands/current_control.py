@@ -106,7 +106,7 @@ class CurrentControl:
     def _expiry_ms(self, charger: CloudCharger, now_ms: int) -> int | None:
         """Return when the limit ends without a further command, so also on an unreachable charger."""
         limits, circuit = replace(charger.limits), _copy(charger.circuit)
-        ends = (limits.temporary_until_ms, circuit.limits.dynamic_until_ms)
+        ends = (limits.temporary_until_ms, limits.raised_until_ms, circuit.limits.dynamic_until_ms)
         end_ms = min((end for end in ends if end is not None), default=None)
         if end_ms is None:
             return None
@@ -119,7 +119,7 @@ class CurrentControl:
         change_ms = None
         if wanted_ma is not None and limits.plan is not None and not limits.overridden:
             change_ms = next_plan_change_ms(limits.plan, now_ms)
-        ends = (limits.temporary_until_ms, change_ms)
+        ends = (limits.temporary_until_ms, limits.raised_until_ms, change_ms)
         due_ms = min((end for end in ends if end is not None), default=None)
         key = ("limits", charger.serial)
         if due_ms is None:

@@ -130,11 +130,12 @@ class CommandDispatcher:
             self._statistics.commands_lost += 1
         return ticket
 
-    def reject(self, charger: CloudCharger, command: int, *, ticks: int | None, comment: str) -> None:
-        """Answer a command that cannot be decoded with `wasAccepted` false."""
+    def reject(self, charger: CloudCharger, command: int, *, ticks: int | None, comment: str) -> Ticket:
+        """Answer a command that is not executed with `wasAccepted` false."""
         ticket = Ticket(device=charger.serial, command=command, ticks=self._new_ticks(ticks), expires_ms=0)
         self._file(ticket)
         self._answer(charger, ticket, False, comment)
+        return ticket
 
     def _new_ticks(self, given: int | None) -> int:
         """Return the given ticks, or the present time as ticks that no other command has."""

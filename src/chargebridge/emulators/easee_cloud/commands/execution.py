@@ -36,6 +36,8 @@ Finish = Callable[[bool | None, str], None]
 """Called with whether the charger accepted the command (None: it never answers), and a comment."""
 
 MINUTE_MS: Final = 60_000
+PHASE_MODE_MS: Final = 7_000
+"""For so long a change of the phase mode sets the dynamic current to its highest; 5 to 10 s were seen."""
 _MOST_MINUTES: Final = 366 * 24 * 60
 _MOST_AMPERES: Final = 1000
 _O = Observation
@@ -151,7 +153,7 @@ class CommandExecutor:
                 self._keep(charger, {_KEPT_BOOLEANS[command]: boolean(take.boolean(1))}, finish)
             case _ if command in _KEPT_NUMBERS:
                 observation, most = _KEPT_NUMBERS[command]
-                self._keep(charger, {observation: str(take.number(1, most=most))}, finish)
+                self._keep_number(charger, observation, str(take.number(1, most=most)), finish)
             case _:
                 raise ArgumentsError(f"unknown command {command}")
 
@@ -243,6 +245,17 @@ class CommandExecutor:
     def _set_dynamic(self, charger: CloudCharger, amperes: int, until_ms: int | None, finish: Finish) -> None:
         charger.limits.set_dynamic(min(amperes, charger.limits.rated_a), until_ms)
         self._limit(charger, {_O.DYNAMIC_CHARGER_CURRENT: str(charger.limits.dynamic_a)}, finish)
+
+    def _keep_number(
+        self, charger: CloudCharger, observation: Observation, text: str, finish: Finish
+    ) -> None:
+        if observation != _O.PHASE_MODE or text == charger.last_values.text(observation):
+            self._keep(charger, {observation: text}, finish)
+            return
+        # Meanwhile the dynamic current is at its highest, whatever it was.
+        charger.limits.raised_until_ms = self._clock.now().utc_ms + PHASE_MODE_MS
+        texts = {_O.PHASE_MODE: text, _O.DYNAMIC_CHARGER_CURRENT: str(charger.limits.dynamic_a)}
+        self._limit(charger, texts, finish)
 
     def _limit(
         self,

@@ -25,6 +25,7 @@ from chargebridge.emulators.easee_cloud.rest.context import Context, Route
 RESUMED_A: Final = 32
 """The dynamic current after `resume_charging`, whatever it was before."""
 _SINGLE_PHASE, _AUTO = "1", "2"
+_NOT_ACCEPTED: Final = "not accepted"
 
 _O = Observation
 _C = CommandId
@@ -199,6 +200,14 @@ class _Commands:
         commands = [one for one in _commands_of(wanted) if not _is_unchanged(charger, *one)]
         if not commands or self._is_ignored():
             return answer([])
+        odd = [self._odd_answer(charger, command, arguments) for command, arguments, _ in commands]
+        if any(odd):
+            return answer(
+                [
+                    one or _taken(self._accept(charger, command, arguments))
+                    for one, (command, arguments, _) in zip(odd, commands, strict=True)
+                ]
+            )
         tickets = [self._accept(charger, command, arguments) for command, arguments, _ in commands]
         if self._context.dice("empty_reply", self._context.misbehaviour.empty_reply):
             return answer([])
@@ -217,10 +226,29 @@ class _Commands:
     def _send(self, charger: CloudCharger, command: int, arguments: Sequence[str]) -> web.Response:
         if self._is_ignored():
             return answer([])
+        odd = self._odd_answer(charger, command, arguments)
+        if odd is not None:
+            return answer(odd)
         ticket = self._accept(charger, command, arguments)
         if self._context.dice("empty_reply", self._context.misbehaviour.empty_reply):
             return answer([])
         return answer(_taken(ticket), HTTPStatus.ACCEPTED)
+
+    def _odd_answer(
+        self, charger: CloudCharger, command: int, arguments: Sequence[str]
+    ) -> dict[str, object] | None:
+        """Return an answer with 200 and `wasAccepted`, in place of 202 or an error; None: not this time."""
+        dice, faults = self._context.dice, self._context.misbehaviour
+        if dice("accepted_null", faults.accepted_null):
+            return {**_taken(self._accept(charger, command, arguments)), "wasAccepted": None}
+        if dice("accepted_null_dropped", faults.accepted_null_dropped):
+            return {"device": charger.serial, "commandId": command, "ticks": 0, "wasAccepted": None}
+        if dice("accepted_false", faults.accepted_false):
+            ticket = self._context.commands.reject(charger, command, ticks=None, comment=_NOT_ACCEPTED)
+            return {**_taken(ticket), "wasAccepted": False}
+        if dice("accepted_false_dropped", faults.accepted_false_dropped):
+            return {"device": charger.serial, "commandId": command, "ticks": 0, "wasAccepted": False}
+        return None
 
     def _is_ignored(self) -> bool:
         return self._context.dice("ignored", self._context.misbehaviour.ignored)

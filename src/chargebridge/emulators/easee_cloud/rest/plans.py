@@ -1,14 +1,16 @@
 """Handlers for charge plans, by the older paths and by those that clients use today.
 
-A charger stores one plan, of any kind; a new one replaces it. A read returns the body as it was written.
+A charger stores one plan, of any kind; a new one replaces it. A read returns the body as it was written;
+`schedules` returns which kind is enabled, and the bodies of all three.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
+from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from chargebridge.chargers.easee.twin.ticks import parse_time
 from chargebridge.chargers.model import Plan
@@ -29,6 +31,11 @@ from chargebridge.emulators.easee_cloud.charger.plans import (
 from chargebridge.emulators.easee_cloud.problems import answer, bad_request, not_found
 from chargebridge.emulators.easee_cloud.rest import requests
 from chargebridge.emulators.easee_cloud.rest.context import Context, Route
+
+RANGES_A_DAY: Final = 2
+"""The most ranges of a day in a weekly plan."""
+PERIODS: Final = 18
+"""The most periods of a schedule."""
 
 
 class BasicPlan(Struct, frozen=True, rename="camel"):
@@ -55,14 +62,14 @@ class WeeklyRange(Struct, frozen=True, rename="camel"):
 
     start_time: str
     stop_time: str
-    charging_current_limit: float = 32
+    charging_current_limit: Annotated[int, Meta(ge=0, le=32)] = 32
 
 
 class WeeklyDay(Struct, frozen=True, rename="camel"):
     """A day of the week, from 0 for Monday."""
 
     day_of_week: int
-    ranges: Sequence[WeeklyRange] = ()
+    ranges: Annotated[Sequence[WeeklyRange], Meta(max_length=RANGES_A_DAY)] = ()
 
 
 class WeeklyPlan(Struct, frozen=True, rename="camel"):
@@ -71,8 +78,8 @@ class WeeklyPlan(Struct, frozen=True, rename="camel"):
     is_enabled: bool = True
     days: Sequence[WeeklyDay] = ()
 
-    def plan(self, _: int) -> Plan | None:
-        """Return the plan for the charger."""
+    def plan(self, _: int, equal_times: str = "nothing") -> Plan | None:
+        """Return the plan for the charger; `equal_times` as `EaseeCloudSettings` has it."""
         ranges = []
         for day in self.days:
             if not 0 <= day.day_of_week < 7:
@@ -80,6 +87,10 @@ class WeeklyPlan(Struct, frozen=True, rename="camel"):
             midnight_s = day.day_of_week * DAY_S
             for one in day.ranges:
                 start_s, stop_s = second_of_day(one.start_time), second_of_day(one.stop_time)
+                if stop_s == start_s and equal_times != "all_day":
+                    if equal_times == "refused":
+                        raise PlanError(f"a range begins and ends at {one.start_time}")
+                    continue
                 if stop_s <= start_s:
                     stop_s += DAY_S
                 limit_a = one.charging_current_limit
@@ -100,7 +111,7 @@ class Period(Struct, frozen=True, rename="camel"):
 class DailySchedule(Struct, frozen=True):
     """`schedules/daily`."""
 
-    periods: Sequence[Period]
+    periods: Annotated[Sequence[Period], Meta(max_length=PERIODS)]
     enabled: bool = True
     timezone: str = "UTC"
 
@@ -126,7 +137,7 @@ class DailySchedule(Struct, frozen=True):
 class WeeklySchedule(Struct, frozen=True):
     """`schedules/weekly`."""
 
-    periods: Sequence[Period]
+    periods: Annotated[Sequence[Period], Meta(max_length=PERIODS)]
     enabled: bool = True
     timezone: str | UnsetType = UNSET
     misspelt_timezone: str = field(default="UTC", name="timeezone")
@@ -180,7 +191,7 @@ _SWITCH = {"enable": True, "disable": False}
 
 def routes(context: Context) -> list[Route]:
     """Return the routes of this part."""
-    found: list[Route] = []
+    found = [Route("GET", "/api/chargers/{charger}/schedules", "plan", _Schedules(context).read)]
     for kind, shape in _KINDS.items():
         handlers = _Plans(context, kind, shape)
         path = f"/api/chargers/{{charger}}/{kind}"
@@ -193,6 +204,24 @@ def routes(context: Context) -> list[Route]:
             Route("POST", f"{path}/{action}", "plan", handlers.switch(on)) for action, on in _SWITCH.items()
         ]
     return found
+
+
+class _Schedules:
+    """Handles the schedules of a charger as a whole."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def read(self, request: web.Request) -> web.Response:
+        charger = self._context.roster.charger(request.match_info["charger"])
+        body: dict[str, object] = {"enabled": "none"}
+        for kind in ("delayed", "daily", "weekly"):
+            kept = charger.plans.get(f"schedules/{kind}")
+            fields: dict[str, object] = {} if kept is None else msgspec.json.decode(kept)
+            if kept is not None and fields.pop("enabled", True):
+                body["enabled"] = kind
+            body[kind] = None if kept is None else fields
+        return answer(body)
 
 
 class _Plans:
@@ -219,7 +248,7 @@ class _Plans:
         if charger.plans or charger.limits.plan is None:
             self._kept(charger)
         charger.plans.clear()
-        self._store_on_charger(charger, None, "")
+        self._context.plans.store(charger, None)
         return web.Response(status=HTTPStatus.OK)
 
     def switch(self, on: bool) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -242,17 +271,17 @@ class _Plans:
         return kept
 
     def _store(self, charger: CloudCharger, wanted: AnyPlan, body: bytes) -> None:
+        now_ms = self._context.clock.now().utc_ms
         try:
-            plan = wanted.plan(self._context.clock.now().utc_ms)
+            if isinstance(wanted, WeeklyPlan):
+                plan = wanted.plan(now_ms, self._context.settings.equal_times)
+            else:
+                plan = wanted.plan(now_ms)
         except ValueError as error:
             raise bad_request(str(error)) from None
         charger.plans.clear()
         charger.plans[self._kind] = body
-        enabled = wanted.is_enabled
-        self._store_on_charger(charger, plan if enabled else None, body.decode() if enabled else "")
-
-    def _store_on_charger(self, charger: CloudCharger, plan: Plan | None, text: str) -> None:
-        self._context.plans.store(charger, plan, text)
+        self._context.plans.store(charger, plan if wanted.is_enabled else None)
 
 
 def _day(name: str) -> int:
