@@ -24,6 +24,7 @@ from chargebridge.chargers.model import (
     SetAvailable,
     SetLimit,
     StateChanged,
+    Withdraw,
 )
 from chargebridge.clock import format_utc
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import (
@@ -400,6 +401,11 @@ class EaseeVendor(Vendor):
             now_ms = self._timeline.now_ms
             wrong_ms = abs(self._world.host_clock.now().utc_ms - now_ms)
             self._authorized[serial].append((now_ms, command.id_tag, wrong_ms))
+        elif isinstance(command, Withdraw) and self._authorized[serial]:
+            at_ms, tag, wrong_ms = self._authorized[serial].pop()
+            now_ms = self._timeline.now_ms
+            wrong_ms = max(wrong_ms, abs(self._world.host_clock.now().utc_ms - now_ms))
+            self._authorized[serial].append((at_ms, tag, wrong_ms))
         self._last_number += 1
         expires_ms = min(
             command.expires_ms, self._world.host_clock.now().utc_ms + round(BUS_COMMAND_EXPIRY_S * 1000)

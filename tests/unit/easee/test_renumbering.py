@@ -2,7 +2,7 @@
 
 import pytest
 
-from chargebridge.chargers.easee.twin import rebuilding, renumbering, repeats
+from chargebridge.chargers.easee.twin import renumbering
 from chargebridge.chargers.easee.twin.records import TwinRecord
 from chargebridge.chargers.model import ReportSessions, SessionEnded, SessionStarted
 from tests.unit.easee.test_reported_again import Bench, began_ms, end, ended_ms, mode, start, start_wh
@@ -38,15 +38,6 @@ def test_one_behind_the_newest_that_it_knows_follows_it(bench):
     assert [number for _, number, _ in bench.again(52)] == [52, 53]
 
 
-def test_where_energy_lies_in_between_one_is_missing(bench):
-    asked = wanted(51, began_ms(2), start_wh(2))
-    assert renumbering.align(bench.twin.record, asked) == 49
-    gap = repeats.missing_sessions(bench.twin.record, asked, 0)
-    (rebuilt,) = rebuilding.rebuild(bench.twin.record, gap, (), "MISSED")
-    assert (rebuilt.session, rebuilt.start_register_wh, rebuilt.register_wh) == (51, start_wh(2), start_wh(3))
-    assert [number for _, number, _ in bench.again(51)] == [51, 52, 53]
-
-
 @pytest.mark.parametrize(
     "asked",
     [
@@ -55,6 +46,8 @@ def test_where_energy_lies_in_between_one_is_missing(bench):
         wanted(5, ended_ms(4), start_wh(5)),  # one that never was
         wanted(5, began_ms(4), start_wh(4)),  # it ended at once, as far as the charge point knows
         wanted(1, began_ms(1), start_wh(1)),
+        wanted(51, began_ms(2), start_wh(2)),  # energy lies in between: it may be any
+        wanted(51, 0, start_wh(3)),  # when it began is not known
     ],
 )
 def test_numbers_that_are_in_order_stay(bench, asked):

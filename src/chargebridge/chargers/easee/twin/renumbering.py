@@ -31,12 +31,12 @@ def align(record: TwinRecord, wanted: ReportSessions) -> int:
     running = record.running
     if running is not None and running.started_ms > wanted.from_ms:
         known.append((running.id, wh_of_uwh(running.start_uwh)))
-    too_low = [(number, wh) for number, wh in known if number < wanted.first and wh >= wanted.from_wh]
-    if not too_low or record.pending_end is not None:
+    # One that begins at another register proves nothing, and numbers that are too high would book it twice.
+    too_low = [number for number, wh in known if number < wanted.first and wh == wanted.from_wh]
+    if not too_low or not wanted.from_ms or record.pending_end is not None:
         return 0
-    lowest, start_wh = min(too_low)
-    # Where energy lies before it, the wanted one is missing.
-    by = wanted.first - lowest + (start_wh > wanted.from_wh)
+    lowest = min(too_low)
+    by = wanted.first - lowest
     _raise(record, lowest, by)
     return by
 
