@@ -15,6 +15,7 @@ import structlog
 from chargebridge.chargers.easee.account.account import Account, load_nothing, report_nothing, save_nothing
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.account.secret import Tokens
+from chargebridge.chargers.easee.account.transport import Watch, watch_nothing
 from chargebridge.chargers.easee.charger import Charger, Receipt
 from chargebridge.chargers.easee.checkpoints import Checkpointer
 from chargebridge.chargers.easee.discovery import find_chargers
@@ -72,6 +73,11 @@ class EaseeDriver:
         self._path = state_dir / f"{name}.easee.sqlite3" if state_dir else None
         self._connection: _Connection | None = None
         self.fleet = Fleet(self._settings, sink, clock)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this driver."""
+        return self._settings
 
     def state_files(self) -> list[Path]:
         """Return the file of this driver, for backups."""
@@ -135,9 +141,8 @@ class EaseeDriver:
         Raises:
             OSError: the cloud did not answer; the text says why.
         """
-        # Tokens of its own: renewing the saved ones would invalidate them for a running driver.
         async with aiohttp.ClientSession() as session:
-            account = make_account(self._settings, session, self._clock)
+            account = self.own_account(session)
             try:
                 return await find_chargers(account)
             except (NotSent, Refused, NoAnswer, msgspec.MsgspecError) as error:
@@ -146,6 +151,17 @@ class EaseeDriver:
                 ) from error
             finally:
                 await account.close()
+
+    def own_account(self, session: aiohttp.ClientSession, watch: Watch = watch_nothing) -> Account:
+        """Return the account with tokens of its own, for calls beside a running driver.
+
+        Renewing the saved tokens would invalidate them for that driver.
+
+        Args:
+            session: the connections.
+            watch: is shown every exchange.
+        """
+        return make_account(self._settings, session, self._clock, watch=watch)
 
 
 def make_account(
@@ -157,6 +173,7 @@ def make_account(
     save: Callable[[Tokens], None] = save_nothing,
     throttled_until_ms: int = 0,
     on_throttled: Callable[[int], None] = report_nothing,
+    watch: Watch = watch_nothing,
 ) -> Account:
     """Return the account for the REST API that the settings describe."""
     return Account(
@@ -171,6 +188,7 @@ def make_account(
         throttled_until_ms=throttled_until_ms,
         on_throttled=on_throttled,
         requests_per_5_min=settings.requests_per_5_min,
+        watch=watch,
     )
 
 

@@ -81,7 +81,9 @@ WORD_KEYS: Final = _words(
 )
 """Fields whose values stay if they are one word."""
 
-SESSION_KEYS: Final = frozenset({"metervalue", "metervaluestart", "metervaluestop", "energykwh"})
+SESSION_KEYS: Final = frozenset(
+    {"metervalue", "metervaluestart", "metervaluestop", "energykwh", "kilowatthours"}
+)
 """An `id` beside one of these is that of a session, which only counts a charger's sessions."""
 TICKET_KEYS: Final = frozenset({"ticks", "wasaccepted", "resultcode"})
 """An `id` beside one of these is that of a command."""

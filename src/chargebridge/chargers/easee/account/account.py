@@ -21,8 +21,10 @@ from chargebridge.chargers.easee.account.transport import (
     Received,
     Transport,
     UnreachableError,
+    Watch,
     is_gateway_refusal,
     refusal,
+    watch_nothing,
 )
 from chargebridge.clock import Clock
 
@@ -61,6 +63,7 @@ class Account:
         version: the version of this program in its User-Agent.
         sleep: waits for so many real seconds.
         answer_timeout_s: real seconds for one exchange.
+        watch: is shown every exchange.
     """
 
     def __init__(
@@ -80,11 +83,12 @@ class Account:
         version: str = metadata.version("chargebridge"),
         sleep: Sleep = asyncio.sleep,
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        watch: Watch = watch_nothing,
     ) -> None:
         self._user = user
         self._clock = clock
         limits = Limits(requests=requests_per_5_min, reads=max(requests_per_5_min * 4 // 5, 1))
-        self._transport = Transport(base_url, session, f"chargebridge/{version}", answer_timeout_s)
+        self._transport = Transport(base_url, session, f"chargebridge/{version}", answer_timeout_s, watch)
         budget, now = Budget(random, limits), clock.now()
         if throttled_until_ms > now.utc_ms:
             budget.breaker.resume_throttling(now.mono + (throttled_until_ms - now.utc_ms) / 1000)

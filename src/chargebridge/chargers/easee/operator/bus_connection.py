@@ -122,7 +122,7 @@ class BusConnection:
         Raises:
             BrokerLostError: always, at the end.
         """
-        connection = await self._connect()
+        connection = await open_connection(self._broker_info)
         try:
             self._connection = connection
             await self._run_connection(connection)
@@ -131,11 +131,11 @@ class BusConnection:
                 raise
             raise BrokerLostError("connection closed by the broker") from None
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-            raise _broker_lost(error, "connection closed by the broker") from None
+            raise broker_lost(error, "connection closed by the broker") from None
         finally:
             self._ended = True
             self._connection = None
-            await _close(connection)
+            await close_connection(connection)
 
     def acknowledge(self, deliveries: Iterable[int]) -> None:
         """Acknowledge these messages soon; those of earlier connections are skipped."""
@@ -187,41 +187,7 @@ class BusConnection:
             except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
                 raise NotSent(f"the broker opens no channel for commands: {_text(error)}") from None
 
-    # --- connecting and consuming ------------------------------------------------------------------
-
-    async def _connect(self) -> aio_pika.abc.AbstractConnection:
-        broker = self._broker_info
-        try:
-            url = make_url(
-                host=broker.server,
-                port=broker.port,
-                login=broker.username,
-                password=broker.password,
-                virtualhost=broker.virtual_host,
-                ssl=broker.use_ssl,
-                heartbeat=HEARTBEAT_S,
-            )
-        except ValueError:
-            raise BrokerLostError("the broker's address is invalid", info_rejected=True) from None
-        # Not `aio_pika.connect`: if it fails, it leaves a connection to the garbage collector, which closes
-        # it in any thread.
-        connection = aio_pika.Connection(url)
-        try:
-            # Not by `connect(timeout=...)`: before Python 3.12 it can lose the cancellation of a stop.
-            async with asyncio.timeout(CONNECT_S):
-                await connection.connect()
-        except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-            await _close(connection)
-            raise _broker_lost(error, "the broker cannot be reached") from None
-        except asyncio.CancelledError:
-            await _close(connection)
-            if tasks.is_cancelled():
-                raise
-            raise BrokerLostError("the broker cannot be reached: it closed the connection") from None
-        except BaseException:
-            await _close(connection)
-            raise
-        return connection
+    # --- consuming -------------------------------------------------------------------------------
 
     async def _run_connection(self, connection: aio_pika.abc.AbstractConnection) -> None:
         cancelled = asyncio.get_running_loop().create_future()
@@ -291,7 +257,47 @@ class BusConnection:
             return  # they are delivered again, and recognized
 
 
-async def _close(connection: aio_pika.abc.AbstractConnection) -> None:
+async def open_connection(broker: BrokerInfo) -> aio_pika.abc.AbstractConnection:
+    """Connect to a broker.
+
+    Raises:
+        BrokerLostError: it cannot be reached, or refuses.
+    """
+    try:
+        url = make_url(
+            host=broker.server,
+            port=broker.port,
+            login=broker.username,
+            password=broker.password,
+            virtualhost=broker.virtual_host,
+            ssl=broker.use_ssl,
+            heartbeat=HEARTBEAT_S,
+        )
+    except ValueError:
+        raise BrokerLostError("the broker's address is invalid", info_rejected=True) from None
+    # Not `aio_pika.connect`: if it fails, it leaves a connection to the garbage collector, which closes
+    # it in any thread.
+    connection = aio_pika.Connection(url)
+    try:
+        # Not by `connect(timeout=...)`: before Python 3.12 it can lose the cancellation of a stop.
+        async with asyncio.timeout(CONNECT_S):
+            await connection.connect()
+    except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
+        await close_connection(connection)
+        raise broker_lost(error, "the broker cannot be reached") from None
+    except asyncio.CancelledError:
+        await close_connection(connection)
+        if tasks.is_cancelled():
+            raise
+        raise BrokerLostError("the broker cannot be reached: it closed the connection") from None
+    except BaseException:
+        await close_connection(connection)
+        raise
+    return connection
+
+
+async def close_connection(connection: aio_pika.abc.AbstractConnection) -> None:
+    """Close a connection; it takes `CLOSE_S` at most."""
     try:
         async with asyncio.timeout(CLOSE_S):
             await connection.close()
@@ -302,7 +308,8 @@ async def _close(connection: aio_pika.abc.AbstractConnection) -> None:
             raise
 
 
-def _broker_lost(error: Exception, what: str) -> BrokerLostError:
+def broker_lost(error: Exception, what: str) -> BrokerLostError:
+    """Return the loss of a connection that an error of the library means."""
     wrong = isinstance(
         error,
         AuthenticationError
