@@ -13,6 +13,7 @@ from rich.table import Table
 from chargebridge import __version__
 from chargebridge.backup_cli import backup, restore
 from chargebridge.console import ConfigFile, fail, show_problems
+from chargebridge.easee_cli import easee_app
 from chargebridge.operator_cli import dead_letters_app, leaving_app, queue_app, set_aside_app
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ config_app = typer.Typer(no_args_is_help=True, help="Write and check configurati
 app.add_typer(config_app, name="config")
 emulate_app = typer.Typer(no_args_is_help=True, help="Run emulated counterparts of the gateway.")
 app.add_typer(emulate_app, name="emulate")
+app.add_typer(easee_app, name="easee")
 app.add_typer(queue_app, name="queue")
 app.add_typer(leaving_app, name="leaving")
 app.add_typer(dead_letters_app, name="dead-letters")
