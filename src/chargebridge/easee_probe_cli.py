@@ -42,7 +42,7 @@ def probe(
         typer.Option(help="Serial number of a charger to which commands are sent, each after a question."),
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Agree to all questions that need nobody at the charger.")
+        bool, typer.Option("--yes", help="Agree to all questions that need no person at the charger.")
     ] = False,
     listen: Annotated[float, typer.Option(min=1, max=3600, help="Seconds to listen to the stream.")] = 40.0,
 ) -> None:
@@ -160,10 +160,10 @@ def _show(report: "Report", console: Console, *, whole: bool) -> None:
 
 
 class _Terminal:
-    """The person at the terminal; without a terminal nobody agrees in person.
+    """The person at the terminal; without a terminal no question is agreed to in person.
 
     Args:
-        agreed: whether questions are agreed to that need nobody at the charger.
+        agreed: whether questions are agreed to that need no person at the charger.
     """
 
     def __init__(self, *, agreed: bool) -> None:

@@ -4,9 +4,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import pytest
 
+from chargebridge.chargers.easee.operator.bus_connection import BrokerInfo
+from chargebridge.chargers.easee.operator.queue_look import NoQueueError, look
 from chargebridge.chargers.easee.probe.judging.assumptions import ASSUMPTIONS
 from chargebridge.chargers.easee.probe.passive import ProbeError
 from chargebridge.chargers.easee.probe.probing import Wanted, probe
@@ -254,6 +257,31 @@ async def test_an_account_without_a_queue_is_one_clear_error_beside_the_report(s
         assert "needs an integration account" in result.problems[0]
         assert verdicts(result)["bus-address"] == ("not seen", "HTTP 403")
         assert verdicts(result)["login-fields"][0] == "confirmed"
+
+
+async def test_a_queue_that_is_not_there_is_one_clear_error(rabbitmq_url):
+    url = urlsplit(rabbitmq_url)
+    broker = BrokerInfo(
+        server=url.hostname or "",
+        port=url.port or 5672,
+        queue_name=f"Operator_{new_operator()}.Q",
+        exchange_name="",
+        username=url.username or "guest",
+        password=url.password or "guest",
+        use_ssl=False,
+    )
+    with pytest.raises(NoQueueError, match=f"the broker has no queue {broker.queue_name}"):
+        await look(broker, 10)
+
+
+async def test_a_broker_that_is_not_there_is_one_clear_error_beside_the_report(stage):
+    options = {"amqp_url": "amqp://guest:secret@127.0.0.1:9/", "integration_account": True}
+    async with stage(**options) as site:
+        result = await probed(site, "operator")
+        assert len(result.problems) == 1
+        assert "the broker cannot be reached" in result.problems[0]
+        assert verdicts(result)["bus-queue"] == ("not seen", "the broker cannot be reached")
+        assert "secret" not in " ".join([*result.problems, as_markdown(result.report)])
 
 
 @asynccontextmanager

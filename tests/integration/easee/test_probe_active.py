@@ -170,13 +170,12 @@ async def test_a_probe_that_is_interrupted_undoes_what_it_did_however_often(stag
     async with stage() as site:
         person = Person()
         probing = asyncio.create_task(asked(site, "limit", person=person))
-        person.on["The limit is set back"] = lambda: asyncio.get_running_loop().call_later(
-            0.1, probing.cancel
-        )
+        person.on["The limit is set back"] = lambda: asyncio.get_running_loop().call_soon(probing.cancel)
         await until(lambda: site.cloud.statistics.commands[48] == 1)
         probing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await probing
+        assert "One moment: the charger is being put back as it was." in person.said
         assert site.cloud.statistics.commands[48] == 2
         assert await value(site, 48) == 32
 

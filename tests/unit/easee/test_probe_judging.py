@@ -114,9 +114,9 @@ def last_value(id: int, value: object, at: str = "2027-01-15T07:50:00Z") -> dict
     return {"id": id, "timestamp": at, "dataType": 4, "value": value}
 
 
-def bus(*messages: BusMessage, consumers: int | None = 0, failure: str = "") -> Facts:
+def bus(*messages: BusMessage, consumers: int | None = 0, missing: bool = False) -> Facts:
     facts = BusFacts(
-        consumers=consumers, waiting=9, looked=consumers == 0, messages=list(messages), failure=failure
+        consumers=consumers, waiting=9, looked=consumers == 0, messages=list(messages), missing=missing
     )
     patterns = msgspec.to_builtins(Patterns())
     address = {
@@ -316,7 +316,7 @@ CASES: dict[str, tuple[Facts, Facts]] = {
         both(answers(schedules={"enabled": "none"}), values((62, json.dumps(PLAN)))),
     ),
     "bus-address": (bus(), msgspec.structs.replace(bus(), exchanges=[answer("bus", {"server": "b"})])),
-    "bus-queue": (bus(), bus(consumers=None, failure="the queue cannot be looked at")),
+    "bus-queue": (bus(), bus(consumers=None, missing=True)),
     "bus-alone": (bus(), bus(consumers=1)),
     "observation-key": (bus(message(KEYS[0], OBSERVED)), bus(message("EH1.Obs.109", OBSERVED))),
     "response-key": (bus(message(KEYS[1], RESPONDED)), bus(message("EH1.CR.48", RESPONDED))),

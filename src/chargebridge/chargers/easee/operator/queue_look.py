@@ -10,6 +10,7 @@ from typing import Final
 
 from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
+from aiormq.exceptions import ChannelNotFoundEntity
 from msgspec import Struct
 
 from chargebridge import tasks
@@ -43,6 +44,10 @@ class QueueLook(Struct, frozen=True):
     """None: they were left alone, since another program consumes the queue."""
 
 
+class NoQueueError(BrokerLostError):
+    """The broker has no such queue."""
+
+
 async def look(broker: BrokerInfo, most: int) -> QueueLook:
     """Look at the first messages of a queue, and leave them there.
 
@@ -51,7 +56,8 @@ async def look(broker: BrokerInfo, most: int) -> QueueLook:
         most: the most messages to look at.
 
     Raises:
-        BrokerLostError: the broker cannot be reached, or there is no such queue.
+        NoQueueError: the broker has no such queue.
+        BrokerLostError: the broker cannot be reached, or refuses.
     """
     connection = await open_connection(broker)
     try:
@@ -75,6 +81,8 @@ async def look(broker: BrokerInfo, most: int) -> QueueLook:
                 # If this is lost, the broker does the same when the connection ends.
                 await fetched[-1].nack(multiple=True, requeue=True)
         return QueueLook(consumers, waiting, tuple(map(_queued, fetched)))
+    except ChannelNotFoundEntity:
+        raise NoQueueError(f"the broker has no queue {broker.queue_name}") from None
     except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
         raise broker_lost(error, f"the queue {broker.queue_name} cannot be looked at") from None
     except asyncio.CancelledError:

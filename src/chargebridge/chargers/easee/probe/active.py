@@ -27,7 +27,7 @@ _SETTLED_S: Final = 5.0
 """Seconds without a response after which none is expected: they come after one."""
 
 
-class Asker(Protocol):
+class Person(Protocol):
     """The person at the terminal."""
 
     async def agrees(self, text: str, *, in_person: bool) -> bool:
@@ -76,50 +76,50 @@ class Active:
     Args:
         gatherer: makes the calls.
         hub: the stream, with a subscription of the charger.
-        asker: the person at the terminal.
+        person: who is at the terminal.
         serial: the serial number of the charger.
         waits: the times to wait.
     """
 
-    def __init__(self, gatherer: Gatherer, hub: HubWatch, asker: Asker, serial: str, waits: Waits) -> None:
+    def __init__(self, gatherer: Gatherer, hub: HubWatch, person: Person, serial: str, waits: Waits) -> None:
         self._gatherer = gatherer
         self._hub = hub
-        self._asker = asker
+        self._person = person
         self._serial = serial
         self._waits = waits
-        self._undoing = Undoing(asker.say, waits.undo_s)
+        self._undoing = Undoing(person.say, waits.undo_s)
         self._mark, self._began_s = 0, 0.0
 
     async def run(self) -> None:
         """Ask all questions; whatever ends it, nothing stays changed, or it is said how to change it."""
         for question in QUESTIONS:
-            asked = self._gatherer.facts.active[question.name] = ActiveFacts(question=question.name)
+            trial = self._gatherer.facts.active[question.name] = ActiveFacts(question=question.name)
             if not self._hub.alive:
-                asked.skipped = "there is no stream"
-            elif not await self._asker.agrees(question.text, in_person=question.in_person):
-                asked.skipped = "not agreed to"
+                trial.skipped = "there is no stream"
+            elif not await self._person.agrees(question.text, in_person=question.in_person):
+                trial.skipped = "not agreed to"
             else:
-                await self._ask(question, asked)
+                await self._ask(question, trial)
 
-    async def _ask(self, question: Question, asked: ActiveFacts) -> None:
-        self._gatherer.into = asked.exchanges
+    async def _ask(self, question: Question, trial: ActiveFacts) -> None:
+        self._gatherer.into = trial.exchanges
         self._mark, self._began_s = len(self._hub.messages), self._hub.now_s()
         changed = False
         try:
-            await question.ask(self, asked)
+            await question.ask(self, trial)
         except Skipped as error:
-            asked.skipped = str(error)
-            self._asker.say(f"  skipped: {error}")
+            trial.skipped = str(error)
+            self._person.say(f"  skipped: {error}")
         except CallFailedError as error:
-            asked.failure = reason(error)
-            self._asker.say(f"  failed: {error}")
+            trial.failure = reason(error)
+            self._person.say(f"  failed: {error}")
         finally:
             changed = bool(self._undoing)
             left = await self._undoing.all()
-            if changed or asked.undone is not None:
-                asked.undone = not left
-            asked.by_hand = "; ".join(one.by_hand for one in left)
-            asked.messages = self._hub.since(self._mark, self._began_s)
+            if changed or trial.undone is not None:
+                trial.undone = not left
+            trial.by_hand = "; ".join(one.by_hand for one in left)
+            trial.messages = self._hub.since(self._mark, self._began_s)
             self._gatherer.into = self._gatherer.facts.exchanges
 
     # --- the questions ----------------------------------------------------------------------------
@@ -130,13 +130,13 @@ class Active:
         await self._post("write", "settings", {"authorizationRequired": required})
         await self._hub.until(lambda: bool(readings.responses(self._since())), _SETTLED_S)
 
-    async def ask_limit(self, asked: ActiveFacts) -> None:
+    async def ask_limit(self, trial: ActiveFacts) -> None:
         """Set a volatile limit one ampere lower, read the outcome, and set it back."""
         before_a = int(self._number(_O.DYNAMIC_CHARGER_CURRENT))
         if before_a <= LOWEST_A:
             raise Skipped(f"its dynamic limit is {before_a} A: the charger is paused, or nearly")
         wanted_a = before_a - 1
-        asked.wanted |= {"before_a": before_a, "limit_a": wanted_a}
+        trial.wanted |= {"before_a": before_a, "limit_a": wanted_a}
         undo = Undo(
             f"The limit is set back to {before_a} A.",
             f"unplug and plug in the car, or set the dynamic limit to {before_a} A; it ends by itself"
@@ -154,18 +154,18 @@ class Active:
             path = f"/api/commands/{ticket.device}/{ticket.command_id}/{ticket.ticks}"
             await self._gatherer.read("outcome", path, "/api/commands/{device}/{command}/{ticks}")
 
-    async def ask_plan(self, asked: ActiveFacts) -> None:
+    async def ask_plan(self, trial: ActiveFacts) -> None:
         """Store a plan that allows charging at almost every time, and delete it."""
-        await self._store_plan(asked, "00:00Z", "23:59Z")
+        await self._store_plan(trial, "00:00Z", "23:59Z")
 
-    async def ask_whole_day(self, asked: ActiveFacts) -> None:
+    async def ask_whole_day(self, trial: ActiveFacts) -> None:
         """Store a plan from midnight to midnight, and delete it."""
-        await self._store_plan(asked, "00:00Z", "00:00Z")
+        await self._store_plan(trial, "00:00Z", "00:00Z")
 
-    async def _store_plan(self, asked: ActiveFacts, start: str, stop: str) -> None:
+    async def _store_plan(self, trial: ActiveFacts, start: str, stop: str) -> None:
         await self._must_have_no_plan()
         limit_a = int(min(max(self._number(_O.MAX_CHARGER_CURRENT, 16), LOWEST_A), 32))
-        asked.wanted["limit_a"] = limit_a
+        trial.wanted["limit_a"] = limit_a
         span = {"startTime": start, "stopTime": stop, "chargingCurrentLimit": limit_a}
         body = {"isEnabled": True, "days": [{"dayOfWeek": day, "ranges": [span]} for day in range(7)]}
         undo = Undo(
@@ -187,30 +187,30 @@ class Active:
         if stored or (latest is not None and plans.has_periods(latest)):
             raise Skipped("a plan is stored; it is not replaced")
 
-    async def ask_start(self, asked: ActiveFacts) -> None:
+    async def ask_start(self, trial: ActiveFacts) -> None:
         """Start charging, then stop."""
         mode = int(self._number(_O.CHARGER_OP_MODE))
         if mode in {OpMode.DISCONNECTED, OpMode.OFFLINE}:
             raise Skipped("no car is connected")
         if mode == OpMode.CHARGING:
             raise Skipped("a session is running")
-        asked.wanted["authorization_required"] = float(self._flag(_O.AUTHORIZATION_REQUIRED))
+        trial.wanted["authorization_required"] = float(self._flag(_O.AUTHORIZATION_REQUIRED))
         undo = self._stopping()
         await self._change(undo, "start", "commands/start_charging")
         began = await self._hub.until(lambda: self._reports(_O.CHARGER_OP_MODE, 3), self._waits.session_s)
-        self._asker.say("  charging" if began else "  no charging seen")
+        self._person.say("  charging" if began else "  no charging seen")
         if await self._stopped():
             self._undoing.drop(undo)
-            asked.undone = True
+            trial.undone = True
         if began:
             await self._hub.until(
                 lambda: any(one.id == _O.CHARGING_SESSION for one in readings.updates(self._since())),
                 self._waits.session_s,
             )
 
-    async def ask_tap(self, asked: ActiveFacts) -> None:
+    async def ask_tap(self, trial: ActiveFacts) -> None:
         """Wait for a card at the reader, and show the order of what comes."""
-        self._asker.say(f"  Hold a card to the reader now ({self._waits.tap_s:g} s).")
+        self._person.say(f"  Hold a card to the reader now ({self._waits.tap_s:g} s).")
         tapped = await self._hub.until(
             lambda: any(
                 one.id in {_O.CHARGING_SESSION_START, _O.USER_ID_TOKEN}
@@ -222,8 +222,8 @@ class Active:
             raise Skipped("no card was held to the reader")
         self._undoing.add(self._stopping())
         await self._hub.until(lambda: False, self._waits.after_tap_s)
-        asked.messages = self._since()
-        self._asker.say(f"  In this order: {' '.join(sequence(asked))}")
+        trial.messages = self._since()
+        self._person.say(f"  In this order: {' '.join(sequence(trial))}")
 
     # --- undoing ----------------------------------------------------------------------------------
 

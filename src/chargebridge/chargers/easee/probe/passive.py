@@ -71,7 +71,7 @@ async def find_charger(
     Args:
         gatherer: makes the calls.
         settings: of the driver.
-        wanted: the charger that was asked for; None: any.
+        wanted: the charger that the caller names; None: any.
         preferred: chargers to take before others.
 
     Raises:
@@ -132,7 +132,8 @@ async def look_at_bus(gatherer: Gatherer, most: int) -> str | None:
         gatherer: makes the call, and receives the facts.
         most: the most messages to look at.
     """
-    from chargebridge.chargers.easee.operator.queue_look import look  # noqa: PLC0415 - AMQP is slow to import
+    # AMQP is slow to import.
+    from chargebridge.chargers.easee.operator.queue_look import NoQueueError, look  # noqa: PLC0415
 
     facts = gatherer.facts.bus = BusFacts()
     try:
@@ -148,6 +149,7 @@ async def look_at_bus(gatherer: Gatherer, most: int) -> str | None:
     try:
         seen = await look(broker, most)
     except BrokerLostError as error:
+        facts.missing = isinstance(error, NoQueueError)
         facts.failure = str(error).partition(": ")[0].replace(broker.queue_name, "of the operator")
         return f"{error}; is the operator's queue there, and the broker reachable from here?"
     facts.consumers, facts.waiting, facts.looked = seen.consumers, seen.waiting, seen.messages is not None

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from chargebridge.chargers.easee.driver import EaseeDriver
 from chargebridge.chargers.easee.probe import passive
-from chargebridge.chargers.easee.probe.active import Active, Asker
+from chargebridge.chargers.easee.probe.active import Active, Person
 from chargebridge.chargers.easee.probe.gathering import Gatherer
 from chargebridge.chargers.easee.probe.hub_watch import HubWatch
 from chargebridge.chargers.easee.probe.judging.assumptions import judge
@@ -31,7 +31,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     preferred: Sequence[str] = ()
     """Chargers to take before others."""
     active: bool = False
-    """Whether the questions of the active part are asked about this charger."""
+    """Whether the active part follows, with this charger."""
     queue_at_most: int = QUEUE_AT_MOST
     waits: Waits = Waits()
 
@@ -44,13 +44,13 @@ class Result(Struct, frozen=True):
     """What the report could not be made of, for the terminal."""
 
 
-async def probe(driver: EaseeDriver, wanted: Wanted, asker: Asker, clock: Clock, version: str) -> Result:
+async def probe(driver: EaseeDriver, wanted: Wanted, person: Person, clock: Clock, version: str) -> Result:
     """Probe an account.
 
     Args:
         driver: the driver of the account; it is not started, and another process may run it.
         wanted: what to do.
-        asker: the person at the terminal.
+        person: who is at the terminal.
         clock: the clock of the cloud.
         version: of chargebridge.
 
@@ -67,19 +67,19 @@ async def probe(driver: EaseeDriver, wanted: Wanted, asker: Asker, clock: Clock,
         gatherer.account = account = driver.own_account(session, gatherer.watch)
         hub = HubWatch(settings.stream_url, gatherer, facts.stream, clock)
         try:
-            asker.say("Reading: sign-in and lists")
+            person.say("Reading: sign-in and lists")
             serial = await passive.find_charger(gatherer, settings, wanted.charger, list(wanted.preferred))
             facts.serial = redactor.identifier(serial)
             facts.now_ms = clock.now().utc_ms
             await passive.read_all(gatherer, serial, wanted.waits, clock)
-            asker.say(f"Listening to the stream for {wanted.waits.listen_s:g} s")
+            person.say(f"Listening to the stream for {wanted.waits.listen_s:g} s")
             await passive.watch_replay(gatherer, hub, serial, wanted.waits)
             if settings.way == "operator":
-                asker.say("Looking at the operator's queue; nothing is taken from it")
+                person.say("Looking at the operator's queue; nothing is taken from it")
                 problem = await passive.look_at_bus(gatherer, wanted.queue_at_most)
                 problems += [problem] if problem else []
             if wanted.active:
-                await Active(gatherer, hub, asker, serial, wanted.waits).run()
+                await Active(gatherer, hub, person, serial, wanted.waits).run()
         finally:
             await hub.stop()
             await account.close()

@@ -202,7 +202,7 @@ def _replay(facts: Facts) -> list[Table]:
 
 
 def _value(one: readings.Seen) -> str:
-    """Return a value that identifies nobody, or how it is written."""
+    """Return a value that does not identify anybody, or how it is written."""
     known = one.id in DATA_TYPES and DATA_TYPES[Observation(one.id)] in _NUMBERS
     plain = isinstance(one.value, str) and len(one.value) < 12 and one.id != _O.SITE_ID_NUMERIC
     return str(one.value) if known and plain else value_kind(one.value)
@@ -225,19 +225,19 @@ def _active(facts: Facts) -> list[Table]:
     return [_question(one) for one in facts.active.values()]
 
 
-def _question(asked: ActiveFacts) -> Table:
-    title = f"Question: {asked.question}"
-    if asked.skipped and not asked.exchanges:
-        return Table(title, (), (), f"Skipped: {asked.skipped}.")
+def _question(trial: ActiveFacts) -> Table:
+    title = f"Question: {trial.question}"
+    if trial.skipped and not trial.exchanges:
+        return Table(title, (), (), f"Skipped: {trial.skipped}.")
     rows = [
         (one.name, f"{one.method} {one.path}", one.failure or str(one.status), shape(one.body))
-        for one in asked.exchanges
+        for one in trial.exchanges
     ]
-    came = " ".join(sequence(asked)) or "nothing"
+    came = " ".join(sequence(trial)) or "nothing"
     undone = {None: "Nothing had to be undone.", True: "Everything was undone.", False: "NOT UNDONE."}[
-        asked.undone
+        trial.undone
     ]
-    trouble = asked.failure or asked.skipped
+    trouble = trial.failure or trial.skipped
     text = f"{f'Ended early: {trouble}. ' if trouble else ''}Came in this order: `{came}`. {undone}"
     return Table(title, ("what", "request", "status", "shape"), rows, text)
 

@@ -30,11 +30,13 @@ class Undoing:
     Args:
         say: shows a line at the terminal.
         longest_s: real seconds for one of them.
+        again_s: real seconds between two attempts.
     """
 
-    def __init__(self, say: Callable[[str], None], longest_s: float) -> None:
+    def __init__(self, say: Callable[[str], None], longest_s: float, again_s: float = AGAIN_S) -> None:
         self._say = say
         self._longest_s = longest_s
+        self._again_s = again_s
         self._open: list[Undo] = []
 
     def __bool__(self) -> bool:
@@ -84,7 +86,7 @@ class Undoing:
             async with asyncio.timeout(self._longest_s):
                 for attempt in range(ATTEMPTS):
                     if attempt:
-                        await asyncio.sleep(AGAIN_S)
+                        await asyncio.sleep(self._again_s)
                     try:
                         if await undo.do():
                             return True

@@ -223,7 +223,7 @@ def chargers(facts: Facts) -> list[Mapping[object, object]]:
 
 
 def _all_exchanges(facts: Facts) -> list[Exchange]:
-    return [*facts.exchanges, *(one for asked in facts.active.values() for one in asked.exchanges)]
+    return [*facts.exchanges, *(one for trial in facts.active.values() for one in trial.exchanges)]
 
 
 def _object(body: object) -> Mapping[object, object]:

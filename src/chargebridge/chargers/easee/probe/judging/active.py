@@ -34,7 +34,7 @@ _TAP: Final = (
 
 def unchanged_answer(facts: Facts) -> Finding:
     """Judge the answer to a setting that has its value already."""
-    exchange = _exchange(_asked(facts, "setting"), "write")
+    exchange = _exchange(_trial(facts, "setting"), "write")
     body = body_of(exchange)
     seen = f"HTTP {exchange.status}, {shape(body)}"
     return found(
@@ -44,15 +44,15 @@ def unchanged_answer(facts: Facts) -> Finding:
 
 def unchanged_silence(facts: Facts) -> Finding:
     """Judge whether a setting that has its value already is followed by no response."""
-    asked = _asked(facts, "setting")
-    body_of(_exchange(asked, "write"))
-    came = readings.responses(asked.messages)
+    trial = _trial(facts, "setting")
+    body_of(_exchange(trial, "write"))
+    came = readings.responses(trial.messages)
     return found(not came, ", ".join(f"CR {one.command}" for one in came) or "no CommandResponse")
 
 
 def ticket(facts: Facts) -> Finding:
     """Judge the answer to a command."""
-    exchange = _exchange(_asked(facts, "limit"), "set")
+    exchange = _exchange(_trial(facts, "limit"), "set")
     body = body_of(exchange)
     tickets = _tickets(body)
     good = (
@@ -67,8 +67,8 @@ def never_undecided(facts: Facts) -> Finding:
     """Judge whether a 200 can mean that a command was not accepted."""
     answers = [
         (one, given)
-        for asked in facts.active.values()
-        for one in asked.exchanges
+        for trial in facts.active.values()
+        for one in trial.exchanges
         if one.method == "POST" and one.status is not None and one.status < 300
         for given in _tickets(one.body)
     ]
@@ -85,12 +85,12 @@ def never_undecided(facts: Facts) -> Finding:
 
 def response(facts: Facts) -> Finding:
     """Judge whether a command is followed by a response with its ticks."""
-    asked = _asked(facts, "limit")
-    exchange = _exchange(asked, "set")
+    trial = _trial(facts, "limit")
+    exchange = _exchange(trial, "set")
     ticks = [one.get("ticks") for one in _tickets(body_of(exchange))]
     if not ticks:
         raise NotSeenError("the command has no ticks")
-    came = readings.responses(asked.messages)
+    came = readings.responses(trial.messages)
     mine = [one for one in came if one.ticks in ticks]
     if mine:
         return found(
@@ -102,7 +102,7 @@ def response(facts: Facts) -> Finding:
 
 def status_of_command(facts: Facts) -> Finding:
     """Judge whether the outcome of a command can be read."""
-    exchange = _exchange(_asked(facts, "limit"), "outcome")
+    exchange = _exchange(_trial(facts, "limit"), "outcome")
     body = body_of(exchange)
     good = isinstance(body, Mapping) and "wasAccepted" in body
     return found(good, shape(body))
@@ -110,10 +110,10 @@ def status_of_command(facts: Facts) -> Finding:
 
 def limit_observed(facts: Facts) -> Finding:
     """Judge whether the charger reports a volatile limit (48)."""
-    asked = _asked(facts, "limit")
-    body_of(_exchange(asked, "set"))
-    wanted = asked.wanted["limit_a"]
-    for one in readings.updates(asked.messages):
+    trial = _trial(facts, "limit")
+    body_of(_exchange(trial, "set"))
+    wanted = trial.wanted["limit_a"]
+    for one in readings.updates(trial.messages):
         if one.id == _O.DYNAMIC_CHARGER_CURRENT and float(readings.as_number(one.value)) == wanted:
             return confirmed(f"48 is {wanted:g} A after {one.after_s:.1f} s")
     return contradicted(f"48 did not become {wanted:g} A")
@@ -124,10 +124,10 @@ def limit_observed(facts: Facts) -> Finding:
 
 def plan_stored(facts: Facts) -> Finding:
     """Judge whether a plan is read back by 62 after it was stored."""
-    asked = _asked(facts, "plan")
-    exchange = _exchange(asked, "store")
+    trial = _trial(facts, "plan")
+    exchange = _exchange(trial, "store")
     body_of(exchange)
-    for one in _plan_reports(asked):
+    for one in _plan_reports(trial):
         if plans.has_periods(one.value):
             return confirmed(
                 f"HTTP {exchange.status}; 62 after {one.after_s:.1f} s: {_plan_shape(one.value)}"
@@ -137,30 +137,30 @@ def plan_stored(facts: Facts) -> Finding:
 
 def plan_limit(facts: Facts) -> Finding:
     """Judge whether 62 has the limit of the plan that was stored."""
-    asked = _asked(facts, "plan")
-    body_of(_exchange(asked, "store"))
-    reports = [one for one in _plan_reports(asked) if plans.has_periods(one.value)]
+    trial = _trial(facts, "plan")
+    body_of(_exchange(trial, "store"))
+    reports = [one for one in _plan_reports(trial) if plans.has_periods(one.value)]
     if not reports:
         raise NotSeenError("62 did not come")
     limits = [limit for _, limit in plans.periods_of(reports[0].value)]
     shown = ", ".join(f"{limit:g}" for limit in limits)
-    return found(asked.wanted["limit_a"] in limits, f"{asked.wanted['limit_a']:g} A stored; 62: {shown} A")
+    return found(trial.wanted["limit_a"] in limits, f"{trial.wanted['limit_a']:g} A stored; 62: {shown} A")
 
 
 def plan_deleted(facts: Facts) -> Finding:
     """Judge whether 62 is empty after the plan was deleted."""
-    asked = _asked(facts, "plan")
-    exchange = _exchange(asked, "delete")
+    trial = _trial(facts, "plan")
+    exchange = _exchange(trial, "delete")
     body_of(exchange)
-    reports = _plan_reports(asked)
+    reports = _plan_reports(trial)
     gone = reports and not plans.has_periods(reports[-1].value)
     return found(bool(gone), f"HTTP {exchange.status}; 62: {'empty' if gone else 'still a plan'}")
 
 
 def whole_day(facts: Facts) -> Finding:
     """Judge what a range from 00:00 to 00:00 means."""
-    asked = _asked(facts, "whole day")
-    exchange = _exchange(asked, "store")
+    trial = _trial(facts, "whole day")
+    exchange = _exchange(trial, "store")
     if (
         exchange.status is not None
         and 400 <= exchange.status < 500
@@ -168,7 +168,7 @@ def whole_day(facts: Facts) -> Finding:
     ):
         return contradicted(f"HTTP {exchange.status}")
     body_of(exchange)
-    reports = _plan_reports(asked)
+    reports = _plan_reports(trial)
     if not reports:
         raise NotSeenError("62 did not come")
     value = reports[-1].value
@@ -176,7 +176,7 @@ def whole_day(facts: Facts) -> Finding:
         return contradicted("62 is empty: no time at all")
     periods = plans.periods_of(value)
     shown = ", ".join(f"{offset:g} s: {limit:g} A" for offset, limit in periods[:8])
-    return found(all(limit == asked.wanted["limit_a"] for _, limit in periods), shown)
+    return found(all(limit == trial.wanted["limit_a"] for _, limit in periods), shown)
 
 
 # --- starting, stopping, tapping -------------------------------------------------------------------------
@@ -184,22 +184,22 @@ def whole_day(facts: Facts) -> Finding:
 
 def start_works(facts: Facts) -> Finding:
     """Judge whether `start_charging` makes a car charge."""
-    asked = _asked(facts, "start and stop")
-    exchange = _exchange(asked, "start")
+    trial = _trial(facts, "start and stop")
+    exchange = _exchange(trial, "start")
     body = body_of(exchange)
-    modes = _modes(asked)
+    modes = _modes(trial)
     shown = f"HTTP {exchange.status}, {shape(body)}; op modes {', '.join(map(str, modes)) or 'unchanged'}"
-    if not asked.wanted.get("authorization_required"):
+    if not trial.wanted.get("authorization_required"):
         raise NotSeenError("the charger needs no authorization")
     return found(OpMode.CHARGING in modes or OpMode.READY_TO_CHARGE in modes, shown)
 
 
 def start_record_comes(facts: Facts) -> Finding:
     """Judge whether a session that begins is reported by 223."""
-    asked = _asked(facts, "start and stop")
-    body_of(_exchange(asked, "start"))
-    modes = [one.after_s for one in _reports(asked, _O.CHARGER_OP_MODE) if str(one.value) == "3"]
-    starts = _reports(asked, _O.CHARGING_SESSION_START)
+    trial = _trial(facts, "start and stop")
+    body_of(_exchange(trial, "start"))
+    modes = [one.after_s for one in _reports(trial, _O.CHARGER_OP_MODE) if str(one.value) == "3"]
+    starts = _reports(trial, _O.CHARGING_SESSION_START)
     if not starts and not modes:
         raise NotSeenError("no session began")
     if not starts:
@@ -211,23 +211,23 @@ def start_record_comes(facts: Facts) -> Finding:
 
 def end_record_comes(facts: Facts) -> Finding:
     """Judge whether a session that is stopped is reported by 129."""
-    asked = _asked(facts, "start and stop")
-    body_of(_exchange(asked, "stop"))
-    if not _reports(asked, _O.CHARGING_SESSION_START) and OpMode.CHARGING not in _modes(asked):
+    trial = _trial(facts, "start and stop")
+    body_of(_exchange(trial, "stop"))
+    if not _reports(trial, _O.CHARGING_SESSION_START) and OpMode.CHARGING not in _modes(trial):
         raise NotSeenError("no session began")
-    ends = _reports(asked, _O.CHARGING_SESSION)
+    ends = _reports(trial, _O.CHARGING_SESSION)
     return found(bool(ends), f"after {ends[-1].after_s:.1f} s" if ends else "no 129 came")
 
 
 def tap_order(facts: Facts) -> Finding:
     """Judge the order of what comes at a tap."""
-    asked = _tapped(facts)
-    order = sequence(asked)
-    starts = _reports(asked, _O.CHARGING_SESSION_START)
-    decided = _decision(asked)
+    trial = _tapped(facts)
+    order = sequence(trial)
+    starts = _reports(trial, _O.CHARGING_SESSION_START)
+    decided = _decision(trial)
     if not starts:
         return contradicted(f"no 223: {' '.join(order)}")
-    tokens = _reports(asked, _O.USER_ID_TOKEN)
+    tokens = _reports(trial, _O.USER_ID_TOKEN)
     early = (not tokens or starts[0].after_s <= tokens[0].after_s) and (
         decided is None or starts[0].after_s <= decided
     )
@@ -236,14 +236,14 @@ def tap_order(facts: Facts) -> Finding:
 
 def tap_token(facts: Facts) -> Finding:
     """Judge whether 223 has the token already at the tap, before anybody has decided."""
-    asked = _tapped(facts)
-    starts = _reports(asked, _O.CHARGING_SESSION_START)
+    trial = _tapped(facts)
+    starts = _reports(trial, _O.CHARGING_SESSION_START)
     if not starts:
         raise NotSeenError("no 223 came")
     plan = plans.decoded(str(starts[0].value)) or {}
     auth = plan.get("Auth")
-    tokens = {str(one.value) for one in _reports(asked, _O.USER_ID_TOKEN)}
-    decided = _decision(asked)
+    tokens = {str(one.value) for one in _reports(trial, _O.USER_ID_TOKEN)}
+    decided = _decision(trial)
     before = decided is None or starts[0].after_s <= decided
     if not auth:
         return contradicted("223 has no Auth")
@@ -257,14 +257,14 @@ def tap_decided(facts: Facts) -> Finding:
     """Judge whether Easee's own cloud decides about a tap."""
     decided = _decision(_tapped(facts))
     if decided is None:
-        return contradicted("no CommandResponse 25 or 26: nobody decided")
+        return contradicted("no CommandResponse 25 or 26: there was no decision")
     return found(decided <= DECIDED_S, f"CommandResponse after {decided:.1f} s")
 
 
-def sequence(asked: ActiveFacts) -> list[str]:
+def sequence(trial: ActiveFacts) -> list[str]:
     """Return what came, in order: `223`, `109=3`, `CR25`."""
-    items = [(one.after_s, _label(one)) for one in readings.updates(asked.messages)]
-    items += [(one.after_s, f"CR{one.command}") for one in readings.responses(asked.messages)]
+    items = [(one.after_s, _label(one)) for one in readings.updates(trial.messages)]
+    items += [(one.after_s, f"CR{one.command}") for one in readings.responses(trial.messages)]
     return [label for _, label in sorted(items, key=lambda item: item[0])]
 
 
@@ -273,34 +273,34 @@ def _label(one: readings.Seen) -> str:
     return f"{one.id}={str(one.value)[:10]}" if one.id in shown else str(one.id)
 
 
-def _decision(asked: ActiveFacts) -> float | None:
+def _decision(trial: ActiveFacts) -> float | None:
     """Return seconds from the tap to the decision; None if there was none."""
-    began = min((one.after_s for one in readings.updates(asked.messages) if one.id in _TAP), default=0.0)
+    began = min((one.after_s for one in readings.updates(trial.messages) if one.id in _TAP), default=0.0)
     decisions = (CommandId.AUTHORIZE_CHARGING, CommandId.DEAUTHORIZE_CHARGING)
-    times = [one.after_s - began for one in readings.responses(asked.messages) if one.command in decisions]
+    times = [one.after_s - began for one in readings.responses(trial.messages) if one.command in decisions]
     return min((time for time in times if time >= 0), default=None)
 
 
 def _tapped(facts: Facts) -> ActiveFacts:
-    asked = _asked(facts, "tap")
-    if not any(one.id in _TAP[:2] for one in readings.updates(asked.messages)):
+    trial = _trial(facts, "tap")
+    if not any(one.id in _TAP[:2] for one in readings.updates(trial.messages)):
         raise NotSeenError("no card was held to the reader")
-    return asked
+    return trial
 
 
-def _asked(facts: Facts, question: str) -> ActiveFacts:
-    asked = facts.active.get(question)
-    if asked is None:
-        raise NotSeenError("asked only with --active")
-    if asked.skipped:
-        raise NotSeenError(asked.skipped)
-    return asked
+def _trial(facts: Facts, question: str) -> ActiveFacts:
+    trial = facts.active.get(question)
+    if trial is None:
+        raise NotSeenError("needs --active")
+    if trial.skipped:
+        raise NotSeenError(trial.skipped)
+    return trial
 
 
-def _exchange(asked: ActiveFacts, name: str) -> Exchange:
-    exchange = next((one for one in asked.exchanges if one.name == name), None)
+def _exchange(trial: ActiveFacts, name: str) -> Exchange:
+    exchange = next((one for one in trial.exchanges if one.name == name), None)
     if exchange is None:
-        raise NotSeenError(asked.failure or "was not sent")
+        raise NotSeenError(trial.failure or "was not sent")
     return exchange
 
 
@@ -309,16 +309,16 @@ def _tickets(body: object) -> Sequence[Mapping[object, object]]:
     return [one for one in items if isinstance(one, Mapping)]
 
 
-def _plan_reports(asked: ActiveFacts) -> list[readings.Seen]:
-    return _reports(asked, _O.CHARGING_SCHEDULE)
+def _plan_reports(trial: ActiveFacts) -> list[readings.Seen]:
+    return _reports(trial, _O.CHARGING_SCHEDULE)
 
 
-def _reports(asked: ActiveFacts, observation: Observation) -> list[readings.Seen]:
-    return [one for one in readings.updates(asked.messages) if one.id == observation]
+def _reports(trial: ActiveFacts, observation: Observation) -> list[readings.Seen]:
+    return [one for one in readings.updates(trial.messages) if one.id == observation]
 
 
-def _modes(asked: ActiveFacts) -> list[int]:
-    return [int(readings.as_number(one.value)) for one in _reports(asked, _O.CHARGER_OP_MODE)]
+def _modes(trial: ActiveFacts) -> list[int]:
+    return [int(readings.as_number(one.value)) for one in _reports(trial, _O.CHARGER_OP_MODE)]
 
 
 def _plan_shape(value: object) -> str:

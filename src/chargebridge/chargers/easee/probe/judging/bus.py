@@ -39,8 +39,10 @@ def address(facts: Facts) -> Finding:
 def queue(facts: Facts) -> Finding:
     """Judge whether the queue is there."""
     bus = _bus(facts)
+    if bus.missing:
+        return contradicted("the broker has no such queue")
     if bus.consumers is None:
-        return contradicted(bus.failure or "no queue")
+        raise NotSeenError(bus.failure or "the queue was not looked at")
     return confirmed(f"{bus.waiting} messages")
 
 

@@ -78,6 +78,8 @@ class BusFacts(Struct, kw_only=True):
     """The operator's queue, as far as it can be seen without taking anything from it."""
 
     failure: str = ""
+    missing: bool = False
+    """The broker has no such queue."""
     consumers: int | None = None
     waiting: int | None = None
     looked: bool = False
@@ -91,7 +93,7 @@ class ActiveFacts(Struct, kw_only=True):
     question: str
     """See `active.QUESTIONS`."""
     skipped: str = ""
-    """Why it was not asked."""
+    """Why it was skipped."""
     failure: str = ""
     exchanges: list[Exchange] = field(default_factory=list)
     messages: list[StreamMessage] = field(default_factory=list)
