@@ -196,6 +196,13 @@ def test_names_of_unknown_fields_stay_and_names_of_things_do_not(redactor):
     assert "Solveien" not in redacted
 
 
+def test_small_numbers_of_places_and_phones_are_replaced(redactor):
+    address = {"buildingNumber": 7, "houseNo": 7, "phonePrefix": 47, "country": {"code": 47}, "userId": 7}
+    redacted = json.loads(redactor.json(json.dumps(address)))
+    assert [redacted[name] for name in ("buildingNumber", "houseNo", "userId")] != [7, 7, 7]
+    assert redacted["phonePrefix"] != 47
+
+
 def test_the_public_list_of_observations_stays(redactor):
     body = '[{"id":1000,"name":"NewThing","dataType":3}]'
     assert redactor.answer("/api/resources/observation_properties", body) == body
@@ -252,7 +259,7 @@ def test_nothing_that_identifies_somebody_is_left_wherever_it_stands(data):
             case "key":
                 inner = {secret: inner}
             case _:
-                id = data.draw(st.integers(1, 300))
+                id = data.draw(st.sampled_from([20, 26, 27, 36, 60, 69, 81, 128, 129, 223, 251, 999]))
                 inner = {"id": id, "timestamp": "2026-01-02T03:04:05Z", "value": inner}
     text = data.draw(
         st.sampled_from([json.dumps(inner), json.dumps(inner, ensure_ascii=False), json.dumps(inner)[:-1]])

@@ -81,12 +81,15 @@ WORD_KEYS: Final = _words(
 )
 """Fields whose values stay if they are one word."""
 
-SESSION_KEYS: Final = frozenset(
-    {"metervalue", "metervaluestart", "metervaluestop", "energykwh", "kilowatthours"}
-)
+SESSION_KEYS: Final = frozenset({"metervalue", "metervaluestart", "metervaluestop", "energykwh"})
 """An `id` beside one of these is that of a session, which only counts a charger's sessions."""
 TICKET_KEYS: Final = frozenset({"ticks", "wasaccepted", "resultcode"})
 """An `id` beside one of these is that of a command."""
+
+REVEALING: Final = re.compile(
+    "(id|key)$|phone|zip|postal|building|house|street|country|address|latitude|longitude"
+)
+"""Unknown fields in whose names this is found keep no number at all."""
 
 TIME: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?|\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?Z?",
@@ -95,6 +98,7 @@ TIME: Final = re.compile(
 NUMBER: Final = re.compile(r"[+-]?\d{1,19}(?:\.\d{1,9})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 BOOLEAN: Final = re.compile(r"true|false", re.IGNORECASE | re.ASCII)
 WORD: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,60}", re.ASCII)
+NAME_OF_VALUE: Final = re.compile(r"[A-Z][A-Z_]{0,60}", re.ASCII)
 PUBLIC_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_ ]{0,60}", re.ASCII)
 """What the name of an observation looks like."""
 FIELD: Final = re.compile(r"[A-Za-z_]{1,60}\d{0,2}", re.ASCII)

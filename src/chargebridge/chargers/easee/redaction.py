@@ -139,7 +139,7 @@ class Redactor:
         if id in harmless.NUMBER_OBSERVATIONS:
             kept = _is_number(value)
         elif id in harmless.WORD_OBSERVATIONS:
-            kept = harmless.WORD.fullmatch(value) is not None
+            kept = harmless.NAME_OF_VALUE.fullmatch(value) is not None and value.lower() not in self._learned
         else:
             kept = id not in harmless.KNOWN_TEXTS and (_small(value) or _is_boolean(value))
         if kept or not value or value == "null":
@@ -259,7 +259,7 @@ class Redactor:
         if (
             text in _CONSTANTS
             or key in harmless.NUMBER_KEYS
-            or (_small(text) and not key.endswith(("id", "key")))
+            or (_small(text) and not harmless.REVEALING.search(key))
         ):
             return Number(text)
         whole, point, rest = text.partition(".")

@@ -122,7 +122,7 @@ class BusConnection:
         Raises:
             BrokerLostError: always, at the end.
         """
-        connection = await open_connection(self._broker_info)
+        connection = await connect(self._broker_info)
         try:
             self._connection = connection
             await self._run_connection(connection)
@@ -131,11 +131,11 @@ class BusConnection:
                 raise
             raise BrokerLostError("connection closed by the broker") from None
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-            raise broker_lost(error, "connection closed by the broker") from None
+            raise _broker_lost(error, "connection closed by the broker") from None
         finally:
             self._ended = True
             self._connection = None
-            await close_connection(connection)
+            await close(connection)
 
     def acknowledge(self, deliveries: Iterable[int]) -> None:
         """Acknowledge these messages soon; those of earlier connections are skipped."""
@@ -187,7 +187,7 @@ class BusConnection:
             except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
                 raise NotSent(f"the broker opens no channel for commands: {_text(error)}") from None
 
-    # --- consuming -------------------------------------------------------------------------------
+    # --- connecting and consuming ------------------------------------------------------------------
 
     async def _run_connection(self, connection: aio_pika.abc.AbstractConnection) -> None:
         cancelled = asyncio.get_running_loop().create_future()
@@ -257,11 +257,11 @@ class BusConnection:
             return  # they are delivered again, and recognized
 
 
-async def open_connection(broker: BrokerInfo) -> aio_pika.abc.AbstractConnection:
+async def connect(broker: BrokerInfo) -> aio_pika.abc.AbstractConnection:
     """Connect to a broker.
 
     Raises:
-        BrokerLostError: it cannot be reached, or refuses.
+        BrokerLostError: it cannot be reached, or refuses the credentials.
     """
     try:
         url = make_url(
@@ -283,21 +283,21 @@ async def open_connection(broker: BrokerInfo) -> aio_pika.abc.AbstractConnection
         async with asyncio.timeout(CONNECT_S):
             await connection.connect()
     except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-        await close_connection(connection)
-        raise broker_lost(error, "the broker cannot be reached") from None
+        await close(connection)
+        raise _broker_lost(error, "the broker cannot be reached") from None
     except asyncio.CancelledError:
-        await close_connection(connection)
+        await close(connection)
         if tasks.is_cancelled():
             raise
         raise BrokerLostError("the broker cannot be reached: it closed the connection") from None
     except BaseException:
-        await close_connection(connection)
+        await close(connection)
         raise
     return connection
 
 
-async def close_connection(connection: aio_pika.abc.AbstractConnection) -> None:
-    """Close a connection; it takes `CLOSE_S` at most."""
+async def close(connection: aio_pika.abc.AbstractConnection) -> None:
+    """Close a connection to a broker, which is gone within a short time in any case."""
     try:
         async with asyncio.timeout(CLOSE_S):
             await connection.close()
@@ -308,8 +308,7 @@ async def close_connection(connection: aio_pika.abc.AbstractConnection) -> None:
             raise
 
 
-def broker_lost(error: Exception, what: str) -> BrokerLostError:
-    """Return the loss of a connection that an error of the library means."""
+def _broker_lost(error: Exception, what: str) -> BrokerLostError:
     wrong = isinstance(
         error,
         AuthenticationError

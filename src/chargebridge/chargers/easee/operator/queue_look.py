@@ -18,9 +18,8 @@ from chargebridge.chargers.easee.operator.bus_connection import (
     CONNECT_S,
     BrokerInfo,
     BrokerLostError,
-    broker_lost,
-    close_connection,
-    open_connection,
+    close,
+    connect,
 )
 
 LOOK_S: Final = 30.0
@@ -59,7 +58,7 @@ async def look(broker: BrokerInfo, most: int) -> QueueLook:
         NoQueueError: the broker has no such queue.
         BrokerLostError: the broker cannot be reached, or refuses.
     """
-    connection = await open_connection(broker)
+    connection = await connect(broker)
     try:
         async with asyncio.timeout(CONNECT_S):
             channel = await connection.channel()
@@ -84,13 +83,14 @@ async def look(broker: BrokerInfo, most: int) -> QueueLook:
     except ChannelNotFoundEntity:
         raise NoQueueError(f"the broker has no queue {broker.queue_name}") from None
     except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-        raise broker_lost(error, f"the queue {broker.queue_name} cannot be looked at") from None
+        reason = f"the queue {broker.queue_name} cannot be looked at: {type(error).__name__}"
+        raise BrokerLostError(reason) from None
     except asyncio.CancelledError:
         if tasks.is_cancelled():
             raise
         raise BrokerLostError("the broker has closed the connection") from None
     finally:
-        await close_connection(connection)
+        await close(connection)
 
 
 def _queued(message: AbstractIncomingMessage) -> QueuedMessage:

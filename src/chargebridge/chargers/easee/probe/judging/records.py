@@ -188,7 +188,8 @@ def session_energy(facts: Facts) -> Finding:
     """Judge whether the newest listed session has the energy of its record."""
     items = [one for one in _sessions(facts) if isinstance(one, Mapping)]
     end = _end(facts)
-    ended = [one for one in items if end.id in (one.get("id"), one.get("sessionId"))]
+    # By its times: the numbers of the list may be others than those of the charger.
+    ended = [one for one in items if _spans(one, end)]
     if not ended:
         raise NotSeenError("the session of 129 is not in the list")
     try:
@@ -197,6 +198,17 @@ def session_energy(facts: Facts) -> Finding:
         return contradicted(f"kiloWattHours is {value_kind(ended[0].get('kiloWattHours'))}")
     difference = listed - (end.meter_value_stop - end.meter_value_start)
     return found(abs(difference) < Decimal("0.001"), f"it differs by {difference} kWh")
+
+
+def _spans(item: Mapping[object, object], end: SessionRecord) -> bool:
+    """Whether a listed session is that of a record: the car was connected while it ran."""
+    try:
+        connected_ms, disconnected_ms = (
+            parse_time(str(item.get(name))) for name in ("carConnected", "carDisconnected")
+        )
+        return connected_ms <= parse_time(end.stop) and disconnected_ms >= parse_time(end.start)
+    except ValueError:
+        return False
 
 
 def energy_history(facts: Facts) -> Finding:
