@@ -524,7 +524,9 @@ def test_the_documented_questions_are_those_of_the_active_part():
 
 
 def test_the_documented_options_are_those_of_the_command():
-    documented = {row[0].strip("`").split()[0] for row in table_of("docs/easee.md", "option of the probe | meaning")}
+    documented = {
+        row[0].strip("`").split()[0] for row in table_of("docs/easee.md", "option of the probe | meaning")
+    }
     (command,) = [one for one in easee_app.registered_commands if one.callback is probe]
     parameters = inspect.signature(command.callback).parameters
     assert documented == {f"--{name}" for name in parameters} - {"--config"}
