@@ -1,4 +1,4 @@
-"""Commands to check chargers behind Easee's cloud: record what it says, and play that to the driver again."""
+"""Commands to check chargers behind Easee's cloud: probe it, record what it says, and play that again."""
 
 import re
 import sys
@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from chargebridge.console import ConfigFile, fail, show_problems
+from chargebridge.easee_probe_cli import probe
 
 if TYPE_CHECKING:
     from chargebridge.chargers.easee.recording.recorder import Recorder
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from chargebridge.config import Configuration
     from chargebridge.replay.report import ChargePointReport, Report
 
-easee_app = typer.Typer(no_args_is_help=True, help="Check chargers behind Easee's cloud: record and replay.")
+easee_app = typer.Typer(no_args_is_help=True, help="Check chargers behind Easee's cloud.")
+easee_app.command()(probe)
 
 STATUSES_SHOWN = 40
 LIMIT_MB = 200

@@ -91,7 +91,7 @@ def connection_breaks_while_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def operator_of(url: str, operator_id: str) -> AsyncIterator[Operator]:
+async def operator_of(url: str, operator_id: str, *, consumes: bool = True) -> AsyncIterator[Operator]:
     """Be the operator, and take down what there is of the bus in the end."""
     connection = await aio_pika.connect(url)
     async with connection:
@@ -99,7 +99,8 @@ async def operator_of(url: str, operator_id: str) -> AsyncIterator[Operator]:
         # As the cloud declares it, so that nothing depends on who comes first.
         await channel.declare_queue(f"Operator_{operator_id}.Q", durable=True)
         operator = Operator(channel, operator_id)
-        await operator.consume()
+        if consumes:
+            await operator.consume()
         try:
             yield operator
         finally:

@@ -20,6 +20,7 @@ from chargebridge.chargers.easee.account.account import (
 from chargebridge.chargers.easee.account.failures import CallFailedError, NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.account.pauses import SavedPauses
 from chargebridge.chargers.easee.account.secret import Tokens
+from chargebridge.chargers.easee.account.transport import Watch, watch_nothing
 from chargebridge.chargers.easee.account_state import AccountState
 from chargebridge.chargers.easee.charger import Charger, Receipt
 from chargebridge.chargers.easee.checkpoints import Checkpointer
@@ -93,6 +94,11 @@ class EaseeDriver:
         self._connection: _Connection | None = None
         self.fleet = Fleet(self._settings, sink, clock)
 
+    @property
+    def settings(self) -> Settings:
+        """The settings of this driver."""
+        return self._settings
+
     def state_files(self) -> list[Path]:
         """Return the file of this driver, for backups."""
         return [self._path] if self._path else []
@@ -161,9 +167,8 @@ class EaseeDriver:
         Raises:
             OSError: the cloud did not answer, or refused; the text says why, and when to retry.
         """
-        # Tokens of its own: renewing the saved ones would invalidate them for a running driver.
         async with aiohttp.ClientSession() as session:
-            account = make_account(self._settings, session, self._clock, pauses=self._saved_pauses())
+            account = self.own_account(session)
             try:
                 return await find_chargers(account)
             except NotSent as error:
@@ -197,6 +202,17 @@ class EaseeDriver:
             _log.warning("saved pauses of requests unreadable, going on without them", error=str(error))
             return SavedPauses()
 
+    def own_account(self, session: aiohttp.ClientSession, watch: Watch = watch_nothing) -> Account:
+        """Return the account with tokens of its own, for calls beside a running driver.
+
+        Renewing the saved tokens would invalidate them for that driver.
+
+        Args:
+            session: the connections.
+            watch: is shown every exchange.
+        """
+        return make_account(self._settings, session, self._clock, pauses=self._saved_pauses(), watch=watch)
+
 
 def make_account(
     settings: Settings,
@@ -207,6 +223,7 @@ def make_account(
     save: Callable[[Tokens], None] = save_nothing,
     pauses: SavedPauses | None = None,
     save_pauses: Callable[[SavedPauses], None] = save_no_pauses,
+    watch: Watch = watch_nothing,
 ) -> Account:
     """Return the account for the REST API that the settings describe."""
     return Account(
@@ -221,6 +238,7 @@ def make_account(
         pauses=pauses,
         save_pauses=save_pauses,
         requests_per_5_min=settings.requests_per_5_min,
+        watch=watch,
     )
 
 

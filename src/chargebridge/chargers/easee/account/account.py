@@ -28,9 +28,11 @@ from chargebridge.chargers.easee.account.transport import (
     Received,
     Transport,
     UnreachableError,
+    Watch,
     is_charger_unreachable,
     is_gateway_refusal,
     refusal,
+    watch_nothing,
 )
 from chargebridge.chargers.model import Pause
 from chargebridge.clock import Clock
@@ -68,6 +70,7 @@ class Account:
         version: the version of this program in its User-Agent.
         sleep: waits for so many real seconds.
         answer_timeout_s: real seconds for one exchange.
+        watch: is shown every exchange.
     """
 
     def __init__(
@@ -87,11 +90,12 @@ class Account:
         version: str = metadata.version("chargebridge"),
         sleep: Sleep = asyncio.sleep,
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        watch: Watch = watch_nothing,
     ) -> None:
         self._user = user
         self._clock = clock
         limits = Limits(requests=requests_per_5_min, background=max(requests_per_5_min * 4 // 5, 1))
-        self._transport = Transport(base_url, session, f"chargebridge/{version}", answer_timeout_s)
+        self._transport = Transport(base_url, session, f"chargebridge/{version}", answer_timeout_s, watch)
         self._budget = Budget(random, limits)
         self._pauses = Pauses(self._budget, clock, user, save_pauses)
         self._pauses.resume(pauses or SavedPauses())

@@ -200,9 +200,7 @@ class Stream:
             connection = msgspec.json.decode(answer.body, type=_Negotiated).connection_id
         except msgspec.MsgspecError as error:
             raise CallFailedError(f"its answer cannot be read ({error})") from None
-        parts = urlsplit(self._url)
-        scheme = "wss" if parts.scheme == "https" else "ws"
-        return urlunsplit(parts._replace(scheme=scheme, query=f"id={quote(connection, safe='')}"))
+        return socket_url(self._url, connection)
 
     async def _listen(self, hub: Hub) -> None:
         """Hold the connection; raises HubLostError at its end."""
@@ -282,3 +280,10 @@ class Stream:
                 _log.warning("subscription refused", charger=serial[:40], error=error[:200])
             case Closing(error=error):
                 _log.info("stream is being closed by the hub", error=error[:200])
+
+
+def socket_url(url: str, connection_id: str) -> str:
+    """Return the URL of the WebSocket of a negotiated connection to the hub with this URL."""
+    parts = urlsplit(url)
+    scheme = "wss" if parts.scheme == "https" else "ws"
+    return urlunsplit(parts._replace(scheme=scheme, query=f"id={quote(connection_id, safe='')}"))

@@ -2,9 +2,10 @@
 
 import contextlib
 import ssl
+from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import aiohttp
 import msgspec
@@ -37,6 +38,14 @@ class Received(Struct, frozen=True):
     retry_after: str | None = None
 
 
+Watch: TypeAlias = Callable[[str, str, Received], None]
+"""Is shown every exchange: the method, the path or URL, and the answer. It must not raise."""
+
+
+def watch_nothing(_method: str, _path: str, _received: Received) -> None:
+    """Watch no exchange."""
+
+
 class UnreachableError(Exception):
     """The request was not sent: no address, no connection, no TLS."""
 
@@ -66,6 +75,7 @@ class Transport:
         session: the connections.
         user_agent: the User-Agent of this program.
         answer_timeout_s: real seconds for a whole exchange.
+        watch: is shown every exchange.
     """
 
     def __init__(
@@ -74,7 +84,9 @@ class Transport:
         session: aiohttp.ClientSession,
         user_agent: str,
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        watch: Watch = watch_nothing,
     ) -> None:
+        self._watch = watch
         self._base_url = base_url.rstrip("/")
         self._session = session
         # No compression: otherwise a few bytes could unfold to more than the limit.
@@ -132,11 +144,13 @@ class Transport:
                 timeout=self._timeout,
             ) as response:
                 content = await _read(response)
-                return Received(response.status, content, response.headers.get("Retry-After"))
+                received = Received(response.status, content, response.headers.get("Retry-After"))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise UnreachableError(_name(error)) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as error:
             raise LostError(_name(error)) from None
+        self._watch(method, path, received)
+        return received
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -6,6 +6,7 @@ they are those of the Masterloop platform, whose names and numbers the bus uses.
 
 import re
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Final, TypeVar
 
 import msgspec
@@ -33,6 +34,14 @@ class Patterns(Struct, frozen=True):
     command: str = RoutingKey.COMMAND.value
     response: str = RoutingKey.RESPONSE.value
     pulse: str = RoutingKey.PULSE.value
+
+
+class Kind(StrEnum):
+    """The kinds of messages that are read."""
+
+    OBSERVATION = "observation"
+    RESPONSE = "response"
+    PULSE = "pulse"
 
 
 class _Observation(Struct, frozen=True, rename="pascal"):
@@ -95,6 +104,16 @@ class MessageReader:
         if self._pulse.fullmatch(key):
             return None
         raise LookupError(key)
+
+    def kind(self, key: str) -> Kind | None:
+        """Return the kind of message with a routing key; None if it matches no pattern."""
+        patterns = (self._observation, self._response, self._pulse)
+        return next((kind for kind, one in zip(Kind, patterns, strict=True) if one.fullmatch(key)), None)
+
+    def observation(self, key: str) -> int | None:
+        """Return the number of the observation with a routing key; None if it is of no observation."""
+        found = self._observation.fullmatch(key)
+        return None if found is None else int(found["id"])
 
 
 def command_key(pattern: str, serial: str, command: int, ticks: int) -> str:

@@ -28,7 +28,7 @@ ONE_PHASE: Final = frozenset(
         GridType.WARNING_IT_1_PHASE_GND_FAULT_L3,
     }
 )
-_PHASES_TN: Final[Mapping[int, int]] = {
+PHASES_TN: Final[Mapping[int, int]] = {
     _O.IN_CURRENT_T3: 1,
     _O.IN_CURRENT_T4: 2,
     _O.IN_CURRENT_T5: 3,
@@ -37,7 +37,7 @@ _PHASES_TN: Final[Mapping[int, int]] = {
     _O.IN_VOLT_T2_T5: 3,
 }
 """T2 is N, T3 to T5 are L1 to L3."""
-_PHASES_IT: Final[Mapping[int, int]] = {
+PHASES_IT: Final[Mapping[int, int]] = {
     _O.IN_CURRENT_T2: 1,
     _O.IN_CURRENT_T3: 2,
     _O.IN_CURRENT_T4: 3,
@@ -84,11 +84,16 @@ def reading(observation: int, value: str, grid: int | None) -> Reading | None:
     if observation in _SINGLE:
         quantity, factor = _SINGLE[observation]
         return Reading(quantity, _plain(number * factor))
-    phase = (_PHASES_IT if grid in _IT_GRIDS else _PHASES_TN).get(observation)
+    phase = (PHASES_IT if is_it_grid(grid) else PHASES_TN).get(observation)
     if phase is None:
         return None
     quantity = Quantity.CURRENT_A if observation in _CURRENTS else Quantity.VOLTAGE_V
     return Reading(quantity, _plain(number), phase)
+
+
+def is_it_grid(grid: int | None) -> bool:
+    """Return whether a grid type has no neutral; None: unknown, and treated as TN."""
+    return grid in _IT_GRIDS
 
 
 def is_true(value: str) -> bool:

@@ -1,0 +1,1 @@
+"""The probe of an account: what Easee's cloud does, against what this driver takes for granted."""

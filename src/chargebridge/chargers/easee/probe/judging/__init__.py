@@ -1,0 +1,1 @@
+"""Judges observed facts: each assumption is confirmed, contradicted or not seen. Pure."""
