@@ -292,7 +292,7 @@ async def test_nor_is_one_after_the_first_contact_without_a_replay():
 async def test_our_own_repeat_of_a_limit_does_not_take_the_place_of_a_newer_one():
     place = Place()
     await place.replay()
-    executor = Executor(None, None, place.clock, 42, lambda serial, outcome: None, lambda charger: None)
+    executor = Executor(None, None, place.clock, 42, lambda serial, outcome: None, lambda *_: None)
     place.charger.worker = asyncio.current_task()
     newer = SetLimit(number=2, expires_ms=T0 * 2, limit_ma=8_000)
     executor.submit(place.charger, newer)

@@ -255,7 +255,7 @@ class _Connection:
             clock,
             settings.authorize_status,
             sink.command_outcome,
-            self._checkpointer.add,
+            fleet.deliver_read,
         )
         results = ReadResults(fleet, sink)
         self._reader = Reader(self._account, clock, results, settings.missed_tag)

@@ -33,6 +33,7 @@ from chargebridge.chargers.easee.twin.ticks import ticks_of
 from chargebridge.chargers.easee.twin.wire import Response
 from chargebridge.chargers.model import (
     ChargerCommand,
+    ChargerEvent,
     CommandOutcome,
     Configure,
     Outcome,
@@ -100,7 +101,7 @@ class Executor:
         clock: the clock by which commands expire.
         authorize_status: see `commands.steps_for`.
         report_outcome: is called with the serial and the outcome of each command.
-        save: is called with a charger when a command has changed its twin.
+        save: is called with a charger when a command has changed its twin, and the events that follow.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Executor:
         clock: Clock,
         authorize_status: int,
         report_outcome: Callable[[str, CommandOutcome], None],
-        save: Callable[[Charger], None],
+        save: Callable[[Charger, Sequence[ChargerEvent]], None],
     ) -> None:
         self.foreign = 0
         """The number of responses to commands of other clients."""
@@ -206,7 +207,7 @@ class Executor:
         except NotPossibleError as error:
             return Outcome.IMPOSSIBLE, str(error)
         if command_effects.prepare(charger, command, now_ms):
-            self._save(charger)
+            self._save(charger, ())
         for step in steps:
             outcome, detail = await self._run_step(charger, command, step, now_ms)
             if outcome is not Outcome.DONE:
@@ -216,10 +217,10 @@ class Executor:
         return Outcome.DONE, ""
 
     def _apply_outcome(self, charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
-        command_effects.apply_outcome(charger, command, outcome, self._clock.now().utc_ms)
+        events = command_effects.apply_outcome(charger, command, outcome, self._clock.now().utc_ms)
         if isinstance(command, SetLimit) and outcome is not Outcome.REFUSED and command.limit_ma is not None:
             self._warn_volatile(charger)
-        self._save(charger)
+        self._save(charger, events)
 
     def _warn_volatile(self, charger: Charger) -> None:
         if not self._volatile_warned:

@@ -25,6 +25,8 @@ SETTLE_S: Final = 2.0
 """Seconds that a replay takes, and for which the end of a session waits for its reason."""
 SHORTEST_SETTLE_S: Final = 0.3
 """The shortest such wait in real seconds, however fast the clock runs: networks do not get faster."""
+REASON_SHOWS_S: Final = 5.0
+"""Seconds after which a reason for no current that may be gone in a moment is reported."""
 FORGET_S: Final = 5.0
 """Real seconds after which an unwatched charger is forgotten."""
 _REACHABILITY: Final = frozenset({Observation.CHARGER_OP_MODE, Observation.CONNECTED_TO_CLOUD})
@@ -161,7 +163,7 @@ class Fleet:
         record = self.records.get(serial)
         if record is None:
             record = self.records[serial] = self._new_record()
-        return Twin(serial, record)
+        return Twin(serial, record, trusts_token=self._settings.trust_token_without_authorization)
 
     def _new_record(self) -> TwinRecord:
         # Everything in the operator's queue is news; the first replay of an account's stream is not.
@@ -246,6 +248,8 @@ class Fleet:
             self.later(self._settle_s, lambda: self.settle(charger, source))
         charger.finish(source)
         cloud.checkpoint(charger)
+        if charger.twin.flashes and update.id == Observation.REASON_FOR_NO_CURRENT:
+            self.later(REASON_SHOWS_S / self._clock.speed, lambda: self._show_reason(charger))
         if cloud.replays:
             self._subscriptions.active.add(charger.serial)
             if live and not charger.announced:
@@ -263,7 +267,7 @@ class Fleet:
             self._cloud.response_received(response)
 
     def deliver_read(self, charger: Charger, events: Sequence[ChargerEvent]) -> None:
-        """Report events of sessions that were read, rebuilt, or are reported again."""
+        """Report events of sessions that do not come of an observation: they were read, or a command ended."""
         if self._cloud is not None and events:
             source = PendingObservation(Update(charger.serial, 0, events[0].at_ms, "read"))
             self._deliver(charger, events, source)
@@ -305,6 +309,9 @@ class Fleet:
         """Report the present state of a newly watched charger, then its pending events."""
         if not charger.watched or charger.announced or not charger.twin.state_known or self._cloud is None:
             return
+        due = PendingObservation(Update(charger.serial, 0, 0, "due"))
+        for _ in charger.number_events(charger.twin.start_if_due(), due):
+            """It was authorized before a restart; it is sent with all that waits, below."""
         charger.announced = True
         now = self._clock.now()
         self._contacts.expect(charger.serial, now.mono)
@@ -325,7 +332,7 @@ class Fleet:
             return  # it is announced with its first observation
         if self._cloud is not None:
             charger.end_first_contact()
-            self._cloud.checkpoint(charger)
+            self.deliver_read(charger, charger.twin.begin_if_due())
         if charger.announced:
             self._sink.charger_known(charger.twin.info)
             self._report_reachable(charger)
@@ -368,6 +375,10 @@ class Fleet:
             self._deliver(charger, charger.twin.settle(), source)
             charger.finish(source)
             self._cloud.checkpoint(charger)
+
+    def _show_reason(self, charger: Charger) -> None:
+        if charger.twin.flashes:
+            self.deliver_read(charger, charger.twin.show_reason(self._clock.now().utc_ms))
 
     # --- silent chargers and missed sessions --------------------------------------------------------
 

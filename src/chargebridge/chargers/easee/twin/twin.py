@@ -2,7 +2,7 @@
 
 Pure: no clock, no sockets. Its state is a `TwinRecord`, which can be saved at any moment. Repeated, late and
 reordered observations are reported once: an observation counts if it is newer than the last one of its id,
-a session is recognized by its id (`charging_sessions`). The replay of a subscription presents no token and
+a session is recognized by its id (`charging_sessions`), and is reported when it may charge (`_start_if_due`). The replay of a subscription presents no token and
 makes no measurement; its sessions of before the first contact are reported as found.
 """
 
@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from chargebridge.chargers.easee.twin import charging_sessions, register
+from chargebridge.chargers.easee.twin import charging_sessions, register, taps
 from chargebridge.chargers.easee.twin.measurements import (
     MEASURED,
     MEASURES,
@@ -21,10 +21,17 @@ from chargebridge.chargers.easee.twin.measurements import (
     number_of,
     reading,
 )
-from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, state_of
+from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, WAITS_FOR_TOKEN, state_of
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Authorized, Running, Seen, TwinRecord
-from chargebridge.chargers.easee.twin.vocabulary import REASON_NAMES, VENDOR, OpMode, model_name
+from chargebridge.chargers.easee.twin.vocabulary import (
+    REASON_NAMES,
+    VENDOR,
+    OpMode,
+    ReasonForNoCurrent,
+    model_name,
+)
+from chargebridge.chargers.easee.twin.ticks import wh_of_uwh
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     Capability,
@@ -54,6 +61,12 @@ CAPABILITIES: Final = frozenset(
 )
 """The capabilities with a documented command: not unlocking, a local list or clearing a cache."""
 DEFAULT_CURRENT_A: Final = 32
+FLOW_KW: Final = Decimal("0.1")
+"""The power from which on current flows to a car; below, it is that of the charger, or noise."""
+FLASHES: Final = frozenset(
+    {ReasonForNoCurrent.PRIMARY_UNIT_HAS_NOT_RECEIVED_CURRENT_REQUEST_FROM_SECONDARY_UNIT}
+)
+"""Reasons for no current that show for a moment whenever a car or a token comes."""
 _SOON_MS: Final = 5_000
 _FUTURE_MS: Final = 2 * 86_400_000
 """The most by which a charger's clock may be ahead; a later time does not block observations until then."""
@@ -92,15 +105,29 @@ class Twin:
     Args:
         serial: the serial of the charger.
         record: the saved state; it is changed in place.
+        trusts_token: the token in the record of a session counts even where no authorization is required.
     """
 
-    __slots__ = ("_measured_ms", "_reported_state", "record", "serial", "unsaved")
+    __slots__ = (
+        "_measured_ms",
+        "_power",
+        "_reported_state",
+        "_trusts_token",
+        "flashes",
+        "record",
+        "serial",
+        "unsaved",
+    )
 
-    def __init__(self, serial: str, record: TwinRecord) -> None:
+    def __init__(self, serial: str, record: TwinRecord, *, trusts_token: bool = False) -> None:
         self.serial = serial
+        self._trusts_token = trusts_token
+        self.flashes = False
+        """Whether the reason for no current may be gone in a moment: it is not reported before `show_reason`."""
         self.record = record
         self.unsaved = True
         """Whether the record may differ from the saved one; code that changes the record sets this."""
+        self._power = record.power
         self._measured_ms: dict[int, int] = {}
         self._reported_state: StateChanged | None = None
 
@@ -185,6 +212,18 @@ class Twin:
             self.record.authorized = msgspec.structs.replace(self.record.authorized, until_ms=now_ms)
             self.unsaved = True
 
+    def authorization_carried_out(self, tag: str) -> None:
+        """Take note that the charger has carried out an authorization of ours: its session begins by it."""
+        running = self.running
+        if running is not None and running.tag is not None:
+            charging_sessions.let_charge(self.record, tag)
+            self.unsaved = True
+
+    def token_refused(self, tag: str) -> None:
+        """Take note that a presented token was refused."""
+        taps.refuse(self.record, tag)
+        self.unsaved = True
+
     @property
     def running(self) -> Running | None:
         """The running session; None if there is none, or its car has gone and its record is missing."""
@@ -224,7 +263,7 @@ class Twin:
         Raises:
             ValueError: its value cannot be read; nothing was changed.
         """
-        record, required = self.record, self.authorization_required
+        record = self.record
         found = found or (record.first_contact and not live)
         if update.id in _SAVED or record.first_contact:
             self.unsaved = True
@@ -232,13 +271,24 @@ class Twin:
             record.first_contact = False
         if update.id == _O.CHARGING_SESSION_START:
             events = charging_sessions.started(
-                record, update.value, now_ms, authorization_required=required, live=live, found=found
+                record,
+                update.value,
+                now_ms,
+                recorded_ms=update.at_ms,
+                required_at=self._required_at,
+                live=live,
+                found=found,
             )
-            events += self._report_start_if_offered()
-            return events + self._state_change(update.at_ms)
+            return events + self.start_if_due() + self._state_change(update.at_ms)
         if update.id == _O.CHARGING_SESSION:
             events = charging_sessions.ended(
-                record, update.value, now_ms, authorization_required=required, live=live, found=found
+                record,
+                update.value,
+                now_ms,
+                required_at=self._required_at,
+                trusts_token=self._trusts_token,
+                live=live,
+                found=found,
             )
             return events + self._settle_if_unplugged() + self._state_change(update.at_ms)
         if update.id not in USED or not self._is_newer(update, now_ms):
@@ -251,13 +301,47 @@ class Twin:
         events = charging_sessions.settle(self.record)
         return events + self._state_change(events[0].at_ms) if events else []
 
-    def _report_start_if_offered(self) -> list[ChargerEvent]:
-        """Report the start of a session whose charger was seen to offer current before its record arrived."""
-        running, mode = self.record.running, self.record.seen.get(_O.CHARGER_OP_MODE)
-        if running is None or mode is None or mode.at_ms < running.started_ms:
+    def show_reason(self, now_ms: int) -> list[ChargerEvent]:
+        """Report the reason for no current that might have been gone in a moment, and has stayed."""
+        self.flashes = False
+        return self._state_change(now_ms)
+
+    def begin_if_due(self) -> list[ChargerEvent]:
+        """Return the events of `start_if_due`, and the state that follows from them."""
+        events = self.start_if_due()
+        return events + self._state_change(events[0].at_ms) if events else []
+
+    def start_if_due(self) -> list[ChargerEvent]:
+        """Report the start of the running session if it is authorized, or current flows anyway.
+
+        What is found at the first contact waits until that is over: the session may have ended.
+        """
+        running = self.record.running
+        if running is None or running.reported or self.record.first_contact or not self._may_charge(running):
             return []
-        offers = int(mode.value) in {OpMode.CHARGING, *OFFERS}
-        return charging_sessions.report_start(self.record) if offers else []
+        self.unsaved = True
+        counts = self._trusts_token or self._required_at(running.recorded_ms)
+        return charging_sessions.report_start(self.record, token_counts=counts)
+
+    def _may_charge(self, running: Running) -> bool:
+        since_ms = running.started_ms if running.tapped_ms is None else running.tapped_ms
+        seen, power = self.record.seen.get(_O.CHARGER_OP_MODE), self._power
+        mode = None if seen is None else int(seen.value)
+        if running.authorized:
+            return True
+        if not self._required_at(running.recorded_ms) and not running.found:
+            return True
+        if self.running is None:
+            return False
+        if seen is not None and seen.at_ms >= since_ms:
+            if mode == OpMode.CHARGING or (mode in OFFERS and not running.refused):
+                return True
+            if not self._required_at(running.recorded_ms) and mode not in FAULTS and mode not in OFFLINE:
+                return True
+        if power is not None and power.at_ms > since_ms and _flows(power.value):
+            return True
+        waits = mode in WAITS_FOR_TOKEN or self._reason == ReasonForNoCurrent.PENDING_AUTHORIZATION
+        return wh_of_uwh(self.record.shown_uwh) > 0 and not waits  # else it is a stale energy
 
     def _settle_if_unplugged(self) -> list[ChargerEvent]:
         """Report a pending end if the car was unplugged before the end record arrived."""
@@ -282,24 +366,35 @@ class Twin:
         if observation in MEASURED:
             measured = reading(observation, update.value, self._number(_O.DETECTED_POWER_GRID_TYPE))
             self._measured_ms[observation] = update.at_ms
-            return self._measured(update.at_ms, measured) if live and measured is not None else []
+            events = self._apply_power(update) if observation == _O.TOTAL_POWER else []
+            return events + (self._measured(update.at_ms, measured) if live and measured is not None else [])
         if observation in {_O.SESSION_ENERGY, _O.LIFETIME_ENERGY}:
             info = self.info
-            register_wh = register.apply_energy(
-                record, update, live=live, current_a=info.max_current_a * info.phases
-            )
+            current_a = info.max_current_a * info.phases
+            register_wh = register.apply_energy(record, update, live=live, current_a=current_a)
+            events = self.start_if_due()
+            if events:  # the register begins with it
+                events += self._state_change(update.at_ms)
+                register_wh = register.apply_energy(record, update, live=live, current_a=current_a)
             if register_wh is None:
-                return []
-            return self._measured(update.at_ms, Reading(Quantity.ENERGY_WH, register_wh))
+                return events
+            return events + self._measured(update.at_ms, Reading(Quantity.ENERGY_WH, register_wh))
         _check(observation, update.value)
         before = record.seen.get(observation)
         record.seen[observation] = Seen(update.at_ms, update.value)
         if observation in _STATE:
+            if observation == _O.AUTHORIZATION_REQUIRED and before is not None:
+                if is_true(before.value) is not is_true(update.value):
+                    record.rule_changed_ms = update.at_ms
+            if observation == _O.REASON_FOR_NO_CURRENT:
+                self.flashes = live and int(update.value) in FLASHES
             return self._apply_state(update)
         if observation == _O.CONNECTED_TO_CLOUD:
             return [Reachable(at_ms=update.at_ms, reachable=self.connected)]
         if observation == _O.USER_ID_TOKEN:
-            return [TokenPresented(at_ms=update.at_ms, id_tag=update.value)] if live and update.value else []
+            if not live or not update.value:
+                return []
+            return charging_sessions.presented(record, self.running, update.value, update.at_ms)
         if observation == _O.SOFTWARE_RELEASE and before is not None:
             return [Restarted(at_ms=update.at_ms, firmware=update.value)]  # a charger reports it at each boot
         return []
@@ -313,11 +408,17 @@ class Twin:
             unplugged = mode == OpMode.DISCONNECTED
             reason = SessionEnd.EV_DISCONNECTED if unplugged else _end_reason(mode)
             events += charging_sessions.settle(self.record, reason)
-            if mode == OpMode.CHARGING or mode in OFFERS:
-                events += charging_sessions.report_start(self.record)
             if mode in OFFLINE:
                 return [*events, Reachable(at_ms=update.at_ms, reachable=False)]
-        return events + self._state_change(update.at_ms)
+        return events + self.start_if_due() + self._state_change(update.at_ms)
+
+    def _apply_power(self, update: Update) -> list[ChargerEvent]:
+        """Take the power; return what follows from it, beside its measurement."""
+        self._power = Seen(update.at_ms, update.value)
+        events = self.start_if_due() + self._state_change(update.at_ms)
+        if events:
+            self.record.power, self.unsaved = self._power, True
+        return events
 
     def _state_change(self, at_ms: int) -> list[ChargerEvent]:
         reported = self._reported_state
@@ -338,7 +439,7 @@ class Twin:
             return None
         mode = int(seen.value)
         at_ms = max(at_ms, *(one.at_ms for id in _STATE if (one := self.record.seen.get(id)) is not None))
-        reason_code = self._number(_O.REASON_FOR_NO_CURRENT)
+        reason_code, power = self._reason, self._power
         if mode in FAULTS:
             return StateChanged(at_ms=at_ms, state=ChargerState.FAULTED, fault=FAULTS[mode])
         running = self.record.running
@@ -348,13 +449,14 @@ class Twin:
             enabled=self.enabled,
             in_session=running is not None,
             authorized=not self.authorization_required or (running is not None and running.reported),
+            flows=power is not None and power.at_ms > seen.at_ms and _flows(power.value),
         )
         if state is None:
             return None
         if state is ChargerState.DISCONNECTED:
             at_ms = seen.at_ms  # a newer reason is no sign that there is still no car
         reason = ""
-        if state is ChargerState.AWAITING_START and reason_code:
+        if state is ChargerState.AWAITING_START and reason_code and not self.flashes:
             reason = REASON_NAMES.get(reason_code, f"ReasonForNoCurrent {reason_code}")
         return StateChanged(at_ms=at_ms, state=state, reason=reason)
 
@@ -367,6 +469,15 @@ class Twin:
         return [Measured(at_ms=at_ms, readings=(reading,), session=session)]
 
     # --- values -----------------------------------------------------------------------------------------
+
+    @property
+    def _reason(self) -> int | None:
+        return self._number(_O.REASON_FOR_NO_CURRENT)
+
+    def _required_at(self, at_ms: int) -> bool:
+        """Whether a car needed a token to charge at this time, as far as is known."""
+        required = self.authorization_required
+        return required if at_ms >= self.record.rule_changed_ms else not required
 
     def _flag(self, observation: Observation, default: bool) -> bool:
         seen = self.record.seen.get(observation)
@@ -393,6 +504,10 @@ def _check(observation: int, value: str) -> None:
         number_of(value)
         if observation in {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT}:
             int(value)
+
+
+def _flows(kilowatts: str) -> bool:
+    return number_of(kilowatts) >= FLOW_KW
 
 
 def _end_reason(mode: int) -> SessionEnd:
