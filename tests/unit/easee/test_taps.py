@@ -92,7 +92,9 @@ def starts(events):
 
 def ends(events):
     return [
-        (event.session, event.id_tag, event.register_wh) for event in events if isinstance(event, SessionEnded)
+        (event.session, event.id_tag, event.register_wh)
+        for event in events
+        if isinstance(event, SessionEnded)
     ]
 
 
@@ -166,7 +168,7 @@ class TestAuthorizeBeforeStart:
     def test_without_a_decision_current_is_a_fact(self, bench, fact):
         bench.start()
         bench.say(96, "76", T0 + 1)
-        events = bench.say(*fact, T0 + 4 * MIN)
+        events = bench.say(*fact, T0 + 2 * MIN)
         assert starts(events) == [(7, CARD)]
         assert isinstance(events[0], SessionStarted)
 
@@ -175,6 +177,26 @@ class TestAuthorizeBeforeStart:
         events = bench.start() + bench.say(128, CARD, T0 + 200) + bench.say(109, "3", T0 + 1 * S)
         kinds = [type(event) for event in events]
         assert kinds == [TokenPresented, SessionStarted, StateChanged]
+
+    def test_long_after_a_tap_the_record_of_another_one_is_waited_for(self, bench):
+        """A charger that was offline reports its mode first, and then whom it has let charge meanwhile."""
+        bench.start()
+        at_ms = T0 + 60 * MIN
+        assert starts(bench.say(109, "3", at_ms)) == []
+        assert bench.twin.start_waits
+        assert starts(bench.start(auth=OTHER, at_ms=at_ms - 20 * MIN, began_ms=T0, now_ms=at_ms)) == [
+            (7, OTHER)
+        ]
+
+    def test_but_not_for_long(self, bench):
+        bench.start()
+        bench.say(109, "3", T0 + 60 * MIN)
+        assert starts(bench.twin.begin_if_due(waited=True)) == [(7, CARD)]
+
+    def test_a_remote_start_after_the_tap_of_another_is_who_charges(self, bench):
+        bench.start()
+        assert starts(bench.accept("REMOTE")) == []
+        assert starts(bench.say(109, "3", T0 + 5 * S)) == [(7, "REMOTE")]
 
     def test_a_power_of_before_the_tap_and_that_of_the_charger_itself_are_no_facts(self, bench):
         bench.say(120, "7.2", T0 - 1)
@@ -315,6 +337,21 @@ class TestRefused:
         assert tokens(refused.start(number, at_ms=at_ms)) == [CARD]
         assert starts(refused.accept(CARD, at_ms + S)) == [(number, CARD)]
         assert refused.twin.record.gaps == []
+
+    def test_a_car_that_has_left_takes_its_card_with_it(self, refused):
+        """The next session has that number, too, and its start record is lost."""
+        refused.say(109, "1", T0 + MIN)
+        refused.say(109, "2", T0 + 60 * MIN)
+        assert starts(refused.say(109, "3", T0 + 61 * MIN)) == []
+        began_ms = T0 + 60 * MIN
+        assert ends(refused.end(auth=OTHER, at_ms=T0 + 90 * MIN, began_ms=began_ms, kwh=12.0)) == [
+            (7, OTHER, 12_000)
+        ]
+
+    def test_even_if_that_is_known_only_later(self, refused):
+        refused.say(109, "2", T0 + 60 * MIN)
+        assert refused.say(109, "1", T0 + MIN) == []
+        assert starts(refused.say(109, "3", T0 + 61 * MIN)) == []
 
     def test_its_number_may_serve_again_after_an_empty_end_record(self, refused):
         refused.say(109, "1", T0 + MIN)

@@ -248,6 +248,8 @@ class Fleet:
             self.later(self._settle_s, lambda: self.settle(charger, source))
         charger.finish(source)
         cloud.checkpoint(charger)
+        if charger.twin.start_waits:
+            self.later(self._settle_s, lambda: self._begin_anyway(charger))
         if charger.twin.flashes and update.id == Observation.REASON_FOR_NO_CURRENT:
             self.later(REASON_SHOWS_S / self._clock.speed, lambda: self._show_reason(charger))
         if cloud.replays:
@@ -310,7 +312,7 @@ class Fleet:
         if not charger.watched or charger.announced or not charger.twin.state_known or self._cloud is None:
             return
         due = PendingObservation(Update(charger.serial, 0, 0, "due"))
-        for _ in charger.number_events(charger.twin.start_if_due(), due):
+        for _ in charger.number_events(charger.twin.start_if_due(waited=True), due):
             """It was authorized before a restart; it is sent with all that waits, below."""
         charger.announced = True
         now = self._clock.now()
@@ -332,7 +334,7 @@ class Fleet:
             return  # it is announced with its first observation
         if self._cloud is not None:
             charger.end_first_contact()
-            self.deliver_read(charger, charger.twin.begin_if_due())
+            self.deliver_read(charger, charger.twin.begin_if_due(waited=True))
         if charger.announced:
             self._sink.charger_known(charger.twin.info)
             self._report_reachable(charger)
@@ -375,6 +377,10 @@ class Fleet:
             self._deliver(charger, charger.twin.settle(), source)
             charger.finish(source)
             self._cloud.checkpoint(charger)
+
+    def _begin_anyway(self, charger: Charger) -> None:
+        if charger.twin.start_waits:
+            self.deliver_read(charger, charger.twin.begin_if_due(waited=True))
 
     def _show_reason(self, charger: Charger) -> None:
         if charger.twin.flashes:

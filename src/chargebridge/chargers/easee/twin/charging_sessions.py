@@ -91,29 +91,28 @@ def started(
     if by_user and authorized is not None:
         tag = authorized.tag  # that user of Easee's is our remote start
     before = running if running is not None and running.id == number else None
-    if before is None:
-        if not found:
-            _detect_gap(record, number, started_ms, wh_of_uwh(start_uwh), now_ms)
-        record.running = Running(number, started_ms, start_uwh, tag, found=found, recorded_ms=recorded_ms)
-        record.shown_uwh = 0
-    elif before.reported:
+    if before is not None and before.reported:
         if live and before.found:
             record.running = msgspec.structs.replace(before, found=False)
             events.append(start_event(record.running))  # it may have been left to somebody else
         return events
-    elif recorded_ms < before.recorded_ms:
+    if before is not None and (
+        recorded_ms < before.recorded_ms or (before.gone and recorded_ms == before.recorded_ms)
+    ):
         return events
+    if before is not None and (before.gone or abs(started_ms - before.started_ms) > taps.TAP_MS):
+        before = None  # the number of a record that led to nothing serves for another car, too
+    elif before is None and not found:
+        _detect_gap(record, number, started_ms, wh_of_uwh(start_uwh), now_ms)
+    repeated = _is_same_tap(before, tag) and not (live and before is not None and before.found)
+    if before is None or not repeated:
+        found = found or (before is not None and before.found and not live)
+        record.running = Running(number, started_ms, start_uwh, tag, found=found, recorded_ms=recorded_ms)
+        record.shown_uwh = 0
     else:
-        # The record of a token that did not charge may serve for the next one, too.
         record.running = msgspec.structs.replace(
-            before,
-            started_ms=started_ms,
-            start_uwh=start_uwh,
-            tag=tag or before.tag,
-            found=before.found and not live,
-            recorded_ms=recorded_ms,
+            before, started_ms=started_ms, start_uwh=start_uwh, recorded_ms=recorded_ms
         )
-    repeated = _is_same_tap(before, tag, started_ms) and not (live and before is not None and before.found)
     if tag is None or not required_at(recorded_ms) or (repeated and not by_user):
         return events
     if authorized is not None and same_token(authorized.tag, tag):
@@ -125,11 +124,11 @@ def started(
     return events
 
 
-def _is_same_tap(before: Running | None, tag: str | None, started_ms: int) -> bool:
-    """Whether a start record repeats the token of the one before it."""
-    if before is None or before.tag is None or tag is None or not same_token(before.tag, tag):
+def _is_same_tap(before: Running | None, tag: str | None) -> bool:
+    """Whether a start record repeats the token of the one before it, or has none."""
+    if before is None:
         return False
-    return abs(started_ms - before.started_ms) <= taps.TAP_MS
+    return tag is None or (before.tag is not None and same_token(before.tag, tag))
 
 
 def _present(record: TwinRecord, running: Running, tag: str, at_ms: int) -> list[ChargerEvent]:
@@ -161,6 +160,15 @@ def presented(record: TwinRecord, running: Running | None, tag: str, at_ms: int)
     return [TokenPresented(at_ms=at_ms, id_tag=tag)]
 
 
+def car_left(record: TwinRecord, at_ms: int) -> bool:
+    """Take note that no car was there; return whether that matters to a session that was not reported."""
+    running = record.running
+    if running is None or running.reported or running.gone or at_ms <= running.recorded_ms:
+        return False
+    record.running = msgspec.structs.replace(running, gone=True)
+    return True
+
+
 def let_charge(record: TwinRecord, tag: str) -> None:
     """Take note that a command of ours has authorized a token, which the running session is by."""
     running = record.running
@@ -182,8 +190,9 @@ def report_start(record: TwinRecord, *, token_counts: bool = True) -> list[Charg
         return []
     tag = running.tag if token_counts or running.authorized else None
     authorized = authorized_for(record, running.started_ms, running.recorded_ms + taps.AUTHORIZED_MS)
-    if authorized is not None and (tag is None or running.refused):
-        tag = authorized.tag
+    if authorized is not None and not running.authorized:
+        if tag is None or running.refused or authorized.session == running.id:
+            tag = authorized.tag  # it came after the token in the record
     running = record.running = msgspec.structs.replace(running, reported=True, tag=tag, tapped_ms=None)
     record.authorized = None  # it does not count for the next session
     # The charger's own record counts, even after a stray value above it or a new meter.

@@ -40,6 +40,8 @@ class Running(Struct, frozen=True, gc=False):
     """When its token was presented, which was not accepted since; None: it was not presented."""
     authorized: bool = False
     """Its token is authorized by a command of ours."""
+    gone: bool = False
+    """Its car has left before it was reported: what flows later is of another session."""
     refused: bool = False
     """Its token was refused: only energy shows that the session goes on."""
 
@@ -91,6 +93,8 @@ class Authorized(Struct, frozen=True, gc=False):
     at_ms: int
     until_ms: int | None = None
     """When it was withdrawn, by our clock: it counts for a session that began before and is reported late."""
+    session: int | None = None
+    """The session whose start record had come by then."""
 
 
 class Tap(Struct, frozen=True, gc=False):

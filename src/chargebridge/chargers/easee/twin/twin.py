@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from chargebridge.chargers.easee.twin import charging_sessions, register, taps
+from chargebridge.chargers.easee.twin import charging_sessions, register, starts, taps
 from chargebridge.chargers.easee.twin.measurements import (
     MEASURED,
     MEASURES,
@@ -21,7 +21,7 @@ from chargebridge.chargers.easee.twin.measurements import (
     number_of,
     reading,
 )
-from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, WAITS_FOR_TOKEN, state_of
+from chargebridge.chargers.easee.twin.modes import FAULTS, OFFLINE, state_of
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Authorized, Running, Seen, TwinRecord
 from chargebridge.chargers.easee.twin.vocabulary import (
@@ -31,7 +31,6 @@ from chargebridge.chargers.easee.twin.vocabulary import (
     ReasonForNoCurrent,
     model_name,
 )
-from chargebridge.chargers.easee.twin.ticks import wh_of_uwh
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     Capability,
@@ -61,8 +60,6 @@ CAPABILITIES: Final = frozenset(
 )
 """The capabilities with a documented command: not unlocking, a local list or clearing a cache."""
 DEFAULT_CURRENT_A: Final = 32
-FLOW_KW: Final = Decimal("0.1")
-"""The power from which on current flows to a car; below, it is that of the charger, or noise."""
 FLASHES: Final = frozenset(
     {ReasonForNoCurrent.PRIMARY_UNIT_HAS_NOT_RECEIVED_CURRENT_REQUEST_FROM_SECONDARY_UNIT}
 )
@@ -116,6 +113,7 @@ class Twin:
         "flashes",
         "record",
         "serial",
+        "start_waits",
         "unsaved",
     )
 
@@ -127,6 +125,8 @@ class Twin:
         self.record = record
         self.unsaved = True
         """Whether the record may differ from the saved one; code that changes the record sets this."""
+        self.start_waits = False
+        """Whether a start is due that waits a moment for the record of another token."""
         self._power = record.power
         self._measured_ms: dict[int, int] = {}
         self._reported_state: StateChanged | None = None
@@ -185,8 +185,8 @@ class Twin:
     @property
     def idle_register(self) -> Measured | None:
         """The newest register reading of an idle charger, with its time; None in a session, or if unknown."""
-        record = self.record
-        if record.running is not None or not record.register_ms:
+        record, running = self.record, self.record.running
+        if (running is not None and not running.gone) or not record.register_ms:
             return None
         reading = Reading(Quantity.ENERGY_WH, record.register_wh)
         return Measured(at_ms=record.register_ms, readings=(reading,))
@@ -198,7 +198,9 @@ class Twin:
 
     def mark_authorized(self, tag: str, now_ms: int) -> None:
         """Take note that this token is authorized: it belongs to the next session without a token."""
-        self.record.authorized = Authorized(tag, now_ms)
+        running = self.running
+        session = running.id if running is not None and not running.reported else None
+        self.record.authorized = Authorized(tag, now_ms, session=session)
         self.unsaved = True
 
     def clear_authorization(self) -> None:
@@ -215,7 +217,7 @@ class Twin:
     def authorization_carried_out(self, tag: str) -> None:
         """Take note that the charger has carried out an authorization of ours: its session begins by it."""
         running = self.running
-        if running is not None and running.tag is not None:
+        if running is not None and running.tag is not None and taps.same_token(running.tag, tag):
             charging_sessions.let_charge(self.record, tag)
             self.unsaved = True
 
@@ -227,9 +229,7 @@ class Twin:
     @property
     def running(self) -> Running | None:
         """The running session; None if there is none, or its car has gone and its record is missing."""
-        running, mode = self.record.running, self.record.seen.get(_O.CHARGER_OP_MODE)
-        gone = mode is not None and int(mode.value) == OpMode.DISCONNECTED
-        return None if running and mode and gone and mode.at_ms > running.started_ms else running
+        return starts.present(self.record)
 
     def end_first_contact(self) -> bool:
         """End the first contact: sessions are news from now on. Return whether it ended just now."""
@@ -291,6 +291,9 @@ class Twin:
                 found=found,
             )
             return events + self._settle_if_unplugged() + self._state_change(update.at_ms)
+        if update.id == _O.CHARGER_OP_MODE and update.value == str(int(OpMode.DISCONNECTED)):
+            if charging_sessions.car_left(record, update.at_ms):  # however late that is known
+                self.unsaved = True
         if update.id not in USED or not self._is_newer(update, now_ms):
             return []
         return self._apply(update, live=live)
@@ -306,42 +309,30 @@ class Twin:
         self.flashes = False
         return self._state_change(now_ms)
 
-    def begin_if_due(self) -> list[ChargerEvent]:
+    def begin_if_due(self, *, waited: bool = False) -> list[ChargerEvent]:
         """Return the events of `start_if_due`, and the state that follows from them."""
-        events = self.start_if_due()
+        events = self.start_if_due(waited=waited)
         return events + self._state_change(events[0].at_ms) if events else []
 
-    def start_if_due(self) -> list[ChargerEvent]:
+    def start_if_due(self, *, waited: bool = False) -> list[ChargerEvent]:
         """Report the start of the running session if it is authorized, or current flows anyway.
 
-        What is found at the first contact waits until that is over: the session may have ended.
+        What is found at the first contact waits until that is over: the session may have ended. Where current
+        flows long after a tap, `start_waits` for the record of another one, unless it has `waited`.
         """
         running = self.record.running
-        if running is None or running.reported or self.record.first_contact or not self._may_charge(running):
+        if running is None or self.record.first_contact:
+            return []
+        required = self._required_at(running.recorded_ms)
+        begun_ms = starts.begun_ms(self.record, self._power, required=required)
+        self.start_waits = False
+        if begun_ms is None:
+            return []
+        if starts.is_of_an_old_tap(running, begun_ms) and not waited:
+            self.start_waits = True
             return []
         self.unsaved = True
-        counts = self._trusts_token or self._required_at(running.recorded_ms)
-        return charging_sessions.report_start(self.record, token_counts=counts)
-
-    def _may_charge(self, running: Running) -> bool:
-        since_ms = running.started_ms if running.tapped_ms is None else running.tapped_ms
-        seen, power = self.record.seen.get(_O.CHARGER_OP_MODE), self._power
-        mode = None if seen is None else int(seen.value)
-        if running.authorized:
-            return True
-        if not self._required_at(running.recorded_ms) and not running.found:
-            return True
-        if self.running is None:
-            return False
-        if seen is not None and seen.at_ms >= since_ms:
-            if mode == OpMode.CHARGING or (mode in OFFERS and not running.refused):
-                return True
-            if not self._required_at(running.recorded_ms) and mode not in FAULTS and mode not in OFFLINE:
-                return True
-        if power is not None and power.at_ms > since_ms and _flows(power.value):
-            return True
-        waits = mode in WAITS_FOR_TOKEN or self._reason == ReasonForNoCurrent.PENDING_AUTHORIZATION
-        return wh_of_uwh(self.record.shown_uwh) > 0 and not waits  # else it is a stale energy
+        return charging_sessions.report_start(self.record, token_counts=self._trusts_token or required)
 
     def _settle_if_unplugged(self) -> list[ChargerEvent]:
         """Report a pending end if the car was unplugged before the end record arrived."""
@@ -447,9 +438,9 @@ class Twin:
             mode,
             reason_code,
             enabled=self.enabled,
-            in_session=running is not None,
+            in_session=running is not None and not running.gone,
             authorized=not self.authorization_required or (running is not None and running.reported),
-            flows=power is not None and power.at_ms > seen.at_ms and _flows(power.value),
+            flows=power is not None and power.at_ms >= seen.at_ms and starts.flows(power.value),
         )
         if state is None:
             return None
@@ -504,10 +495,6 @@ def _check(observation: int, value: str) -> None:
         number_of(value)
         if observation in {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT}:
             int(value)
-
-
-def _flows(kilowatts: str) -> bool:
-    return number_of(kilowatts) >= FLOW_KW
 
 
 def _end_reason(mode: int) -> SessionEnd:
