@@ -414,6 +414,8 @@ class EaseeVendor(Vendor):
         """Send a command to its charger, with a number of the cloud's own; each has an outcome in time."""
         if isinstance(command, Authorize) and command.accepted:
             self._authorized[serial].append((self._timeline.now_ms, command.id_tag))
+            if self.file.is_full:  # a driver that is killed now does not know it any more
+                self._authorized[serial].append((self._timeline.now_ms, "NOTAG"))
         self._last_number += 1
         expires_ms = min(
             command.expires_ms, self._world.host_clock.now().utc_ms + round(BUS_COMMAND_EXPIRY_S * 1000)

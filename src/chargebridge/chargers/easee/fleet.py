@@ -248,8 +248,7 @@ class Fleet:
             self.later(self._settle_s, lambda: self.settle(charger, source))
         charger.finish(source)
         cloud.checkpoint(charger)
-        if charger.twin.start_waits:
-            self.later(self._settle_s, lambda: self._begin_anyway(charger))
+        self._await_start(charger)
         if charger.twin.flashes and update.id == Observation.REASON_FOR_NO_CURRENT:
             self.later(REASON_SHOWS_S / self._clock.speed, lambda: self._show_reason(charger))
         if cloud.replays:
@@ -312,8 +311,9 @@ class Fleet:
         if not charger.watched or charger.announced or not charger.twin.state_known or self._cloud is None:
             return
         due = PendingObservation(Update(charger.serial, 0, 0, "due"))
-        for _ in charger.number_events(charger.twin.start_if_due(waited=True), due):
+        for _ in charger.number_events(charger.twin.start_if_due(), due):
             """It was authorized before a restart; it is sent with all that waits, below."""
+        self._await_start(charger)
         charger.announced = True
         now = self._clock.now()
         self._contacts.expect(charger.serial, now.mono)
@@ -377,6 +377,10 @@ class Fleet:
             self._deliver(charger, charger.twin.settle(), source)
             charger.finish(source)
             self._cloud.checkpoint(charger)
+
+    def _await_start(self, charger: Charger) -> None:
+        if charger.twin.start_waits:
+            self.later(self._settle_s, lambda: self._begin_anyway(charger))
 
     def _begin_anyway(self, charger: Charger) -> None:
         if charger.twin.start_waits:

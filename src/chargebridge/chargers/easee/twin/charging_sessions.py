@@ -109,6 +109,8 @@ def started(
         found = found or (before is not None and before.found and not live)
         record.running = Running(number, started_ms, start_uwh, tag, found=found, recorded_ms=recorded_ms)
         record.shown_uwh = 0
+        if tag is not None and not by_user:
+            taps.forget_earlier(record, number)
     else:
         record.running = msgspec.structs.replace(
             before, started_ms=started_ms, start_uwh=start_uwh, recorded_ms=recorded_ms
@@ -157,6 +159,7 @@ def presented(record: TwinRecord, running: Running | None, tag: str, at_ms: int)
         if at_ms >= running.recorded_ms and not same_token(running.tag, tag):
             # Another card is held to a reader that has not let the first one charge.
             record.running = msgspec.structs.replace(running, tag=tag, tapped_ms=at_ms, refused=False)
+            taps.forget_earlier(record, running.id)
     return [TokenPresented(at_ms=at_ms, id_tag=tag)]
 
 

@@ -53,6 +53,13 @@ def note_authorized(record: TwinRecord, tag: str, at_ms: int) -> None:
         record.tap = Tap(tag, at_ms, by_start=True)
 
 
+def forget_earlier(record: TwinRecord, session: int) -> None:
+    """Take note that a token has come to a session after the one that is authorized."""
+    authorized = record.authorized
+    if authorized is not None and authorized.session == session:
+        record.authorized = replace(authorized, session=None)
+
+
 def refuse(record: TwinRecord, tag: str) -> None:
     """Take note that a token was refused: it is that of no session, unless energy flows."""
     tap, running = record.tap, record.running
