@@ -9,8 +9,8 @@ from msgspec import structs
 from chargebridge.chargers.easee.executor import BUS_COMMAND_EXPIRY_S, OUTCOME_TIMEOUT_S
 from chargebridge.chargers.easee.memory import Memory
 from chargebridge.chargers.easee.silence import CATCH_UP_S
-from chargebridge.chargers.easee.twin.taps import AUTHORIZED_MS
 from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.taps import AUTHORIZED_MS
 from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (

@@ -250,7 +250,7 @@ class TestAuthorizeBeforeStart:
     @pytest.mark.parametrize("order", list(permutations(range(3))))
     def test_in_any_order_a_session_that_is_over_is_reported_whole_once(self, bench, order):
         says = (
-            lambda: bench.start(),
+            bench.start,
             lambda: bench.say(128, CARD, T0 + 300),
             lambda: bench.end(kwh=12.5),
         )

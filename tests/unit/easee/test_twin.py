@@ -217,7 +217,7 @@ class TestRepeats:
         bench.say(109, "3", T0 - MIN, live=False)
         bench.start(7, T0 - 30 * MIN, 2.0, live=False)
         bench.twin.end_first_contact()
-        assert isinstance(bench.twin.start_if_due()[0], SessionStarted)
+        assert isinstance(bench.twin.start_if_due(waited=True)[0], SessionStarted)
         assert bench.end(7, (T0 - 30 * MIN, T0 + MIN), (2.0, 5.5)) == []
         assert bench.say(109, "1", T0 + MIN)[0] == SessionEnded(
             at_ms=T0 + MIN,

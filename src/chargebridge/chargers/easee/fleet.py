@@ -268,7 +268,7 @@ class Fleet:
             self._cloud.response_received(response)
 
     def deliver_read(self, charger: Charger, events: Sequence[ChargerEvent]) -> None:
-        """Report events of sessions that do not come of an observation: they were read, or a command ended."""
+        """Report events that do not come of an observation: they were read, or a command has ended."""
         if self._cloud is not None and events:
             source = PendingObservation(Update(charger.serial, 0, events[0].at_ms, "read"))
             self._deliver(charger, events, source)

@@ -90,8 +90,8 @@ class Misbehaviour:
 
     # --- taps and sessions --------------------------------------------------------------------------
     reader_accepts: str = ""
-    """The tokens that the cloud itself accepts at the reader, as where no operator is chosen, with a plus sign
-    between two of them; `*` for any, empty if it leaves the decision to others."""
+    """The tokens that the cloud itself accepts at the reader, as where no operator is chosen, with a plus
+    sign between two of them; `*` for any, empty if it leaves the decision to others."""
     start_with_token_only: bool = False
     """The start record comes only once the token is authorized, not at the tap."""
     start_at_plug_in: bool = False

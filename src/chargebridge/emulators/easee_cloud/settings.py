@@ -83,7 +83,7 @@ class EaseeCloudSettings(Struct, frozen=True, kw_only=True):
     """AuthReason of a session started by command without a scan. Only its name is documented:
     `BlindlyAcceptToken`."""
     start_keeps_token: bool = False
-    """Whether `start_charging` authorizes a token that was scanned; else the account's user takes its place."""
+    """Whether `start_charging` authorizes a token that was scanned; else the account's user does."""
     awaiting_authentication: bool = False
     """Op mode of a car that waits for a token: True for 7, as newer pages say, False for 2 with reason 55."""
 

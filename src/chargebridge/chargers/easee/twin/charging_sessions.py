@@ -9,7 +9,7 @@ reported once the token is authorized, or current flows (`report_start`).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -152,14 +152,13 @@ def presented(record: TwinRecord, running: Running | None, tag: str, at_ms: int)
         tag: the token.
         at_ms: the time of the observation.
     """
-    news = taps.is_news(record, tag, at_ms, by_start=False)
-    if not news:
+    if not taps.is_news(record, tag, at_ms, by_start=False):
         return []
-    if running is not None and running.tag is not None and not running.reported:
-        if at_ms >= running.recorded_ms and not same_token(running.tag, tag):
-            # Another card is held to a reader that has not let the first one charge.
-            record.running = msgspec.structs.replace(running, tag=tag, tapped_ms=at_ms, refused=False)
-            taps.forget_earlier(record, running.id)
+    waits = running if running is not None and not running.reported else None
+    if waits is not None and waits.tag and at_ms >= waits.recorded_ms and not same_token(waits.tag, tag):
+        # Another card is held to a reader that has not let the first one charge.
+        record.running = msgspec.structs.replace(waits, tag=tag, tapped_ms=at_ms, refused=False)
+        taps.forget_earlier(record, waits.id)
     return [TokenPresented(at_ms=at_ms, id_tag=tag)]
 
 
@@ -194,8 +193,8 @@ def report_start(record: TwinRecord, *, token_counts: bool = True) -> list[Charg
     tag = running.tag if token_counts or running.authorized else None
     authorized = authorized_for(record, running.started_ms, running.recorded_ms + taps.AUTHORIZED_MS)
     if authorized is not None and not running.authorized:
-        if tag is None or running.refused or authorized.session == running.id:
-            tag = authorized.tag  # it came after the token in the record
+        came_later = running.refused or authorized.session == running.id
+        tag = authorized.tag if came_later or tag is None else tag
     running = record.running = msgspec.structs.replace(running, reported=True, tag=tag, tapped_ms=None)
     record.authorized = None  # it does not count for the next session
     # The charger's own record counts, even after a stray value above it or a new meter.
@@ -227,7 +226,8 @@ def ended(
 ) -> list[ChargerEvent]:
     """Apply the end record of a session; arguments and errors as of `started`.
 
-    `trusts_token`: the token in a record counts even where no authorization is required. The end of the running session is pending until `settle`: the next observations show its reason.
+    `trusts_token`: the token in a record counts even where no authorization is required. The end of the
+    running session is pending until `settle`: the next observations show its reason.
     """
     end = _record_decoder.decode(text)
     started_ms, stopped_ms = parse_time(end.start), parse_time(end.stop)
@@ -272,7 +272,7 @@ def ended(
     if stop_wh == start_wh and required and not was_ours:
         waited = held is not None and not held.authorized and (held.refused or held.tapped_ms is not None)
         refused = own is not None and taps.was_refused(record, own, started_ms, stopped_ms)
-        if waited or refused or tag is None and not end.auth:
+        if waited or refused or (tag is None and not end.auth):
             return events  # a car that was plugged in and never authorized
     whole = SessionEnded(
         at_ms=stopped_ms,

@@ -67,5 +67,5 @@ def begun_ms(record: TwinRecord, power: Seen | None, *, required: bool) -> int |
 
 
 def is_of_an_old_tap(running: Running, begun_ms: int) -> bool:
-    """Whether current flows long after a token was presented: the record of another one may be on its way."""
-    return running.tapped_ms is not None and begun_ms > running.tapped_ms + DECIDED_WITHIN_MS
+    """Whether current flows long after a token was scanned: the record of another one may be on its way."""
+    return running.tag is not None and begun_ms > running.recorded_ms + DECIDED_WITHIN_MS

@@ -1,4 +1,4 @@
-"""Tokens at the reader: one tap is reported by the start record (223) and by observation 128, in any order."""
+"""Tokens at the reader: one tap is reported by a start record (223) and by observation 128, in any order."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from chargebridge.chargers.easee.twin.records import Authorized, Tap, TwinRecord
 TAP_MS: Final = 5_000
 """The most by which the times of both reports of a tap differ, by the charger's clock."""
 DECIDED_WITHIN_MS: Final = 180_000
-"""The oldest tap, by our clock, that is presented because of a start record: nobody waits longer for an answer."""
+"""The oldest tap that is presented because of a start record: nobody waits longer for an answer."""
 AUTHORIZED_MS: Final = 15 * 60_000
 """The longest time between an authorization and the start of a session that it counts for."""
 _LENGTH: Final = 20

@@ -2,8 +2,9 @@
 
 Pure: no clock, no sockets. Its state is a `TwinRecord`, which can be saved at any moment. Repeated, late and
 reordered observations are reported once: an observation counts if it is newer than the last one of its id,
-a session is recognized by its id (`charging_sessions`), and is reported when it may charge (`_start_if_due`). The replay of a subscription presents no token and
-makes no measurement; its sessions of before the first contact are reported as found.
+a session is recognized by its id (`charging_sessions`), and is reported when it has begun (`starts`). The
+replay of a subscription presents no token and makes no measurement; its sessions of before the first contact
+are reported as found.
 """
 
 from decimal import Decimal
@@ -44,7 +45,6 @@ from chargebridge.chargers.model import (
     Restarted,
     SessionEnd,
     StateChanged,
-    TokenPresented,
 )
 
 CAPABILITIES: Final = frozenset(
@@ -121,7 +121,7 @@ class Twin:
         self.serial = serial
         self._trusts_token = trusts_token
         self.flashes = False
-        """Whether the reason for no current may be gone in a moment: it is not reported before `show_reason`."""
+        """Whether the reason for no current may be gone in a moment: see `show_reason`."""
         self.record = record
         self.unsaved = True
         """Whether the record may differ from the saved one; code that changes the record sets this."""
@@ -279,7 +279,8 @@ class Twin:
                 live=live,
                 found=found,
             )
-            return events + self.start_if_due() + self._state_change(update.at_ms)
+            events += self.start_if_due(waited=self.start_waits)  # for this one
+            return events + self._state_change(update.at_ms)
         if update.id == _O.CHARGING_SESSION:
             events = charging_sessions.ended(
                 record,
@@ -291,9 +292,9 @@ class Twin:
                 found=found,
             )
             return events + self._settle_if_unplugged() + self._state_change(update.at_ms)
-        if update.id == _O.CHARGER_OP_MODE and update.value == str(int(OpMode.DISCONNECTED)):
-            if charging_sessions.car_left(record, update.at_ms):  # however late that is known
-                self.unsaved = True
+        disconnected = update.id == _O.CHARGER_OP_MODE and update.value == str(int(OpMode.DISCONNECTED))
+        if disconnected and charging_sessions.car_left(record, update.at_ms):  # however late that is known
+            self.unsaved = True
         if update.id not in USED or not self._is_newer(update, now_ms):
             return []
         return self._apply(update, live=live)
@@ -328,7 +329,7 @@ class Twin:
         self.start_waits = False
         if begun_ms is None:
             return []
-        if starts.is_of_an_old_tap(running, begun_ms) and not waited:
+        if required and starts.is_of_an_old_tap(running, begun_ms) and not waited:
             self.start_waits = True
             return []
         self.unsaved = True
@@ -374,9 +375,9 @@ class Twin:
         before = record.seen.get(observation)
         record.seen[observation] = Seen(update.at_ms, update.value)
         if observation in _STATE:
-            if observation == _O.AUTHORIZATION_REQUIRED and before is not None:
-                if is_true(before.value) is not is_true(update.value):
-                    record.rule_changed_ms = update.at_ms
+            ruled = before is not None and observation == _O.AUTHORIZATION_REQUIRED
+            if ruled and before is not None and is_true(before.value) is not is_true(update.value):
+                record.rule_changed_ms = update.at_ms
             if observation == _O.REASON_FOR_NO_CURRENT:
                 self.flashes = live and int(update.value) in FLASHES
             return self._apply_state(update)
