@@ -24,6 +24,7 @@ def prepare(charger: Charger, command: ChargerCommand, now_ms: int) -> bool:
         return False
     # The session that starts, or ends, may be known to the cloud only after a restart of this driver.
     charger.keep_record()
+    charger.keep_authorization()
     return True
 
 

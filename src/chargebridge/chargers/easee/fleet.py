@@ -31,6 +31,8 @@ FORGET_S: Final = 5.0
 """Real seconds after which an unwatched charger is forgotten."""
 _REACHABILITY: Final = frozenset({Observation.CHARGER_OP_MODE, Observation.CONNECTED_TO_CLOUD})
 
+_TAPS: Final = frozenset({Observation.CHARGING_SESSION_START, Observation.USER_ID_TOKEN})
+
 _log = structlog.get_logger(__name__)
 
 
@@ -230,6 +232,8 @@ class Fleet:
             return
         if live and charger.end_first_contact():
             cloud.checkpoint(charger)
+        if update.id in _TAPS:
+            charger.keep_record()  # as it is before somebody is authorized because of it
         end_before = charger.twin.record.pending_end
         try:
             events = charger.twin.observe(update, now.utc_ms, live=live, found=found)
