@@ -122,7 +122,7 @@ class Charger:
             self.earlier_record = self.snapshot()
 
     def keep_authorization(self) -> None:
-        """Have it saved whom a command authorizes, even where the tap that led to it is not taken over yet."""
+        """Have it saved whom a command authorizes, even where the tap that led to it still waits."""
         if self.earlier_record is not None and not self.settled:
             record = msgspec.json.decode(self.earlier_record, type=TwinRecord)
             record.authorized = self.twin.record.authorized
