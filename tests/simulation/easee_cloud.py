@@ -9,8 +9,8 @@ from msgspec import structs
 from chargebridge.chargers.easee.executor import BUS_COMMAND_EXPIRY_S, OUTCOME_TIMEOUT_S
 from chargebridge.chargers.easee.memory import Memory
 from chargebridge.chargers.easee.silence import CATCH_UP_S
-from chargebridge.chargers.easee.twin.charging_sessions import AUTHORIZED_MS
 from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.taps import AUTHORIZED_MS
 from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
@@ -38,8 +38,9 @@ from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
 from chargebridge.emulators.easee_cloud.charger.measurements import report_lifetime_energy
 from chargebridge.emulators.easee_cloud.charger.notation import boolean
-from chargebridge.emulators.easee_cloud.charger.observer import Observer
+from chargebridge.emulators.easee_cloud.charger.observer import Observer, begun_ms
 from chargebridge.emulators.easee_cloud.charger.report import Report
+from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.settings import Cadence, EaseeCloudSettings
 from tests.simulation.easee_driver import MISSED_TAG, RECONNECTED_S, RELEASED, EaseeDriver
 from tests.simulation.faults import Kind
@@ -177,7 +178,15 @@ class EaseeVendor(Vendor):
         """The connection of the present process, while it stands."""
         self.cloud = {}
         self._layout = Layout(self.settings)
-        self._observer = Observer(self.settings)
+        self._observer = Observer(
+            self.settings,
+            Misbehaviour(
+                ready_with_power=0.1,
+                start_at_plug_in=seed % 3 == 0,
+                start_with_token_only=seed % 5 == 4,
+            ),
+            Dice(seed, {}),
+        )
         self._last_number = 0
         self._by_account = {}
         """By charger: the token that the account has authorized for the next session; those it has begun."""
@@ -191,6 +200,22 @@ class EaseeVendor(Vendor):
         if outlet.serial not in self.cloud:
             self._adopt(outlet)
         super().settle(outlet)
+        self._align(outlet)
+
+    def _align(self, outlet):
+        """Let sessions begin as their records do: with the tap, a moment before they were authorized."""
+        started_ms = self.cloud[outlet.serial].started_ms
+        outlet.finished = [
+            structs.replace(one, started_at_ms=started_ms.get(one.session, one.started_at_ms))
+            for one in outlet.finished
+        ]
+
+    def _goes_missing(self, outlet, kept):
+        missing = super()._goes_missing(outlet, kept)
+        if missing and isinstance(kept.event, SessionStarted):
+            one = kept.event  # its record has begun with the tap all the same
+            begun_ms(self.cloud[outlet.serial], one.session, one.register_wh, one.at_ms)
+        return missing
 
     def _adopt(self, outlet):
         info = outlet.charger.settings.info
@@ -401,6 +426,8 @@ class EaseeVendor(Vendor):
             now_ms = self._timeline.now_ms
             wrong_ms = abs(self._world.host_clock.now().utc_ms - now_ms)
             self._authorized[serial].append((now_ms, command.id_tag, wrong_ms))
+            if self.file.is_full:  # a driver that is killed now does not know it any more
+                self._authorized[serial].append((now_ms, _NO_TAG, wrong_ms))
         elif isinstance(command, Withdraw) and self._authorized[serial]:
             at_ms, tag, wrong_ms = self._authorized[serial].pop()
             now_ms = self._timeline.now_ms

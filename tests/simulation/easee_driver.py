@@ -384,8 +384,8 @@ class Connection:
         """The outcome of a command is there."""
         charger = self.fleet.chargers[serial]
         now_ms = self._process.world.host_clock.now().utc_ms
-        command_effects.apply_outcome(charger, command, outcome.outcome, now_ms)
-        self.checkpoint(charger)
+        events = command_effects.apply_outcome(charger, command, outcome.outcome, now_ms)
+        self.fleet.deliver_read(charger, events)
         self._report(serial, outcome)
 
     def _report(self, serial, outcome):

@@ -129,10 +129,13 @@ class EaseeVendor:
                 ping_s=max(15 / clock.speed, 1.0),
                 # People decide in real time, however fast the clock runs.
                 token_waits_s=max(180.0, 20 * clock.speed),
+                # Both sides are compared by the token and the start of the simulated charger's own session.
+                start_keeps_token=True,
             ),
         )
         if misbehave:
             self.cloud.misbehaviour.change(Misbehaviour.everything(misbehave).as_dict())
+        self.cloud.misbehaviour.start_with_token_only = True
 
     def driver_table(self) -> str:  # noqa: D102 - see `Vendor`
         return f"""\

@@ -198,7 +198,7 @@ async def test_a_message_that_comes_again_is_acknowledged_with_the_one_before():
     place.start(1, delivery=2)
     again = Update(SERIAL, 223, place.clock.utc_ms, place_text(place, 1), 9)
     place.fleet.observation_received(again)
-    assert len(place.sink.of(SessionStarted)) == 1
+    assert len(place.sink.of(TokenPresented)) == 1
     for receipt in place.sink.kept:
         place.fleet.acknowledge(receipt)
     assert sorted(place.charger.processed) == [1, 2, 9]
@@ -230,7 +230,7 @@ async def test_measurements_make_room_where_nobody_acknowledges_but_sessions_sta
         place.say(120, str(number % 7))
     kept = [event for event, _ in place.charger.pending.values()]
     assert len(kept) == MAX_PENDING
-    assert isinstance(kept[0], SessionStarted)
+    assert [type(event) for event in kept[:2]] == [TokenPresented, SessionStarted]
     assert isinstance(kept[-1], Measured)
     place.fleet.close()
 
@@ -251,9 +251,9 @@ async def test_a_restart_right_after_the_first_contact_is_no_first_contact():
 async def test_what_was_found_and_not_taken_over_is_found_again_after_a_restart():
     place = Place(acknowledges=False)
     place.fleet.subscribed(SERIAL)
-    place.say(109, "3")
     place.end(6)
     place.start(7)
+    place.say(109, "3")
     place.clock.utc_ms += 3_600_000
     await until(lambda: place.charger.announced)
     record = msgspec.json.decode(place.charger.earlier_record, type=TwinRecord)
@@ -271,8 +271,8 @@ async def test_what_was_found_and_not_taken_over_is_found_again_after_a_restart(
     again += later.settle()
     sessions = [event for event in again if isinstance(event, SessionEnded | SessionStarted)]
     assert [(type(event), event.session, event.found) for event in sessions] == [
-        (SessionStarted, 7, True),
         (SessionEnded, 6, True),
+        (SessionStarted, 7, True),
         (SessionEnded, 7, False),
     ]
     place.fleet.close()
@@ -293,7 +293,7 @@ async def test_nor_is_one_after_the_first_contact_without_a_replay():
 async def test_our_own_repeat_of_a_limit_does_not_take_the_place_of_a_newer_one():
     place = Place()
     await place.replay()
-    executor = Executor(None, None, place.clock, 42, lambda serial, outcome: None, lambda charger: None)
+    executor = Executor(None, None, place.clock, 42, lambda serial, outcome: None, lambda *_: None)
     place.charger.worker = asyncio.current_task()
     newer = SetLimit(number=2, expires_ms=T0 * 2, limit_ma=8_000)
     executor.submit(place.charger, newer)

@@ -157,8 +157,8 @@ class TestIn:
             [(key, response)] = operator.bodies("CR")
             assert key == f"25.{ticks}"
             assert (response["Id"], response["WasAccepted"], response["ResultCode"]) == (25, True, 0)
-            start = json.loads(next(value for id, value in operator.observations if id == 223))
-            assert (start["Auth"], start["AuthReason"]) == ("04AABBCC", 42)
+            starts = [json.loads(value) for id, value in operator.observations if id == 223]
+            assert [(one["Auth"], one["AuthReason"]) for one in starts] == [("04AABBCC", 1), ("04AABBCC", 42)]
             # The same command once more, as brokers do it, changes nothing.
             await operator.command("EH000001", 25, "04AABBCC", "42", ticks=ticks, expires_ms=later_ms)
             await operator.command("EH000001", 26, "04AABBCC", "0", ticks=ticks + 1, expires_ms=later_ms)

@@ -7,9 +7,10 @@ import aiohttp
 import pytest
 
 from chargebridge.chargers.simulator.hardware.record import ChargerSettings
-from chargebridge.emulators.easee_cloud import Cadence
+from chargebridge.emulators.easee_cloud import Cadence, EaseeCloudSettings
 from tests.integration.easee.stage import until
 
+USER = str(EaseeCloudSettings().user_id)
 pytestmark = pytest.mark.integration
 
 
@@ -118,18 +119,20 @@ class TestObservations:
             stream.forget()
             await site.charges(stream)
             before = [id for id, _ in stream.updates]
-            # Plug: the dynamic current is reset and reason 8 flashes; then the token; then the start.
+            # Plug: the dynamic current is reset and reason 8 flashes; then the tap, which begins the record.
             assert stream.updates[:2] == [(48, "32"), (96, "8")]
-            assert before.index(96) < before.index(128) < before.index(223) < before.index(77)
+            assert before.index(96) < before.index(223) < before.index(128) < before.index(77)
             assert stream.last(96) == "0"
-            start = json.loads(stream.last(223))
-            assert start == {
+            tapped, start = [json.loads(value) for id, value in stream.updates if id == 223]
+            assert tapped == {
                 "Id": 1,
                 "MeterValue": 0.0,
                 "Start": start["Start"],
                 "Auth": "04AABBCC",
                 "AuthReason": 1,
             }
+            # The account's start took the place of the card.
+            assert start == tapped | {"Auth": USER, "AuthReason": 6}
             assert '"MeterValue":0.000000' in stream.last(223)
             await until(lambda: float(stream.last(120) or 0) > 10)
             assert stream.last(110) == "30"
@@ -270,4 +273,4 @@ class TestEnding:
             async with site.client.stream() as stream:
                 await until(lambda: stream.last(129))
                 await stream.shows(109, "1")
-                assert json.loads(stream.last(129))["Auth"] == "04AABBCC"
+                assert json.loads(stream.last(129))["Auth"] == USER

@@ -115,6 +115,8 @@ async def standing(site, way, wait_until, operator):
     chargers.add(ChargerSettings(serial=SERIAL))
     chargers.start()
     bus = {} if operator is None else {"amqp_url": RABBITMQ.needed(), "operator_id": operator}
+    # The charger's own record shows whose session it was, also where a driver has lost its memory of it.
+    bus["start_keeps_token"] = True
     settings = EaseeCloudSettings(ping_s=1.0, integration_account=operator is not None, **bus)
     cloud = EaseeCloud(chargers, site.clock, settings)
     await cloud.start()

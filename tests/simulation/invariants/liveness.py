@@ -94,6 +94,8 @@ class Liveness:
         self._authorized[identity] = now_ms + _AUTHORIZED_S * 1000, record.last_session
         if record.session is not None or identity in self._wishes:
             return
+        if self._world.host_clock.offset_ms:
+            return  # it may seem to be of long ago, even if that clock is right again a moment later
         if now_ms < until_ms and before == record.last_session:
             return  # it is somebody else's turn until ConnectionTimeOut is over
         wish = self._wishes[identity] = _Wish(id_tag, now_ms, record.last_session)

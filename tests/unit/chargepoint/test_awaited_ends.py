@@ -903,18 +903,29 @@ class TestSessionsThatWereFound:
             bench.tell(ended)
         else:
             bench.tell(SessionStarted(at_ms=bench.utc_ms, register_wh=register_wh, **fields))
-        bench.live(1)
+        return bench.live(1)
 
-    def test_are_anothers_where_the_charger_is_new(self, ready):
+    def test_are_anothers_where_the_charger_is_new_and_they_are_over(self, ready):
         self.found(ready, 3, 1000, whole=True)
         self.found(ready, 4, 1100, whole=True)
-        self.found(ready, 5, 1100, whole=False)
-        ready._session = (5, "TAG1", ready.utc_ms, 1100)
-        ready.end(1200)
         ready.live(1)
         assert ready.store.transactions == {}
         ready.begin(session=6, register_wh=1200)
         assert starts(ready.serve()) == [("TAG1", 1200)]
+
+    def test_become_transactions_where_the_charger_is_new_and_they_run(self, ready):
+        """Whoever shares a fuse must not see an idle connector that takes 7 kW."""
+        self.found(ready, 4, 1100, whole=True)
+        calls = self.found(ready, 5, 1100, whole=False)
+        ready.state(S.CHARGING)
+        calls += ready.serve() + ready.live(1)
+        assert starts(calls) == [("TAG1", 1100)]
+        statuses = [payload["status"] for action, payload in calls if action == "StatusNotification"]
+        assert statuses[-1] == "Charging"
+        ready._session = (5, "TAG1", ready.utc_ms, 1100)
+        ready.end(1200)
+        ended = ready.serve() + ready.live(1) + ready.serve()
+        assert stops(ended) == [(1200, "Other")]
 
     def test_are_ours_where_it_is_known(self, charging):
         charging.live(60)

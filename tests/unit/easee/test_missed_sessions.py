@@ -77,7 +77,7 @@ def hear(twin: Twin, updates: list[Update]) -> list[ChargerEvent]:
     return events + twin.settle()
 
 
-@given(st.data(), st.lists(st.integers(0, 30_000), min_size=1, max_size=8))
+@given(st.data(), st.lists(st.integers(1, 30_000), min_size=1, max_size=8))
 def test_records_in_any_order_and_doubled_tell_each_session_once(
     data: st.DataObject, energies: list[int]
 ) -> None:
@@ -150,7 +150,10 @@ def test_sessions_of_before_our_time_are_not_missed() -> None:
 def test_a_session_that_ran_at_first_contact_and_whose_end_was_missed_is_a_gap() -> None:
     history = History([1000, 2000, 3000, 4000])
     twin = Twin("EH", TwinRecord(first_contact=True))
-    (started,) = twin.observe(history.start(1), T0, live=False)
+    assert twin.observe(history.start(1), T0, live=False) == []
+    twin.observe(Update("EH", 109, history.sessions[1][1] + 1, "3"), T0, live=False)
+    twin.end_first_contact()
+    (started, *_) = twin.start_if_due()
     assert isinstance(started, SessionStarted)
     assert started.found
     hear(twin, [history.start(3)])

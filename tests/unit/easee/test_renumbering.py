@@ -20,6 +20,7 @@ def bench():
     bench = Bench(TwinRecord(first_contact=True))
     bench.say(end(3), start(4), mode(3, began_ms(4) + 1), live=False)
     bench.twin.end_first_contact()
+    bench.twin.start_if_due()
     return bench
 
 

@@ -114,18 +114,18 @@ class TestFirstContact:
 
     def test_sessions_of_the_replay_were_found(self):
         bench = Bench(TwinRecord(first_contact=True))
-        assert bench.say(mode(3, began_ms(7) + 1), end(6), start(7), live=False) == [
-            (SessionEnded, 6, True),
-            (SessionStarted, 7, True),
-        ]
+        replay = mode(3, began_ms(7) + 1), end(6), start(7)
+        assert bench.say(*replay, live=False) == [(SessionEnded, 6, True)]
         bench.twin.end_first_contact()
+        assert told(bench.twin.start_if_due()) == [(SessionStarted, 7, True)]
         assert bench.say(mode(3, began_ms(7) + 1), end(6), start(7), live=False) == []
 
     def test_a_session_that_was_found_running_measures_and_ends_like_any_other(self):
         bench = Bench(TwinRecord(first_contact=True))
         bench.say(mode(3, began_ms(7) + 1), start(7), live=False)
         energy = Update(SERIAL, 121, began_ms(7) + 10 * MIN, "1.5")
-        (measured,) = bench.twin.observe(energy, T0)
+        started, *_, measured = bench.twin.observe(energy, T0)
+        assert told([started]) == [(SessionStarted, 7, True)]
         assert (measured.session, measured.readings[0].value) == (7, start_wh(7) + 1500)
         assert bench.say(end(7)) == [(SessionEnded, 7, False)]
 
@@ -138,14 +138,17 @@ class TestFirstContact:
     def test_a_session_without_a_token_is_started_by_what_the_op_mode_says(self):
         for number, runs in ((3, True), (6, True), (2, False), (7, False)):
             bench = Bench(TwinRecord(first_contact=True))
-            events = bench.say(mode(number, began_ms(7) + 1), start(7, ""), live=False)
-            assert events == ([(SessionStarted, 7, True)] if runs else [])
+            assert bench.say(mode(number, began_ms(7) + 1), start(7, ""), live=False) == []
+            bench.twin.end_first_contact()
+            assert told(bench.twin.start_if_due()) == ([(SessionStarted, 7, True)] if runs else [])
         bench = Bench(TwinRecord(first_contact=True))
-        assert bench.say(mode(3, began_ms(7) - 1), start(7, ""), live=False) == []
+        bench.say(mode(3, began_ms(7) - 1), start(7, ""), live=False)
+        bench.twin.end_first_contact()
+        assert bench.twin.start_if_due() == []
 
     def test_news_of_what_was_only_read_is_reported_again(self):
         bench = Bench()
-        bench.say(end(6), start(7), live=False, found=True)
+        bench.say(end(6), start(7), mode(3, began_ms(7) + 1), live=False, found=True)
         assert bench.say(end(6), start(7)) == [(SessionEnded, 6, False), (SessionStarted, 7, False)]
         assert bench.say(end(6), start(7)) == []
         assert bench.say(end(6), start(7), live=False, found=True) == []
@@ -201,7 +204,7 @@ class TestAgain:
     def test_one_that_a_newer_one_follows_is_no_longer_the_running_one(self):
         bench = Bench()
         bench.say(start(1), mode(3, began_ms(1) + 1))
-        bench.say(start(2), live=False)
+        bench.say(start(2), mode(3, began_ms(2) + 1), live=False)
         assert bench.again(1) == [(SessionStarted, 2, False)]
         (gap,) = bench.twin.record.gaps
         assert (gap.after_id, gap.before_id, gap.begun) == (0, 2, True)
@@ -268,7 +271,7 @@ class TestCarIsGone:
         assert len(self.steps(bench, Withdraw(number=1, expires_ms=T0))) == 1
 
     def test_the_next_session_leaves_a_gap_with_all_of_its_energy(self, bench):
-        assert bench.say(start(2)) == [(SessionStarted, 2, False)]
+        assert bench.say(start(2), mode(3, began_ms(2) + 1)) == [(SessionStarted, 2, False)]
         (gap,) = bench.twin.record.gaps
         (rebuilt,) = rebuilding.rebuild(bench.twin.record, gap, (), "MISSED")
         assert (rebuilt.session, rebuilt.start_register_wh, rebuilt.register_wh) == (1, 10_000, 20_000)

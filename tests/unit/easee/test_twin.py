@@ -41,6 +41,11 @@ class Bench:
         text = value if isinstance(value, str) else json.dumps(value)
         return self.twin.observe(Update("EH123456", number, at_ms, text), at_ms, live=live)
 
+    def charge(self, session: int, at_ms: int, kwh: float, auth: str = "TAG1") -> list[ChargerEvent]:
+        """Begin a session whose token is authorized."""
+        self.twin.mark_authorized(auth, at_ms)
+        return self.start(session, at_ms, kwh, auth)
+
     def start(
         self, session: int, at_ms: int, kwh: float, auth: str = "TAG1", **more: Any
     ) -> list[ChargerEvent]:
@@ -116,11 +121,11 @@ class TestStates:
         ],
     )
     def test_op_modes_in_a_session(self, bench: Bench, mode: int, state: ChargerState) -> None:
-        bench.start(1, T0, 10.0)
+        bench.charge(1, T0, 10.0)
         assert states(bench.say(109, str(mode), T0 + 1)) == [state]
 
     def test_reason_for_no_current_is_the_reason_of_a_pause_in_easees_words(self, bench: Bench) -> None:
-        bench.start(1, T0, 10.0)
+        bench.charge(1, T0, 10.0)
         bench.say(96, "52", T0 + 1)
         assert bench.say(109, "2", T0 + 2) == [
             StateChanged(
@@ -198,7 +203,10 @@ class TestRepeats:
         (ended,) = bench.end(6, (T0 - 90 * MIN, T0 - 60 * MIN), (1.0, 2.0), live=False)
         assert isinstance(ended, SessionEnded)
         assert (ended.session, ended.found) == (6, True)
-        assert bench.start(7, T0 - 30 * MIN, 2.0, live=False) == [
+        assert bench.start(7, T0 - 30 * MIN, 2.0, live=False) == []
+        bench.say(109, "3", T0 - 30 * MIN, live=False)
+        bench.twin.end_first_contact()
+        assert bench.twin.start_if_due() == [
             SessionStarted(at_ms=T0 - 30 * MIN, session=7, id_tag="TAG1", register_wh=2000, found=True)
         ]
         assert bench.say(80, "334", T0 - 99 * MIN, live=False) == []
@@ -208,6 +216,8 @@ class TestRepeats:
         bench = Bench(first_contact=True)
         bench.say(109, "3", T0 - MIN, live=False)
         bench.start(7, T0 - 30 * MIN, 2.0, live=False)
+        bench.twin.end_first_contact()
+        assert isinstance(bench.twin.start_if_due(waited=True)[0], SessionStarted)
         assert bench.end(7, (T0 - 30 * MIN, T0 + MIN), (2.0, 5.5)) == []
         assert bench.say(109, "1", T0 + MIN)[0] == SessionEnded(
             at_ms=T0 + MIN,
@@ -222,7 +232,8 @@ class TestRepeats:
     def test_a_session_that_began_while_nobody_listened_is_reported_after_the_replay(
         self, bench: Bench
     ) -> None:
-        assert bench.start(7, T0, 2.0, live=False)[0] == SessionStarted(
+        bench.start(7, T0, 2.0, live=False)
+        assert bench.say(109, "3", T0, live=False)[0] == SessionStarted(
             at_ms=T0, session=7, id_tag="TAG1", register_wh=2000
         )
 
@@ -279,7 +290,7 @@ class TestMeasurements:
         assert bench.say(number, "10", T0) == []
 
     def test_in_a_session_values_carry_it(self, bench: Bench) -> None:
-        bench.start(3, T0, 1.0)
+        bench.charge(3, T0, 1.0)
         (event,) = bench.say(120, "7", T0 + 1)
         assert isinstance(event, Measured)
         assert event.session == 3
@@ -459,7 +470,7 @@ class TestSessions:
         self, bench: Bench
     ) -> None:
         bench.end(57, (T0, T0 + MIN), (100.0, 101.0))
-        (start,) = bench.start(1, T0 + 5 * MIN, 101.0)
+        (start, *_) = bench.charge(1, T0 + 5 * MIN, 101.0)
         assert isinstance(start, SessionStarted)
         assert start.session == 58
         bench.end(1, (T0 + 5 * MIN, T0 + 9 * MIN), (101.0, 102.0))
@@ -469,7 +480,7 @@ class TestSessions:
 
     def test_a_charger_with_a_new_meter_is_measured_from_its_start(self, bench: Bench) -> None:
         bench.end(1, (T0, T0 + MIN), (100.0, 101.0))
-        bench.start(2, T0 + 5 * MIN, 0.5)
+        bench.charge(2, T0 + 5 * MIN, 0.5)
         (event,) = bench.say(121, "0.3", T0 + 15 * MIN)
         assert isinstance(event, Measured)
         assert event.readings[0].value == 800
@@ -503,7 +514,7 @@ class TestSessions:
         bench.end(6, (T0 - 90 * MIN, T0 - 60 * MIN), (1.0, 2.0), live=False)
         update = Update("EH123456", 42, T0, "1")
         bench.twin.observe(update, T0 + 86_400_000, live=True)
-        assert bench.start(7, T0, 2.0)[0] == SessionStarted(
+        assert bench.charge(7, T0, 2.0)[0] == SessionStarted(
             at_ms=T0, session=7, id_tag="TAG1", register_wh=2000
         )
 

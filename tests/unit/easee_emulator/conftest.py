@@ -9,6 +9,7 @@ from chargebridge.emulators.easee_cloud.charger.last_values import LastValues
 from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
 from chargebridge.emulators.easee_cloud.charger.observer import Observer
+from chargebridge.emulators.easee_cloud.misbehaviour import Misbehaviour
 
 NOON_MS = 1_800_000_000_000 // 86_400_000 * 86_400_000 + 43_200_000
 
@@ -18,7 +19,8 @@ class ReportingCharger:
 
     def __init__(self, *, it_grid: bool = False, phases: int = 3, **settings: object) -> None:
         self.settings = EaseeCloudSettings(**settings)
-        self.observer = Observer(self.settings)
+        self.misbehaviour = Misbehaviour()
+        self.observer = Observer(self.settings, self.misbehaviour)
         info = ChargerInfo(serial="EH000001", vendor="Easee", model="Home", phases=phases)
         circuit = Layout(self.settings).place("EH000001", 32)
         shared = initial_values(info, circuit, self.settings, it_grid=it_grid, at_ms=0)

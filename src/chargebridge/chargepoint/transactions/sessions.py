@@ -36,10 +36,11 @@ WAITING_AT_MOST: Final = 64
 
 
 def session_started(charge_point: ChargePoint, event: SessionStarted) -> None:
-    """Begin the transaction of a session (`TX-8`), when its turn comes; a repeat begins nothing."""
-    if _is_anothers(charge_point, event):
-        _set_aside(charge_point, event, Run(event.session, event.session, event.register_wh))
-    elif event.session <= reported_sessions.newest(charge_point) or _is_known(charge_point, event):
+    """Begin the transaction of a session (`TX-8`), when its turn comes; a repeat begins nothing.
+
+    One that runs is the present, even if it began before the charger came here: it takes current now.
+    """
+    if event.session <= reported_sessions.newest(charge_point) or _is_known(charge_point, event):
         awaited_ends.confirmed(charge_point, event)
         # Of an older one that is unknown, too: it is over, and its end reports all of it.
         charge_point.notice(NoticeKind.EVENT_IGNORED, f"start of session {event.session}: a repeat")
@@ -91,8 +92,8 @@ def _end(charge_point: ChargePoint, event: SessionEnded) -> None:
     transactions.end(charge_point, event)
 
 
-def _is_anothers(charge_point: ChargePoint, event: SessionStarted | SessionEnded) -> bool:
-    """Whether a driver without a memory has found a session of before the charger came here."""
+def _is_anothers(charge_point: ChargePoint, event: SessionEnded) -> bool:
+    """Whether a driver without a memory has found a session that was over before the charger came here."""
     state = charge_point.state
     remembers = (
         charge_point.running is not None
@@ -102,7 +103,7 @@ def _is_anothers(charge_point: ChargePoint, event: SessionStarted | SessionEnded
     return event.found and not remembers
 
 
-def _set_aside(charge_point: ChargePoint, event: SessionStarted | SessionEnded, run: Run) -> None:
+def _set_aside(charge_point: ChargePoint, event: SessionEnded, run: Run) -> None:
     reported_sessions.mark_reported(charge_point, run)
     detail = f"session {event.session}: found at a charger that is new here"
     charge_point.notice(NoticeKind.EVENT_IGNORED, detail)

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from chargebridge.chargers.easee.twin.records import TwinRecord
 from chargebridge.chargers.easee.twin.twin import Twin
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
@@ -134,6 +135,13 @@ class Charger:
             return None
         self.limit_shown = LimitShown(at_ms=now_ms, limit_ma=limit_ma)
         return self.limit_shown
+
+    def keep_authorization(self) -> None:
+        """Have it saved whom a command authorizes, even where the tap that led to it still waits."""
+        if self.earlier_record is not None and not self.settled:
+            record = msgspec.json.decode(self.earlier_record, type=TwinRecord)
+            record.authorized = self.twin.record.authorized
+            self.earlier_record = msgspec.json.encode(record)
 
     def end_first_contact(self) -> bool:
         """End the first contact: sessions are news from now on. Return whether it ended just now.

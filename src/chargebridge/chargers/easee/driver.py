@@ -329,7 +329,7 @@ class _Connection:
             clock,
             settings.authorize_status,
             sink.command_outcome,
-            self._checkpointer.add,
+            fleet.deliver_read,
             self._read_shown,
         )
         results = ReadResults(fleet, sink)

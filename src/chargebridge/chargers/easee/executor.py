@@ -39,6 +39,7 @@ from chargebridge.chargers.easee.twin.ticks import ticks_of
 from chargebridge.chargers.easee.twin.wire import Response
 from chargebridge.chargers.model import (
     ChargerCommand,
+    ChargerEvent,
     CommandOutcome,
     Configure,
     Outcome,
@@ -94,7 +95,7 @@ class Executor:
         clock: the clock by which commands expire.
         authorize_status: see `commands.steps_for`.
         report_outcome: is called with the serial and the outcome of each command.
-        save: is called with a charger when a command has changed its twin.
+        save: is called with a charger when a command has changed its twin, and the events that follow.
         read: reads what shows the effect of a command that the cloud has not confirmed.
     """
 
@@ -105,7 +106,7 @@ class Executor:
         clock: Clock,
         authorize_status: int,
         report_outcome: Callable[[str, CommandOutcome], None],
-        save: Callable[[Charger], None],
+        save: Callable[[Charger, Sequence[ChargerEvent]], None],
         read: Read = _read_nothing,
     ) -> None:
         self.foreign = 0
@@ -123,7 +124,7 @@ class Executor:
         self._volatile_warned = False
         self._workers: set[asyncio.Task[None]] = set()
         self._read = read
-        self._plans = PlanStorage(account, clock, read, self._command_ended, save)
+        self._plans = PlanStorage(account, clock, read, self._command_ended, lambda one: save(one, ()))
 
     def submit(self, charger: Charger, command: ChargerCommand) -> None:
         """Queue a command behind those that were submitted for this charger before."""
@@ -212,7 +213,7 @@ class Executor:
         if isinstance(command, StorePlan) and isinstance(steps[0], RestCall):
             return await self._plans.store(charger, command, steps[0])
         if command_effects.prepare(charger, command, now_ms):
-            self._save(charger)
+            self._save(charger, ())
         for step in steps:
             outcome, detail = await self._run_step(charger, command, step, now_ms)
             if outcome is not Outcome.DONE:
@@ -222,10 +223,10 @@ class Executor:
         return Outcome.DONE, ""
 
     def _apply_outcome(self, charger: Charger, command: ChargerCommand, outcome: Outcome) -> None:
-        command_effects.apply_outcome(charger, command, outcome, self._clock.now().utc_ms)
+        events = command_effects.apply_outcome(charger, command, outcome, self._clock.now().utc_ms)
         if isinstance(command, SetLimit) and outcome is not Outcome.REFUSED and command.limit_ma is not None:
             self._warn_volatile(charger)
-        self._save(charger)
+        self._save(charger, events)
 
     def _warn_volatile(self, charger: Charger) -> None:
         if not self._volatile_warned:

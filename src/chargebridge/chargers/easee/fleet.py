@@ -25,10 +25,14 @@ SETTLE_S: Final = 2.0
 """Seconds that a replay takes, and for which the end of a session waits for its reason."""
 SHORTEST_SETTLE_S: Final = 0.3
 """The shortest such wait in real seconds, however fast the clock runs: networks do not get faster."""
+REASON_SHOWS_S: Final = 5.0
+"""Seconds after which a reason for no current that may be gone in a moment is reported."""
 FORGET_S: Final = 5.0
 """Real seconds after which an unwatched charger is forgotten."""
 _SHOWS_LIMIT: Final = frozenset({*LIMITS, Observation.CHARGING_SCHEDULE})
 _REACHABILITY: Final = frozenset({Observation.CHARGER_OP_MODE, Observation.CONNECTED_TO_CLOUD})
+
+_TAPS: Final = frozenset({Observation.CHARGING_SESSION_START, Observation.USER_ID_TOKEN})
 
 _log = structlog.get_logger(__name__)
 
@@ -162,7 +166,8 @@ class Fleet:
         record = self.records.get(serial)
         if record is None:
             record = self.records[serial] = self._new_record()
-        return Twin(serial, record, read_only=self._settings.read_only)
+        trusts_token = self._settings.trust_token_without_authorization
+        return Twin(serial, record, trusts_token=trusts_token, read_only=self._settings.read_only)
 
     def _new_record(self) -> TwinRecord:
         # Everything in the operator's queue is news; the first replay of an account's stream is not.
@@ -229,6 +234,8 @@ class Fleet:
             return
         if live and charger.end_first_contact():
             cloud.checkpoint(charger)
+        if update.id in _TAPS:
+            charger.keep_record()  # as it is before somebody is authorized because of it
         end_before = charger.twin.record.pending_end
         try:
             events = charger.twin.observe(update, now.utc_ms, live=live, found=found)
@@ -247,6 +254,9 @@ class Fleet:
             self.later(self._settle_s, lambda: self.settle(charger, source))
         charger.finish(source)
         cloud.checkpoint(charger)
+        self._await_start(charger)
+        if charger.twin.flashes and update.id == Observation.REASON_FOR_NO_CURRENT:
+            self.later(REASON_SHOWS_S / self._clock.speed, lambda: self._show_reason(charger))
         if cloud.replays:
             self._subscriptions.active.add(charger.serial)
             if live and not charger.announced:
@@ -268,7 +278,7 @@ class Fleet:
             self._cloud.response_received(response)
 
     def deliver_read(self, charger: Charger, events: Sequence[ChargerEvent]) -> None:
-        """Report events of sessions that were read, rebuilt, or are reported again."""
+        """Report events that do not come of an observation: they were read, or a command has ended."""
         if self._cloud is not None and events:
             source = PendingObservation(Update(charger.serial, 0, events[0].at_ms, "read"))
             self._deliver(charger, events, source)
@@ -310,6 +320,10 @@ class Fleet:
         """Report the present state of a newly watched charger, then its pending events."""
         if not charger.watched or charger.announced or not charger.twin.state_known or self._cloud is None:
             return
+        due = PendingObservation(Update(charger.serial, 0, 0, "due"))
+        for _ in charger.number_events(charger.twin.start_if_due(), due):
+            """It was authorized before a restart; it is sent with all that waits, below."""
+        self._await_start(charger)
         charger.announced = True
         now = self._clock.now()
         self._contacts.expect(charger.serial, now.mono)
@@ -331,7 +345,7 @@ class Fleet:
             return  # it is announced with its first observation
         if self._cloud is not None:
             charger.end_first_contact()
-            self._cloud.checkpoint(charger)
+            self.deliver_read(charger, charger.twin.begin_if_due(waited=True))
         if charger.announced:
             self._sink.charger_known(charger.twin.info)
             self._report_reachable(charger)
@@ -379,6 +393,18 @@ class Fleet:
             self._deliver(charger, charger.twin.settle(), source)
             charger.finish(source)
             self._cloud.checkpoint(charger)
+
+    def _await_start(self, charger: Charger) -> None:
+        if charger.twin.start_waits:
+            self.later(self._settle_s, lambda: self._begin_anyway(charger))
+
+    def _begin_anyway(self, charger: Charger) -> None:
+        if charger.twin.start_waits:
+            self.deliver_read(charger, charger.twin.begin_if_due(waited=True))
+
+    def _show_reason(self, charger: Charger) -> None:
+        if charger.twin.flashes:
+            self.deliver_read(charger, charger.twin.show_reason(self._clock.now().utc_ms))
 
     # --- silent chargers and missed sessions --------------------------------------------------------
 

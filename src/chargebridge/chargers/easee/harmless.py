@@ -95,7 +95,8 @@ TIME: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?|\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?Z?",
     re.ASCII,
 )
-NUMBER: Final = re.compile(r"[+-]?\d{1,19}(?:\.\d{1,9})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
+NUMBER: Final = re.compile(r"-?\d{1,19}(?:\.\d{1,9})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
+"""Without a plus: that is how telephone numbers begin."""
 BOOLEAN: Final = re.compile(r"true|false", re.IGNORECASE | re.ASCII)
 WORD: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,60}", re.ASCII)
 NAME_OF_VALUE: Final = re.compile(r"[A-Z][A-Z_]{0,60}", re.ASCII)

@@ -27,6 +27,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Show everything, and write nothing to any charger: commands are refused."""
     missed_tag: Annotated[str, Meta(min_length=1, max_length=20)] = "MISSED"
     """The idTag of missed sessions that are rebuilt from the cloud's list of sessions."""
+    trust_token_without_authorization: bool = False
+    """Whether the token in the record of a session counts where the charger requires no authorization: it may
+    be the last one that was used there."""
     rebuild_after_s: Annotated[int, Meta(ge=0, le=7 * 86_400)] = 600
     """Seconds for which the record of a missed session is waited for before it is rebuilt."""
     silent_after_s: Annotated[int, Meta(ge=300, le=86_400)] = 1500

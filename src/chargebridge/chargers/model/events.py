@@ -64,8 +64,8 @@ class SessionStarted(Event, frozen=True, tag=True, kw_only=True):
     register_wh: int
     """The import register at its start."""
     found: bool = False
-    """The driver has no memory of the charger, and has found this at its cloud. It belongs to somebody else's
-    time, unless the charge point remembers the charger."""
+    """The driver has no memory of the charger, and has found this at its cloud. The session runs: it becomes
+    a transaction whoever had the charger when it began."""
 
 
 class SessionEnded(Event, frozen=True, tag=True, kw_only=True):
@@ -83,7 +83,8 @@ class SessionEnded(Event, frozen=True, tag=True, kw_only=True):
     the register. The energy is exact; tag and times need not be, and it may stand for several sessions, or
     for part of one."""
     found: bool = False
-    """As of `SessionStarted`."""
+    """The driver has no memory of the charger, and has found this at its cloud. The session was over at the
+    first contact: it belongs to somebody else's time, unless the charge point remembers the charger."""
 
 
 class Measured(Event, frozen=True, tag=True, kw_only=True):

@@ -108,6 +108,7 @@ class Adoption:
                 session.started_at_ms,
                 session.start_register_wh,
             )
+            charger.newest_session = session.number
             charger.has_drawn = seen.register_wh > session.start_register_wh
         if seen.limit_ma is not None:
             charger.sent_limit_ma = seen.limit_ma

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.vocabulary import CommandId
 from chargebridge.chargers.model import (
     ChargerEvent,
     ChargerInfo,
@@ -15,6 +16,7 @@ from chargebridge.chargers.model import (
     Measured,
     Restarted,
     SessionEnded,
+    TokenPresented,
 )
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
 from chargebridge.clock import Clock
@@ -24,7 +26,7 @@ from chargebridge.emulators.easee_cloud.adoption import Adoption
 from chargebridge.emulators.easee_cloud.bus.operator_bus import OperatorBus
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
 from chargebridge.emulators.easee_cloud.charger.layout import Layout
-from chargebridge.emulators.easee_cloud.charger.observer import Observer
+from chargebridge.emulators.easee_cloud.charger.observer import SCANNED_TOKEN_REASON, Observer
 from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands
 from chargebridge.emulators.easee_cloud.commands.current_control import CurrentControl
 from chargebridge.emulators.easee_cloud.commands.dispatch import CommandDispatcher
@@ -106,7 +108,7 @@ class EaseeCloud:
             self._hub, self._bus, self._delayed_actions, self._misbehaviour, dice, self.statistics, clock
         )
         self._lateness = Lateness(self._scheduler, self._publisher, self._misbehaviour, dice)
-        self._observer = Observer(settings)
+        self._observer = Observer(settings, self._misbehaviour, dice)
         self._charger_commands = ChargerCommands(chargers, clock)
         self._charger_commands.subscriber = _Listener(self)
         publish = self._publisher.publish
@@ -265,6 +267,8 @@ class EaseeCloud:
                 len(observed), partial(self._finish_event, serial, number)
             )
         self._publisher.publish(charger, observed, acknowledgement)
+        if isinstance(event, TokenPresented):
+            self._decide_at_reader(charger, event.id_tag)
         if isinstance(event, Measured) and event.session is None and self._settings.pulses:
             self._publisher.pulse(charger, event.at_ms)
         if charger.limits_due and charger.reachable:
@@ -272,6 +276,18 @@ class EaseeCloud:
             self._plans.store_pending(charger)
             if isinstance(event, Restarted) and charger.is_master:
                 self._currents.apply_to_circuit(charger.circuit)  # the circuit's limits are reset, too
+
+    def _decide_at_reader(self, charger: CloudCharger, token: str) -> None:
+        """Decide about a token as the cloud does where no operator is chosen: a response (25) says it."""
+        accepts = self._misbehaviour.reader_accepts
+        if not accepts or charger.session is not None or not charger.authorization_required:
+            return
+        if accepts == "*" or token in accepts.split("+"):
+            arguments = (token, str(SCANNED_TOKEN_REASON))
+            self._commands.accept(charger, CommandId.AUTHORIZE_CHARGING, arguments)
+        else:
+            command = CommandId.AUTHORIZE_CHARGING
+            self._commands.reject(charger, command, ticks=None, comment="the token is unknown")
 
     def _loses_end(self) -> bool:
         faults = self._misbehaviour

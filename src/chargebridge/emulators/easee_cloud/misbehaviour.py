@@ -136,6 +136,21 @@ class Misbehaviour:
     it_grid: Rate = 0.0
     """Share of chargers on an IT grid, without a neutral; applies to chargers adopted from now on."""
 
+    # --- taps and sessions --------------------------------------------------------------------------
+    reader_accepts: str = ""
+    """The tokens that the cloud itself accepts at the reader, as where no operator is chosen, with a plus
+    sign between two of them; `*` for any, empty if it leaves the decision to others."""
+    start_with_token_only: bool = False
+    """The start record comes only once the token is authorized, not at the tap."""
+    start_at_plug_in: bool = False
+    """A start record without a token comes when a car is plugged in; the one at the tap has its start."""
+    forgets_last_token: bool = False
+    """Sessions of a charger that requires no authorization have no token, not the one that was used last."""
+    ready_with_power: Rate = 0.0
+    """Op mode stays 6 (ready to charge) in a session while power flows."""
+    idle_as_charging: Rate = 0.0
+    """Op mode stays 3 (charging), with 0 W and reason 79, when a car takes nothing."""
+
     lost_ends: Rate = 0.0
     """The record of a session's end is lost for good: it is sent to nobody, and neither the last values nor
     the list of sessions have it."""

@@ -86,6 +86,8 @@ class EaseeCloudSettings(Struct, frozen=True, kw_only=True):
     `BlindlyAcceptToken`."""
     listed_ids_are_own: bool = True
     """Whether the ids in lists of sessions are the cloud's own, not the charger's numbers. Inferred."""
+    start_keeps_token: bool = False
+    """Whether `start_charging` authorizes a token that was scanned; else the account's user does."""
     awaiting_authentication: bool = False
     """Op mode of a car that waits for a token: True for 7, as newer pages say, False for 2 with reason 55."""
 

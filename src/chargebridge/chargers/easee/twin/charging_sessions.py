@@ -3,18 +3,21 @@
 Session ids rise for each charger, so a session is recognized by its id in whatever order the records arrive.
 If ids are missing between two sessions, and energy was used between them, sessions were missed: this is a
 gap. A late record fills it, or after a while the cloud's own list of sessions (`rebuilding`).
+
+A start record that comes with a token at the reader says who wants to charge, not that he may: its start is
+reported once the token is authorized, or current flows (`report_start`).
 """
 
-from typing import Final
+from collections.abc import Callable
 
 import msgspec
 
+from chargebridge.chargers.easee.twin import taps
 from chargebridge.chargers.easee.twin.records import (
     END_REPORTS_KEPT,
     ENDS_REMEMBERED,
     FOUND_REMEMBERED,
     GAPS_REMEMBERED,
-    Authorized,
     Ended,
     EndReport,
     Gap,
@@ -23,12 +26,16 @@ from chargebridge.chargers.easee.twin.records import (
     SessionStart,
     TwinRecord,
 )
+from chargebridge.chargers.easee.twin.taps import authorized_for, same_token
 from chargebridge.chargers.easee.twin.ticks import parse_time, uwh_of_kwh, wh_of_uwh
 from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER
-from chargebridge.chargers.model import ChargerEvent, SessionEnd, SessionEnded, SessionStarted
-
-AUTHORIZED_MS: Final = 15 * 60_000
-"""The longest time between an authorization and the start without a token of a session that it counts for."""
+from chargebridge.chargers.model import (
+    ChargerEvent,
+    SessionEnd,
+    SessionEnded,
+    SessionStarted,
+    TokenPresented,
+)
 
 _start_decoder = msgspec.json.Decoder(SessionStart)
 _record_decoder = msgspec.json.Decoder(SessionRecord)
@@ -42,18 +49,20 @@ def started(
     text: str,
     now_ms: int,
     *,
-    authorization_required: bool,
+    recorded_ms: int,
+    required_at: Callable[[int], bool],
     live: bool = True,
     found: bool = False,
 ) -> list[ChargerEvent]:
-    """Apply the start record of a session; return the events that follow.
+    """Apply the start record of a session; return the events that follow, without its start.
 
     Args:
         record: the state of the charger; it is changed in place.
         text: the value of observation 223.
         now_ms: UTC, by our clock.
-        authorization_required: False: a car that is plugged in charges without a token.
-        live: False if it was replayed or read, and so may have happened long ago.
+        recorded_ms: the time of the observation.
+        required_at: whether a car needed a token to charge at a time, by the charger's clock.
+        live: False if it was replayed or read, and so may have happened long ago: it presents no token.
         found: likewise, and nothing was known of the charger before.
 
     Raises:
@@ -68,33 +77,116 @@ def started(
         return []  # it has ended: its end record contains all of it
     events = settle(record)
     tag = _tag(start.auth, start.auth_reason)
-    if tag is None and start.auth and _is_fresh(record.authorized, started_ms):
-        assert record.authorized is not None
-        tag = record.authorized.tag  # that user of Easee's is our remote start
-    if running is None or running.id != number:
-        if not found:
-            _detect_gap(record, number, started_ms, wh_of_uwh(start_uwh), now_ms)
-        running = record.running = Running(number, started_ms, start_uwh, tag, found=found)
-    elif live and running.found and running.reported:
-        running = record.running = msgspec.structs.replace(running, found=False)
-        events.append(start_event(running))  # what was only found may have been left to somebody else
-    elif tag is not None and running.tag is None and not running.reported:
-        running = record.running = msgspec.structs.replace(running, tag=tag)
-    if tag is not None or not authorization_required:
-        events += report_start(record)
+    by_user = tag is None and bool(start.auth)
+    authorized = authorized_for(record, started_ms, recorded_ms + taps.AUTHORIZED_MS)
+    if by_user and authorized is not None:
+        tag = authorized.tag  # that user of Easee's is our remote start
+    before = running if running is not None and running.id == number else None
+    if before is not None and before.reported:
+        if live and before.found:
+            record.running = msgspec.structs.replace(before, found=False)
+            events.append(start_event(record.running))  # it may have been left to somebody else
+        return events
+    if before is not None and (
+        recorded_ms < before.recorded_ms or (before.gone and recorded_ms == before.recorded_ms)
+    ):
+        return events
+    if before is not None and (before.gone or abs(started_ms - before.started_ms) > taps.TAP_MS):
+        before = None  # the number of a record that led to nothing serves for another car, too
+    elif before is None and not found:
+        _detect_gap(record, number, started_ms, wh_of_uwh(start_uwh), now_ms)
+    repeated = _is_same_tap(before, tag) and not (live and before is not None and before.found)
+    if before is None or not repeated:
+        found = found or (before is not None and before.found and not live)
+        record.running = Running(number, started_ms, start_uwh, tag, found=found, recorded_ms=recorded_ms)
+        record.shown_uwh = 0
+        if tag is not None and not by_user:
+            taps.forget_earlier(record, number)
+    else:
+        record.running = msgspec.structs.replace(
+            before, started_ms=started_ms, start_uwh=start_uwh, recorded_ms=recorded_ms
+        )
+    if tag is None or not required_at(recorded_ms) or (repeated and not by_user):
+        return events
+    if authorized is not None and same_token(authorized.tag, tag):
+        if not by_user:
+            taps.note_authorized(record, tag, recorded_ms)
+        let_charge(record, tag)
+    elif live and not found and now_ms - recorded_ms <= taps.DECIDED_WITHIN_MS:
+        events += _present(record, record.running, tag, recorded_ms)
     return events
 
 
-def report_start(record: TwinRecord) -> list[ChargerEvent]:
-    """Report the start of the running session, as soon as it is authorized."""
+def _is_same_tap(before: Running | None, tag: str | None) -> bool:
+    """Whether a start record repeats the token of the one before it, or has none."""
+    if before is None:
+        return False
+    return tag is None or (before.tag is not None and same_token(before.tag, tag))
+
+
+def _present(record: TwinRecord, running: Running, tag: str, at_ms: int) -> list[ChargerEvent]:
+    record.running = msgspec.structs.replace(running, tapped_ms=at_ms, refused=False)
+    if not taps.is_news(record, tag, at_ms, by_start=True):
+        tap = record.tap
+        if tap is not None and tap.refused:
+            record.running = msgspec.structs.replace(record.running, refused=True)
+        return []
+    return [TokenPresented(at_ms=at_ms, id_tag=tag)]
+
+
+def presented(record: TwinRecord, running: Running | None, tag: str, at_ms: int) -> list[ChargerEvent]:
+    """Apply a token at the reader (observation 128); return the events that follow.
+
+    Args:
+        record: the state of the charger; it is changed in place.
+        running: its session, if a car is there.
+        tag: the token.
+        at_ms: the time of the observation.
+    """
+    if not taps.is_news(record, tag, at_ms, by_start=False):
+        return []
+    waits = running if running is not None and not running.reported else None
+    if waits is not None and waits.tag and at_ms >= waits.recorded_ms and not same_token(waits.tag, tag):
+        # Another card is held to a reader that has not let the first one charge.
+        record.running = msgspec.structs.replace(waits, tag=tag, tapped_ms=at_ms, refused=False)
+        taps.forget_earlier(record, waits.id)
+    return [TokenPresented(at_ms=at_ms, id_tag=tag)]
+
+
+def car_left(record: TwinRecord, at_ms: int) -> bool:
+    """Take note that no car was there; return whether that matters to a session that was not reported."""
+    running = record.running
+    if running is None or running.reported or running.gone or at_ms <= running.recorded_ms:
+        return False
+    record.running = msgspec.structs.replace(running, gone=True)
+    return True
+
+
+def let_charge(record: TwinRecord, tag: str) -> None:
+    """Take note that a command of ours has authorized a token, which the running session is by."""
+    running = record.running
+    if running is not None and not running.reported:
+        record.running = msgspec.structs.replace(
+            running, tag=tag, authorized=True, tapped_ms=None, refused=False
+        )
+
+
+def report_start(record: TwinRecord, *, token_counts: bool = True) -> list[ChargerEvent]:
+    """Report the start of the running session.
+
+    Args:
+        record: the state of the charger; it is changed in place.
+        token_counts: False: the token in its record may be the last one that was used at the charger.
+    """
     running = record.running
     if running is None or running.reported:
         return []
-    tag = running.tag
-    if tag is None and _is_fresh(record.authorized, running.started_ms):
-        assert record.authorized is not None
-        tag = record.authorized.tag
-    running = record.running = msgspec.structs.replace(running, reported=True, tag=tag)
+    tag = running.tag if token_counts or running.authorized else None
+    authorized = authorized_for(record, running.started_ms, running.recorded_ms + taps.AUTHORIZED_MS)
+    if authorized is not None and not running.authorized:
+        came_later = running.refused or authorized.session == running.id
+        tag = authorized.tag if came_later or tag is None else tag
+    running = record.running = msgspec.structs.replace(running, reported=True, tag=tag, tapped_ms=None)
     record.authorized = None  # it does not count for the next session
     # The charger's own record counts, even after a stray value above it or a new meter.
     register_wh = wh_of_uwh(running.start_uwh)
@@ -118,13 +210,15 @@ def ended(
     text: str,
     now_ms: int,
     *,
-    authorization_required: bool,
+    required_at: Callable[[int], bool],
+    trusts_token: bool = False,
     live: bool = True,
     found: bool = False,
 ) -> list[ChargerEvent]:
     """Apply the end record of a session; arguments and errors as of `started`.
 
-    The end of the running session is pending until `settle`: the next observations show its reason.
+    `trusts_token`: the token in a record counts even where no authorization is required. The end of the
+    running session is pending until `settle`: the next observations show its reason.
     """
     end = _record_decoder.decode(text)
     started_ms, stopped_ms = parse_time(end.start), parse_time(end.stop)
@@ -141,11 +235,20 @@ def ended(
         return []  # else it is news of a session that was only found, and is reported again
     events = settle(record)
     running = record.running if record.running is not None and record.running.id == number else None
-    tag = running.tag if running is not None and running.tag is not None else _tag(end.auth, end.auth_reason)
+    tag = running.tag if running is not None and running.reported else None
+    required = required_at(started_ms)
+    held = running if running is not None and not running.reported else None
+    own = _tag(end.auth, end.auth_reason)
+    if not end.auth and held is not None:
+        own = held.tag
+    if not (required or trusts_token or (held is not None and held.authorized)):
+        own = None  # it may be the last one that was used at the charger
     is_newest = record.ended is None or number > record.ended.id or corrects
-    authorized = record.authorized if tag is None and end.auth else None
-    if authorized is not None and authorized.at_ms <= started_ms and _is_fresh(authorized, started_ms):
-        tag, record.authorized = authorized.tag, None  # its start record has not come, and never may
+    if tag is None and end.auth:
+        authorized = authorized_for(record, started_ms, stopped_ms)
+        if authorized is not None and (own is None or same_token(authorized.tag, own)):
+            tag, record.authorized = authorized.tag, None  # its start record has not come, and never may
+    was_ours, tag = tag is not None, own if tag is None else tag
     _fill_gap(record, number, started_ms, stopped_ms, start_wh, stop_wh)
     if is_newest:
         if not found and (record.running is None or record.running.id < number):
@@ -158,9 +261,11 @@ def ended(
     record.found = [one for one in record.found if one != number]
     if found:
         record.found = [*record.found, number][-FOUND_REMEMBERED:]
-    unauthorized = authorization_required and not end.auth and not (running is not None and running.reported)
-    if unauthorized and tag is None and stop_wh == start_wh:
-        return events  # a car that was plugged in and never authorized
+    if stop_wh == start_wh and required and not was_ours:
+        waited = held is not None and not held.authorized and (held.refused or held.tapped_ms is not None)
+        refused = own is not None and taps.was_refused(record, own, started_ms, stopped_ms)
+        if waited or refused or (tag is None and not end.auth):
+            return events  # a car that was plugged in and never authorized
     whole = SessionEnded(
         at_ms=stopped_ms,
         session=number,
@@ -212,13 +317,6 @@ def _tag(auth: str | None, auth_reason: int | str | None) -> str | None:
     return auth if auth and str(auth_reason) != str(AUTH_REASON_USER) else None
 
 
-def _is_fresh(authorized: Authorized | None, at_ms: int) -> bool:
-    """Whether the newest authorization counts for a session that began then."""
-    if authorized is None or (authorized.until_ms is not None and at_ms > authorized.until_ms):
-        return False
-    return abs(at_ms - authorized.at_ms) <= AUTHORIZED_MS
-
-
 def reported_end(record: TwinRecord, end: SessionEnded) -> SessionEnded:
     """Remember an end that is reported, so that it can be reported again."""
     report = EndReport(
@@ -250,7 +348,8 @@ def _detect_gap(record: TwinRecord, session: int, started_ms: int, start_wh: int
     if running is not None and running.id < session:
         from_wh = wh_of_uwh(running.start_uwh)
         to_wh = max(start_wh, from_wh)
-        after, from_ms, begun, tag = running.id - 1, running.started_ms, running.reported, running.tag
+        after, from_ms, begun = running.id - 1, running.started_ms, running.reported
+        tag = None if running.refused else running.tag
     elif last is not None and session > last.id + 1:
         after, from_ms, from_wh, to_wh = last.id, last.at_ms, last.register_wh, start_wh
         begun, tag = False, None

@@ -83,7 +83,7 @@ def steps_for(
             )
         case Authorize(id_tag=tag):
             # A refused token must not end the session of another one.
-            refuses = bus and running is None
+            refuses = bus and (running is None or not running.reported)
             return (_deauthorize(tag),) if refuses else ()
         case Withdraw():
             if (running is not None and running.reported) or _charges_unrecorded(twin):
@@ -164,8 +164,10 @@ def confirmed_by_observations(command: ChargerCommand, twin: Twin, since_ms: int
             shown = seen.get(Observation.IS_ENABLED)
             return shown is not None and shown.at_ms >= since_ms and twin.enabled == available
         case Authorize(accepted=True):
-            running = twin.record.running
-            return running is not None and running.reported and running.started_ms >= since_ms
+            running, mode = twin.record.running, seen.get(Observation.CHARGER_OP_MODE)
+            if running is None or not running.reported:
+                return False
+            return running.started_ms >= since_ms or (mode is not None and mode.at_ms >= since_ms)
         case EndSession(session=session):
             ended = twin.record.ended
             return ended is not None and ended.id >= session

@@ -14,7 +14,7 @@ FAULTS: Final[Mapping[int, Fault]] = {
     OpMode.ERROR_OVERCURRENT: Fault.OVER_CURRENT,
     OpMode.ERROR_PEN_FAULT: Fault.GROUND,
 }
-_WAITS_FOR_TOKEN: Final = frozenset(
+WAITS_FOR_TOKEN: Final = frozenset(
     {
         OpMode.AWAITING_AUTHENTICATION,
         OpMode.DEAUTHENTICATING,
@@ -27,7 +27,13 @@ OFFLINE: Final = frozenset({OpMode.OFFLINE, OpMode.OFFLINE_EXTENDED})
 
 
 def state_of(
-    mode: int, reason: int | None, *, enabled: bool, in_session: bool, authorized: bool
+    mode: int,
+    reason: int | None,
+    *,
+    enabled: bool,
+    in_session: bool,
+    authorized: bool,
+    flows: bool = False,
 ) -> ChargerState | None:
     """Return the state of a charger; None: its cloud does not know it.
 
@@ -37,8 +43,10 @@ def state_of(
         enabled: observation 31.
         in_session: whether a session is running.
         authorized: whether the plugged-in car may charge.
+        flows: whether current has flowed since the charger reported this mode; one that is ready to charge
+            may stay so while it charges.
     """
-    if mode == OpMode.CHARGING:
+    if mode == OpMode.CHARGING or (mode == OpMode.READY_TO_CHARGE and flows):
         return ChargerState.CHARGING
     if mode in OFFLINE:
         return None
@@ -47,6 +55,6 @@ def state_of(
     if mode == OpMode.DISCONNECTED:
         return ChargerState.DISCONNECTED
     pending = reason == ReasonForNoCurrent.PENDING_AUTHORIZATION
-    if mode in _WAITS_FOR_TOKEN or pending or not authorized:
+    if mode in WAITS_FOR_TOKEN or pending or not authorized:
         return ChargerState.AWAITING_TOKEN
     return ChargerState.READY if mode in OFFERS else ChargerState.AWAITING_START

@@ -29,10 +29,21 @@ class Running(Struct, frozen=True, gc=False):
     started_ms: int
     start_uwh: int
     tag: str | None
+    """The token in the record, whether it has authorized the session or was only scanned."""
     reported: bool = False
-    """Whether its start was reported; it is not before somebody is authorized."""
+    """Whether its start was reported; it is not before somebody is authorized, or energy flows."""
     found: bool = False
     """It ran at the first contact with the charger; its end is reported like any other."""
+    recorded_ms: int = 0
+    """The time of its newest start record."""
+    tapped_ms: int | None = None
+    """When its token was presented, which was not accepted since; None: it was not presented."""
+    authorized: bool = False
+    """Its token is authorized by a command of ours."""
+    gone: bool = False
+    """Its car has left before it was reported: what flows later is of another session."""
+    refused: bool = False
+    """Its token was refused: only energy shows that the session goes on."""
 
 
 class Ended(Struct, frozen=True, gc=False):
@@ -84,6 +95,20 @@ class Authorized(Struct, frozen=True, gc=False):
     at_ms: int
     until_ms: int | None = None
     """When it was withdrawn, by our clock: it counts for a session that began before and is reported late."""
+    session: int | None = None
+    """The session whose start record had come by then."""
+
+
+class Tap(Struct, frozen=True, gc=False):
+    """The newest token at the reader, which a start record (223) and observation 128 report."""
+
+    tag: str
+    at_ms: int
+    by_start: bool
+    """Whether the start record has reported it first."""
+    paired: bool = False
+    """Both have."""
+    refused: bool = False
 
 
 class TwinRecord(Struct, kw_only=True, omit_defaults=True):
@@ -117,6 +142,11 @@ class TwinRecord(Struct, kw_only=True, omit_defaults=True):
     shown_uwh: int = 0
     """The newest plausible energy of the running session."""
     authorized: Authorized | None = None
+    tap: Tap | None = None
+    power: Seen | None = None
+    """The newest power that something but a measurement has followed from."""
+    rule_changed_ms: int = 0
+    """When the charger began or ceased to require an authorization, as far as is known."""
     ending: int | None = None
     """The session that a command of ours ends."""
     product: int | None = None

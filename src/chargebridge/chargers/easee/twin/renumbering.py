@@ -61,3 +61,5 @@ def _raise(record: TwinRecord, lowest: int, by: int) -> None:
     ]
     if record.ending is not None:
         record.ending = raised(record.ending)
+    if record.authorized is not None and record.authorized.session is not None:
+        record.authorized = replace(record.authorized, session=raised(record.authorized.session))

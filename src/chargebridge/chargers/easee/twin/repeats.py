@@ -31,7 +31,7 @@ def missing_sessions(record: TwinRecord, wanted: ReportSessions, now_ms: int) ->
         (one.session, one.started_ms, one.start_wh) for one in record.end_reports if one.session >= first
     ]
     running = record.running
-    if running is not None and running.id >= first:
+    if running is not None and not running.gone and running.id >= first:
         known.append((running.id, running.started_ms, wh_of_uwh(running.start_uwh)))
     if not known:
         return None

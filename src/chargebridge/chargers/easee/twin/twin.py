@@ -2,8 +2,9 @@
 
 Pure: no clock, no sockets. Its state is a `TwinRecord`, which can be saved at any moment. Repeated, late and
 reordered observations are reported once: an observation counts if it is newer than the last one of its id,
-a session is recognized by its id (`charging_sessions`). The replay of a subscription presents no token and
-makes no measurement; its sessions of before the first contact are reported as found.
+a session is recognized by its id (`charging_sessions`), and is reported when it has begun (`starts`). The
+replay of a subscription presents no token and makes no measurement; its sessions of before the first contact
+are reported as found.
 """
 
 from decimal import Decimal
@@ -11,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from chargebridge.chargers.easee.twin import charging_sessions, register, schedules
+from chargebridge.chargers.easee.twin import charging_sessions, register, schedules, starts, taps
 from chargebridge.chargers.easee.twin.measurements import (
     MEASURED,
     MEASURES,
@@ -21,11 +22,17 @@ from chargebridge.chargers.easee.twin.measurements import (
     number_of,
     reading,
 )
-from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, state_of
+from chargebridge.chargers.easee.twin.modes import FAULTS, OFFLINE, state_of
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Authorized, Running, Seen, TwinRecord
 from chargebridge.chargers.easee.twin.schedules import WeekLimits
-from chargebridge.chargers.easee.twin.vocabulary import REASON_NAMES, VENDOR, OpMode, model_name
+from chargebridge.chargers.easee.twin.vocabulary import (
+    REASON_NAMES,
+    VENDOR,
+    OpMode,
+    ReasonForNoCurrent,
+    model_name,
+)
 from chargebridge.chargers.easee.twin.wire import Update
 from chargebridge.chargers.model import (
     Capability,
@@ -39,7 +46,6 @@ from chargebridge.chargers.model import (
     Restarted,
     SessionEnd,
     StateChanged,
-    TokenPresented,
 )
 
 CAPABILITIES: Final = frozenset(
@@ -57,6 +63,10 @@ CAPABILITIES: Final = frozenset(
 READABLE: Final = frozenset({Capability.TEMPERATURE})
 """The capabilities without any command."""
 DEFAULT_CURRENT_A: Final = 32
+FLASHES: Final = frozenset(
+    {ReasonForNoCurrent.PRIMARY_UNIT_HAS_NOT_RECEIVED_CURRENT_REQUEST_FROM_SECONDARY_UNIT}
+)
+"""Reasons for no current that show for a moment whenever a car or a token comes."""
 _SOON_MS: Final = 5_000
 _FUTURE_MS: Final = 2 * 86_400_000
 """The most by which a charger's clock may be ahead; a later time does not block observations until then."""
@@ -103,27 +113,40 @@ class Twin:
     Args:
         serial: the serial of the charger.
         record: the saved state; it is changed in place.
+        trusts_token: the token in the record of a session counts even where no authorization is required.
         read_only: nothing is written to the charger.
     """
 
     __slots__ = (
         "_measured_ms",
+        "_power",
         "_read_only",
         "_reported_state",
         "_schedule",
+        "_trusts_token",
+        "flashes",
         "record",
         "serial",
+        "start_waits",
         "unsaved",
     )
 
-    def __init__(self, serial: str, record: TwinRecord, *, read_only: bool = False) -> None:
+    def __init__(
+        self, serial: str, record: TwinRecord, *, trusts_token: bool = False, read_only: bool = False
+    ) -> None:
         self.serial = serial
+        self._trusts_token = trusts_token
         self._read_only = read_only
         self._schedule: tuple[str, WeekLimits | None] = "", ()
         """The newest schedule as it is shown, and what was read of it."""
+        self.flashes = False
+        """Whether the reason for no current may be gone in a moment: see `show_reason`."""
         self.record = record
         self.unsaved = True
         """Whether the record may differ from the saved one; code that changes the record sets this."""
+        self.start_waits = False
+        """Whether a start is due that waits a moment for the record of another token."""
+        self._power = record.power
         self._measured_ms: dict[int, int] = {}
         self._reported_state: StateChanged | None = None
 
@@ -182,8 +205,8 @@ class Twin:
     @property
     def idle_register(self) -> Measured | None:
         """The newest register reading of an idle charger, with its time; None in a session, or if unknown."""
-        record = self.record
-        if record.running is not None or not record.register_ms:
+        record, running = self.record, self.record.running
+        if (running is not None and not running.gone) or not record.register_ms:
             return None
         reading = Reading(Quantity.ENERGY_WH, record.register_wh)
         return Measured(at_ms=record.register_ms, readings=(reading,))
@@ -220,7 +243,9 @@ class Twin:
 
     def mark_authorized(self, tag: str, now_ms: int) -> None:
         """Take note that this token is authorized: it belongs to the next session without a token."""
-        self.record.authorized = Authorized(tag, now_ms)
+        running = self.running
+        session = running.id if running is not None and not running.reported else None
+        self.record.authorized = Authorized(tag, now_ms, session=session)
         self.unsaved = True
 
     def clear_authorization(self) -> None:
@@ -234,12 +259,24 @@ class Twin:
             self.record.authorized = msgspec.structs.replace(self.record.authorized, until_ms=now_ms)
             self.unsaved = True
 
+    def authorization_carried_out(self, tag: str) -> None:
+        """Take note that the charger has carried out an authorization of ours: its session begins by it."""
+        running, authorized = self.running, self.record.authorized
+        if authorized is None or not taps.same_token(authorized.tag, tag):
+            return  # another session has come of it
+        if running is not None and running.tag is not None and taps.same_token(running.tag, tag):
+            charging_sessions.let_charge(self.record, tag)
+            self.unsaved = True
+
+    def token_refused(self, tag: str) -> None:
+        """Take note that a presented token was refused."""
+        taps.refuse(self.record, tag)
+        self.unsaved = True
+
     @property
     def running(self) -> Running | None:
         """The running session; None if there is none, or its car has gone and its record is missing."""
-        running, mode = self.record.running, self.record.seen.get(_O.CHARGER_OP_MODE)
-        gone = mode is not None and int(mode.value) == OpMode.DISCONNECTED
-        return None if running and mode and gone and mode.at_ms > running.started_ms else running
+        return starts.present(self.record)
 
     def end_first_contact(self) -> bool:
         """End the first contact: sessions are news from now on. Return whether it ended just now."""
@@ -273,7 +310,7 @@ class Twin:
         Raises:
             ValueError: its value cannot be read; nothing was changed.
         """
-        record, required = self.record, self.authorization_required
+        record = self.record
         found = found or (record.first_contact and not live)
         if update.id in _SAVED or record.first_contact:
             self.unsaved = True
@@ -281,15 +318,30 @@ class Twin:
             record.first_contact = False
         if update.id == _O.CHARGING_SESSION_START:
             events = charging_sessions.started(
-                record, update.value, now_ms, authorization_required=required, live=live, found=found
+                record,
+                update.value,
+                now_ms,
+                recorded_ms=update.at_ms,
+                required_at=self._required_at,
+                live=live,
+                found=found,
             )
-            events += self._report_start_if_offered()
+            events += self.start_if_due(waited=self.start_waits)  # for this one
             return events + self._state_change(update.at_ms)
         if update.id == _O.CHARGING_SESSION:
             events = charging_sessions.ended(
-                record, update.value, now_ms, authorization_required=required, live=live, found=found
+                record,
+                update.value,
+                now_ms,
+                required_at=self._required_at,
+                trusts_token=self._trusts_token,
+                live=live,
+                found=found,
             )
             return events + self._settle_if_unplugged() + self._state_change(update.at_ms)
+        disconnected = update.id == _O.CHARGER_OP_MODE and update.value == str(int(OpMode.DISCONNECTED))
+        if disconnected and charging_sessions.car_left(record, update.at_ms):  # however late that is known
+            self.unsaved = True
         if update.id not in USED or not self._is_newer(update, now_ms):
             return []
         return self._apply(update, live=live)
@@ -300,13 +352,35 @@ class Twin:
         events = charging_sessions.settle(self.record)
         return events + self._state_change(events[0].at_ms) if events else []
 
-    def _report_start_if_offered(self) -> list[ChargerEvent]:
-        """Report the start of a session whose charger was seen to offer current before its record arrived."""
-        running, mode = self.record.running, self.record.seen.get(_O.CHARGER_OP_MODE)
-        if running is None or mode is None or mode.at_ms < running.started_ms:
+    def show_reason(self, now_ms: int) -> list[ChargerEvent]:
+        """Report the reason for no current that might have been gone in a moment, and has stayed."""
+        self.flashes = False
+        return self._state_change(now_ms)
+
+    def begin_if_due(self, *, waited: bool = False) -> list[ChargerEvent]:
+        """Return the events of `start_if_due`, and the state that follows from them."""
+        events = self.start_if_due(waited=waited)
+        return events + self._state_change(events[0].at_ms) if events else []
+
+    def start_if_due(self, *, waited: bool = False) -> list[ChargerEvent]:
+        """Report the start of the running session if it is authorized, or current flows anyway.
+
+        What is found at the first contact waits until that is over: the session may have ended. Where current
+        flows long after a tap, `start_waits` for the record of another one, unless it has `waited`.
+        """
+        running = self.record.running
+        if running is None or self.record.first_contact:
             return []
-        offers = int(mode.value) in {OpMode.CHARGING, *OFFERS}
-        return charging_sessions.report_start(self.record) if offers else []
+        required = self._required_at(running.recorded_ms)
+        begun_ms = starts.begun_ms(self.record, self._power, required=required)
+        self.start_waits = False
+        if begun_ms is None:
+            return []
+        if required and starts.is_of_an_old_tap(running, begun_ms) and not waited:
+            self.start_waits = True
+            return []
+        self.unsaved = True
+        return charging_sessions.report_start(self.record, token_counts=self._trusts_token or required)
 
     def _settle_if_unplugged(self) -> list[ChargerEvent]:
         """Report a pending end if the car was unplugged before the end record arrived."""
@@ -331,26 +405,37 @@ class Twin:
         if observation in MEASURED:
             measured = reading(observation, update.value, self._number(_O.DETECTED_POWER_GRID_TYPE))
             self._measured_ms[observation] = update.at_ms
-            return self._measured(update.at_ms, measured) if live and measured is not None else []
+            events = self._apply_power(update) if observation == _O.TOTAL_POWER else []
+            return events + (self._measured(update.at_ms, measured) if live and measured is not None else [])
         if observation in {_O.SESSION_ENERGY, _O.LIFETIME_ENERGY}:
             info = self.info
-            register_wh = register.apply_energy(
-                record, update, live=live, current_a=info.max_current_a * info.phases
-            )
+            current_a = info.max_current_a * info.phases
+            register_wh = register.apply_energy(record, update, live=live, current_a=current_a)
+            events = self.start_if_due()
+            if events:  # the register begins with it
+                events += self._state_change(update.at_ms)
+                register_wh = register.apply_energy(record, update, live=live, current_a=current_a)
             if register_wh is None:
-                return []
-            return self._measured(update.at_ms, Reading(Quantity.ENERGY_WH, register_wh))
+                return events
+            return events + self._measured(update.at_ms, Reading(Quantity.ENERGY_WH, register_wh))
         _check(observation, update.value)
         before = record.seen.get(observation)
         record.seen[observation] = Seen(update.at_ms, update.value)
         if observation == _O.CHARGING_SCHEDULE:
             record.schedule_unsure = False
         if observation in _STATE:
+            ruled = before is not None and observation == _O.AUTHORIZATION_REQUIRED
+            if ruled and before is not None and is_true(before.value) is not is_true(update.value):
+                record.rule_changed_ms = update.at_ms
+            if observation == _O.REASON_FOR_NO_CURRENT:
+                self.flashes = live and int(update.value) in FLASHES
             return self._apply_state(update)
         if observation == _O.CONNECTED_TO_CLOUD:
             return [Reachable(at_ms=update.at_ms, reachable=self.connected)]
         if observation == _O.USER_ID_TOKEN:
-            return [TokenPresented(at_ms=update.at_ms, id_tag=update.value)] if live and update.value else []
+            if not live or not update.value:
+                return []
+            return charging_sessions.presented(record, self.running, update.value, update.at_ms)
         if observation == _O.SOFTWARE_RELEASE and before is not None:
             return [Restarted(at_ms=update.at_ms, firmware=update.value)]  # a charger reports it at each boot
         return []
@@ -364,11 +449,17 @@ class Twin:
             unplugged = mode == OpMode.DISCONNECTED
             reason = SessionEnd.EV_DISCONNECTED if unplugged else _end_reason(mode)
             events += charging_sessions.settle(self.record, reason)
-            if mode == OpMode.CHARGING or mode in OFFERS:
-                events += charging_sessions.report_start(self.record)
             if mode in OFFLINE:
                 return [*events, Reachable(at_ms=update.at_ms, reachable=False)]
-        return events + self._state_change(update.at_ms)
+        return events + self.start_if_due() + self._state_change(update.at_ms)
+
+    def _apply_power(self, update: Update) -> list[ChargerEvent]:
+        """Take the power; return what follows from it, beside its measurement."""
+        self._power = Seen(update.at_ms, update.value)
+        events = self.start_if_due() + self._state_change(update.at_ms)
+        if events:
+            self.record.power, self.unsaved = self._power, True
+        return events
 
     def _state_change(self, at_ms: int) -> list[ChargerEvent]:
         reported = self._reported_state
@@ -389,7 +480,7 @@ class Twin:
             return None
         mode = int(seen.value)
         at_ms = max(at_ms, *(one.at_ms for id in _STATE if (one := self.record.seen.get(id)) is not None))
-        reason_code = self._number(_O.REASON_FOR_NO_CURRENT)
+        reason_code, power = self._reason, self._power
         if mode in FAULTS:
             return StateChanged(at_ms=at_ms, state=ChargerState.FAULTED, fault=FAULTS[mode])
         running = self.record.running
@@ -397,15 +488,16 @@ class Twin:
             mode,
             reason_code,
             enabled=self.enabled,
-            in_session=running is not None,
+            in_session=running is not None and not running.gone,
             authorized=not self.authorization_required or (running is not None and running.reported),
+            flows=power is not None and power.at_ms >= seen.at_ms and starts.flows(power.value),
         )
         if state is None:
             return None
         if state is ChargerState.DISCONNECTED:
             at_ms = seen.at_ms  # a newer reason is no sign that there is still no car
         reason = ""
-        if state is ChargerState.AWAITING_START and reason_code:
+        if state is ChargerState.AWAITING_START and reason_code and not self.flashes:
             reason = REASON_NAMES.get(reason_code, f"ReasonForNoCurrent {reason_code}")
         return StateChanged(at_ms=at_ms, state=state, reason=reason)
 
@@ -418,6 +510,15 @@ class Twin:
         return [Measured(at_ms=at_ms, readings=(reading,), session=session)]
 
     # --- values -----------------------------------------------------------------------------------------
+
+    @property
+    def _reason(self) -> int | None:
+        return self._number(_O.REASON_FOR_NO_CURRENT)
+
+    def _required_at(self, at_ms: int) -> bool:
+        """Whether a car needed a token to charge at this time, as far as is known."""
+        required = self.authorization_required
+        return required if at_ms >= self.record.rule_changed_ms else not required
 
     def _flag(self, observation: Observation, default: bool) -> bool:
         seen = self.record.seen.get(observation)

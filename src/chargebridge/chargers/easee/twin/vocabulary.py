@@ -76,11 +76,18 @@ class ReasonForNoCurrent(IntEnum):
     UNDEFINED_ERROR = 100
 
 
-_SPELLED: Final = {ReasonForNoCurrent.OK: "OK", ReasonForNoCurrent.ERRATIC_EV: "ErraticEV"}
+_SPELLED: Final = {
+    ReasonForNoCurrent.OK: "OK",
+    ReasonForNoCurrent.ERRATIC_EV: "ErraticEV",
+    # Longer than the 50 characters of a vendorErrorCode: its number, and what fits of its words.
+    ReasonForNoCurrent.PRIMARY_UNIT_HAS_NOT_RECEIVED_CURRENT_REQUEST_FROM_SECONDARY_UNIT: (
+        "8 PrimaryUnitHasNotReceivedRequestFromSecondary"
+    ),
+}
 REASON_NAMES: Final = {
     reason.value: _SPELLED.get(reason, reason.name.title().replace("_", "")) for reason in ReasonForNoCurrent
 }
-"""The names of the reasons in Easee's spelling."""
+"""The names of the reasons in Easee's spelling, at most 50 characters."""
 
 
 class GridType(IntEnum):

@@ -89,9 +89,23 @@ class CloudCharger:
     session: Session | None = None
     authorization: Authorization | None = None
     scanned_token: ScannedToken | None = None
+    begun: Session | None = None
+    """The record that has begun with a tap or a plug-in, while nobody is authorized."""
+    last_token: str = ""
+    """The token that was used last."""
+    newest_session: int = 0
+    """The highest number of a session so far."""
+    started_ms: dict[int, int] = field(default_factory=dict)
+    """The start of the latest sessions in their records, by number; a record may begin before its session."""
+    stays_ready: bool = False
+    """Whether this session charges in op mode 6."""
+    stays_charging: bool = False
+    """Whether op mode stays 3 in this session while the car takes nothing."""
     finished: deque[SessionEnded] = field(default_factory=lambda: deque(maxlen=SESSIONS_KEPT))
     auth_reasons: dict[int, int | str] = field(default_factory=dict)
     """The AuthReason of the latest sessions, by number."""
+    auths: dict[int, str] = field(default_factory=dict)
+    """Their tokens, where a record shows another one than the charger's own."""
     register_wh: int | None = None
     hour: int | None = None
     """The current clock hour, counted from 1970, and in the next field the register at its start."""
@@ -140,6 +154,7 @@ class CloudCharger:
         if any(known.session == ended.session for known in reversed(self.finished)):
             return False
         self.finished.append(ended)
+        self.newest_session = max(self.newest_session, ended.session)
         return True
 
 

@@ -4,7 +4,7 @@ A charger reports a value only when it changes, except events (a token, a sessio
 from while it could not reach its cloud keep their original time.
 """
 
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -30,6 +30,7 @@ from chargebridge.emulators.easee_cloud.charger.limits import MINIMUM_A, Cause
 from chargebridge.emulators.easee_cloud.charger.measurements import report_measured, report_no_flow
 from chargebridge.emulators.easee_cloud.charger.notation import boolean, kwh
 from chargebridge.emulators.easee_cloud.charger.report import Report
+from chargebridge.emulators.easee_cloud.misbehaviour import Dice, Misbehaviour
 from chargebridge.emulators.easee_cloud.settings import EaseeCloudSettings
 
 SCANNED_TOKEN_REASON: Final = 1
@@ -37,7 +38,8 @@ SCANNED_TOKEN_REASON: Final = 1
 CONNECTION_LOST: Final = "CONNECTION_LOST"
 NO_CABLE: Final = "-1"
 NO_ERROR: Final = '{"rcd":{"ok":1,"mask":0}}'
-_AUTH_REASONS_KEPT: Final = 20
+_SESSIONS_KEPT: Final = 20
+_T = TypeVar("_T")
 _REBOOT_COMMANDED: Final = 1 << 20
 _BROWNOUT: Final = 1 << 12
 
@@ -64,10 +66,19 @@ class Observer:
 
     Args:
         settings: the intervals, and where firmware versions differ.
+        misbehaviour: how taps and sessions are reported.
+        dice: decides which sessions are reported otherwise.
     """
 
-    def __init__(self, settings: EaseeCloudSettings) -> None:
+    def __init__(
+        self,
+        settings: EaseeCloudSettings,
+        misbehaviour: Misbehaviour | None = None,
+        dice: Dice | None = None,
+    ) -> None:
         self._settings = settings
+        self._misbehaviour = misbehaviour or Misbehaviour()
+        self._dice = dice or Dice(settings.seed, {})
 
     def observe(self, charger: CloudCharger, event: ChargerEvent, *, recorded: bool = True) -> list[Observed]:
         """Return the observations that a charger reports for an event, in order, and update its state.
@@ -84,7 +95,7 @@ class Observer:
             case StateChanged():
                 self._report_state(charger, event, report)
             case TokenPresented():
-                _report_token(charger, event, report)
+                self._report_token(charger, event, report)
             case SessionStarted():
                 self._report_start(charger, event, report)
             case SessionEnded():
@@ -100,11 +111,14 @@ class Observer:
     def _report_state(self, charger: CloudCharger, event: StateChanged, report: Report) -> None:
         state = event.state
         if state is ChargerState.DISCONNECTED:
-            charger.car = False
+            charger.car, charger.begun = False, None  # its number is free for the next record
             if charger.session is not None and charger.session.started_at_ms <= event.at_ms:
                 charger.session = None  # the record of its end is lost
         elif state not in {ChargerState.DISABLED, ChargerState.FAULTED}:
+            came = charger.car is False
             _set_car(charger, report)
+            if came and self._misbehaviour.start_at_plug_in and state is ChargerState.AWAITING_TOKEN:
+                self._begin_record(charger, "", 0, report)
         charger.state = event
         charger.has_drawn = charger.has_drawn or state is ChargerState.CHARGING
         if state is not ChargerState.CHARGING:
@@ -169,10 +183,13 @@ class Observer:
                     cause = Cause.SCHEDULE if by_plan else Cause.DYNAMIC_CHARGER
                 return OpMode.AWAITING_START, cause.too_low, _LED_IDLE[smart]
             case ChargerState.READY:
+                if charger.has_drawn and charger.stays_charging:
+                    return OpMode.CHARGING, _R.CURRENT_LIMITED_BY_CAR_NOT_CHARGING, _LED_CHARGING[smart]
                 mode = OpMode.COMPLETED if charger.has_drawn else OpMode.READY_TO_CHARGE
                 return mode, _R.OK, _LED_IDLE[smart]
             case ChargerState.CHARGING:
-                return OpMode.CHARGING, cause.limits, _LED_CHARGING[smart]
+                mode = OpMode.READY_TO_CHARGE if charger.stays_ready else OpMode.CHARGING
+                return mode, cause.limits, _LED_CHARGING[smart]
             case ChargerState.FAULTED:
                 fault = event.fault
                 mode = OpMode.ERROR if fault is None else _FAULT_MODES.get(fault, OpMode.ERROR)
@@ -191,9 +208,15 @@ class Observer:
             number=event.session,
             auth=auth,
             auth_reason=reason,
-            started_at_ms=event.at_ms,
+            started_at_ms=begun_ms(charger, event.session, event.register_wh, event.at_ms),
             start_register_wh=event.register_wh,
         )
+        charger.newest_session = max(charger.newest_session, event.session)
+        charger.stays_ready = self._dice("ready_with_power", self._misbehaviour.ready_with_power)
+        charger.stays_charging = self._dice("idle_as_charging", self._misbehaviour.idle_as_charging)
+        text = _start_text(session)
+        begun = charger.begun is not None and text == _start_text(charger.begun)
+        charger.begun = None
         if not any(ended.session >= event.session for ended in charger.finished):
             charger.session = session
         charger.authorization = charger.scanned_token = None
@@ -201,7 +224,8 @@ class Observer:
         if not late:
             charger.has_drawn = False
             _set_car(charger, report)
-        report.add(_O.CHARGING_SESSION_START, _start_text(session))
+        if not begun:
+            report.add(_O.CHARGING_SESSION_START, text)
         if not late:
             charger.session_energy_reported_ms = event.at_ms
             report.add_if_changed(_O.SESSION_ENERGY, "0")
@@ -210,14 +234,49 @@ class Observer:
         known = charger.session
         if known is not None and known.number == event.session:
             return known.auth, known.auth_reason
-        auth = event.id_tag or ""
+        auth = event.id_tag or self._last_token(charger)
+        if auth:
+            charger.last_token = auth
+        if auth != (event.id_tag or ""):
+            _keep(charger.auths, event.session, auth)
         authorization = charger.authorization
         matches = authorization is not None and authorization.auth == auth
         reason = authorization.reason if authorization is not None and matches else self._reason_of(auth)
-        charger.auth_reasons[event.session] = reason
-        while len(charger.auth_reasons) > _AUTH_REASONS_KEPT:
-            del charger.auth_reasons[next(iter(charger.auth_reasons))]
+        _keep(charger.auth_reasons, event.session, reason)
         return auth, reason
+
+    def _last_token(self, charger: CloudCharger) -> str:
+        """Return the token in the record of a session that nobody has authorized."""
+        free = not charger.authorization_required and not self._misbehaviour.forgets_last_token
+        return charger.last_token if free else ""
+
+    def _report_token(self, charger: CloudCharger, event: TokenPresented, report: Report) -> None:
+        """Report a tap: its record comes first."""
+        waits = charger.state is not None and charger.state.state is ChargerState.AWAITING_TOKEN
+        begins = waits and charger.session is None and not _is_late(charger, event.at_ms)
+        if begins and not self._misbehaviour.start_with_token_only:
+            self._begin_record(charger, event.id_tag, SCANNED_TOKEN_REASON, report)
+        charger.last_token = event.id_tag
+        report.add(_O.USER_ID_TOKEN, event.id_tag)
+        if charger.session is None:
+            charger.scanned_token = ScannedToken(event.id_tag, event.at_ms)
+            report.add_if_changed(_O.LED_MODE, _LED_VERIFYING)
+        if begins:
+            reason = charger.last_values.text(_O.REASON_FOR_NO_CURRENT)
+            _flash(report)
+            report.add(_O.REASON_FOR_NO_CURRENT, reason or str(int(_R.PENDING_AUTHORIZATION)))
+
+    def _begin_record(self, charger: CloudCharger, auth: str, reason: int, report: Report) -> None:
+        """Begin the record of a session that is not authorized; the session will have its number."""
+        begun = charger.begun
+        charger.begun = Session(
+            number=charger.newest_session + 1,
+            auth=auth,
+            auth_reason=reason,
+            started_at_ms=report.at_ms if begun is None else begun.started_at_ms,
+            start_register_wh=charger.register_wh or 0,
+        )
+        report.add(_O.CHARGING_SESSION_START, _start_text(charger.begun))
 
     def _reason_of(self, auth: str) -> int:
         """Return the probable AuthReason of a session whose authorization is not remembered."""
@@ -246,6 +305,9 @@ class Observer:
         self, charger: CloudCharger, event: SessionEnded, report: Report, *, recorded: bool
     ) -> None:
         late = _is_late(charger, event.at_ms)
+        began_ms = begun_ms(charger, event.session, event.start_register_wh, event.started_at_ms)
+        event = msgspec.structs.replace(event, started_at_ms=began_ms)
+        charger.begun = None
         charger.add_session(event)
         running = charger.session
         if running is not None and running.number <= event.session:
@@ -256,7 +318,7 @@ class Observer:
         if not late:
             report_no_flow(charger, report)
             report.add(_O.SESSION_ENERGY, energy)
-        auth = event.id_tag or ""
+        auth = event.id_tag or charger.auths.get(event.session) or self._last_token(charger)
         reason = self.auth_reason(charger, event.session, auth)
         if recorded:
             report.add(_O.CHARGING_SESSION, _end_text(event, auth, reason))
@@ -284,17 +346,42 @@ class Observer:
             report_dynamic_circuit(charger, report)
 
 
+def begun_ms(charger: CloudCharger, session: int, register_wh: int, at_ms: int) -> int:
+    """Return the start in the record of a session, which may have begun with a tap or a plug-in.
+
+    Args:
+        charger: the charger.
+        session: the number of the session.
+        register_wh: the register at its start.
+        at_ms: when it really began.
+    """
+    begun = charger.begun
+    known = charger.started_ms.get(session)
+    if known is not None:
+        return known
+    if begun is None or (begun.number, begun.start_register_wh) != (session, register_wh):
+        return at_ms
+    _keep(charger.started_ms, session, begun.started_at_ms)
+    return begun.started_at_ms
+
+
 def report_dynamic_circuit(charger: CloudCharger, report: Report) -> None:
     """Report the dynamic current of the circuit."""
     for phase, amperes in enumerate(charger.circuit.limits.dynamic_a):
         report.add(_O.DYNAMIC_CIRCUIT_CURRENT_P1 + phase, str(amperes))
 
 
-def _report_token(charger: CloudCharger, event: TokenPresented, report: Report) -> None:
-    report.add(_O.USER_ID_TOKEN, event.id_tag)
-    if charger.session is None:
-        charger.scanned_token = ScannedToken(event.id_tag, event.at_ms)
-        report.add_if_changed(_O.LED_MODE, _LED_VERIFYING)
+def _keep(values: dict[int, _T], session: int, value: _T) -> None:
+    """Remember a value of one of the latest sessions."""
+    values[session] = value
+    while len(values) > _SESSIONS_KEPT:
+        del values[next(iter(values))]
+
+
+def _flash(report: Report) -> None:
+    """Report the reason that shows for a moment when a car or a token comes."""
+    flash = _R.PRIMARY_UNIT_HAS_NOT_RECEIVED_CURRENT_REQUEST_FROM_SECONDARY_UNIT
+    report.add(_O.REASON_FOR_NO_CURRENT, str(int(flash)))
 
 
 def _set_car(charger: CloudCharger, report: Report) -> None:
@@ -303,8 +390,7 @@ def _set_car(charger: CloudCharger, report: Report) -> None:
         charger.limits_due = True
         charger.sent_limit_ma = None
         report.add(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.reset_dynamic()))
-        flash = _R.PRIMARY_UNIT_HAS_NOT_RECEIVED_CURRENT_REQUEST_FROM_SECONDARY_UNIT
-        report.add(_O.REASON_FOR_NO_CURRENT, str(int(flash)))
+        _flash(report)
     charger.car = True
 
 

@@ -158,6 +158,8 @@ class _Commands:
         if not charger.authorization_required or authorized:
             return None
         scanned, waits_ms = charger.scanned_token, self._context.settings.token_waits_s * 1000
+        if not self._context.settings.start_keeps_token:
+            scanned = None  # a start by a client takes the place of the card
         if scanned is not None and now_ms - scanned.at_ms <= waits_ms:
             return _C.AUTHORIZE_CHARGING, (scanned.id_tag, str(SCANNED_TOKEN_REASON))
         return _C.AUTHORIZE_CHARGING, (str(self._context.settings.user_id), str(AUTH_REASON_USER))
