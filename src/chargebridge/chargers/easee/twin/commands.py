@@ -175,20 +175,23 @@ def _limit(command: SetLimit, twin: Twin, now_ms: int, *, bus: bool) -> Step:
 
 
 def _wanted(command: Configure, twin: Twin) -> dict[str, tuple[bool, bool | None]]:
-    """Return each setting as it is wanted and as the charger reports it."""
+    """Return each setting that is wanted, as it is wanted and as the charger reports it."""
     return {
-        "authorizationRequired": (
-            command.authorization_required,
-            twin.setting(Observation.AUTHORIZATION_REQUIRED),
-        ),
-        "localAuthorizeOfflineEnabled": (
-            command.authorize_offline,
-            twin.setting(Observation.LOCAL_AUTHORIZE_OFFLINE_ENABLED),
-        ),
-        "allowOfflineTxForUnknownId": (
-            command.allow_unknown_offline,
-            twin.setting(Observation.ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID),
-        ),
+        name: (value, twin.setting(observation))
+        for name, value, observation in (
+            ("authorizationRequired", command.authorization_required, Observation.AUTHORIZATION_REQUIRED),
+            (
+                "localAuthorizeOfflineEnabled",
+                command.authorize_offline,
+                Observation.LOCAL_AUTHORIZE_OFFLINE_ENABLED,
+            ),
+            (
+                "allowOfflineTxForUnknownId",
+                command.allow_unknown_offline,
+                Observation.ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID,
+            ),
+        )
+        if value is not None
     }
 
 

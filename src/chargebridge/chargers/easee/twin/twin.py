@@ -63,8 +63,15 @@ _STATE: Final = frozenset(
     {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT, _O.IS_ENABLED, _O.AUTHORIZATION_REQUIRED}
 )
 INFO: Final = frozenset(
-    {_O.DETECTED_POWER_GRID_TYPE, _O.CIRCUIT_MAX_CURRENT_P1, _O.MAX_CHARGER_CURRENT, _O.SOFTWARE_RELEASE}
+    {
+        _O.DETECTED_POWER_GRID_TYPE,
+        _O.CIRCUIT_MAX_CURRENT_P1,
+        _O.MAX_CHARGER_CURRENT,
+        _O.SOFTWARE_RELEASE,
+        _O.AUTHORIZATION_REQUIRED,
+    }
 )
+"""The observations that a charger's description is made of."""
 _SETTINGS: Final = frozenset({_O.LOCAL_AUTHORIZE_OFFLINE_ENABLED, _O.ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID})
 USED: Final = frozenset(
     {
@@ -148,6 +155,7 @@ class Twin:
             capabilities=CAPABILITIES,
             measures=MEASURES,
             measures_by_phase=MEASURES_BY_PHASE,
+            authorization_required=self.setting(_O.AUTHORIZATION_REQUIRED),
         )
 
     @property

@@ -7,7 +7,6 @@ from msgspec import Struct, field
 from chargebridge.chargers.model import (
     Capability,
     ChargerInfo,
-    Configure,
     Fault,
     Measured,
     Outcome,
@@ -22,6 +21,7 @@ from chargebridge.chargers.model import (
 from chargebridge.chargers.simulator.hardware.car import Car
 from chargebridge.chargers.simulator.hardware.limits import Limits
 from chargebridge.chargers.simulator.hardware.outlet import Outlet
+from chargebridge.chargers.simulator.hardware.rules import Rules
 from chargebridge.chargers.simulator.hardware.tokens import same_token
 
 FIRMWARE: Final = "1.0.0"
@@ -163,7 +163,7 @@ class ChargerRecord(Struct, kw_only=True, omit_defaults=True):
     locked: bool = False
     """Whether the cable is held at the charger's side."""
     limits: Limits = field(default_factory=Limits)
-    rules: Configure = Configure(number=0, expires_ms=0)
+    rules: Rules = Rules()
     """Its rules for charging without its cloud, as they were configured last."""
     cache: list[str] = field(default_factory=list)
     """Tokens that its cloud has accepted, the newest last."""
