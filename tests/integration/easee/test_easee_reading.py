@@ -4,11 +4,16 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from structlog.testing import capture_logs
 
+from chargebridge.chargers.easee.account.failures import Refused
 from chargebridge.chargers.easee.account.transport import Answer
 from chargebridge.chargers.easee.charger import Charger
-from chargebridge.chargers.easee.reading import Reader
-from chargebridge.chargers.easee.twin.records import Gap, TwinRecord
+from chargebridge.chargers.easee.reading import STATE, Reader
+from chargebridge.chargers.easee.state_reads import StateReads
+from chargebridge.chargers.easee.timers import Timers
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.records import Gap, Seen, TwinRecord
 from chargebridge.chargers.easee.twin.twin import Twin
 from chargebridge.clock import SystemClock
 from tests.integration.easee.stage import until
@@ -29,18 +34,22 @@ class Account:
         return Answer(200, next(body for part, body in self.answers.items() if part in path))
 
 
-def charger(serial: str, gap: Gap | None = None) -> Charger:
-    made = Charger(Twin(serial, TwinRecord(gaps=[gap] if gap else [])))
+def observations(*ids: int) -> bytes:
+    times = ',"timestamp":"2026-01-01T00:00:00Z","value":"1"'
+    listed = ",".join(f'{{"id":{number}{times}}}' for number in ids)
+    return f'{{"observations":[{listed}]}}'.encode()
+
+
+def charger(serial: str, gap: Gap | None = None, *, unread: bool = False) -> Charger:
+    made = Charger(Twin(serial, TwinRecord(gaps=[gap] if gap else [], unread=unread)))
     made.watched = True
     return made
 
 
 async def reading(account: Account, work, done) -> SimpleNamespace:
-    told = SimpleNamespace(rebuilt=[], updates=[], products=[])
+    told = SimpleNamespace(rebuilt=[], products=[])
     owner = SimpleNamespace(
         sessions_rebuilt=lambda charger, events: told.rebuilt.append((charger.serial, events)),
-        state_read=told.updates.extend,
-        sessions_found=lambda charger, updates: told.updates.extend(updates),
         products_read=told.products.append,
     )
     reader = Reader(account, SystemClock(), owner, "MISSED")
@@ -48,6 +57,26 @@ async def reading(account: Account, work, done) -> SimpleNamespace:
     reader.start()
     await until(lambda: done(told))
     await reader.stop()
+    return told
+
+
+async def state_reading(account: Account, work, done, *, on_state=lambda: None) -> SimpleNamespace:
+    told = SimpleNamespace(updates=[], found=[])
+
+    def state_read(updates) -> None:
+        told.updates += updates
+        on_state()
+
+    owner = SimpleNamespace(
+        state_read=state_read, sessions_found=lambda charger, updates: told.found.extend(updates)
+    )
+    timers = Timers()
+    reads = StateReads(account, SystemClock(), owner, timers.later, 1.0)
+    work(reads)
+    reads.start()
+    await until(lambda: done(told))
+    await reads.stop()
+    timers.cancel()
     return told
 
 
@@ -68,39 +97,94 @@ async def test_a_list_of_sessions_that_cannot_be_read_is_done_without():
     ]
 
 
+async def test_the_product_codes_are_read():
+    account = Account(chargers=b"null")
+    told = await reading(account, Reader.read_products, lambda told: told.products)
+    assert told.products == [{}]
+
+
 async def test_a_state_that_cannot_be_read_keeps_no_other_waiting():
     account = Account(
         EH1=b'{"observations":[{"id":109,"timestamp":"never","value":1}]}',
         EH2=b'{"observations":[{"id":109,"timestamp":"2026-01-01T00:00:00Z","value":3},{"id":250,'
         b'"timestamp":"2026-01-01T00:00:00Z","value":true},{"id":96,"timestamp":"2026-01-01T00:00:00Z"}]}',
-        chargers=b"null",
     )
 
-    def work(reader: Reader) -> None:
-        reader.read_products()
-        reader.read_state(charger("EH1"))
-        reader.read_state(charger("EH2"))
+    def work(reads: StateReads) -> None:
+        reads.read_state(charger("EH1"))
+        reads.read_state(charger("EH2"))
 
-    told = await reading(account, work, lambda told: len(told.updates) == 2)
+    told = await state_reading(account, work, lambda told: len(told.updates) == 2)
     assert [(update.serial, update.id, update.value) for update in told.updates] == [
         ("EH2", 109, "3"),
         ("EH2", 250, "true"),
     ]
-    assert told.products == [{}]
 
 
 async def test_the_last_sessions_are_read_for_themselves_and_before_the_state_in_their_order():
     account = Account(EH1=b'{"observations":[]}')
-    await reading(account, lambda reader: reader.read_state(charger("EH1")), lambda _: account.asked)
+    await state_reading(account, lambda reads: reads.read_state(charger("EH1")), lambda _: account.asked)
     ids = account.asked[0].partition("ids=")[2].split(",")
     assert "109" in ids
     assert {"223", "129", "128"}.isdisjoint(ids)
 
-    times = ',"timestamp":"2026-01-01T00:00:00Z","value":"1"'
-    listed = ",".join(f'{{"id":{number}{times}}}' for number in (96, 109, 223, 129))
-    account = Account(EH1=f'{{"observations":[{listed}]}}'.encode())
-    unread = charger("EH1")
-    unread.twin.record.unread = True
-    told = await reading(account, lambda reader: reader.read_sessions(unread), lambda told: told.updates)
+    account = Account(EH1=observations(96, 109, 223, 129))
+    unread = charger("EH1", unread=True)
+    unread.state_read = True
+    told = await state_reading(account, lambda reads: reads.read_sessions(unread), lambda told: told.found)
     assert account.asked == ["/state/EH1/observations?ids=96,109,129,223"]
-    assert [update.id for update in told.updates] == [129, 223, 96, 109]
+    assert [update.id for update in told.found] == [129, 223, 96, 109]
+
+
+async def test_state_and_last_sessions_of_a_new_charger_are_one_request():
+    account = Account(EH1=observations(96, 109, 223, 129))
+    new = charger("EH1", unread=True)
+    reads: list[StateReads] = []
+
+    def work(one: StateReads) -> None:
+        reads.append(one)
+        one.read_state(new)
+
+    # As the fleet does, once the charger can be reached.
+    told = await state_reading(
+        account, work, lambda told: told.found, on_state=lambda: reads[0].read_sessions(new)
+    )
+    (path,) = account.asked
+    assert {"109", "129", "223", "42"} <= set(path.partition("ids=")[2].split(","))
+    assert {update.id for update in told.updates} == {96, 109}
+    assert [update.id for update in told.found] == [129, 223, 96, 109]
+
+
+async def test_only_what_the_queue_has_not_shown_is_read_and_after_those_of_which_nothing_is_known():
+    account = Account(EH=observations(109))
+    shown, unknown, needed = charger("EH1"), charger("EH2"), charger("EH3")
+
+    def work(reads: StateReads) -> None:
+        reads.read_state(shown)
+        reads.read_state(needed)
+        for one in (shown, needed):
+            for number in STATE - {Observation.AUTHORIZATION_REQUIRED}:
+                one.twin.record.seen[number] = Seen(1, "1")
+        reads.read_state(unknown)
+        reads.read_state(needed)  # settings wait for it
+        assert reads.waiting().requests == 3
+
+    await state_reading(account, work, lambda _: len(account.asked) == 3)
+    assert [path.split("/")[2] for path in account.asked] == ["EH2", "EH3", "EH1"]
+    assert account.asked[1:] == [f"/state/{serial}/observations?ids=42" for serial in ("EH3", "EH1")]
+
+
+async def test_a_thousand_states_that_are_refused_are_a_few_lines():
+    class Refusing(Account):
+        async def request(self, method, path, body=None, *, kind, timeout_s):
+            self.asked.append(path)
+            raise Refused(400, None, "", "no such charger")
+
+    account = Refusing()
+    with capture_logs() as lines:
+        await state_reading(
+            account,
+            lambda reads: [reads.read_state(charger(f"EH{number}")) for number in range(1000)],
+            lambda _: len(account.asked) == 1000,
+        )
+    assert [line["event"] for line in lines] == ["charger state refused"] * 5

@@ -25,8 +25,11 @@ from chargebridge.chargers.easee.read_results import ReadResults
 from chargebridge.chargers.easee.reading import Reader
 from chargebridge.chargers.easee.session_reports import SessionReports
 from chargebridge.chargers.easee.settings import Settings, read_settings
+from chargebridge.chargers.easee.state_reads import StateReads
+from chargebridge.chargers.easee.turns import Waiting
 from chargebridge.chargers.easee.twin.records import Gap
 from chargebridge.chargers.easee.twin.wire import Response
+from chargebridge.chargers.easee.wait_log import WaitLog
 from chargebridge.chargers.model import ChargerCommand, EventSink, FoundCharger, ReportSessions
 from chargebridge.clock import Clock
 
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from chargebridge.chargers.easee.operator.bus import Bus
 
 _log = structlog.get_logger(__name__)
+
+FIVE_MINUTES_S: Final = 300.0
 
 SHORTEST_SILENCE_S: Final = 5.0
 """The shortest time in real seconds after which a silent stream is closed, however fast the clock runs."""
@@ -128,6 +133,10 @@ class EaseeDriver:
         if self._connection is not None:
             counts |= self._connection.counts()
         return counts
+
+    def waiting(self) -> Waiting:
+        """Return the requests that wait for their turn within the limits of the cloud: no failures."""
+        return Waiting() if self._connection is None else self._connection.waiting()
 
     async def find_chargers(self) -> list[FoundCharger]:
         """Return the chargers that the account can see.
@@ -256,8 +265,12 @@ class _Connection:
             settings.authorize_status,
             sink.command_outcome,
             self._checkpointer.add,
+            self._read_state,
         )
         results = ReadResults(fleet, sink)
+        reads_s = FIVE_MINUTES_S / max(settings.requests_per_5_min * 4 // 5, 1)
+        self._state_reads = StateReads(self._account, clock, results, fleet.later, reads_s)
+        self._wait_log = WaitLog(self.waiting, fleet.later, clock)
         self._reader = Reader(self._account, clock, results, settings.missed_tag)
         self._session_reports = SessionReports(
             self._account, clock, results, settings.missed_tag, sink.command_outcome
@@ -266,6 +279,8 @@ class _Connection:
     async def start(self) -> None:
         """Connect, and stay connected."""
         self._reader.start()
+        self._state_reads.start()
+        self._wait_log.start()
         for connection in (self._stream, self._bus):
             if connection is not None:
                 await connection.start()
@@ -275,6 +290,7 @@ class _Connection:
         await self._executor.stop()
         await self._session_reports.stop()
         await self._reader.stop()
+        await self._state_reads.stop()
         try:
             await self._checkpointer.stop()
         finally:
@@ -293,6 +309,14 @@ class _Connection:
         )
         return {"unreadable message": unreadable, "foreign response": self._executor.foreign}
 
+    def waiting(self) -> Waiting:
+        """Return the requests that wait for their turn within the limits of the cloud."""
+        commands, reads = self._executor.waiting(), self._state_reads.waiting()
+        return Waiting(commands.requests + reads.requests, max(commands.seconds, reads.seconds))
+
+    def _read_state(self, charger: Charger) -> None:
+        self._state_reads.read_state(charger)
+
     # --- interface for the fleet --------------------------------------------------------------------
 
     def subscribe(self, charger: Charger) -> bool:
@@ -303,7 +327,7 @@ class _Connection:
             self._stream.subscribe(charger.serial)
             return True
         if not charger.twin.state_known:
-            self._reader.read_state(charger)
+            self._state_reads.read_state(charger)
         return False
 
     def unsubscribe(self, charger: Charger) -> None:
@@ -328,7 +352,7 @@ class _Connection:
 
     def read_sessions(self, charger: Charger) -> None:
         """See `ports.Cloud`."""
-        self._reader.read_sessions(charger)
+        self._state_reads.read_sessions(charger)
 
     def checkpoint(self, charger: Charger) -> None:
         """See `ports.Cloud`."""

@@ -4,11 +4,13 @@ A command is sent to the cloud, which returns a ticket; the charger's response f
 Responses to other clients' commands arrive too, so a response counts only if it carries the ticks of the
 ticket. Without a response the charger's observations count, then what the cloud answers to a query about the
 ticket; without any of them, the outcome is unknown.
+
+Lasting wishes that go by REST wait for their turn (`turns`): a person's command goes before one that waits.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
@@ -21,12 +23,15 @@ from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotFound, NotSent, Refused
 from chargebridge.chargers.easee.charger import Charger
+from chargebridge.chargers.easee.turns import Turns, Waiting
 from chargebridge.chargers.easee.twin.commands import (
     BusCommand,
     NotPossibleError,
     RestCall,
     Step,
+    are_settings_known,
     confirmed_by_observations,
+    is_background,
     steps_for,
 )
 from chargebridge.chargers.easee.twin.ticks import ticks_of
@@ -53,6 +58,11 @@ BUS_COMMAND_EXPIRY_S: Final = 60.0
 """Seconds after which a command on the bus expires."""
 MAX_SPEEDUP: Final = 10.0
 """The speed of the clock above which these times are not shortened further: networks do not get faster."""
+TURN_WAIT_S: Final = 20.0
+"""Seconds of the clock for which a background command whose turn has come waits for the request budget."""
+BACKGROUND: Final[Mapping[type[ChargerCommand], int]] = {Configure: 3, StorePlan: 1, SetLimit: 1}
+"""Commands that may be background ones, and how many of each are carried out at the same time. They are fewer
+than the requests of an account in flight, so that reads go on."""
 _POLL_S: Final = 0.25
 _EARLY_RESPONSES: Final = 1024
 _SUPERSEDED: Final = (SetLimit, SetAvailable, Configure, StorePlan)
@@ -101,6 +111,7 @@ class Executor:
         authorize_status: see `commands.steps_for`.
         report_outcome: is called with the serial and the outcome of each command.
         save: is called with a charger when a command has changed its twin.
+        read_state: has the state of a charger read whose settings are not known.
     """
 
     def __init__(
@@ -111,6 +122,7 @@ class Executor:
         authorize_status: int,
         report_outcome: Callable[[str, CommandOutcome], None],
         save: Callable[[Charger], None],
+        read_state: Callable[[Charger], None] = lambda _: None,
     ) -> None:
         self.foreign = 0
         """The number of responses to commands of other clients."""
@@ -126,19 +138,35 @@ class Executor:
         self._last_ticks = 0
         self._volatile_warned = False
         self._workers: set[asyncio.Task[None]] = set()
+        self._read_state = read_state
+        self._turns: dict[type[ChargerCommand], Turns] = {
+            kind: Turns(self._carry_out, self._command_ended, self._is_ready, clock, at_once)
+            for kind, at_once in BACKGROUND.items()
+        }
 
     def submit(self, charger: Charger, command: ChargerCommand) -> None:
-        """Queue a command behind those that were submitted for this charger before."""
-        queue = charger.commands
+        """Queue a command behind those that were submitted for this charger before.
+
+        A background command waits for its turn, and others go before it.
+        """
+        queue, turns = charger.commands, self._turns.get(type(command))
         if not command.number and any(isinstance(waiting, SetLimit) for waiting in queue):
             return  # a limit that is sent again must not replace a newer one
-        if command.number and any(command.number == waiting.number for waiting in queue):
+        if command.number and (
+            any(command.number == waiting.number for waiting in queue)
+            or (turns is not None and turns.holds(charger, command.number))
+        ):
             return  # submitted again: its outcome is still to come
         if isinstance(command, _SUPERSEDED):
             # The first one is in progress.
             for old in [one for one in list(queue)[1:] if type(one) is type(command)]:
                 queue.remove(old)
                 self._command_ended(charger, old, Outcome.REFUSED, "replaced by a newer command")
+        if turns is not None:
+            turns.replace(charger)
+            if charger.reachable and is_background(command, charger.twin, bus=self._bus is not None):
+                turns.submit(charger, command)
+                return
         queue.append(command)
         if charger.worker is None:
             task = asyncio.get_running_loop().create_task(self._work(charger))
@@ -163,6 +191,22 @@ class Executor:
     async def stop(self) -> None:
         """Stop at once, without outcomes for the commands in progress."""
         await tasks.end(*self._workers)
+        for turns in self._turns.values():
+            await turns.stop()
+
+    def waiting(self) -> Waiting:
+        """Return the background commands that wait for their turn."""
+        waiting = [turns.waiting() for turns in self._turns.values()]
+        return Waiting(sum(one.requests for one in waiting), max(one.seconds for one in waiting))
+
+    def _is_ready(self, charger: Charger, command: ChargerCommand) -> bool:
+        """Whether a background command can be carried out: only settings that differ are to be sent."""
+        if not charger.reachable:
+            return False
+        known = self._bus is None or charger.state_read or are_settings_known(command, charger.twin)
+        if not known:
+            self._read_state(charger)
+        return known
 
     # --- one command ------------------------------------------------------------------------------------
 
@@ -171,6 +215,8 @@ class Executor:
             while charger.commands:
                 command = charger.commands[0]
                 try:
+                    if (turns := self._turns.get(type(command))) is not None:
+                        await turns.until_free(charger)
                     outcome, detail = await self._carry_out(charger, command)
                 except Exception as error:  # noqa: BLE001 - whatever a cloud says, the next command goes on
                     _log.exception(
@@ -242,6 +288,8 @@ class Executor:
                 return Outcome.DONE, ""
             return Outcome.REFUSED, str(error)
         except (NotSent, Refused) as error:
+            if isinstance(error, NotSent) and self._is_turn_of(charger, command):
+                raise  # it waits on
             return Outcome.REFUSED, str(error)
         except NoAnswer as error:
             shown = await self._await_confirmation(
@@ -266,11 +314,20 @@ class Executor:
             await self._bus.send(ticket.serial, ticket.command, ticket.ticks, until_ms, step.arguments)
             return (ticket,)
         left_s = (command.expires_ms - self._clock.now().utc_ms) / 1000
-        timeout_s = max(min(SEND_WAIT_S * self._clock.speed, left_s), 0.0)
+        in_turn = self._is_turn_of(charger, command)
+        wait_s = (
+            max(TURN_WAIT_S, SEND_WAIT_S * self._clock.speed) if in_turn else SEND_WAIT_S * self._clock.speed
+        )
+        timeout_s = max(min(wait_s, left_s), 0.0)
+        kind = Kind.SETTING if in_turn else Kind.COMMAND
         answer = await self._account.request(
-            step.method, step.path, step.body, kind=Kind.COMMAND, timeout_s=timeout_s
+            step.method, step.path, step.body, kind=kind, timeout_s=timeout_s
         )
         return tuple(_tickets(answer.status, answer.body, charger.serial))
+
+    def _is_turn_of(self, charger: Charger, command: ChargerCommand) -> bool:
+        turns = self._turns.get(type(command))
+        return turns is not None and turns.is_turn_of(charger, command)
 
     def _next_ticks(self) -> int:
         self._last_ticks = max(self._last_ticks + 1, ticks_of(self._clock.now().utc_ms))

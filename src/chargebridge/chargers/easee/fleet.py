@@ -149,6 +149,7 @@ class Fleet:
             return
         charger.drop_pending()
         charger.earlier_record = None
+        charger.state_read = False
         self._cloud.unsubscribe(charger)
         self._subscriptions.end(charger.serial)
         self._contacts.forget(charger.serial)

@@ -1,4 +1,4 @@
-"""Reads by REST in the background: product codes, states at first contact, and lists of missed sessions.
+"""Reads by REST in the background: product codes and lists of missed sessions; states are in `state_reads`.
 
 One read follows the other as the account's request budget allows; a failed one is retried later. Everything
 else arrives by stream or queue.
@@ -36,7 +36,7 @@ _LAST_SESSIONS: Final = (Observation.CHARGING_SESSION, Observation.CHARGING_SESS
 """They are applied first, in this order: the state decides what they mean."""
 SESSIONS: Final = frozenset({*_LAST_SESSIONS, Observation.CHARGER_OP_MODE, Observation.REASON_FOR_NO_CURRENT})
 """The observations that show the last sessions of a charger."""
-_STATE: Final = USED - {*_LAST_SESSIONS, Observation.USER_ID_TOKEN}
+STATE: Final = USED - {*_LAST_SESSIONS, Observation.USER_ID_TOKEN}
 """The observations that are read at first contact; the last sessions follow when the queue is empty."""
 
 _log = structlog.get_logger(__name__)
@@ -48,12 +48,6 @@ class UnreadableError(Exception):
 
 class Owner(Protocol):
     """Receives what was read."""
-
-    def state_read(self, updates: Sequence[Update]) -> None:
-        """Take the state of a charger."""
-
-    def sessions_found(self, charger: Charger, updates: Sequence[Update]) -> None:
-        """Take the last sessions of a charger of which nothing was known."""
 
     def sessions_rebuilt(self, charger: Charger, events: Sequence[ChargerEvent]) -> None:
         """Take missed sessions that were rebuilt."""
@@ -98,8 +92,6 @@ class Reader:
         self._clock = clock
         self._owner = owner
         self._missed_tag = missed_tag
-        self._states: dict[str, Charger] = {}
-        self._unread: dict[str, Charger] = {}
         self._gaps: dict[tuple[str, Gap], Charger] = {}
         self._products_wanted = False
         self._products_read = False
@@ -114,16 +106,6 @@ class Reader:
         """Stop reading."""
         if self._task is not None:
             await tasks.end(self._task)
-
-    def read_state(self, charger: Charger) -> None:
-        """Read the state of a charger without a saved one."""
-        self._states[charger.serial] = charger
-        self._work.set()
-
-    def read_sessions(self, charger: Charger) -> None:
-        """Read the last sessions of a charger of which nothing was known."""
-        self._unread[charger.serial] = charger
-        self._work.set()
 
     def read_products(self) -> None:
         """Read the product codes of the account's chargers, once; a charger missing there never appears."""
@@ -162,18 +144,6 @@ class Reader:
         if self._products_wanted:
             await self._read_products()
             self._products_wanted = False
-        while self._states:
-            serial, charger = next(iter(self._states.items()))
-            if not charger.twin.state_known and charger.watched:
-                self._owner.state_read(await self._read(charger, _STATE) or ())
-            self._states.pop(serial, None)
-        while self._unread:
-            serial, charger = next(iter(self._unread.items()))
-            if charger.twin.record.unread and charger.watched:
-                updates = await self._read(charger, SESSIONS)
-                if updates is not None:
-                    self._owner.sessions_found(charger, updates)
-            self._unread.pop(serial, None)
 
     async def _read_products(self) -> None:
         try:
@@ -189,16 +159,6 @@ class Reader:
         self._owner.products_read(
             {one.id: one.product_code for one in products if one.product_code is not None}
         )
-
-    async def _read(self, charger: Charger, ids: Iterable[int]) -> Sequence[Update] | None:
-        """Return observations of a charger; None: the cloud refuses them, or cannot be understood."""
-        try:
-            return await read_observations(self._account, charger.serial, ids, WAIT_S)
-        except Refused as error:
-            _log.warning("charger state refused", charger=charger.serial, reason=str(error))
-        except UnreadableError as error:
-            _log.warning("charger state unreadable", charger=charger.serial, reason=str(error))
-        return None
 
 
 async def read_observations(

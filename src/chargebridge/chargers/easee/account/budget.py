@@ -36,6 +36,8 @@ class Kind(StrEnum):
     """A request that somebody waits for; also signing in."""
     READ = "read"
     """A read in the background; leaves a share of the budget to commands."""
+    SETTING = "setting"
+    """A write in the background, such as a lasting setting; leaves the same share to commands."""
     SESSIONS = "sessions"
     """A read of charging sessions between dates, with a limit of its own."""
     SITE = "site"

@@ -132,6 +132,27 @@ def steps_for(
             raise NotPossibleError("the cloud has the records of sessions, and no command is needed")
 
 
+def is_background(command: ChargerCommand, twin: Twin, *, bus: bool) -> bool:
+    """Whether a command is a lasting wish that goes by REST, and for which no person waits.
+
+    So are settings and plans, and a limit that is sent again; not the first one of a profile.
+    """
+    if isinstance(command, SetLimit):
+        limit_a = None if command.limit_ma is None else limit_in_amperes(command, twin)
+        until_ms = None if command.limit_ma is None else command.until_ms
+        record = twin.record
+        again = (limit_a, until_ms) == (record.limit_a, record.limit_until_ms)
+        return not bus and (again or not command.number)
+    return isinstance(command, Configure | StorePlan)
+
+
+def are_settings_known(command: ChargerCommand, twin: Twin) -> bool:
+    """Whether the charger has shown all that a command is to set, so that only differences are sent."""
+    if not isinstance(command, Configure):
+        return True
+    return all(kept is not None for _, kept in _wanted(command, twin).values())
+
+
 def limit_in_amperes(command: SetLimit, twin: Twin) -> int:
     """Return a limit in whole amperes, rounded down; without a limit, the charger's maximum current."""
     running, max_a = twin.record.running, twin.info.max_current_a
