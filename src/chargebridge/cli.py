@@ -249,6 +249,10 @@ def emulate_easee(
         str | None, typer.Option(help="Broker of the operator's bus; left out: there is no bus.")
     ] = None,
     operator_id: Annotated[str, typer.Option(help="Whose bus it is.")] = "1000",
+    idle_in_step: Annotated[
+        bool,
+        typer.Option("--idle-in-step", help="New chargers without a car all report at once."),
+    ] = False,
     misbehave: Annotated[
         str, typer.Option(help="What goes wrong: everything, everything*0.5, or duplicates=0.1,lost=0.05 ...")
     ] = "",
@@ -274,7 +278,13 @@ def emulate_easee(
         operator_id=operator_id,
     )
     settings = ServiceSettings(
-        cloud=cloud, chargers=chargers, traffic=traffic, speed=speed, state_path=state, misbehave=misbehave
+        cloud=cloud,
+        chargers=chargers,
+        idle_in_step=idle_in_step,
+        traffic=traffic,
+        speed=speed,
+        state_path=state,
+        misbehave=misbehave,
     )
     try:
         uvloop.run(serve(settings))

@@ -97,8 +97,9 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
     if not done and issued.outcome is not None:
         return  # a slow cloud answers each time that it was sent; it has failed once
     if not done:
+        late = outcome.outcome is Outcome.EXPIRED and issued.purpose in LASTING
         charge_point.notice(
-            NoticeKind.COMMAND_FAILED,
+            NoticeKind.COMMAND_LATE if late else NoticeKind.COMMAND_FAILED,
             f"{type(issued.command).__name__}: {outcome.outcome} {outcome.detail}".rstrip(),
         )
         if outcome.outcome is Outcome.IMPOSSIBLE and isinstance(issued.command, StorePlan):
