@@ -102,7 +102,7 @@ class Sender(Protocol):
 
 
 class Executor:
-    """Carries out commands; commands to the same charger run one after the other.
+    """Carries out commands; those to the same charger run one after the other, except those that wait.
 
     Args:
         account: calls to the REST API.
