@@ -3,13 +3,14 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import codec, easee, fleet, turn
+from benchmarks import codec, easee, first_start, fleet, turn
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "codec": codec.main,
     "turn": turn.main,
     "fleet": fleet.main,
     "easee": easee.main,
+    "first-start": first_start.main,
 }
 
 

@@ -184,6 +184,10 @@ def emulate_easee(
     serve_state: Annotated[
         bool, typer.Option("--serve-state", help="Bring back GET /api/chargers/ID/state, for old clients.")
     ] = False,
+    idle_in_step: Annotated[
+        bool,
+        typer.Option("--idle-in-step", help="New chargers without a car all report at once."),
+    ] = False,
     misbehave: Annotated[
         str, typer.Option(help="What goes wrong: everything, everything*0.5, or duplicates=0.1,lost=0.05 ...")
     ] = "",
@@ -212,7 +216,13 @@ def emulate_easee(
         serves_state=serve_state,
     )
     settings = ServiceSettings(
-        cloud=cloud, chargers=chargers, traffic=traffic, speed=speed, state_path=state, misbehave=misbehave
+        cloud=cloud,
+        chargers=chargers,
+        idle_in_step=idle_in_step,
+        traffic=traffic,
+        speed=speed,
+        state_path=state,
+        misbehave=misbehave,
     )
     try:
         uvloop.run(serve(settings))

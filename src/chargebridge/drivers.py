@@ -24,7 +24,9 @@ The contract:
 - `Driver.start` returns at once and never raises for absence. `Driver.stop` returns within 5 seconds, and
   nothing is delivered afterwards.
 - Each command has exactly one outcome, under its number. A command that has expired is not carried out.
-  Commands to one charger keep their order.
+  Commands to one charger keep their order; a lasting wish that waits for its turn may be overtaken by
+  commands of other kinds.
+- A rule that `Configure` leaves open (None) stays as the charger has it.
 - A session has a higher number than those before it. A register is floored to whole Wh once, in the driver,
   and never runs backwards.
 - A session that ran while the driver was away is reported when it is back; if its record never came,

@@ -476,8 +476,8 @@ class EaseeVendor(Vendor):
             case SetAvailable(available=available):
                 report.add(Observation.IS_ENABLED, boolean(available))
             case Configure():
-                charger.rules = command
-                for id, text in settings_of(command).items():
+                charger.rules = charger.rules.changed_by(command)
+                for id, text in settings_of(charger.rules).items():
                     report.add_if_changed(id, text)
             case SetLimit(limit_ma=limit_ma, until_ms=until_ms):
                 amperes = charger.limits.rated_a if limit_ma is None else limit_ma // 1000

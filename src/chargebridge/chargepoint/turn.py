@@ -214,6 +214,8 @@ class NoticeKind(StrEnum):
     """It reports a session whose record never came: its energy is exact, the rest need not be."""
     AUTHORIZATION_REFUSED = "authorization_refused"
     COMMAND_FAILED = "command_failed"
+    COMMAND_LATE = "command_late"
+    """A lasting wish did not reach the charger while it was valid; it is sent again."""
     EVENT_IGNORED = "event_ignored"
     END_ASSUMED = "end_assumed"
     """A transaction was ended without a record of its session, since the charger does not have that any more;

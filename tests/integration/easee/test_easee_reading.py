@@ -5,12 +5,16 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from structlog.testing import capture_logs
 
 from chargebridge.chargers.easee.account.failures import NoAnswer, Refused
 from chargebridge.chargers.easee.account.transport import Answer
 from chargebridge.chargers.easee.charger import Charger
-from chargebridge.chargers.easee.reading import COMPLETE_ATTEMPTS, Reader
-from chargebridge.chargers.easee.twin.records import Gap, TwinRecord
+from chargebridge.chargers.easee.reading import COMPLETE_ATTEMPTS, STATE, Reader
+from chargebridge.chargers.easee.state_reads import StateReads
+from chargebridge.chargers.easee.timers import Timers
+from chargebridge.chargers.easee.twin.observations import Observation
+from chargebridge.chargers.easee.twin.records import Gap, Seen, TwinRecord
 from chargebridge.chargers.easee.twin.twin import Twin
 from chargebridge.clock import SystemClock
 from tests.integration.easee.stage import until
@@ -31,18 +35,22 @@ class Account:
         return Answer(200, next(body for part, body in self.answers.items() if part in path))
 
 
-def charger(serial: str, gap: Gap | None = None) -> Charger:
-    made = Charger(Twin(serial, TwinRecord(gaps=[gap] if gap else [])))
+def observations(*ids: int) -> bytes:
+    times = ',"timestamp":"2026-01-01T00:00:00Z","value":"1"'
+    listed = ",".join(f'{{"id":{number}{times}}}' for number in ids)
+    return f'{{"observations":[{listed}]}}'.encode()
+
+
+def charger(serial: str, gap: Gap | None = None, *, unread: bool = False) -> Charger:
+    made = Charger(Twin(serial, TwinRecord(gaps=[gap] if gap else [], unread=unread)))
     made.watched = True
     return made
 
 
 async def reading(account: Account, work, done) -> SimpleNamespace:
-    told = SimpleNamespace(rebuilt=[], updates=[], products=[])
+    told = SimpleNamespace(rebuilt=[], products=[])
     owner = SimpleNamespace(
         sessions_rebuilt=lambda charger, events: told.rebuilt.append((charger.serial, events)),
-        state_read=told.updates.extend,
-        sessions_found=lambda charger, updates: told.updates.extend(updates),
         products_read=told.products.append,
     )
     reader = Reader(account, SystemClock(), owner, "MISSED")
@@ -50,6 +58,26 @@ async def reading(account: Account, work, done) -> SimpleNamespace:
     reader.start()
     await until(lambda: done(told))
     await reader.stop()
+    return told
+
+
+async def state_reading(account: Account, work, done, *, on_state=lambda: None) -> SimpleNamespace:
+    told = SimpleNamespace(updates=[], found=[])
+
+    def state_read(updates) -> None:
+        told.updates += updates
+        on_state()
+
+    owner = SimpleNamespace(
+        state_read=state_read, sessions_found=lambda charger, updates: told.found.extend(updates)
+    )
+    timers = Timers()
+    reads = StateReads(account, SystemClock(), owner, timers.later, 1.0)
+    work(reads)
+    reads.start()
+    await until(lambda: done(told))
+    await reads.stop()
+    timers.cancel()
     return told
 
 
@@ -158,63 +186,102 @@ async def test_tokens_that_cannot_be_had_keep_no_session_waiting_for_ever(monkey
     assert len([path for path in account.asked if "daily" in path]) == COMPLETE_ATTEMPTS
 
 
+async def test_the_product_codes_are_read():
+    account = Account(chargers=b"null")
+    told = await reading(account, Reader.read_products, lambda told: told.products)
+    assert told.products == [{}]
+
+
 async def test_a_state_that_cannot_be_read_keeps_no_other_waiting():
     account = Account(
         EH1=b'{"observations":[{"id":109,"timestamp":"never","value":1}]}',
         EH2=b'{"observations":[{"id":109,"timestamp":"2026-01-01T00:00:00Z","value":3},{"id":250,'
         b'"timestamp":"2026-01-01T00:00:00Z","value":true},{"id":96,"timestamp":"2026-01-01T00:00:00Z"}]}',
-        chargers=b"null",
     )
 
-    def work(reader: Reader) -> None:
-        reader.read_products()
-        reader.read_state(charger("EH1"))
-        reader.read_state(charger("EH2"))
+    def work(reads: StateReads) -> None:
+        reads.read_state(charger("EH1"))
+        reads.read_state(charger("EH2"))
 
-    told = await reading(account, work, lambda told: len(told.updates) == 2)
+    told = await state_reading(account, work, lambda told: len(told.updates) == 2)
     assert [(update.serial, update.id, update.value) for update in told.updates] == [
         ("EH2", 109, "3"),
         ("EH2", 250, "true"),
     ]
-    assert told.products == [{}]
-
-
-async def test_lists_of_missed_sessions_keep_no_first_contact_waiting():
-    account = Account(sessions=b"[]", observations=b'{"observations":[]}', chargers=b"[]")
-
-    def work(reader: Reader) -> None:
-        for wh in (100, 200, 300):
-            reader.rebuild(charger(f"EH{wh}", gap(wh)), gap(wh))
-        reader.read_state(charger("EH1"))
-        reader.read_products()
-
-    await reading(account, work, lambda told: len(told.rebuilt) == 3)
-    assert [path.split("/")[1] for path in account.asked[:2]] == ["api", "state"]
-    assert "/api/chargers" in account.asked[0]
 
 
 async def test_the_last_sessions_are_read_for_themselves_and_before_the_state_in_their_order():
     account = Account(EH1=b'{"observations":[]}')
-    await reading(account, lambda reader: reader.read_state(charger("EH1")), lambda _: account.asked)
+    await state_reading(account, lambda reads: reads.read_state(charger("EH1")), lambda _: account.asked)
     ids = account.asked[0].partition("ids=")[2].split(",")
     assert "109" in ids
     assert {"223", "129", "128"}.isdisjoint(ids)
 
-    times = ',"timestamp":"2026-01-01T00:00:00Z","value":"1"'
-    listed = ",".join(f'{{"id":{number}{times}}}' for number in (96, 109, 223, 129))
-    account = Account(EH1=f'{{"observations":[{listed}]}}'.encode())
-    unread = charger("EH1")
-    unread.twin.record.unread = True
-    told = await reading(account, lambda reader: reader.read_sessions(unread), lambda told: told.updates)
+    account = Account(EH1=observations(96, 109, 223, 129))
+    unread = charger("EH1", unread=True)
+    unread.state_read = True
+    told = await state_reading(account, lambda reads: reads.read_sessions(unread), lambda told: told.found)
     assert account.asked == ["/state/EH1/observations?ids=96,109,129,223"]
-    assert [update.id for update in told.updates] == [129, 223, 96, 109]
+    assert [update.id for update in told.found] == [129, 223, 96, 109]
+
+
+async def test_state_and_last_sessions_of_a_new_charger_are_one_request():
+    account = Account(EH1=observations(96, 109, 223, 129))
+    new = charger("EH1", unread=True)
+    reads: list[StateReads] = []
+
+    def work(one: StateReads) -> None:
+        reads.append(one)
+        one.read_state(new)
+
+    # As the fleet does, once the charger can be reached.
+    told = await state_reading(
+        account, work, lambda told: told.found, on_state=lambda: reads[0].read_sessions(new)
+    )
+    (path,) = account.asked
+    assert {"109", "129", "223", "42"} <= set(path.partition("ids=")[2].split(","))
+    assert {update.id for update in told.updates} == {96, 109}
+    assert [update.id for update in told.found] == [129, 223, 96, 109]
+
+
+async def test_only_what_the_queue_has_not_shown_is_read_and_after_those_of_which_nothing_is_known():
+    account = Account(EH=observations(109))
+    shown, unknown, needed = charger("EH1"), charger("EH2"), charger("EH3")
+
+    def work(reads: StateReads) -> None:
+        reads.read_state(shown)
+        reads.read_state(needed)
+        for one in (shown, needed):
+            for number in STATE - {Observation.AUTHORIZATION_REQUIRED}:
+                one.twin.record.seen[number] = Seen(1, "1")
+        reads.read_state(unknown)
+        reads.read_state(needed)  # settings wait for it
+        assert reads.waiting().requests == 3
+
+    await state_reading(account, work, lambda _: len(account.asked) == 3)
+    assert [path.split("/")[2] for path in account.asked] == ["EH2", "EH3", "EH1"]
+    assert account.asked[1:] == [f"/state/{serial}/observations?ids=42" for serial in ("EH3", "EH1")]
+
+
+async def test_a_thousand_states_that_are_refused_are_a_few_lines():
+    class Refusing(Account):
+        async def request(self, method, path, body=None, *, kind, timeout_s):
+            self.asked.append(path)
+            raise Refused(400, None, "", "no such charger")
+
+    account = Refusing()
+    with capture_logs() as lines:
+        await state_reading(
+            account,
+            lambda reads: [reads.read_state(charger(f"EH{number}")) for number in range(1000)],
+            lambda _: len(account.asked) == 1000,
+        )
+    assert [line["event"] for line in lines] == ["charger state refused"] * 5
 
 
 async def test_odd_entries_of_a_list_cost_themselves_and_no_other():
     gap = Gap(1, 3, 0, 1000, 100, 350, 0)
     account = Account(
-        EH1=b'{"observations":[null,{"id":"109"},{"id":120,"timestamp":"never","value":1},'
-        b'{"id":109,"timestamp":"2026-01-01T00:00:00Z","value":3}]}',
         EH2=b'[{"carConnected":5},null,{"carConnected":"1970-01-01T00:00:00.2Z","carDisconnected":'
         b'"1970-01-01T00:00:00.8Z","kiloWattHours":0.25}]',
         chargers=b'[{"id":null,"productCode":1},{"id":"EH1","productCode":"100"},{"productCode":1},7,'
@@ -223,11 +290,20 @@ async def test_odd_entries_of_a_list_cost_themselves_and_no_other():
 
     def work(reader: Reader) -> None:
         reader.read_products()
-        reader.read_state(charger("EH1"))
         reader.rebuild(charger("EH2", gap), gap)
 
-    told = await reading(account, work, lambda told: told.rebuilt and told.products and told.updates)
+    told = await reading(account, work, lambda told: told.rebuilt and told.products)
     assert told.products == [{"EH1": 100, "EH2": 400}]
-    assert [(update.id, update.value) for update in told.updates] == [(109, "3")]
     [(_, [event])] = told.rebuilt
     assert (event.started_at_ms, event.at_ms) == (200, 800)
+
+
+async def test_odd_observations_cost_themselves_and_no_other():
+    account = Account(
+        EH1=b'{"observations":[null,{"id":"109"},{"id":120,"timestamp":"never","value":1},'
+        b'{"id":109,"timestamp":"2026-01-01T00:00:00Z","value":3}]}'
+    )
+    told = await state_reading(
+        account, lambda reads: reads.read_state(charger("EH1")), lambda told: told.updates
+    )
+    assert [(update.id, update.value) for update in told.updates] == [(109, "3")]

@@ -135,6 +135,8 @@ class Ears:
     def connection_failed(self, reason: str) -> None:
         self.failures.append(reason)
 
+    def pulse_received(self, serial: str) -> None: ...
+
     def observation_received(self, update: Update) -> None:
         if update.value == self.fails_at:
             self._note(("failed", update.value))

@@ -35,7 +35,7 @@ def test_a_charger_that_charged_freely_asks_for_tokens_again(easee):
     go_by(easee, "ocpp16")
     (settings,) = easee.asked(Configure)
     assert settings.authorization_required
-    assert settings.free_charging_tag is None
+    assert settings.free_charging_tag == ""
 
 
 def test_a_current_of_the_moment_that_nobody_could_end_any_more_is_over(easee):

@@ -1,10 +1,24 @@
 """The charger's own settings, and free charging (Easee's extensions)."""
 
 import pytest
+from msgspec import structs
 
-from chargebridge.chargers.model import Capability, ChargerState, Configure, Outcome
+from chargebridge.chargepoint.model.state import IssuedCommand, Purpose
+from chargebridge.chargepoint.turn import ChargerDescribed
+from chargebridge.chargers.model import Capability, ChargerInfo, ChargerState, Configure, Outcome
 
 pytestmark = pytest.mark.unit
+
+EARLIER = Configure(
+    number=1,
+    expires_ms=2,
+    authorization_required=True,
+    authorize_offline=True,
+    allow_unknown_offline=False,
+    end_when_unplugged=True,
+    unlock_when_unplugged=False,
+)
+"""What earlier versions wrote to every charger, as it is in their stores."""
 
 
 def change(bench, key, value):
@@ -13,6 +27,14 @@ def change(bench, key, value):
 
 def value(bench, key):
     return bench.ask("GetConfiguration", {"key": [key]})["configurationKey"][0]["value"]
+
+
+def rules(command):
+    """What a command changes."""
+    fields = structs.asdict(command).items()
+    return {
+        name: value for name, value in fields if value is not None and name not in {"number", "expires_ms"}
+    }
 
 
 def configured(bench):
@@ -26,13 +48,63 @@ def easee(new_bench):
 
 
 class TestSettings:
-    def test_a_charger_is_told_its_settings_once(self, bench):
+    def test_nothing_is_written_to_a_charger_that_nobody_has_asked_for(self, new_bench):
+        for preset in ("easee", "easee-1.8", "ocpp16"):
+            bench = new_bench(preset)
+            bench.reachable()
+            bench.boot()
+            bench.reachable(False)
+            bench.reachable()
+            bench.live(7200)
+            assert bench.asked() == []
+
+    def test_what_the_configuration_file_sets_is_written_and_nothing_else(self, new_bench):
+        bench = new_bench("easee", configuration={"AllowOfflineTxForUnknownId": "false"})
         bench.reachable()
-        assert [type(command) for command in bench.obey()] == [Configure]
-        bench.reachable(False)
-        bench.reachable()
-        bench.restart()
-        assert bench.obey() == []
+        (command,) = bench.obey()
+        assert rules(command) == {"allow_unknown_offline": False}
+
+    def test_a_value_that_is_the_default_is_written_too_if_somebody_sets_it(self, easee):
+        change(easee, "LocalAuthorizeOffline", "true")
+        assert rules(configured(easee)) == {"authorize_offline": True}
+
+    def test_a_charger_is_told_its_settings_once(self, easee):
+        change(easee, "LocalAuthorizeOffline", "true")
+        assert [type(command) for command in easee.obey()] == [Configure]
+        change(easee, "LocalAuthorizeOffline", "true")
+        easee.reachable(False)
+        easee.reachable()
+        easee.restart()
+        assert easee.obey() == []
+
+    def test_what_an_earlier_version_has_written_unasked_is_not_written_again(self, easee):
+        easee.cp.state.configured = EARLIER
+        easee.reachable(False)
+        easee.reachable()
+        assert easee.obey() == []
+        change(easee, "LocalAuthorizeOffline", "false")
+        assert rules(configured(easee)) == {"authorize_offline": False}
+
+    def test_nor_what_an_earlier_version_could_not_write(self, easee):
+        waiting = structs.replace(EARLIER, number=7, expires_ms=easee.utc_ms + 86_400_000)
+        easee.cp.state.issued_commands = (IssuedCommand(Purpose.SETTINGS, waiting),)
+        easee.restart()
+        easee.live(7200)
+        assert easee.asked() == []
+        assert easee.cp.state.issued_commands == ()
+
+    def test_unset_it_is_shown_whether_the_charger_waits_for_a_token(self, easee):
+        assert value(easee, "ExternalAuthorizationRequired") == "true"
+        capabilities = easee.cp.settings.capabilities
+        shown = ChargerInfo("EH1", "Easee", "Home", capabilities=capabilities, authorization_required=False)
+        easee.turn(ChargerDescribed(shown))
+        easee.boot()
+        assert value(easee, "ExternalAuthorizationRequired") == "false"
+        assert easee.asked() == []
+        change(easee, "ExternalAuthorizationRequired", "false")
+        assert rules(configured(easee)) == {"authorization_required": False}
+        easee.turn(ChargerDescribed(structs.replace(shown, authorization_required=True)))
+        assert value(easee, "ExternalAuthorizationRequired") == "false"
 
     @pytest.mark.parametrize(
         ("key", "value", "field", "expected"),
@@ -118,7 +190,7 @@ class TestFreeCharging:
         change(free, "ExternalAuthorizationRequired", "true")
         assert value(free, "freecharging") == "false"
         settings = configured(free)
-        assert (settings.authorization_required, settings.free_charging_tag) == (True, None)
+        assert (settings.authorization_required, settings.free_charging_tag) == (True, "")
 
     def test_turning_it_off_leaves_external_authorization_as_it_is(self, free):
         change(free, "freecharging", "false")

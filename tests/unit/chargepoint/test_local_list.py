@@ -277,9 +277,9 @@ class TestCopyOfTheCharger:
         send(ready, full(5, entry("GOOD")))
         (command,) = ready.asked(KeepList)
         ready.done(command, outcome)
-        ready.wait(29)
+        ready.wait(19)
         assert ready.asked(KeepList) == []
-        ready.wait(1)
+        ready.wait(11)  # its own pause is between 20 and 30 s
         (again,) = ready.asked(KeepList)
         assert again.number > command.number
         ready.done(again)

@@ -464,7 +464,8 @@ def test_a_charger_that_is_away_is_asked_when_it_is_back(life):
 
 def test_the_charger_gets_anew_what_it_may_have_been_told_otherwise_since(life):
     bench = life.bench
-    bench.asked()
+    bench.ask("ChangeConfiguration", {"key": "LocalAuthorizeOffline", "value": "false"})
+    bench.obey()
     life.back_up()
     life.restore()
     asked = bench.asked()

@@ -122,9 +122,17 @@ class TestByAccount:
             LOCAL_AUTHORIZE_OFFLINE_ENABLED="0",
             ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID="0",
         )
-        assert orders(Configure(**HEAD), kept) == post("settings", {"localAuthorizeOfflineEnabled": True})
+        command = Configure(authorization_required=True, authorize_offline=True, **HEAD)
+        assert orders(command, kept) == post("settings", {"localAuthorizeOfflineEnabled": True})
         kept.record.seen[Observation.LOCAL_AUTHORIZE_OFFLINE_ENABLED] = Seen(NOW, "1")
-        assert orders(Configure(**HEAD), kept) == ()
+        assert orders(command, kept) == ()
+
+    def test_settings_that_nobody_has_asked_for_stay_as_they_are(self) -> None:
+        free = twin(AUTHORIZATION_REQUIRED="0", ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID="1")
+        assert orders(Configure(**HEAD), free) == ()
+        assert orders(Configure(allow_unknown_offline=False, **HEAD), free) == post(
+            "settings", {"allowOfflineTxForUnknownId": False}
+        )
 
 
 class TestByOperator:
@@ -155,7 +163,7 @@ class TestByOperator:
 
     def test_settings_and_overrides_go_by_rest(self) -> None:
         assert isinstance(orders(OverrideSchedule(**HEAD), bus=True)[0], RestCall)
-        assert isinstance(orders(Configure(**HEAD), bus=True)[0], RestCall)
+        assert isinstance(orders(Configure(authorize_offline=True, **HEAD), bus=True)[0], RestCall)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from chargebridge.chargers.easee.twin.bus_messages import (
     command_body,
     command_key,
 )
-from chargebridge.chargers.easee.twin.wire import Response, Update
+from chargebridge.chargers.easee.twin.wire import Pulse, Response, Update
 
 pytestmark = pytest.mark.unit
 
@@ -43,8 +43,8 @@ def test_a_response_is_named_by_its_key(reader):
     assert told == Response("EH1", 48, 638221803786325061, accepted=False, comment="no", delivery=9)
 
 
-def test_a_pulse_says_nothing(reader):
-    assert reader.read("EH1.P", b"whatever", 1) is None
+def test_a_pulse_says_whose_it_is_and_nothing_else(reader):
+    assert reader.read("EH1.P", b"whatever", 1) == Pulse("EH1")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_the_longest_body_is_read():
 def test_patterns_are_settings():
     reader = MessageReader(Patterns(observation="obs/{id}/of/{serial}", pulse="{serial}+"))
     assert reader.read("obs/114/of/EH1", OBSERVATION, 1).serial == "EH1"
-    assert reader.read("EH1+", b"", 1) is None
+    assert reader.read("EH1+", b"", 1) == Pulse("EH1")
 
 
 @pytest.mark.parametrize(

@@ -510,7 +510,7 @@ class TestMeasurements:
         assert Capability.TEMPERATURE not in a_charger(measures=("power_w",)).settings.info.capabilities
 
     def test_without_a_session_it_measures_every_quarter_of_an_hour(self) -> None:
-        charger = a_charger(phases=1)
+        charger = a_charger(phases=1, idle_in_step=True)
         charger.advance(T0 + 44 * MINUTE)
         events = charger.take_events()
         assert [event.at_ms for event in events] == [T0 + 15 * MINUTE, T0 + 30 * MINUTE]

@@ -1,5 +1,7 @@
 """Whatever happens to simulated chargers, volts, amperes, watts and watt-hours agree."""
 
+import itertools
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -233,3 +235,19 @@ def test_one_phase_of_a_car_uses_one_phase_of_the_charger() -> None:
     charger.plug_in(car, T0)
     charger.carry_out(Authorize(number=1, expires_ms=T0 + 1, id_tag="TAG", accepted=True), T0)
     assert charger.record.outlet.currents_ca == (3200, 0, 0)
+
+
+@pytest.mark.parametrize(("in_step", "moments"), [(True, 1), (False, 40)])
+def test_idle_chargers_measure_every_quarter_of_an_hour_each_at_its_own_moment_or_in_step(
+    in_step: bool, moments: int
+):
+    seen: set[int] = set()
+    for number in range(40):
+        settings = ChargerSettings(serial=f"EH{number:06}", idle_in_step=in_step)
+        charger = SimulatedCharger.installed(settings, T0 + number)
+        charger.reporter.take()
+        charger.advance(T0 + 3_600_000)
+        at_ms = [event.at_ms for event in charger.reporter.take() if isinstance(event, Measured)]
+        assert {later - earlier for earlier, later in itertools.pairwise(at_ms)} == {900_000}
+        seen.add(at_ms[0] % 900_000)
+    assert len(seen) == moments

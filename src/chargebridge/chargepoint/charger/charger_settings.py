@@ -1,13 +1,37 @@
 """The charger's own settings: how it charges while its cloud is away, and free charging.
 
-Desired and confirmed: what the configuration keys say is what the charger is to do, and the command is sent
-again until it does.
+Desired and confirmed: what configuration file and central system have set of the configuration keys is what
+the charger is to do, and the command is sent again until it does. What nobody has set stays as it is at the
+charger.
 """
+
+from typing import Final
+
+from msgspec import structs
 
 from chargebridge.chargepoint.charger import commands
 from chargebridge.chargepoint.configuration import configuration
 from chargebridge.chargepoint.model.charge_point import ChargePoint
-from chargebridge.chargers.model import Capability, Configure
+from chargebridge.chargepoint.model.state import Purpose
+from chargebridge.chargers.model import Capability, Command, Configure
+
+_NONE: Final = Configure(number=0, expires_ms=0)
+_RULES: Final = tuple(name for name in Configure.__struct_fields__ if name not in Command.__struct_fields__)
+_KEYS: Final = {
+    "authorize_offline": "LocalAuthorizeOffline",
+    "allow_unknown_offline": "AllowOfflineTxForUnknownId",
+    "unlock_when_unplugged": "UnlockConnectorOnEVSideDisconnect",
+}
+"""By the field of `Configure`: the key that sets nothing else."""
+_ORDINARY: Final[dict[str, bool | str]] = {
+    "authorization_required": True,
+    "free_charging_tag": "",
+    "authorize_offline": True,
+    "allow_unknown_offline": False,
+    "end_when_unplugged": True,
+    "unlock_when_unplugged": False,
+}
+"""What a charger is brought back to when nobody wants any more what it was set to."""
 
 
 def free_charging_tag(charge_point: ChargePoint) -> str | None:
@@ -18,23 +42,65 @@ def free_charging_tag(charge_point: ChargePoint) -> str | None:
 
 def desired(charge_point: ChargePoint) -> Configure:
     """Return what the charger is to be set to; number and time are those of no command yet."""
+    wanted: dict[str, bool | str] = {
+        rule: configuration.boolean(charge_point, key)
+        for rule, key in _KEYS.items()
+        if configuration.is_set(charge_point, key)
+    }
     free = free_charging_tag(charge_point)
-    waits_for_tag = free is None and configuration.boolean(charge_point, "freecharging")
-    return Configure(
-        number=0,
-        expires_ms=0,
-        # Free charging acts only when both of its keys are set.
-        authorization_required=waits_for_tag
-        or configuration.boolean(charge_point, "ExternalAuthorizationRequired"),
-        free_charging_tag=free,
-        authorize_offline=configuration.boolean(charge_point, "LocalAuthorizeOffline"),
-        allow_unknown_offline=configuration.boolean(charge_point, "AllowOfflineTxForUnknownId"),
-        end_when_unplugged=configuration.boolean(charge_point, "StopTransactionOnEVSideDisconnect"),
-        unlock_when_unplugged=configuration.boolean(charge_point, "UnlockConnectorOnEVSideDisconnect"),
-    )
+    if free is not None:
+        wanted["authorization_required"] = False
+    elif configuration.boolean(charge_point, "freecharging"):
+        wanted["authorization_required"] = True  # it acts only when both of its keys are set
+    elif configuration.is_set(charge_point, "ExternalAuthorizationRequired"):
+        wanted["authorization_required"] = configuration.boolean(
+            charge_point, "ExternalAuthorizationRequired"
+        )
+    if any(configuration.is_set(charge_point, key) for key in ("freecharging", "rfidtagfreecharging")):
+        wanted["free_charging_tag"] = free or ""
+    before = _sent(charge_point)
+    for rule, ordinary in _ORDINARY.items():
+        if rule not in wanted and getattr(before, rule) not in {None, ordinary}:
+            wanted[rule] = ordinary  # its key is gone, such as with another behaviour
+    return structs.replace(_NONE, **wanted)
 
 
 def refresh(charge_point: ChargePoint) -> None:
-    """Have the charger set to what is desired, if it is not."""
-    if Capability.SETTINGS in charge_point.settings.capabilities:
-        commands.configure(charge_point, desired(charge_point))
+    """Have the charger set to what is desired, if it is not; not to what nobody has asked for."""
+    if Capability.SETTINGS not in charge_point.settings.capabilities:
+        return
+    wanted = desired(charge_point)
+    issued = commands.outstanding(charge_point, Purpose.SETTINGS)
+    if isinstance(issued, Configure):
+        if structs.replace(issued, number=0, expires_ms=0) == wanted:
+            return
+        if wanted == _NONE:
+            commands.forget(charge_point, Purpose.SETTINGS)
+            return
+    elif wanted == _NONE or _covers(charge_point.state.configured, wanted):
+        return
+    commands.configure(charge_point, wanted)
+
+
+def carried_out(charge_point: ChargePoint, command: Configure) -> None:
+    """Take note of what the charger has been set to; what it was set to before stays."""
+    charge_point.state.configured = _over(charge_point.state.configured, command)
+
+
+def _sent(charge_point: ChargePoint) -> Configure:
+    """Return what the charger was set to, or may have been."""
+    present = charge_point.state.configured or _NONE
+    issued = commands.outstanding(charge_point, Purpose.SETTINGS)
+    return _over(present, issued) if isinstance(issued, Configure) else present
+
+
+def _over(before: Configure | None, later: Configure) -> Configure:
+    kept = {} if before is None else {rule: getattr(before, rule) for rule in _RULES}
+    changed = {rule: value for rule in _RULES if (value := getattr(later, rule)) is not None}
+    return structs.replace(later, **{**kept, **changed})
+
+
+def _covers(present: Configure | None, wanted: Configure) -> bool:
+    return present is not None and all(
+        getattr(wanted, rule) in {None, getattr(present, rule)} for rule in _RULES
+    )

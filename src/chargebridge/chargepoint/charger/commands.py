@@ -8,6 +8,7 @@ it to its deadline. Their outcomes are in `command_outcomes`.
 
 from math import inf
 from typing import Final
+from zlib import crc32
 
 from msgspec import structs
 
@@ -41,6 +42,8 @@ RETRY_S: Final = 30.0
 SOON: Final = 4
 """Attempts that follow each other so soon; to a charger that goes on refusing they become rarer."""
 LONGEST_RETRY_S: Final = 3600.0
+SPREAD: Final = 1 / 3
+"""The part by which the pauses of one charge point may be shorter than those of another."""
 ONE_SHOT: Final = frozenset({Purpose.REBOOT, Purpose.UNLOCK, Purpose.CACHE, Purpose.OVERRIDE})
 READ_ONLY: Final = "the driver is read-only (read_only = true)"
 LASTING: Final = frozenset({Purpose.AVAILABILITY, Purpose.SETTINGS, Purpose.PLAN, Purpose.LIMIT})
@@ -103,13 +106,10 @@ def set_available(charge_point: ChargePoint, *, available: bool) -> None:
 
 
 def configure(charge_point: ChargePoint, settings: Configure) -> None:
-    """Have the charger go by these settings, unless it does or has the command already."""
-    issued = outstanding(charge_point, Purpose.SETTINGS)
-    present = issued if isinstance(issued, Configure) else charge_point.state.configured
-    if present is None or settings != structs.replace(present, number=0, expires_ms=0):
-        number, expires_ms = _stamp(charge_point, _LASTING_VALID_MS)
-        wanted = structs.replace(settings, number=number, expires_ms=expires_ms)
-        _issue(charge_point, Purpose.SETTINGS, wanted)
+    """Have the charger go by these settings."""
+    number, expires_ms = _stamp(charge_point, _LASTING_VALID_MS)
+    wanted = structs.replace(settings, number=number, expires_ms=expires_ms)
+    _issue(charge_point, Purpose.SETTINGS, wanted)
 
 
 def store_plan(charge_point: ChargePoint, plan: Plan | None) -> None:
@@ -197,9 +197,14 @@ def _stamp(charge_point: ChargePoint, valid_ms: int) -> tuple[int, int]:
     return state.command_number, now_ms + valid_ms
 
 
-def pause_s(failures: int) -> float:
-    """Return how long to wait before the next attempt at what has failed so often in a row."""
-    return min(RETRY_S * 2.0 ** min(max(failures - SOON, 0), 10), LONGEST_RETRY_S)
+def pause_s(charge_point: ChargePoint, failures: int) -> float:
+    """Return how long to wait before the next attempt at what has failed so often in a row.
+
+    Each charge point has its own pauses, so that a fleet whose cloud was away does not come back in step.
+    """
+    longest_s = min(RETRY_S * 2.0 ** min(max(failures - SOON, 0), 10), LONGEST_RETRY_S)
+    spread = crc32(charge_point.settings.identity.encode()) / 2**32
+    return float(round(longest_s * (1 - SPREAD * spread)))
 
 
 def _issue(charge_point: ChargePoint, purpose: Purpose, command: ChargerCommand) -> None:
@@ -222,9 +227,16 @@ def _issue(charge_point: ChargePoint, purpose: Purpose, command: ChargerCommand)
 
 
 def send(charge_point: ChargePoint, command: ChargerCommand) -> None:
-    """Send a command that is desired, and check in a while what has become of it."""
+    """Send a command that is desired, and check in a while what has become of it.
+
+    Settings may have to wait for hours where a cloud takes few of them: they are looked after less and less
+    often, so that thousands that wait cost nothing.
+    """
     charge_point.emit(CommandCharger(command))
-    check_in(charge_point, RETRY_S * 2)
+    waited_s = 0.0
+    if isinstance(command, Configure):
+        waited_s = (charge_point.now.utc_ms - command.expires_ms + _LASTING_VALID_MS) / 1000
+    check_in(charge_point, max(RETRY_S * 2, min(waited_s, LONGEST_RETRY_S)))
 
 
 def refused_as_read_only(charge_point: ChargePoint, action: str) -> bool:

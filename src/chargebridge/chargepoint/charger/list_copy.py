@@ -79,7 +79,7 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
         )
         failures = transfer.failures + 1
         charge_point.list_transfer = transfer._replace(failures=failures)
-        charge_point.set_timer(Timer.LIST, commands.pause_s(failures))
+        charge_point.set_timer(Timer.LIST, commands.pause_s(charge_point, failures))
 
 
 def restart(charge_point: ChargePoint) -> None:

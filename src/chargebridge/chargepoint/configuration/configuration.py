@@ -12,6 +12,7 @@ from chargebridge.chargepoint.rules import keys, measurands
 from chargebridge.chargepoint.rules.key_values import InvalidValueError
 from chargebridge.chargepoint.rules.keys import (
     ALIASES,
+    CHARGER_KEYS,
     EXCLUDES,
     KEYS,
     MAX_KEYS_ASKED,
@@ -53,6 +54,11 @@ def text(charge_point: ChargePoint, name: str) -> str:
     return unconditional
 
 
+def is_set(charge_point: ChargePoint, name: str) -> bool:
+    """Return whether configuration file or central system have set a key that is there."""
+    return name in charge_point.configuration and name in charge_point.offer.places
+
+
 def _heartbeat_interval(charge_point: ChargePoint) -> str:
     return str(charge_point.heartbeat_interval_s)
 
@@ -63,6 +69,11 @@ def _message_timeout(charge_point: ChargePoint) -> str:
 
 def _ping_interval(charge_point: ChargePoint) -> str:
     return str(charge_point.settings.ping_interval_s)
+
+
+def _authorization_required(charge_point: ChargePoint) -> str:
+    info = charge_point.state.info
+    return "false" if info is not None and info.authorization_required is False else "true"
 
 
 def _dynamic_charger_current(charge_point: ChargePoint) -> str:
@@ -77,6 +88,7 @@ _COMPUTED: Final[Mapping[str, Callable[[ChargePoint], str]]] = {
     "HeartbeatInterval": _heartbeat_interval,
     "MessageTimeout": _message_timeout,
     "WebSocketPingInterval": _ping_interval,
+    "ExternalAuthorizationRequired": _authorization_required,
     "DynamicChargerCurrent": _dynamic_charger_current,
     "DynamicCircuitCurrent": _dynamic_circuit_current,
     "ProfileWritesToday": profile_writes.today,
@@ -204,7 +216,7 @@ def write(charge_point: ChargePoint, name: str, value: str) -> None:
     """Store a normalized value; it is put into effect at the end of the turn."""
     if name in DYNAMIC_CURRENTS:
         dynamic_currents.write(charge_point, name, value)  # even the same again: its time begins again
-    elif text(charge_point, name) != value:
+    elif text(charge_point, name) != value or (name in CHARGER_KEYS and not is_set(charge_point, name)):
         # A new dict each time: unchanged charge points share one empty mapping.
         charge_point.configuration = {**charge_point.configuration, name: value}
         charge_point.record(SetConfiguration(name, value))

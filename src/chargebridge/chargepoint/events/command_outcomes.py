@@ -97,8 +97,9 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
     if not done and issued.outcome is not None:
         return  # a slow cloud answers each time that it was sent; it has failed once
     if not done:
+        late = outcome.outcome is Outcome.EXPIRED and issued.purpose in LASTING
         charge_point.notice(
-            NoticeKind.COMMAND_FAILED,
+            NoticeKind.COMMAND_LATE if late else NoticeKind.COMMAND_FAILED,
             f"{type(issued.command).__name__}: {outcome.outcome} {outcome.detail}".rstrip(),
         )
         if outcome.outcome is Outcome.IMPOSSIBLE and isinstance(issued.command, StorePlan):
@@ -108,7 +109,7 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
         if issued.purpose in LASTING:
             failed = structs.replace(issued, outcome=outcome.outcome, failures=issued.failures + 1)
             commands.replace(charge_point, failed)
-            commands.check_in(charge_point, commands.pause_s(failed.failures))
+            commands.check_in(charge_point, commands.pause_s(charge_point, failed.failures))
             return
     commands.forget(charge_point, issued.purpose)
     if done:
@@ -136,7 +137,7 @@ def ended(charge_point: ChargePoint, outcome: CommandOutcome) -> None:
 def _done(charge_point: ChargePoint, command: ChargerCommand) -> None:
     """Note what has changed at the charger."""
     if isinstance(command, Configure):
-        charge_point.state.configured = command
+        charger_settings.carried_out(charge_point, command)
     elif isinstance(command, StorePlan):
         limits.plan_written(charge_point, command.plan)
     elif isinstance(command, SetLimit):
@@ -161,7 +162,7 @@ def try_again(charge_point: ChargePoint) -> None:
     restoration.ask_for_missed_sessions(charge_point)
     for issued in charge_point.state.issued_commands:
         if issued.purpose in LASTING:
-            early_s = commands.pause_s(issued.failures) - commands.age_s(charge_point, issued)
+            early_s = commands.pause_s(charge_point, issued.failures) - commands.age_s(charge_point, issued)
             if early_s > 0:
                 commands.check_in(charge_point, early_s)
             elif issued.outcome is None and issued.command.expires_ms > charge_point.now.utc_ms:

@@ -148,7 +148,8 @@ KEYS: Final[Mapping[str, Key]] = {
         ),
         Key("WebSocketPingInterval", _STANDARD, None, key_values.integer(0, 86_400)),
         # Easee's extensions.
-        Key("ExternalAuthorizationRequired", _DOCUMENTED, "true", key_values.boolean, exists=_free_charging),
+        # Until it is written, what the charger has.
+        Key("ExternalAuthorizationRequired", _DOCUMENTED, None, key_values.boolean, exists=_free_charging),
         Key("freecharging", _DOCUMENTED, "false", key_values.boolean, exists=_free_charging),
         Key("rfidtagfreecharging", _DOCUMENTED, "", key_values.free_charging_tag, exists=_free_charging),
         Key("DynamicChargerCurrent", _DOCUMENTED, None, key_values.dynamic_current, exists=_dynamic),
@@ -166,6 +167,18 @@ EXCLUDES: Final[Mapping[str, str]] = {
     "ExternalAuthorizationRequired": "freecharging",
 }
 """Keys of which only one can be true at a time: true in the one writes false to the other (Easee's rule)."""
+
+CHARGER_KEYS: Final = frozenset(
+    {
+        "AllowOfflineTxForUnknownId",
+        "ExternalAuthorizationRequired",
+        "freecharging",
+        "LocalAuthorizeOffline",
+        "rfidtagfreecharging",
+        "UnlockConnectorOnEVSideDisconnect",
+    }
+)
+"""Keys to which the charger itself is set once they are written, if only to what is their default."""
 
 
 # --- the keys of a charge point ---------------------------------------------------------------------

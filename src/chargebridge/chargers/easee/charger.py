@@ -78,6 +78,7 @@ class Charger:
         "schedule_news",
         "serial",
         "silent",
+        "state_read",
         "twin",
         "watched",
         "worker",
@@ -93,6 +94,8 @@ class Charger:
         """Whether it was last reported to the sink as reachable."""
         self.silent = False
         """It has sent nothing for too long."""
+        self.state_read = False
+        """Its state was read by REST, or cannot be: what is not known of it stays so."""
         self.pending: dict[int, tuple[ChargerEvent, PendingObservation | None]] = {}
         """Its unacknowledged events by number, in order."""
         self.pending_end: PendingObservation | None = None

@@ -33,9 +33,12 @@ from chargebridge.chargers.easee.read_results import ReadResults
 from chargebridge.chargers.easee.reading import Reader, UnreadableError, read_observations
 from chargebridge.chargers.easee.session_reports import SessionReports
 from chargebridge.chargers.easee.settings import Settings, read_settings
+from chargebridge.chargers.easee.state_reads import StateReads
+from chargebridge.chargers.easee.turns import Waiting
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Gap
 from chargebridge.chargers.easee.twin.wire import Response
+from chargebridge.chargers.easee.wait_log import WaitLog
 from chargebridge.chargers.model import (
     ChargerCommand,
     CloudStatus,
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
     from chargebridge.chargers.easee.operator.bus import Bus
 
 _log = structlog.get_logger(__name__)
+
+FIVE_MINUTES_S: Final = 300.0
 
 SHORTEST_SILENCE_S: Final = 5.0
 """The shortest time in real seconds after which a silent stream is closed, however fast the clock runs."""
@@ -331,8 +336,12 @@ class _Connection:
             sink.command_outcome,
             fleet.deliver_read,
             self._read_shown,
+            self._read_state,
         )
         results = ReadResults(fleet, sink)
+        reads_s = FIVE_MINUTES_S / max(settings.requests_per_5_min * 4 // 5, 1)
+        self._state_reads = StateReads(self._account, clock, results, fleet.later, reads_s)
+        self._wait_log = WaitLog(self.waiting, fleet.later, clock)
         self._reader = Reader(self._account, clock, results, settings.missed_tag)
         self._session_reports = SessionReports(
             self._account, clock, results, settings.missed_tag, sink.command_outcome
@@ -341,6 +350,8 @@ class _Connection:
     async def start(self) -> None:
         """Connect, and stay connected."""
         self._reader.start()
+        self._state_reads.start()
+        self._wait_log.start()
         for connection in (self._stream, self._bus):
             if connection is not None:
                 await connection.start()
@@ -350,6 +361,7 @@ class _Connection:
         await self._executor.stop()
         await self._session_reports.stop()
         await self._reader.stop()
+        await self._state_reads.stop()
         try:
             await self._checkpointer.stop()
         finally:
@@ -370,15 +382,27 @@ class _Connection:
 
     def status(self) -> CloudStatus:
         """Return the connection to the cloud, what it does not take at present, and what waits."""
+        waiting = self.waiting()
         reasons = [one.disconnect_reason for one in (self._stream, self._bus) if one is not None]
         return CloudStatus(
             connected=not any(reasons),
             reason="".join(reasons),
             pauses=self._account.pauses(),
-            waiting=self._account.waiting,
-            waiting_s=self._account.waiting_s,
+            waiting=waiting.requests,
+            waiting_s=waiting.seconds,
             read_only=self._read_only,
         )
+
+    def waiting(self) -> Waiting:
+        """Return the requests that wait for their turn within the limits of the cloud."""
+        commands, reads = self._executor.waiting(), self._state_reads.waiting()
+        return Waiting(
+            commands.requests + reads.requests + self._account.waiting,
+            max(commands.seconds, reads.seconds, self._account.waiting_s),
+        )
+
+    def _read_state(self, charger: Charger) -> None:
+        self._state_reads.read_state(charger)
 
     # --- interface for the fleet --------------------------------------------------------------------
 
@@ -390,7 +414,7 @@ class _Connection:
             self._stream.subscribe(charger.serial)
             return True
         if not charger.twin.state_known:
-            self._reader.read_state(charger)
+            self._state_reads.read_state(charger)
         return False
 
     def unsubscribe(self, charger: Charger) -> None:
@@ -419,7 +443,7 @@ class _Connection:
 
     def read_sessions(self, charger: Charger) -> None:
         """See `ports.Cloud`."""
-        self._reader.read_sessions(charger)
+        self._state_reads.read_sessions(charger)
 
     def checkpoint(self, charger: Charger) -> None:
         """See `ports.Cloud`."""

@@ -7,11 +7,13 @@ ticket; without any of them, the outcome is unknown.
 
 An answer without a ticket says that nothing was to be done, or nothing at all. It does not make a command
 done: then the charger has to show its effect, now or soon.
+
+Lasting wishes that go by REST wait for their turn (`turns`): a person's command goes before one that waits.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -24,13 +26,16 @@ from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import NoAnswer, NotSent, Refused
 from chargebridge.chargers.easee.charger import Charger
 from chargebridge.chargers.easee.plan_storage import PlanStorage, Read
+from chargebridge.chargers.easee.turns import Turns, Waiting
 from chargebridge.chargers.easee.twin.answers import CommandAnswer, Ticket, read_answer
 from chargebridge.chargers.easee.twin.commands import (
     BusCommand,
     NotPossibleError,
     RestCall,
     Step,
+    are_settings_known,
     confirmed_by_observations,
+    is_background,
     steps_for,
 )
 from chargebridge.chargers.easee.twin.effects import shown_by, shows_effect
@@ -63,6 +68,11 @@ BUS_COMMAND_EXPIRY_S: Final = 60.0
 """Seconds after which a command on the bus expires."""
 MAX_SPEEDUP: Final = 10.0
 """The speed of the clock above which these times are not shortened further: networks do not get faster."""
+TURN_WAIT_S: Final = 20.0
+"""Seconds of the clock for which a background command whose turn has come waits for the request budget."""
+BACKGROUND: Final[Mapping[type[ChargerCommand], int]] = {Configure: 3, StorePlan: 1, SetLimit: 1}
+"""Commands that may be background ones, and how many of each are carried out at the same time. They are fewer
+than the requests of an account in flight, so that reads go on."""
 _POLL_S: Final = 0.25
 _EARLY_RESPONSES: Final = 1024
 _SUPERSEDED: Final = (SetLimit, SetAvailable, Configure, StorePlan)
@@ -87,7 +97,7 @@ async def _read_nothing(_charger: Charger, _wanted: frozenset[Observation]) -> b
 
 
 class Executor:
-    """Carries out commands; commands to the same charger run one after the other.
+    """Carries out commands; those to the same charger run one after the other, except those that wait.
 
     Args:
         account: calls to the REST API.
@@ -97,6 +107,7 @@ class Executor:
         report_outcome: is called with the serial and the outcome of each command.
         save: is called with a charger when a command has changed its twin, and the events that follow.
         read: reads what shows the effect of a command that the cloud has not confirmed.
+        read_state: has the state of a charger read whose settings are not known.
     """
 
     def __init__(
@@ -108,6 +119,7 @@ class Executor:
         report_outcome: Callable[[str, CommandOutcome], None],
         save: Callable[[Charger, Sequence[ChargerEvent]], None],
         read: Read = _read_nothing,
+        read_state: Callable[[Charger], None] = lambda _: None,
     ) -> None:
         self.foreign = 0
         """The number of responses to commands of other clients."""
@@ -125,15 +137,24 @@ class Executor:
         self._workers: set[asyncio.Task[None]] = set()
         self._read = read
         self._plans = PlanStorage(account, clock, read, self._command_ended, lambda one: save(one, ()))
+        self._read_state = read_state
+        self._turns: dict[type[ChargerCommand], Turns] = {
+            kind: Turns(self._carry_out, self._command_ended, self._is_ready, clock, at_once)
+            for kind, at_once in BACKGROUND.items()
+        }
 
     def submit(self, charger: Charger, command: ChargerCommand) -> None:
-        """Queue a command behind those that were submitted for this charger before."""
-        queue = charger.commands
+        """Queue a command behind those that were submitted for this charger before.
+
+        A background command waits for its turn, and others go before it.
+        """
+        queue, turns = charger.commands, self._turns.get(type(command))
         if not command.number and any(isinstance(waiting, SetLimit) for waiting in queue):
             return  # a limit that is sent again must not replace a newer one
         if command.number and (
             any(command.number == waiting.number for waiting in queue)
             or self._plans.is_pending(charger, command.number)
+            or (turns is not None and turns.holds(charger, command.number))
         ):
             return  # submitted again: its outcome is still to come
         if isinstance(command, _SUPERSEDED):
@@ -141,6 +162,11 @@ class Executor:
             for old in [one for one in list(queue)[1:] if type(one) is type(command)]:
                 queue.remove(old)
                 self._command_ended(charger, old, Outcome.REFUSED, "replaced by a newer command")
+        if turns is not None:
+            turns.replace(charger)
+            if charger.reachable and is_background(command, charger.twin, bus=self._bus is not None):
+                turns.submit(charger, command)
+                return
         queue.append(command)
         if charger.worker is None:
             task = asyncio.get_running_loop().create_task(self._work(charger))
@@ -166,6 +192,22 @@ class Executor:
         """Stop at once, without outcomes for the commands in progress."""
         await tasks.end(*self._workers)
         await self._plans.stop()
+        for turns in self._turns.values():
+            await turns.stop()
+
+    def waiting(self) -> Waiting:
+        """Return the background commands that wait for their turn."""
+        waiting = [turns.waiting() for turns in self._turns.values()]
+        return Waiting(sum(one.requests for one in waiting), max(one.seconds for one in waiting))
+
+    def _is_ready(self, charger: Charger, command: ChargerCommand) -> bool:
+        """Whether a background command can be carried out: only settings that differ are to be sent."""
+        if not charger.reachable:
+            return False
+        known = self._bus is None or charger.state_read or are_settings_known(command, charger.twin)
+        if not known:
+            self._read_state(charger)
+        return known
 
     # --- one command ------------------------------------------------------------------------------------
 
@@ -174,6 +216,8 @@ class Executor:
             while charger.commands:
                 command = charger.commands[0]
                 try:
+                    if (turns := self._turns.get(type(command))) is not None:
+                        await turns.until_free(charger)
                     result = await self._carry_out(charger, command)
                 except Exception as error:  # noqa: BLE001 - whatever a cloud says, the next command goes on
                     _log.exception(
@@ -211,7 +255,9 @@ class Executor:
         except NotPossibleError as error:
             return Outcome.IMPOSSIBLE, str(error)
         if isinstance(command, StorePlan) and isinstance(steps[0], RestCall):
-            return await self._plans.store(charger, command, steps[0])
+            return await self._plans.store(
+                charger, command, steps[0], waits_on=self._is_turn_of(charger, command)
+            )
         if command_effects.prepare(charger, command, now_ms):
             self._save(charger, ())
         for step in steps:
@@ -245,6 +291,8 @@ class Executor:
         try:
             answer = await self._send(charger, command, step)
         except (NotSent, Refused) as error:
+            if isinstance(error, NotSent) and self._is_turn_of(charger, command):
+                raise  # it waits on
             return Outcome.REFUSED, str(error)
         except NoAnswer as error:
             shown = await self._await_confirmation(
@@ -274,14 +322,20 @@ class Executor:
             await self._bus.send(ticket.serial, ticket.command, ticket.ticks, until_ms, step.arguments)
             return CommandAnswer((ticket,))
         left_s = (command.expires_ms - self._clock.now().utc_ms) / 1000
-        timeout_s = max(min(SEND_WAIT_S * self._clock.speed, left_s), 0.0)
-        # Nobody waits for a lasting setting, or for a limit that the driver sends again by itself.
-        background = isinstance(command, Configure) or not command.number
-        kind = Kind.SETTING if background else Kind.COMMAND
+        in_turn = self._is_turn_of(charger, command)
+        wait_s = (
+            max(TURN_WAIT_S, SEND_WAIT_S * self._clock.speed) if in_turn else SEND_WAIT_S * self._clock.speed
+        )
+        timeout_s = max(min(wait_s, left_s), 0.0)
+        kind = Kind.SETTING if in_turn else Kind.COMMAND
         answer = await self._account.request(
             step.method, step.path, step.body, kind=kind, timeout_s=timeout_s
         )
         return read_answer(answer.body, charger.serial)
+
+    def _is_turn_of(self, charger: Charger, command: ChargerCommand) -> bool:
+        turns = self._turns.get(type(command))
+        return turns is not None and turns.is_turn_of(charger, command)
 
     def _next_ticks(self) -> int:
         self._last_ticks = max(self._last_ticks + 1, ticks_of(self._clock.now().utc_ms))

@@ -154,6 +154,7 @@ class Fleet:
             return
         charger.drop_pending()
         charger.earlier_record = None
+        charger.state_read = False
         self._cloud.unsubscribe(charger)
         self._subscriptions.end(charger.serial)
         self._contacts.forget(charger.serial)
@@ -183,7 +184,7 @@ class Fleet:
         if self._cloud is not None and not self._cloud.replays:
             self._queue.opened(mono)
         for serial, charger in self.chargers.items():
-            self._contacts.note(serial, mono)
+            self._contacts.begin_anew(serial, mono)
             charger.silent = False
             self._report_reachable(charger)
 
@@ -270,9 +271,19 @@ class Fleet:
         if update.id == Observation.DYNAMIC_CHARGER_CURRENT and live and not self._settings.read_only:
             self._limits.limit_reported(charger)
 
+    def pulse_received(self, serial: str) -> None:
+        """Take a pulse, the sign of life of a charger in an operator's queue."""
+        charger = self.chargers.get(serial)
+        mono = self._clock.now().mono
+        if self._cloud is not None:
+            self._queue.delivers(mono)
+            if charger is not None and charger.watched:
+                self._note_contact(charger, mono)
+
     def response_received(self, response: Response) -> None:
         """Take a charger's response to a command, whoever sent the command."""
         if self._cloud is not None:
+            self._queue.delivers(self._clock.now().mono)
             if response.delivery is not None:
                 self._cloud.acknowledge([response.delivery])
             self._cloud.response_received(response)
@@ -423,13 +434,14 @@ class Fleet:
         for one in self.chargers.values():
             if one.twin.schedule:
                 self._report_limit(one, now.utc_ms)  # its schedule changes it without a message
-        if not self._cloud.replays:
-            self._queue.check_stalled(now.mono, sum(one.announced for one in self.chargers.values()))
         for serial in self._contacts.take_silent(now.mono):
             charger = self.chargers.get(serial)
             if charger is not None:
                 charger.silent = True
                 self._report_reachable(charger)
+        if not self._cloud.replays:
+            sending = [one for one in self.chargers.values() if one.announced and one.twin.connected]
+            self._queue.check_stalled(now.mono, sum(one.silent for one in sending), len(sending))
         if now.mono - self._opened_at < self._settings.rebuild_after_s:
             return  # the missing records may still arrive
         due_ms = now.utc_ms - self._settings.rebuild_after_s * 1000

@@ -76,16 +76,22 @@ class PlanStorage:
         """Stop at once, without outcomes for the commands in progress."""
         await tasks.end(*(task for _, task in self._pending.values()))
 
-    async def store(self, charger: Charger, command: StorePlan, call: RestCall) -> Result | None:
+    async def store(
+        self, charger: Charger, command: StorePlan, call: RestCall, *, waits_on: bool = False
+    ) -> Result | None:
         """Send a plan, or delete the stored one.
 
         Args:
             charger: the charger.
             command: the command.
             call: its request, by `steps_for`.
+            waits_on: a command that could not be sent in time waits for its next turn.
 
         Returns:
             The outcome; None if it follows when the charger shows its schedule, or does not.
+
+        Raises:
+            NotSent: it waits on.
         """
         self._replace_pending(charger)
         wanted: WeekLimits = limits_of_plan(call.body) if isinstance(call.body, dict) else ()
@@ -111,6 +117,8 @@ class PlanStorage:
             return (Outcome.IMPOSSIBLE if impossible else Outcome.REFUSED), str(error)
         except NotSent as error:
             charger.twin.record.schedule_unsure = was_unsure
+            if waits_on:
+                raise
             return Outcome.REFUSED, str(error)
         except NoAnswer as error:
             unanswered = str(error)

@@ -1,4 +1,4 @@
-"""Reads by REST in the background: product codes, states at first contact, and what shows missed sessions.
+"""Reads by REST in the background: product codes, and what shows missed sessions; `state_reads` reads states.
 
 One read of a kind follows the other as the account's request budget allows; a failed one is retried later.
 Everything else arrives by stream or queue.
@@ -40,7 +40,7 @@ SESSIONS: Final = frozenset({*_LAST_SESSIONS, Observation.CHARGER_OP_MODE, Obser
 """The observations that show the last sessions of a charger."""
 ENERGY: Final = frozenset({Observation.SESSION_ENERGY, Observation.LIFETIME_ENERGY, Observation.TOTAL_POWER})
 """The observations that show how much energy a session has used whose record is missing."""
-_STATE: Final = USED - {*_LAST_SESSIONS, Observation.USER_ID_TOKEN}
+STATE: Final = USED - {*_LAST_SESSIONS, Observation.USER_ID_TOKEN}
 """The observations that are read at first contact; the last sessions follow when the queue is empty."""
 
 _log = structlog.get_logger(__name__)
@@ -52,12 +52,6 @@ class UnreadableError(Exception):
 
 class Owner(Protocol):
     """Receives what was read."""
-
-    def state_read(self, updates: Sequence[Update]) -> None:
-        """Take the state of a charger."""
-
-    def sessions_found(self, charger: Charger, updates: Sequence[Update]) -> None:
-        """Take the last sessions of a charger of which nothing was known."""
 
     def sessions_rebuilt(self, charger: Charger, events: Sequence[ChargerEvent]) -> None:
         """Take missed sessions that were rebuilt."""
@@ -96,13 +90,11 @@ class Reader:
         self._clock = clock
         self._owner = owner
         self._missed_tag = missed_tag
-        self._states: dict[str, Charger] = {}
-        self._unread: dict[str, Charger] = {}
         self._gaps: dict[tuple[str, Gap], Charger] = {}
         self._attempts: dict[tuple[str, Gap], int] = {}
         self._products_read = False
         # Each has a limit of its own at the cloud, so one that is paused does not delay the others.
-        self._gap_due, self._products_due, self._state_due = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._gap_due, self._products_due = asyncio.Event(), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -111,22 +103,11 @@ class Reader:
         self._tasks = [
             create_task(self._repeat(self._gap_due, self._read_gaps)),
             create_task(self._repeat(self._products_due, self._read_products)),
-            create_task(self._repeat(self._state_due, self._read_states)),
         ]
 
     async def stop(self) -> None:
         """Stop reading."""
         await tasks.end(*self._tasks)
-
-    def read_state(self, charger: Charger) -> None:
-        """Read the state of a charger without a saved one."""
-        self._states[charger.serial] = charger
-        self._state_due.set()
-
-    def read_sessions(self, charger: Charger) -> None:
-        """Read the last sessions of a charger of which nothing was known."""
-        self._unread[charger.serial] = charger
-        self._state_due.set()
 
     def read_products(self) -> None:
         """Read the product codes of the account's chargers, once; a charger missing there never appears."""
@@ -153,20 +134,6 @@ class Reader:
                 continue
             await asyncio.sleep(max(RETRY_S / self._clock.speed, 1.0))
             due.set()
-
-    async def _read_states(self) -> None:
-        while self._states:
-            serial, charger = next(iter(self._states.items()))
-            if not charger.twin.state_known and charger.watched:
-                self._owner.state_read(await self._read(charger, _STATE) or ())
-            self._states.pop(serial, None)
-        while self._unread:
-            serial, charger = next(iter(self._unread.items()))
-            if charger.twin.record.unread and charger.watched:
-                updates = await self._read(charger, SESSIONS)
-                if updates is not None:
-                    self._owner.sessions_found(charger, updates)
-            self._unread.pop(serial, None)
 
     async def _read_gaps(self) -> None:
         while self._gaps:
@@ -205,16 +172,6 @@ class Reader:
             _log.warning("charger list has odd entries", reason=odd.warning)
         codes = ((one.id, number_of(one.product_code)) for one in products)
         self._owner.products_read({serial: code for serial, code in codes if code is not None})
-
-    async def _read(self, charger: Charger, ids: Iterable[int]) -> Sequence[Update] | None:
-        """Return observations of a charger; None: the cloud refuses them, or cannot be understood."""
-        try:
-            return await read_observations(self._account, charger.serial, ids, WAIT_S)
-        except Refused as error:
-            _log.warning("charger state refused", charger=charger.serial, reason=str(error))
-        except UnreadableError as error:
-            _log.warning("charger state unreadable", charger=charger.serial, reason=str(error))
-        return None
 
 
 async def read_observations(

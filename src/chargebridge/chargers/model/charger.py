@@ -109,6 +109,9 @@ class ChargerInfo(Struct, frozen=True):
     measures_by_phase: frozenset[Quantity] | None = None
     """What it measures of each of its phases. None: the driver does not know, so it may be anything that
     phases have. Register and temperature have none."""
+    authorization_required: bool | None = None
+    """Whether the charger itself waits for a token at present (`Configure.authorization_required`), so that a
+    charge point on which nobody has set it can say so. None: the driver does not know."""
 
 
 class FoundCharger(Struct, frozen=True):

@@ -108,19 +108,22 @@ class SetLimit(Command, frozen=True, tag=True, kw_only=True):
 
 
 class Configure(Command, frozen=True, tag=True, kw_only=True):
-    """Charge by these rules when the central system cannot be asked, or need not be."""
+    """Charge by these rules when the central system cannot be asked, or need not be.
 
-    authorization_required: bool = True
+    A rule that is None stays as the charger has it: only what somebody has asked for is written.
+    """
+
+    authorization_required: bool | None = None
     """False: a car that is plugged in charges at once."""
     free_charging_tag: str | None = None
-    """The id tag of sessions that begin without authorization."""
-    authorize_offline: bool = True
+    """The id tag of sessions that begin without authorization; empty: they have none."""
+    authorize_offline: bool | None = None
     """While its cloud is away, a token of its list or cache may start a session."""
-    allow_unknown_offline: bool = False
+    allow_unknown_offline: bool | None = None
     """While its cloud is away, any token that is not refused by its list may start a session."""
-    end_when_unplugged: bool = True
+    end_when_unplugged: bool | None = None
     """Unplugging the car's side ends the session."""
-    unlock_when_unplugged: bool = False
+    unlock_when_unplugged: bool | None = None
     """Release the cable at the charger's side, too, when the car's side is unplugged."""
 
 

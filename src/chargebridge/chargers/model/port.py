@@ -101,6 +101,9 @@ class Driver(Protocol):
         """Have a command carried out; `EventSink.command_outcome` reports its outcome.
 
         Commands to one charger keep their order: one that was given earlier is carried out before, or never.
+        A lasting wish for which no person waits (`Configure`, `StorePlan`, `KeepList`, a limit that is sent
+        again) may have to wait for its turn where a cloud takes few requests; while it waits, commands of
+        other kinds may go before it, and to wait is no failure.
         """
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Protocol
 import msgspec
 from msgspec import Meta, Struct
 
-from chargebridge.chargers.model import Command, Configure, Fault
+from chargebridge.chargers.model import Fault
 from chargebridge.chargers.simulator.hardware.car import UJ_PER_WH, Car
 from chargebridge.chargers.simulator.hardware.charger import NotPossibleError, SimulatedCharger
 
@@ -214,12 +214,6 @@ def view(charger: SimulatedCharger) -> dict[str, object]:
         "plan_overridden": limits.overridden,
         "starts_to_lose": record.starts_to_lose,
         "ends_to_lose": record.ends_to_lose,
-        "settings": _settings(record.rules),
+        "settings": msgspec.structs.asdict(record.rules),
         "local_list": {"version": charger.local_list.version, "length": len(charger.local_list.tokens)},
     }
-
-
-def _settings(rules: Configure) -> dict[str, object]:
-    """Return the rules without the fields of a command."""
-    plain: dict[str, object] = msgspec.structs.asdict(rules)
-    return {name: value for name, value in plain.items() if name not in Command.__struct_fields__}

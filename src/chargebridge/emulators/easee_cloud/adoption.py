@@ -6,8 +6,9 @@ from random import Random
 import msgspec
 
 from chargebridge.chargers.easee.twin.observations import Observation
-from chargebridge.chargers.model import Configure, Plan, SessionEnded
+from chargebridge.chargers.model import Plan, SessionEnded
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
+from chargebridge.chargers.simulator.hardware.rules import Rules
 from chargebridge.chargers.simulator.ledger import FinishedSession
 from chargebridge.clock import Clock
 from chargebridge.emulators.easee_cloud.charger.cloud_charger import (
@@ -117,17 +118,7 @@ class Adoption:
         if seen.plan is not None:
             report.add(Observation.CHARGING_SCHEDULE, schedule_text(seen.plan))
         report.add_if_changed(Observation.IS_ENABLED, boolean(seen.available))
-        rules = seen.settings
-        charger.rules = Configure(
-            number=0,
-            expires_ms=0,
-            authorization_required=rules.authorization_required,
-            free_charging_tag=rules.free_charging_tag,
-            authorize_offline=rules.authorize_offline,
-            allow_unknown_offline=rules.allow_unknown_offline,
-            end_when_unplugged=rules.end_when_unplugged,
-            unlock_when_unplugged=rules.unlock_when_unplugged,
-        )
+        charger.rules = seen.settings
         for id, text in settings_of(charger.rules).items():
             report.add_if_changed(id, text)
 
@@ -158,15 +149,6 @@ class _SeenSession(msgspec.Struct, frozen=True):
     start_register_wh: int
 
 
-class _SeenRules(msgspec.Struct, frozen=True):
-    authorization_required: bool
-    free_charging_tag: str | None
-    authorize_offline: bool
-    allow_unknown_offline: bool
-    end_when_unplugged: bool
-    unlock_when_unplugged: bool
-
-
 class _View(msgspec.Struct, frozen=True):
     """The part of a simulated charger's `view` that adoption needs."""
 
@@ -179,4 +161,4 @@ class _View(msgspec.Struct, frozen=True):
     limit_until_ms: int | None
     plan: Plan | None
     plan_overridden: bool
-    settings: _SeenRules
+    settings: Rules

@@ -37,6 +37,7 @@ class ServiceSettings:
         chargers: the least number of chargers, from EH000001 on.
         phases: phases of each new charger, 1 or 3.
         rated_current_a: rated current of each new charger per phase, in amperes.
+        idle_in_step: whether new chargers without a car all report at the same moments.
         traffic: how often cars come and go: one of `TRAFFIC`.
         speed: simulated seconds in one real second.
         state_path: the SQLite file that keeps the chargers; None keeps them in memory.
@@ -47,6 +48,7 @@ class ServiceSettings:
     chargers: int = 3
     phases: int = 3
     rated_current_a: int = 32
+    idle_in_step: bool = False
     traffic: str = NO_TRAFFIC
     speed: float = 1.0
     state_path: Path | None = None
@@ -78,7 +80,10 @@ async def serve(settings: ServiceSettings) -> None:
         if serial not in world:
             chargers.add(
                 ChargerSettings(
-                    serial=serial, phases=settings.phases, rated_current_a=settings.rated_current_a
+                    serial=serial,
+                    phases=settings.phases,
+                    rated_current_a=settings.rated_current_a,
+                    idle_in_step=settings.idle_in_step,
                 )
             )
     try:

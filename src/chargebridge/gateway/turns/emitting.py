@@ -24,6 +24,7 @@ from chargebridge.gateway.turns.binding import Binding, Receipt
 from chargebridge.gateway.turns.outage_log import OutageLog, Topic
 from chargebridge.gateway.turns.ports import Journal
 from chargebridge.gateway.turns.traces import Direction, Frame, Traces
+from chargebridge.log_bounds import BoundedLog, Later
 
 _LOGGED: Final = frozenset(
     {
@@ -32,7 +33,6 @@ _LOGGED: Final = frozenset(
         NoticeKind.TRANSACTION_DATA_LEFT_OUT,
         NoticeKind.REDELIVERED,
         NoticeKind.SETTLED,
-        NoticeKind.COMMAND_FAILED,
         NoticeKind.END_ASSUMED,
         NoticeKind.ENERGY_WITHOUT_SESSION,
         NoticeKind.TRANSACTION_REBUILT,
@@ -59,13 +59,17 @@ class Emitter:
         journal: answers questions of charge points.
         traces: keeps the newest frames.
         outage_log: logs registrations that fail.
+        later: calls a function after so many real seconds.
     """
 
-    def __init__(self, clock: Clock, journal: Journal, traces: Traces, outage_log: OutageLog) -> None:
+    def __init__(
+        self, clock: Clock, journal: Journal, traces: Traces, outage_log: OutageLog, later: Later
+    ) -> None:
         self._clock = clock
         self._journal = journal
         self._traces = traces
         self._outage_log = outage_log
+        self._bounded_log = BoundedLog(_log, later)
         self._operators: dict[int, Callable[[bool, str], None]] = {}
         self._next_operator = 1
         self._advised: set[str] = set()
@@ -116,6 +120,10 @@ class Emitter:
             self._outage_log.failed(Topic.REGISTRATIONS, binding.central_system, binding.identity, reason)
         elif notice.kind is NoticeKind.DEAF_LINK:
             binding.link_deaf(notice.detail)
+        elif notice.kind is NoticeKind.COMMAND_FAILED:
+            # Thousands of chargers may refuse the same for one reason.
+            self._bounded_log.warning(notice.kind.value, reason=notice.detail, charge_point=binding.identity)
+            return
         log = _log.warning if notice.kind in _LOGGED or self._is_first_advice(binding, notice) else _log.debug
         log(notice.kind.value, charge_point=binding.identity, detail=notice.detail)
 

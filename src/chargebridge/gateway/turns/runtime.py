@@ -83,7 +83,7 @@ class Runtime:
         self._call_later = call_later
         self._traces = traces
         self.outage_log = OutageLog(clock, call_later)
-        self.emitter = Emitter(clock, journal, traces, self.outage_log)
+        self.emitter = Emitter(clock, journal, traces, self.outage_log, call_later)
         self.new_charge_point = new_charge_point
         self._wheel: TimerWheel[Binding] = TimerWheel(clock, call_later, self._wake)
         self.outage: StoreOutage[Binding] = StoreOutage(call_later, self._rebuild)

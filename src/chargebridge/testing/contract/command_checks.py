@@ -86,7 +86,8 @@ async def expired_commands_are_not_carried_out(bench: Bench) -> None:
 
 
 @check(
-    "Commands to one charger keep their order: an earlier one is carried out before a later one, or never."
+    "Commands of one kind to one charger keep their order: an earlier one is carried out before a later one,"
+    " or never."
 )
 async def commands_keep_their_order(bench: Bench) -> None:
     """Give eight probes at once; the charger shows the last one that was done."""

@@ -20,7 +20,7 @@ from chargebridge.chargers.easee.account.failures import CallFailedError, NotSen
 from chargebridge.chargers.easee.account.reconnecting import Backoff, ConnectionEnd, keep_connected
 from chargebridge.chargers.easee.operator.bus_connection import BrokerInfo, BrokerLostError, BusConnection
 from chargebridge.chargers.easee.twin.bus_messages import MessageReader, Patterns, command_body, command_key
-from chargebridge.chargers.easee.twin.wire import Response, Update
+from chargebridge.chargers.easee.twin.wire import Pulse, Response, Update
 from chargebridge.clock import Clock
 
 __all__ = ["Bus", "Listener", "Patterns"]
@@ -51,6 +51,9 @@ class Listener(Protocol):
 
     def response_received(self, response: Response) -> None:
         """A charger has responded to a command; to be acknowledged with its `delivery`."""
+
+    def pulse_received(self, serial: str) -> None:
+        """A charger has sent a sign of life."""
 
 
 class Bus:
@@ -230,8 +233,9 @@ class Bus:
             return True
         try:
             match message:
-                case None:
+                case Pulse():
                     self.pulses += 1
+                    self._listener.pulse_received(message.serial)
                 case Update():
                     self._listener.observation_received(message)
                 case Response():
@@ -241,4 +245,4 @@ class Bus:
             _log.exception("message processing failed", key=key[:100], redelivered=redelivered)
             # The broker delivers it once more after a reconnect; if it fails again, it is dropped.
             return redelivered
-        return message is None
+        return isinstance(message, Pulse)

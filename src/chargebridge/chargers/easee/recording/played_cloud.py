@@ -23,7 +23,7 @@ from chargebridge.chargers.easee.fleet import Fleet
 from chargebridge.chargers.easee.lists import Oddities, UnreadableListError, number_of, read_list
 from chargebridge.chargers.easee.look_up import look_up
 from chargebridge.chargers.easee.read_results import ReadResults
-from chargebridge.chargers.easee.reading import SESSIONS, UnreadableError, read_observations
+from chargebridge.chargers.easee.reading import SESSIONS, STATE, UnreadableError, read_observations
 from chargebridge.chargers.easee.recording.file import (
     AnyLine,
     Ended,
@@ -46,7 +46,7 @@ from chargebridge.chargers.easee.twin.commands import NotPossibleError, steps_fo
 from chargebridge.chargers.easee.twin.hub_messages import Refusal, Unreadable, read_frame
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Gap
-from chargebridge.chargers.easee.twin.twin import DOCUMENTED, USED
+from chargebridge.chargers.easee.twin.twin import DOCUMENTED
 from chargebridge.chargers.easee.twin.vocabulary import GridType, OpMode, ReasonForNoCurrent
 from chargebridge.chargers.easee.twin.wire import Response, Update
 from chargebridge.chargers.model import (
@@ -69,11 +69,6 @@ _ENUMERATIONS: Final[dict[int, tuple[str, type[IntEnum]]]] = {
     int(Observation.CHARGER_OP_MODE): ("ChargerOpMode", OpMode),
     int(Observation.REASON_FOR_NO_CURRENT): ("ReasonForNoCurrent", ReasonForNoCurrent),
     int(Observation.DETECTED_POWER_GRID_TYPE): ("DetectedPowerGridType", GridType),
-}
-_STATE: Final = USED - {
-    Observation.CHARGING_SESSION,
-    Observation.CHARGING_SESSION_START,
-    Observation.USER_ID_TOKEN,
 }
 _Result = TypeVar("_Result")
 
@@ -332,7 +327,7 @@ class PlayedCloud:
 
     def _take_state(self, charger: Charger) -> None:
         if not charger.twin.state_known and charger.watched:
-            self._results.state_read(self._read(charger.serial, _STATE))
+            self._results.state_read(self._read(charger.serial, STATE))
 
     def _take_sessions(self, charger: Charger) -> None:
         if charger.twin.record.unread and charger.watched:

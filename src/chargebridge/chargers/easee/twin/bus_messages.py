@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from chargebridge.chargers.easee.twin.ticks import format_time, parse_time, utc_ms_of_ticks
 from chargebridge.chargers.easee.twin.vocabulary import RoutingKey
-from chargebridge.chargers.easee.twin.wire import Response, Update
+from chargebridge.chargers.easee.twin.wire import Pulse, Response, Update
 
 BODY_LIMIT: Final = 64 * 1024
 """The most bytes of a body."""
@@ -89,8 +89,8 @@ class MessageReader:
         self._pulse = _compiled(patterns.pulse, "serial")
         _compiled(patterns.command, "serial", "id")
 
-    def read(self, key: str, body: bytes, delivery: int) -> Update | Response | None:
-        """Return the content of a message; None for a pulse.
+    def read(self, key: str, body: bytes, delivery: int) -> Update | Response | Pulse:
+        """Return the content of a message.
 
         Raises:
             LookupError: its key matches no pattern.
@@ -101,8 +101,8 @@ class MessageReader:
             return _read_observation(found["serial"], int(found["id"]), body, delivery)
         if found := self._response.fullmatch(key):
             return _read_response(found["serial"], int(found["id"]), int(found["ticks"]), body, delivery)
-        if self._pulse.fullmatch(key):
-            return None
+        if found := self._pulse.fullmatch(key):
+            return Pulse(found["serial"])
         raise LookupError(key)
 
     def kind(self, key: str) -> Kind | None:

@@ -143,6 +143,27 @@ def _charges_unrecorded(twin: Twin) -> bool:
     return ended is None or mode.at_ms > ended.at_ms
 
 
+def is_background(command: ChargerCommand, twin: Twin, *, bus: bool) -> bool:
+    """Whether a command is a lasting wish that goes by REST, and for which no person waits.
+
+    So are settings and plans, and a limit that is sent again; not the first one of a profile.
+    """
+    if isinstance(command, SetLimit):
+        limit_a = None if command.limit_ma is None else limit_in_amperes(command, twin)
+        until_ms = None if command.limit_ma is None else command.until_ms
+        record = twin.record
+        again = (limit_a, until_ms) == (record.limit_a, record.limit_until_ms)
+        return not bus and (again or not command.number)
+    return isinstance(command, Configure | StorePlan)
+
+
+def are_settings_known(command: ChargerCommand, twin: Twin) -> bool:
+    """Whether the charger has shown all that a command is to set, so that only differences are sent."""
+    if not isinstance(command, Configure):
+        return True
+    return all(kept is not None for _, kept in wanted_settings(command, twin).values())
+
+
 def limit_in_amperes(command: SetLimit, twin: Twin) -> int:
     """Return a limit in whole amperes, rounded down; without a limit, the charger's maximum current."""
     running, max_a = twin.record.running, twin.info.max_current_a
@@ -188,20 +209,23 @@ def _limit(command: SetLimit, twin: Twin, now_ms: int, *, bus: bool) -> Step:
 
 
 def wanted_settings(command: Configure, twin: Twin) -> dict[str, tuple[bool, bool | None]]:
-    """Return each setting as it is wanted and as the charger reports it."""
+    """Return each setting that is wanted, as it is wanted and as the charger reports it."""
     return {
-        "authorizationRequired": (
-            command.authorization_required,
-            twin.setting(Observation.AUTHORIZATION_REQUIRED),
-        ),
-        "localAuthorizeOfflineEnabled": (
-            command.authorize_offline,
-            twin.setting(Observation.LOCAL_AUTHORIZE_OFFLINE_ENABLED),
-        ),
-        "allowOfflineTxForUnknownId": (
-            command.allow_unknown_offline,
-            twin.setting(Observation.ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID),
-        ),
+        name: (value, twin.setting(observation))
+        for name, value, observation in (
+            ("authorizationRequired", command.authorization_required, Observation.AUTHORIZATION_REQUIRED),
+            (
+                "localAuthorizeOfflineEnabled",
+                command.authorize_offline,
+                Observation.LOCAL_AUTHORIZE_OFFLINE_ENABLED,
+            ),
+            (
+                "allowOfflineTxForUnknownId",
+                command.allow_unknown_offline,
+                Observation.ALLOW_OFFLINE_TX_FOR_UNKNOWN_ID,
+            ),
+        )
+        if value is not None
     }
 
 

@@ -76,8 +76,15 @@ _STATE: Final = frozenset(
     {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT, _O.IS_ENABLED, _O.AUTHORIZATION_REQUIRED}
 )
 INFO: Final = frozenset(
-    {_O.DETECTED_POWER_GRID_TYPE, _O.CIRCUIT_MAX_CURRENT_P1, _O.MAX_CHARGER_CURRENT, _O.SOFTWARE_RELEASE}
+    {
+        _O.DETECTED_POWER_GRID_TYPE,
+        _O.CIRCUIT_MAX_CURRENT_P1,
+        _O.MAX_CHARGER_CURRENT,
+        _O.SOFTWARE_RELEASE,
+        _O.AUTHORIZATION_REQUIRED,
+    }
 )
+"""The observations that a charger's description is made of."""
 LIMITS: Final = (
     _O.CIRCUIT_MAX_CURRENT_P1,
     _O.MAX_CHARGER_CURRENT,
@@ -195,6 +202,7 @@ class Twin:
             read_only=self._read_only,
             measures=MEASURES,
             measures_by_phase=MEASURES_BY_PHASE,
+            authorization_required=self.setting(_O.AUTHORIZATION_REQUIRED),
         )
 
     @property

@@ -28,3 +28,9 @@ class Response(Struct, frozen=True, gc=False):
     accepted: bool
     comment: str = ""
     delivery: int | None = None
+
+
+class Pulse(Struct, frozen=True, gc=False):
+    """A charger's sign of life, which says nothing else."""
+
+    serial: str

@@ -13,7 +13,7 @@ from chargebridge.chargers.model import (
 )
 from chargebridge.chargers.simulator.hardware import commands, token_reader
 from chargebridge.chargers.simulator.hardware.car import Car
-from chargebridge.chargers.simulator.hardware.mechanics import IDLE_MEASURE_MS, ChargerMechanics
+from chargebridge.chargers.simulator.hardware.mechanics import ChargerMechanics
 from chargebridge.chargers.simulator.hardware.outlet import Outlet
 from chargebridge.chargers.simulator.hardware.record import (
     ChargerRecord,
@@ -33,7 +33,7 @@ class SimulatedCharger(ChargerMechanics):
         """Return a newly installed charger that reports its first state."""
         outlet = Outlet(at_ms=now_ms, rated_ca=settings.rated_current_a * 100)
         record = ChargerRecord(
-            outlet=outlet, measure_ms=now_ms + IDLE_MEASURE_MS, cache=list(settings.cached_tokens)
+            outlet=outlet, measure_ms=settings.next_idle_ms(now_ms), cache=list(settings.cached_tokens)
         )
         charger = cls(settings, record)
         charger.reporter.report(Reachable(at_ms=now_ms, reachable=True))

@@ -77,7 +77,7 @@ def _obey(charger: ChargerMechanics, command: ChargerCommand, now_ms: int) -> st
         case SetLimit(limit_ma=limit_ma, until_ms=until_ms):
             record.limits.set_volatile(limit_ma, until_ms)
         case Configure():
-            record.rules = command
+            record.rules = record.rules.changed_by(command)
         case KeepList(version=version, tokens=tokens):
             charger.local_list = LocalList(version, tokens)
         case ClearCache():

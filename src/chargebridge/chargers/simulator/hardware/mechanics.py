@@ -30,7 +30,6 @@ from chargebridge.chargers.simulator.hardware.tokens import LocalList
 
 AUTHORIZATION_MS: Final = 10 * 60_000
 """The time for which an authorization waits for a car."""
-IDLE_MEASURE_MS: Final = 15 * 60_000
 
 
 class ChargerMechanics:
@@ -122,8 +121,9 @@ class ChargerMechanics:
             record.authorization = None
         measures = record.measure_ms <= now_ms
         if measures:
-            every_ms = IDLE_MEASURE_MS if record.session is None else self.settings.measure_every_s * 1000
-            record.measure_ms = now_ms + every_ms
+            idle = record.session is None
+            every_ms = self.settings.measure_every_s * 1000
+            record.measure_ms = self.settings.next_idle_ms(now_ms) if idle else now_ms + every_ms
         self.take_effect(now_ms, measures=measures)
 
     def _measure(self, now_ms: int) -> None:
@@ -206,7 +206,7 @@ class ChargerMechanics:
 
     def _boot(self, now_ms: int) -> None:
         self.record.down_until_ms = None
-        self.record.measure_ms = now_ms + IDLE_MEASURE_MS
+        self.record.measure_ms = self.settings.next_idle_ms(now_ms)
         if self.reachable:
             self.reporter.report(Reachable(at_ms=now_ms, reachable=True))
             self.reporter.report_buffered()
@@ -252,7 +252,7 @@ class ChargerMechanics:
         record.session, self._has_ended = None, True
         record.limits.overridden = False
         record.locked = False
-        record.measure_ms = now_ms + IDLE_MEASURE_MS
+        record.measure_ms = self.settings.next_idle_ms(now_ms)
         self._finished.append(ended)
         if record.ends_to_lose:
             record.ends_to_lose -= 1

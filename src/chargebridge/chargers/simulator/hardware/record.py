@@ -1,13 +1,13 @@
 """The data of a simulated charger: its settings and its state."""
 
 from typing import Final
+from zlib import crc32
 
 from msgspec import Struct, field
 
 from chargebridge.chargers.model import (
     Capability,
     ChargerInfo,
-    Configure,
     Fault,
     Measured,
     Outcome,
@@ -22,11 +22,15 @@ from chargebridge.chargers.model import (
 from chargebridge.chargers.simulator.hardware.car import Car
 from chargebridge.chargers.simulator.hardware.limits import Limits
 from chargebridge.chargers.simulator.hardware.outlet import Outlet
+from chargebridge.chargers.simulator.hardware.rules import Rules
 from chargebridge.chargers.simulator.hardware.tokens import same_token
 
 FIRMWARE: Final = "1.0.0"
 WARNINGS: Final = frozenset({Fault.WEAK_SIGNAL, Fault.READER})
 """Faults with which a charger goes on charging; all others end the session."""
+
+IDLE_MEASURE_MS: Final = 15 * 60_000
+"""Time between two measurements without a session."""
 
 MEASURABLE: Final = tuple(quantity.value for quantity in Quantity)
 """All quantities that a simulated charger can measure."""
@@ -59,6 +63,9 @@ class ChargerSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The cable cannot be unplugged from the charger, which so has no lock."""
     cached_tokens: tuple[str, ...] = ()
     """Tokens in its cache when it is installed."""
+    idle_in_step: bool = False
+    """Whether it measures, while no session runs, at the quarters of an hour, as all others with this
+    setting. Else each charger has its own offset."""
 
     @property
     def reboot_ms(self) -> int:
@@ -69,6 +76,11 @@ class ChargerSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def power_cut_ms(self) -> int:
         """`power_cut_s` in milliseconds."""
         return round(self.power_cut_s * 1000)
+
+    def next_idle_ms(self, now_ms: int) -> int:
+        """Return when it measures next without a session, in UTC milliseconds."""
+        offset_ms = 0 if self.idle_in_step else crc32(self.serial.encode()) % IDLE_MEASURE_MS
+        return now_ms + IDLE_MEASURE_MS - (now_ms - offset_ms) % IDLE_MEASURE_MS
 
     def measured(self, reading: Reading) -> bool:
         """Whether it reports this value."""
@@ -163,7 +175,7 @@ class ChargerRecord(Struct, kw_only=True, omit_defaults=True):
     locked: bool = False
     """Whether the cable is held at the charger's side."""
     limits: Limits = field(default_factory=Limits)
-    rules: Configure = Configure(number=0, expires_ms=0)
+    rules: Rules = Rules()
     """Its rules for charging without its cloud, as they were configured last."""
     cache: list[str] = field(default_factory=list)
     """Tokens that its cloud has accepted, the newest last."""

@@ -4,7 +4,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from chargebridge.chargers.model import Configure, ListedToken
+from chargebridge.chargers.model import ListedToken
+from chargebridge.chargers.simulator.hardware.rules import Rules
 
 CACHED: Final = 50
 """The most accepted tokens in the cache; above it the one that was accepted longest ago is dropped."""
@@ -35,7 +36,7 @@ def remember(cache: list[str], id_tag: str, *, accepted: bool) -> None:
 
 
 def offline_refusal(
-    id_tag: str, now_ms: int, rules: Configure, local_list: LocalList, cache: list[str]
+    id_tag: str, now_ms: int, rules: Rules, local_list: LocalList, cache: list[str]
 ) -> str | None:
     """Return why a charger without its cloud refuses a token; None: it accepts it.
 

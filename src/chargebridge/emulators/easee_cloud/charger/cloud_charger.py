@@ -11,11 +11,11 @@ from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.vocabulary import GridType
 from chargebridge.chargers.model import (
     ChargerInfo,
-    Configure,
     Plan,
     SessionEnded,
     StateChanged,
 )
+from chargebridge.chargers.simulator.hardware.rules import Rules
 from chargebridge.emulators.easee_cloud.charger.last_values import LastValues, Observed, Value, values_at
 from chargebridge.emulators.easee_cloud.charger.layout import Circuit
 from chargebridge.emulators.easee_cloud.charger.limits import ChargerLimits
@@ -78,7 +78,7 @@ class CloudCharger:
     it_grid: bool
     """Whether the grid has no neutral."""
     product_code: int = 1
-    rules: Configure = field(default_factory=lambda: Configure(number=0, expires_ms=0))
+    rules: Rules = field(default_factory=Rules)
     """Whether and when a session needs an authorization, as it was configured last."""
     reachable: bool = True
     car: bool | None = None
@@ -212,7 +212,7 @@ def initial_values(
     return values_at(at_ms, values)
 
 
-def settings_of(rules: Configure) -> Mapping[Observation, str]:
+def settings_of(rules: Rules) -> Mapping[Observation, str]:
     """Return the observations that report the authorization settings."""
     return {
         _O.AUTHORIZATION_REQUIRED: boolean(rules.authorization_required),

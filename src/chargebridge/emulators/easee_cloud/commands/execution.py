@@ -215,7 +215,8 @@ class CommandExecutor:
         self._send(charger, command, finish, ended)
 
     def _configure(self, charger: CloudCharger, rule: str, value: bool, finish: Finish) -> None:
-        charger.rules = rules = replace(charger.rules, **{rule: value})
+        command = replace(Configure(number=0, expires_ms=0), **{rule: value})
+        charger.rules = rules = charger.rules.changed_by(command)
 
         def ended(outcome: CommandOutcome) -> None:
             if outcome.outcome is Outcome.DONE:
@@ -223,7 +224,7 @@ class CommandExecutor:
                 changed = {one: text for one, text in texts.items() if _RULES[one] == rule}
                 self._report(charger, changed)
 
-        self._send(charger, rules, finish, ended)
+        self._send(charger, command, finish, ended)
 
     def _keep(self, charger: CloudCharger, texts: Mapping[Observation, str], finish: Finish) -> None:
         self._report(charger, texts)
