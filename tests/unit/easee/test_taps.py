@@ -231,7 +231,7 @@ class TestAuthorizeBeforeStart:
 
     def test_a_token_that_a_remote_start_has_authorized_starts_at_once(self, bench):
         """To present it would withdraw that remote start."""
-        bench.twin.mark_authorized(CARD, T0 - 10 * S)
+        bench.accept(CARD, T0 - 10 * S)
         events = bench.start() + bench.say(128, CARD, T0 + 300)
         assert (starts(events), tokens(events)) == ([(7, CARD)], [])
 
@@ -242,6 +242,14 @@ class TestAuthorizeBeforeStart:
         bench.accept(CARD, T0 - 29 * S)
         events = bench.start()
         assert (starts(events), tokens(events)) == ([(7, CARD)], [])
+
+    def test_a_late_record_waits_for_the_charger_to_carry_that_out(self, bench):
+        bench.say(128, CARD, T0 + 300)
+        bench.twin.mark_authorized(CARD, T0 + S)
+        events = bench.start()
+        assert (starts(events), tokens(events)) == ([], [])
+        bench.twin.authorization_carried_out(CARD)
+        assert starts(bench.twin.begin_if_due()) == [(7, CARD)]
 
     def test_a_record_that_came_long_after_its_tap_presents_nothing(self, bench):
         assert tokens(bench.start(now_ms=T0 + 60 * MIN)) == []

@@ -44,6 +44,7 @@ class Bench:
     def charge(self, session: int, at_ms: int, kwh: float, auth: str = "TAG1") -> list[ChargerEvent]:
         """Begin a session whose token is authorized."""
         self.twin.mark_authorized(auth, at_ms)
+        self.twin.authorization_carried_out(auth)
         return self.start(session, at_ms, kwh, auth)
 
     def start(

@@ -82,6 +82,7 @@ def test_no_state_has_an_earlier_time_than_the_one_before():
     bench.say(42, "1")
     bench.say(109, "2")
     bench.twin.mark_authorized("TAG1", T0)
+    bench.twin.authorization_carried_out("TAG1")
     before = [e for e in bench.start(7, T0 + 10 * MIN, "TAG1") if isinstance(e, StateChanged)]
     after = [e for e in bench.say(109, "3", T0 + 9 * MIN) if isinstance(e, StateChanged)]
     assert [event.at_ms for event in before] == [T0 + 10 * MIN]

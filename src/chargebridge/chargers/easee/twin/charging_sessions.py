@@ -111,7 +111,8 @@ def started(
     if authorized is not None and same_token(authorized.tag, tag):
         if not by_user:
             taps.note_authorized(record, tag, recorded_ms)
-        let_charge(record, tag)
+        if by_user or authorized.carried_out:
+            let_charge(record, tag)
     elif live and not found and now_ms - recorded_ms <= taps.DECIDED_WITHIN_MS:
         events += _present(record, record.running, tag, recorded_ms)
     return events

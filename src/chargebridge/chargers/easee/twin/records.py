@@ -97,6 +97,8 @@ class Authorized(Struct, frozen=True, gc=False):
     """When it was withdrawn, by our clock: it counts for a session that began before and is reported late."""
     session: int | None = None
     """The session whose start record had come by then."""
+    carried_out: bool = False
+    """The charger has confirmed it."""
 
 
 class Tap(Struct, frozen=True, gc=False):

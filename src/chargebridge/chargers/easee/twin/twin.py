@@ -272,9 +272,10 @@ class Twin:
         running, authorized = self.running, self.record.authorized
         if authorized is None or not taps.same_token(authorized.tag, tag):
             return  # another session has come of it
+        self.record.authorized = msgspec.structs.replace(authorized, carried_out=True)
+        self.unsaved = True
         if running is not None and running.tag is not None and taps.same_token(running.tag, tag):
             charging_sessions.let_charge(self.record, tag)
-            self.unsaved = True
 
     def token_refused(self, tag: str) -> None:
         """Take note that a presented token was refused."""
