@@ -127,7 +127,7 @@ async def measure(count: int, speed: float, url: str) -> list[tuple[str, str]]:
         try:
             while len(sink.configured) < count:
                 await asyncio.sleep(PEOPLE_EVERY_S)
-                most = max(most, driver.waiting().requests)
+                most = max(most, driver.cloud_status().waiting)
                 free = next((one for one in reversed(serials) if one in sink.reachable), None)
                 if free is not None:
                     serials.remove(free)

@@ -4,7 +4,18 @@ They live through hours or kill programs again and again, and nearly all of thei
 last, they would keep one process busy while the others have nothing left to do.
 """
 
+from collections.abc import Iterator
+
 import pytest
+import structlog
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """Undo what commands that run in the process of the tests set up for their log."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

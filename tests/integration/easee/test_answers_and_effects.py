@@ -129,7 +129,9 @@ class TestAnswers:
             kept = twin.record.seen[Observation.LOCAL_AUTHORIZE_OFFLINE_ENABLED]
             twin.record.seen[Observation.LOCAL_AUTHORIZE_OFFLINE_ENABLED] = type(kept)(0, "0")
             before = site.cloud.statistics.count("observations")
-            assert (await bench.outcome(Configure, authorization_required=False)).outcome is Outcome.DONE
+            assert (
+                await bench.outcome(Configure, authorization_required=False, authorize_offline=True)
+            ).outcome is Outcome.DONE
             assert site.cloud.statistics.count("observations") == before + 1
 
     async def test_an_effect_that_the_stream_does_not_show_is_read(self, place):

@@ -3,13 +3,14 @@
 import pytest
 
 from chargebridge.emulators.easee_cloud.rest.odd_lists import CHARGER_FORMS, SITE_FORMS
+from chargebridge.emulators.easee_cloud.settings import RateLimits
 from tests.integration.easee.stage import until
 
 pytestmark = pytest.mark.integration
 
 
 async def test_the_next_entry_of_a_list_can_be_odd_in_each_way(stage):
-    async with stage(chargers=2) as site:
+    async with stage(chargers=2, rate_limits=RateLimits(by_endpoint=False)) as site:
         wrong = site.cloud.misbehaviour
         regular = await site.client.get("/api/chargers")
         for how in CHARGER_FORMS:

@@ -119,7 +119,7 @@ class TestHttp:
             wrong.unreachable_charger = "EH000001"
             assert (await site.client.command("reboot"))[0] == 504
             assert (await site.client.settings(enabled=False))[0] == 504
-            assert (await site.client.call("GET", f"{CHARGERS}/EH000001/state"))[0] == 200
+            assert (await site.client.call("GET", f"{CHARGERS}/EH000001"))[0] == 200
             assert (await site.client.command("reboot", serial="EH000002"))[0] == 202
 
     async def test_a_command_to_a_charger_without_connection_is_accepted_or_a_504(self, stage):

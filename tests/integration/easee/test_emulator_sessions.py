@@ -56,7 +56,8 @@ class TestLists:
             assert entry["id"] == json.loads(stream.last(129))["Id"]
 
     async def test_they_are_filtered_by_tokens_and_summed_up_by_them(self, stage):
-        async with stage(speed=600, token_life_s=1e6) as site, site.client.stream() as stream:
+        kept = {"token_life_s": 1e6, "start_keeps_token": True}
+        async with stage(speed=600, **kept) as site, site.client.stream() as stream:
             for token in ("A", "B", "A"):
                 await charge(site, stream, token)
             listed = await site.client.get(f"{LISTS}/sessions/2020-01-01/2100-01-01")

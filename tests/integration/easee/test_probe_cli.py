@@ -48,7 +48,7 @@ async def limit(site: Stage) -> object:
 
 
 async def test_a_report_is_written_as_markdown_and_as_json(stage, tmp_path):
-    async with stage(speed=1.0, chargers=2) as site:
+    async with stage(speed=1.0, chargers=2, connected_as_word=True) as site:
         file = configuration(site, tmp_path)
         markdown = tmp_path / "report.md"
         code, output = await run(file, "--out", str(markdown))
