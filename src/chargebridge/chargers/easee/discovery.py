@@ -5,7 +5,7 @@ and any entry of them may be odd; what can be read is found.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec import Raw, Struct
@@ -54,8 +54,12 @@ class _Site(Struct, frozen=True, rename="camel"):
     circuits: Raw = _NOTHING
 
 
-async def find_chargers(account: Account) -> Found:
+async def find_chargers(account: Account, reason: Callable[[Exception], str] = str) -> Found:
     """Return the chargers that an account can see, by site, circuit and serial.
+
+    Args:
+        account: the account.
+        reason: says why one of the lists cannot be had, for a warning.
 
     Raises:
         NotSent, Refused, NoAnswer: neither list can be had.
@@ -87,7 +91,7 @@ async def find_chargers(account: Account) -> Found:
         found.setdefault(one.id, _found(known, site, circuit))
     for serial, one in chargers.items():
         found.setdefault(serial, _found(one))
-    warnings += [f"{what} cannot be read: {one_line(str(error), 300)}" for what, error in failures]
+    warnings += [f"{what} cannot be read: {one_line(reason(error), 300)}" for what, error in failures]
     warnings += [odd.warning for odd in (odd_chargers, odd_sites) if odd.count]
     return Found(
         chargers=sorted(found.values(), key=lambda one: (one.site, one.site_id, one.circuit, one.serial)),

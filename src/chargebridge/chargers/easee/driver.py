@@ -174,24 +174,28 @@ class EaseeDriver:
         """
         async with aiohttp.ClientSession() as session:
             account = self.own_account(session)
+
+            def reason(error: Exception) -> str:
+                return f"{error}{self._when(account, error)}"
+
             try:
-                return await find_chargers(account)
-            except NotSent as error:
-                if error.until_s is None or not account.pauses():
-                    raise ConnectionError(self._unreachable(error)) from error
-                now = self._clock.now()
-                left_s = max(error.until_s - now.mono, 0.0)
-                until = format_utc(now.utc_ms + round(left_s * 1000))
-                raise ConnectionError(
-                    f"driver {self._name!r}: {error}; try again in {math.ceil(left_s)} s, after {until}"
-                ) from error
-            except (Refused, NoAnswer, UnreadableListError) as error:
-                raise ConnectionError(self._unreachable(error)) from error
+                return await find_chargers(account, reason)
+            except (NotSent, Refused, NoAnswer, UnreadableListError) as error:
+                when = (
+                    self._when(account, error) or f"; is {self._settings.url} the right URL, and reachable?"
+                )
+                raise ConnectionError(f"driver {self._name!r}: {error}{when}") from error
             finally:
                 await account.close()
 
-    def _unreachable(self, error: Exception) -> str:
-        return f"driver {self._name!r}: {error}; is {self._settings.url} the right URL, and reachable?"
+    def _when(self, account: Account, error: Exception) -> str:
+        """Return when to try again after an error, if the cloud wants a pause; else an empty text."""
+        if not isinstance(error, NotSent) or error.until_s is None or not account.pauses():
+            return ""
+        now = self._clock.now()
+        left_s = max(error.until_s - now.mono, 0.0)
+        until = format_utc(now.utc_ms + round(left_s * 1000))
+        return f"; try again in {math.ceil(left_s)} s, after {until}"
 
     def _saved_pauses(self) -> SavedPauses:
         """Return what a running driver has saved: even one request more would prolong a block."""
