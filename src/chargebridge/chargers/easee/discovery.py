@@ -12,7 +12,8 @@ from msgspec import Raw, Struct
 
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
-from chargebridge.chargers.easee.account.failures import CallFailedError, NotFound
+from chargebridge.chargers.easee.account.failures import CallFailedError, NotFound, NotSent
+from chargebridge.chargers.easee.account.transport import Answer
 from chargebridge.chargers.easee.lists import (
     Oddities,
     UnreadableListError,
@@ -27,6 +28,9 @@ from chargebridge.plain_text import one_line
 
 WAIT_S: Final = 8.0
 """Seconds to wait for the cloud: somebody waits for the answer at a terminal."""
+PAUSE_S: Final = 180.0
+"""Seconds to wait for the end of a pause: the cloud takes two lists of chargers a minute."""
+_LIST: Final = "/api/chargers"
 
 _CHARGERS: Final = "the list of chargers"
 _SITES: Final = "the list of sites"
@@ -54,6 +58,25 @@ class _Site(Struct, frozen=True, rename="camel"):
     circuits: Raw = _NOTHING
 
 
+async def list_chargers(account: Account, waits: Callable[[], None] = lambda: None) -> Answer:
+    """Return the cloud's list of chargers, after a pause of at most some minutes if the cloud wants one.
+
+    Args:
+        account: the account.
+        waits: is called if there is a pause, before it.
+
+    Raises:
+        NotSent, Refused, NoAnswer: it cannot be had.
+    """
+    try:
+        return await account.request("GET", _LIST, kind=Kind.READ, timeout_s=WAIT_S)
+    except NotSent:
+        if not account.pauses():
+            raise
+    waits()
+    return await account.request("GET", _LIST, kind=Kind.READ, timeout_s=PAUSE_S)
+
+
 async def find_chargers(account: Account, reason: Callable[[Exception], str] = str) -> Found:
     """Return the chargers that an account can see, by site, circuit and serial.
 
@@ -72,7 +95,7 @@ async def find_chargers(account: Account, reason: Callable[[Exception], str] = s
     sites: list[_Site] = []
     odd_chargers, odd_sites = Oddities(_CHARGERS), Oddities(_SITES)
     try:
-        answer = await account.request("GET", "/api/chargers", kind=Kind.READ, timeout_s=WAIT_S)
+        answer = await account.request("GET", _LIST, kind=Kind.READ, timeout_s=WAIT_S)
         chargers = {one.id: one for one in _chargers(answer.body, odd_chargers)}
     except (CallFailedError, UnreadableListError) as error:
         failures.append((_CHARGERS, error))

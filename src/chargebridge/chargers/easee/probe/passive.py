@@ -7,7 +7,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from chargebridge.chargers.easee.account.failures import CallFailedError
+from chargebridge.chargers.easee.account.failures import CallFailedError, NotSent
+from chargebridge.chargers.easee.discovery import PAUSE_S
+from chargebridge.chargers.easee.lists import Oddities, UnreadableListError, read_list
 from chargebridge.chargers.easee.operator.bus_connection import BrokerInfo, BrokerLostError
 from chargebridge.chargers.easee.probe.gathering import Gatherer, decoded, reason
 from chargebridge.chargers.easee.probe.hub_watch import HubWatch
@@ -77,13 +79,21 @@ async def find_charger(
     Raises:
         ProbeError: the account cannot be used, or has no such charger.
     """
+    path = "/api/chargers"
     try:
-        answer = await gatherer.call("chargers", "/api/chargers", "/api/chargers")
+        try:
+            answer = await gatherer.call("chargers", path, path)
+        except NotSent:
+            if gatherer.account is None or not gatherer.account.pauses():
+                raise
+            answer = await gatherer.call("chargers", path, path, wait_s=PAUSE_S)
     except CallFailedError as error:
-        raise ProbeError(f"{error}; is {settings.url} the right URL, and reachable?") from None
+        paused = gatherer.account is not None and gatherer.account.pauses()
+        remedy = "try again later" if paused else f"is {settings.url} the right URL, and reachable?"
+        raise ProbeError(f"{error}; {remedy}") from None
     try:
-        listed = msgspec.json.decode(answer.body, type=list[_Charger] | None) or []
-    except msgspec.MsgspecError as error:
+        listed = read_list(answer.body, _Charger, Oddities("the list of chargers"))
+    except UnreadableListError as error:
         raise ProbeError(f"the list of chargers cannot be read ({error})") from None
     serials = [one.id for one in listed if one.id]
     gatherer.redactor.learn(*serials)

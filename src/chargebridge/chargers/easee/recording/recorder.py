@@ -19,7 +19,9 @@ from chargebridge import __version__, tasks
 from chargebridge.chargers.easee.account.account import Account
 from chargebridge.chargers.easee.account.budget import Kind
 from chargebridge.chargers.easee.account.failures import CallFailedError, Refused
+from chargebridge.chargers.easee.discovery import list_chargers
 from chargebridge.chargers.easee.driver import make_account, make_stream
+from chargebridge.chargers.easee.lists import Oddities, UnreadableListError, read_list
 from chargebridge.chargers.easee.operator.bus_connection import BrokerInfo, BrokerLostError
 from chargebridge.chargers.easee.reading import SESSIONS
 from chargebridge.chargers.easee.recording.file import (
@@ -193,7 +195,7 @@ class Recorder:
         """Read the list of chargers; without it there is no account to record."""
         path = "/api/chargers"
         try:
-            answer = await account.request("GET", path, kind=Kind.READ, timeout_s=LIST_WAIT_S)
+            answer = await list_chargers(account, self._paused)
         except Refused as error:
             if self._settings.way == "account" and not self._selected:
                 raise ConnectionError(
@@ -202,13 +204,17 @@ class Recorder:
             self.serials = list(self._selected)
             return self._failed(path, error)
         except CallFailedError as error:
-            raise ConnectionError(f"{error}; is {self._settings.url} the right URL, and reachable?") from None
+            question = f"is {self._settings.url} the right URL, and reachable?"
+            raise ConnectionError(f"{error}; {'try again later' if account.pauses() else question}") from None
         try:
-            listed = msgspec.json.decode(answer.body, type=list[_Charger] | None) or []
-        except msgspec.MsgspecError:
+            listed = read_list(answer.body, _Charger, Oddities("the list of chargers"))
+        except UnreadableListError:
             listed = []  # it is in the recording
         self.serials = list(self._selected) or [one.id for one in listed if one.id]
         return self._answered(path, answer.status, answer.body)
+
+    def _paused(self) -> None:
+        self.state = "waiting: the cloud takes no list of chargers at present"
 
     async def _broker(self, account: Account) -> BrokerInfo:
         """Read the broker's address, which is not recorded: it has credentials."""
