@@ -65,6 +65,21 @@ def test_a_recorded_session_is_one_transaction_with_its_energy_and_its_token(nam
     assert report.source
 
 
+def test_a_tap_whose_start_record_comes_first_is_authorized():
+    [charge_point] = replayed("rfid-tap").charge_points
+    assert charge_point.authorized == [TOKEN]
+    assert statuses(replayed("rfid-tap"))[:4] == ["Available", "Preparing", "Charging", "Finishing"]
+
+
+def test_op_mode_6_is_charging_while_power_flows():
+    assert statuses(replayed("ready-with-power"))[1:5] == [
+        "Preparing",
+        "SuspendedEV",
+        "Charging",
+        "Finishing",
+    ]
+
+
 def test_energy_that_is_told_late_changes_no_register():
     report = replayed("late-session-energy")
     [charge_point] = report.charge_points
