@@ -89,6 +89,18 @@ def carried_out(charge_point: ChargePoint, command: Configure) -> None:
     charge_point.state.configured = _over(charge_point.state.configured, command)
 
 
+def leave(charge_point: ChargePoint) -> None:
+    """Note what the charger that leaves may have been set to, other than chargers usually are."""
+    unusual = {
+        rule: value
+        for known in _known(charge_point)
+        for rule, ordinary in _ORDINARY.items()
+        if (value := getattr(known, rule)) not in {None, ordinary}
+    }
+    if unusual:
+        charge_point.left_settings = charge_point.state.charger_name, structs.replace(_NONE, **unusual)
+
+
 def _known(charge_point: ChargePoint) -> tuple[Configure, ...]:
     """Return what the charger was set to, and what it is being set to."""
     issued = commands.outstanding(charge_point, Purpose.SETTINGS)
@@ -114,6 +126,9 @@ def _over(before: Configure | None, later: Configure) -> Configure:
 
 
 def _covers(present: Configure | None, wanted: Configure) -> bool:
-    return present is not None and all(
-        getattr(wanted, rule) in {None, getattr(present, rule)} for rule in _RULES
+    """Whether the charger has confirmed all that is wanted; to another charge point does not count."""
+    return (
+        present is not None
+        and present.number != _NONE.number
+        and all(getattr(wanted, rule) in {None, getattr(present, rule)} for rule in _RULES)
     )
