@@ -101,6 +101,15 @@ def leave(charge_point: ChargePoint) -> None:
         charge_point.left_settings = charge_point.state.charger_name, structs.replace(_NONE, **unusual)
 
 
+def take_over(charge_point: ChargePoint, settings: Configure | None) -> None:
+    """Take note of what another charge point may have set the charger to that comes now.
+
+    What is not wanted here is brought back: the charger may charge whoever comes, on the other's idTag.
+    """
+    charge_point.state.configured = settings
+    charge_point.left_settings = None
+
+
 def _known(charge_point: ChargePoint) -> tuple[Configure, ...]:
     """Return what the charger was set to, and what it is being set to."""
     issued = commands.outstanding(charge_point, Purpose.SETTINGS)

@@ -226,9 +226,7 @@ def assigned(charge_point: ChargePoint, assigned: ChargerAssigned) -> None:
     )
     reported_sessions.take_over_reported(charge_point, assigned.since_ms, assigned.lately)
     profile_writes.take_over(charge_point, assigned.profile_writes)
-    # What nobody wants here is brought back: it may charge whoever comes, or show another's idTag.
-    charge_point.state.configured = assigned.settings
-    charge_point.left_settings = None
+    charger_settings.take_over(charge_point, assigned.settings)
     # It may keep the plan of its last charge point; to be rid of one that is not there wears its memory.
     charge_point.state.plan_unknown = bool(assigned.session or assigned.profile_writes)
     charge_point.state.charger_name = charge_point.settings.charger
