@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from chargebridge.chargepoint.records import Found, Query, Record, ReportedSpan, Settlement
-from chargebridge.chargers.model import ChargerCommand, ChargerEvent, ChargerInfo, CommandOutcome
+from chargebridge.chargers.model import ChargerCommand, ChargerEvent, ChargerInfo, CommandOutcome, Configure
 
 # --- inputs ---------------------------------------------------------------------------------------
 
@@ -82,6 +82,8 @@ class ChargerAssigned(Struct, frozen=True):
     None: all of them."""
     lately: tuple[ReportedSpan, ...] = ()
     """Older sessions that are reported, by number, rising."""
+    settings: Configure | None = None
+    """What its last charge point may have set it to, other than chargers usually are; its number is 0."""
 
 
 class Operation(StrEnum):

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from chargebridge.chargepoint.records import ReportedSession, ReportedSpan, Transaction
 from chargebridge.chargepoint.turn import ChargerAssigned, ChargerReported
-from chargebridge.chargers.model import SessionStarted
+from chargebridge.chargers.model import Configure, SessionStarted
 from chargebridge.gateway.turns.binding import Binding
 from chargebridge.gateway.turns.runtime import Runtime
 from chargebridge.store.reader import StoreReader
@@ -57,7 +57,13 @@ def read_history(store: StoreReader, charger: str, now_ms: int, keep_days: int) 
     return History(tuple(sessions), since_ms if sessions else None, profile_writes)
 
 
-def assign_charger(runtime: Runtime, binding: Binding, history: History, rest: Transaction | None) -> None:
+def assign_charger(
+    runtime: Runtime,
+    binding: Binding,
+    history: History,
+    rest: Transaction | None,
+    settings: Configure | None = None,
+) -> None:
     """Give a charge point its charger's history: no Wh of it is reported twice, and none is lost.
 
     Args:
@@ -66,6 +72,7 @@ def assign_charger(runtime: Runtime, binding: Binding, history: History, rest: T
         history: of the charger.
         rest: the transaction of the newest session that any charge point reported, if that session runs on:
             the old charge point has ended its transaction at the newest reading, and there this one begins.
+        settings: what the old charge point may have set the charger to; see `ChargerAssigned`.
     """
     reported = history.sessions[-1].end if history.sessions else ReportedSession(0, 0, 0)
     if rest is not None:
@@ -81,6 +88,7 @@ def assign_charger(runtime: Runtime, binding: Binding, history: History, rest: T
         history.profile_writes,
         history.since_ms,
         older,
+        settings,
     )
     runtime.turn(binding, assigned)
     if rest is not None:

@@ -63,6 +63,7 @@ async def apply_plan(roster: Roster, plan: ReloadPlan) -> None:
         for charger, history in plan.histories.items()
     }
     running = {charger: binding.charge_point.abandoned for charger, binding in released.items()}
+    left = dict(filter(None, (binding.charge_point.left_settings for binding in released.values())))
     await _replace_drivers(roster, plan)
     for settings in (*(new for _, new in changes.changed), *changes.kept):
         roster.renew(settings)
@@ -73,7 +74,7 @@ async def apply_plan(roster: Roster, plan: ReloadPlan) -> None:
     for settings in (*(new for _, new in plan.moved), *changes.added):
         charger = charger_name(settings)
         binding = roster.bindings[settings.central_system, settings.identity]
-        assign_charger(roster.runtime, binding, histories[charger], running.get(charger))
+        assign_charger(roster.runtime, binding, histories[charger], running.get(charger), left.get(charger))
         roster.watch(binding)
     _relink(roster, plan.relinked, plan.relinked_pairs)
     restore_undelivered(roster, plan.undelivered)

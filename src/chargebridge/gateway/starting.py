@@ -21,7 +21,7 @@ def restore(roster: Roster) -> None:
     stored = store.load_all()
     store.start(asyncio.get_running_loop(), roster.runtime)
     ended = restore_undelivered(roster, find_undelivered(roster, configuration, roster.factory, stored))
-    newcomers = []
+    newcomers, left = [], {}
     for (central_system, identity), settings in roster.settings.items():
         key = keys[identity, central_system]
         charge_point = roster.runtime.new_charge_point(roster.factory.make(settings), stored.get(key))
@@ -29,6 +29,9 @@ def restore(roster: Roster) -> None:
         abandoned = binding.charge_point.abandoned
         if abandoned is not None:
             ended[abandoned.charger] = abandoned  # its charger was replaced meanwhile
+        if binding.charge_point.left_settings is not None:
+            former, as_set = binding.charge_point.left_settings
+            left[former] = as_set
         if binding.charge_point.state.charger is None:
             newcomers.append((binding, charger_name(settings)))
     if newcomers:
@@ -36,6 +39,6 @@ def restore(roster: Roster) -> None:
     for binding, charger in newcomers:
         # Never seen here: it may have been seen at another charge point.
         history = roster.history(charger)
-        if history != NO_HISTORY or charger in ended:
-            assign_charger(roster.runtime, binding, history, ended.get(charger))
+        if history != NO_HISTORY or charger in ended or charger in left:
+            assign_charger(roster.runtime, binding, history, ended.get(charger), left.get(charger))
     log_leaving(roster)

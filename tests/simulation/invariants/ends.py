@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from chargebridge.chargers.model import ChargerState, Measured, SessionStarted, StateChanged
+from chargebridge.chargers.model import ChargerState, Measured, Reachable, SessionStarted, StateChanged
 from tests.simulation.invariants import OVER
 
 _NOBODY_CHARGES = frozenset({ChargerState.DISCONNECTED, ChargerState.AWAITING_TOKEN})
@@ -30,12 +30,22 @@ class Ends:
         self._quiet_s = defaultdict(float)
         """By charge point: for how long the running session has been over, or was to end, faults left out."""
 
+        self._away = set()
+        """Charge points whose charger cannot be reached, as far as it was reported."""
         self._since_ms = {}
         """By charge point: when that was seen first."""
 
     def reported(self, identity, event):
         """An event reaches the gateway."""
         match event:
+            case Reachable(reachable=False):
+                self._away.add(identity)
+                return
+            case Reachable() if identity in self._away:
+                # Each wait begins anew when the charger is back, also where a Reset has rebooted it.
+                self._away.remove(identity)
+                self._quiet_s[identity] = 0.0
+                return
             case StateChanged(at_ms=at_ms, state=state):
                 said = state
             case Measured(at_ms=at_ms, session=session) | SessionStarted(at_ms=at_ms, session=session):

@@ -5,7 +5,7 @@ from msgspec import structs
 
 from chargebridge.chargepoint.behaviour import behaviour
 from chargebridge.chargepoint.turn import TimerFired
-from chargebridge.chargers.model import Configure, SetLimit
+from chargebridge.chargers.model import Configure, Outcome, SetLimit
 
 pytestmark = pytest.mark.unit
 
@@ -36,6 +36,33 @@ def test_a_charger_that_charged_freely_asks_for_tokens_again(easee):
     (settings,) = easee.asked(Configure)
     assert settings.authorization_required
     assert settings.free_charging_tag == ""
+
+
+def test_that_is_one_command_whatever_happens_until_it_is_carried_out(easee):
+    configure(easee, "rfidtagfreecharging", "FREE1")
+    configure(easee, "freecharging", "true")
+    easee.obey()
+    go_by(easee, "ocpp16")
+    (settings,) = easee.asked(Configure)
+    for _ in range(3):
+        easee.cp.mark_dirty()
+        easee.turn(TimerFired())
+    assert easee.asked() == []
+    easee.done(settings)
+    assert easee.cp.state.issued_commands == ()
+    assert easee.cp.state.configured.authorization_required is True
+
+
+def test_nor_is_it_left_charging_freely_if_it_is_not_known_what_it_was_set_to(easee):
+    configure(easee, "rfidtagfreecharging", "FREE1")
+    configure(easee, "freecharging", "true")
+    easee.asked(Configure)
+    go_by(easee, "ocpp16")
+    (settings,) = easee.asked(Configure)
+    easee.done(settings, Outcome.UNKNOWN)
+    easee.wait(31)
+    (again,) = easee.asked(Configure)
+    assert (again.authorization_required, again.free_charging_tag) == (True, "")
 
 
 def test_a_current_of_the_moment_that_nobody_could_end_any_more_is_over(easee):

@@ -10,6 +10,7 @@ from chargebridge.chargers.model import (
     ChargerInfo,
     ChargerState,
     ClearCache,
+    Configure,
     Outcome,
     SetAvailable,
     SetLimit,
@@ -91,8 +92,38 @@ class TestComing:
         come(newcomer, ChargerAssigned(3, newcomer.utc_ms, 1000))
         assert [command.available for command in newcomer.asked(SetAvailable)] == [True]
 
+    def test_what_it_was_set_to_elsewhere_and_nobody_wants_here_is_brought_back(self, newcomer):
+        free = Configure(number=0, expires_ms=0, authorization_required=False, free_charging_tag="FREE1")
+        come(newcomer, ChargerAssigned(3, newcomer.utc_ms, 1000, settings=free))
+        (command,) = newcomer.asked(Configure)
+        assert (command.authorization_required, command.free_charging_tag) == (True, "")
+        assert command.authorize_offline is None
+        newcomer.done(command)
+        newcomer.restart()
+        assert newcomer.asked(Configure) == []
+
+    def test_what_is_wanted_here_is_written_even_if_it_was_wanted_elsewhere(self, new_bench):
+        wanted = {"AllowOfflineTxForUnknownId": "true"}
+        newcomer = new_bench("easee", capabilities=frozenset(), configuration=wanted)
+        elsewhere = Configure(number=0, expires_ms=0, allow_unknown_offline=True)
+        come(newcomer, ChargerAssigned(3, newcomer.utc_ms, 1000, settings=elsewhere))
+        (command,) = newcomer.asked(Configure)
+        assert command.allow_unknown_offline is True
+        newcomer.done(command)
+        newcomer.restart()
+        assert newcomer.asked(Configure) == []
+
 
 class TestLeaving:
+    def test_it_is_known_what_it_was_set_to_that_is_unusual(self, new_bench):
+        bench = new_bench("easee", configuration={"AllowOfflineTxForUnknownId": "true"}).ready()
+        bench.ask("ChangeConfiguration", {"key": "LocalAuthorizeOffline", "value": "true"})
+        bench.turn(ChargerReleased())
+        assert bench.cp.left_settings == (
+            bench.settings.charger,
+            Configure(number=0, expires_ms=0, allow_unknown_offline=True),
+        )
+
     def test_energy_that_no_sample_has_told_yet_is_told(self, new_bench):
         bench = new_bench("easee-1.8").ready().charging()
         bench.wait(100)

@@ -141,6 +141,18 @@ class TestSettings:
         assert easee.cp.state.configured.authorize_offline is True
         assert easee.cp.state.issued_commands == ()
 
+    @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.UNKNOWN, Outcome.EXPIRED])
+    def test_the_same_again_is_wanted_until_it_is_done_if_another_may_have_come_between(self, easee, outcome):
+        change(easee, "LocalAuthorizeOffline", "true")
+        easee.obey()
+        change(easee, "LocalAuthorizeOffline", "false")
+        change(easee, "LocalAuthorizeOffline", "true")
+        first, second = easee.asked()
+        easee.done(first)
+        easee.done(second, outcome)
+        easee.wait(31)
+        assert rules(configured(easee)) == {"authorize_offline": True}
+
     def test_a_charger_without_settings_is_left_alone(self, new_bench):
         bench = new_bench("easee", capabilities=frozenset({Capability.UNLOCK})).ready()
         change(bench, "LocalAuthorizeOffline", "false")

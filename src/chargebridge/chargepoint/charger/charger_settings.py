@@ -58,9 +58,10 @@ def desired(charge_point: ChargePoint) -> Configure:
         )
     if any(configuration.is_set(charge_point, key) for key in ("freecharging", "rfidtagfreecharging")):
         wanted["free_charging_tag"] = free or ""
-    before = _sent(charge_point)
     for rule, ordinary in _ORDINARY.items():
-        if rule not in wanted and getattr(before, rule) not in {None, ordinary}:
+        if rule not in wanted and any(
+            getattr(known, rule) not in {None, ordinary} for known in _known(charge_point)
+        ):
             wanted[rule] = ordinary  # its key is gone, such as with another behaviour
     return structs.replace(_NONE, **wanted)
 
@@ -77,6 +78,7 @@ def refresh(charge_point: ChargePoint) -> None:
         if wanted == _NONE:
             commands.forget(charge_point, Purpose.SETTINGS)
             return
+        _note_replaced(charge_point, issued, wanted)
     elif wanted == _NONE or _covers(charge_point.state.configured, wanted):
         return
     commands.configure(charge_point, wanted)
@@ -87,11 +89,43 @@ def carried_out(charge_point: ChargePoint, command: Configure) -> None:
     charge_point.state.configured = _over(charge_point.state.configured, command)
 
 
-def _sent(charge_point: ChargePoint) -> Configure:
-    """Return what the charger was set to, or may have been."""
-    present = charge_point.state.configured or _NONE
+def leave(charge_point: ChargePoint) -> None:
+    """Note what the charger that leaves may have been set to, other than chargers usually are."""
+    unusual = {
+        rule: value
+        for known in _known(charge_point)
+        for rule, ordinary in _ORDINARY.items()
+        if (value := getattr(known, rule)) not in {None, ordinary}
+    }
+    if unusual:
+        charge_point.left_settings = charge_point.state.charger_name, structs.replace(_NONE, **unusual)
+
+
+def take_over(charge_point: ChargePoint, settings: Configure | None) -> None:
+    """Take note of what another charge point may have set the charger to that comes now.
+
+    What is not wanted here is brought back: the charger may charge whoever comes, on the other's idTag.
+    """
+    charge_point.state.configured = settings
+    charge_point.left_settings = None
+
+
+def _known(charge_point: ChargePoint) -> tuple[Configure, ...]:
+    """Return what the charger was set to, and what it is being set to."""
     issued = commands.outstanding(charge_point, Purpose.SETTINGS)
-    return _over(present, issued) if isinstance(issued, Configure) else present
+    return (
+        charge_point.state.configured or _NONE,
+        issued if isinstance(issued, Configure) else _NONE,
+    )
+
+
+def _note_replaced(charge_point: ChargePoint, issued: Configure, wanted: Configure) -> None:
+    """Note what the charger may have been set to by a command whose outcome will not count any more.
+
+    What is wanted instead is then sent until it is done, also if it is what was confirmed before.
+    """
+    unchanged = {rule: None for rule in _RULES if getattr(wanted, rule) in {None, getattr(issued, rule)}}
+    carried_out(charge_point, structs.replace(issued, **unchanged))
 
 
 def _over(before: Configure | None, later: Configure) -> Configure:
@@ -101,6 +135,9 @@ def _over(before: Configure | None, later: Configure) -> Configure:
 
 
 def _covers(present: Configure | None, wanted: Configure) -> bool:
-    return present is not None and all(
-        getattr(wanted, rule) in {None, getattr(present, rule)} for rule in _RULES
+    """Whether the charger has confirmed all that is wanted; to another charge point does not count."""
+    return (
+        present is not None
+        and present.number != _NONE.number
+        and all(getattr(wanted, rule) in {None, getattr(present, rule)} for rule in _RULES)
     )

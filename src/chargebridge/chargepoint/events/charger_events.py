@@ -7,7 +7,14 @@ from msgspec import structs
 
 from chargebridge.chargepoint.authorization import authorization
 from chargebridge.chargepoint.central_system import boot_wait, calls, registration, resets, unlocking
-from chargebridge.chargepoint.charger import clock, commands, limits, list_copy, reported_sessions
+from chargebridge.chargepoint.charger import (
+    charger_settings,
+    clock,
+    commands,
+    limits,
+    list_copy,
+    reported_sessions,
+)
 from chargebridge.chargepoint.configuration import configuration, profile_writes
 from chargebridge.chargepoint.connector import availability, status
 from chargebridge.chargepoint.events import command_outcomes
@@ -194,6 +201,7 @@ def released(charge_point: ChargePoint) -> None:
         Timer.RESTART,
     ):
         charge_point.cancel_timer(timer)
+    charger_settings.leave(charge_point)
     state = charge_point.state
     charge_point.state = State(
         operative=state.operative,
@@ -218,6 +226,7 @@ def assigned(charge_point: ChargePoint, assigned: ChargerAssigned) -> None:
     )
     reported_sessions.take_over_reported(charge_point, assigned.since_ms, assigned.lately)
     profile_writes.take_over(charge_point, assigned.profile_writes)
+    charger_settings.take_over(charge_point, assigned.settings)
     # It may keep the plan of its last charge point; to be rid of one that is not there wears its memory.
     charge_point.state.plan_unknown = bool(assigned.session or assigned.profile_writes)
     charge_point.state.charger_name = charge_point.settings.charger

@@ -33,7 +33,7 @@ from chargebridge.chargepoint.records import QueuedMessage, Record, StoredCharge
 from chargebridge.chargepoint.rules import keys, measurands, schedules
 from chargebridge.chargepoint.rules.schedules import Installed
 from chargebridge.chargepoint.turn import Notice, NoticeKind, Output, SendFrame
-from chargebridge.chargers.model import Capability, LimitShown
+from chargebridge.chargers.model import Capability, Configure, LimitShown
 from chargebridge.clock import Instant
 from chargebridge.ocpp16.enums import RegistrationStatus
 from chargebridge.ocpp16.fields import Response
@@ -89,6 +89,7 @@ class ChargePoint:
         "is_new",
         "late_call",
         "latest",
+        "left_settings",
         "limit_shown",
         "list_transfer",
         "loaded_through",
@@ -227,6 +228,8 @@ class ChargePoint:
         )
         self.abandoned: Transaction | None = None
         """The newest session, as far as it was reported when its charger was released; it may go on."""
+        self.left_settings: tuple[str, Configure] | None = None
+        """The charger that was released, and what it may have been set to that is unusual."""
         self.unsampled_wh = 0
         """The newest register reading of the running one that has come since, in a sample or not."""
         self.unsampled_ms = 0

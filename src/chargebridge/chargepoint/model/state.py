@@ -297,7 +297,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     command_number: int = 0
     issued_commands: tuple[IssuedCommand, ...] = ()
     configured: Configure | None = None
-    """The settings that the charger has confirmed."""
+    """The settings that the charger has confirmed, or may have been given by a command that was replaced.
+    Number 0: by another charge point."""
     list_version: int = 0
     """Of the local list; 0 while it is empty (`LL-1`)."""
     list_revision: int = 0
