@@ -72,6 +72,8 @@ _FUTURE_MS: Final = 2 * 86_400_000
 """The most by which a charger's clock may be ahead; a later time does not block observations until then."""
 
 _O = Observation
+_IDLE: Final = frozenset({ChargerState.DISCONNECTED, ChargerState.AWAITING_TOKEN})
+"""In these states no session runs."""
 _STATE: Final = frozenset(
     {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT, _O.IS_ENABLED, _O.AUTHORIZATION_REQUIRED}
 )
@@ -514,9 +516,15 @@ class Twin:
 
     def _measured(self, at_ms: int, reading: Reading) -> list[ChargerEvent]:
         running = self.record.running
-        within = running is not None and running.reported and at_ms >= running.started_ms
+        within = running is not None and running.reported and self._is_within(running, at_ms)
         session = running.id if running is not None and within else None
         return [Measured(at_ms=at_ms, readings=(reading,), session=session)]
+
+    def _is_within(self, running: Running, at_ms: int) -> bool:
+        """Whether a time is of the running session; it may be over, and its end record late."""
+        state = self.state
+        over = state is not None and state.state in _IDLE and state.at_ms > running.started_ms
+        return running.started_ms <= at_ms and (state is None or not over or at_ms <= state.at_ms)
 
     # --- values -----------------------------------------------------------------------------------------
 
