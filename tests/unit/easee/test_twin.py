@@ -346,6 +346,13 @@ class TestRegister:
         before, after = bench.say(124, "101.5", T0 + 9 * MIN), bench.say(124, "102.0", T0 + 40 * MIN)
         assert [one.session for one in (*before, *after) if isinstance(one, Measured)] == [1, None]
 
+    def test_nor_is_it_where_a_newer_state_was_known_before(self, bench: Bench) -> None:
+        bench.charge(1, T0, 100.0)
+        bench.say(109, "7", T0 + 60 * MIN, live=False)  # read, while what was before comes from a queue
+        bench.say(109, "1", T0 + 10 * MIN)
+        before, after = bench.say(194, "230.5", T0 + 5 * MIN), bench.say(194, "231.5", T0 + 40 * MIN)
+        assert [one.session for one in (*before, *after) if isinstance(one, Measured)] == [1, None]
+
     def test_nor_is_it_after_a_charger_asks_for_a_token_again(self, bench: Bench) -> None:
         bench.charge(1, T0, 100.0)
         bench.say(109, "3", T0 + MIN)

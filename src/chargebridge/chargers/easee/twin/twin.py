@@ -127,6 +127,7 @@ class Twin:
     """
 
     __slots__ = (
+        "_left",
         "_measured_ms",
         "_power",
         "_read_only",
@@ -158,6 +159,8 @@ class Twin:
         self._power = record.power
         self._measured_ms: dict[int, int] = {}
         self._reported_state: StateChanged | None = None
+        self._left = 0, 0
+        """The session whose car has left, and when, also where a newer state was known before."""
 
     # --- properties -----------------------------------------------------------------------------------
 
@@ -351,8 +354,9 @@ class Twin:
             )
             return events + self._settle_if_unplugged() + self._state_change(update.at_ms)
         disconnected = update.id == _O.CHARGER_OP_MODE and update.value == str(int(OpMode.DISCONNECTED))
-        if disconnected and charging_sessions.car_left(record, update.at_ms):  # however late that is known
-            self.unsaved = True
+        if disconnected:  # however late that is known
+            self.unsaved |= charging_sessions.car_left(record, update.at_ms)
+            self._note_car_left(update.at_ms)
         if update.id not in USED or not self._is_newer(update, now_ms):
             return []
         return self._apply(update, live=live)
@@ -522,9 +526,19 @@ class Twin:
 
     def _is_within(self, running: Running, at_ms: int) -> bool:
         """Whether a time is of the running session; it may be over, and its end record late."""
+        session, until_ms = self._left
         state = self.state
-        over = state is not None and state.state in _IDLE and state.at_ms > running.started_ms
-        return running.started_ms <= at_ms and (state is None or not over or at_ms <= state.at_ms)
+        if session != running.id:
+            over = state is not None and state.state in _IDLE and state.at_ms > running.started_ms
+            until_ms = state.at_ms if state is not None and over else at_ms
+        return running.started_ms <= at_ms <= until_ms
+
+    def _note_car_left(self, at_ms: int) -> None:
+        running = self.record.running
+        if running is None or at_ms <= running.started_ms:
+            return
+        session, left_ms = self._left
+        self._left = running.id, min(at_ms, left_ms) if session == running.id else at_ms
 
     # --- values -----------------------------------------------------------------------------------------
 
