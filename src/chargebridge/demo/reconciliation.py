@@ -1,8 +1,9 @@
 """Compares the chargers' sessions with the transactions of the central system.
 
 Every Wh of every register has to lie in exactly one transaction, and every transaction has to have the
-charger's own start, stop, tag and readings. Of sessions that a driver had to rebuild only the energy can be
-right: their transactions are compared with the registers alone.
+charger's own start, stop, tag and readings; its start may be that of the cloud's record, see
+`Vendor.recorded`. Of sessions that a driver had to rebuild only the energy can be right: their transactions
+are compared with the registers alone.
 """
 
 from collections import Counter, defaultdict

@@ -121,6 +121,7 @@ class DemoTestbed:
         operator = settings.vendor is VendorKind.EASEE_OPERATOR
         return EaseeVendor(
             self.cloud,
+            settings.folder,
             self.clock,
             port,
             seed=settings.seed,
@@ -212,7 +213,7 @@ class DemoTestbed:
                     one.stopped_at_ms,
                     None if self.loses else one.id_tag,  # may be lost with the driver's file
                 )
-                for one in self.world.finished_sessions()
+                for one in self.vendor.recorded(self.world.finished_sessions())
             )
             marked = self._marked()
             assumed = {one.identity for one in self.ledger.transactions() if self.loses and one.id in marked}
@@ -226,7 +227,7 @@ class DemoTestbed:
         marked = self._marked()
         return reconcile(
             identity_of,
-            self.world.finished_sessions(),
+            self.vendor.recorded(self.world.finished_sessions()),
             len(self.world.running_sessions()),
             self.world.registers_wh(),
             self.ledger.transactions(),

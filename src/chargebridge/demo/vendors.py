@@ -5,6 +5,7 @@ Chargers and cars are the same behind each. The gateway uses another driver, wit
 
 import json
 import secrets
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
@@ -13,8 +14,10 @@ import structlog
 from aio_pika.exceptions import AMQPError
 
 from chargebridge.chargers.simulator.cloud import SimulatedCloud
+from chargebridge.chargers.simulator.ledger import FinishedSession
 from chargebridge.chargers.simulator.remote.server import CloudServer
 from chargebridge.clock import Clock
+from chargebridge.demo.recorded_sessions import RecordedSessions
 from chargebridge.emulators.easee_cloud import EaseeCloud, EaseeCloudSettings, Misbehaviour
 from chargebridge.emulators.easee_cloud.bus.operator_bus import delete_bus
 from chargebridge.emulators.easee_cloud.settings import Cadence
@@ -43,6 +46,9 @@ class Vendor(Protocol):
 
     def driver_table(self) -> str:
         """Return the `[drivers.…]` table of the gateway's configuration."""
+
+    def recorded(self, sessions: Iterable[FinishedSession]) -> list[FinishedSession]:
+        """Return sessions of the chargers as the cloud has recorded them."""
 
     async def start(self) -> None:
         """Start to serve; raises OSError if the address cannot be bound."""
@@ -77,6 +83,9 @@ connect = "127.0.0.1:{self._server.port}"
 token_file = {json.dumps(str(self._token_file))}
 """
 
+    def recorded(self, sessions: Iterable[FinishedSession]) -> list[FinishedSession]:  # noqa: D102
+        return list(sessions)
+
     async def start(self) -> None:  # noqa: D102
         await self._server.start()
 
@@ -92,6 +101,7 @@ class EaseeVendor:
 
     Args:
         chargers: the chargers.
+        folder: for the file with the beginnings of sessions.
         clock: the cloud's time.
         port: the port to listen on.
         seed: decides which faults happen, and when.
@@ -102,6 +112,7 @@ class EaseeVendor:
     def __init__(
         self,
         chargers: SimulatedCloud,
+        folder: Path,
         clock: Clock,
         port: int,
         *,
@@ -114,28 +125,25 @@ class EaseeVendor:
         self._operator = amqp_url is not None
         self._operator_id = f"demo-{secrets.token_hex(4)}"
         self.may_miss = not self._operator  # the queue keeps every message
-        self.cloud = EaseeCloud(
-            chargers,
-            clock,
-            EaseeCloudSettings(
-                port=port,
-                seed=seed,
-                user_name=_USER,
-                password=self._password,
-                integration_account=self._operator,
-                amqp_url=amqp_url,
-                operator_id=self._operator_id,
-                cadence=Cadence(session_energy_s=0),
-                ping_s=max(15 / clock.speed, 1.0),
-                # People decide in real time, however fast the clock runs.
-                token_waits_s=max(180.0, 20 * clock.speed),
-                # Both sides are compared by the token and the start of the simulated charger's own session.
-                start_keeps_token=True,
-            ),
+        settings = EaseeCloudSettings(
+            port=port,
+            seed=seed,
+            user_name=_USER,
+            password=self._password,
+            integration_account=self._operator,
+            amqp_url=amqp_url,
+            operator_id=self._operator_id,
+            cadence=Cadence(session_energy_s=0),
+            ping_s=max(15 / clock.speed, 1.0),
+            # People decide in real time, however fast the clock runs.
+            token_waits_s=max(180.0, 20 * clock.speed),
+            # An account's start takes the place of the card, of which no trace would be left to compare with.
+            start_keeps_token=True,
         )
+        self.cloud = EaseeCloud(chargers, clock, settings)
+        self._records = RecordedSessions(folder / "beginnings.json")
         if misbehave:
             self.cloud.misbehaviour.change(Misbehaviour.everything(misbehave).as_dict())
-        self.cloud.misbehaviour.start_with_token_only = True
 
     def driver_table(self) -> str:  # noqa: D102 - see `Vendor`
         return f"""\
@@ -149,11 +157,17 @@ stream_url = {json.dumps(self.cloud.stream_url)}
 requests_per_5_min = {_REQUESTS}
 """
 
+    def recorded(self, sessions: Iterable[FinishedSession]) -> list[FinishedSession]:  # noqa: D102
+        self._records.learn(self.cloud.beginnings())
+        return list(self._records.recorded(sessions))
+
     async def start(self) -> None:  # noqa: D102
         await self.cloud.start()
 
     async def stop(self) -> None:  # noqa: D102
         await self.cloud.stop()
+        self._records.learn(self.cloud.beginnings())
+        self._records.save()
 
     async def close(self) -> None:  # noqa: D102
         if self._amqp_url is not None:

@@ -13,7 +13,7 @@ import structlog
 from msgspec import structs
 
 from chargebridge import __version__
-from chargebridge.chargepoint.model.state import Settings
+from chargebridge.chargepoint.model.state import END_HURRIED_S, Settings
 from chargebridge.chargers.model import (
     ChargerEvent,
     ChargerInfo,
@@ -335,6 +335,7 @@ class SettingsFactory:
             tag_for_untagged=charge_point.tag_for_untagged,
             # A record is late by what lies between, which no fast clock makes faster.
             end_awaited_s=charge_point.end_awaited_s * self._speed,
+            end_hurried_s=END_HURRIED_S * self._speed,
             software=__version__,
             queue_limit=self._configuration.state.queue_limit,
         )

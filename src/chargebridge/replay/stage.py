@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from chargebridge import __version__
 from chargebridge.chargepoint.charge_point import VirtualChargePoint
+from chargebridge.chargepoint.model.state import END_HURRIED_S
 from chargebridge.chargepoint.model.state import Settings as ChargePointSettings
 from chargebridge.chargepoint.records import Query, Record, StoredChargePoint
 from chargebridge.chargepoint.turn import ChargerDescribed
@@ -184,6 +185,7 @@ class Replay:
             charger=f"{_DRIVER}/{serial}",
             call_timeout_s=CALL_TIMEOUT_S * self._timeline.speed,
             end_awaited_s=END_AWAITED_S * self._timeline.speed,
+            end_hurried_s=END_HURRIED_S * self._timeline.speed,
             software=__version__,
         )
         link = ReplayedLink(serial, self._central_system, self._timeline)

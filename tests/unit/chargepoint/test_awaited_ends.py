@@ -415,6 +415,16 @@ class TestTheDriverIsAsked:
         assert len(stops(driving_away.live(1))) == 1
         assert driving_away.asked(ReportSessions) == []
 
+    def test_it_then_has_as_long_as_the_settings_say(self, driving_away):
+        driving_away.cp.adopt(structs.replace(driving_away.settings, end_hurried_s=100.0))
+        driving_away.live(1)
+        driving_away.state(S.AWAITING_TOKEN)
+        driving_away.token("TAG2")
+        driving_away.live(0)
+        assert len(driving_away.asked(ReportSessions)) == 1
+        assert stops(driving_away.live(98)) == []
+        assert len(stops(driving_away.live(1))) == 1
+
     def test_in_any_case_before_the_end_is_assumed(self, driving_away):
         driving_away.live(6)
         driving_away.state(S.AWAITING_TOKEN)

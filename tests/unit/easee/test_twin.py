@@ -337,6 +337,30 @@ class TestRegister:
         bench.start(1, T0, 100.0)
         assert self.register(bench.say(121, "30", T0 + MIN)) == []
 
+    def test_what_is_measured_after_a_car_has_left_is_of_no_session_while_its_record_is_late(
+        self, bench: Bench
+    ) -> None:
+        bench.charge(1, T0, 100.0)
+        bench.say(109, "3", T0 + MIN)
+        bench.say(109, "1", T0 + 10 * MIN)
+        before, after = bench.say(124, "101.5", T0 + 9 * MIN), bench.say(124, "102.0", T0 + 40 * MIN)
+        assert [one.session for one in (*before, *after) if isinstance(one, Measured)] == [1, None]
+
+    def test_nor_is_it_where_a_newer_state_was_known_before(self, bench: Bench) -> None:
+        bench.charge(1, T0, 100.0)
+        bench.say(109, "7", T0 + 60 * MIN, live=False)  # read, while what was before comes from a queue
+        bench.say(109, "1", T0 + 10 * MIN)
+        before, after = bench.say(194, "230.5", T0 + 5 * MIN), bench.say(194, "231.5", T0 + 40 * MIN)
+        assert [one.session for one in (*before, *after) if isinstance(one, Measured)] == [1, None]
+
+    def test_nor_is_it_after_a_charger_asks_for_a_token_again(self, bench: Bench) -> None:
+        bench.charge(1, T0, 100.0)
+        bench.say(109, "3", T0 + MIN)
+        bench.say(109, "7", T0 + 10 * MIN)
+        (event,) = bench.say(194, "230.5", T0 + 40 * MIN)
+        assert isinstance(event, Measured)
+        assert event.session is None
+
     def test_outside_of_sessions_the_hourly_values_are_reported(self, bench: Bench) -> None:
         (event,) = bench.say(124, "55.5", T0)
         assert event == Measured(at_ms=T0, readings=(Reading(Quantity.ENERGY_WH, 55500),))

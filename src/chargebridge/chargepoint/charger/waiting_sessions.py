@@ -10,9 +10,6 @@ from chargebridge.chargepoint.model.state import Evidence, Purpose
 from chargebridge.chargepoint.model.timers import Timer
 from chargebridge.chargers.model import ChargerState, SessionEnded, SessionStarted
 
-SHORTENED_WAIT_S: Final = 5.0
-"""Seconds to wait for the record of a session that is over, while somebody wants to charge, or to end it."""
-
 IDLE: Final = frozenset({ChargerState.DISCONNECTED, ChargerState.AWAITING_TOKEN})
 """States in which no session runs."""
 
@@ -60,10 +57,11 @@ def shorten_wait(charge_point: ChargePoint) -> None:
     if ending is None or deadline is None:
         return  # while the charger cannot be reached, the wait has not begun
     left_s = deadline - charge_point.now.mono
-    if left_s <= SHORTENED_WAIT_S:
+    hurried_s = charge_point.settings.end_hurried_s
+    if left_s <= hurried_s:
         return
     waited_s = max(charge_point.settings.end_awaited_s - left_s, 0.0)
-    wait_s = max(SHORTENED_WAIT_S - waited_s, 0.0)
+    wait_s = max(hurried_s - waited_s, 0.0)
     until_ms = charge_point.now.utc_ms + round(wait_s * 1000)
     charge_point.state.ending = structs.replace(ending, until_ms=until_ms)
     charge_point.set_timer(Timer.SESSION_END, wait_s)

@@ -65,7 +65,7 @@ def _passed_on(charge_point: ChargePoint, running: Transaction | None) -> str:
     if charge_point.running is None or charge_point.running.number != running.number:
         return "the charger does not have this session any more: its transaction has ended"
     if waiting_sessions.is_over(charge_point):
-        wait_s = waiting_sessions.SHORTENED_WAIT_S
+        wait_s = charge_point.settings.end_hurried_s
         return f"the charger does not have this session any more: its transaction ends within {wait_s:g} s"
     wait_s = charge_point.settings.end_awaited_s
     return (

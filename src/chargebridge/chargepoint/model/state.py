@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 from msgspec import Struct, structs
@@ -25,6 +26,9 @@ from chargebridge.chargers.model import (
     TokenPresented,
 )
 from chargebridge.ocpp16.enums import Reason, ResetType
+
+END_HURRIED_S: Final = 5.0
+"""Real seconds to wait for the record of a session that is over, while somebody waits for its end."""
 
 
 class SerialIn(StrEnum):
@@ -75,6 +79,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Messages in the queue that no MeterValues crosses; Start and Stop are queued always (`Q-7`)."""
     end_awaited_s: float = 300.0
     """The record of a session that is over at its charger is awaited so long; then its end is assumed."""
+    end_hurried_s: float = END_HURRIED_S
+    """So long instead, while somebody wants to charge, or to end it."""
 
 
 class Origin(StrEnum):

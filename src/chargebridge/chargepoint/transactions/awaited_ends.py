@@ -196,7 +196,7 @@ def charger_returned(charge_point: ChargePoint) -> None:
         longest_s, until_ms = charge_point.settings.end_awaited_s, ending.until_ms
         left_s = longest_s if until_ms is None else (until_ms - charge_point.now.utc_ms) / 1000
         hurried = charge_point.state.waiting_token is not None
-        wait_s = waiting_sessions.SHORTENED_WAIT_S if hurried else max(left_s, _grace_s(charge_point))
+        wait_s = charge_point.settings.end_hurried_s if hurried else max(left_s, _grace_s(charge_point))
         _begin_wait(charge_point, ending, min(wait_s, longest_s))
 
 

@@ -7,6 +7,7 @@
 Use it to test an Easee integration; docs/easee-emulator.md describes it.
 """
 
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import Beginning
 from chargebridge.emulators.easee_cloud.cloud import EaseeCloud
 from chargebridge.emulators.easee_cloud.misbehaviour import Misbehaviour
 from chargebridge.emulators.easee_cloud.settings import (
@@ -18,6 +19,7 @@ from chargebridge.emulators.easee_cloud.settings import (
 from chargebridge.emulators.easee_cloud.statistics import Statistics
 
 __all__ = [
+    "Beginning",
     "Cadence",
     "EaseeCloud",
     "EaseeCloudSettings",

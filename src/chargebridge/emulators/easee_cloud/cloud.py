@@ -1,6 +1,7 @@
 """The emulated Easee Cloud: composes its parts, and connects them to the simulated chargers."""
 
 import asyncio
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
@@ -24,7 +25,7 @@ from chargebridge.emulators.easee_cloud.accounts import Accounts
 from chargebridge.emulators.easee_cloud.acknowledgement import PendingAcknowledgement
 from chargebridge.emulators.easee_cloud.adoption import Adoption
 from chargebridge.emulators.easee_cloud.bus.operator_bus import OperatorBus
-from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import Beginning, CloudCharger
 from chargebridge.emulators.easee_cloud.charger.layout import Layout
 from chargebridge.emulators.easee_cloud.charger.observer import SCANNED_TOKEN_REASON, Observer
 from chargebridge.emulators.easee_cloud.commands.charger_commands import ChargerCommands
@@ -235,6 +236,11 @@ class EaseeCloud:
             self._adoption.adopt(serial)
         if self._runner is not None:
             self._chargers.subscribe(serial, self._charger_commands.subscriber, idle_values=False)
+
+    def beginnings(self) -> Iterator[Beginning]:
+        """Yield when the records of sessions began, of the latest of each charger."""
+        for serial in self._roster:
+            yield from self._roster[serial].beginnings()
 
     def disconnect_streams(self) -> None:
         """Cut all streams at once, without a close message."""

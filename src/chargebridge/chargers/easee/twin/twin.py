@@ -72,6 +72,8 @@ _FUTURE_MS: Final = 2 * 86_400_000
 """The most by which a charger's clock may be ahead; a later time does not block observations until then."""
 
 _O = Observation
+_IDLE: Final = frozenset({ChargerState.DISCONNECTED, ChargerState.AWAITING_TOKEN})
+"""In these states no session runs."""
 _STATE: Final = frozenset(
     {_O.CHARGER_OP_MODE, _O.REASON_FOR_NO_CURRENT, _O.IS_ENABLED, _O.AUTHORIZATION_REQUIRED}
 )
@@ -125,6 +127,7 @@ class Twin:
     """
 
     __slots__ = (
+        "_left",
         "_measured_ms",
         "_power",
         "_read_only",
@@ -156,6 +159,8 @@ class Twin:
         self._power = record.power
         self._measured_ms: dict[int, int] = {}
         self._reported_state: StateChanged | None = None
+        self._left = 0, 0
+        """The session whose car has left, and when, also where a newer state was known before."""
 
     # --- properties -----------------------------------------------------------------------------------
 
@@ -349,8 +354,9 @@ class Twin:
             )
             return events + self._settle_if_unplugged() + self._state_change(update.at_ms)
         disconnected = update.id == _O.CHARGER_OP_MODE and update.value == str(int(OpMode.DISCONNECTED))
-        if disconnected and charging_sessions.car_left(record, update.at_ms):  # however late that is known
-            self.unsaved = True
+        if disconnected:  # however late that is known
+            self.unsaved |= charging_sessions.car_left(record, update.at_ms)
+            self._note_car_left(update.at_ms)
         if update.id not in USED or not self._is_newer(update, now_ms):
             return []
         return self._apply(update, live=live)
@@ -514,9 +520,25 @@ class Twin:
 
     def _measured(self, at_ms: int, reading: Reading) -> list[ChargerEvent]:
         running = self.record.running
-        within = running is not None and running.reported and at_ms >= running.started_ms
+        within = running is not None and running.reported and self._is_within(running, at_ms)
         session = running.id if running is not None and within else None
         return [Measured(at_ms=at_ms, readings=(reading,), session=session)]
+
+    def _is_within(self, running: Running, at_ms: int) -> bool:
+        """Whether a time is of the running session; it may be over, and its end record late."""
+        session, until_ms = self._left
+        state = self.state
+        if session != running.id:
+            over = state is not None and state.state in _IDLE and state.at_ms > running.started_ms
+            until_ms = state.at_ms if state is not None and over else at_ms
+        return running.started_ms <= at_ms <= until_ms
+
+    def _note_car_left(self, at_ms: int) -> None:
+        running = self.record.running
+        if running is None or at_ms <= running.started_ms:
+            return
+        session, left_ms = self._left
+        self._left = running.id, min(at_ms, left_ms) if session == running.id else at_ms
 
     # --- values -----------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 """The state of one emulated charger, beside the last values of its observations."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -64,6 +64,15 @@ class PendingPlan:
     """A plan on its way to a charger; None: none is to be stored any more."""
 
     plan: Plan | None
+
+
+class Beginning(NamedTuple):
+    """The beginning of a session's record, with the tap that led to the session."""
+
+    serial: str
+    session: int
+    started_ms: int
+    """UTC."""
 
 
 @dataclass(slots=True, eq=False)
@@ -148,6 +157,11 @@ class CloudCharger:
     def is_master(self) -> bool:
         """Whether this charger reports the circuit's values, and loses them when it restarts."""
         return self.circuit.serials[0] == self.serial
+
+    def beginnings(self) -> Iterator[Beginning]:
+        """Yield when the record began of each of the latest sessions that had one before."""
+        for session, started_ms in self.started_ms.items():
+            yield Beginning(self.serial, session, started_ms)
 
     def add_session(self, ended: SessionEnded) -> bool:
         """Remember a finished session; return False if it was remembered before."""

@@ -24,7 +24,12 @@ from chargebridge.chargers.model import (
 )
 from chargebridge.chargers.simulator.hardware.limits import LIMITED_BY_PLAN
 from chargebridge.clock import format_utc
-from chargebridge.emulators.easee_cloud.charger.cloud_charger import CloudCharger, ScannedToken, Session
+from chargebridge.emulators.easee_cloud.charger.cloud_charger import (
+    SESSIONS_KEPT,
+    CloudCharger,
+    ScannedToken,
+    Session,
+)
 from chargebridge.emulators.easee_cloud.charger.last_values import Observed
 from chargebridge.emulators.easee_cloud.charger.limits import MINIMUM_A, Cause
 from chargebridge.emulators.easee_cloud.charger.measurements import report_measured, report_no_flow
@@ -38,7 +43,6 @@ SCANNED_TOKEN_REASON: Final = 1
 CONNECTION_LOST: Final = "CONNECTION_LOST"
 NO_CABLE: Final = "-1"
 NO_ERROR: Final = '{"rcd":{"ok":1,"mask":0}}'
-_SESSIONS_KEPT: Final = 20
 _T = TypeVar("_T")
 _REBOOT_COMMANDED: Final = 1 << 20
 _BROWNOUT: Final = 1 << 12
@@ -374,7 +378,7 @@ def report_dynamic_circuit(charger: CloudCharger, report: Report) -> None:
 def _keep(values: dict[int, _T], session: int, value: _T) -> None:
     """Remember a value of one of the latest sessions."""
     values[session] = value
-    while len(values) > _SESSIONS_KEPT:
+    while len(values) > SESSIONS_KEPT:
         del values[next(iter(values))]
 
 
