@@ -130,6 +130,24 @@ def test_the_switch_for_a_record_at_the_plug_in(site):
     assert plugged["Start"] == tapped["Start"]
 
 
+def test_a_session_of_before_a_plug_in_keeps_its_own_start_though_it_comes_later(site):
+    site.misbehaviour.start_at_plug_in = True
+    began_ms, ended_ms = site.at_ms + 60_000, site.at_ms + 120_000
+    site.at_ms = ended_ms
+    plug_in(site)  # the cloud is back, and first sees the next car
+    missed = SessionEnded(
+        at_ms=ended_ms,
+        session=1,
+        id_tag=CARD,
+        started_at_ms=began_ms,
+        start_register_wh=1500,
+        register_wh=1600,
+        reason=SessionEnd.OTHER,
+    )
+    (ended,) = records(site.by(missed), 129)
+    assert (ended["Start"], ended["Stop"]) == (format_utc(began_ms), format_utc(ended_ms))
+
+
 @pytest.mark.parametrize(("forgets", "auth"), [(False, CARD), (True, "")])
 def test_where_none_is_required_a_record_has_the_token_that_was_used_last(site, forgets, auth):
     site.misbehaviour.forgets_last_token = forgets

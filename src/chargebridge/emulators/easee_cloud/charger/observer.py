@@ -361,6 +361,8 @@ def begun_ms(charger: CloudCharger, session: int, register_wh: int, at_ms: int) 
         return known
     if begun is None or (begun.number, begun.start_register_wh) != (session, register_wh):
         return at_ms
+    if begun.started_at_ms > at_ms:
+        return at_ms  # that record is of a later car; this session has happened while the cloud was away
     _keep(charger.started_ms, session, begun.started_at_ms)
     return begun.started_at_ms
 
