@@ -375,7 +375,7 @@ class Twin:
         """Report the start of the running session if it is authorized, or current flows anyway.
 
         What is found at the first contact waits until that is over: the session may have ended. Where current
-        flows long after a tap, `start_waits` for the record of another one, unless it has `waited`.
+        flows that may be of another token, `start_waits` for its record, unless it has `waited`.
         """
         running = self.record.running
         if running is None or self.record.first_contact:
@@ -385,7 +385,7 @@ class Twin:
         self.start_waits = False
         if begun_ms is None:
             return []
-        if required and starts.is_of_an_old_tap(running, begun_ms) and not waited:
+        if required and starts.may_be_by_another(self.record, running, begun_ms) and not waited:
             self.start_waits = True
             return []
         self.unsaved = True
