@@ -466,6 +466,16 @@ class TestPlugIn:
         assert bench.twin.start_waits
         assert starts(bench.start(at_ms=T0 + MIN, began_ms=T0, now_ms=T0 + 2 * MIN)) == [(7, CARD)]
 
+    @pytest.mark.parametrize("live", [True, False])
+    def test_a_car_that_has_left_before_its_record_came_takes_it_with_it(self, bench, live):
+        """The next session has that number, too: what flows is not booked from that plug-in on."""
+        bench.say(109, "1", T0 + 20 * MIN, live=live)
+        bench.start(auth="", reason=0, at_ms=T0, now_ms=T0 + 30 * MIN, live=live)
+        at_ms = T0 + 200 * MIN
+        assert starts(bench.say(109, "3", at_ms) + bench.twin.begin_if_due(waited=True)) == []
+        (start, _) = bench.start(at_ms=at_ms - MIN, now_ms=at_ms)
+        assert (start.at_ms, start.id_tag) == (at_ms - MIN, CARD)
+
     def test_but_not_for_long(self, bench):
         bench.start(auth="", reason=0, at_ms=T0)
         bench.say(109, "3", T0 + 2 * MIN)

@@ -336,6 +336,7 @@ class Twin:
                 found=found,
             )
             events += self.start_if_due(waited=self.start_waits)  # for this one
+            self._note_unplugged()
             return events + self._state_change(update.at_ms)
         if update.id == _O.CHARGING_SESSION:
             events = charging_sessions.ended(
@@ -390,6 +391,12 @@ class Twin:
             return []
         self.unsaved = True
         return charging_sessions.report_start(self.record, token_counts=self._trusts_token or required)
+
+    def _note_unplugged(self) -> None:
+        """Take note that the car of a start record has left before it arrived."""
+        seen = self.record.seen.get(_O.CHARGER_OP_MODE)
+        if seen is not None and int(seen.value) == OpMode.DISCONNECTED:
+            charging_sessions.car_left(self.record, seen.at_ms)
 
     def _settle_if_unplugged(self) -> list[ChargerEvent]:
         """Report a pending end if the car was unplugged before the end record arrived."""
