@@ -192,6 +192,8 @@ class EaseeVendor(Vendor):
         """By charger: the token that the account has authorized for the next session; those it has begun."""
         self._authorized = defaultdict(list)
         """By charger: (time, token, how wrong the host's clock was) of each authorization by the gateway."""
+        self._let_charge_ms = {}
+        """By charger and number of a session: when that was let charge, and not when its record began."""
         self._waiting = {}
         """By our number of a command: the process, and the driver's own number."""
         super().__init__(world, serials, pace, seed)
@@ -205,6 +207,8 @@ class EaseeVendor(Vendor):
     def _align(self, outlet):
         """Let sessions begin as their records do: with the tap, a moment before they were authorized."""
         started_ms = self.cloud[outlet.serial].started_ms
+        for one in outlet.finished:
+            self._let_charge_ms.setdefault((outlet.serial, one.session), one.started_at_ms)
         outlet.finished = [
             structs.replace(one, started_at_ms=started_ms.get(one.session, one.started_at_ms))
             for one in outlet.finished
@@ -409,7 +413,8 @@ class EaseeVendor(Vendor):
         # By its registers: the number of one that was rebuilt need not be the charger's.
         edges = identity, MISSED_TAG, session.start_register_wh, session.register_wh
         rows = self._world.disk.connection.execute(_REBUILT, edges)
-        began_ms, (_, by_account) = session.started_at_ms, self._by_account[outlet.serial]
+        began_ms = self._let_charge_ms[outlet.serial, session.session]
+        _, by_account = self._by_account[outlet.serial]
         authorized = {
             one
             for at_ms, tag, wrong_ms in self._authorized[outlet.serial]
