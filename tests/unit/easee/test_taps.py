@@ -388,6 +388,13 @@ class TestRefused:
         bench.say(109, "1", T0 + MIN)
         assert ends(bench.end(at_ms=T0 + MIN)) == []
 
+    def test_nor_is_a_missed_session_with_its_number_by_its_card(self, bench):
+        bench.start()
+        bench.say(109, "1", T0 + MIN)
+        bench.start(8, OTHER, T0 + 90 * MIN, kwh=12.0)
+        (gap,) = bench.twin.record.gaps
+        assert (gap.from_wh, gap.to_wh, gap.tag) == (10_000, 12_000, None)
+
 
 class TestConfirmation:
     def test_a_record_of_before_the_command_confirms_it_once_it_charges(self, bench):

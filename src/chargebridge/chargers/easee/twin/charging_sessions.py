@@ -353,7 +353,7 @@ def _detect_gap(record: TwinRecord, session: int, started_ms: int, start_wh: int
         from_wh = wh_of_uwh(running.start_uwh)
         to_wh = max(start_wh, from_wh)
         after, from_ms, begun = running.id - 1, running.started_ms, running.reported
-        tag = None if running.refused else running.tag
+        tag = None if running.refused or running.gone else running.tag
     elif last is not None and session > last.id + 1:
         after, from_ms, from_wh, to_wh = last.id, last.at_ms, last.register_wh, start_wh
         begun, tag = False, None
