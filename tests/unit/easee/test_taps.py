@@ -198,6 +198,14 @@ class TestAuthorizeBeforeStart:
         assert starts(bench.accept("REMOTE")) == []
         assert starts(bench.say(109, "3", T0 + 5 * S)) == [(7, "REMOTE")]
 
+    @pytest.mark.parametrize("refused", [True, False])
+    def test_a_user_of_easees_after_the_tap_of_a_card_is_who_charges(self, bench, refused):
+        bench.start()
+        if refused:
+            bench.twin.token_refused(CARD)
+        bench.start(auth=USER, reason=6, at_ms=T0 + MIN, began_ms=T0)
+        assert starts(bench.say(109, "3", T0 + MIN)) == [(7, None)]
+
     @pytest.mark.parametrize("hours", [-2, 2])
     def test_whose_record_had_come_when_it_was_let_charge_needs_no_clock_that_is_right(self, bench, hours):
         bench.start()

@@ -106,6 +106,8 @@ def started(
         if tag is not None and not by_user:
             taps.forget_earlier(record, number)
     else:
+        if by_user and tag is None and not before.authorized:
+            before = msgspec.structs.replace(before, tag=None, refused=False)  # not by the card before that
         record.running = msgspec.structs.replace(
             before, started_ms=started_ms, start_uwh=start_uwh, recorded_ms=recorded_ms, by_user=by_user
         )
