@@ -9,6 +9,7 @@ from chargebridge.chargers.model import (
     ChargerState,
     Measured,
     Quantity,
+    Reachable,
     Reading,
     SessionEnd,
     SessionEnded,
@@ -128,6 +129,18 @@ def test_the_switch_for_a_record_at_the_plug_in(site):
     (tapped,) = records(tap(site))
     assert (plugged["Auth"], tapped["Auth"]) == ("", CARD)
     assert plugged["Start"] == tapped["Start"]
+
+
+def test_a_car_that_came_while_the_cloud_was_away_begins_no_record(site):
+    """Sessions of before it are still to come: its number and register are not known yet."""
+    site.misbehaviour.start_at_plug_in = True
+    site.by(Reachable(at_ms=site.at_ms, reachable=False))
+    site.at_ms += 60_000
+    back = (
+        Reachable(at_ms=site.at_ms, reachable=True),
+        StateChanged(at_ms=site.at_ms, state=ChargerState.AWAITING_TOKEN),
+    )
+    assert [records(site.by(event)) for event in back] == [[], []]
 
 
 def test_a_session_of_before_a_plug_in_keeps_its_own_start_though_it_comes_later(site):
