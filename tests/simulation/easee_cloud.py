@@ -51,6 +51,7 @@ _CONFIGURED_BEFORE_MS = 90 * 86_400_000
 _LATEST_S = 240
 """How late an observation may be; a missed session is rebuilt after 600 s."""
 _BUFFERED_MS = 30_000
+_ENERGIES = {Observation.SESSION_ENERGY, Observation.LIFETIME_ENERGY}
 _AUTHORIZATION_MS = 180_000
 _NO_TAG = "NOTAG"
 _TAGS_OF_MISSED = {MISSED_TAG, _NO_TAG}
@@ -192,6 +193,10 @@ class EaseeVendor(Vendor):
         """By charger: the token that the account has authorized for the next session; those it has begun."""
         self._authorized = defaultdict(list)
         """By charger: (time, token, how wrong the host's clock was) of each authorization by the gateway."""
+        self._buffer_arrives_ms = defaultdict(int)
+        """By charger: when all that it has kept while it was away has arrived."""
+        self._let_charge_ms = {}
+        """By charger and number of a session: when that was let charge, and not when its record began."""
         self._waiting = {}
         """By our number of a command: the process, and the driver's own number."""
         super().__init__(world, serials, pace, seed)
@@ -205,6 +210,8 @@ class EaseeVendor(Vendor):
     def _align(self, outlet):
         """Let sessions begin as their records do: with the tap, a moment before they were authorized."""
         started_ms = self.cloud[outlet.serial].started_ms
+        for one in outlet.finished:
+            self._let_charge_ms.setdefault((outlet.serial, one.session), one.started_at_ms)
         outlet.finished = [
             structs.replace(one, started_at_ms=started_ms.get(one.session, one.started_at_ms))
             for one in outlet.finished
@@ -291,15 +298,19 @@ class EaseeVendor(Vendor):
         faults = self._faults
         for one in observed:
             update = Update(outlet.serial, one.id, one.at_ms, one.text)
-            # A charger that was away sends its buffer in order: energies in it do not name their session.
+            # A charger that was away sends its buffer in order, and energies after it: they do not name
+            # their session, so nobody could say whose they are.
             buffered = self._timeline.now_ms - one.at_ms > _BUFFERED_MS
-            if not buffered and faults.strikes(Kind.EVENT_REORDERED):
+            behind = one.id in _ENERGIES and self._timeline.now_ms < self._buffer_arrives_ms[outlet.serial]
+            if not buffered and not behind and faults.strikes(Kind.EVENT_REORDERED):
                 self._send_later(outlet, update, faults.seconds(1, _LATEST_S), overtaken=True)
                 continue
             late = faults.strikes(Kind.EVENT_LATE)
             self._send_later(
                 outlet, update, faults.seconds(5, _LATEST_S) if late else faults.random.uniform(0.1, 1)
             )
+            if buffered:
+                self._buffer_arrives_ms[outlet.serial] = outlet.arrives_ms
             if faults.strikes(Kind.EVENT_DOUBLED):
                 after_s = (outlet.arrives_ms - self._timeline.now_ms) / 1000
                 self._send_later(outlet, update, after_s + faults.seconds(0.1, _LATEST_S), overtaken=True)
@@ -409,7 +420,8 @@ class EaseeVendor(Vendor):
         # By its registers: the number of one that was rebuilt need not be the charger's.
         edges = identity, MISSED_TAG, session.start_register_wh, session.register_wh
         rows = self._world.disk.connection.execute(_REBUILT, edges)
-        began_ms, (_, by_account) = session.started_at_ms, self._by_account[outlet.serial]
+        began_ms = self._let_charge_ms[outlet.serial, session.session]
+        _, by_account = self._by_account[outlet.serial]
         authorized = {
             one
             for at_ms, tag, wrong_ms in self._authorized[outlet.serial]

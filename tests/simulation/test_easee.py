@@ -123,8 +123,8 @@ MUTATIONS = {
     all_up_to_the_newest: {RELEASED},
 }
 COSTLY = {
-    what_waits_is_saved: (invariants.ENERGY, 53),
-    acknowledged_at_once: (invariants.LIVENESS, 2),
+    what_waits_is_saved: (invariants.ENERGY, 43),
+    acknowledged_at_once: (invariants.LIVENESS, 9),
     saved_as_it_is_now: (invariants.ENERGY, 6),
 }
 """What it costs, and a seed from which on it soon does.

@@ -198,6 +198,29 @@ class TestAuthorizeBeforeStart:
         assert starts(bench.accept("REMOTE")) == []
         assert starts(bench.say(109, "3", T0 + 5 * S)) == [(7, "REMOTE")]
 
+    @pytest.mark.parametrize("refused", [True, False])
+    def test_a_user_of_easees_after_the_tap_of_a_card_is_who_charges(self, bench, refused):
+        bench.start()
+        if refused:
+            bench.twin.token_refused(CARD)
+        bench.start(auth=USER, reason=6, at_ms=T0 + MIN, began_ms=T0)
+        assert starts(bench.say(109, "3", T0 + MIN)) == [(7, None)]
+
+    @pytest.mark.parametrize("hours", [-2, 2])
+    def test_whose_record_had_come_when_it_was_let_charge_needs_no_clock_that_is_right(self, bench, hours):
+        bench.start()
+        bench.accept("REMOTE", T0 + hours * 60 * MIN)  # by our clock
+        events = bench.start(auth=USER, reason=6, at_ms=T0 + 5 * S, began_ms=T0)
+        assert starts(events) == [(7, "REMOTE")]
+
+    def test_but_not_the_next_car_that_has_its_number(self, bench):
+        bench.start()
+        bench.accept("REMOTE", T0 - 2 * 60 * MIN)
+        bench.say(109, "1", T0 + 10 * MIN)
+        bench.say(109, "2", T0 + 20 * MIN)
+        assert starts(bench.start(auth=USER, reason=6, at_ms=T0 + 21 * MIN)) == []
+        assert starts(bench.say(109, "3", T0 + 21 * MIN)) == [(7, None)]
+
     def test_a_power_of_before_the_tap_and_that_of_the_charger_itself_are_no_facts(self, bench):
         bench.say(120, "7.2", T0 - 1)
         assert starts(bench.start()) == []
@@ -373,6 +396,13 @@ class TestRefused:
         bench.say(109, "1", T0 + MIN)
         assert ends(bench.end(at_ms=T0 + MIN)) == []
 
+    def test_nor_is_a_missed_session_with_its_number_by_its_card(self, bench):
+        bench.start()
+        bench.say(109, "1", T0 + MIN)
+        bench.start(8, OTHER, T0 + 90 * MIN, kwh=12.0)
+        (gap,) = bench.twin.record.gaps
+        assert (gap.from_wh, gap.to_wh, gap.tag) == (10_000, 12_000, None)
+
 
 class TestConfirmation:
     def test_a_record_of_before_the_command_confirms_it_once_it_charges(self, bench):
@@ -443,6 +473,33 @@ class TestPlugIn:
         bench.twin.mark_authorized(CARD, T0 + S)
         events = bench.start(auth=USER, reason=6, at_ms=T0 + 2 * S, began_ms=T0 - 300 * MIN)
         assert starts(events) == [(7, CARD)]
+
+    def test_current_without_a_token_waits_for_the_record_of_the_tap(self, bench):
+        """A charger that was offline reports its mode first, and then whom it has let charge meanwhile."""
+        bench.start(auth="", reason=0, at_ms=T0)
+        assert starts(bench.say(109, "3", T0 + 2 * MIN)) == []
+        assert bench.twin.start_waits
+        assert starts(bench.start(at_ms=T0 + MIN, began_ms=T0, now_ms=T0 + 2 * MIN)) == [(7, CARD)]
+
+    @pytest.mark.parametrize("live", [True, False])
+    def test_a_car_that_has_left_before_its_record_came_takes_it_with_it(self, bench, live):
+        """The next session has that number, too: what flows is not booked from that plug-in on."""
+        bench.say(109, "1", T0 + 20 * MIN, live=live)
+        bench.start(auth="", reason=0, at_ms=T0, now_ms=T0 + 30 * MIN, live=live)
+        at_ms = T0 + 200 * MIN
+        assert starts(bench.say(109, "3", at_ms) + bench.twin.begin_if_due(waited=True)) == []
+        (start, _) = bench.start(at_ms=at_ms - MIN, now_ms=at_ms)
+        assert (start.at_ms, start.id_tag) == (at_ms - MIN, CARD)
+
+    def test_but_not_for_long(self, bench):
+        bench.start(auth="", reason=0, at_ms=T0)
+        bench.say(109, "3", T0 + 2 * MIN)
+        assert starts(bench.twin.begin_if_due(waited=True)) == [(7, None)]
+
+    def test_nor_where_a_user_of_easees_has_let_it_charge(self, bench):
+        bench.start(auth="", reason=0, at_ms=T0)
+        bench.start(auth=USER, reason=6, at_ms=T0 + MIN, began_ms=T0)
+        assert starts(bench.say(109, "3", T0 + 2 * MIN)) == [(7, None)]
 
 
 class TestReadyToChargeAndCharging:

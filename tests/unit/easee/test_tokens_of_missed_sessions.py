@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chargebridge.chargers.easee.twin import rebuilding, session_lists
 from chargebridge.chargers.easee.twin.rebuilding import ListedSession, RegisterReading
@@ -74,6 +75,20 @@ class TestNumbers:
     def test_a_car_that_was_there_before_its_session_began_is_counted(self):
         early = ListedSession(T0, T0 + 95 * MIN, 500 * WH, tag="EARLY")
         assert rebuilt(gap(1, 500), [early]) == [(11, "EARLY", 1000, 1500)]
+
+
+class TestScanned:
+    """The first session has the number of a card that was only scanned, as far as is known."""
+
+    @pytest.mark.parametrize(("minutes", "tag"), [(0, "CARD"), (1, "CARD"), (-20, "CARD"), (400, "MISSED")])
+    def test_it_is_by_that_card_if_it_began_then(self, minutes, tag):
+        scanned = replace(gap(1, 500, tag="CARD"), from_ms=T0)
+        listed = ListedSession(T0 + minutes * MIN, T0 + (minutes + 40) * MIN, 500 * WH)
+        assert rebuilt(scanned, [listed]) == [(11, tag, 1000, 1500)]
+
+    def test_the_list_knows_better(self):
+        scanned = replace(gap(1, 500, tag="CARD"), from_ms=T0 + 60 * MIN)
+        assert rebuilt(scanned, [one(1, 500, tag="OTHER")]) == [(11, "OTHER", 1000, 1500)]
 
 
 class TestRegisters:

@@ -9,6 +9,7 @@ from chargebridge.chargers.model import (
     ChargerState,
     Measured,
     Quantity,
+    Reachable,
     Reading,
     SessionEnd,
     SessionEnded,
@@ -128,6 +129,36 @@ def test_the_switch_for_a_record_at_the_plug_in(site):
     (tapped,) = records(tap(site))
     assert (plugged["Auth"], tapped["Auth"]) == ("", CARD)
     assert plugged["Start"] == tapped["Start"]
+
+
+def test_a_car_that_came_while_the_cloud_was_away_begins_no_record(site):
+    """Sessions of before it are still to come: its number and register are not known yet."""
+    site.misbehaviour.start_at_plug_in = True
+    site.by(Reachable(at_ms=site.at_ms, reachable=False))
+    site.at_ms += 60_000
+    back = (
+        Reachable(at_ms=site.at_ms, reachable=True),
+        StateChanged(at_ms=site.at_ms, state=ChargerState.AWAITING_TOKEN),
+    )
+    assert [records(site.by(event)) for event in back] == [[], []]
+
+
+def test_a_session_of_before_a_plug_in_keeps_its_own_start_though_it_comes_later(site):
+    site.misbehaviour.start_at_plug_in = True
+    began_ms, ended_ms = site.at_ms + 60_000, site.at_ms + 120_000
+    site.at_ms = ended_ms
+    plug_in(site)  # the cloud is back, and first sees the next car
+    missed = SessionEnded(
+        at_ms=ended_ms,
+        session=1,
+        id_tag=CARD,
+        started_at_ms=began_ms,
+        start_register_wh=1500,
+        register_wh=1600,
+        reason=SessionEnd.OTHER,
+    )
+    (ended,) = records(site.by(missed), 129)
+    assert (ended["Start"], ended["Stop"]) == (format_utc(began_ms), format_utc(ended_ms))
 
 
 @pytest.mark.parametrize(("forgets", "auth"), [(False, CARD), (True, "")])

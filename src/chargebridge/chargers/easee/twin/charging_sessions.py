@@ -26,7 +26,7 @@ from chargebridge.chargers.easee.twin.records import (
     SessionStart,
     TwinRecord,
 )
-from chargebridge.chargers.easee.twin.taps import authorized_for, same_token
+from chargebridge.chargers.easee.twin.taps import authorized_for, authorized_of, same_token
 from chargebridge.chargers.easee.twin.ticks import parse_time, uwh_of_kwh, wh_of_uwh
 from chargebridge.chargers.easee.twin.vocabulary import AUTH_REASON_USER
 from chargebridge.chargers.model import (
@@ -76,11 +76,6 @@ def started(
     if number <= newest or number in record.reported or (running is not None and number < running.id):
         return []  # it has ended: its end record contains all of it
     events = settle(record)
-    tag = _tag(start.auth, start.auth_reason)
-    by_user = tag is None and bool(start.auth)
-    authorized = authorized_for(record, started_ms, recorded_ms + taps.AUTHORIZED_MS)
-    if by_user and authorized is not None:
-        tag = authorized.tag  # that user of Easee's is our remote start
     before = running if running is not None and running.id == number else None
     if before is not None and before.reported:
         if live and before.found:
@@ -93,18 +88,28 @@ def started(
         return events
     if before is not None and (before.gone or abs(started_ms - before.started_ms) > taps.TAP_MS):
         before = None  # the number of a record that led to nothing serves for another car, too
+        taps.forget_earlier(record, number)
     elif before is None and not found:
         _detect_gap(record, number, started_ms, wh_of_uwh(start_uwh), now_ms)
+    tag = _tag(start.auth, start.auth_reason)
+    by_user = tag is None and bool(start.auth)
+    authorized = authorized_for(record, number, started_ms, recorded_ms + taps.AUTHORIZED_MS)
+    if by_user and authorized is not None:
+        tag = authorized.tag  # that user of Easee's is our remote start
     repeated = _is_same_tap(before, tag) and not (live and before is not None and before.found)
     if before is None or not repeated:
         found = found or (before is not None and before.found and not live)
-        record.running = Running(number, started_ms, start_uwh, tag, found=found, recorded_ms=recorded_ms)
+        record.running = Running(
+            number, started_ms, start_uwh, tag, found=found, recorded_ms=recorded_ms, by_user=by_user
+        )
         record.shown_uwh = 0
         if tag is not None and not by_user:
             taps.forget_earlier(record, number)
     else:
+        if by_user and tag is None and not before.authorized:
+            before = msgspec.structs.replace(before, tag=None, refused=False)  # not by the card before that
         record.running = msgspec.structs.replace(
-            before, started_ms=started_ms, start_uwh=start_uwh, recorded_ms=recorded_ms
+            before, started_ms=started_ms, start_uwh=start_uwh, recorded_ms=recorded_ms, by_user=by_user
         )
     if tag is None or not required_at(recorded_ms) or (repeated and not by_user):
         return events
@@ -183,7 +188,7 @@ def report_start(record: TwinRecord, *, token_counts: bool = True) -> list[Charg
     if running is None or running.reported:
         return []
     tag = running.tag if token_counts or running.authorized else None
-    authorized = authorized_for(record, running.started_ms, running.recorded_ms + taps.AUTHORIZED_MS)
+    authorized = authorized_of(record, running)
     if authorized is not None and not running.authorized:
         came_later = running.refused or authorized.session == running.id
         tag = authorized.tag if came_later or tag is None else tag
@@ -246,7 +251,7 @@ def ended(
         own = None  # it may be the last one that was used at the charger
     is_newest = record.ended is None or number > record.ended.id or corrects
     if tag is None and end.auth:
-        authorized = authorized_for(record, started_ms, stopped_ms)
+        authorized = authorized_for(record, number, started_ms, stopped_ms)
         if authorized is not None and (own is None or same_token(authorized.tag, own)):
             tag, record.authorized = authorized.tag, None  # its start record has not come, and never may
     was_ours, tag = tag is not None, own if tag is None else tag
@@ -350,7 +355,7 @@ def _detect_gap(record: TwinRecord, session: int, started_ms: int, start_wh: int
         from_wh = wh_of_uwh(running.start_uwh)
         to_wh = max(start_wh, from_wh)
         after, from_ms, begun = running.id - 1, running.started_ms, running.reported
-        tag = None if running.refused else running.tag
+        tag = None if running.refused or running.gone else running.tag
     elif last is not None and session > last.id + 1:
         after, from_ms, from_wh, to_wh = last.id, last.at_ms, last.register_wh, start_wh
         begun, tag = False, None

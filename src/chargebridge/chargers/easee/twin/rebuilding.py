@@ -117,11 +117,10 @@ def rebuild(
             stop_wh = _register_between(registers, one, numbered[place][1], at_wh, gap) or stop_wh
         begun = gap.begun and session == gap.after_id + 1
         if stop_wh > at_wh or begun:
-            own_tag = gap.tag if session == gap.after_id + 1 else None
             end = SessionEnded(
                 at_ms=stop_ms,
                 session=session,
-                id_tag=own_tag or one.tag or missed_tag,
+                id_tag=_tag(gap, session, one) or missed_tag,
                 started_at_ms=start_ms,
                 start_register_wh=at_wh,
                 register_wh=stop_wh,
@@ -134,6 +133,18 @@ def rebuild(
         # A late record of any of them is a repeat, whichever session it was merged into.
         mark_reported(record, session)
     return reported
+
+
+def _tag(gap: Gap, session: int, one: ListedSession) -> str | None:
+    """Return the token of a session of a gap; None: it is unknown.
+
+    A token that was only scanned, as far as is known, is that of a session which began then.
+    """
+    if gap.tag is None or session != gap.after_id + 1:
+        return one.tag
+    if gap.begun:
+        return gap.tag
+    return one.tag or (gap.tag if one.started_ms <= gap.from_ms + _SAME_TIME_MS else None)
 
 
 def _numbered(gap: Gap, within: list[ListedSession], ids_from: int) -> list[tuple[int, ListedSession]]:

@@ -44,6 +44,8 @@ class Running(Struct, frozen=True, gc=False):
     """Its car has left before it was reported: what flows later is of another session."""
     refused: bool = False
     """Its token was refused: only energy shows that the session goes on."""
+    by_user: bool = False
+    """Its record shows a user of Easee's, who has let it charge, in place of a token."""
 
 
 class Ended(Struct, frozen=True, gc=False):

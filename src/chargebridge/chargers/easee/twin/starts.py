@@ -7,7 +7,7 @@ from chargebridge.chargers.easee.twin.measurements import number_of
 from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, WAITS_FOR_TOKEN
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Running, Seen, TwinRecord
-from chargebridge.chargers.easee.twin.taps import DECIDED_WITHIN_MS
+from chargebridge.chargers.easee.twin.taps import DECIDED_WITHIN_MS, authorized_of
 from chargebridge.chargers.easee.twin.ticks import wh_of_uwh
 from chargebridge.chargers.easee.twin.vocabulary import OpMode, ReasonForNoCurrent
 
@@ -66,6 +66,12 @@ def begun_ms(record: TwinRecord, power: Seen | None, *, required: bool) -> int |
     return energy.at_ms
 
 
-def is_of_an_old_tap(running: Running, begun_ms: int) -> bool:
-    """Whether current flows long after a token was scanned: the record of another one may be on its way."""
-    return running.tag is not None and begun_ms > running.recorded_ms + DECIDED_WITHIN_MS
+def may_be_by_another(record: TwinRecord, running: Running, begun_ms: int) -> bool:
+    """Whether current flows that its record does not explain: another one may be on its way.
+
+    That is: long after a token was scanned, or nobody was let charge yet, by us or by Easee's app.
+    """
+    if running.tag is not None:
+        return begun_ms > running.recorded_ms + DECIDED_WITHIN_MS
+    by_somebody = running.by_user or authorized_of(record, running) is not None
+    return begun_ms > running.recorded_ms and not running.found and not by_somebody

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from chargebridge.chargers.easee.twin.records import Authorized, Tap, TwinRecord
+from chargebridge.chargers.easee.twin.records import Authorized, Running, Tap, TwinRecord
 
 TAP_MS: Final = 5_000
 """The most by which the times of both reports of a tap differ, by the charger's clock."""
@@ -77,15 +77,23 @@ def was_refused(record: TwinRecord, tag: str, from_ms: int, to_ms: int) -> bool:
     return from_ms - TAP_MS <= tap.at_ms <= to_ms
 
 
-def authorized_for(record: TwinRecord, started_ms: int, until_ms: int) -> Authorized | None:
+def authorized_for(record: TwinRecord, session: int, started_ms: int, until_ms: int) -> Authorized | None:
     """Return the newest authorization, if it counts for a session.
 
     Args:
         record: the state of the charger.
-        started_ms: when the session began.
+        session: the number of the session.
+        started_ms: when it began.
         until_ms: the last time at which it can have been authorized.
     """
     authorized = record.authorized
     if authorized is None or (authorized.until_ms is not None and started_ms > authorized.until_ms):
         return None
+    if authorized.session == session and authorized.until_ms is None:
+        return authorized  # it waited for that: no clock has to be right
     return authorized if started_ms - AUTHORIZED_MS <= authorized.at_ms <= until_ms else None
+
+
+def authorized_of(record: TwinRecord, running: Running) -> Authorized | None:
+    """Return the newest authorization, if it counts for the running session."""
+    return authorized_for(record, running.id, running.started_ms, running.recorded_ms + AUTHORIZED_MS)

@@ -341,6 +341,7 @@ class Twin:
                 found=found,
             )
             events += self.start_if_due(waited=self.start_waits)  # for this one
+            self._note_unplugged()
             return events + self._state_change(update.at_ms)
         if update.id == _O.CHARGING_SESSION:
             events = charging_sessions.ended(
@@ -381,7 +382,7 @@ class Twin:
         """Report the start of the running session if it is authorized, or current flows anyway.
 
         What is found at the first contact waits until that is over: the session may have ended. Where current
-        flows long after a tap, `start_waits` for the record of another one, unless it has `waited`.
+        flows that may be of another token, `start_waits` for its record, unless it has `waited`.
         """
         running = self.record.running
         if running is None or self.record.first_contact:
@@ -391,11 +392,17 @@ class Twin:
         self.start_waits = False
         if begun_ms is None:
             return []
-        if required and starts.is_of_an_old_tap(running, begun_ms) and not waited:
+        if required and starts.may_be_by_another(self.record, running, begun_ms) and not waited:
             self.start_waits = True
             return []
         self.unsaved = True
         return charging_sessions.report_start(self.record, token_counts=self._trusts_token or required)
+
+    def _note_unplugged(self) -> None:
+        """Take note that the car of a start record has left before it arrived."""
+        seen = self.record.seen.get(_O.CHARGER_OP_MODE)
+        if seen is not None and int(seen.value) == OpMode.DISCONNECTED:
+            charging_sessions.car_left(self.record, seen.at_ms)
 
     def _settle_if_unplugged(self) -> list[ChargerEvent]:
         """Report a pending end if the car was unplugged before the end record arrived."""

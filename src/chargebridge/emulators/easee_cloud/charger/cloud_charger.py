@@ -104,6 +104,8 @@ class CloudCharger:
     """The token that was used last."""
     newest_session: int = 0
     """The highest number of a session so far."""
+    back_ms: int = -1
+    """When the cloud could reach it again; what it has kept until then follows its state."""
     started_ms: dict[int, int] = field(default_factory=dict)
     """The start of the latest sessions in their records, by number; a record may begin before its session."""
     stays_ready: bool = False

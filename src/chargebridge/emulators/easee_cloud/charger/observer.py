@@ -121,7 +121,8 @@ class Observer:
         elif state not in {ChargerState.DISABLED, ChargerState.FAULTED}:
             came = charger.car is False
             _set_car(charger, report)
-            if came and self._misbehaviour.start_at_plug_in and state is ChargerState.AWAITING_TOKEN:
+            waits = came and state is ChargerState.AWAITING_TOKEN and event.at_ms != charger.back_ms
+            if waits and self._misbehaviour.start_at_plug_in:
                 self._begin_record(charger, "", 0, report)
         charger.state = event
         charger.has_drawn = charger.has_drawn or state is ChargerState.CHARGING
@@ -143,6 +144,7 @@ class Observer:
         charger.reachable = event.reachable
         if event.reachable:
             charger.limits_due = True
+            charger.back_ms = event.at_ms
             # It may have expired while the charger was unreachable.
             report.add_if_changed(_O.DYNAMIC_CHARGER_CURRENT, str(charger.limits.dynamic_a))
         else:
@@ -365,6 +367,8 @@ def begun_ms(charger: CloudCharger, session: int, register_wh: int, at_ms: int) 
         return known
     if begun is None or (begun.number, begun.start_register_wh) != (session, register_wh):
         return at_ms
+    if begun.started_at_ms > at_ms:
+        return at_ms  # that record is of a later car; this session has happened while the cloud was away
     _keep(charger.started_ms, session, begun.started_at_ms)
     return begun.started_at_ms
 
