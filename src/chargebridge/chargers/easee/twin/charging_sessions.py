@@ -12,13 +12,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from chargebridge.chargers.easee.twin import taps
+from chargebridge.chargers.easee.twin import register, taps
 from chargebridge.chargers.easee.twin.records import (
     END_REPORTS_KEPT,
     ENDS_REMEMBERED,
     FOUND_REMEMBERED,
     GAPS_REMEMBERED,
-    Ended,
     EndReport,
     Gap,
     Running,
@@ -99,10 +98,12 @@ def started(
     repeated = _is_same_tap(before, tag) and not (live and before is not None and before.found)
     if before is None or not repeated:
         found = found or (before is not None and before.found and not live)
+        if before is None:
+            _remember_missed(record, start_uwh)
         record.running = Running(
             number, started_ms, start_uwh, tag, found=found, recorded_ms=recorded_ms, by_user=by_user
         )
-        record.shown_uwh = 0
+        record.shown_uwh = record.doubted_uwh = 0
         if tag is not None and not by_user:
             taps.forget_earlier(record, number)
     else:
@@ -121,6 +122,15 @@ def started(
     elif live and not found and now_ms - recorded_ms <= taps.DECIDED_WITHIN_MS:
         events += _present(record, record.running, tag, recorded_ms)
     return events
+
+
+def _remember_missed(record: TwinRecord, start_uwh: int) -> None:
+    """Remember the energy of the session before the one that begins, if its end record has not come."""
+    running, last = record.running, record.ended
+    if running is not None:
+        register.remember_energies(record, record.shown_uwh, start_uwh - running.start_uwh)
+    elif last is not None:
+        register.remember_energies(record, start_uwh - last.register_wh * 1_000_000)
 
 
 def _is_same_tap(before: Running | None, tag: str | None) -> bool:
@@ -197,6 +207,7 @@ def report_start(record: TwinRecord, *, token_counts: bool = True) -> list[Charg
     # The charger's own record counts, even after a stray value above it or a new meter.
     register_wh = wh_of_uwh(running.start_uwh)
     record.register_wh, record.register_ms, record.shown_uwh = register_wh, running.started_ms, 0
+    record.doubted_uwh = 0
     return [start_event(running)]
 
 
@@ -259,8 +270,9 @@ def ended(
     if is_newest:
         if not found and (record.running is None or record.running.id < number):
             _detect_gap(record, number, started_ms, start_wh, now_ms)
-        record.ended = Ended(number, stopped_ms, stop_wh, stop_uwh - start_uwh, record.shown_uwh)
-        record.register_wh, record.register_ms = stop_wh, stopped_ms
+        register.end_session(record, number, stopped_ms, stop_wh, stop_uwh - start_uwh)
+    else:
+        register.remember_energies(record, stop_uwh - start_uwh)
     if record.running is not None and record.running.id <= number:
         record.running = None
     mark_reported(record, number)

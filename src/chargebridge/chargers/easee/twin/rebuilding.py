@@ -11,7 +11,7 @@ from chargebridge.chargers.easee.twin import register
 from chargebridge.chargers.easee.twin.charging_sessions import mark_reported, reported_end
 from chargebridge.chargers.easee.twin.measurements import number_of
 from chargebridge.chargers.easee.twin.observations import Observation
-from chargebridge.chargers.easee.twin.records import ENDS_REMEMBERED, Ended, Gap, Running, TwinRecord
+from chargebridge.chargers.easee.twin.records import ENDS_REMEMBERED, Gap, Running, TwinRecord
 from chargebridge.chargers.easee.twin.ticks import uwh_of_kwh, wh_of_uwh
 from chargebridge.chargers.easee.twin.twin import Twin
 from chargebridge.chargers.easee.twin.wire import Update
@@ -253,8 +253,7 @@ def end_unrecorded(
         rebuilt=True,
     )
     energy_uwh = (stop_wh - start_wh) * 1_000_000
-    record.ended = Ended(running.id, stop_ms, stop_wh, energy_uwh, record.shown_uwh)
-    record.register_wh, record.register_ms = stop_wh, stop_ms
+    register.end_session(record, running.id, stop_ms, stop_wh, energy_uwh)
     record.running = None
     if record.ending == running.id:
         record.ending = None

@@ -13,6 +13,8 @@ GAPS_REMEMBERED: Final = 16
 END_REPORTS_KEPT: Final = 16
 """The number of ends of sessions that can be reported again without a question to the cloud."""
 FOUND_REMEMBERED: Final = 4
+ENERGIES_REMEMBERED: Final = 8
+"""The number of energies of earlier sessions that are remembered, to recognize stale repeats."""
 
 
 class Seen(Struct, frozen=True, array_like=True, gc=False):
@@ -145,6 +147,10 @@ class TwinRecord(Struct, kw_only=True, omit_defaults=True):
     """Its time, by the charger's clock."""
     shown_uwh: int = 0
     """The newest plausible energy of the running session."""
+    doubted_uwh: int = 0
+    """Its first energy, while that may be a stale repeat of one that was missed."""
+    earlier_uwh: list[int] = field(default_factory=list)
+    """Energies of sessions before the newest ended one, or without an end record; the newest is the last."""
     authorized: Authorized | None = None
     tap: Tap | None = None
     power: Seen | None = None

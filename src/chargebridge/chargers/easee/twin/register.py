@@ -4,7 +4,7 @@ from typing import Final
 
 from chargebridge.chargers.easee.twin.measurements import number_of
 from chargebridge.chargers.easee.twin.observations import Observation
-from chargebridge.chargers.easee.twin.records import Seen, TwinRecord
+from chargebridge.chargers.easee.twin.records import ENERGIES_REMEMBERED, Ended, Seen, TwinRecord
 from chargebridge.chargers.easee.twin.ticks import uwh_of_kwh, wh_of_uwh
 from chargebridge.chargers.easee.twin.wire import Update
 
@@ -37,6 +37,8 @@ def apply_energy(record: TwinRecord, update: Update, *, live: bool, current_a: i
             return None
         if not can_flow(wh_of_uwh(uwh), update.at_ms - running.started_ms, current_a):
             return None
+        if _may_be_missed(record, uwh):
+            return None
         record.shown_uwh = uwh
         uwh += running.start_uwh
     register_wh = wh_of_uwh(uwh)
@@ -56,12 +58,44 @@ def apply_energy(record: TwinRecord, update: Update, *, live: bool, current_a: i
     return register_wh
 
 
+def remember_energies(record: TwinRecord, *energies_uwh: int) -> None:
+    """Remember energies of a session that another one follows: they may be repeated then."""
+    for uwh in energies_uwh:
+        if uwh > _SAME_UWH:  # less is a rounding
+            others = [one for one in record.earlier_uwh if one != uwh]
+            record.earlier_uwh = [*others, uwh][-ENERGIES_REMEMBERED:]
+
+
+def end_session(record: TwinRecord, session: int, at_ms: int, register_wh: int, energy_uwh: int) -> None:
+    """Take the end of the newest ended session; the energies of the one before stay remembered."""
+    running, before = record.running, record.ended
+    if before is not None:
+        remember_energies(record, before.shown_uwh, before.energy_uwh)
+    shown_uwh = record.shown_uwh if running is None or running.id <= session else 0  # else of the next one
+    record.ended = Ended(session, at_ms, register_wh, energy_uwh, shown_uwh)
+    record.register_wh, record.register_ms = register_wh, at_ms
+
+
 def is_of_previous_session(record: TwinRecord, uwh: int) -> bool:
-    """Whether a session's energy is a stale repeat of the previous session's."""
-    last = record.ended
-    if last is None or uwh == 0:
+    """Whether a session's energy is a stale repeat of an earlier session's."""
+    if uwh == 0:
         return False
-    return any(one > 0 and abs(uwh - one) <= _SAME_UWH for one in (last.energy_uwh, last.shown_uwh))
+    last = record.ended
+    known = () if last is None else (last.energy_uwh, last.shown_uwh)
+    return any(one > 0 and abs(uwh - one) <= _SAME_UWH for one in (*known, *record.earlier_uwh))
+
+
+def _may_be_missed(record: TwinRecord, uwh: int) -> bool:
+    """Whether the first energy of a session may be one of the previous session's that was missed.
+
+    That is one between the last energy that it has shown and that of its end record. A higher one that
+    follows shows that it is none.
+    """
+    last = record.ended
+    if last is None or record.shown_uwh or not 0 < last.shown_uwh < uwh < last.energy_uwh:
+        return False
+    doubted, record.doubted_uwh = record.doubted_uwh, uwh
+    return not 0 < doubted < uwh
 
 
 def can_flow(wh: int, elapsed_ms: int, current_a: int) -> bool:
