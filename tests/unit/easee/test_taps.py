@@ -198,6 +198,29 @@ class TestAuthorizeBeforeStart:
         assert starts(bench.accept("REMOTE")) == []
         assert starts(bench.say(109, "3", T0 + 5 * S)) == [(7, "REMOTE")]
 
+    def test_while_its_authorization_is_under_way_the_record_says_who_charges(self, bench):
+        """Two cards were held to the reader, and the charger begins with the one of its record."""
+        bench.start()
+        bench.twin.mark_authorized(CARD, T0 + S)
+        bench.twin.mark_authorized(OTHER, T0 + 2 * S)
+        assert starts(bench.say(109, "3", T0 + 5 * S)) == []
+        assert bench.twin.start_waits
+        assert starts(bench.twin.begin_if_due(waited=True)) == [(7, CARD)]
+        assert ends(bench.end(kwh=12.0)) == [(7, CARD, 12_000)]
+
+    def test_or_the_next_record_does(self, bench):
+        bench.start()
+        bench.twin.mark_authorized(OTHER, T0 + 2 * S)
+        bench.say(109, "3", T0 + 5 * S)
+        assert starts(bench.start(auth=OTHER, at_ms=T0 + 4 * S, began_ms=T0)) == [(7, OTHER)]
+
+    def test_what_the_charger_has_carried_out_counts_though_another_one_was_authorized_since(self, bench):
+        bench.start()
+        bench.twin.mark_authorized(CARD, T0 + S)
+        bench.twin.mark_authorized(OTHER, T0 + 2 * S)
+        bench.twin.authorization_carried_out(CARD)
+        assert starts(bench.twin.begin_if_due()) == [(7, CARD)]
+
     @pytest.mark.parametrize("refused", [True, False])
     def test_a_user_of_easees_after_the_tap_of_a_card_is_who_charges(self, bench, refused):
         bench.start()

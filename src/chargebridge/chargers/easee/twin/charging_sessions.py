@@ -200,7 +200,8 @@ def report_start(record: TwinRecord, *, token_counts: bool = True) -> list[Charg
     tag = running.tag if token_counts or running.authorized else None
     authorized = authorized_of(record, running)
     if authorized is not None and not running.authorized:
-        came_later = running.refused or authorized.session == running.id
+        carried_out = authorized.carried_out and authorized.session == running.id
+        came_later = running.refused or carried_out
         tag = authorized.tag if came_later or tag is None else tag
     running = record.running = msgspec.structs.replace(running, reported=True, tag=tag, tapped_ms=None)
     record.authorized = None  # it does not count for the next session

@@ -7,7 +7,7 @@ from chargebridge.chargers.easee.twin.measurements import number_of
 from chargebridge.chargers.easee.twin.modes import FAULTS, OFFERS, OFFLINE, WAITS_FOR_TOKEN
 from chargebridge.chargers.easee.twin.observations import Observation
 from chargebridge.chargers.easee.twin.records import Running, Seen, TwinRecord
-from chargebridge.chargers.easee.twin.taps import DECIDED_WITHIN_MS, authorized_of
+from chargebridge.chargers.easee.twin.taps import DECIDED_WITHIN_MS, authorized_of, same_token
 from chargebridge.chargers.easee.twin.ticks import wh_of_uwh
 from chargebridge.chargers.easee.twin.vocabulary import OpMode, ReasonForNoCurrent
 
@@ -69,9 +69,14 @@ def begun_ms(record: TwinRecord, power: Seen | None, *, required: bool) -> int |
 def may_be_by_another(record: TwinRecord, running: Running, begun_ms: int) -> bool:
     """Whether current flows that its record does not explain: another one may be on its way.
 
-    That is: long after a token was scanned, or nobody was let charge yet, by us or by Easee's app.
+    That is: long after a token was scanned, while the charger has yet to carry out our authorization of
+    another one, or nobody was let charge yet, by us or by Easee's app.
     """
     if running.tag is not None:
+        ours = record.authorized
+        under_way = ours is not None and ours.session == running.id and not ours.carried_out
+        if ours is not None and under_way and not same_token(ours.tag, running.tag):
+            return not running.authorized
         return begun_ms > running.recorded_ms + DECIDED_WITHIN_MS
     by_somebody = running.by_user or authorized_of(record, running) is not None
     return begun_ms > running.recorded_ms and not running.found and not by_somebody

@@ -275,9 +275,10 @@ class Twin:
     def authorization_carried_out(self, tag: str) -> None:
         """Take note that the charger has carried out an authorization of ours: its session begins by it."""
         running, authorized = self.running, self.record.authorized
-        if authorized is None or not taps.same_token(authorized.tag, tag):
+        if authorized is None:
             return  # another session has come of it
-        self.record.authorized = msgspec.structs.replace(authorized, carried_out=True)
+        if taps.same_token(authorized.tag, tag):
+            self.record.authorized = msgspec.structs.replace(authorized, carried_out=True)
         self.unsaved = True
         if running is not None and running.tag is not None and taps.same_token(running.tag, tag):
             charging_sessions.let_charge(self.record, tag)
