@@ -144,6 +144,8 @@ class EaseeVendor:
         self._records = RecordedSessions(folder / "beginnings.json")
         if misbehave:
             self.cloud.misbehaviour.change(Misbehaviour.everything(misbehave).as_dict())
+            # Where messages are late or lost, which of two taps began a record cannot be seen by any client.
+            self.cloud.misbehaviour.start_with_token_only = True
 
     def driver_table(self) -> str:  # noqa: D102 - see `Vendor`
         return f"""\

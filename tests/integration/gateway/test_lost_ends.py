@@ -148,4 +148,5 @@ async def test_a_stop_ends_a_transaction_whose_session_is_over(place, asks):
             stop = RemoteStopTransaction(transaction_id=here.transactions()[0].id)
             assert (await here.central_system.call("CP1", stop)).status == "Accepted"
         await here.until(lambda: not here.transactions()[0].is_open)
-        assert here.now_ms - began_ms < MINUTE_MS
+        # Five real seconds, however fast the clock runs; without the stop it would be minutes.
+        assert here.now_ms - began_ms < 3 * MINUTE_MS
