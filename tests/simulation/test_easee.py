@@ -124,7 +124,7 @@ MUTATIONS = {
 }
 COSTLY = {
     what_waits_is_saved: (invariants.ENERGY, 43),
-    acknowledged_at_once: (invariants.LIVENESS, 9),
+    acknowledged_at_once: (invariants.LIVENESS, 19),
     saved_as_it_is_now: (invariants.ENERGY, 6),
 }
 """What it costs, and a seed from which on it soon does.
